@@ -1,0 +1,82 @@
+/** Time as a component: everything in `src/` that needs it is handed a Clock. */
+export interface Clock {
+  /** Wall clock, milliseconds since 1970-01-01 UTC. May jump. */
+  nowMs(): number;
+  /** Milliseconds that never go back; only differences mean anything. */
+  monotonicMs(): number;
+  /** Resolves after `delayMs` of this clock's time, or as soon as `signal` aborts (it never rejects). */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The machine's clock. */
+export function systemClock(): Clock {
+  return {
+    nowMs: () => Date.now(),
+    monotonicMs: () => performance.now(),
+    sleep: (delayMs, signal) =>
+      new Promise((resolve) => {
+        if (signal?.aborted) return resolve();
+        const timer = setTimeout(finish, delayMs);
+        function finish(): void {
+          clearTimeout(timer);
+          signal?.removeEventListener('abort', finish);
+          resolve();
+        }
+        signal?.addEventListener('abort', finish, { once: true });
+      }),
+  };
+}
+
+/** A clock that moves only when told to: simulations, tests and replays. */
+export class VirtualClock implements Clock {
+  #nowMs: number;
+  #sleepers: { wakeMs: number; order: number; wake: () => void }[] = [];
+  #order = 0;
+
+  constructor(startMs = 0) {
+    this.#nowMs = startMs;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
+      const sleeper = { wakeMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, wake: resolve };
+      this.#sleepers.push(sleeper);
+      signal?.addEventListener(
+        'abort',
+        () => {
+          this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+          resolve();
+        },
+        { once: true },
+      );
+    });
+  }
+
+  /** Moves to `targetMs`, waking sleepers in order of their time, ties in order of their arrival. */
+  advanceTo(targetMs: number): void {
+    if (targetMs < this.#nowMs) throw new RangeError(`a clock does not go back: ${targetMs} < ${this.#nowMs}`);
+    for (;;) {
+      let next: (typeof this.#sleepers)[number] | undefined;
+      for (const sleeper of this.#sleepers) {
+        if (sleeper.wakeMs > targetMs) continue;
+        if (!next || sleeper.wakeMs < next.wakeMs || (sleeper.wakeMs === next.wakeMs && sleeper.order < next.order))
+          next = sleeper;
+      }
+      if (!next) break;
+      const due = next;
+      this.#sleepers = this.#sleepers.filter((other) => other !== due);
+      this.#nowMs = Math.max(this.#nowMs, due.wakeMs);
+      due.wake();
+    }
+    this.#nowMs = targetMs;
+  }
+}

@@ -1,0 +1,46 @@
+import { assert } from '../base/assert.ts';
+
+/** What a partition costs, per window. The order is the layout of every [dimension] axis, kernels included. */
+export const LOAD_DIMENSIONS = ['queries', 'cpuSeconds', 'readBytes', 'writeBytes'] as const;
+export type LoadDimension = (typeof LOAD_DIMENSIONS)[number];
+export const LOAD_DIMENSION_COUNT = LOAD_DIMENSIONS.length;
+export const dimensionIndex = (dimension: LoadDimension): number => LOAD_DIMENSIONS.indexOf(dimension);
+
+/** Measured load: partition x window x dimension. Windows are equal, contiguous and closed. */
+export interface LoadProfile {
+  /** Wall clock of the start of window 0, milliseconds. */
+  readonly startMs: number;
+  readonly windowMs: number;
+  readonly windowCount: number;
+  readonly partitionCount: number;
+  /** f64[window][partition][dimension]; units per window: count, seconds, bytes, bytes. No NaN. */
+  readonly values: Float64Array;
+  /** f64[window]: captured / offered, 1 when nothing was dropped; 0 marks an outage (nothing was recorded). */
+  readonly coverage: Float64Array;
+}
+
+/** One dimension of a profile as f64[partition][window]: one contiguous series a partition. */
+export function seriesOf(profile: LoadProfile, dimension: LoadDimension): Float64Array {
+  const { windowCount, partitionCount, values } = profile;
+  const offset = dimensionIndex(dimension);
+  const series = new Float64Array(windowCount * partitionCount);
+  for (let w = 0; w < windowCount; w++)
+    for (let p = 0; p < partitionCount; p++)
+      series[p * windowCount + w] = values[(w * partitionCount + p) * LOAD_DIMENSION_COUNT + offset] as number;
+  return series;
+}
+
+/** The last `count` windows, or all where there are fewer. Shares memory with the profile. */
+export function lastWindows(profile: LoadProfile, count: number): LoadProfile {
+  const kept = Math.min(count, profile.windowCount);
+  const first = profile.windowCount - kept;
+  const stride = profile.partitionCount * LOAD_DIMENSION_COUNT;
+  assert(kept >= 0, 'a count of windows is not negative');
+  return {
+    ...profile,
+    startMs: profile.startMs + first * profile.windowMs,
+    windowCount: kept,
+    values: profile.values.subarray(first * stride),
+    coverage: profile.coverage.subarray(first),
+  };
+}

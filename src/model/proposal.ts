@@ -1,0 +1,44 @@
+import type { NodeId, PartitionId } from './ids.ts';
+
+/** One partition that changes its owner. */
+export interface Move {
+  readonly partitionId: PartitionId;
+  readonly sourceNodeId: NodeId;
+  readonly targetNodeId: NodeId;
+  readonly sizeBytes: number;
+  /** Fall of the objective if the rest of the proposal is carried out, cost not yet subtracted; objective units. */
+  readonly gain: number;
+  /** Price of moving in the same units. */
+  readonly cost: number;
+  /** For people: which node, when, and what is relieved. */
+  readonly reason: string;
+}
+
+/** Why a proposal is empty, or smaller than the search found. */
+export type Refusal =
+  | 'below-minimum-gain'
+  | 'near-bound'
+  | 'no-feasible-move'
+  | 'too-little-history'
+  | 'migrations-open'
+  | 'residence';
+
+/** The recommended map as an ordered difference from the current one. */
+export interface Proposal {
+  /** The ownership it starts from, i32[partition]: a proposal on another map is void. */
+  readonly baseOwnerOf: Int32Array;
+  readonly baseEpochOf: Uint32Array;
+  readonly targetOwnerOf: Int32Array;
+  /** In the order in which they should be carried out: no prefix is worse than the start. */
+  readonly moves: readonly Move[];
+  /** Objective of staying, and of the target map, move price included. */
+  readonly costBefore: number;
+  readonly costAfter: number;
+  /** No map costs less than this. */
+  readonly lowerBound: number;
+  readonly refusal?: Refusal;
+  readonly algorithm: string;
+  /** What is needed to make the same bytes again: see `replay`. */
+  readonly seed: bigint;
+  readonly iterations: number;
+}
