@@ -27,10 +27,16 @@ export function systemClock(): Clock {
   };
 }
 
+interface Sleeper {
+  readonly wakeMs: number;
+  readonly order: number;
+  readonly wake: () => void;
+}
+
 /** A clock that moves only when told to: simulations, tests and replays. */
 export class VirtualClock implements Clock {
   #nowMs: number;
-  #sleepers: { wakeMs: number; order: number; wake: () => void }[] = [];
+  #sleepers: Sleeper[] = [];
   #order = 0;
 
   constructor(startMs = 0) {
@@ -65,7 +71,7 @@ export class VirtualClock implements Clock {
   advanceTo(targetMs: number): void {
     if (targetMs < this.#nowMs) throw new RangeError(`a clock does not go back: ${targetMs} < ${this.#nowMs}`);
     for (;;) {
-      let next: (typeof this.#sleepers)[number] | undefined;
+      let next: Sleeper | undefined;
       for (const sleeper of this.#sleepers) {
         if (sleeper.wakeMs > targetMs) continue;
         if (!next || sleeper.wakeMs < next.wakeMs || (sleeper.wakeMs === next.wakeMs && sleeper.order < next.order))

@@ -1,0 +1,76 @@
+import type { Digest, Lsn, MigrationCommand, PartitionRole } from '../model/migration.ts';
+import type { NodeId } from '../model/ids.ts';
+
+/**
+ * What the coordinator asks of storage nodes. Every call is idempotent for its (partition, migration, epoch) and may be
+ * repeated for ever; a node refuses a command older than what it has durably seen (FORESHARD_STALE_EPOCH).
+ * Calls return once the node has *begun or done* the step; `status` tells how far it is.
+ */
+export interface StorageEngine {
+  readonly capabilities: EngineCapabilities;
+  /** Source: keep a change log from now on. Target: check free space, store id and that the source can be reached. */
+  prepare(nodeId: NodeId, command: MigrationCommand, options: PrepareOptions): Promise<void>;
+  /** Target: pull snapshot, then log, from the source, at most `bytesPerSecond`; runs on by itself until told otherwise. */
+  copy(nodeId: NodeId, command: MigrationCommand, options: { bytesPerSecond: number }): Promise<void>;
+  /** Both: compare a read-back scan with the running digest, at one lsn chosen by the source. */
+  beginVerify(nodeId: NodeId, command: MigrationCommand, options: { barrierLsn?: Lsn }): Promise<{ lsn: Lsn }>;
+  /** Target: serve reads whose minimal lsn it has applied. */
+  serveReads(nodeId: NodeId, command: MigrationCommand, isServing: boolean): Promise<void>;
+  /** Source: refuse all later writes, durably. */
+  fence(nodeId: NodeId, command: MigrationCommand): Promise<{ lsn: Lsn; digest: Digest }>;
+  /** Target: become the owner at epoch + 1. `command.epoch` is the new epoch. */
+  activate(nodeId: NodeId, command: MigrationCommand, options: { fenceLsn: Lsn }): Promise<void>;
+  /** Old owner, after the switch: follow the new owner's change log, so that there is a way back until cleanup. */
+  follow(nodeId: NodeId, command: MigrationCommand): Promise<void>;
+  /** Old owner: stop following, become RETIRED, delete everything in throttled batches. True when nothing is left. */
+  remove(nodeId: NodeId, command: MigrationCommand): Promise<boolean>;
+  /** Either side: forget this migration. A fenced source opens again, a staging copy is dropped. True when done. */
+  abort(nodeId: NodeId, command: MigrationCommand): Promise<boolean>;
+  /** New owner: the migration is over, the change log may go. */
+  finish(nodeId: NodeId, command: MigrationCommand): Promise<void>;
+  status(nodeId: NodeId, command: MigrationCommand): Promise<NodeMigrationStatus>;
+  nodeStatistics(nodeId: NodeId): Promise<NodeStatistics>;
+}
+
+/** Data declared by an adapter; the executor chooses its phases from it, and the conformance suite skips, aloud, by it. */
+export interface EngineCapabilities {
+  readonly changeStream: boolean;
+  readonly weightedReads: boolean;
+  readonly checksum: boolean;
+  readonly reverseStream: boolean;
+}
+
+export interface PrepareOptions {
+  readonly side: 'source' | 'target';
+  readonly sourceNodeId: NodeId;
+  readonly sourceStoreId: string;
+  readonly targetStoreId: string;
+  readonly digestSeed: string;
+  /** Target: refuse unless so much is free: 1.3 x size + log budget + reserve. */
+  readonly freeBytesMin: number;
+}
+
+export interface NodeMigrationStatus {
+  readonly role: PartitionRole;
+  readonly epoch: number;
+  readonly lsn: Lsn;
+  readonly closedMigrationId: number;
+  readonly copiedBytes: number;
+  readonly isSnapshotComplete: boolean;
+  /** Of the last verify begun for this migration: null while it runs. */
+  readonly verify: { readonly lsn: Lsn; readonly scanned: Digest; readonly running: Digest } | null;
+  /** The running digest, at `lsn`, where one is kept and covers the whole partition. */
+  readonly digest: Digest | null;
+  /** Why the node gave up, if it did: the executor aborts and records it. */
+  readonly failure: string | null;
+}
+
+export interface NodeStatistics {
+  readonly storeId: string;
+  readonly freeBytes: number;
+  readonly dataBytes: number;
+  /** f64[partition]: bytes of what this node owns, 0 elsewhere. */
+  readonly partitionBytes: Float64Array;
+  readonly cpuSeconds: number;
+  readonly isWritable: boolean;
+}
