@@ -69,12 +69,17 @@ export class VirtualClock implements Clock {
 
   /** Moves to `targetMs`, waking sleepers in order of their time, ties in order of their arrival. */
   advanceTo(targetMs: number): void {
-    if (targetMs < this.#nowMs) throw new RangeError(`a clock does not go back: ${targetMs} < ${this.#nowMs}`);
+    if (targetMs < this.#nowMs)
+      throw new RangeError(`a clock does not go back: ${targetMs} < ${this.#nowMs}`);
     for (;;) {
       let next: Sleeper | undefined;
       for (const sleeper of this.#sleepers) {
         if (sleeper.wakeMs > targetMs) continue;
-        if (!next || sleeper.wakeMs < next.wakeMs || (sleeper.wakeMs === next.wakeMs && sleeper.order < next.order))
+        if (
+          !next ||
+          sleeper.wakeMs < next.wakeMs ||
+          (sleeper.wakeMs === next.wakeMs && sleeper.order < next.order)
+        )
           next = sleeper;
       }
       if (!next) break;

@@ -26,7 +26,9 @@ export function seriesOf(profile: LoadProfile, dimension: LoadDimension): Float6
   const series = new Float64Array(windowCount * partitionCount);
   for (let w = 0; w < windowCount; w++)
     for (let p = 0; p < partitionCount; p++)
-      series[p * windowCount + w] = values[(w * partitionCount + p) * LOAD_DIMENSION_COUNT + offset] as number;
+      series[p * windowCount + w] = values[
+        (w * partitionCount + p) * LOAD_DIMENSION_COUNT + offset
+      ] as number;
   return series;
 }
 

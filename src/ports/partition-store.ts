@@ -30,7 +30,12 @@ export interface PartitionStore {
   openSnapshot(partitionId: number): PartitionSnapshot;
 
   /** Writes snapshot entries, adds them to the digest, moves `meta.staging.cursor`, all in one transaction. */
-  applySnapshot(partitionId: number, migrationId: number, entries: readonly PhysicalEntry[], cursor: Uint8Array | null): Promise<void>;
+  applySnapshot(
+    partitionId: number,
+    migrationId: number,
+    entries: readonly PhysicalEntry[],
+    cursor: Uint8Array | null,
+  ): Promise<void>;
   /** Applies log entries in lsn order (each exactly meta.lsn + 1), with their digest difference, in one transaction. */
   applyLog(partitionId: number, migrationId: number, entries: readonly LogEntry[]): Promise<Lsn>;
 

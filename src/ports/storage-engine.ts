@@ -1,5 +1,5 @@
-import type { Digest, Lsn, MigrationCommand, PartitionRole } from '../model/migration.ts';
 import type { NodeId } from '../model/ids.ts';
+import type { Digest, Lsn, MigrationCommand, PartitionRole } from '../model/migration.ts';
 
 /**
  * What the coordinator asks of storage nodes. Every call is idempotent for its (partition, migration, epoch) and may be
@@ -13,7 +13,11 @@ export interface StorageEngine {
   /** Target: pull snapshot, then log, from the source, at most `bytesPerSecond`; runs on by itself until told otherwise. */
   copy(nodeId: NodeId, command: MigrationCommand, options: { bytesPerSecond: number }): Promise<void>;
   /** Both: compare a read-back scan with the running digest, at one lsn chosen by the source. */
-  beginVerify(nodeId: NodeId, command: MigrationCommand, options: { barrierLsn?: Lsn }): Promise<{ lsn: Lsn }>;
+  beginVerify(
+    nodeId: NodeId,
+    command: MigrationCommand,
+    options: { barrierLsn?: Lsn },
+  ): Promise<{ lsn: Lsn }>;
   /** Target: serve reads whose minimal lsn it has applied. */
   serveReads(nodeId: NodeId, command: MigrationCommand, isServing: boolean): Promise<void>;
   /** Source: refuse all later writes, durably. */

@@ -1,0 +1,24 @@
+/** One figure of a bench, always beside a named baseline that ran in the same process run. */
+export interface BenchResult {
+  readonly name: string;
+  readonly metric: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly baseline: string;
+  readonly baselineValue: number;
+  /** value / baselineValue. */
+  readonly ratio: number;
+  readonly settings: Record<string, string | number | boolean>;
+  /** Of what was computed, not of how long it took: the same inputs give the same hash. */
+  readonly hash: string;
+}
+
+export interface BenchOutcome {
+  readonly results: readonly BenchResult[];
+  readonly skipped: readonly { readonly name: string; readonly why: string }[];
+}
+
+export interface BenchModule {
+  readonly area: string;
+  run(options: { readonly isSmall: boolean }): Promise<BenchOutcome>;
+}
