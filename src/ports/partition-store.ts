@@ -14,17 +14,32 @@ export interface PartitionStore {
    * Reads, decides and writes a partition's meta in one durable transaction; since the store has one writer, this is the
    * barrier: every write acknowledged before it is covered by `meta.lsn`, every later one sees the new meta.
    *
-   * @param change returns the new meta, or throws a ForeshardError to refuse (nothing is written then).
+   * @param change returns the new meta, or throws a ForeshardError to refuse (nothing is written then). It is handed
+   * the running digest at `meta.lsn`, so that a fence can hold both.
    */
-  updateMeta(partitionId: number, change: (meta: PartitionMeta) => PartitionMeta): Promise<PartitionMeta>;
+  updateMeta(
+    partitionId: number,
+    change: (meta: PartitionMeta, runningDigest: () => Digest | null) => PartitionMeta,
+  ): Promise<PartitionMeta>;
 
-  /** Starts to log every change and to keep the digest's running difference, keyed by `digestSeed`. Idempotent per seed. */
+  /**
+   * Starts to log every change and to keep the digest's running difference, keyed by `digestSeed`. Idempotent per seed;
+   * another seed starts anew. On an empty partition (a staging copy) the running digest is complete from the start, on
+   * one with entries it becomes so by `adoptDigest`. `firstLsn` sets `meta.lsn` of a staging copy: the snapshot's lsn.
+   */
   startChangeLog(partitionId: number, options: { digestSeed: string; firstLsn?: Lsn }): Promise<{ lsn: Lsn }>;
   stopChangeLog(partitionId: number): Promise<void>;
   /** Entries with lsn > afterLsn, in order, at most `bytesMax`. @throws FORESHARD_CORRUPT on a gap. */
   readChangeLog(partitionId: number, afterLsn: Lsn, bytesMax: number): readonly LogEntry[];
   /** Drops entries with lsn <= upToLsn. */
   trimChangeLog(partitionId: number, upToLsn: Lsn): Promise<void>;
+
+  /** The running digest of the whole partition at `lsn`; null while it is not complete, or none is kept. */
+  runningDigest(partitionId: number): { readonly lsn: Lsn; readonly digest: Digest | null };
+  /** Completes the running digest: `scanned` is `snapshot.digest(digestSeed)`. No change if it is complete already. */
+  adoptDigest(partitionId: number, snapshot: PartitionSnapshot, scanned: Digest): Promise<void>;
+  /** Whether a copy (STAGING, FOLLOWER) answers reads that allow a copy and whose minLsn it has. Not durable: off at start. */
+  setCopyReads(partitionId: number, isServing: boolean): void;
 
   /** One read transaction over a partition, at the lsn it was opened at. Close it: it pins old pages. */
   openSnapshot(partitionId: number): PartitionSnapshot;
@@ -86,6 +101,8 @@ export type LogEntry =
 
 export interface PartitionSnapshot {
   readonly lsn: Lsn;
+  /** The running digest as it stood at `lsn`; null where it was not complete. */
+  readonly runningDigest: Digest | null;
   /** Entries after `cursor` in key order, at most `bytesMax` (at least one); empty at the end. */
   read(cursor: Uint8Array | null, bytesMax: number): readonly PhysicalEntry[];
   /** The digest of everything in the snapshot, by reading it back; cooperative: yields every few milliseconds. */

@@ -12,12 +12,18 @@ export interface StorageEngine {
   prepare(nodeId: NodeId, command: MigrationCommand, options: PrepareOptions): Promise<void>;
   /** Target: pull snapshot, then log, from the source, at most `bytesPerSecond`; runs on by itself until told otherwise. */
   copy(nodeId: NodeId, command: MigrationCommand, options: { bytesPerSecond: number }): Promise<void>;
-  /** Both: compare a read-back scan with the running digest, at one lsn chosen by the source. */
+  /**
+   * Both: compare a read-back scan with the running digest, at one lsn chosen by the side that is the owner.
+   * The owner (no `barrierLsn`) answers the barrier that is in force, or with `isFresh` makes a new one; its log readers
+   * stop at the barrier. The copy scans when it has applied exactly `barrierLsn`.
+   *
+   * @throws ForeshardError FORESHARD_CONFLICT from a copy that has passed the barrier without a scan: ask for a fresh one.
+   */
   beginVerify(
     nodeId: NodeId,
     command: MigrationCommand,
-    options: { barrierLsn?: Lsn },
-  ): Promise<{ lsn: Lsn }>;
+    options: { readonly barrierLsn?: Lsn; readonly isFresh?: boolean },
+  ): Promise<{ readonly lsn: Lsn }>;
   /** Target: serve reads whose minimal lsn it has applied. */
   serveReads(nodeId: NodeId, command: MigrationCommand, isServing: boolean): Promise<void>;
   /** Source: refuse all later writes, durably. */
