@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs';
+import { DEFAULT_SETTINGS } from '../../src/settings.ts';
+import type { SchemaIssue } from './config-schema.ts';
+
+export type Tree = Record<string, unknown>;
+
+export const isSecret = (path: readonly string[]): boolean => path.join('.') === 'security.password';
+
+/** One line for one mistake: where, which setting, what was found, what it must be instead. */
+export function describeIssue(issue: SchemaIssue, raw: Tree, file: string | null, variable?: string): string {
+  const line = file === null ? 0 : lineOf(file, issue.path);
+  const where = variable ?? (line > 0 ? `${file}:${line}` : file);
+  const path = issue.path.join('.');
+  if (issue.knownKeys !== null) {
+    const near = nearest(issue.path.at(-1) as string, issue.knownKeys);
+    const hint = near === undefined ? `known here: ${issue.knownKeys.join(', ')}` : `did you mean ${near}?`;
+    return `${where}: ${path}: unknown setting: remove it (${hint})`;
+  }
+  const found = isSecret(issue.path) ? 'a value that is not shown' : show(valueAt(raw, issue.path));
+  const standard = valueAt(DEFAULT_SETTINGS as unknown as Tree, issue.path);
+  const remedy =
+    standard === undefined || standard === null || typeof standard === 'object'
+      ? ''
+      : ` (default ${show(standard)})`;
+  return `${where}: ${path || 'config'}: found ${found}, it must be ${issue.expected}${remedy}`;
+}
+
+/**
+ * The line on which a setting stands, 1-based, or 0 if it cannot be told. The parsers keep no positions, so this looks
+ * for the path's keys in order, each below the one before: right for every file a person would write.
+ */
+function lineOf(file: string, path: readonly string[]): number {
+  const lines = readFileSync(file, 'utf8').split('\n');
+  let at = 0;
+  let found = 0;
+  for (const key of path) {
+    const literal = key.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    const pattern = new RegExp(`(^|[\\s{,.\\[])["']?${literal}["']?\\s*([:=\\].]|$)`);
+    while (at < lines.length && !pattern.test(lines[at] as string)) at++;
+    if (at === lines.length) return /^\d+$/.test(key) ? found : 0;
+    found = at + 1;
+  }
+  return found;
+}
+
+function valueAt(tree: Tree, path: readonly string[]): unknown {
+  let at: unknown = tree;
+  for (const key of path) at = typeof at === 'object' && at !== null ? (at as Tree)[key] : undefined;
+  return at;
+}
+
+/** A value as it may stand in a message: JSON, cut, control characters escaped. */
+export function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'function') return 'a function';
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    text = String(value);
+  }
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+/** The known key within two edits, if any. */
+function nearest(key: string, known: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = 3;
+  for (const candidate of known) {
+    const distance = editDistance(key.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let above = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substituted = (above[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(substituted, (above[j] as number) + 1, (row[j - 1] as number) + 1));
+    }
+    above = row;
+  }
+  return above[b.length] as number;
+}

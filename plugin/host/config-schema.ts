@@ -1,0 +1,185 @@
+import { z } from 'zod';
+import { PLUGIN_MODES } from '../../src/controller.ts';
+import { SLOT_COUNT } from '../../src/model/partition-map.ts';
+import { KEY_PREFIX_BYTES } from '../../src/model/query-log.ts';
+
+/**
+ * The config file's schema. Every field may be left out (its default is in `src/settings.ts`); keys it does not know are
+ * refused, since a setting that is misspelt and ignored is worse than one that is refused. The description of a leaf
+ * completes the sentence "it must be …" of an error message.
+ */
+const integer = (min: number, max: number, what: string) =>
+  z.number().int().min(min).max(max).describe(`an integer from ${min} to ${max}: ${what}`);
+const fraction = (what: string) => z.number().gt(0).lt(1).describe(`a number above 0 and below 1: ${what}`);
+const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.enum(values).describe(`one of ${values.map((value) => `"${value}"`).join(', ')}`);
+const folder = (what: string) => z.string().min(1).describe(`a path: ${what}`);
+const listen = () =>
+  z
+    .string()
+    .regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}$/)
+    .refine((address) => Number(address.slice(address.lastIndexOf(':') + 1)) <= 65_535)
+    .describe('an address "host:port", such as "127.0.0.1:6379", or "[::1]:6379"');
+
+// Bounds are generous: they refuse what is surely a slip of the unit (seconds for milliseconds), not what is unusual.
+const DAY_MS = 86_400_000;
+const PIB = 2 ** 50;
+
+const ownSections = {
+  cluster: z
+    .strictObject({
+      partitionCount: integer(16, SLOT_COUNT, 'a power of two'),
+      storageNodeCount: integer(1, 1024, 'how many storage nodes there are'),
+    })
+    .partial(),
+  node: z
+    .strictObject({
+      clientListen: listen(),
+      peerListen: listen(),
+      dataDir: folder('the folder of a storage node’s data'),
+      mapSizeBytes: integer(1 << 24, PIB, 'bytes of address space for one LMDB environment'),
+      dataBytesMax: integer(1 << 20, PIB, 'bytes'),
+      freeBytesReserve: integer(0, PIB, 'bytes'),
+      valueBytesMax: integer(1, 512 * 2 ** 20, 'bytes'),
+      clientConnectionsMax: integer(1, 1_000_000, 'connections'),
+      logLevel: choice(['debug', 'info', 'warn', 'error']),
+    })
+    .partial(),
+  security: z
+    .strictObject({
+      password: z
+        .null()
+        .describe('left out of the config file: use security.passwordFile or FORESHARD_SECURITY_PASSWORD'),
+      passwordFile: folder('a file with mode 0600 whose first line is the password').nullable(),
+    })
+    .partial(),
+  plugin: z
+    .strictObject({
+      mode: choice(PLUGIN_MODES),
+      modules: z
+        .array(z.string().min(1))
+        .describe('a list of plugin modules: "foreshard", or paths starting with "./" or "/"'),
+    })
+    .partial(),
+  capture: z
+    .strictObject({
+      ringSlots: integer(256, 2 ** 22, 'a power of two'),
+      keyPrefixBytes: integer(0, KEY_PREFIX_BYTES, 'bytes of a key that are kept'),
+      drainIntervalMs: integer(1, 60_000, 'milliseconds'),
+    })
+    .partial(),
+  analyzer: z
+    .strictObject({
+      windowMs: integer(1000, 7 * DAY_MS, 'milliseconds, a divisor of one week'),
+      historyWeeks: integer(1, 520, 'weeks'),
+      horizonWindows: integer(1, 10_000, 'windows'),
+      level: fraction('the share of windows that the interval shall hold'),
+    })
+    .partial(),
+  controller: z
+    .strictObject({
+      cycleIntervalMs: integer(100, 7 * DAY_MS, 'milliseconds'),
+      executorIntervalMs: integer(1, 60_000, 'milliseconds'),
+      leaseTtlMs: integer(500, 600_000, 'milliseconds'),
+      seed: z
+        .string()
+        .regex(/^(\d+|0x[0-9a-fA-F]+)$/)
+        .describe('a number in quotes, decimal or 0x…'),
+    })
+    .partial(),
+  metadata: z
+    .strictObject({ kind: choice(['embedded']), path: folder('the folder of the embedded metadata store') })
+    .partial(),
+};
+
+/**
+ * A schema of the same shape as a section's defaults, for the sections whose meaning another room of the core owns and
+ * checks: types and key names here, ranges there.
+ */
+function likeDefaults(value: unknown): z.ZodType {
+  if (typeof value === 'number') return z.number().describe('a number');
+  if (typeof value === 'boolean') return z.boolean().describe('true or false');
+  if (typeof value === 'string') return z.string().describe('a string');
+  if (Array.isArray(value)) {
+    const kinds = new Set(value.map((entry) => typeof entry));
+    return kinds.size === 1 && kinds.has('number')
+      ? z.array(z.number()).describe('a list of numbers')
+      : z.array(z.unknown()).describe('a list');
+  }
+  if (typeof value === 'object' && value !== null)
+    return z
+      .strictObject(
+        Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, likeDefaults(entry)])),
+      )
+      .partial();
+  return z.unknown();
+}
+
+/** The whole schema: own sections by hand, the rest of `defaults` by its shape. */
+export function configSchema(defaults: object): z.ZodObject {
+  const others = Object.entries(defaults).filter(([section]) => !(section in ownSections));
+  return z
+    .strictObject({
+      ...ownSections,
+      ...Object.fromEntries(others.map(([section, value]) => [section, likeDefaults(value)])),
+    })
+    .partial();
+}
+
+/** JSON Schema of the config file, for completion and checking in an editor. */
+export const configJsonSchema = (defaults: object): unknown =>
+  z.toJSONSchema(configSchema(defaults), { unrepresentable: 'any' });
+
+export interface SchemaIssue {
+  readonly path: readonly string[];
+  /** Completes "it must be …"; empty for an unknown key. */
+  readonly expected: string;
+  /** Set for an unknown key: the keys that are known at that place. */
+  readonly knownKeys: readonly string[] | null;
+}
+
+/** Checks a raw config tree. Returns nothing wrong, or every issue in the order of the schema. */
+export function schemaIssues(schema: z.ZodObject, raw: unknown): readonly SchemaIssue[] {
+  const result = schema.safeParse(raw);
+  if (result.success) return [];
+  const issues: SchemaIssue[] = [];
+  for (const issue of result.error.issues) {
+    const path = issue.path.map(String);
+    if (issue.code === 'unrecognized_keys') {
+      const shape = (schemaAt(schema, path) as z.ZodObject | undefined)?.shape ?? {};
+      for (const key of issue.keys)
+        issues.push({ path: [...path, key], expected: '', knownKeys: Object.keys(shape) });
+    } else if (!issues.some((known) => known.path.join('.') === path.join('.'))) {
+      issues.push({ path, expected: expectedAt(schema, path), knownKeys: null });
+    }
+  }
+  return issues;
+}
+
+function expectedAt(schema: z.ZodObject, path: readonly string[]): string {
+  // An issue inside a list is described by the list.
+  for (let depth = path.length; depth >= 0; depth--) {
+    const description = schemaAt(schema, path.slice(0, depth))?.description;
+    if (description !== undefined) return description;
+  }
+  return 'a section: keys with values';
+}
+
+function schemaAt(schema: z.ZodType, path: readonly string[]): z.ZodType | undefined {
+  let at: z.ZodType | undefined = schema;
+  for (const key of path) {
+    at = unwrap(at);
+    at = at instanceof z.ZodObject ? (at.shape[key] as z.ZodType | undefined) : undefined;
+  }
+  return unwrap(at);
+}
+
+/** Partial sections wrap their fields as optional; the description sits inside. */
+function unwrap(schema: z.ZodType | undefined): z.ZodType | undefined {
+  let at = schema;
+  while (at instanceof z.ZodOptional || at instanceof z.ZodNullable) {
+    if (at.description !== undefined && !(at.unwrap() instanceof z.ZodObject)) return at;
+    at = at.unwrap() as z.ZodType;
+  }
+  return at;
+}

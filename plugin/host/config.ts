@@ -1,0 +1,191 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path';
+import { loadConfig as loadWithC12 } from 'c12';
+import { ForeshardError } from '../../src/base/errors.ts';
+import { DEFAULT_SETTINGS, deepFreeze, inconsistencies, type Settings } from '../../src/settings.ts';
+import { describeIssue, isSecret, show, type Tree } from './config-messages.ts';
+import { configSchema, schemaIssues } from './config-schema.ts';
+import { environmentOverrides, type Override } from './environment.ts';
+
+const CONFIG_EXTENSIONS = ['.ts', '.js', '.mjs', '.json', '.yaml', '.yml', '.toml'] as const;
+const CONFIG_NAME = 'foreshard.config';
+/** More than any hand-written config needs; a wrong `--config` (a dump, a disk image) is refused before it is read. */
+const CONFIG_BYTES_MAX = 1 << 20;
+
+export interface LoadedConfig {
+  readonly settings: Settings;
+  /** The config file, absolute; null where there is none and the defaults hold. */
+  readonly file: string | null;
+  /** Relative paths of the settings start here. */
+  readonly folder: string;
+}
+
+/**
+ * Finds, reads and checks the settings: defaults, then the config file, then `FORESHARD_…` environment variables.
+ *
+ * @param options.file as given with `--config`, or undefined: then `foreshard.config.*` in `folder`, or none.
+ * @throws ForeshardError FORESHARD_CONFIG naming the file, line, path, what was found and what to do, for every mistake.
+ */
+export async function loadSettings(options: {
+  readonly file?: string | undefined;
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}): Promise<LoadedConfig> {
+  const file =
+    options.file === undefined ? findConfigFile(options.folder) : resolve(options.folder, options.file);
+  const fromFile = file === null ? {} : await readConfigFile(file);
+  const folder = file === null ? options.folder : dirname(file);
+  const overrides = environmentOverrides(DEFAULT_SETTINGS, options.environment);
+  const schema = configSchema(DEFAULT_SETTINGS);
+  const problems = [
+    ...schemaIssues(schema, fromFile).map((issue) => describeIssue(issue, fromFile, file)),
+    ...overrides.problems,
+  ];
+  for (const override of overrides.values) {
+    if (isSecret(override.path)) continue; // The schema refuses secrets, which is meant for the file.
+    for (const issue of schemaIssues(schema, treeOf(override)))
+      problems.push(describeIssue(issue, treeOf(override), null, override.variable));
+  }
+  if (problems.length > 0) throw configError(problems.join('\n'));
+
+  let merged = merge(DEFAULT_SETTINGS as unknown as Tree, fromFile);
+  for (const override of overrides.values) merged = merge(merged, treeOf(override));
+  const settings = withPaths(merged as unknown as Settings, folder);
+  const inconsistent = inconsistencies(settings).map(({ path, expected }) => {
+    const issue = { path: path.split('.'), expected, knownKeys: null };
+    const variable = overrides.values.find((override) => override.path.join('.') === path)?.variable;
+    return describeIssue(issue, merged, file, variable);
+  });
+  if (inconsistent.length > 0) throw configError(inconsistent.join('\n'));
+  return { settings: deepFreeze(settings), file, folder };
+}
+
+function findConfigFile(folder: string): string | null {
+  const found = CONFIG_EXTENSIONS.map((extension) => join(folder, CONFIG_NAME + extension)).filter((path) =>
+    existsSync(path),
+  );
+  if (found.length > 1)
+    throw configError(
+      `${folder}: found ${found.map((path) => relative(folder, path)).join(' and ')}: keep one, or name one with --config`,
+    );
+  return found[0] ?? null;
+}
+
+/** c12 parses every format; all that makes it look further (remote sources, rc files, .env, `extends`) is off. */
+async function readConfigFile(file: string): Promise<Tree> {
+  const extension = extname(file);
+  if (!(CONFIG_EXTENSIONS as readonly string[]).includes(extension))
+    throw configError(
+      `${file}: a config file ends in ${CONFIG_EXTENSIONS.join(', ')}, found "${extension}": rename it`,
+    );
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined)
+    throw configError(`${file}: no such file: check the path after --config, or leave it out`);
+  if (!stat.isFile()) throw configError(`${file}: is not a file: name the config file itself`);
+  if (stat.size > CONFIG_BYTES_MAX)
+    throw configError(
+      `${file}: ${stat.size} bytes, a config has at most ${CONFIG_BYTES_MAX}: is it the right file?`,
+    );
+  // An empty file is a config that changes nothing; c12 stumbles over it.
+  if (stat.size === 0) return {};
+
+  let config: unknown;
+  let meta: unknown;
+  try {
+    const loaded = await loadWithC12({
+      cwd: dirname(file),
+      configFile: file,
+      rcFile: false,
+      globalRc: false,
+      dotenv: false,
+      packageJson: false,
+      extend: false,
+      giget: false,
+      envName: false,
+      jitiOptions: { fsCache: false },
+      // c12's own merger drops nulls and joins lists; there is one source, so nothing needs merging.
+      merger: (...sources: unknown[]) =>
+        sources.find((source) => source !== undefined && source !== null) ?? {},
+    } as never);
+    config = loaded.config;
+    meta = loaded.meta;
+  } catch (error) {
+    if (isBlank(file)) return {};
+    throw configError(`${file}: cannot be read: ${(error as Error).message.trim()}`, error);
+  }
+  if (typeof config !== 'object' || config === null || Array.isArray(config))
+    throw configError(`${file}: must hold sections with keys, found ${show(config)}`);
+  return meta !== undefined && Object.keys(meta as object).length > 0
+    ? { ...(config as Tree), $meta: meta }
+    : (config as Tree);
+}
+
+const isBlank = (file: string): boolean =>
+  readFileSync(file, 'utf8')
+    .split('\n')
+    .every((line) => /^\s*(#.*)?$/.test(line));
+
+function withPaths(settings: Settings, folder: string): Settings {
+  const under = (path: string): string => (isAbsolute(path) ? path : resolve(folder, path));
+  const { passwordFile } = settings.security;
+  return {
+    ...settings,
+    node: { ...settings.node, dataDir: under(settings.node.dataDir) },
+    metadata: { ...settings.metadata, path: under(settings.metadata.path) },
+    security: {
+      passwordFile: passwordFile === null ? null : under(passwordFile),
+      password: passwordFile === null ? settings.security.password : readPassword(under(passwordFile)),
+    },
+    plugin: {
+      ...settings.plugin,
+      modules: settings.plugin.modules.map((module) => (module.startsWith('.') ? under(module) : module)),
+    },
+  };
+}
+
+function readPassword(file: string): string {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat?.isFile())
+    throw configError(`security.passwordFile: ${file} is not a file: create it with mode 0600`);
+  if ((stat.mode & 0o077) !== 0)
+    throw configError(
+      `security.passwordFile: ${file} can be read by others (mode ${(stat.mode & 0o777).toString(8)}): chmod 600 it`,
+    );
+  const password = readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] as string;
+  if (password === '')
+    throw configError(`security.passwordFile: ${file} is empty: write the password on its first line`);
+  return password;
+}
+
+/** The settings as they may be shown: a secret says only that it is set. */
+export function showableSettings(settings: Settings): unknown {
+  return {
+    ...settings,
+    security: {
+      ...settings.security,
+      password: settings.security.password === null ? null : '(set, not shown)',
+    },
+  };
+}
+
+const isTree = (value: unknown): value is Tree =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** `over` on top of `base`; lists are replaced, not joined. Only called with keys the schema knows. */
+function merge(base: Tree, over: Tree): Tree {
+  const merged: Tree = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    if (value === undefined) continue;
+    const below = merged[key];
+    merged[key] = isTree(below) && isTree(value) ? merge(below, value) : value;
+  }
+  return merged;
+}
+
+function treeOf(override: Override): Tree {
+  return override.path.reduceRight<unknown>((below, key) => ({ [key]: below }), override.value) as Tree;
+}
+
+function configError(message: string, cause?: unknown): ForeshardError {
+  return new ForeshardError('FORESHARD_CONFIG', 'fix-config', message, { cause });
+}

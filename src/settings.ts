@@ -1,0 +1,162 @@
+import type { PluginMode } from './controller.ts';
+import { PARTITION_COUNT_DEFAULT } from './model/partition-map.ts';
+
+/**
+ * What an operator tunes: one tree of frozen data, validated once at the edge (`plugin/host/config.ts`). Everything that
+ * acts (clock, chance, stores) is a component instead, see `components.ts`. Each room of the core owns the type and the
+ * defaults of its own section; this file only composes them.
+ */
+export interface Settings {
+  readonly cluster: ClusterSettings;
+  readonly node: NodeSettings;
+  readonly security: SecuritySettings;
+  readonly plugin: PluginSettings;
+  readonly capture: CaptureSettings;
+  readonly analyzer: AnalyzerSettings;
+  readonly controller: ControllerSettings;
+  readonly metadata: MetadataSettings;
+}
+
+export interface ClusterSettings {
+  /** A power of two in 16..16384; fixed for the life of the data. */
+  readonly partitionCount: number;
+  /** Storage nodes have the ids 0..storageNodeCount-1. */
+  readonly storageNodeCount: number;
+}
+
+export interface NodeSettings {
+  /** Where a query node takes clients (RESP): `host:port`; port 0 lets the system choose. */
+  readonly clientListen: string;
+  /** Where a storage node takes its peers: `host:port`; port 0 lets the system choose, and the metadata store says which. */
+  readonly peerListen: string;
+  /** Folder of a storage node's LMDB environment; a relative path starts at the config file's folder. */
+  readonly dataDir: string;
+  /** Upper end of one LMDB environment's address range, bytes. Address space, not disk: see `dataBytesMax`. */
+  readonly mapSizeBytes: number;
+  /** A storage node refuses writes beyond this much data, bytes. */
+  readonly dataBytesMax: number;
+  /** A storage node refuses writes when its disk has less than this left, bytes. */
+  readonly freeBytesReserve: number;
+  /** Largest value a client may write, bytes. */
+  readonly valueBytesMax: number;
+  readonly clientConnectionsMax: number;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+export interface SecuritySettings {
+  /** What clients must AUTH with; null asks for nothing. Only from `passwordFile` or the environment, never from the config file. */
+  readonly password: string | null;
+  /** A file that only its owner may read (mode 0600) whose first line is the password. */
+  readonly passwordFile: string | null;
+}
+
+export interface PluginSettings {
+  readonly mode: PluginMode;
+  /** Modules whose default export is a plugin definition: `foreshard` is the built-in one, others are paths from the config file. */
+  readonly modules: readonly string[];
+}
+
+export interface CaptureSettings {
+  /** Slots of the ring between the query path and the analysis thread, 64 bytes each; a power of two. */
+  readonly ringSlots: number;
+  /** How much of a key is kept for finding its template, bytes, 0..24; 0 records no keys at all. */
+  readonly keyPrefixBytes: number;
+  /** How often the analysis thread empties the ring. */
+  readonly drainIntervalMs: number;
+}
+
+export interface AnalyzerSettings {
+  /** Width of a load-profile window. */
+  readonly windowMs: number;
+  /** How much history is kept and forecast from. */
+  readonly historyWeeks: number;
+  /** How many windows are forecast. */
+  readonly horizonWindows: number;
+  /** Nominal coverage of the forecast's interval, 0..1. */
+  readonly level: number;
+}
+
+export interface ControllerSettings {
+  /** How often the elected coordinator plans. */
+  readonly cycleIntervalMs: number;
+  /** How often open migrations are driven on. */
+  readonly executorIntervalMs: number;
+  /** A coordinator that has not renewed its lease for so long is replaced. */
+  readonly leaseTtlMs: number;
+  /** Seed of every random choice of the planner, a decimal or 0x number: the same input and seed give the same proposal. */
+  readonly seed: string;
+}
+
+export interface MetadataSettings {
+  /** `embedded`: one file shared by the processes of one machine. */
+  readonly kind: 'embedded';
+  /** Folder of the embedded store; a relative path starts at the config file's folder. */
+  readonly path: string;
+}
+
+const HOUR_MS = 3_600_000;
+const WEEK_MS = 168 * HOUR_MS;
+const MIB = 1 << 20;
+
+export const DEFAULT_SETTINGS: Settings = deepFreeze({
+  cluster: { partitionCount: PARTITION_COUNT_DEFAULT, storageNodeCount: 8 },
+  node: {
+    clientListen: '127.0.0.1:6379',
+    peerListen: '127.0.0.1:0',
+    dataDir: '.foreshard/data',
+    mapSizeBytes: 64 * 1024 * MIB,
+    dataBytesMax: 32 * 1024 * MIB,
+    // Room for a copy-on-write commit of the largest group and for what the operating system needs.
+    freeBytesReserve: 256 * MIB,
+    valueBytesMax: 8 * MIB,
+    clientConnectionsMax: 10_000,
+    logLevel: 'info',
+  },
+  security: { password: null, passwordFile: null },
+  plugin: { mode: 'observe', modules: ['foreshard'] },
+  // 65,536 slots are 4 MiB and hold half a second at 130,000 queries a second: ten drains late before one is dropped.
+  capture: { ringSlots: 65_536, keyPrefixBytes: 24, drainIntervalMs: 50 },
+  // A week ahead: the season that load repeats by. Four weeks back: the least that shows a week to be a season.
+  analyzer: { windowMs: HOUR_MS, historyWeeks: 4, horizonWindows: 168, level: 0.8 },
+  controller: { cycleIntervalMs: HOUR_MS, executorIntervalMs: 15, leaseTtlMs: 10_000, seed: '1' },
+  metadata: { kind: 'embedded', path: '.foreshard/metadata' },
+});
+
+/** A claim over settings that does not hold. */
+export interface Inconsistency {
+  /** Of the setting that is to be changed, such as `capture.ringSlots`. */
+  readonly path: string;
+  /** Completes "it must be …". */
+  readonly expected: string;
+}
+
+/** What a schema of single fields cannot say: powers of two, divisors, claims over several settings. */
+export function inconsistencies(settings: Settings): readonly Inconsistency[] {
+  const { cluster, capture, analyzer } = settings;
+  const found: Inconsistency[] = [];
+  if (!isPowerOfTwo(cluster.partitionCount))
+    found.push({ path: 'cluster.partitionCount', expected: 'a power of two' });
+  if (cluster.storageNodeCount > cluster.partitionCount)
+    found.push({
+      path: 'cluster.storageNodeCount',
+      expected: `at most cluster.partitionCount (${cluster.partitionCount}): a node without a partition has nothing to do`,
+    });
+  if (!isPowerOfTwo(capture.ringSlots)) found.push({ path: 'capture.ringSlots', expected: 'a power of two' });
+  if (WEEK_MS % analyzer.windowMs !== 0)
+    found.push({
+      path: 'analyzer.windowMs',
+      expected: `a divisor of one week (${WEEK_MS} ms), such as ${HOUR_MS} for one hour`,
+    });
+  return found;
+}
+
+const isPowerOfTwo = (value: number): boolean => (value & (value - 1)) === 0;
+
+/** Freezes a tree of plain data in place. */
+export function deepFreeze<T>(tree: T): T {
+  if (typeof tree === 'object' && tree !== null && !Object.isFrozen(tree)) {
+    Object.freeze(tree);
+    for (const child of Object.values(tree)) deepFreeze(child);
+  }
+  return tree;
+}
