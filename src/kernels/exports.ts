@@ -1,0 +1,14 @@
+/** A byte offset into the kernels' memory, made by the arena. */
+export type Pointer = number;
+
+/** assembly/layout.ts */
+interface LayoutExports {
+  layoutAlignmentBytes(): number;
+  layoutTile(): number;
+  layoutVersion(): number;
+  /** First byte above the kernels' own constants. */
+  layoutHeapBase(): Pointer;
+}
+
+/** What assembly/index.ts exports, by hand: rooms extend it with an interface beside their kernels. */
+export interface KernelExports extends LayoutExports {}

@@ -1,0 +1,12 @@
+import { baseJobs } from './base-jobs.ts';
+
+/**
+ * Everything a kernel worker can do, by name. A room adds its own table beside this file and one line here;
+ * pool and worker need no change.
+ */
+export const jobs = { ...baseJobs };
+
+export type Jobs = typeof jobs;
+export type JobName = keyof Jobs;
+export type JobParameters<Name extends JobName> = Parameters<Jobs[Name]['run']>[1];
+export type JobResult<Name extends JobName> = ReturnType<Jobs[Name]['run']>;

@@ -1,0 +1,24 @@
+import { InvariantError } from '../base/errors.ts';
+import type { KernelExports } from './exports.ts';
+
+/** The host's copy of the numbers in assembly/layout.ts. */
+export const ALIGNMENT_BYTES = 16;
+export const TILE = 4;
+const LAYOUT_VERSION = 1;
+
+/** The next multiple of TILE: matrix rows and inputs are padded to it. */
+export const paddedToTile = (count: number): number => Math.ceil(count / TILE) * TILE;
+
+/** @throws InvariantError when the Wasm build was made from other sources than this host code. */
+export function assertSameLayout(exports: KernelExports): void {
+  const pairs: readonly (readonly [string, number, number])[] = [
+    ['alignment bytes', exports.layoutAlignmentBytes(), ALIGNMENT_BYTES],
+    ['tile', exports.layoutTile(), TILE],
+    ['layout version', exports.layoutVersion(), LAYOUT_VERSION],
+  ];
+  for (const [name, built, expected] of pairs)
+    if (built !== expected)
+      throw new InvariantError(
+        `the kernels were built with ${name} ${built}, this host expects ${expected}: run \`npm run build:wasm\``,
+      );
+}
