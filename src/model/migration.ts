@@ -51,6 +51,8 @@ export interface MigrationRecord {
   readonly phase: MigrationPhase;
   /** Wall clock at which the phase was entered, milliseconds: for people and time-outs, never for safety. */
   readonly phaseAtMs: number;
+  /** Wall clock at which the migration was opened, milliseconds. */
+  readonly startedAtMs: number;
   /** Seed of the digest's keyed hash, 16 hex digits, random per migration: a client cannot plan collisions. */
   readonly digestSeed: string;
   readonly fenceLsn?: Lsn;

@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
+import { metadataStoreConformance } from '../../conformance/metadata-store.ts';
+
+const makeFolder = (): string => mkdtempSync(join(tmpdir(), 'foreshard-metadata-'));
+
+metadataStoreConformance('embedded', async () => {
+  const path = makeFolder();
+  return {
+    open: async () => openEmbeddedMetadata({ path, pollMs: 5 }),
+    prefix: '/t/',
+    dispose: async () => rmSync(path, { recursive: true, force: true }),
+  };
+});
+
+const test = suite('embedded metadata store');
+
+function runWorker(path: string, key: string, rounds: number): Promise<{ conflicts: number }> {
+  const worker = fileURLToPath(new URL('./race-worker.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--import', 'tsx', worker, path, key, String(rounds)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk) => (output += chunk));
+  return new Promise((resolve, reject) =>
+    child.on('close', (exitCode) =>
+      exitCode === 0 ? resolve(JSON.parse(output)) : reject(new Error(`worker ended with ${exitCode}`)),
+    ),
+  );
+}
+
+test('two processes that race on one key lose no update', async () => {
+  const path = makeFolder();
+  const rounds = 60;
+  const store = openEmbeddedMetadata({ path, pollMs: 5 });
+  let hints = 0;
+  store.watch('counter', () => hints++);
+  await Promise.all([runWorker(path, 'counter', rounds), runWorker(path, 'counter', rounds)]);
+  const entry = await store.get('counter');
+  check.is(new TextDecoder().decode(entry?.value), String(2 * rounds));
+  check.ok(hints > 0, 'commits of other processes hint watchers of this one');
+  await store.close();
+  rmSync(path, { recursive: true, force: true });
+});
+
+test('what was committed is there when the store is opened again', async () => {
+  const path = makeFolder();
+  const first = openEmbeddedMetadata({ path });
+  const value = new Uint8Array([0, 1, 255]);
+  const result = await first.commit({ conditions: [], writes: [{ kind: 'put', key: 'k', value }] });
+  await first.close();
+  const second = openEmbeddedMetadata({ path });
+  const entry = await second.get('k');
+  check.equal(entry?.value, value);
+  check.ok(result.isCommitted && entry?.revision === result.revision);
+  await second.close();
+  rmSync(path, { recursive: true, force: true });
+});
+
+test('a watcher that fell behind the change list is hinted all the same', async () => {
+  const path = makeFolder();
+  const writer = openEmbeddedMetadata({ path, changeListMax: 2 });
+  const reader = openEmbeddedMetadata({ path, changeListMax: 2, pollMs: 60 });
+  let hints = 0;
+  reader.watch('nothing-here', () => hints++);
+  for (let i = 0; i < 5; i++)
+    await writer.commit({
+      conditions: [],
+      writes: [{ kind: 'put', key: 'other', value: new Uint8Array([i]) }],
+    });
+  for (let waited = 0; hints === 0 && waited < 200; waited++)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  check.ok(hints > 0);
+  await writer.close();
+  await reader.close();
+  rmSync(path, { recursive: true, force: true });
+});
+
+test.run();
