@@ -1,0 +1,120 @@
+import type { Socket } from 'node:net';
+import { FrameDecoder, type FrameLimits, HANDSHAKE_LIMITS, type OnFrame } from './frames.ts';
+
+/** Above this much unsent data a connection is congested: stop giving it more. */
+export const BACKPRESSURE_BYTES = 8 * 1024 * 1024;
+/** A peer that lets so much pile up is not reading: the connection is closed. */
+export const UNSENT_BYTES_MAX = 32 * 1024 * 1024;
+export const HANDSHAKE_TIMEOUT_MS = 5_000;
+// Dead peers without a FIN are found by the kernel; loopback never needs it, other networks do.
+const KEEP_ALIVE_DELAY_MS = 30_000;
+
+export const PEER_ROLES = ['query', 'storage', 'coordinator', 'operator'] as const;
+export type PeerRole = (typeof PEER_ROLES)[number];
+
+/** Who is at an end of a connection. */
+export interface PeerIdentity {
+  readonly clusterId: string;
+  readonly nodeId: number;
+  readonly role: PeerRole;
+}
+
+export interface RpcCounters {
+  /** Frames that failed a checksum, a limit or a schema; each closed its connection. */
+  corruptFrames: number;
+  refusedHandshakes: number;
+  framesReceived: number;
+  bytesReceived: number;
+  bytesSent: number;
+}
+
+export const newRpcCounters = (): RpcCounters => ({
+  corruptFrames: 0,
+  refusedHandshakes: 0,
+  framesReceived: 0,
+  bytesReceived: 0,
+  bytesSent: 0,
+});
+
+export interface FramedSocketHandlers {
+  readonly onFrame: OnFrame;
+  /** Once, whatever ended it; `reason` is undefined after an orderly end. */
+  readonly onClosed: (reason: Error | undefined) => void;
+  readonly onDrained?: () => void;
+}
+
+/** A socket that speaks frames: decodes, counts, closes on the first thing that is wrong. Both ends use it. */
+export class FramedSocket {
+  readonly socket: Socket;
+  readonly #decoder: FrameDecoder;
+  readonly #counters: RpcCounters;
+  #closeReason: Error | undefined;
+
+  constructor(socket: Socket, counters: RpcCounters, handlers: FramedSocketHandlers) {
+    this.socket = socket;
+    this.#counters = counters;
+    this.#decoder = new FrameDecoder(HANDSHAKE_LIMITS, (type, flags, correlation, payload) => {
+      counters.framesReceived++;
+      handlers.onFrame(type, flags, correlation, payload);
+    });
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
+    socket.on('data', (chunk: Buffer) => this.#onChunk(chunk));
+    socket.on('error', (error) => {
+      this.#closeReason ??= error;
+    });
+    socket.on('drain', () => handlers.onDrained?.());
+    socket.once('close', () => {
+      this.#decoder.stop();
+      handlers.onClosed(this.#closeReason);
+    });
+  }
+
+  set limits(limits: FrameLimits) {
+    this.#decoder.limits = limits;
+  }
+
+  get isOpen(): boolean {
+    return !this.socket.destroyed && this.socket.writable;
+  }
+
+  get isCongested(): boolean {
+    return this.socket.writableLength > BACKPRESSURE_BYTES;
+  }
+
+  #onChunk(chunk: Buffer): void {
+    this.#counters.bytesReceived += chunk.length;
+    try {
+      this.#decoder.push(chunk);
+    } catch (error) {
+      // Whatever a peer's bytes provoke ends at its connection; the stream has lost its place anyway.
+      this.#counters.corruptFrames++;
+      this.close(error as Error);
+    }
+  }
+
+  /** Writes all frames in one system call where the kernel takes them. */
+  writeFrames(frames: readonly Uint8Array[]): void {
+    if (!this.isOpen || frames.length === 0) return;
+    if (frames.length > 1) this.socket.cork();
+    for (const frame of frames) {
+      this.#counters.bytesSent += frame.length;
+      this.socket.write(frame);
+    }
+    if (frames.length > 1) this.socket.uncork();
+    if (this.socket.writableLength > UNSENT_BYTES_MAX)
+      this.close(new Error(`${this.socket.writableLength} bytes wait to be sent: the peer is not reading`));
+  }
+
+  /** Sends what is queued, then ends: for a last word to the peer. */
+  end(): void {
+    this.#decoder.stop();
+    this.socket.end();
+  }
+
+  close(reason?: Error): void {
+    this.#closeReason ??= reason;
+    this.#decoder.stop();
+    this.socket.destroy();
+  }
+}

@@ -1,0 +1,252 @@
+import { connect, type Socket } from 'node:net';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { RpcClient, type RpcClientHandlers } from '../../../plugin/rpc/client.ts';
+import type { PeerIdentity } from '../../../plugin/rpc/connection.ts';
+import { DataReplyReader, DataRequestReader, STATUS_OK } from '../../../plugin/rpc/data.ts';
+import {
+  encodeFrame,
+  FRAME_CONTROL_REQUEST,
+  FRAME_DATA_REQUEST,
+  FRAME_HELLO,
+} from '../../../plugin/rpc/frames.ts';
+import { encodeHello } from '../../../plugin/rpc/hello.ts';
+import { RpcServer, type RpcServerHandlers } from '../../../plugin/rpc/server.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import { testSeed } from '../../support/seed.ts';
+
+const test = suite('plugin/rpc');
+const storage: PeerIdentity = { clusterId: 'c1', nodeId: 3, role: 'storage' };
+const query: PeerIdentity = { clusterId: 'c1', nodeId: 0, role: 'query' };
+const cleanups: (() => Promise<void>)[] = [];
+
+test.after.each(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function startServer(handlers: RpcServerHandlers, port = 0): Promise<RpcServer> {
+  const server = new RpcServer({ identity: storage, port }, handlers);
+  await server.listen();
+  cleanups.push(() => server.close());
+  return server;
+}
+
+function newClient(port: number, handlers: RpcClientHandlers = {}, identity = query): RpcClient {
+  const client = new RpcClient(
+    { identity, peerNodeId: 3, address: () => ({ host: '127.0.0.1', port }) },
+    handlers,
+  );
+  cleanups.push(() => client.close());
+  return client;
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<ForeshardError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.instance(error, ForeshardError);
+    return error as ForeshardError;
+  }
+  throw new Error('expected a failure');
+}
+
+const waitFor = async (claim: () => boolean, what: string): Promise<void> => {
+  for (let i = 0; i < 500 && !claim(); i++) await new Promise((resolve) => setTimeout(resolve, 4));
+  assert.is(claim(), true, what);
+};
+
+test('control requests are answered by what the server says, bulk and errors included', async () => {
+  const server = await startServer({
+    onControl: async (operation, body, connection) => {
+      if (operation === 'refuse') throw new ForeshardError('FORESHARD_FENCED', 'wait', 'not now');
+      return { body: { operation, ...body, from: connection.peer?.role }, bulk: Buffer.from('bulk') };
+    },
+  });
+  const client = newClient(server.port);
+  const reply = await client.control('status', { partitionId: 9 });
+  assert.equal(reply.body, { operation: 'status', partitionId: 9, from: 'query' });
+  assert.is(Buffer.from(reply.bulk as Uint8Array).toString(), 'bulk');
+  const error = await failureOf(client.control('refuse'));
+  assert.is(error.code, 'FORESHARD_FENCED');
+  assert.is(error.remedy, 'wait');
+});
+
+test('many data requests of one turn arrive in one frame and in order, and their replies too', async () => {
+  const reader = new DataRequestReader();
+  let frameCount = 0;
+  const server = await startServer({
+    onData(connection, payload) {
+      frameCount++;
+      reader.open(payload);
+      while (reader.next()) {
+        connection.replies.begin(reader.requestId, STATUS_OK, reader.epoch, reader.minLsn + 1);
+        connection.replies.bulk(payload, reader.starts[1], reader.ends[1]);
+        connection.replies.end();
+      }
+    },
+  });
+  const replies = new DataReplyReader();
+  const seen: string[] = [];
+  const client = newClient(server.port, {
+    onDataReply(payload) {
+      replies.open(payload);
+      while (replies.next())
+        seen.push(
+          `${replies.requestId} ${replies.epoch} ${replies.lsn} ${payload.toString('latin1', replies.replyStart, replies.replyEnd)}`,
+        );
+    },
+  });
+  client.start();
+  await waitFor(() => client.isConnected, 'connected');
+  const bytes = Buffer.from('keyvalue');
+  for (let id = 0; id < 1000; id++) {
+    client.requests.begin(id, 5, 12, 0, 7, 2 ** 40, 2, 16);
+    client.requests.argument(bytes, 0, 3);
+    client.requests.argument(bytes, 3, 8);
+    client.requests.end();
+  }
+  await waitFor(() => seen.length === 1000, 'all replies');
+  assert.is(seen[0], `0 7 ${2 ** 40 + 1} $5\r\nvalue\r\n`);
+  assert.equal(
+    seen.map((line) => Number(line.split(' ')[0])),
+    Array.from({ length: 1000 }, (_, i) => i),
+  );
+  assert.is(frameCount <= 2, true, `${frameCount} frames`);
+});
+
+test('a value larger than a slab travels whole, between small ones', async () => {
+  const reader = new DataRequestReader();
+  const sizes: number[] = [];
+  const server = await startServer({
+    onData(connection, payload) {
+      reader.open(payload);
+      while (reader.next()) {
+        sizes.push(reader.ends[0] - reader.starts[0]);
+        connection.replies.begin(reader.requestId, STATUS_OK, 1, 1);
+        connection.replies.bulk(payload, reader.starts[0], reader.ends[0]);
+        connection.replies.end();
+      }
+    },
+  });
+  const replies = new DataReplyReader();
+  const replySizes: number[] = [];
+  const client = newClient(server.port, {
+    onDataReply(payload) {
+      replies.open(payload);
+      while (replies.next()) replySizes.push(replies.replyEnd - replies.replyStart);
+    },
+  });
+  client.start();
+  await waitFor(() => client.isConnected, 'connected');
+  const wanted = [10, 65_536, 3, 5_000_000, 70_000, 65_480, 1];
+  for (const [id, size] of wanted.entries()) {
+    client.requests.begin(id, 0, 0, 0, 1, 0, 1, 4 + size);
+    client.requests.argument(Buffer.alloc(size, 'v'), 0, size);
+    client.requests.end();
+  }
+  await waitFor(() => replySizes.length === wanted.length, 'all replies');
+  assert.equal(sizes, wanted);
+  assert.equal(
+    replySizes,
+    wanted.map((size) => size + String(size).length + 5),
+  );
+});
+
+test('nobody there is UNAVAILABLE after its time, and a late answer an unknown outcome', async () => {
+  const nowhere = newClient(1);
+  assert.is((await failureOf(nowhere.control('x', {}, { timeoutMs: 60 }))).code, 'FORESHARD_UNAVAILABLE');
+  const server = await startServer({ onControl: () => new Promise(() => {}) });
+  const slow = newClient(server.port);
+  assert.is((await failureOf(slow.control('x', {}, { timeoutMs: 60 }))).code, 'FORESHARD_UNKNOWN_OUTCOME');
+});
+
+test('a connection lost with a request open is an unknown outcome; the next request reconnects by itself', async () => {
+  let isFirst = true;
+  const server = await startServer({
+    async onControl(_operation, _body, connection) {
+      if (isFirst) {
+        isFirst = false;
+        connection.close();
+      }
+      return { body: { ok: true } };
+    },
+  });
+  const client = newClient(server.port);
+  assert.is((await failureOf(client.control('x'))).code, 'FORESHARD_UNKNOWN_OUTCOME');
+  assert.equal((await client.control('x')).body, { ok: true });
+});
+
+test('a peer of another cluster, or another node than expected, is refused with the reason', async () => {
+  const server = await startServer({ onControl: async () => ({ body: {} }) });
+  const stranger = newClient(server.port, {}, { ...query, clusterId: 'other' });
+  assert.match(
+    (await failureOf(stranger.control('x', {}, { timeoutMs: 100 }))).message,
+    'belongs to cluster',
+  );
+  assert.is(server.counters.refusedHandshakes > 0, true);
+  const misled = new RpcClient({
+    identity: query,
+    peerNodeId: 8,
+    address: () => ({ host: '127.0.0.1', port: server.port }),
+  });
+  cleanups.push(() => misled.close());
+  assert.match((await failureOf(misled.control('x', {}, { timeoutMs: 100 }))).message, 'expected node 8');
+});
+
+async function sendRaw(port: number, bytes: Buffer): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const socket: Socket = connect(port, '127.0.0.1', () => socket.write(bytes));
+    socket.resume();
+    socket.on('error', () => {});
+    socket.once('close', () => resolve());
+    // A cut stream is one that the peer gives up; the server need not close it first.
+    setTimeout(() => socket.end(), 15);
+  });
+}
+
+test('corrupt frames close their connection and are counted; other connections go on', async () => {
+  const reader = new DataRequestReader();
+  const server = await startServer({
+    onControl: async () => ({ body: {} }),
+    onData(_connection, payload) {
+      reader.open(payload);
+      while (reader.next());
+    },
+  });
+  const healthy = newClient(server.port);
+  await healthy.control('x');
+  const hello = encodeFrame(encodeHello(query), { type: FRAME_HELLO });
+  const request = Buffer.alloc(28 + 4 + 3);
+  request.writeUInt32LE(7, 12);
+  request.writeUInt16LE(1, 24);
+  request.writeUInt32LE(3, 28);
+  const data = encodeFrame(request, { type: FRAME_DATA_REQUEST });
+  await sendRaw(server.port, Buffer.concat([hello, data]));
+  assert.is(server.counters.corruptFrames, 0, 'the unharmed stream is fine');
+
+  const lie = Buffer.from(request);
+  lie.writeUInt32LE(4_000_000_000, 28);
+  const broken: Buffer[] = [
+    Buffer.concat([hello, encodeFrame(lie, { type: FRAME_DATA_REQUEST })]),
+    Buffer.concat([hello, encodeFrame(request.subarray(0, 30), { type: FRAME_DATA_REQUEST })]),
+    Buffer.concat([hello, encodeFrame(Buffer.from([9, 0, 0, 0, 1]), { type: FRAME_CONTROL_REQUEST })]),
+    Buffer.concat([hello, hello]),
+    data,
+  ];
+  const random = seededRandom(testSeed('rpc'));
+  for (let i = 0; i < 30; i++) {
+    const flipped = Buffer.concat([hello, data]);
+    const bit = random.nextBelow(flipped.length * 8);
+    flipped[bit >> 3] ^= 1 << (bit & 7);
+    broken.push(flipped);
+  }
+  await Promise.all(broken.map((bytes) => sendRaw(server.port, bytes)));
+  assert.is(server.counters.corruptFrames, broken.length);
+  const cut = Buffer.concat([hello, data]);
+  for (let length = 1; length < cut.length; length += 7) await sendRaw(server.port, cut.subarray(0, length));
+  await healthy.control('x');
+  await waitFor(() => server.connections.size === 1, 'only the healthy connection is left');
+});
+
+test.run();
