@@ -1,0 +1,69 @@
+import type { Clock } from '../../src/base/clock.ts';
+import type { Logger } from '../../src/base/logger.ts';
+import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { QueryNodeHooks, StorageNodeHooks } from '../host/hooks.ts';
+
+/** What both roles are told: `plugin/node/main.ts` fills it in from settings and command line. */
+export interface NodeOptions {
+  /** Name of the cluster, also in the metadata store's keys; peers of another are refused. */
+  readonly clusterId: string;
+  /** Dense from 0 among storage nodes; query nodes begin at QUERY_NODE_ID_MIN. One number space: both register under `node/<id>`. */
+  readonly nodeId: number;
+  /** Where this node listens: storage nodes for peers, query nodes for clients. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly partitionCount: number;
+  /** Storage nodes that must have registered before a new cluster is formed. */
+  readonly storageNodeCount: number;
+}
+
+/** Query nodes have ids from here on, so that storage node ids stay dense. */
+export const QUERY_NODE_ID_MIN = 10_000;
+
+export interface StorageNodeOptions extends NodeOptions {
+  /** Folder of the LMDB environment. */
+  readonly dataDir: string;
+  readonly mapSizeBytes: number;
+  readonly dataBytesMax: number;
+  readonly freeBytesReserve: number;
+}
+
+export interface QueryNodeOptions extends NodeOptions {
+  /** What clients must AUTH with; null asks for nothing. */
+  readonly password: string | null;
+  readonly valueBytesMax: number;
+  readonly clientConnectionsMax: number;
+  /** How long a query may wait for its partition to come back before it gets an error reply. */
+  readonly retryMs: number;
+}
+
+/** Long enough for a restart or a hand-over, short enough that clients have not given up themselves. */
+export const RETRY_MS_DEFAULT = 5_000;
+
+export interface NodeComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metadata: MetadataStore;
+}
+
+export interface StorageNodeComponents extends NodeComponents {
+  /** Read at every use: the host fills in and empties its fields while the node runs. */
+  readonly hooks: StorageNodeHooks;
+  readonly onHookFault: (hook: string, error: unknown) => void;
+}
+
+export interface QueryNodeComponents extends NodeComponents {
+  /** Read at every use: the host fills in and empties its fields while the node runs. */
+  readonly hooks: QueryNodeHooks;
+  /** A hook has thrown: it must be detached by setting it to null before this returns. */
+  readonly onHookFault: (hook: string, error: unknown) => void;
+}
+
+/** A node that serves. */
+export interface RunningNode {
+  readonly host: string;
+  readonly port: number;
+  /** Stops taking work, ends what is open, frees everything. */
+  close(): Promise<void>;
+}
