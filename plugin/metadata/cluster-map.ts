@@ -83,6 +83,7 @@ const partition = z
     ownerNodeId: nodeId,
     ownerStoreId: storeId,
     epoch: count.min(1).transform(asEpoch),
+    ownedSinceMs: z.number(),
     migrationSeq: count,
     migration: migration.nullable(),
   })
@@ -234,6 +235,7 @@ export async function bootstrapCluster(
           ownerNodeId: asNodeId(owner),
           ownerStoreId: (nodes[owner] as { storeId: string }).storeId,
           epoch: asEpoch(1),
+          ownedSinceMs: 0,
           migrationSeq: 0,
           migration: null,
         };

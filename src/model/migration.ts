@@ -49,7 +49,10 @@ export interface MigrationRecord {
   readonly targetNodeId: NodeId;
   readonly targetStoreId: string;
   readonly phase: MigrationPhase;
-  /** Wall clock at which the phase was entered, milliseconds: for people and time-outs, never for safety. */
+  /**
+   * Wall clock at which the phase (in SHIFT: the read weight) was entered, milliseconds; FENCED keeps FENCING's, since one
+   * budget spans the fence. For people and time-outs, never for safety.
+   */
   readonly phaseAtMs: number;
   /** Wall clock at which the migration was opened, milliseconds. */
   readonly startedAtMs: number;
@@ -72,6 +75,8 @@ export interface PartitionRecord {
   readonly ownerNodeId: NodeId;
   readonly ownerStoreId: string;
   readonly epoch: Epoch;
+  /** Wall clock at which this owner took over, milliseconds; 0 since the cluster was formed. For residence only. */
+  readonly ownedSinceMs: number;
   /** The highest migrationId given out. */
   readonly migrationSeq: number;
   readonly migration: MigrationRecord | null;

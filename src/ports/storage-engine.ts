@@ -53,6 +53,7 @@ export interface EngineCapabilities {
 export interface PrepareOptions {
   readonly side: 'source' | 'target';
   readonly sourceNodeId: NodeId;
+  readonly targetNodeId: NodeId;
   readonly sourceStoreId: string;
   readonly targetStoreId: string;
   readonly digestSeed: string;

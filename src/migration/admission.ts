@@ -1,0 +1,81 @@
+/** Which moves of a proposal may begin now: pure. A refusal carries its reason as a code. */
+import type { PartitionRecord } from '../model/migration.ts';
+import type { Move, Proposal } from '../model/proposal.ts';
+import { isCopying } from './phases.ts';
+import type { MigrationSettings } from './settings.ts';
+
+export const ADMISSION_REFUSALS = [
+  'unknown-partition', // no valid record: quarantined
+  'stale-proposal', // the owner or its epoch has changed since the proposal was made
+  'migration-open',
+  'residence',
+  'quarantine', // too many failed attempts
+  'source-busy',
+  'target-busy',
+  'cluster-busy',
+  'paused',
+] as const;
+export type AdmissionRefusal = (typeof ADMISSION_REFUSALS)[number];
+
+/** Refusals that pass by themselves: the move stays in the queue. */
+export const isTemporary = (refusal: AdmissionRefusal): boolean =>
+  refusal === 'source-busy' ||
+  refusal === 'target-busy' ||
+  refusal === 'cluster-busy' ||
+  refusal === 'paused';
+
+export interface AdmissionContext {
+  /** [partition]; null where there is no valid record. */
+  readonly records: readonly (PartitionRecord | null)[];
+  readonly storageNodeCount: number;
+  readonly settings: MigrationSettings;
+  readonly nowMs: number;
+  readonly isPaused: boolean;
+  readonly isQuarantined: (partitionId: number) => boolean;
+}
+
+/** Copies that are open, by node. Admitting one adds to it, so that one pass can admit several moves. */
+export class CopyCounts {
+  readonly outgoing = new Map<number, number>();
+  readonly incoming = new Map<number, number>();
+  total = 0;
+
+  constructor(records: readonly (PartitionRecord | null)[]) {
+    for (const record of records)
+      if (record?.migration && isCopying(record.migration.phase))
+        this.add(record.migration.sourceNodeId, record.migration.targetNodeId);
+  }
+
+  add(sourceNodeId: number, targetNodeId: number): void {
+    this.outgoing.set(sourceNodeId, (this.outgoing.get(sourceNodeId) ?? 0) + 1);
+    this.incoming.set(targetNodeId, (this.incoming.get(targetNodeId) ?? 0) + 1);
+    this.total++;
+  }
+}
+
+/** @returns null when the move may begin. */
+export function refusalOf(
+  move: Move,
+  base: Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'>,
+  copies: CopyCounts,
+  context: AdmissionContext,
+): AdmissionRefusal | null {
+  const { settings } = context;
+  const record = context.records[move.partitionId];
+  if (!record) return 'unknown-partition';
+  const isCurrent =
+    record.ownerNodeId === move.sourceNodeId &&
+    base.baseOwnerOf[move.partitionId] === record.ownerNodeId &&
+    base.baseEpochOf[move.partitionId] === record.epoch;
+  if (!isCurrent || move.sourceNodeId === move.targetNodeId) return 'stale-proposal';
+  if (record.migration) return 'migration-open';
+  if (context.isQuarantined(move.partitionId)) return 'quarantine';
+  if (record.ownedSinceMs > 0 && context.nowMs - record.ownedSinceMs < settings.residenceMs)
+    return 'residence';
+  if (context.isPaused) return 'paused';
+  if ((copies.outgoing.get(move.sourceNodeId) ?? 0) >= settings.copiesPerNodeMax) return 'source-busy';
+  if ((copies.incoming.get(move.targetNodeId) ?? 0) >= settings.copiesPerNodeMax) return 'target-busy';
+  // Half the nodes at most are busy with copies, so that the cluster as a whole keeps its pace.
+  if (copies.total >= Math.max(1, Math.floor(context.storageNodeCount / 2))) return 'cluster-busy';
+  return null;
+}

@@ -1,0 +1,54 @@
+/** What an operator tunes about migrations. */
+export interface MigrationSettings {
+  /** Most bytes a second that one copy pulls. */
+  readonly copyBytesPerSecond: number;
+  /** Open copies a node may be the source of, and as many it may be the target of. */
+  readonly copiesPerNodeMax: number;
+  /** A partition that has just moved stays for so long. */
+  readonly residenceMs: number;
+  /** Shares of the reads that go to the target before the switch, in order; empty: no reads are shifted. */
+  readonly readWeightSteps: readonly number[];
+  readonly readWeightHoldMs: number;
+  /** Log entries the target may be behind when VERIFY begins, and when the fence is put up. */
+  readonly verifyLagMax: number;
+  readonly fenceLagMax: number;
+  /** A fence that stands for longer is aborted: writes to the partition wait meanwhile. */
+  readonly fenceBudgetMs: number;
+  /** How long the old owner follows the new one before its copy is removed. */
+  readonly graceMs: number;
+  readonly prepareTimeoutMs: number;
+  /** COPY, CATCHUP, VERIFY, SHIFT each: longer means that it will not end. */
+  readonly phaseTimeoutMs: number;
+  /** A node that does not answer for so long ends a migration that can still be aborted. */
+  readonly unreachableMs: number;
+  readonly retryMsMin: number;
+  readonly retryMsMax: number;
+  /** After so many failed migrations a partition is left alone for a while. */
+  readonly attemptsMax: number;
+  readonly quarantineMs: number;
+  /** Free bytes a target must keep beyond 1.3 x the partition's size. */
+  readonly freeBytesReserve: number;
+}
+
+export const DEFAULT_MIGRATION_SETTINGS: MigrationSettings = {
+  copyBytesPerSecond: 32 << 20,
+  copiesPerNodeMax: 1, // MongoDB's rule: a node's disk and network serve its owner's load first
+  residenceMs: 600_000,
+  readWeightSteps: [0.05, 0.25, 0.5, 1],
+  readWeightHoldMs: 5_000,
+  verifyLagMax: 1_000,
+  fenceLagMax: 50,
+  fenceBudgetMs: 500,
+  graceMs: 900_000, // MongoDB's orphanCleanupDelaySecs
+  prepareTimeoutMs: 10_000,
+  phaseTimeoutMs: 3_600_000,
+  unreachableMs: 15_000,
+  retryMsMin: 50,
+  retryMsMax: 10_000,
+  attemptsMax: 5,
+  quarantineMs: 600_000,
+  freeBytesReserve: 64 << 20,
+};
+
+/** Targets need more than the source's size: log entries arrive while the copy runs, and LMDB copies pages on write. */
+export const TARGET_SIZE_FACTOR = 1.3;

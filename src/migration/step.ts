@@ -1,0 +1,226 @@
+/**
+ * What a migration does next: pure functions of its record, of what the nodes answered, the settings and the time.
+ * The executor carries the answer out; a test can ask it for every case.
+ */
+import { assert } from '../base/assert.ts';
+import { asEpoch } from '../model/ids.ts';
+import type { Digest, Lsn, MigrationPhase, MigrationRecord, PartitionRecord } from '../model/migration.ts';
+import type { NodeMigrationStatus } from '../ports/storage-engine.ts';
+import { mayAbort, PHASE_TRANSITIONS } from './phases.ts';
+import type { MigrationSettings } from './settings.ts';
+import { compareSides, describeDifference, digestsEqual } from './verification.ts';
+
+/** What the nodes answered to this phase's commands. */
+export interface Observation {
+  readonly source: NodeMigrationStatus | null;
+  readonly target: NodeMigrationStatus | null;
+  /** FENCING: the source's durable answer. */
+  readonly fence?: { readonly lsn: Lsn; readonly digest: Digest };
+  /** CLEANUP, ABORT: both nodes have done their part. */
+  readonly areNodesDone?: boolean;
+  /** SHIFT: why reads should not go to the target, if so. */
+  readonly guard?: string | null;
+  /** SHIFT: whether a fence would be short: the metadata store and both nodes answer quickly. */
+  readonly isFencePromising?: boolean;
+}
+
+export type Decision =
+  | { readonly kind: 'stay' }
+  | { readonly kind: 'go'; readonly record: PartitionRecord; readonly isBadCopy?: boolean }
+  | { readonly kind: 'end'; readonly record: PartitionRecord; readonly outcome: 'done' | 'aborted' };
+
+export interface StepContext {
+  readonly settings: MigrationSettings;
+  readonly nowMs: number;
+  /** Whether the engine can shift reads, and keep the old owner following. */
+  readonly canShiftReads: boolean;
+  readonly canFollow: boolean;
+}
+
+const STAY: Decision = { kind: 'stay' };
+
+export type OpenRecord = PartitionRecord & { readonly migration: MigrationRecord };
+
+/** @param seen of a phase whose commands all succeeded. */
+export function decide(record: OpenRecord, seen: Observation, context: StepContext): Decision {
+  const { migration } = record;
+  if (mayAbort(migration.phase)) {
+    const failure = seen.target?.failure ?? seen.source?.failure;
+    if (failure) return abort(record, failure, context);
+    if (isOverdue(migration, context)) return abort(record, overdueReason(migration.phase), context);
+  }
+  switch (migration.phase) {
+    case 'PREPARE':
+      return enter(record, 'COPY', context);
+    case 'COPY':
+      return seen.target?.isSnapshotComplete ? enter(record, 'CATCHUP', context) : STAY;
+    case 'CATCHUP':
+      return lagOf(seen) <= context.settings.verifyLagMax ? enter(record, 'VERIFY', context) : STAY;
+    case 'VERIFY':
+      return decideVerify(record, seen, context);
+    case 'SHIFT':
+      return decideShift(record, seen, context);
+    case 'FENCING':
+      return seen.fence
+        ? go(record, {
+            ...migration,
+            phase: 'FENCED',
+            fenceLsn: seen.fence.lsn,
+            fenceDigest: seen.fence.digest,
+          })
+        : STAY;
+    case 'FENCED':
+      return decideFenced(record, seen, context);
+    case 'SWITCHED':
+      return enter(record, 'GRACE', context, { notBeforeMs: context.nowMs + context.settings.graceMs });
+    case 'GRACE':
+      return decideGrace(record, seen, context);
+    case 'CLEANUP':
+    case 'ABORT':
+      if (!seen.areNodesDone) return STAY;
+      return {
+        kind: 'end',
+        record: { ...record, migration: null },
+        outcome: migration.phase === 'CLEANUP' ? 'done' : 'aborted',
+      };
+  }
+}
+
+/** The record in ABORT: reads go back to the source in the same commit. */
+export function abort(
+  record: OpenRecord,
+  reason: string,
+  { nowMs }: StepContext,
+  isBadCopy = false,
+): Decision {
+  const { migration } = record;
+  assert(mayAbort(migration.phase), `no abort from ${migration.phase}`);
+  return {
+    kind: 'go',
+    isBadCopy,
+    record: {
+      ...record,
+      migration: {
+        ...migration,
+        phase: 'ABORT',
+        phaseAtMs: nowMs,
+        readWeight: 0,
+        reason: reason.slice(0, 1000),
+      },
+    },
+  };
+}
+
+/** Entries the target has yet to apply; Infinity while that is not known. */
+export const lagOf = ({ source, target }: Observation): number =>
+  source && target ? Math.max(0, source.lsn - target.lsn) : Number.POSITIVE_INFINITY;
+
+function decideVerify(record: OpenRecord, seen: Observation, context: StepContext): Decision {
+  const { source, target } = seen;
+  if (!source?.verify || !target?.verify) return STAY;
+  const difference = compareSides(source.verify, target.verify);
+  if (difference === null) return STAY;
+  // Never "repair and go on": what put one difference there may have put others where no digest looks.
+  if (difference !== '') return abort(record, `verification failed: ${difference}`, context, true);
+  const verified = { lsn: source.verify.lsn, digest: source.verify.scanned };
+  return enter(record, 'SHIFT', context, { verified, readWeight: 0 });
+}
+
+function decideShift(record: OpenRecord, seen: Observation, context: StepContext): Decision {
+  const { migration } = record;
+  const { settings, nowMs } = context;
+  const steps = context.canShiftReads ? settings.readWeightSteps : [];
+  if (seen.guard) {
+    if (migration.readWeight > 0)
+      return enter(record, 'SHIFT', context, { readWeight: 0, reason: seen.guard });
+    return STAY; // held at 0 until the guard is green again or the phase is overdue
+  }
+  const isHeld = migration.readWeight === 0 || nowMs - migration.phaseAtMs >= settings.readWeightHoldMs;
+  if (!isHeld) return STAY;
+  const next = steps.find((weight) => weight > migration.readWeight);
+  if (next !== undefined) return enter(record, 'SHIFT', context, { readWeight: next });
+  if (lagOf(seen) > settings.fenceLagMax || !seen.isFencePromising) return STAY;
+  return enter(record, 'FENCING', context);
+}
+
+function decideFenced(record: OpenRecord, { target }: Observation, context: StepContext): Decision {
+  const { migration } = record;
+  const { fenceLsn, fenceDigest } = migration;
+  assert(fenceLsn !== undefined && fenceDigest !== undefined, 'a fenced record holds its fence');
+  if (!target || target.lsn < fenceLsn) return STAY;
+  if (target.lsn > fenceLsn)
+    return abort(record, `the copy is at lsn ${target.lsn}, beyond the fence at ${fenceLsn}`, context, true);
+  if (!target.digest) return abort(record, 'the copy keeps no digest', context, true);
+  if (!digestsEqual(target.digest, fenceDigest))
+    return abort(
+      record,
+      `digests differ at the fence: ${describeDifference(fenceDigest, target.digest)}`,
+      context,
+      true,
+    );
+  return go(
+    {
+      ...record,
+      ownerNodeId: migration.targetNodeId,
+      ownerStoreId: migration.targetStoreId,
+      epoch: asEpoch(record.epoch + 1),
+      ownedSinceMs: context.nowMs,
+    },
+    { ...migration, phase: 'SWITCHED', phaseAtMs: context.nowMs, readWeight: 0 },
+  );
+}
+
+function decideGrace(record: OpenRecord, seen: Observation, context: StepContext): Decision {
+  const { migration } = record;
+  const { nowMs, settings } = context;
+  if (nowMs < migration.notBeforeMs) return STAY;
+  if (!context.canFollow) return enter(record, 'CLEANUP', context);
+  if (seen.source?.failure) {
+    // The old owner cannot follow (its disk is full, say). The digests were equal at the fence, so its copy may go, but
+    // only after it has had two more graces to recover: until then it is a way back, if a stale one.
+    const isGivenUp = nowMs >= migration.notBeforeMs + 2 * settings.graceMs;
+    return isGivenUp ? enter(record, 'CLEANUP', context, { reason: seen.source.failure }) : STAY;
+  }
+  if (!seen.source?.verify || !seen.target?.verify) return STAY;
+  const difference = compareSides(seen.target.verify, seen.source.verify);
+  if (difference === null) return STAY;
+  if (difference === '') return enter(record, 'CLEANUP', context);
+  // The old copy is evidence now, and perhaps the better one: it is kept, and people are told.
+  const reason = `verification before removal failed: ${difference}`.slice(0, 1000);
+  const extended = {
+    ...migration,
+    notBeforeMs: nowMs + Math.max(settings.graceMs, settings.retryMsMax),
+    reason,
+  };
+  return { kind: 'go', isBadCopy: true, record: { ...record, migration: extended } };
+}
+
+function enter(
+  record: OpenRecord,
+  phase: MigrationPhase,
+  { nowMs }: StepContext,
+  change: Partial<MigrationRecord> = {},
+): Decision {
+  return go(record, { ...record.migration, ...change, phase, phaseAtMs: nowMs });
+}
+
+function go(record: PartitionRecord, migration: MigrationRecord): Decision {
+  const before = record.migration?.phase as MigrationPhase;
+  assert(PHASE_TRANSITIONS[before].includes(migration.phase), `${before} does not become ${migration.phase}`);
+  return { kind: 'go', record: { ...record, migration } };
+}
+
+function isOverdue({ phase, phaseAtMs }: MigrationRecord, { settings, nowMs }: StepContext): boolean {
+  return nowMs - phaseAtMs > timeoutOf(phase, settings);
+}
+
+function timeoutOf(phase: MigrationPhase, settings: MigrationSettings): number {
+  if (phase === 'PREPARE') return settings.prepareTimeoutMs;
+  return phase === 'FENCING' || phase === 'FENCED' ? settings.fenceBudgetMs : settings.phaseTimeoutMs;
+}
+
+function overdueReason(phase: MigrationPhase): string {
+  if (phase === 'CATCHUP') return 'cannot catch up: entries are written faster than the target applies them';
+  if (phase === 'FENCING' || phase === 'FENCED') return 'the fence stood longer than its budget';
+  return `${phase} took too long`;
+}
