@@ -1,0 +1,96 @@
+import { ForeshardError } from '../base/errors.ts';
+import { LOAD_DIMENSIONS, type LoadDimension } from '../model/load-profile.ts';
+
+/**
+ * What an operator may tune about placement.
+ *
+ * The objective is measured in points of the *latency index*: the load-weighted mean, over the horizon, of
+ * rho / (1 - rho), which is the waiting time of an M/M/1 queue in service times. 1.0 means that a query waits as long
+ * as it is served. Prices that are paid once are in index-hours (points x hours), so that they weigh 1 / horizon in the
+ * mean: a move that helps for a day has to help seven times as much per hour as one that helps for a week.
+ */
+export interface AffinitySettings {
+  /** Which dimensions load a node, and how much each counts; weights are relative to one another. */
+  readonly dimensions: readonly { readonly dimension: LoadDimension; readonly weight: number }[];
+  /** Forecast steps that are looked at; 168 hourly ones are a week, the longest season of a database's load. */
+  readonly slotCountMax: number;
+  /** Weight of a slot against the one a day earlier, 0..1]: later hours are known less well. */
+  readonly discountPerDay: number;
+  /** Standard deviations above the mean at which a node's utilisation is taken (the chance constraint's z). */
+  readonly riskZ: number;
+  /** Share of the load by which all partitions err together (beta): trend and holidays do not average out. */
+  readonly commonError: number;
+  /** Utilisation above which a node is called overloaded, 0..1. */
+  readonly safeUtilisation: number;
+  /** Index points for one node that is over `safeUtilisation` by 1.0 during the whole horizon. */
+  readonly overloadWeight: number;
+  /** Index-hours any move costs: risk, attention, metadata writes, cold caches. */
+  readonly moveFixedIndexHours: number;
+  /** Index-hours a second of copying costs. */
+  readonly moveIndexHoursPerSecond: number;
+  /** Index-hours of fencing one partition that carries the whole load of the cluster; scaled by its share. */
+  readonly moveBlipIndexHours: number;
+  /** A plan, and each of its moves when it is left out of the plan, must gain so many times its price. */
+  readonly benefitCostRatio: number;
+  /** Nothing is proposed while staying costs at most this share more than the lower bound. */
+  readonly boundTolerance: number;
+  /** A partition that has moved stays at least so long, milliseconds. */
+  readonly residenceMs: number;
+  /** Moves in one proposal. */
+  readonly movesMax: number;
+  /** Annealing proposals per plan: the budget is counted, not timed, so that a plan can be made again. */
+  readonly iterations: number;
+}
+
+export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
+  dimensions: [{ dimension: 'queries', weight: 1 }],
+  slotCountMax: 168,
+  discountPerDay: 1,
+  riskZ: 0.5,
+  commonError: 0.05,
+  // The objective's hinge starts where the operator's node-hours are counted.
+  safeUtilisation: 0.8,
+  overloadWeight: 1,
+  moveFixedIndexHours: 0.05,
+  moveIndexHoursPerSecond: 0.001,
+  moveBlipIndexHours: 1,
+  benefitCostRatio: 1.5,
+  boundTolerance: 0.01,
+  residenceMs: 24 * 3_600_000,
+  movesMax: 64,
+  iterations: 200_000,
+};
+
+const wrong = (message: string): ForeshardError =>
+  new ForeshardError('FORESHARD_CONFIG', 'fix-config', `affinity settings: ${message}`);
+
+/** @throws ForeshardError FORESHARD_CONFIG naming the setting that is out of range. */
+export function assertAffinitySettings(settings: AffinitySettings): void {
+  if (settings.dimensions.length === 0) throw wrong('dimensions names no load dimension');
+  for (const { dimension, weight } of settings.dimensions) {
+    if (!LOAD_DIMENSIONS.includes(dimension)) throw wrong(`dimensions names an unknown one, ${dimension}`);
+    if (!(weight > 0 && Number.isFinite(weight))) throw wrong(`the weight of ${dimension} must be above 0`);
+  }
+  const ranges: readonly [keyof AffinitySettings, number, number][] = [
+    ['slotCountMax', 1, 4096],
+    ['discountPerDay', 0.01, 1],
+    ['riskZ', 0, 10],
+    ['commonError', 0, 1],
+    ['safeUtilisation', 0.05, 1],
+    ['overloadWeight', 0, 1e6],
+    ['moveFixedIndexHours', 0, 1e6],
+    ['moveIndexHoursPerSecond', 0, 1e6],
+    ['moveBlipIndexHours', 0, 1e6],
+    ['benefitCostRatio', 1, 1e6],
+    ['boundTolerance', 0, 1],
+    ['residenceMs', 0, Number.MAX_SAFE_INTEGER],
+    ['movesMax', 0, 1e6],
+    ['iterations', 0, 1e9],
+  ];
+  for (const [name, low, high] of ranges) {
+    const value = settings[name] as number;
+    if (!(value >= low && value <= high)) throw wrong(`${name} must be in ${low}..${high}, got ${value}`);
+  }
+  for (const name of ['slotCountMax', 'movesMax', 'iterations'] as const)
+    if (!Number.isInteger(settings[name])) throw wrong(`${name} must be an integer, got ${settings[name]}`);
+}
