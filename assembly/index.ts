@@ -1,2 +1,3 @@
 // Every kernel the host can call. Rooms add one line each.
 export * from "./layout";
+export { annealBlockBytes, annealReset, annealRun } from "./anneal";

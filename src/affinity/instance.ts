@@ -1,7 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { ForeshardError } from '../base/errors.ts';
 import type { Forecast } from '../model/forecast.ts';
-import type { NodeId, PartitionId } from '../model/ids.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
 import type { NodeUtilisation } from '../model/node-utilisation.ts';
 import type { PartitionMap } from '../model/partition-map.ts';
@@ -15,12 +14,10 @@ export interface PlacementInputs {
   readonly nodes: readonly NodeUtilisation[];
   /** f64[partition]. */
   readonly partitionBytes: Float64Array;
-  /** Partitions that are being moved, with the node they go to: moves in flight count as done. */
-  readonly openMigrations: ReadonlyMap<PartitionId, NodeId>;
-  /** f64[partition], wall clock of the last change of owner, milliseconds; NaN or -Infinity if there was none. */
-  readonly lastMovedMs: Float64Array;
-  /** Wall clock, milliseconds. */
-  readonly nowMs: number;
+  /** Partitions that stay where they are: being moved, or moved lately. */
+  readonly restingPartitions: ReadonlySet<number>;
+  /** Where partitions that are being moved go: moves in flight count as done. Those named here rest as well. */
+  readonly openMigrations?: ReadonlyMap<number, number>;
 }
 
 /**
@@ -66,8 +63,8 @@ export interface PlacementInstance {
   /** f64[node]: what may still be received. A partition that leaves frees nothing until its migration has ended. */
   readonly bytesFree: Float64Array;
   readonly movesMax: number;
-  /** Partitions that would be movable but for their residence time. */
-  readonly residentCount: number;
+  /** How many partitions rest. */
+  readonly restingCount: number;
 }
 
 /**
@@ -108,11 +105,9 @@ export function assertPlacementInputs(inputs: PlacementInputs): void {
     if (!((partitionBytes[p] as number) >= 0))
       throw badInput(`partition ${p} has ${partitionBytes[p]} bytes`);
   }
-  for (const [p, target] of inputs.openMigrations)
+  for (const [p, target] of inputs.openMigrations ?? [])
     if (!(p >= 0 && p < partitionCount && target >= 0 && target < nodes.length))
       throw badInput(`an open migration names partition ${p} and node ${target}`);
-  if (inputs.lastMovedMs.length !== partitionCount)
-    throw badInput('lastMovedMs has not one entry for each partition');
   if (forecast.partitionCount !== partitionCount)
     throw badInput(
       `the forecast is for ${forecast.partitionCount} partitions, the map for ${partitionCount}`,
@@ -259,59 +254,61 @@ function scaleCapacity(
     resourceCount: number;
   },
 ): number {
+  // A node that is down may be unable to say what it could carry; as a source only, it counts as an average one.
   let sum = 0;
+  let aliveCount = 0;
   for (const node of nodes) {
+    if (!node.isAlive) continue;
     const own = node.capacity[offset] as number;
     if (!(own > 0 && Number.isFinite(own)))
       throw badInput(`capacity of node ${node.nodeId} in ${dimension} is ${own}: it must be above 0`);
     sum += own;
+    aliveCount++;
   }
-  const mean = sum / nodes.length;
+  const mean = sum / aliveCount;
   nodes.forEach((node, n) => {
-    capacity[n * resourceCount + r] = (node.capacity[offset] as number) / mean;
+    const own = node.capacity[offset] as number;
+    capacity[n * resourceCount + r] = own > 0 && Number.isFinite(own) ? own / mean : 1;
   });
   return mean;
 }
 
 /** Who may go where, and at what price. */
 function buildRules(
-  { map, nodes, partitionBytes, openMigrations, lastMovedMs, nowMs }: PlacementInputs,
+  inputs: PlacementInputs,
   settings: AffinitySettings,
   { load, depth, horizonHours }: { load: Float64Array; depth: number; horizonHours: number },
 ) {
+  const { map, nodes, partitionBytes, restingPartitions } = inputs;
+  const openMigrations = inputs.openMigrations ?? new Map<number, number>();
   const { partitionCount } = map;
   const home = map.ownerOf.slice();
-  for (const [p, target] of openMigrations) home[p] = target;
-  const isTarget = new Uint8Array(nodes.length);
-  const holdPenalty = new Float64Array(nodes.length);
-  const bytesFree = new Float64Array(nodes.length);
-  nodes.forEach((node, n) => {
-    isTarget[n] = node.isAlive ? 1 : 0;
-    holdPenalty[n] = node.isAlive ? 0 : DRAIN_PENALTY;
-    bytesFree[n] = node.dataBytesMax - node.dataBytes;
-  });
-  // What is on its way will fill its target.
-  for (const [p, target] of openMigrations) bytesFree[target]! -= partitionBytes[p] as number;
+  const isTarget = Uint8Array.from(nodes, (node) => (node.isAlive ? 1 : 0));
+  const holdPenalty = Float64Array.from(nodes, (node) => (node.isAlive ? 0 : DRAIN_PENALTY));
+  const bytesFree = Float64Array.from(nodes, (node) => node.dataBytesMax - node.dataBytes);
+  for (const [p, target] of openMigrations) {
+    home[p] = target;
+    bytesFree[target]! -= partitionBytes[p] as number;
+  }
 
   let loadNow = 0;
   for (let p = 0; p < partitionCount; p++) loadNow += load[p * depth] as number;
   const isMovable = new Uint8Array(partitionCount);
   const movePrice = new Float64Array(partitionCount);
-  let residentCount = 0;
+  let restingCount = 0;
   for (let p = 0; p < partitionCount; p++) {
-    const node = nodes[home[p] as number] as NodeUtilisation;
-    const bandwidth = node.bandwidthBytesPerSecond > 0 ? node.bandwidthBytesPerSecond : BANDWIDTH_DEFAULT;
-    const copySeconds = (partitionBytes[p] as number) / Math.min(bandwidth, Number.MAX_VALUE);
+    const { bandwidthBytesPerSecond } = nodes[home[p] as number] as NodeUtilisation;
+    const bandwidth = bandwidthBytesPerSecond > 0 ? bandwidthBytesPerSecond : BANDWIDTH_DEFAULT;
+    const copySeconds = (partitionBytes[p] as number) / bandwidth;
     const loadShare = loadNow > 0 ? (load[p * depth] as number) / loadNow : 0;
     movePrice[p] =
       (settings.moveFixedIndexHours +
         settings.moveIndexHoursPerSecond * copySeconds +
         settings.moveBlipIndexHours * loadShare) /
       horizonHours;
-    // A node that is down is left at once, residence or not.
-    const isResident = node.isAlive && nowMs - (lastMovedMs[p] as number) < settings.residenceMs;
-    if (isResident && !openMigrations.has(p as PartitionId)) residentCount++;
-    isMovable[p] = !isResident && !openMigrations.has(p as PartitionId) ? 1 : 0;
+    const isResting = restingPartitions.has(p) || openMigrations.has(p);
+    isMovable[p] = isResting ? 0 : 1;
+    if (isResting) restingCount++;
   }
-  return { home, isTarget, holdPenalty, bytesFree, isMovable, movePrice, residentCount };
+  return { home, isTarget, holdPenalty, bytesFree, isMovable, movePrice, restingCount };
 }

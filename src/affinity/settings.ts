@@ -34,8 +34,6 @@ export interface AffinitySettings {
   readonly benefitCostRatio: number;
   /** Nothing is proposed while staying costs at most this share more than the lower bound. */
   readonly boundTolerance: number;
-  /** A partition that has moved stays at least so long, milliseconds. */
-  readonly residenceMs: number;
   /** Moves in one proposal. */
   readonly movesMax: number;
   /** Annealing proposals per plan: the budget is counted, not timed, so that a plan can be made again. */
@@ -56,7 +54,6 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   moveBlipIndexHours: 1,
   benefitCostRatio: 1.5,
   boundTolerance: 0.01,
-  residenceMs: 24 * 3_600_000,
   movesMax: 64,
   iterations: 200_000,
 };
@@ -83,7 +80,6 @@ export function assertAffinitySettings(settings: AffinitySettings): void {
     ['moveBlipIndexHours', 0, 1e6],
     ['benefitCostRatio', 1, 1e6],
     ['boundTolerance', 0, 1],
-    ['residenceMs', 0, Number.MAX_SAFE_INTEGER],
     ['movesMax', 0, 1e6],
     ['iterations', 0, 1e9],
   ];

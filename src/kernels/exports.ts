@@ -1,3 +1,5 @@
+import type { AnnealExports } from './anneal-layout.ts';
+
 /** A byte offset into the kernels' memory, made by the arena. */
 export type Pointer = number;
 
@@ -11,4 +13,4 @@ interface LayoutExports {
 }
 
 /** What assembly/index.ts exports, by hand: rooms extend it with an interface beside their kernels. */
-export interface KernelExports extends LayoutExports {}
+export interface KernelExports extends LayoutExports, AnnealExports {}

@@ -1,0 +1,79 @@
+import { PlacementState } from './cost-model.ts';
+import type { PlacementInstance } from './instance.ts';
+import type { Optimiser } from './optimiser.ts';
+
+/** Gains below this are rounding. */
+const GAIN_MIN = 1e-12;
+
+/**
+ * Hot-first descent: the costliest node gives away the partition whose move gains most, until no node can gain. Nodes to
+ * be emptied come first, since their penalty is part of their cost.
+ *
+ * @param stepsMax one partition can move more than once, so a limit ends it: every step lowers the cost, but in theory by
+ *   ever less.
+ */
+export function descend(
+  instance: PlacementInstance,
+  start: Int32Array,
+  stepsMax = 4 * instance.partitionCount,
+): { ownerOf: Int32Array; steps: number } {
+  const state = new PlacementState(instance, start);
+  const { nodeCount } = instance;
+  // A node that found nothing to give stays settled until something it could use has changed: any move unsettles all.
+  const isSettled = new Uint8Array(nodeCount);
+  let steps = 0;
+  while (steps < stepsMax) {
+    const node = hottestUnsettled(state, isSettled);
+    if (node < 0) break;
+    const found = bestMoveFrom(state, node);
+    if (found === null) {
+      isSettled[node] = 1;
+      continue;
+    }
+    state.move(found.partition, found.target);
+    isSettled.fill(0);
+    steps++;
+  }
+  return { ownerOf: state.ownerOf, steps };
+}
+
+function hottestUnsettled(state: PlacementState, isSettled: Uint8Array): number {
+  const { nodeCount, holdPenalty } = state.instance;
+  let hottest = -1;
+  let costMax = Number.NEGATIVE_INFINITY;
+  for (let n = 0; n < nodeCount; n++) {
+    if (isSettled[n] === 1) continue;
+    const cost = (holdPenalty[n] as number) > 0 ? Number.MAX_VALUE : state.nodeCost(n);
+    if (cost > costMax) {
+      costMax = cost;
+      hottest = n;
+    }
+  }
+  return hottest;
+}
+
+function bestMoveFrom(state: PlacementState, node: number): { partition: number; target: number } | null {
+  const { partitionCount, nodeCount } = state.instance;
+  let best: { partition: number; target: number } | null = null;
+  let deltaMin = -GAIN_MIN;
+  for (let p = 0; p < partitionCount; p++) {
+    if (state.ownerOf[p] !== node) continue;
+    for (let n = 0; n < nodeCount; n++) {
+      if (n === node || !state.canMove(p, n)) continue;
+      const delta = state.moveDelta(p, n);
+      if (delta < deltaMin) {
+        deltaMin = delta;
+        best = { partition: p, target: n };
+      }
+    }
+  }
+  return best;
+}
+
+export const greedy: Optimiser = {
+  name: 'greedy',
+  optimise(instance, start) {
+    const { ownerOf, steps } = descend(instance, start);
+    return Promise.resolve({ ownerOf, iterations: steps });
+  },
+};
