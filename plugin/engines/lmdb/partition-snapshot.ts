@@ -1,0 +1,97 @@
+import type { Transaction } from 'lmdb';
+import type { Clock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { Digest, Lsn } from '../../../src/model/migration.ts';
+import type { PartitionSnapshot, PhysicalEntry } from '../../../src/ports/partition-store.ts';
+import type { Table } from './environment.ts';
+import type { PartitionState } from './partition-state.ts';
+import { type EncodedKey, encodedKey } from './physical-key.ts';
+import { type EntryHasher, RunningDigest } from './running-digest.ts';
+
+/** A scan shares the event loop with clients: it stops for them this often. */
+const SLICE_MS = 4;
+/** Looking at the clock costs about as much as hashing a small entry. */
+const ENTRIES_PER_LOOK = 64;
+
+export interface SnapshotOptions {
+  readonly table: Table;
+  readonly transaction: Transaction;
+  readonly state: PartitionState;
+  readonly range: { readonly start: EncodedKey; readonly end: EncodedKey };
+  readonly hasher: EntryHasher;
+  readonly clock: Clock;
+}
+
+/** One LMDB read transaction over a partition, with what the partition's state was when it was opened. */
+export class LmdbPartitionSnapshot implements PartitionSnapshot {
+  readonly partitionId: number;
+  readonly lsn: Lsn;
+  readonly runningDigest: Digest | null;
+  /** The running sums at `lsn`, complete or not, with their seed: what `adoptDigest` needs. */
+  readonly sums: { readonly seedHex: string; readonly values: BigUint64Array } | null;
+  readonly #options: SnapshotOptions;
+  #isClosed = false;
+
+  constructor(options: SnapshotOptions) {
+    const { state } = options;
+    this.#options = options;
+    this.partitionId = state.partitionId;
+    this.lsn = state.lsn;
+    this.sums = state.digest && { seedHex: state.digest.seedHex, values: state.digest.sums.slice() };
+    this.runningDigest = state.digest?.isComplete
+      ? state.digest.toDigest(state.entryCount, state.sizeBytes)
+      : null;
+  }
+
+  read(cursor: Uint8Array | null, bytesMax: number): readonly PhysicalEntry[] {
+    const entries: PhysicalEntry[] = [];
+    let sizeBytes = 0;
+    for (const { key, value } of this.#rangeAfter(cursor)) {
+      const physical = key;
+      sizeBytes += physical.length + value.length;
+      if (entries.length > 0 && sizeBytes > bytesMax) break;
+      entries.push({ key: physical, value });
+    }
+    return entries;
+  }
+
+  async digest(digestSeed: string, signal?: AbortSignal): Promise<Digest> {
+    const { hasher, clock } = this.#options;
+    const scanned = new RunningDigest(hasher, digestSeed, { isComplete: true });
+    let entryCount = 0;
+    let sizeBytes = 0;
+    let sliceEndMs = clock.monotonicMs() + SLICE_MS;
+    for (const { key, value } of this.#rangeAfter(null)) {
+      const physical = key;
+      scanned.add(physical, physical.length, value, value.length);
+      entryCount++;
+      sizeBytes += physical.length + value.length;
+      if (entryCount % ENTRIES_PER_LOOK !== 0 || clock.monotonicMs() < sliceEndMs) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#assertOpen();
+      if (signal?.aborted)
+        throw new ForeshardError('FORESHARD_NOT_READY', 'retry', 'the digest scan was cancelled');
+      sliceEndMs = clock.monotonicMs() + SLICE_MS;
+    }
+    return scanned.toDigest(entryCount, sizeBytes);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#options.transaction.done();
+  }
+
+  #rangeAfter(cursor: Uint8Array | null) {
+    this.#assertOpen();
+    const { table, transaction, range } = this.#options;
+    // The smallest key after the cursor is the cursor with a zero byte behind it.
+    const start = cursor === null ? range.start : encodedKey(Buffer.concat([cursor, Buffer.of(0)]));
+    return table.getRange({ transaction, start, end: range.end });
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed)
+      throw new ForeshardError('FORESHARD_NOT_READY', 'retry', 'the snapshot has been closed');
+  }
+}
