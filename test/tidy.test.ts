@@ -57,7 +57,14 @@ const IMPORT_TABLE: Record<string, { folders: readonly string[]; packages: reado
   'src/ports': { folders: ['src/model', 'src/base'], packages: [] },
   'src/kernels': {
     folders: ['src/model', 'src/base'],
-    packages: ['piscina', '@assemblyscript/loader', 'node:fs', 'node:worker_threads', 'node:url'],
+    packages: [
+      'piscina',
+      '@assemblyscript/loader',
+      'node:crypto',
+      'node:fs',
+      'node:worker_threads',
+      'node:url',
+    ],
   },
   'src/analyzer': { folders: ['src/kernels', 'src/ports', 'src/model', 'src/base'], packages: [] },
   'src/affinity': { folders: ['src/kernels', 'src/ports', 'src/model', 'src/base'], packages: [] },
