@@ -1,3 +1,4 @@
+import type { AnalyzerExports } from './analyzer-exports.ts';
 import type { AnnealExports } from './anneal-layout.ts';
 
 /** A byte offset into the kernels' memory, made by the arena. */
@@ -13,4 +14,4 @@ interface LayoutExports {
 }
 
 /** What assembly/index.ts exports, by hand: rooms extend it with an interface beside their kernels. */
-export interface KernelExports extends LayoutExports, AnnealExports {}
+export interface KernelExports extends LayoutExports, AnalyzerExports, AnnealExports {}
