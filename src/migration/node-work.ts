@@ -48,7 +48,7 @@ export async function doNodeWork(record: OpenRecord, context: NodeWorkContext): 
     }
     case 'FENCED':
       await copy();
-      return { source: null, target: await engine.status(targetNodeId, command) };
+      return { source: null, target: await engine.status(targetNodeId, command, 'digest') };
     case 'SWITCHED':
       await engine.activate(targetNodeId, command, { fenceLsn: migration.fenceLsn as Lsn });
       return NOTHING_SEEN;
@@ -100,10 +100,11 @@ async function bothStatuses(
   { migration }: OpenRecord,
   command: MigrationCommand,
   engine: StorageEngine,
+  include?: 'verify',
 ): Promise<{ source: NodeMigrationStatus; target: NodeMigrationStatus }> {
   // The target is asked first: its lag can then only be overstated.
-  const target = await engine.status(migration.targetNodeId, command);
-  const source = await engine.status(migration.sourceNodeId, command);
+  const target = await engine.status(migration.targetNodeId, command, include);
+  const source = await engine.status(migration.sourceNodeId, command, include);
   return { source, target };
 }
 
@@ -122,7 +123,7 @@ async function verify(
     const fresh = await engine.beginVerify(sides.ownerNodeId, command, { isFresh: true });
     await engine.beginVerify(sides.copyNodeId, command, { barrierLsn: fresh.lsn });
   }
-  return bothStatuses(record, command, engine);
+  return bothStatuses(record, command, engine, 'verify');
 }
 
 async function grace(

@@ -38,7 +38,12 @@ export interface StorageEngine {
   abort(nodeId: NodeId, command: MigrationCommand): Promise<boolean>;
   /** New owner: the migration is over, the change log may go. */
   finish(nodeId: NodeId, command: MigrationCommand): Promise<void>;
-  status(nodeId: NodeId, command: MigrationCommand): Promise<NodeMigrationStatus>;
+  /** @param include what is large and rarely needed: the running digest, or the results of a verification. */
+  status(
+    nodeId: NodeId,
+    command: MigrationCommand,
+    include?: 'digest' | 'verify',
+  ): Promise<NodeMigrationStatus>;
   nodeStatistics(nodeId: NodeId): Promise<NodeStatistics>;
 }
 
@@ -68,9 +73,9 @@ export interface NodeMigrationStatus {
   readonly closedMigrationId: number;
   readonly copiedBytes: number;
   readonly isSnapshotComplete: boolean;
-  /** Of the last verify begun for this migration: null while it runs. */
+  /** Of the last verify begun for this migration: null while it runs, or if it was not asked for. */
   readonly verify: { readonly lsn: Lsn; readonly scanned: Digest; readonly running: Digest } | null;
-  /** The running digest, at `lsn`, where one is kept and covers the whole partition. */
+  /** The running digest, at `lsn`, where one is kept and covers the whole partition; null if it was not asked for. */
   readonly digest: Digest | null;
   /** Why the node gave up, if it did: the executor aborts and records it. */
   readonly failure: string | null;

@@ -1,0 +1,574 @@
+/**
+ * The storage node's side of migrations. It answers the coordinator's commands and the other node's pulls by the partition
+ * store's durable state; what it keeps in memory may be lost at any time. The rules R1..R10 are those of
+ * `docs/decisions/0003-migration.md`.
+ */
+import { assert } from '../../../src/base/assert.ts';
+import type { Clock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { Logger } from '../../../src/base/logger.ts';
+import { isSwitched } from '../../../src/migration/phases.ts';
+import { Throttle } from '../../../src/migration/throttle.ts';
+import type { MigrationCommand, MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';
+import type { PartitionMeta, PartitionStore } from '../../../src/ports/partition-store.ts';
+import type { NodeMigrationStatus } from '../../../src/ports/storage-engine.ts';
+import type { ControlReply } from '../../host/hooks.ts';
+import {
+  encodeEntries,
+  isMigrationOperation,
+  type MigrationOperation,
+  parseBody,
+  partOf,
+  REQUESTS,
+  type RequestOf,
+} from './migration-messages.ts';
+import { pullUntilClosed } from './migration-pull.ts';
+import { MigrationSession } from './migration-session.ts';
+import type { MigrationTransport } from './migration-transport.ts';
+import * as role from './role-changes.ts';
+
+export interface AgentSettings {
+  readonly partitionCount: number;
+  readonly pieceBytes: number;
+  readonly partBytesMax: number;
+  readonly logWaitMs: number;
+  /** Removal in batches: so many entries, then a pause. */
+  readonly removeEntriesMax: number;
+  readonly removePauseMs: number;
+  /** A source whose copy lies so many entries behind gives up: the log would fill the disk. */
+  readonly logEntriesMax: number;
+  readonly snapshotIdleMs: number;
+}
+
+export const DEFAULT_AGENT_SETTINGS: Omit<AgentSettings, 'partitionCount'> = {
+  pieceBytes: 256 << 10,
+  partBytesMax: 3 << 20, // below the 4 MiB of a bulk
+  logWaitMs: 200,
+  removeEntriesMax: 128,
+  removePauseMs: 20,
+  logEntriesMax: 5_000_000,
+  snapshotIdleMs: 30_000,
+};
+
+export interface AgentComponents {
+  readonly store: PartitionStore;
+  readonly transport: MigrationTransport;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** One partition's record, linearizably. */
+  readonly readRecord: (partitionId: number) => Promise<PartitionRecord | undefined>;
+  readonly cpuSeconds: () => number;
+  readonly isWritable: () => boolean;
+}
+
+type Handlers = {
+  readonly [O in MigrationOperation]: (body: RequestOf<O>) => Promise<ControlReply> | ControlReply;
+};
+type OpenRecord = PartitionRecord & { readonly migration: MigrationRecord };
+
+/** How long `verify.begin` waits for the digest of a small partition instead of sending the coordinator away. */
+const DIGEST_WAIT_MS = 200;
+
+export class MigrationAgent {
+  readonly #settings: AgentSettings;
+  readonly #components: AgentComponents;
+  readonly #sessions = new Map<number, MigrationSession>();
+  readonly #pulling = new Set<MigrationSession>();
+  /** Copy rates by session: the coordinator may change them while a pull runs. */
+  readonly #throttles = new Map<MigrationSession, Throttle>();
+  readonly #removing = new Map<number, Promise<void>>();
+  /** The last state change of each partition: the next waits for it. */
+  readonly #turns = new Map<number, Promise<unknown>>();
+  readonly #handlers: Handlers = this.#makeHandlers();
+  #snapshotSeq = 0;
+  #isClosed = false;
+
+  constructor(settings: AgentSettings, components: AgentComponents) {
+    this.#settings = settings;
+    this.#components = components;
+  }
+
+  /** A StorageNodeHooks control handler for all four hooks. @throws ForeshardError why the node refuses. */
+  handle = async (operation: string, body: Record<string, unknown>): Promise<ControlReply> => {
+    if (this.#isClosed) throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the node is stopping');
+    if (!isMigrationOperation(operation))
+      throw new ForeshardError(
+        'FORESHARD_CORRUPT',
+        'report',
+        `no migration operation ${JSON.stringify(operation)}`,
+      );
+    const parsed = parseBody<unknown>(REQUESTS[operation], operation, body);
+    return (this.#handlers[operation] as (body: unknown) => Promise<ControlReply>)(parsed);
+  };
+
+  onWriteCommitted = (partitionId: number): void => {
+    this.#sessions.get(partitionId)?.wake();
+  };
+
+  /**
+   * Brings roles in line with the map, before the node listens: the map may have moved on while it was down.
+   *
+   * @param records all that were read, linearizably; null where a record is not valid.
+   */
+  async reconcile(records: readonly (PartitionRecord | null)[]): Promise<void> {
+    const { store, logger } = this.#components;
+    for (const record of records) {
+      if (!record) continue;
+      const { partitionId } = record;
+      const before = store.meta(partitionId).role;
+      const after = await store.updateMeta(partitionId, (meta) =>
+        role.reconciled(meta, record, store.storeId),
+      );
+      if (after.role !== before)
+        logger.info({ partitionId, before, after: after.role }, 'role brought in line with the map');
+    }
+  }
+
+  /** Ends pulls, scans and removals; what they have done is durable. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const session of this.#sessions.values()) session.close();
+    this.#sessions.clear();
+    await Promise.all(
+      [...this.#removing.values(), ...this.#turns.values()].map((turn) => turn.catch(() => {})),
+    );
+  }
+
+  #makeHandlers(): Handlers {
+    return {
+      'replicate.prepare': (body) => this.#inTurn(body, () => this.#prepare(body)),
+      'replicate.copy': (body) => this.#inTurn(body, () => this.#copy(body)),
+      'replicate.follow': (body) => this.#inTurn(body, () => this.#follow(body)),
+      'replicate.finish': (body) => this.#inTurn(body, () => this.#finish(body)),
+      'replicate.openSnapshot': (body) => this.#openSnapshot(body),
+      'replicate.readSnapshot': (body) => this.#readSnapshot(body),
+      'replicate.readLog': (body) => this.#readLog(body),
+      'replicate.status': (body) => ({ body: this.#status(body) as unknown as Record<string, unknown> }),
+      'replicate.statistics': () => this.#statistics(),
+      'redirect.serveReads': (body) => this.#inTurn(body, () => this.#serveReads(body)),
+      'redirect.fence': (body) => this.#inTurn(body, () => this.#fence(body)),
+      'redirect.activate': (body) => this.#inTurn(body, () => this.#activate(body)),
+      'redirect.abort': (body) => this.#inTurn(body, () => this.#abort(body)),
+      'verify.begin': (body) => this.#inTurn(body, () => this.#beginVerify(body)),
+      'remove.run': (body) => this.#inTurn(body, () => this.#remove(body)),
+    };
+  }
+
+  /** Commands for one partition take effect one after the other, also those that a network has doubled. */
+  #inTurn<T>({ partitionId }: { partitionId: number }, action: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(partitionId) ?? Promise.resolve()).then(action, action);
+    this.#turns.set(partitionId, turn);
+    const forget = () => {
+      if (this.#turns.get(partitionId) === turn) this.#turns.delete(partitionId);
+    };
+    turn.then(forget, forget);
+    return turn;
+  }
+
+  async #prepare(body: RequestOf<'replicate.prepare'>): Promise<ControlReply> {
+    const { store } = this.#components;
+    const expected = body.side === 'source' ? body.sourceStoreId : body.targetStoreId;
+    if (store.storeId !== expected)
+      throw new ForeshardError(
+        'FORESHARD_NOT_OWNER',
+        'abort',
+        `this store is ${store.storeId}, not ${expected}`,
+      );
+    if (body.side === 'source') {
+      await store.updateMeta(body.partitionId, (meta) => role.sourcePrepared(meta, body));
+      const session = this.#sessionOf(body);
+      await store.startChangeLog(body.partitionId, { digestSeed: body.digestSeed });
+      void session.completeDigest(body.digestSeed);
+      return { body: {} };
+    }
+    if (store.freeBytes() < body.freeBytesMin)
+      throw new ForeshardError(
+        'FORESHARD_DISK_FULL',
+        'free-space',
+        `the target has ${store.freeBytes()} bytes free, the copy needs ${body.freeBytesMin}`,
+      );
+    await store.updateMeta(body.partitionId, (meta) => role.targetPrepared(meta, body, body.sourceStoreId));
+    // Whether the source can be reached is found out now, not when writes wait for it.
+    await this.#components.transport.request(body.sourceNodeId, 'replicate.status', {
+      partitionId: body.partitionId,
+      migrationId: body.migrationId,
+      epoch: body.epoch,
+      include: 'none',
+    });
+    return { body: {} };
+  }
+
+  async #copy(body: RequestOf<'replicate.copy'>): Promise<ControlReply> {
+    const { store } = this.#components;
+    const session = this.#sessionOf(body);
+    this.#throttles.get(session)?.setRate(body.bytesPerSecond);
+    if (this.#pulling.has(session) || session.failure) return { body: {} };
+    const record = await this.#readOpenRecord(body);
+    if (record.migration.targetStoreId !== store.storeId || isSwitched(record.migration.phase))
+      throw refusal(body, 'the map does not name this store as the target of an open copy');
+    const meta = store.meta(body.partitionId);
+    if (meta.role !== 'STAGING' || meta.staging?.migrationId !== body.migrationId || isClosed(meta, body))
+      throw refusal(body, `this node is ${meta.role}, it has no copy to fill`);
+    this.#startPull(session, record, record.migration.sourceNodeId, body.bytesPerSecond);
+    return { body: {} };
+  }
+
+  async #follow(body: RequestOf<'replicate.follow'>): Promise<ControlReply> {
+    const { store } = this.#components;
+    const session = this.#sessionOf(body);
+    if (this.#pulling.has(session)) return { body: {} };
+    const record = await this.#readOpenRecord(body);
+    if (
+      record.migration.phase !== 'GRACE' ||
+      record.epoch !== body.epoch ||
+      record.ownerStoreId === store.storeId
+    )
+      throw refusal(
+        body,
+        `the map does not let this store follow: ${record.migration.phase} at ${record.epoch}`,
+      );
+    const before = store.meta(body.partitionId).role;
+    await store.updateMeta(body.partitionId, (meta) => role.following(meta, body));
+    if (before === 'FENCED') session.forgetVerification();
+    session.failure = null; // asked again: what failed may have been repaired
+    this.#startPull(session, record, record.ownerNodeId, DEFAULT_FOLLOW_BYTES_PER_SECOND);
+    return { body: {} };
+  }
+
+  #startPull(
+    session: MigrationSession,
+    record: OpenRecord,
+    sourceNodeId: number,
+    bytesPerSecond: number,
+  ): void {
+    const { store, transport, clock, logger } = this.#components;
+    const throttle = new Throttle(bytesPerSecond, clock);
+    this.#throttles.set(session, throttle);
+    this.#pulling.add(session);
+    const { partitionId, migrationId } = session;
+    const options = {
+      command: { partitionId: record.partitionId, migrationId, epoch: record.epoch },
+      sourceNodeId,
+      digestSeed: record.migration.digestSeed,
+      pieceBytes: this.#settings.pieceBytes,
+      partBytesMax: this.#settings.partBytesMax,
+      logWaitMs: this.#settings.logWaitMs,
+    };
+    void pullUntilClosed(options, { store, transport, clock, logger, throttle, session })
+      .catch((error) => {
+        session.failure = String(error);
+        logger.error({ partitionId, error: String(error) }, 'a copy ended by an error of our own');
+      })
+      .finally(() => {
+        this.#pulling.delete(session);
+        this.#throttles.delete(session);
+      });
+  }
+
+  async #openSnapshot(body: RequestOf<'replicate.openSnapshot'>): Promise<ControlReply> {
+    const session = this.#assertServing(body);
+    session.closeSnapshot();
+    const snapshot = this.#components.store.openSnapshot(body.partitionId);
+    const id = ++this.#snapshotSeq;
+    session.snapshot = { id, snapshot, usedMs: this.#components.clock.monotonicMs() };
+    void this.#closeIdleSnapshot(session, id);
+    return { body: { snapshotId: id, lsn: snapshot.lsn } };
+  }
+
+  /** A reader that has died must not pin old pages for ever. */
+  async #closeIdleSnapshot(session: MigrationSession, id: number): Promise<void> {
+    const { clock } = this.#components;
+    const { snapshotIdleMs } = this.#settings;
+    for (;;) {
+      await clock.sleep(snapshotIdleMs, session.signal);
+      if (session.snapshot?.id !== id || session.signal.aborted) return;
+      if (clock.monotonicMs() - session.snapshot.usedMs >= snapshotIdleMs) return session.closeSnapshot();
+    }
+  }
+
+  #readSnapshot(body: RequestOf<'replicate.readSnapshot'>): ControlReply {
+    const session = this.#assertServing(body);
+    const open = session.snapshot;
+    if (open?.id !== body.snapshotId)
+      throw new ForeshardError('FORESHARD_NOT_READY', 'retry', 'the snapshot is gone: open another');
+    open.usedMs = this.#components.clock.monotonicMs();
+    const entries = open.snapshot.read(body.cursor, body.bytesMax);
+    const whole = encodeEntries(entries);
+    const bulk = partOf(whole, body.offset, this.#settings.partBytesMax);
+    return { body: { totalBytes: whole.length, isEnd: entries.length === 0 }, bulk };
+  }
+
+  async #readLog(body: RequestOf<'replicate.readLog'>): Promise<ControlReply> {
+    const { store } = this.#components;
+    const session = this.#assertServing(body);
+    session.readerLsn = body.afterLsn;
+    const isBarrierNews = (): boolean => session.barrierLsn !== null && session.barrierLsn >= body.afterLsn;
+    if (
+      store.meta(body.partitionId).lsn <= body.afterLsn &&
+      !(isBarrierNews() && !this.#isBarrierKnown(session, body))
+    )
+      await session.waitForWrite(body.waitMs);
+    this.#assertServing(body); // after the wait nothing is as it was
+    if (body.offset === 0)
+      session.toldBarrierLsn = isBarrierNews() ? session.barrierLsn : session.toldBarrierLsn;
+    const entries = store.readChangeLog(body.partitionId, body.afterLsn, body.bytesMax);
+    const { barrierLsn } = session;
+    const isBarrierAhead = barrierLsn !== null && barrierLsn > body.afterLsn;
+    const whole = encodeEntries(
+      isBarrierAhead ? entries.filter((entry) => entry.lsn <= barrierLsn) : entries,
+    );
+    const bulk = partOf(whole, body.offset, this.#settings.partBytesMax);
+    const { lsn } = store.meta(body.partitionId);
+    return { body: { totalBytes: whole.length, lsn, barrierLsn: isBarrierNews() ? barrierLsn : null }, bulk };
+  }
+
+  /** Whether the reader has been told of the barrier while standing at it: then it can wait for entries. */
+  #isBarrierKnown(session: MigrationSession, body: RequestOf<'replicate.readLog'>): boolean {
+    return session.barrierLsn === body.afterLsn && session.toldBarrierLsn === session.barrierLsn;
+  }
+
+  async #fence(command: RequestOf<'redirect.fence'>): Promise<ControlReply> {
+    const { store } = this.#components;
+    const before = store.meta(command.partitionId).role;
+    const meta = await store.updateMeta(command.partitionId, (found, digest) =>
+      role.fenced(found, command, digest),
+    );
+    assert(meta.fence !== null, 'a fenced partition has a fence');
+    const session = this.#sessionOf(command);
+    if (before === 'OWNER') session.forgetVerification();
+    session.wake(); // the last entries, and the end of the log, are worth knowing at once
+    return { body: { lsn: meta.fence.lsn, digest: meta.fence.digest } };
+  }
+
+  async #activate(body: RequestOf<'redirect.activate'>): Promise<ControlReply> {
+    const { store } = this.#components;
+    const { role: roleBefore, epoch } = store.meta(body.partitionId);
+    if (roleBefore === 'OWNER' && epoch === body.epoch) return { body: {} };
+    const record = await this.#components.readRecord(body.partitionId);
+    if (record?.ownerStoreId !== store.storeId || record.epoch !== body.epoch)
+      throw refusal(body, `the map does not say that this store owns the partition at epoch ${body.epoch}`);
+    await store.updateMeta(body.partitionId, (meta) => role.activated(meta, body, body.fenceLsn));
+    this.#closeSession(body.partitionId);
+    return { body: {} };
+  }
+
+  async #abort(command: RequestOf<'redirect.abort'>): Promise<ControlReply> {
+    const { store } = this.#components;
+    const { partitionId, migrationId } = command;
+    const before = store.meta(partitionId);
+    if (before.role === 'FENCED' && before.fence?.migrationId === migrationId) {
+      // R3: the fence is lifted by nothing but the map's own word that this very migration is aborted.
+      const record = await this.#components.readRecord(partitionId);
+      if (record?.migration?.migrationId !== migrationId || record.migration.phase !== 'ABORT')
+        throw new ForeshardError(
+          'FORESHARD_CONFLICT',
+          're-read',
+          'the map does not say that this migration is aborted',
+        );
+    }
+    const after = await store.updateMeta(partitionId, (meta) => role.aborted(meta, command));
+    const session = this.#sessions.get(partitionId);
+    if (session && session.migrationId <= migrationId) this.#closeSession(partitionId);
+    if (after.role === 'OWNER') {
+      if (after.migrationId === 0) await store.stopChangeLog(partitionId);
+      return { body: { isDone: true } };
+    }
+    if (after.role !== 'STAGING' || (after.staging?.migrationId ?? 0) > migrationId)
+      return { body: { isDone: true } };
+    return { body: { isDone: await this.#deleteAll(command) } };
+  }
+
+  async #remove(command: RequestOf<'remove.run'>): Promise<ControlReply> {
+    const { store } = this.#components;
+    const meta = store.meta(command.partitionId);
+    if (isClosed(meta, command)) return { body: { isDone: true } };
+    // R7: nothing is deleted without a fresh look at the map.
+    const record = await this.#readOpenRecord(command);
+    if (record.migration.phase !== 'CLEANUP' || record.ownerStoreId === store.storeId)
+      throw refusal(command, `the map is in ${record.migration.phase}: nothing may be removed`);
+    await store.updateMeta(command.partitionId, (found) => role.retired(found, command));
+    this.#closeSession(command.partitionId);
+    return { body: { isDone: await this.#deleteAll(command) } };
+  }
+
+  /** Deletes in the background; true once nothing is left and the role says so. */
+  async #deleteAll(command: MigrationCommand): Promise<boolean> {
+    const { partitionId, migrationId } = command;
+    if (!this.#removing.has(partitionId)) {
+      const removal = this.#deleteInBatches(partitionId, migrationId)
+        .catch((error) =>
+          this.#components.logger.warn({ partitionId, error: String(error) }, 'a removal stopped'),
+        )
+        .finally(() => this.#removing.delete(partitionId));
+      this.#removing.set(partitionId, removal);
+    }
+    // A small partition is gone within one request; a large one is asked about again.
+    await Promise.race([
+      this.#removing.get(partitionId),
+      this.#components.clock.sleep(this.#settings.removePauseMs),
+    ]);
+    return this.#components.store.meta(partitionId).role === 'NONE';
+  }
+
+  async #deleteInBatches(partitionId: number, migrationId: number): Promise<void> {
+    const { store, clock } = this.#components;
+    const { removeEntriesMax, removePauseMs } = this.#settings;
+    while (!(await store.deleteBatch(partitionId, migrationId, removeEntriesMax))) {
+      if (this.#isClosed) return;
+      await clock.sleep(removePauseMs);
+      if (this.#isClosed) return;
+    }
+    await store.stopChangeLog(partitionId);
+    await store.updateMeta(partitionId, (meta) => role.emptied(meta, migrationId));
+  }
+
+  async #finish(command: RequestOf<'replicate.finish'>): Promise<ControlReply> {
+    const { store } = this.#components;
+    const { migrationId } = store.meta(command.partitionId);
+    if (migrationId !== command.migrationId) return { body: {} };
+    await store.stopChangeLog(command.partitionId);
+    await store.updateMeta(command.partitionId, (meta) => role.finished(meta, command));
+    this.#closeSession(command.partitionId);
+    return { body: {} };
+  }
+
+  async #serveReads(body: RequestOf<'redirect.serveReads'>): Promise<ControlReply> {
+    const { store } = this.#components;
+    const meta = store.meta(body.partitionId);
+    if (meta.role !== 'STAGING' || meta.migrationId !== body.migrationId)
+      throw refusal(body, `this node is ${meta.role}`);
+    store.setCopyReads(body.partitionId, body.isServing);
+    return { body: {} };
+  }
+
+  async #beginVerify(body: RequestOf<'verify.begin'>): Promise<ControlReply> {
+    const { store, clock } = this.#components;
+    const meta = store.meta(body.partitionId);
+    if (meta.migrationId !== body.migrationId)
+      throw refusal(body, `this node takes part in ${meta.migrationId}`);
+    const session = this.#sessionOf(body);
+    const seed = meta.digestSeed;
+    if (!seed) throw new ForeshardError('FORESHARD_NOT_READY', 'retry', 'no digest is kept yet');
+    if (body.barrierLsn !== null) {
+      if (session.verification?.lsn !== body.barrierLsn) {
+        if (meta.lsn === body.barrierLsn) session.scanNow(seed);
+        else if (meta.lsn > body.barrierLsn)
+          throw new ForeshardError(
+            'FORESHARD_CONFLICT',
+            're-read',
+            `already at ${meta.lsn}, beyond ${body.barrierLsn}`,
+          );
+      }
+      return { body: { lsn: body.barrierLsn } };
+    }
+    if (meta.role !== 'OWNER') throw refusal(body, `this node is ${meta.role}, not the owner`);
+    if (session.barrierLsn === null || session.verification === null || body.isFresh) {
+      await Promise.race([session.completeDigest(seed), clock.sleep(DIGEST_WAIT_MS)]);
+      session.barrierLsn = session.scanNow(seed).lsn;
+      session.toldBarrierLsn = null;
+      session.wake();
+    }
+    return { body: { lsn: session.barrierLsn } };
+  }
+
+  #status(body: RequestOf<'replicate.status'>): NodeMigrationStatus {
+    const { store } = this.#components;
+    const meta = store.meta(body.partitionId);
+    const session = this.#sessions.get(body.partitionId);
+    const own = session?.migrationId === body.migrationId ? session : undefined;
+    const behind = own?.readerLsn == null ? 0 : meta.lsn - own.readerLsn;
+    const isLogTooLong = meta.role === 'OWNER' && behind > this.#settings.logEntriesMax;
+    return {
+      role: meta.role,
+      epoch: meta.epoch,
+      lsn: meta.lsn,
+      closedMigrationId: meta.closedMigrationId,
+      copiedBytes: own?.copiedBytes ?? 0,
+      isSnapshotComplete: meta.staging?.isComplete ?? false,
+      verify: body.include === 'verify' ? (own?.verification?.result ?? null) : null,
+      digest: body.include === 'digest' ? store.runningDigest(body.partitionId).digest : null,
+      failure: own?.failure ?? (isLogTooLong ? `the copy is ${behind} log entries behind` : null),
+    };
+  }
+
+  #statistics(): ControlReply {
+    const { store, cpuSeconds, isWritable } = this.#components;
+    const partitionBytes = new Float64Array(this.#settings.partitionCount);
+    let dataBytes = 0;
+    for (let p = 0; p < partitionBytes.length; p++) {
+      const { sizeBytes } = store.statistics(p);
+      dataBytes += sizeBytes;
+      const { role: present } = store.meta(p);
+      if (present === 'OWNER' || present === 'FENCED') partitionBytes[p] = sizeBytes;
+    }
+    const body = {
+      storeId: store.storeId,
+      freeBytes: store.freeBytes(),
+      dataBytes,
+      cpuSeconds: cpuSeconds(),
+      isWritable: isWritable(),
+    };
+    return { body, bulk: new Uint8Array(partitionBytes.buffer) };
+  }
+
+  /** Snapshots and logs are given out by the owner (a fenced one too) to the other side of the open migration alone. */
+  #assertServing(command: MigrationCommand): MigrationSession {
+    const meta = this.#components.store.meta(command.partitionId);
+    const isServing =
+      meta.migrationId === command.migrationId && (meta.role === 'OWNER' || meta.role === 'FENCED');
+    if (!isServing)
+      throw refusal(
+        command,
+        `this node is ${meta.role} of migration ${meta.migrationId}`,
+        'FORESHARD_NOT_READY',
+      );
+    const session = this.#sessionOf(command);
+    if (session.failure) throw refusal(command, session.failure, 'FORESHARD_UNAVAILABLE');
+    if (meta.role === 'OWNER' && meta.digestSeed) void session.completeDigest(meta.digestSeed);
+    return session;
+  }
+
+  async #readOpenRecord(command: MigrationCommand): Promise<OpenRecord> {
+    const record = await this.#components.readRecord(command.partitionId);
+    if (record?.migration?.migrationId !== command.migrationId)
+      throw refusal(command, `the map speaks of migration ${record?.migration?.migrationId ?? 'none'}`);
+    return record as OpenRecord;
+  }
+
+  #sessionOf({ partitionId, migrationId }: MigrationCommand): MigrationSession {
+    const found = this.#sessions.get(partitionId);
+    if (found?.migrationId === migrationId) return found;
+    if (found && found.migrationId > migrationId)
+      throw new ForeshardError(
+        'FORESHARD_STALE_EPOCH',
+        'refresh-map',
+        `migration ${migrationId} is over here`,
+      );
+    found?.close();
+    const { store, clock } = this.#components;
+    const session = new MigrationSession(partitionId, migrationId, store, clock);
+    this.#sessions.set(partitionId, session);
+    return session;
+  }
+
+  #closeSession(partitionId: number): void {
+    this.#sessions.get(partitionId)?.close();
+    this.#sessions.delete(partitionId);
+  }
+}
+
+/** The reverse stream carries ordinary writes only: it must never be slower than they come. */
+const DEFAULT_FOLLOW_BYTES_PER_SECOND = 256 << 20;
+
+/** R6: the migration has ended here, so its commands are late ones. */
+const isClosed = (meta: PartitionMeta, command: MigrationCommand): boolean =>
+  command.migrationId <= meta.closedMigrationId;
+
+function refusal(
+  command: MigrationCommand,
+  why: string,
+  code: 'FORESHARD_CONFLICT' | 'FORESHARD_NOT_READY' | 'FORESHARD_UNAVAILABLE' = 'FORESHARD_CONFLICT',
+): ForeshardError {
+  const { partitionId, migrationId } = command;
+  return new ForeshardError(code, 're-read', `partition ${partitionId}, migration ${migrationId}: ${why}`);
+}

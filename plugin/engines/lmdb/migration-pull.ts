@@ -1,0 +1,163 @@
+/** How a copy gets its entries: the snapshot page by page, then the change log, from the node that owns the partition. */
+import type { Clock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { Logger } from '../../../src/base/logger.ts';
+import type { Throttle } from '../../../src/migration/throttle.ts';
+import type { MigrationCommand } from '../../../src/model/migration.ts';
+import type { PartitionMeta, PartitionStore } from '../../../src/ports/partition-store.ts';
+import { decodeEntries, type MigrationOperation, parseBody, REPLIES } from './migration-messages.ts';
+import type { MigrationSession } from './migration-session.ts';
+import type { MigrationTransport } from './migration-transport.ts';
+
+export interface PullOptions {
+  readonly command: MigrationCommand;
+  readonly sourceNodeId: number;
+  readonly digestSeed: string;
+  /** Bytes of entries asked for in one request: one synced transaction on this side, so also a slice of the event loop. */
+  readonly pieceBytes: number;
+  /** How long the source keeps a request for which it has no entries. */
+  readonly logWaitMs: number;
+  /** How many bytes an answer holds at most; one larger entry is asked for in parts. */
+  readonly partBytesMax: number;
+}
+
+export interface PullComponents {
+  readonly store: PartitionStore;
+  readonly transport: MigrationTransport;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly throttle: Throttle;
+  readonly session: MigrationSession;
+}
+
+const RETRY_MS_MIN = 10;
+const RETRY_MS_MAX = 500;
+/** Log entries a follower keeps of its own: nobody reads them. */
+const TRIM_EVERY_LSN = 1024;
+
+/** Pulls until the session is closed or this side cannot go on, which it then says in `session.failure`. */
+export async function pullUntilClosed(options: PullOptions, components: PullComponents): Promise<void> {
+  const { session, clock, logger } = components;
+  let retryMs = RETRY_MS_MIN;
+  while (!session.signal.aborted) {
+    try {
+      await pullOnce(options, components);
+      retryMs = RETRY_MS_MIN;
+    } catch (error) {
+      if (session.signal.aborted) return;
+      const reason = error instanceof Error ? error.message : String(error);
+      if (!mayPass(error)) {
+        session.failure = reason;
+        logger.warn({ partitionId: session.partitionId, error: reason }, 'a copy gave up');
+        return;
+      }
+      logger.debug({ partitionId: session.partitionId, error: reason }, 'a pull failed and is repeated');
+      await clock.sleep(retryMs, session.signal);
+      retryMs = Math.min(RETRY_MS_MAX, retryMs * 2);
+    }
+  }
+}
+
+/** The source, or the way to it, may answer differently a moment later. Corrupt pieces are asked for again as well. */
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof ForeshardError)) return false;
+  if (error.code === 'FORESHARD_CORRUPT') return error.remedy !== 'abort';
+  return [
+    'FORESHARD_UNAVAILABLE',
+    'FORESHARD_UNKNOWN_OUTCOME',
+    'FORESHARD_NOT_READY',
+    'FORESHARD_CONFLICT',
+  ].includes(error.code);
+}
+
+async function pullOnce(options: PullOptions, components: PullComponents): Promise<void> {
+  const meta = components.store.meta(components.session.partitionId);
+  if (meta.role === 'STAGING' && meta.staging && !meta.staging.isComplete)
+    await pullSnapshot(options, components);
+  else await pullLog(options, components);
+}
+
+async function pullSnapshot(options: PullOptions, components: PullComponents): Promise<void> {
+  const { store, session, throttle } = components;
+  const { partitionId, migrationId } = session;
+  const opened = await ask(options, components, 'replicate.openSnapshot', {});
+  const { snapshotId, lsn } = parseBody(REPLIES['replicate.openSnapshot'], 'openSnapshot reply', opened.body);
+  // A snapshot opened again after a crash is younger than the keys copied before it. The log is applied from the first
+  // one's lsn all the same: puts and deletes are whole entries, so going over some twice ends in the same state, and no
+  // read is answered before VERIFY has shown it.
+  await store.startChangeLog(partitionId, { digestSeed: options.digestSeed, firstLsn: lsn });
+  for (;;) {
+    const staging = stagingOf(store.meta(partitionId), migrationId);
+    if (!staging || staging.isComplete || session.signal.aborted) return;
+    const request = { snapshotId, cursor: staging.cursor };
+    const { bytes, body } = await askWhole(options, components, 'replicate.readSnapshot', request);
+    const { isEnd } = parseBody(REPLIES['replicate.readSnapshot'], 'readSnapshot reply', body);
+    const entries = decodeEntries(bytes).map((entry) => {
+      if (entry.kind === 'put') return entry;
+      throw new ForeshardError('FORESHARD_CORRUPT', 'abort', 'a snapshot with a delete in it');
+    });
+    if (session.signal.aborted) return;
+    const last = entries[entries.length - 1];
+    await store.applySnapshot(partitionId, migrationId, entries, isEnd || !last ? null : last.key);
+    session.copiedBytes += bytes.length;
+    await throttle.take(bytes.length, session.signal);
+  }
+}
+
+const stagingOf = (meta: PartitionMeta, migrationId: number): PartitionMeta['staging'] =>
+  meta.role === 'STAGING' && meta.staging?.migrationId === migrationId ? meta.staging : null;
+
+async function pullLog(options: PullOptions, components: PullComponents): Promise<void> {
+  const { store, session, throttle } = components;
+  const { partitionId, migrationId } = session;
+  const { lsn } = store.meta(partitionId);
+  const request = { afterLsn: lsn, waitMs: options.logWaitMs };
+  const { bytes, body } = await askWhole(options, components, 'replicate.readLog', request);
+  const { barrierLsn } = parseBody(REPLIES['replicate.readLog'], 'readLog reply', body);
+  if (session.signal.aborted) return;
+  // Before applying what lies behind the barrier, and after reaching it: the scan must stand exactly at it.
+  if (barrierLsn === store.meta(partitionId).lsn) session.scanNow(options.digestSeed);
+  const entries = decodeEntries(bytes);
+  if (entries.length === 0) return;
+  const applied = await store.applyLog(partitionId, migrationId, entries);
+  if (barrierLsn === applied) session.scanNow(options.digestSeed);
+  session.copiedBytes += bytes.length;
+  const isFollower = store.meta(partitionId).role === 'FOLLOWER';
+  if (isFollower && Math.floor(applied / TRIM_EVERY_LSN) > Math.floor(lsn / TRIM_EVERY_LSN))
+    await store.trimChangeLog(partitionId, applied);
+  await throttle.take(bytes.length, session.signal);
+}
+
+function ask(
+  { command, sourceNodeId }: PullOptions,
+  { transport }: PullComponents,
+  operation: MigrationOperation,
+  body: Record<string, unknown>,
+) {
+  return transport.request(sourceNodeId, operation, { ...command, ...body });
+}
+
+/** Asks for a piece, and for its further parts where it is larger than one answer. */
+async function askWhole(
+  options: PullOptions,
+  components: PullComponents,
+  operation: 'replicate.readSnapshot' | 'replicate.readLog',
+  body: Record<string, unknown>,
+): Promise<{ bytes: Uint8Array; body: Record<string, unknown> }> {
+  const piece = { ...body, bytesMax: Math.min(options.pieceBytes, options.partBytesMax) };
+  const first = await ask(options, components, operation, { ...piece, offset: 0 });
+  const totalBytes = Number(first.body.totalBytes);
+  let bytes: Uint8Array = first.bulk ?? new Uint8Array(0);
+  while (bytes.length < totalBytes) {
+    const next = await ask(options, components, operation, { ...piece, offset: bytes.length });
+    const isSamePiece = Number(next.body.totalBytes) === totalBytes;
+    if (!isSamePiece || !next.bulk?.length)
+      throw new ForeshardError(
+        'FORESHARD_CORRUPT',
+        'retry',
+        `a piece of ${operation} changed between its parts`,
+      );
+    bytes = Buffer.concat([bytes, next.bulk]);
+  }
+  return { bytes, body: first.body };
+}
