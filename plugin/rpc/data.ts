@@ -59,6 +59,11 @@ export class DataRequestReader {
     this.#offset = 0;
   }
 
+  /** Where the next request begins: before and after `next`, so that a request can be kept as it came. */
+  get offset(): number {
+    return this.#offset;
+  }
+
   /** @throws ForeshardError FORESHARD_CORRUPT when lengths do not add up: the server closes the connection. */
   next(): boolean {
     const view = this.#view;
@@ -252,6 +257,16 @@ export class DataReplyBatch extends FrameBatch {
     view.setUint32(length + 12, 0, true);
     view.setFloat64(length + 16, lsn, true);
     this.length = length + REPLY_HEADER_BYTES;
+  }
+
+  /** Forgets what was written of the open reply, to write an error in its place. */
+  rewind(): void {
+    this.length = this.entryStart + REPLY_HEADER_BYTES;
+  }
+
+  /** Says the lsn of the open reply anew: a write knows it only when it is done. */
+  setLsn(lsn: number): void {
+    this.view.setFloat64(this.entryStart + 16, lsn, true);
   }
 
   end(): void {

@@ -1,0 +1,284 @@
+import type { Clock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import { COMMANDS, isArityRight } from '../../commands/table.ts';
+import {
+  type DataReplyBatch,
+  DataRequestReader,
+  STATUS_BEHIND,
+  STATUS_NOT_OWNER,
+  STATUS_OK,
+  STATUS_UNAVAILABLE,
+} from '../../rpc/data.ts';
+import { CommandContext, CommandError } from './commands/command-context.ts';
+import { buildDispatch, type Dispatch } from './commands/dispatch.ts';
+import { FenceQueue } from './fence-queue.ts';
+import type { LmdbPartitionStore } from './lmdb-partition-store.ts';
+import type { PartitionState } from './partition-state.ts';
+import type { SpaceGuard } from './space-guard.ts';
+
+/** Where a request came from and its reply goes: one connection. */
+export interface ReplyChannel {
+  readonly replies: DataReplyBatch;
+  readonly isOpen: boolean;
+  /** Sends what was written to `replies`. */
+  flush(): void;
+}
+
+export interface GroupCommitOptions {
+  readonly store: LmdbPartitionStore;
+  readonly spaceGuard: SpaceGuard;
+  readonly clock: Clock;
+  readonly valueBytesMax: number;
+}
+
+export interface GroupCommitCounters {
+  requests: number;
+  groups: number;
+  commits: number;
+  refusedNotOwner: number;
+  refusedBehind: number;
+  refusedDiskFull: number;
+  refusedStoreFailed: number;
+  held: number;
+}
+
+interface Arrival {
+  readonly channel: ReplyChannel;
+  readonly payload: Buffer;
+}
+
+/**
+ * Runs data requests in groups. All that arrive in one event-loop turn run in order of arrival; if one of them writes,
+ * they run inside one write transaction, and no reply of the group leaves before that is on the disk.
+ *
+ * Who may answer is decided here, inside the transaction that does the write: a check made at arrival could pass, a fence
+ * be written, and the write land behind it. `updateMeta` cannot come in between, since both run on this one thread.
+ */
+export class GroupCommit {
+  readonly counters: GroupCommitCounters = {
+    requests: 0,
+    groups: 0,
+    commits: 0,
+    refusedNotOwner: 0,
+    refusedBehind: 0,
+    refusedDiskFull: 0,
+    refusedStoreFailed: 0,
+    held: 0,
+  };
+  /** Told of each partition a group wrote to, after the group is durable and before its replies leave. */
+  onWriteCommitted: ((partitionId: number, lsn: number) => void) | null = null;
+  readonly #store: LmdbPartitionStore;
+  readonly #spaceGuard: SpaceGuard;
+  readonly #clock: Clock;
+  readonly #context: CommandContext;
+  readonly #dispatch: Dispatch;
+  readonly #reader = new DataRequestReader();
+  readonly #fenceQueue = new FenceQueue<ReplyChannel>();
+  #arrivals: Arrival[] = [];
+  #isScheduled = false;
+  #isClosed = false;
+
+  constructor(options: GroupCommitOptions) {
+    const { store } = options;
+    this.#store = store;
+    this.#spaceGuard = options.spaceGuard;
+    this.#clock = options.clock;
+    this.#dispatch = buildDispatch((partitionId) => store.rangeOf(partitionId));
+    this.#context = new CommandContext({
+      table: store.environment.data,
+      writer: store.writer,
+      valueBytesMax: options.valueBytesMax,
+      partitionOfSlot: (slot) => store.partitionOfSlot(slot),
+    });
+    store.onMetaChanged = (state) => this.#release(state);
+  }
+
+  /**
+   * Takes one frame of requests. The payload must stay as it is until the turn has ended.
+   *
+   * @throws ForeshardError FORESHARD_CORRUPT when the frame is malformed: nothing of it has been run.
+   */
+  receive(channel: ReplyChannel, payload: Buffer): void {
+    this.#assertWellFormed(payload);
+    this.#arrivals.push({ channel, payload });
+    this.#schedule();
+  }
+
+  /** Runs what has arrived, and takes no more. Held requests are given up with their connections. */
+  close(): void {
+    this.#runGroup();
+    this.#isClosed = true;
+  }
+
+  /** Requests held because their partition is fenced. */
+  get heldCount(): number {
+    return this.#fenceQueue.count;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isClosed) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#runGroup());
+  }
+
+  #assertWellFormed(payload: Buffer): void {
+    const reader = this.#reader;
+    reader.open(payload);
+    while (reader.next()) {
+      const isKnown =
+        reader.partitionId < this.#store.states.length &&
+        reader.commandIndex < COMMANDS.length &&
+        this.#dispatch.handlers[reader.commandIndex] !== null &&
+        isArityRight(COMMANDS[reader.commandIndex], reader.argumentCount);
+      if (!isKnown)
+        throw new ForeshardError(
+          'FORESHARD_CORRUPT',
+          'report',
+          `a data request for command ${reader.commandIndex} of partition ${reader.partitionId} with ${reader.argumentCount} arguments`,
+        );
+    }
+  }
+
+  #hasWrite(arrivals: readonly Arrival[]): boolean {
+    const reader = this.#reader;
+    for (const { payload } of arrivals) {
+      reader.open(payload);
+      while (reader.next()) if (this.#dispatch.isWrite[reader.commandIndex] === 1) return true;
+    }
+    return false;
+  }
+
+  #runGroup(): void {
+    this.#isScheduled = false;
+    const arrivals = this.#arrivals;
+    if (arrivals.length === 0 || this.#isClosed) return;
+    this.#arrivals = [];
+    this.counters.groups++;
+    this.#context.nowMs = this.#clock.nowMs();
+    if (this.#hasWrite(arrivals) && this.#store.environment.failure === null)
+      this.#runInTransaction(arrivals);
+    else this.#runAll(arrivals, { isWritable: false });
+    this.#fenceQueue.keepGroup();
+    for (const { channel } of arrivals) channel.flush();
+  }
+
+  #runInTransaction(arrivals: readonly Arrival[]): void {
+    try {
+      const { touched } = this.#store.transact(() => this.#runAll(arrivals, { isWritable: true }));
+      this.counters.commits++;
+      if (this.onWriteCommitted)
+        for (const state of touched) this.onWriteCommitted(state.partitionId, state.lsn);
+    } catch (error) {
+      if (!(error instanceof ForeshardError)) throw error;
+      // Nothing of the group was kept: what was written and what was read of it is answered anew, writes by an error.
+      for (const { channel } of arrivals) channel.replies.takeFrames();
+      this.#fenceQueue.dropGroup();
+      this.#runAll(arrivals, { isWritable: false });
+    }
+  }
+
+  #runAll(arrivals: readonly Arrival[], options: { isWritable: boolean }): void {
+    const reader = this.#reader;
+    for (const { channel, payload } of arrivals) {
+      if (!channel.isOpen) continue;
+      reader.open(payload);
+      for (let start = reader.offset; reader.next(); start = reader.offset)
+        this.#answer(channel, payload, start, options.isWritable);
+    }
+  }
+
+  #answer(channel: ReplyChannel, payload: Buffer, start: number, isWritable: boolean): void {
+    const reader = this.#reader;
+    const state = this.#store.states[reader.partitionId];
+    this.counters.requests++;
+    if (state.epoch === reader.epoch) {
+      if (state.role === 'OWNER') return this.#execute(channel.replies, state, isWritable);
+      if (state.role === 'FENCED') return this.#hold(channel, payload, start, state);
+    }
+    if (!reader.isCopyRead) return this.#refuse(channel.replies, state, STATUS_NOT_OWNER);
+    const mayServe =
+      state.isServingCopyReads &&
+      (state.role === 'STAGING' || state.role === 'FOLLOWER') &&
+      state.epoch === reader.epoch &&
+      state.lsn >= reader.minLsn &&
+      this.#dispatch.isWrite[reader.commandIndex] === 0;
+    if (mayServe) this.#execute(channel.replies, state, false);
+    else this.#refuse(channel.replies, state, STATUS_BEHIND);
+  }
+
+  #execute(replies: DataReplyBatch, state: PartitionState, isWritable: boolean): void {
+    const reader = this.#reader;
+    const { commandIndex } = reader;
+    const isWrite = this.#dispatch.isWrite[commandIndex] === 1;
+    if (isWrite && !isWritable) return this.#refuseFailed(replies, state);
+    if (this.#dispatch.isGrowing[commandIndex] === 1) {
+      const fault = this.#spaceGuard.fault();
+      if (fault !== null) {
+        this.counters.refusedDiskFull++;
+        return this.#error(replies, state, `OOM command not allowed when the disk is full: ${fault}`);
+      }
+    }
+    const context = this.#context;
+    context.bytes = reader.payload;
+    context.starts = reader.starts;
+    context.ends = reader.ends;
+    context.argumentCount = reader.argumentCount;
+    context.isResp3 = reader.isResp3;
+    context.state = state;
+    context.reply = replies;
+    replies.begin(reader.requestId, STATUS_OK, state.epoch, state.lsn);
+    try {
+      (this.#dispatch.handlers[commandIndex] as (context: CommandContext) => void)(context);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      replies.rewind();
+      replies.error(error.message);
+    }
+    if (isWrite) replies.setLsn(state.lsn);
+    replies.end();
+  }
+
+  #hold(channel: ReplyChannel, payload: Buffer, start: number, state: PartitionState): void {
+    if (this.#fenceQueue.hold(state.partitionId, channel, payload.subarray(start, this.#reader.offset))) {
+      this.counters.held++;
+      return;
+    }
+    this.#error(
+      channel.replies,
+      state,
+      'TRYAGAIN the partition is being handed over and too many requests wait for it',
+    );
+  }
+
+  /** The role of a partition has changed: what it held is decided anew, before anything that came later. */
+  #release(state: PartitionState): void {
+    if (state.role === 'FENCED') return;
+    const released = this.#fenceQueue.release(state.partitionId);
+    if (released.length === 0) return;
+    this.#arrivals.unshift(...released.map(({ channel, request }) => ({ channel, payload: request })));
+    this.#schedule();
+  }
+
+  #refuse(replies: DataReplyBatch, state: PartitionState, status: number): void {
+    if (status === STATUS_NOT_OWNER) this.counters.refusedNotOwner++;
+    else this.counters.refusedBehind++;
+    replies.begin(this.#reader.requestId, status, state.epoch, state.lsn);
+    replies.end();
+  }
+
+  #refuseFailed(replies: DataReplyBatch, state: PartitionState): void {
+    this.counters.refusedStoreFailed++;
+    const why = this.#store.environment.failure?.message ?? 'the store is closed';
+    this.#error(
+      replies,
+      state,
+      `MISCONF the store takes no writes until it is restarted, a commit failed: ${why}`,
+    );
+  }
+
+  #error(replies: DataReplyBatch, state: PartitionState, message: string): void {
+    replies.begin(this.#reader.requestId, STATUS_UNAVAILABLE, state.epoch, state.lsn);
+    replies.error(message);
+    replies.end();
+  }
+}
