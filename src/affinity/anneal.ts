@@ -19,7 +19,7 @@ export interface AnnealSettings {
  * its neighbours without being forgotten.
  */
 export const DEFAULT_ANNEAL_SETTINGS: AnnealSettings = {
-  iterations: 200_000,
+  iterations: 100_000,
   startFactor: 0.025,
   endRatio: 0.005,
 };

@@ -49,13 +49,13 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   // The objective's hinge starts where the operator's node-hours are counted.
   safeUtilisation: 0.8,
   overloadWeight: 1,
-  moveFixedIndexHours: 0.05,
+  moveFixedIndexHours: 0.1,
   moveIndexHoursPerSecond: 0.001,
   moveBlipIndexHours: 1,
   benefitCostRatio: 1.5,
   boundTolerance: 0.01,
   movesMax: 64,
-  iterations: 200_000,
+  iterations: 100_000,
 };
 
 const wrong = (message: string): ForeshardError =>
