@@ -1,0 +1,74 @@
+import type { Clock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { Logger } from '../../../src/base/logger.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import type { PartitionStore } from '../../../src/ports/partition-store.ts';
+import type { StorageNodeHooks } from '../../host/hooks.ts';
+import { ClusterMapReader } from '../../metadata/cluster-map.ts';
+import { NodeDirectory } from '../../metadata/node-directory.ts';
+import { type AgentSettings, DEFAULT_AGENT_SETTINGS, MigrationAgent } from './migration-agent.ts';
+import { RpcTransport } from './rpc-transport.ts';
+
+export interface AttachAgentOptions {
+  readonly clusterName: string;
+  readonly nodeId: number;
+  readonly partitionCount: number;
+  readonly store: PartitionStore;
+  readonly metadata: MetadataStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings?: Partial<AgentSettings>;
+}
+
+/** Gives a storage node its migration agent: the hooks that answer the coordinator and the other nodes. */
+export async function attachMigrationAgent(
+  options: AttachAgentOptions,
+): Promise<{ readonly hooks: Partial<StorageNodeHooks>; detach(): Promise<void> }> {
+  const { clusterName, nodeId, partitionCount, store, metadata, clock, logger } = options;
+  const directory = await NodeDirectory.open(metadata, clusterName);
+  const transport = new RpcTransport({
+    identity: { clusterId: clusterName, nodeId, role: 'storage' },
+    addressOf: (peer) => directory.addressOf(peer),
+  });
+  const reader = new ClusterMapReader(metadata, clusterName);
+  const agent = new MigrationAgent(
+    { ...DEFAULT_AGENT_SETTINGS, partitionCount, ...options.settings },
+    {
+      store,
+      transport,
+      clock,
+      logger,
+      readRecord: (partitionId) => reader.readPartition(partitionId),
+      cpuSeconds: () => {
+        const { user, system } = process.cpuUsage();
+        return (user + system) / 1e6;
+      },
+      isWritable: () => store.freeBytes() > 0,
+    },
+  );
+  await reconcileIfFormed(agent, reader);
+  const { handle } = agent;
+  return {
+    hooks: {
+      onWriteCommitted: agent.onWriteCommitted,
+      replicate: handle,
+      redirect: handle,
+      verify: handle,
+      remove: handle,
+    },
+    async detach() {
+      await agent.close();
+      await transport.close();
+      directory.close();
+    },
+  };
+}
+
+/** A cluster that is being formed has no map yet: nothing can have moved on. */
+async function reconcileIfFormed(agent: MigrationAgent, reader: ClusterMapReader): Promise<void> {
+  try {
+    await agent.reconcile((await reader.load()).records);
+  } catch (error) {
+    if (!(error instanceof ForeshardError && error.code === 'FORESHARD_NOT_READY')) throw error;
+  }
+}
