@@ -1,0 +1,184 @@
+import { assert } from '../base/assert.ts';
+import { ForeshardError } from '../base/errors.ts';
+import type { Arena, TypedBlock } from '../kernels/arena.ts';
+import {
+  dimensionIndex,
+  LOAD_DIMENSION_COUNT,
+  LOAD_DIMENSIONS,
+  type LoadDimension,
+  type LoadProfile,
+} from '../model/load-profile.ts';
+
+/** Below this coverage the rest cannot be extrapolated: the window counts as an outage. */
+const COVERAGE_MIN = 0.2;
+
+/** A day of hours: short enough to follow a change of the mix, long enough to cover its daily rhythm. */
+const RATIO_HALF_LIFE_WINDOWS = 48;
+
+export interface HistoryShape {
+  readonly partitionCount: number;
+  readonly windowMs: number;
+  readonly startMs: number;
+  readonly driver: LoadDimension;
+  /** Windows kept for certain. */
+  readonly windowsMax: number;
+  readonly weekWindows: number;
+  readonly dayWindows: number;
+}
+
+/**
+ * The log load of every partition, window by window, where the kernels can read it.
+ *
+ * Loads are log1p of the driver dimension, scaled up by coverage; an outage takes the value of a week, else a day, else
+ * a window before, and is remembered, so that nothing is learnt or judged from it.
+ */
+export class History {
+  readonly shape: HistoryShape;
+  /** Windows a row has room for. */
+  readonly stride: number;
+  readonly #series: TypedBlock<Float64Array>;
+  readonly #arena: Arena;
+  #length = 0;
+  /** Windows dropped from the front so far: row index + dropped = window since startMs. */
+  #dropped = 0;
+  #outages: boolean[] = [];
+  /** f64[partition][dimension], fading. */
+  readonly #recent: Float64Array;
+  #recentWeight = 0;
+
+  constructor(shape: HistoryShape, arena: Arena) {
+    this.shape = shape;
+    this.#arena = arena;
+    // A week of slack, so that rows are moved to the front once a week and not once a window.
+    this.stride = shape.windowsMax + Math.max(168, Math.min(shape.weekWindows, shape.windowsMax));
+    this.#series = arena.f64(shape.partitionCount * this.stride);
+    this.#recent = new Float64Array(shape.partitionCount * LOAD_DIMENSION_COUNT);
+  }
+
+  get pointer(): number {
+    return this.#series.pointer;
+  }
+
+  /** Windows in the rows now. */
+  get length(): number {
+    return this.#length;
+  }
+
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Wall clock of the end of the last window. */
+  get endMs(): number {
+    return this.shape.startMs + (this.#dropped + this.#length) * this.shape.windowMs;
+  }
+
+  logLoad(partition: number, window: number): number {
+    return this.#series.view[partition * this.stride + window] as number;
+  }
+
+  isOutage(window: number): boolean {
+    return this.#outages[window] as boolean;
+  }
+
+  outageCount(first: number, end: number): number {
+    let count = 0;
+    for (let w = first; w < end; w++) if (this.#outages[w]) count++;
+    return count;
+  }
+
+  /**
+   * Adds window `index` of a profile.
+   *
+   * @throws ForeshardError FORESHARD_CORRUPT on a value that is not a finite number >= 0; nothing is added then.
+   */
+  append(profile: LoadProfile, index: number): void {
+    const { partitionCount } = this.shape;
+    const coverage = profile.coverage[index] as number;
+    const first = index * partitionCount * LOAD_DIMENSION_COUNT;
+    const values = profile.values.subarray(first, first + partitionCount * LOAD_DIMENSION_COUNT);
+    assertLoads(values, coverage, index);
+    if (coverage < COVERAGE_MIN) {
+      this.appendOutage();
+      return;
+    }
+    this.#makeRoom();
+    const driver = dimensionIndex(this.shape.driver);
+    const fade = 0.5 ** (1 / RATIO_HALF_LIFE_WINDOWS);
+    for (let p = 0; p < partitionCount; p++) {
+      const offered = (values[p * LOAD_DIMENSION_COUNT + driver] as number) / coverage;
+      this.#series.view[p * this.stride + this.#length] = Math.log1p(offered);
+    }
+    for (let i = 0; i < values.length; i++)
+      this.#recent[i] = (this.#recent[i] as number) * fade + (values[i] as number) / coverage;
+    this.#recentWeight = this.#recentWeight * fade + 1;
+    this.#outages.push(false);
+    this.#length++;
+  }
+
+  appendOutage(): void {
+    this.#makeRoom();
+    const { weekWindows, dayWindows, partitionCount } = this.shape;
+    const back = [weekWindows, dayWindows, 1].find((windows) => windows <= this.#length);
+    for (let p = 0; p < partitionCount; p++) {
+      const at = p * this.stride + this.#length;
+      this.#series.view[at] = back === undefined ? 0 : (this.#series.view[at - back] as number);
+    }
+    this.#outages.push(true);
+    this.#length++;
+  }
+
+  /**
+   * How much of each dimension comes with one unit of the driver.
+   *
+   * @returns f64[partition][dimension] ratios; where a partition's driver was silent of late, `flat` holds the mean per
+   *   window of the other dimensions instead.
+   */
+  ratios(): { readonly ratio: Float64Array; readonly flat: Float64Array } {
+    const ratio = new Float64Array(this.#recent.length);
+    const flat = new Float64Array(this.#recent.length);
+    const driver = dimensionIndex(this.shape.driver);
+    for (let p = 0; p < this.shape.partitionCount; p++) {
+      const base = p * LOAD_DIMENSION_COUNT;
+      const load = this.#recent[base + driver] as number;
+      for (let d = 0; d < LOAD_DIMENSION_COUNT; d++) {
+        const value = this.#recent[base + d] as number;
+        if (d === driver) ratio[base + d] = 1;
+        else if (load > 0) ratio[base + d] = value / load;
+        else if (this.#recentWeight > 0) flat[base + d] = value / this.#recentWeight;
+      }
+    }
+    return { ratio, flat };
+  }
+
+  close(): void {
+    this.#arena.free(this.#series);
+  }
+
+  /** Keeps the last `windowsMax` windows of each row once the slack is used up. */
+  #makeRoom(): void {
+    if (this.#length < this.stride) return;
+    const surplus = this.#length - this.shape.windowsMax;
+    assert(surplus > 0, 'a full row has windows to drop');
+    const { view } = this.#series;
+    for (let p = 0; p < this.shape.partitionCount; p++) {
+      const row = p * this.stride;
+      view.copyWithin(row, row + surplus, row + this.#length);
+    }
+    this.#outages = this.#outages.slice(surplus);
+    this.#length -= surplus;
+    this.#dropped += surplus;
+  }
+}
+
+function assertLoads(values: Float64Array, coverage: number, index: number): void {
+  const corrupt = (what: string): ForeshardError =>
+    new ForeshardError('FORESHARD_CORRUPT', 're-read', `load profile, window ${index}: ${what}`);
+  if (!(coverage >= 0 && coverage <= 1)) throw corrupt(`coverage ${coverage} is not in 0..1`);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (value >= 0 && value < Number.POSITIVE_INFINITY) continue;
+    const partition = Math.floor(i / LOAD_DIMENSION_COUNT);
+    throw corrupt(`${LOAD_DIMENSIONS[i % LOAD_DIMENSION_COUNT]} of partition ${partition} is ${value}`);
+  }
+}

@@ -1,0 +1,229 @@
+import { FORECAST_MEMBER_COUNT, FORECAST_MEMBERS } from '../kernels/forecast-jobs.ts';
+import type { History } from './history.ts';
+import { cellOf, Residuals } from './residuals.ts';
+
+/** First step of each horizon band: what is near is forecast by other members, and with other errors, than what is far. */
+const BAND_STARTS = [0, 6, 24, 48];
+const BAND_COUNT = BAND_STARTS.length;
+
+/** After two weeks an error counts half: long enough to have seen every hour of the week, short enough to follow a shift. */
+const HALF_LIFE_WINDOWS = 336;
+
+/** A member whose mean squared error is this much above the best one's only adds noise. */
+const LOSS_RATIO_MAX = 1.5;
+
+/** Errors after which a partition's own scale counts half; before, it is like the others. */
+const SCALE_PRIOR_COUNT = 40;
+const SCALE_MIN = 0.33;
+const SCALE_MAX = 3;
+
+/** A day of judged steps: less is no basis for a skill. */
+const SKILL_COUNT_MIN = 24;
+
+const NAIVE_WEEK = FORECAST_MEMBERS.indexOf('naive-week');
+
+/** A forecast as it was issued, kept until its last step has come true. */
+export interface IssuedForecast {
+  /** The window it begins at, counted from the start of all windows. */
+  readonly origin: number;
+  readonly horizon: number;
+  /** Bit per member. */
+  readonly available: number;
+  /** f32[member][partition][step], log loads. */
+  readonly members: Float32Array;
+  /** f32[partition][step]. */
+  readonly combined: Float32Array;
+}
+
+/**
+ * How good past forecasts were, judged only on windows that came after they were issued: weights of the members, bounds,
+ * and each partition's skill against the weekly seasonal naive.
+ */
+export class TrackRecord {
+  readonly #partitionCount: number;
+  readonly #issued: IssuedForecast[] = [];
+  readonly #residuals = new Residuals(BAND_COUNT);
+  /** f64[band][member] fading sums of squared log errors, and how many. */
+  readonly #losses = new Float64Array(BAND_COUNT * FORECAST_MEMBER_COUNT);
+  readonly #lossCounts = new Float64Array(BAND_COUNT * FORECAST_MEMBER_COUNT);
+  /** f64[partition] each, fading: |residual|, what its cells expected, how many. */
+  readonly #absolute: Float64Array;
+  readonly #expected: Float64Array;
+  readonly #scaleCounts: Float64Array;
+  /** f64[partition] each, fading: absolute errors in units of load of the forecast and of the weekly naive; how many. */
+  readonly #ownErrors: Float64Array;
+  readonly #naiveErrors: Float64Array;
+  readonly #skillCounts: Float64Array;
+
+  constructor(partitionCount: number) {
+    this.#partitionCount = partitionCount;
+    this.#absolute = new Float64Array(partitionCount);
+    this.#expected = new Float64Array(partitionCount);
+    this.#scaleCounts = new Float64Array(partitionCount);
+    this.#ownErrors = new Float64Array(partitionCount);
+    this.#naiveErrors = new Float64Array(partitionCount);
+    this.#skillCounts = new Float64Array(partitionCount);
+  }
+
+  issue(forecast: IssuedForecast): void {
+    this.#issued.push(forecast);
+  }
+
+  /** Compares what was forecast for the newest window with what came. An outage is nobody's error. */
+  judge(history: History): void {
+    const window = history.length - 1;
+    const now = history.dropped + window;
+    while (this.#issued[0] !== undefined && this.#issued[0].origin + this.#issued[0].horizon <= now)
+      this.#issued.shift();
+    if (history.isOutage(window)) return;
+    this.#fade();
+    for (const forecast of this.#issued) {
+      const step = now - forecast.origin;
+      const band = bandOf(step);
+      this.#judgeMembers(forecast, step, band, history, window);
+      for (let p = 0; p < this.#partitionCount; p++)
+        this.#judgePartition(forecast, p, step, band, history.logLoad(p, window));
+    }
+  }
+
+  /**
+   * Shares of the members in each band, 0 for those not available.
+   *
+   * @returns f64[band][member], each band adds up to 1.
+   */
+  weights(available: number): Float64Array {
+    const weights = new Float64Array(BAND_COUNT * FORECAST_MEMBER_COUNT);
+    for (let band = 0; band < BAND_COUNT; band++) {
+      const losses = FORECAST_MEMBERS.map((_, member) => this.#lossOf(member, band));
+      const known = losses.filter((loss, member) => isAvailable(available, member) && !Number.isNaN(loss));
+      // A loss of nothing (a silent cluster) must not divide by zero.
+      const best = Math.max(known.length === 0 ? 1 : Math.min(...known), 1e-12);
+      let total = 0;
+      FORECAST_MEMBERS.forEach((_, member) => {
+        if (!isAvailable(available, member)) return;
+        // A member nobody has seen yet is given the credit of the best one.
+        const loss = Number.isNaN(losses[member] as number) ? best : Math.max(losses[member] as number, best);
+        if (loss > LOSS_RATIO_MAX * best) return;
+        const share = (best / loss) ** 2;
+        weights[band * FORECAST_MEMBER_COUNT + member] = share;
+        total += share;
+      });
+      for (let member = 0; member < FORECAST_MEMBER_COUNT; member++) {
+        const at = band * FORECAST_MEMBER_COUNT + member;
+        weights[at] = (weights[at] as number) / total;
+      }
+    }
+    return weights;
+  }
+
+  /** Quantiles of log errors by cell; a partition's are these times its {@link scale}. */
+  bounds(level: number): { readonly lower: Float64Array; readonly upper: Float64Array } {
+    return this.#residuals.bounds(level);
+  }
+
+  /** How noisy a partition is against others at the same level and horizon, 1 = alike. */
+  scale(partition: number): number {
+    const mean = SCALE_PRIOR_COUNT * this.#meanExpected(partition);
+    const ratio =
+      ((this.#absolute[partition] as number) + mean) / ((this.#expected[partition] as number) + mean);
+    return ratio >= SCALE_MIN ? Math.min(SCALE_MAX, ratio) : Number.isNaN(ratio) ? 1 : SCALE_MIN;
+  }
+
+  /** f64[partition]: 1 - own error / weekly naive's error, NaN before a day of judged steps. */
+  skill(): Float64Array {
+    return this.#ownErrors.map((own, p) => {
+      const naive = this.#naiveErrors[p] as number;
+      if ((this.#skillCounts[p] as number) < SKILL_COUNT_MIN) return Number.NaN;
+      // Both without error: a silent partition is forecast no better and no worse.
+      if (naive === 0) return own === 0 ? 0 : -1;
+      return 1 - own / naive;
+    });
+  }
+
+  #meanExpected(partition: number): number {
+    const count = this.#scaleCounts[partition] as number;
+    return count > 0 ? (this.#expected[partition] as number) / count : 0;
+  }
+
+  #fade(): void {
+    const factor = 0.5 ** (1 / HALF_LIFE_WINDOWS);
+    this.#residuals.fade(factor);
+    for (const values of [
+      this.#losses,
+      this.#lossCounts,
+      this.#absolute,
+      this.#expected,
+      this.#scaleCounts,
+      this.#ownErrors,
+      this.#naiveErrors,
+      this.#skillCounts,
+    ])
+      for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) * factor;
+  }
+
+  #judgeMembers(
+    { members, available, horizon }: IssuedForecast,
+    step: number,
+    band: number,
+    history: History,
+    window: number,
+  ): void {
+    for (let member = 0; member < FORECAST_MEMBER_COUNT; member++) {
+      if (!isAvailable(available, member)) continue;
+      let sum = 0;
+      for (let p = 0; p < this.#partitionCount; p++) {
+        const forecast = members[(member * this.#partitionCount + p) * horizon + step] as number;
+        sum += (forecast - history.logLoad(p, window)) ** 2;
+      }
+      const at = band * FORECAST_MEMBER_COUNT + member;
+      this.#losses[at] = (this.#losses[at] as number) + sum;
+      this.#lossCounts[at] = (this.#lossCounts[at] as number) + this.#partitionCount;
+    }
+  }
+
+  #judgePartition(
+    { members, combined, available, horizon }: IssuedForecast,
+    partition: number,
+    step: number,
+    band: number,
+    logLoad: number,
+  ): void {
+    const logForecast = combined[partition * horizon + step] as number;
+    const residual = logLoad - logForecast;
+    const cell = cellOf(band, logForecast);
+    const expected = this.#residuals.expected(cell);
+    this.#residuals.add(cell, residual, this.scale(partition));
+    if (expected !== undefined) {
+      this.#absolute[partition] = (this.#absolute[partition] as number) + Math.abs(residual);
+      this.#expected[partition] = (this.#expected[partition] as number) + expected;
+      this.#scaleCounts[partition] = (this.#scaleCounts[partition] as number) + 1;
+    }
+    if (!isAvailable(available, NAIVE_WEEK)) return;
+    const load = Math.expm1(logLoad);
+    const naive = members[(NAIVE_WEEK * this.#partitionCount + partition) * horizon + step] as number;
+    this.#ownErrors[partition] =
+      (this.#ownErrors[partition] as number) + Math.abs(Math.expm1(logForecast) - load);
+    this.#naiveErrors[partition] =
+      (this.#naiveErrors[partition] as number) + Math.abs(Math.expm1(naive) - load);
+    this.#skillCounts[partition] = (this.#skillCounts[partition] as number) + 1;
+  }
+
+  /** Mean squared log error; of the nearest nearer band where a band has not been reached; NaN if nothing is known. */
+  #lossOf(member: number, band: number): number {
+    for (let b = band; b >= 0; b--) {
+      const at = b * FORECAST_MEMBER_COUNT + member;
+      if ((this.#lossCounts[at] as number) > 0)
+        return (this.#losses[at] as number) / (this.#lossCounts[at] as number);
+    }
+    return Number.NaN;
+  }
+}
+
+/** The horizon band of a step. */
+export function bandOf(step: number): number {
+  let band = BAND_COUNT - 1;
+  while ((BAND_STARTS[band] as number) > step) band--;
+  return band;
+}
+
+export const isAvailable = (mask: number, member: number): boolean => (mask & (1 << member)) !== 0;
