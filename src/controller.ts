@@ -41,6 +41,8 @@ export interface ClusterState {
   readonly partitionBytes: Float64Array;
   /** Partitions that are being moved, or were moved so lately that they stay. */
   readonly restingPartitions: ReadonlySet<number>;
+  /** Partition -> node that it is on its way to: moves in flight count as done. */
+  readonly openMigrations: ReadonlyMap<number, number>;
 }
 
 export interface AdmissionReport {

@@ -1,4 +1,7 @@
+import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from './affinity/settings.ts';
 import type { PluginMode } from './controller.ts';
+import { DEFAULT_MIGRATION_SETTINGS, type MigrationSettings } from './migration/settings.ts';
+import type { LoadDimension } from './model/load-profile.ts';
 import { PARTITION_COUNT_DEFAULT } from './model/partition-map.ts';
 
 /**
@@ -13,15 +16,21 @@ export interface Settings {
   readonly plugin: PluginSettings;
   readonly capture: CaptureSettings;
   readonly analyzer: AnalyzerSettings;
+  readonly affinity: AffinitySettings;
+  readonly migration: MigrationSettings;
   readonly controller: ControllerSettings;
   readonly metadata: MetadataSettings;
 }
 
 export interface ClusterSettings {
+  /** Names the cluster in the metadata store: several may share one. */
+  readonly name: string;
   /** A power of two in 16..16384; fixed for the life of the data. */
   readonly partitionCount: number;
   /** Storage nodes have the ids 0..storageNodeCount-1. */
   readonly storageNodeCount: number;
+  /** What one storage node carries at utilisation 1, per second; null where it is not known and does not limit. */
+  readonly nodeCapacity: Readonly<Record<LoadDimension, number | null>>;
 }
 
 export interface NodeSettings {
@@ -99,7 +108,13 @@ const WEEK_MS = 168 * HOUR_MS;
 const MIB = 1 << 20;
 
 export const DEFAULT_SETTINGS: Settings = deepFreeze({
-  cluster: { partitionCount: PARTITION_COUNT_DEFAULT, storageNodeCount: 8 },
+  cluster: {
+    name: 'main',
+    partitionCount: PARTITION_COUNT_DEFAULT,
+    storageNodeCount: 8,
+    // A storage node serves from one thread, so a second holds one CPU second; the rest depends on the machine.
+    nodeCapacity: { queries: null, cpuSeconds: 1, readBytes: null, writeBytes: null },
+  },
   node: {
     clientListen: '127.0.0.1:6379',
     peerListen: '127.0.0.1:0',
@@ -118,6 +133,8 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
   capture: { ringSlots: 65_536, keyPrefixBytes: 24, drainIntervalMs: 50 },
   // A week ahead: the season that load repeats by. Four weeks back: the least that shows a week to be a season.
   analyzer: { windowMs: HOUR_MS, historyWeeks: 4, horizonWindows: 168, level: 0.8 },
+  affinity: DEFAULT_AFFINITY_SETTINGS,
+  migration: DEFAULT_MIGRATION_SETTINGS,
   controller: { cycleIntervalMs: HOUR_MS, executorIntervalMs: 15, leaseTtlMs: 10_000, seed: '1' },
   metadata: { kind: 'embedded', path: '.foreshard/metadata' },
 });
@@ -132,7 +149,7 @@ export interface Inconsistency {
 
 /** What a schema of single fields cannot say: powers of two, divisors, claims over several settings. */
 export function inconsistencies(settings: Settings): readonly Inconsistency[] {
-  const { cluster, capture, analyzer } = settings;
+  const { cluster, capture, analyzer, affinity, plugin } = settings;
   const found: Inconsistency[] = [];
   if (!isPowerOfTwo(cluster.partitionCount))
     found.push({ path: 'cluster.partitionCount', expected: 'a power of two' });
@@ -147,6 +164,12 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
       path: 'analyzer.windowMs',
       expected: `a divisor of one week (${WEEK_MS} ms), such as ${HOUR_MS} for one hour`,
     });
+  for (const { dimension } of affinity.dimensions)
+    if (plugin.mode !== 'observe' && cluster.nodeCapacity[dimension] === null)
+      found.push({
+        path: `cluster.nodeCapacity.${dimension}`,
+        expected: `what one storage node carries per second: plugin.mode "${plugin.mode}" balances ${dimension} (affinity.dimensions)`,
+      });
   return found;
 }
 

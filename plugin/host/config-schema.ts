@@ -25,11 +25,30 @@ const listen = () =>
 const DAY_MS = 86_400_000;
 const PIB = 2 ** 50;
 
+const capacity = (what: string) =>
+  z
+    .number()
+    .positive()
+    .nullable()
+    .describe(`a number above 0, or null for no limit: ${what} per second and node`);
+
 const ownSections = {
   cluster: z
     .strictObject({
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9_.-]{1,64}$/)
+        .describe('1 to 64 letters, digits, "_", "." or "-"'),
       partitionCount: integer(16, SLOT_COUNT, 'a power of two'),
       storageNodeCount: integer(1, 1024, 'how many storage nodes there are'),
+      nodeCapacity: z
+        .strictObject({
+          queries: capacity('queries'),
+          cpuSeconds: capacity('CPU seconds'),
+          readBytes: capacity('bytes read'),
+          writeBytes: capacity('bytes written'),
+        })
+        .partial(),
     })
     .partial(),
   node: z

@@ -107,7 +107,6 @@ export interface MigrationStatusReport {
     readonly sourceNodeId: number;
     readonly targetNodeId: number;
     readonly phase: MigrationPhase;
-    readonly attempt: number;
   }[];
   readonly queuedCount: number;
   readonly doneCount: number;

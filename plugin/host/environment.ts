@@ -31,10 +31,17 @@ export function environmentOverrides(
       );
       continue;
     }
-    values.push({ variable, path: leaf.path, value: parse(text, leaf.standard) });
+    values.push({
+      variable,
+      path: leaf.path,
+      value: isSecretPath(leaf.path) ? text : parse(text, leaf.standard),
+    });
   }
   return { values, problems };
 }
+
+/** A password of digits stays a string. */
+const isSecretPath = (path: readonly string[]): boolean => path[0] === 'security';
 
 export const variableOf = (path: readonly string[]): string =>
   `FORESHARD_${path.map((key) => key.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()).join('_')}`;
@@ -54,7 +61,9 @@ function collectLeaves(
 
 /** Read as the type that the default has; what cannot be read stays a string, and the schema says what is wrong with it. */
 function parse(text: string, standard: unknown): unknown {
-  if (typeof standard === 'number') return /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
+  if (text === 'null') return null;
+  if (typeof standard === 'number' || standard === null)
+    return /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
   if (typeof standard === 'boolean') return text === 'true' ? true : text === 'false' ? false : text;
   if (Array.isArray(standard)) {
     const entries = text.split(',').map((entry) => entry.trim());

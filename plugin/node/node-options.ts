@@ -1,6 +1,7 @@
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { PartitionStore } from '../../src/ports/partition-store.ts';
 import type { QueryNodeHooks, StorageNodeHooks } from '../host/hooks.ts';
 
 /** What both roles are told: `plugin/node/main.ts` fills it in from settings and command line. */
@@ -48,9 +49,21 @@ export interface NodeComponents {
 }
 
 export interface StorageNodeComponents extends NodeComponents {
+  /**
+   * Called once the store is open, and awaited before the node listens: the host attaches the plugins, which bring roles
+   * in line with the map (MigrationAgent.reconcile) and fill `hooks`. Throws when the node must not serve.
+   */
+  readonly onStoreOpened: (opened: OpenedStore) => Promise<void>;
   /** Read at every use: the host fills in and empties its fields while the node runs. */
   readonly hooks: StorageNodeHooks;
   readonly onHookFault: (hook: string, error: unknown) => void;
+}
+
+/** What a plugin on a storage node works on. */
+export interface OpenedStore {
+  readonly store: PartitionStore;
+  /** Whether writes are taken: no commit has failed, and there is room. */
+  readonly isWritable: () => boolean;
 }
 
 export interface QueryNodeComponents extends NodeComponents {

@@ -1,0 +1,275 @@
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { Logger } from '../../src/base/logger.ts';
+import type { CycleReport } from '../../src/controller.ts';
+import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../src/model/load-profile.ts';
+import type { QueryRecord } from '../../src/model/query-log.ts';
+import type { LogSource } from '../../src/ports/log-source.ts';
+import type { Settings } from '../../src/settings.ts';
+import type { LoadedMap } from '../metadata/cluster-map.ts';
+import type { AnalysisClock } from './analysis-clock.ts';
+import type {
+  AdvanceReport,
+  CaptureStatus,
+  ControlBody,
+  ControlReplies,
+  CycleSummary,
+  LoadHistory,
+  ProfileReport,
+} from './control-messages.ts';
+import type { Coordinator } from './coordinator.ts';
+import { isOwnBug } from './faults.ts';
+import type { ProfileLedger, WindowLoad } from './profile-ledger.ts';
+import type { ProfilePublisher } from './profile-publisher.ts';
+
+/** Turns records into load per window. */
+export interface WindowBuilder {
+  add(record: QueryRecord): void;
+  /** Queries that were not recorded; they count for the window that is open. */
+  addDropped(count: number): void;
+  /** Hands over, oldest first, every window that ends at or before `toMs`, empty ones since the last included. */
+  closeUpTo(toMs: number): readonly Omit<WindowLoad, 'queryNodeId'>[];
+}
+
+export interface AnalysisComponents {
+  readonly clock: AnalysisClock;
+  readonly logger: Logger;
+  readonly source: LogSource;
+  readonly windows: WindowBuilder;
+  readonly ledger: ProfileLedger;
+  readonly publisher: ProfilePublisher;
+  readonly coordinator: Coordinator;
+  readonly loadMap: () => Promise<LoadedMap>;
+}
+
+/** With real time, windows are closed a little late: records of the last event-loop turn are still on their way. */
+const CLOSE_DELAY_MS = 200;
+
+/**
+ * What the analysis thread does: drains the ring, closes windows, publishes them, and lets the coordinator plan. By
+ * itself on timers; or, once a replay has set the clock, when `advance` says so.
+ */
+export class Analysis {
+  readonly #queryNodeId: number;
+  readonly #components: AnalysisComponents;
+  readonly #drainTimer: NodeJS.Timeout;
+  #cycleTimer: NodeJS.Timeout | null = null;
+  #capturedCount = 0;
+  #droppedCount = 0;
+  #closedWindowCount = 0;
+  /** Publishing is one at a time, so that an older window is not written after a newer one has been trimmed. */
+  #publishing: Promise<void> = Promise.resolve();
+  readonly #onFault: (error: unknown) => void;
+
+  constructor(
+    settings: Settings,
+    options: { readonly queryNodeId: number; readonly onFault: (error: unknown) => void },
+    components: AnalysisComponents,
+  ) {
+    this.#queryNodeId = options.queryNodeId;
+    this.#onFault = options.onFault;
+    this.#components = components;
+    this.#drainTimer = setInterval(() => this.#onDrainTimer(), settings.capture.drainIntervalMs);
+    this.#cycleTimer = setInterval(() => this.#onCycleTimer(), settings.controller.cycleIntervalMs);
+  }
+
+  async control(body: ControlBody): Promise<unknown> {
+    switch (body.operation) {
+      case 'setClock':
+        return this.#setClock(body.nowMs);
+      case 'loadHistory':
+        return this.#loadHistory(body.history);
+      case 'advance':
+        return this.#advance(body);
+      case 'migrationStatus':
+        return this.#components.coordinator.migrationStatus() satisfies ControlReplies['migrationStatus'];
+      case 'profile':
+        return this.#profile();
+      case 'ownership': {
+        const { map } = await this.#components.loadMap();
+        return { ownerOf: map.ownerOf, epochOf: map.epochOf } satisfies ControlReplies['ownership'];
+      }
+      case 'captureStatus':
+        this.#drain();
+        return this.#captureStatus();
+    }
+  }
+
+  /** Measured load of all query nodes, as far as it has been published. */
+  async loadProfile(): Promise<LoadProfile> {
+    await this.#components.publisher.refresh();
+    return this.#components.ledger.toProfile();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#drainTimer);
+    if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
+    this.#drain();
+    await this.#publishing;
+    await this.#components.coordinator.close();
+  }
+
+  #setClock(nowMs: number): ControlReplies['setClock'] {
+    this.#components.clock.setVirtual(nowMs);
+    if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
+    this.#cycleTimer = null;
+    return { nowMs };
+  }
+
+  async #loadHistory(history: LoadHistory): Promise<ControlReplies['loadHistory']> {
+    assertHistory(history, this.#components.ledger);
+    const windows = windowsOf(history, this.#queryNodeId);
+    for (const window of windows) this.#components.ledger.add(window);
+    await this.#publish(windows);
+    return { windowCount: windows.length };
+  }
+
+  async #advance({ toMs, isCycleSkipped }: ControlBody & { operation: 'advance' }): Promise<AdvanceReport> {
+    const { clock, coordinator } = this.#components;
+    if (!(clock.isVirtual && clock.nowMs() >= toMs)) this.#setClock(toMs);
+    this.#drain();
+    const closedWindowCount = await this.#closeWindows(toMs);
+    let report: CycleReport | null = null;
+    if (isCycleSkipped !== true) {
+      await coordinator.waitForElection();
+      report = await coordinator.runCycle();
+    }
+    return {
+      nowMs: clock.nowMs(),
+      closedWindowCount,
+      isCoordinator: coordinator.isElected,
+      cycle: report === null ? null : summaryOf(report),
+      capture: this.#captureStatus(),
+      openMigrationCount: coordinator.migrationStatus().open.length,
+    };
+  }
+
+  #profile(): ProfileReport {
+    const { startMs, windowMs, windowCount, partitionCount, values, coverage } =
+      this.#components.ledger.toProfile();
+    const column = (dimension: number): Float64Array =>
+      Float64Array.from(
+        { length: windowCount * partitionCount },
+        (_, i) => values[i * LOAD_DIMENSION_COUNT + dimension] as number,
+      );
+    return {
+      startMs,
+      windowMs,
+      windowCount,
+      partitionCount,
+      queries: column(0),
+      cpuSeconds: column(1),
+      readBytes: column(2),
+      writeBytes: column(3),
+      coverage,
+    };
+  }
+
+  #captureStatus(): CaptureStatus {
+    return { capturedCount: this.#capturedCount, droppedCount: this.#droppedCount, isAttached: true };
+  }
+
+  #drain(): void {
+    const { source, windows } = this.#components;
+    const { recordCount, droppedCount } = source.drain((record) => windows.add(record));
+    if (droppedCount > 0) windows.addDropped(droppedCount);
+    this.#capturedCount += recordCount;
+    this.#droppedCount += droppedCount;
+  }
+
+  async #closeWindows(toMs: number): Promise<number> {
+    const closed = this.#components.windows
+      .closeUpTo(toMs)
+      .map((window) => ({ ...window, queryNodeId: this.#queryNodeId }));
+    if (closed.length === 0) return 0;
+    for (const window of closed) this.#components.ledger.add(window);
+    this.#closedWindowCount += closed.length;
+    await this.#publish(closed);
+    return closed.length;
+  }
+
+  #publish(windows: readonly WindowLoad[]): Promise<void> {
+    const next = this.#publishing.then(() => this.#components.publisher.publish(windows));
+    // The next one does not fail with this one; whoever asked for this one learns of it.
+    this.#publishing = next.catch(() => undefined);
+    return next;
+  }
+
+  #onDrainTimer(): void {
+    const { clock } = this.#components;
+    this.#guard(async () => {
+      this.#drain();
+      if (!clock.isVirtual) await this.#closeWindows(clock.nowMs() - CLOSE_DELAY_MS);
+    });
+  }
+
+  #onCycleTimer(): void {
+    this.#guard(async () => {
+      await this.#components.coordinator.runCycle();
+    });
+  }
+
+  /** What the world did to a timer's work is logged, and the next turn tries again; our own bug ends the thread. */
+  #guard(work: () => Promise<void>): void {
+    work().catch((error: unknown) => {
+      if (isOwnBug(error)) this.#onFault(error);
+      else
+        this.#components.logger.warn({ fault: (error as Error).message }, 'analysis could not go on for now');
+    });
+  }
+}
+
+function summaryOf(report: CycleReport): CycleSummary {
+  const { atMs, outcome, forecastMs, planMs, proposal, admission } = report;
+  return {
+    atMs,
+    outcome,
+    forecastMs,
+    planMs,
+    proposedCount: proposal?.moves.length ?? 0,
+    admittedCount: admission.admittedCount,
+    queuedCount: admission.queuedCount,
+    refusal: proposal?.refusal ?? null,
+    costBefore: proposal?.costBefore ?? 0,
+    costAfter: proposal?.costAfter ?? 0,
+    lowerBound: proposal?.lowerBound ?? 0,
+  };
+}
+
+/** @throws ForeshardError FORESHARD_CORRUPT naming what does not fit the settings or itself. */
+function assertHistory(history: LoadHistory, ledger: ProfileLedger): void {
+  for (const key of ['windowMs', 'partitionCount'] as const)
+    if (history[key] !== ledger[key])
+      throw corrupt(`its ${key} is ${history[key]}, the settings say ${ledger[key]}`);
+  const length = history.windowCount * history.partitionCount;
+  for (const key of ['queries', 'cpuSeconds', 'readBytes', 'writeBytes'] as const)
+    if (history[key] !== undefined && history[key].length !== length)
+      throw corrupt(
+        `${key} holds ${history[key].length} values, not windowCount x partitionCount = ${length}`,
+      );
+}
+
+function corrupt(why: string): ForeshardError {
+  return new ForeshardError('FORESHARD_CORRUPT', 'report', `the history cannot be loaded: ${why}`);
+}
+
+function windowsOf(history: LoadHistory, queryNodeId: number): WindowLoad[] {
+  const { startMs, windowMs, windowCount, partitionCount } = history;
+  const columns = [history.queries, history.cpuSeconds, history.readBytes, history.writeBytes];
+  return Array.from({ length: windowCount }, (_, w) => {
+    const values = new Float64Array(partitionCount * LOAD_DIMENSION_COUNT);
+    let capturedCount = 0;
+    for (let p = 0; p < partitionCount; p++) {
+      columns.forEach((column, d) => {
+        values[p * LOAD_DIMENSION_COUNT + d] = column?.[w * partitionCount + p] ?? 0;
+      });
+      capturedCount += values[p * LOAD_DIMENSION_COUNT] as number;
+    }
+    return {
+      startMs: startMs + w * windowMs,
+      queryNodeId,
+      values,
+      capturedCount: Math.round(capturedCount),
+      droppedCount: 0,
+    };
+  });
+}

@@ -1,0 +1,129 @@
+import { assert } from '../../src/base/assert.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import type { Logger } from '../../src/base/logger.ts';
+import type { ClusterState } from '../../src/controller.ts';
+import { asNodeId } from '../../src/model/ids.ts';
+import { LOAD_DIMENSION_COUNT, LOAD_DIMENSIONS, type LoadProfile } from '../../src/model/load-profile.ts';
+import type { NodeUtilisation } from '../../src/model/node-utilisation.ts';
+import type { NodeStatistics, StorageEngine } from '../../src/ports/storage-engine.ts';
+import type { Settings } from '../../src/settings.ts';
+import { type ClusterMapReader, NO_OWNER } from '../metadata/cluster-map.ts';
+
+/** Where nobody has said what a node carries, its share of the history's peak is taken to be this utilisation. */
+const ASSUMED_PEAK_UTILISATION = 0.7;
+
+/** Sees the cluster as a cycle needs it: the map in effect, the nodes, sizes, and which partitions have to stay. */
+export class ClusterObserver {
+  readonly #settings: Settings;
+  readonly #mapReader: Pick<ClusterMapReader, 'load'>;
+  readonly #engine: Pick<StorageEngine, 'nodeStatistics'>;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+
+  constructor(
+    settings: Settings,
+    components: {
+      readonly mapReader: Pick<ClusterMapReader, 'load'>;
+      readonly engine: Pick<StorageEngine, 'nodeStatistics'>;
+      /** The machine's, by which migrations are stamped; not a replay's. */
+      readonly clock: Clock;
+      readonly logger: Logger;
+    },
+  ) {
+    this.#settings = settings;
+    this.#mapReader = components.mapReader;
+    this.#engine = components.engine;
+    this.#clock = components.clock;
+    this.#logger = components.logger;
+  }
+
+  async observe(profile: LoadProfile): Promise<ClusterState> {
+    const { storageNodeCount } = this.#settings.cluster;
+    const [{ map, records, quarantined }, statistics] = await Promise.all([
+      this.#mapReader.load(),
+      Promise.all(Array.from({ length: storageNodeCount }, (_, nodeId) => this.#askNode(nodeId))),
+    ]);
+    const ownerOf = map.ownerOf.slice();
+    const restingPartitions = new Set<number>();
+    const openMigrations = new Map<number, number>();
+    const nowMs = this.#clock.nowMs();
+    for (let p = 0; p < map.partitionCount; p++) {
+      const record = records[p];
+      if (record?.migration) openMigrations.set(p, record.migration.targetNodeId);
+      const isFresh =
+        record != null &&
+        record.ownedSinceMs > 0 &&
+        nowMs - record.ownedSinceMs < this.#settings.migration.residenceMs;
+      // A node that does not answer can hand nothing over: ownership moves only with the source's consent.
+      const isOwnerSilent = statistics[ownerOf[p] as number] === null;
+      if (record?.migration || isFresh || isOwnerSilent) restingPartitions.add(p);
+    }
+    for (const { partitionId } of quarantined) {
+      // Its owner is not known; a plan has to put its load somewhere, and must not touch it.
+      assert(ownerOf[partitionId] === NO_OWNER, 'a quarantined partition has no owner');
+      ownerOf[partitionId] = 0;
+      restingPartitions.add(partitionId);
+    }
+    const partitionBytes = new Float64Array(map.partitionCount);
+    for (const node of statistics)
+      node?.partitionBytes.forEach((bytes, p) => {
+        partitionBytes[p] += bytes;
+      });
+    const capacity = this.#capacity(profile);
+    return {
+      map: { ...map, ownerOf },
+      nodes: statistics.map((node, nodeId) => this.#utilisation(nodeId, node, capacity)),
+      partitionBytes,
+      restingPartitions,
+      openMigrations,
+    };
+  }
+
+  async #askNode(nodeId: number): Promise<NodeStatistics | null> {
+    try {
+      return await this.#engine.nodeStatistics(asNodeId(nodeId));
+    } catch (error) {
+      this.#logger.warn({ storageNode: nodeId, fault: (error as Error).message }, 'a storage node is silent');
+      return null;
+    }
+  }
+
+  #utilisation(nodeId: number, node: NodeStatistics | null, capacity: Float64Array): NodeUtilisation {
+    return {
+      nodeId: asNodeId(nodeId),
+      // A node that takes no writes (full disk, failed store) cannot be a target either.
+      isAlive: node?.isWritable === true,
+      capacity,
+      // All that a storage node does is for its partitions; what else the machine does is not measured.
+      background: new Float64Array(LOAD_DIMENSION_COUNT),
+      dataBytes: node?.dataBytes ?? 0,
+      dataBytesMax: this.#settings.node.dataBytesMax,
+      bandwidthBytesPerSecond: this.#settings.migration.copyBytesPerSecond,
+    };
+  }
+
+  /** f64[dimension] for one node and one window. */
+  #capacity(profile: LoadProfile): Float64Array {
+    const { nodeCapacity, storageNodeCount } = this.#settings.cluster;
+    const windowSeconds = profile.windowMs / 1000;
+    return Float64Array.from(LOAD_DIMENSIONS, (dimension, index) => {
+      const perSecond = nodeCapacity[dimension];
+      if (perSecond !== null) return perSecond * windowSeconds;
+      const assumed = peakTotal(profile, index) / storageNodeCount / ASSUMED_PEAK_UTILISATION;
+      return assumed > 0 ? assumed : Number.POSITIVE_INFINITY;
+    });
+  }
+}
+
+/** The largest sum over partitions of one dimension in one window. */
+function peakTotal(profile: LoadProfile, dimension: number): number {
+  const { windowCount, partitionCount, values } = profile;
+  let peak = 0;
+  for (let w = 0; w < windowCount; w++) {
+    let total = 0;
+    for (let p = 0; p < partitionCount; p++)
+      total += values[(w * partitionCount + p) * LOAD_DIMENSION_COUNT + dimension] as number;
+    if (total > peak) peak = total;
+  }
+  return peak;
+}

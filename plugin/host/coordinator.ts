@@ -1,0 +1,186 @@
+import type { Clock } from '../../src/base/clock.ts';
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { Logger } from '../../src/base/logger.ts';
+import { type ClusterState, type CycleReport, runCycle } from '../../src/controller.ts';
+import type { MigrationExecutor } from '../../src/migration/executor.ts';
+import type { ClusterKeys } from '../../src/migration/records.ts';
+import type { Forecast } from '../../src/model/forecast.ts';
+import type { LoadProfile } from '../../src/model/load-profile.ts';
+import type { Proposal } from '../../src/model/proposal.ts';
+import type { Leadership, MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { Settings } from '../../src/settings.ts';
+import type { MigrationStatusReport } from './control-messages.ts';
+import { encodeProposal } from './proposal-record.ts';
+
+/** Without open migrations the executor only looks for records that a predecessor left. */
+const IDLE_TICK_MS = 250;
+
+export interface CoordinatorComponents {
+  /** The time by which cycles are stamped: a replay's, where there is one. */
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metadata: MetadataStore;
+  readonly keys: ClusterKeys;
+  readonly proposalKey: string;
+  readonly forecaster: { forecast(profile: LoadProfile): Promise<Forecast> };
+  readonly affinity: { propose(input: ClusterState & { readonly forecast: Forecast }): Promise<Proposal> };
+  readonly observer: { observe(profile: LoadProfile): Promise<ClusterState> };
+  /** Measured load as it is now, of all query nodes. */
+  readonly loadProfile: () => Promise<LoadProfile>;
+  /** The executor acts only while the leadership that it is handed is held. */
+  readonly makeExecutor: (leadership: () => Leadership | null) => MigrationExecutor;
+}
+
+/**
+ * Stands for election and, while elected, plans and drives migrations. It keeps nothing that matters: a successor reads
+ * the map and goes on.
+ */
+export class Coordinator {
+  readonly #settings: Settings;
+  readonly #candidate: string;
+  readonly #components: CoordinatorComponents;
+  readonly #executor: MigrationExecutor;
+  readonly #end = new AbortController();
+  readonly #firstElection: Promise<void>;
+  #leadership: Leadership | null = null;
+  #loops: readonly Promise<void>[] = [];
+  /** Cycles run one at a time. */
+  #cycle: Promise<unknown> = Promise.resolve();
+
+  constructor(settings: Settings, candidate: string, components: CoordinatorComponents) {
+    this.#settings = settings;
+    this.#candidate = candidate;
+    this.#components = components;
+    this.#executor = components.makeExecutor(() => this.#leadership);
+    let elected: () => void = () => undefined;
+    this.#firstElection = new Promise((resolve) => {
+      elected = resolve;
+    });
+    this.#loops = [this.#campaignLoop(elected), this.#executorLoop()];
+  }
+
+  get isElected(): boolean {
+    return this.#leadership?.isHeld() === true;
+  }
+
+  /** Resolves once elected, or when it is clear that another process holds the office. */
+  async waitForElection(): Promise<void> {
+    if (this.isElected) return;
+    const patience = new AbortController();
+    const { clock } = this.#components;
+    // A lease that a dead process left behind runs out within its time to live.
+    await Promise.race([
+      this.#firstElection,
+      clock.sleep(this.#settings.controller.leaseTtlMs * 1.5, patience.signal),
+    ]);
+    patience.abort();
+  }
+
+  /** One cycle, after the one that may be running; null when this process is not the coordinator. */
+  runCycle(): Promise<CycleReport | null> {
+    const next = this.#cycle.then(() => (this.isElected ? this.#runCycleNow() : null));
+    this.#cycle = next.catch(() => undefined);
+    return next;
+  }
+
+  migrationStatus(): MigrationStatusReport {
+    const status = this.#executor.status();
+    return {
+      open: status.open.map(({ partitionId, migrationId, sourceNodeId, targetNodeId, phase }) => ({
+        partitionId,
+        migrationId,
+        sourceNodeId,
+        targetNodeId,
+        phase,
+      })),
+      queuedCount: status.queuedMoveCount,
+      doneCount: status.doneCount,
+      abortedCount: status.abortedCount,
+      movedBytes: status.copiedBytes,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort();
+    await this.#cycle;
+    await Promise.all(this.#loops);
+    await this.#executor.settled();
+    await this.#leadership?.resign();
+  }
+
+  #runCycleNow(): Promise<CycleReport> {
+    const { clock, logger, metadata, loadProfile, forecaster, affinity, observer, proposalKey } =
+      this.#components;
+    let profile: LoadProfile | null = null;
+    return runCycle({
+      mode: this.#settings.plugin.mode,
+      clock,
+      logger,
+      analyzer: {
+        loadProfile: async () => {
+          profile = await loadProfile();
+          return profile;
+        },
+        forecast: (measured) => forecaster.forecast(measured),
+      },
+      cluster: { observe: () => observer.observe(profile as LoadProfile) },
+      affinity,
+      proposals: {
+        async record(proposal) {
+          const value = encodeProposal(proposal, { atMs: clock.nowMs() });
+          await metadata.commit({ conditions: [], writes: [{ kind: 'put', key: proposalKey, value }] });
+        },
+      },
+      migration: {
+        admit: async (proposal) => {
+          const { queued } = await this.#executor.admit(proposal);
+          return { admittedCount: queued.length, queuedCount: this.#executor.status().queuedMoveCount };
+        },
+      },
+    });
+  }
+
+  async #campaignLoop(elected: () => void): Promise<void> {
+    const { metadata, keys, logger, clock } = this.#components;
+    const { signal } = this.#end;
+    const { leaseTtlMs } = this.#settings.controller;
+    while (!signal.aborted) {
+      try {
+        const leadership = await metadata.campaign({
+          election: keys.coordinator,
+          candidate: this.#candidate,
+          ttlMs: leaseTtlMs,
+          signal,
+        });
+        if (signal.aborted && !leadership.isHeld()) return;
+        this.#leadership = leadership;
+        elected();
+        logger.info({ candidate: this.#candidate }, 'elected coordinator');
+        await Promise.race([leadership.lost, aborted(signal)]);
+        if (!signal.aborted) logger.warn({ candidate: this.#candidate }, 'no longer the coordinator');
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof ForeshardError)) throw error;
+        logger.warn({ fault: error.message }, 'the election could not be held');
+        await clock.sleep(leaseTtlMs / 4, signal);
+      }
+    }
+  }
+
+  async #executorLoop(): Promise<void> {
+    const { clock } = this.#components;
+    const { signal } = this.#end;
+    while (!signal.aborted) {
+      if (this.isElected) await this.#executor.tick();
+      const { open, queuedMoveCount } = this.#executor.status();
+      const isBusy = open.length > 0 || queuedMoveCount > 0;
+      await clock.sleep(isBusy ? this.#settings.controller.executorIntervalMs : IDLE_TICK_MS, signal);
+    }
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });

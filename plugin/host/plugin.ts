@@ -1,0 +1,57 @@
+import type { Clock } from '../../src/base/clock.ts';
+import type { Logger } from '../../src/base/logger.ts';
+import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { Settings } from '../../src/settings.ts';
+import type { OpenedStore } from '../node/node-options.ts';
+import type { ControlBody } from './control-messages.ts';
+import type { QueryNodeHooks, StorageNodeHooks } from './hooks.ts';
+
+/**
+ * A plugin: what a module named in `plugin.modules` exports as its default. It is asked once by the process of a node,
+ * and answers with the hooks it wants to fill. Foreshard's own is `plugin/index.ts`; write another like it:
+ *
+ *   export default definePlugin({
+ *     name: 'count-queries',
+ *     attachQueryNode: () => { let count = 0; return { hooks: { onQueryCompleted: () => { count++; } }, detach() {} }; },
+ *   });
+ */
+export interface PluginDefinition {
+  readonly name: string;
+  attachQueryNode?(context: QueryNodeContext): Promise<QueryNodeAttachment> | QueryNodeAttachment;
+  attachStorageNode?(context: StorageNodeContext): Promise<StorageNodeAttachment> | StorageNodeAttachment;
+}
+
+export interface NodeContext {
+  readonly settings: Settings;
+  readonly nodeId: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metadata: MetadataStore;
+  /**
+   * For faults that no hook call sees (a thread that died, a timer's InvariantError): detaches this plugin.
+   * The database goes on by the last committed map.
+   */
+  reportFault(error: unknown): void;
+}
+
+export type QueryNodeContext = NodeContext;
+
+export interface StorageNodeContext extends NodeContext, OpenedStore {}
+
+export interface Attachment {
+  /** Stops everything the plugin started. Called once, at the end or after a fault; hooks are no longer called then. */
+  detach(): Promise<void> | void;
+}
+
+export interface QueryNodeAttachment extends Attachment {
+  readonly hooks: Partial<QueryNodeHooks>;
+  /** Answers what a parent process asks (control-messages.ts); undefined for operations that are not this plugin's. */
+  control?(body: ControlBody): Promise<unknown> | undefined;
+}
+
+export interface StorageNodeAttachment extends Attachment {
+  readonly hooks: Partial<StorageNodeHooks>;
+}
+
+/** Gives a plugin definition its type. */
+export const definePlugin = (definition: PluginDefinition): PluginDefinition => definition;

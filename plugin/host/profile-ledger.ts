@@ -1,0 +1,111 @@
+import { assert } from '../../src/base/assert.ts';
+import { ForeshardError } from '../../src/base/errors.ts';
+import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../src/model/load-profile.ts';
+
+/** One closed window as one query node saw it. */
+export interface WindowLoad {
+  readonly startMs: number;
+  readonly queryNodeId: number;
+  /** f64[partition][dimension], units of LoadProfile.values. */
+  readonly values: Float64Array;
+  readonly capturedCount: number;
+  readonly droppedCount: number;
+}
+
+/**
+ * The closed windows of the history, of all query nodes, in one place: what a cycle forecasts from. A window that comes
+ * twice (published, then read back) replaces itself, so that publishing may be repeated.
+ */
+export class ProfileLedger {
+  readonly windowMs: number;
+  readonly partitionCount: number;
+  readonly #windowsMax: number;
+  readonly #windows = new Map<number, Map<number, WindowLoad>>();
+  #startMsMax = Number.NEGATIVE_INFINITY;
+
+  constructor(options: {
+    readonly windowMs: number;
+    readonly partitionCount: number;
+    readonly windowsMax: number;
+  }) {
+    this.windowMs = options.windowMs;
+    this.partitionCount = options.partitionCount;
+    this.#windowsMax = options.windowsMax;
+  }
+
+  /** @throws ForeshardError FORESHARD_CORRUPT for a window of another grid or partition count. */
+  add(window: WindowLoad): void {
+    if (window.startMs % this.windowMs !== 0)
+      throw corrupt(`window ${window.startMs} is not on the grid of ${this.windowMs} ms`);
+    if (window.values.length !== this.partitionCount * LOAD_DIMENSION_COUNT)
+      throw corrupt(
+        `window ${window.startMs} holds ${window.values.length} values, not ${this.partitionCount} x ${LOAD_DIMENSION_COUNT}`,
+      );
+    let nodes = this.#windows.get(window.startMs);
+    if (nodes === undefined) {
+      nodes = new Map();
+      this.#windows.set(window.startMs, nodes);
+    }
+    nodes.set(window.queryNodeId, window);
+    this.#startMsMax = Math.max(this.#startMsMax, window.startMs);
+    this.#trim();
+  }
+
+  /** Windows that start before this are no longer kept. */
+  oldestKeptMs(): number {
+    return this.#startMsMax - (this.#windowsMax - 1) * this.windowMs;
+  }
+
+  get windowCount(): number {
+    return this.#windows.size;
+  }
+
+  /**
+   * The history as one profile. A window that nobody recorded, between others, is an outage: zeros with coverage 0.
+   *
+   * @throws ForeshardError FORESHARD_NOT_READY before the first window has closed.
+   */
+  toProfile(): LoadProfile {
+    if (this.#windows.size === 0)
+      throw new ForeshardError('FORESHARD_NOT_READY', 'wait', 'no window of load has been closed yet');
+    const startMs = Math.min(...this.#windows.keys());
+    const windowCount = (this.#startMsMax - startMs) / this.windowMs + 1;
+    const stride = this.partitionCount * LOAD_DIMENSION_COUNT;
+    const values = new Float64Array(windowCount * stride);
+    const coverage = new Float64Array(windowCount);
+    for (const [windowStartMs, nodes] of this.#windows) {
+      const index = (windowStartMs - startMs) / this.windowMs;
+      const offset = index * stride;
+      let captured = 0;
+      let offered = 0;
+      // In the order of node ids, so that floating-point sums do not depend on who published first.
+      for (const nodeId of [...nodes.keys()].sort((a, b) => a - b)) {
+        const window = nodes.get(nodeId) as WindowLoad;
+        for (let i = 0; i < stride; i++) values[offset + i] += window.values[i] as number;
+        captured += window.capturedCount;
+        offered += window.capturedCount + window.droppedCount;
+      }
+      // Nothing was asked of the database: that is a measurement, too.
+      coverage[index] = offered === 0 ? 1 : captured / offered;
+    }
+    return {
+      startMs,
+      windowMs: this.windowMs,
+      windowCount,
+      partitionCount: this.partitionCount,
+      values,
+      coverage,
+    };
+  }
+
+  #trim(): void {
+    const oldestMs = this.oldestKeptMs();
+    assert(oldestMs <= this.#startMsMax, 'the newest window is kept');
+    if (this.#windows.size <= this.#windowsMax) return;
+    for (const startMs of this.#windows.keys()) if (startMs < oldestMs) this.#windows.delete(startMs);
+  }
+}
+
+function corrupt(message: string): ForeshardError {
+  return new ForeshardError('FORESHARD_CORRUPT', 'report', message);
+}

@@ -1,0 +1,69 @@
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { Proposal } from '../../src/model/proposal.ts';
+import { clusterKeys } from '../metadata/cluster-map.ts';
+
+/** What people read and approve: `proposal/latest` in the metadata store, as JSON. */
+export interface ProposalRecord {
+  readonly v: 1;
+  readonly atMs: number;
+  readonly algorithm: string;
+  /** Decimal: it does not fit a JSON number. */
+  readonly seed: string;
+  readonly iterations: number;
+  readonly costBefore: number;
+  readonly costAfter: number;
+  readonly lowerBound: number;
+  readonly refusal: string | null;
+  readonly moves: readonly {
+    readonly partitionId: number;
+    readonly sourceNodeId: number;
+    readonly targetNodeId: number;
+    /** Of the partition when the proposal was made: another epoch makes the move void. */
+    readonly epoch: number;
+    readonly sizeBytes: number;
+    readonly gain: number;
+    readonly cost: number;
+    readonly reason: string;
+  }[];
+}
+
+export function encodeProposal(proposal: Proposal, options: { readonly atMs: number }): Uint8Array {
+  const record: ProposalRecord = {
+    v: 1,
+    atMs: options.atMs,
+    algorithm: proposal.algorithm,
+    seed: proposal.seed.toString(),
+    iterations: proposal.iterations,
+    costBefore: proposal.costBefore,
+    costAfter: proposal.costAfter,
+    lowerBound: proposal.lowerBound,
+    refusal: proposal.refusal ?? null,
+    moves: proposal.moves.map((move) => ({
+      partitionId: move.partitionId,
+      sourceNodeId: move.sourceNodeId,
+      targetNodeId: move.targetNodeId,
+      epoch: proposal.baseEpochOf[move.partitionId] as number,
+      sizeBytes: move.sizeBytes,
+      gain: move.gain,
+      cost: move.cost,
+      reason: move.reason,
+    })),
+  };
+  return new TextEncoder().encode(JSON.stringify(record));
+}
+
+/** @throws ForeshardError FORESHARD_CORRUPT when it is not what encodeProposal wrote. */
+export function decodeProposal(bytes: Uint8Array): ProposalRecord {
+  try {
+    const record = JSON.parse(new TextDecoder().decode(bytes)) as ProposalRecord;
+    if (record.v === 1 && Array.isArray(record.moves)) return record;
+  } catch (cause) {
+    throw new ForeshardError('FORESHARD_CORRUPT', 'report', 'the latest proposal cannot be read', { cause });
+  }
+  throw new ForeshardError('FORESHARD_CORRUPT', 'report', 'the latest proposal is of an unknown version');
+}
+
+const clusterRoot = (clusterName: string): string => clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '');
+
+export const proposalKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/latest`;
+export const profilePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}profile/`;

@@ -1,0 +1,15 @@
+import { attachMigrationAgent } from './engines/lmdb/attach-agent.ts';
+import { definePlugin } from './host/plugin.ts';
+
+export { definePlugin, type PluginDefinition } from './host/plugin.ts';
+
+/** Foreshard's own plugin: what `plugin.modules: ["foreshard"]` loads. */
+export default definePlugin({
+  name: 'foreshard',
+  attachStorageNode: ({ settings, ...context }) =>
+    attachMigrationAgent({
+      ...context,
+      clusterName: settings.cluster.name,
+      partitionCount: settings.cluster.partitionCount,
+    }),
+});

@@ -1,0 +1,40 @@
+import { ForeshardError } from '../../src/base/errors.ts';
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Reads `host:port` or `[v6]:port`.
+ *
+ * @param setting names where it came from, for the error.
+ * @throws ForeshardError FORESHARD_CONFIG.
+ */
+export function parseListenAddress(text: string, setting: string): ListenAddress {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535)
+    throw configError(`${setting}: found "${text}", it must be "host:port", such as "127.0.0.1:6379"`);
+  return { host: (match[1] ?? match[2]) as string, port };
+}
+
+/** Only this machine can reach it. Names other than localhost are not looked up: what they mean may change. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** @throws ForeshardError FORESHARD_CONFIG for an address that others can reach, unless that is what is wanted. */
+export function assertListenAllowed(
+  address: ListenAddress,
+  options: { readonly isInsecureAllowed: boolean },
+): void {
+  if (isLoopback(address.host) || options.isInsecureAllowed) return;
+  throw configError(
+    `listen address ${address.host}: not a loopback address, and connections are not encrypted: listen on 127.0.0.1, or accept the risk with --insecure-listen`,
+  );
+}
+
+function configError(message: string): ForeshardError {
+  return new ForeshardError('FORESHARD_CONFIG', 'fix-config', message);
+}

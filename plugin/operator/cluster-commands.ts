@@ -1,0 +1,126 @@
+import { existsSync } from 'node:fs';
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { Settings } from '../../src/settings.ts';
+import { decodeProposal, proposalKey } from '../host/proposal-record.ts';
+import { clusterKeys, type LoadedMap, loadMap } from '../metadata/cluster-map.ts';
+import { openEmbeddedMetadata } from '../metadata/embedded.ts';
+import { printJson, printLine } from './output.ts';
+
+/** `foreshard map`. */
+export function describeMap(settings: Settings, { isJson }: { readonly isJson: boolean }): Promise<void> {
+  return withMetadata(settings, async (metadata) => {
+    const loaded = await loadMap(metadata, settings.cluster.name);
+    const isPaused = (await metadata.get(clusterKeys(settings.cluster.name).pause)) !== undefined;
+    if (isJson) printJson(mapAsJson(loaded, isPaused));
+    else for (const line of mapAsLines(loaded, isPaused)) printLine(line);
+  });
+}
+
+function mapAsJson({ map, records, quarantined }: LoadedMap, isPaused: boolean): unknown {
+  return {
+    partitionCount: map.partitionCount,
+    isPaused,
+    ownerOf: [...map.ownerOf],
+    epochOf: [...map.epochOf],
+    migrations: records.flatMap((record) => {
+      if (!record?.migration) return [];
+      const { migrationId, sourceNodeId, targetNodeId, phase, readWeight, reason } = record.migration;
+      const { partitionId } = record;
+      return [{ partitionId, migrationId, sourceNodeId, targetNodeId, phase, readWeight, reason }];
+    }),
+    quarantined,
+  };
+}
+
+function mapAsLines({ map, records, quarantined }: LoadedMap, isPaused: boolean): string[] {
+  const partitionsOf = new Map<number, number[]>();
+  map.ownerOf.forEach((owner, partition) => {
+    partitionsOf.set(owner, [...(partitionsOf.get(owner) ?? []), partition]);
+  });
+  const lines = [`${map.partitionCount} partitions${isPaused ? ', migrations paused' : ''}`];
+  for (const owner of [...partitionsOf.keys()].sort((a, b) => a - b)) {
+    const partitions = partitionsOf.get(owner) as number[];
+    lines.push(`node ${owner}: ${partitions.length} partitions: ${asRanges(partitions)}`);
+  }
+  const open = records.filter((record) => record?.migration != null);
+  lines.push(`${open.length} migrations open`);
+  for (const record of open)
+    if (record?.migration) {
+      const { sourceNodeId, targetNodeId, phase, reason } = record.migration;
+      lines.push(
+        `partition ${record.partitionId}: node ${sourceNodeId} -> ${targetNodeId}, ${phase}: ${reason}`,
+      );
+    }
+  for (const { partitionId, why } of quarantined) lines.push(`partition ${partitionId}: quarantined: ${why}`);
+  return lines;
+}
+
+/** 0,1,2,5 as `0-2 5`. */
+export function asRanges(sorted: readonly number[]): string {
+  const ranges: string[] = [];
+  for (let i = 0; i < sorted.length; ) {
+    let end = i;
+    while (sorted[end + 1] === (sorted[end] as number) + 1) end++;
+    ranges.push(end === i ? `${sorted[i]}` : `${sorted[i]}-${sorted[end]}`);
+    i = end + 1;
+  }
+  return ranges.join(' ');
+}
+
+/** `foreshard proposal`. */
+export function describeProposal(
+  settings: Settings,
+  { isJson }: { readonly isJson: boolean },
+): Promise<void> {
+  return withMetadata(settings, async (metadata) => {
+    const entry = await metadata.get(proposalKey(settings.cluster.name));
+    if (entry === undefined)
+      throw new ForeshardError(
+        'FORESHARD_NOT_READY',
+        'wait',
+        'there is no proposal yet: plugin.mode must be "propose" or "auto", and a cycle must have run',
+      );
+    const proposal = decodeProposal(entry.value);
+    if (isJson) return printJson(proposal);
+    const { costBefore, costAfter, lowerBound, moves, refusal, atMs } = proposal;
+    printLine(
+      `${new Date(atMs).toISOString()}: ${moves.length} moves${refusal === null ? '' : ` (${refusal})`}, cost ${costBefore.toFixed(4)} -> ${costAfter.toFixed(4)}, no map below ${lowerBound.toFixed(4)}`,
+    );
+    for (const { partitionId, sourceNodeId, targetNodeId, reason } of moves)
+      printLine(`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${reason}`);
+  });
+}
+
+/** `foreshard pause` and `resume`: the operator's switch, obeyed by whoever is coordinator. */
+export function setPaused(settings: Settings, isPaused: boolean): Promise<void> {
+  return withMetadata(settings, async (metadata) => {
+    const key = clusterKeys(settings.cluster.name).pause;
+    const value = new TextEncoder().encode(JSON.stringify({ sinceMs: Date.now() }));
+    await metadata.commit({
+      conditions: [],
+      writes: [isPaused ? { kind: 'put', key, value } : { kind: 'delete', key }],
+    });
+    printLine(isPaused ? 'migrations are paused' : 'migrations may go on');
+  });
+}
+
+async function withMetadata(
+  settings: Settings,
+  use: (metadata: MetadataStore) => Promise<void>,
+): Promise<void> {
+  const { path } = settings.metadata;
+  // Opening would make the folder, and show an empty cluster where the path is simply wrong.
+  if (!existsSync(path))
+    throw new ForeshardError(
+      'FORESHARD_NOT_READY',
+      'wait',
+      `metadata.path: there is no metadata store at ${path}: start a storage node first, or name the right config with --config`,
+    );
+  const metadata = openEmbeddedMetadata({ path });
+  try {
+    await use(metadata);
+  } finally {
+    await metadata.close();
+  }
+}
