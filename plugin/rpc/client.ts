@@ -157,6 +157,11 @@ export class RpcClient {
     if (this.#isReady) this.#framed?.writeFrames(frames);
   }
 
+  /** Gives up this connection and makes a new one: the peer is there, but no longer answers. */
+  reset(reason: Error): void {
+    this.#framed?.close(reason);
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -3,8 +3,8 @@ import { FrameDecoder, type FrameLimits, HANDSHAKE_LIMITS, type OnFrame } from '
 
 /** Above this much unsent data a connection is congested: stop giving it more. */
 export const BACKPRESSURE_BYTES = 8 * 1024 * 1024;
-/** A peer that lets so much pile up is not reading: the connection is closed. */
-export const UNSENT_BYTES_MAX = 32 * 1024 * 1024;
+/** A peer that lets so much pile up is not reading: the connection is closed. Query nodes admit less than this at a time. */
+export const UNSENT_BYTES_MAX = 64 * 1024 * 1024;
 export const HANDSHAKE_TIMEOUT_MS = 5_000;
 // Dead peers without a FIN are found by the kernel; loopback never needs it, other networks do.
 const KEEP_ALIVE_DELAY_MS = 30_000;

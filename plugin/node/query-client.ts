@@ -1,0 +1,236 @@
+import type { Socket } from 'node:net';
+import type { PendingPool, PendingQuery } from './query-pending.ts';
+import { RequestParser } from './resp/parser.ts';
+
+/** Commands of one client that may be on their way; then reading waits. Enough for any pipeline that gains by its depth. */
+const IN_FLIGHT_MAX = 512;
+const IN_FLIGHT_RESUME = IN_FLIGHT_MAX / 2;
+/** Above this much unsent output a client is read no further. */
+const OUTPUT_BYTES_BACKPRESSURE = 8 * 1024 * 1024;
+/** A client that lets so much pile up is not reading its replies: it is disconnected, as Redis does by its own limit. */
+const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
+/** Replies up to this are copied together into one write; a larger one goes out as it came. */
+const COALESCE_BYTES_MAX = 64 * 1024;
+
+/** What a connection needs of the node it belongs to. */
+export interface ClientHost {
+  readonly pool: PendingPool;
+  /** Input has come, or has room again: parse and dispatch. */
+  onInput(client: ClientConnection): void;
+  /** Replies have become ready: call `flush` at the end of this event-loop turn. */
+  onOutput(client: ClientConnection): void;
+  onClosed(client: ClientConnection): void;
+}
+
+/** Scratch space shared by all clients of a node for putting small replies together. */
+export class OutputSlab {
+  static readonly #BYTES = 256 * 1024;
+  #slab = Buffer.allocUnsafeSlow(OutputSlab.#BYTES);
+  #used = 0;
+
+  /** `bytes` <= COALESCE_BYTES_MAX, to be filled and written at once; never handed out again. */
+  take(bytes: number): Buffer {
+    if (this.#used + bytes > this.#slab.length) {
+      this.#slab = Buffer.allocUnsafeSlow(OutputSlab.#BYTES);
+      this.#used = 0;
+    }
+    const start = this.#used;
+    this.#used += bytes;
+    return this.#slab.subarray(start, this.#used);
+  }
+}
+
+/** One client: its protocol state, and the queue that gives it its replies in the order of its requests. */
+export class ClientConnection {
+  readonly id: number;
+  readonly socket: Socket;
+  readonly parser: RequestParser;
+  readonly address: string;
+  readonly createdMs: number;
+
+  isResp3 = false;
+  isAuthenticated: boolean;
+  name = '';
+  libraryName = '';
+  libraryVersion = '';
+  lastCommand = '';
+  lastActiveMs: number;
+  /** Nothing more is read; the connection ends once everything before is answered. */
+  isEnding = false;
+  isClosed = false;
+  /** Reading waits for replies, output or memory. */
+  isStalled = false;
+  /** The partition of the one read that is at a copy, -1 for none: its next query there has to wait. */
+  copyPartition = -1;
+  inFlightCount = 0;
+  isOutputPending = false;
+
+  readonly #host: ClientHost;
+  readonly #slab: OutputSlab;
+  #head: PendingQuery | null = null;
+  #tail: PendingQuery | null = null;
+  readonly #pieces: Buffer[] = [];
+  readonly #pieceStarts: number[] = [];
+  readonly #pieceEnds: number[] = [];
+
+  constructor(
+    id: number,
+    socket: Socket,
+    host: ClientHost,
+    options: {
+      readonly valueBytesMax: number;
+      readonly isAuthenticated: boolean;
+      readonly nowMs: number;
+      readonly slab: OutputSlab;
+    },
+  ) {
+    this.id = id;
+    this.socket = socket;
+    this.#host = host;
+    this.#slab = options.slab;
+    this.parser = new RequestParser(options.valueBytesMax);
+    this.parser.isAuthenticated = options.isAuthenticated;
+    this.isAuthenticated = options.isAuthenticated;
+    this.createdMs = options.nowMs;
+    this.lastActiveMs = options.nowMs;
+    this.address = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => {
+      if (this.isEnding) return;
+      this.parser.feed(chunk);
+      if (!this.isStalled) host.onInput(this);
+    });
+    socket.on('drain', () => host.onOutput(this));
+    // A client that has sent FIN still gets the replies to what it sent before.
+    socket.on('end', () => this.endAfterReplies());
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => {
+      this.isClosed = true;
+      this.isEnding = true;
+      host.onClosed(this);
+    });
+  }
+
+  /** Room for one more query; otherwise reading has to wait. */
+  get canAccept(): boolean {
+    return this.inFlightCount < IN_FLIGHT_MAX && this.socket.writableLength < OUTPUT_BYTES_BACKPRESSURE;
+  }
+
+  get canResume(): boolean {
+    return this.inFlightCount <= IN_FLIGHT_RESUME && this.socket.writableLength < OUTPUT_BYTES_BACKPRESSURE;
+  }
+
+  stall(): void {
+    this.isStalled = true;
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.isStalled = false;
+    this.socket.resume();
+  }
+
+  /** A query whose reply is still to come takes its place in the queue. */
+  enqueue(pending: PendingQuery): void {
+    pending.client = this;
+    this.inFlightCount++;
+    if (this.#tail === null) this.#head = pending;
+    else this.#tail.next = pending;
+    this.#tail = pending;
+  }
+
+  /** A reply that is known at once. */
+  reply(bytes: Buffer, start = 0, end = bytes.length): void {
+    if (this.#head === null) {
+      this.#append(bytes, start, end);
+      return;
+    }
+    const pending = this.#host.pool.acquire();
+    this.enqueue(pending);
+    pending.settle(bytes, start, end);
+  }
+
+  /** After `pending` of this client was settled: hands over all replies that are next in order. */
+  release(): void {
+    let head = this.#head;
+    while (head?.isDone === true) {
+      this.#append(head.reply, head.replyStart, head.replyEnd);
+      this.inFlightCount--;
+      const { next } = head;
+      this.#host.pool.release(head);
+      head = next;
+    }
+    this.#head = head;
+    if (head === null) this.#tail = null;
+  }
+
+  #append(bytes: Buffer, start: number, end: number): void {
+    if (this.isClosed) return;
+    this.#pieces.push(bytes);
+    this.#pieceStarts.push(start);
+    this.#pieceEnds.push(end);
+    if (!this.isOutputPending) {
+      this.isOutputPending = true;
+      this.#host.onOutput(this);
+    }
+  }
+
+  /** Writes everything that is ready. */
+  flush(): void {
+    this.isOutputPending = false;
+    const count = this.#pieces.length;
+    if (count > 0 && !this.isClosed) {
+      if (count === 1) this.socket.write(this.#pieces[0].subarray(this.#pieceStarts[0], this.#pieceEnds[0]));
+      else this.#writePieces(count);
+      this.#pieces.length = 0;
+      this.#pieceStarts.length = 0;
+      this.#pieceEnds.length = 0;
+      if (this.socket.writableLength > OUTPUT_BYTES_MAX) this.socket.destroy();
+    }
+    if (this.isEnding && this.#head === null && !this.isClosed) this.socket.end();
+  }
+
+  /** Small neighbours are copied together, large ones written as they are, all in one system call where it takes them. */
+  #writePieces(count: number): void {
+    this.socket.cork();
+    let first = 0;
+    while (first < count) {
+      let bytes = this.#pieceEnds[first] - this.#pieceStarts[first];
+      let last = first + 1;
+      while (last < count && bytes + this.#pieceEnds[last] - this.#pieceStarts[last] <= COALESCE_BYTES_MAX) {
+        bytes += this.#pieceEnds[last] - this.#pieceStarts[last];
+        last++;
+      }
+      if (last === first + 1)
+        this.socket.write(this.#pieces[first].subarray(this.#pieceStarts[first], this.#pieceEnds[first]));
+      else {
+        const together = this.#slab.take(bytes);
+        let offset = 0;
+        for (let i = first; i < last; i++)
+          offset += this.#copyPiece(
+            together,
+            offset,
+            this.#pieces[i],
+            this.#pieceStarts[i],
+            this.#pieceEnds[i],
+          );
+        this.socket.write(together);
+      }
+      first = last;
+    }
+    this.socket.uncork();
+  }
+
+  #copyPiece(target: Buffer, offset: number, piece: Buffer, start: number, end: number): number {
+    if (end - start > 64) target.set(piece.subarray(start, end), offset);
+    else for (let i = start, j = offset; i < end; i++, j++) target[j] = piece[i];
+    return end - start;
+  }
+
+  /** QUIT, a protocol error, or the client's FIN: answer what came before, then end. */
+  endAfterReplies(): void {
+    if (this.isEnding) return;
+    this.isEnding = true;
+    this.#host.onOutput(this);
+  }
+}

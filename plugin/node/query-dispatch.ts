@@ -1,0 +1,180 @@
+import { COMMANDS, type CommandSpec, findCommand, isArityRight } from '../commands/table.ts';
+import { REQUEST_HEADER_BYTES } from '../rpc/data.ts';
+import { sendSplit, sendToAll } from './gather.ts';
+import type { ClientConnection } from './query-client.ts';
+import type { QueryCounters } from './query-counters.ts';
+import type { PendingPool, PendingQuery } from './query-pending.ts';
+import {
+  type ConnectionCommands,
+  errorReply,
+  unknownCommand,
+  wrongArity,
+} from './resp/connection-commands.ts';
+import {
+  PARSE_NEED_MORE,
+  PARSE_OVERSIZED,
+  PARSE_PROTOCOL_ERROR,
+  PARSE_REQUEST,
+  REQUEST_BYTES_MAX,
+  type RequestParser,
+} from './resp/parser.ts';
+import type { Router } from './router.ts';
+import { parseScan, sendScan } from './scan.ts';
+
+/** What the wire's u16 can count. */
+const ARGUMENTS_MAX = 65_535;
+/** A key's length is a u16 on disk, and some of it goes to what stands beside the key. */
+const KEY_BYTES_MAX = 1900;
+// Browsers can be made to send these; Redis ends such connections too, before the body is taken for commands.
+const HTTP_WORDS: ReadonlySet<string> = new Set(['POST', 'HOST:']);
+
+/** Turns a client's bytes into commands, and each command into a reply or a query on its way. */
+export class Dispatcher {
+  readonly #router: Router;
+  readonly #pool: PendingPool;
+  readonly #counters: QueryCounters;
+  readonly #connectionCommands: ConnectionCommands;
+  /** Clients whose parser holds a request that has to wait. */
+  readonly #deferred = new Set<ClientConnection>();
+
+  constructor(options: {
+    readonly router: Router;
+    readonly pool: PendingPool;
+    readonly counters: QueryCounters;
+    readonly connectionCommands: ConnectionCommands;
+  }) {
+    this.#router = options.router;
+    this.#pool = options.pool;
+    this.#counters = options.counters;
+    this.#connectionCommands = options.connectionCommands;
+  }
+
+  /** Takes as many requests as are there and may go. @returns false when the client has to wait: it wants to be called again. */
+  run(client: ClientConnection): boolean {
+    const { parser } = client;
+    if (this.#deferred.delete(client) && !this.#dispatch(client, parser)) return false;
+    for (;;) {
+      if (client.isEnding) return true;
+      if (!client.canAccept || !this.#router.canAccept) return !parser.hasInput;
+      const result = parser.next();
+      if (result === PARSE_NEED_MORE) return true;
+      if (result === PARSE_REQUEST) {
+        this.#counters.commands++;
+        if (!this.#dispatch(client, parser)) return false;
+      } else this.#onUnparsable(client, result);
+    }
+  }
+
+  forget(client: ClientConnection): void {
+    this.#deferred.delete(client);
+  }
+
+  #onUnparsable(client: ClientConnection, result: number): void {
+    if (result === PARSE_OVERSIZED) this.#counters.oversizedRequests++;
+    this.#refuse(client, errorReply(client.parser.error));
+    if (result === PARSE_PROTOCOL_ERROR) {
+      this.#counters.protocolErrors++;
+      client.endAfterReplies();
+    }
+  }
+
+  #refuse(client: ClientConnection, reply: Buffer): void {
+    this.#counters.errors++;
+    client.reply(reply);
+  }
+
+  /** @returns false when the request stays in the parser until the client's read at a copy is answered. */
+  #dispatch(client: ClientConnection, parser: RequestParser): boolean {
+    const { source, starts, ends, argumentCount } = parser;
+    const commandIndex = findCommand(source, starts[0], ends[0]);
+    const spec = COMMANDS[commandIndex] as CommandSpec | undefined;
+    if (spec === undefined || spec.spread === 'partition') {
+      this.#onUnknown(client, parser);
+      return true;
+    }
+    if (!isArityRight(spec, argumentCount - 1)) {
+      this.#refuse(client, wrongArity(spec.name));
+      return true;
+    }
+    if (!client.isAuthenticated && !spec.flags.includes('no_auth')) {
+      this.#refuse(client, errorReply('NOAUTH Authentication required.'));
+      return true;
+    }
+    client.lastCommand = spec.name;
+    client.lastActiveMs = this.#router.nowMs;
+    if (spec.spread === 'connection') {
+      client.reply(this.#connectionCommands.run(client, spec, wordsOf(parser)));
+      if (spec.name === 'QUIT') client.endAfterReplies();
+      return true;
+    }
+    const problem = keyProblem(spec, parser);
+    if (problem !== null) {
+      this.#refuse(client, problem);
+      return true;
+    }
+    return this.#route(client, spec, parser);
+  }
+
+  #route(client: ClientConnection, spec: CommandSpec, parser: RequestParser): boolean {
+    const { source, starts, ends, argumentCount } = parser;
+    if (spec.spread === 'single') {
+      const partitionId = this.#router.partitionOf(source, starts[1], ends[1]);
+      if (client.copyPartition === partitionId) return this.#defer(client);
+      const pending = this.#newPending(client, spec);
+      this.#router.sendParsed(pending, partitionId, source, starts, ends, argumentCount);
+      return true;
+    }
+    if (client.copyPartition >= 0) return this.#defer(client);
+    if (spec.spread === 'split') sendSplit(this.#router, client, this.#newPending(client, spec), parser);
+    else if (spec.spread === 'all') sendToAll(this.#router, client, this.#newPending(client, spec));
+    else {
+      const options = parseScan(parser);
+      if (typeof options === 'string') this.#refuse(client, errorReply(options));
+      else sendScan(this.#router, client, this.#newPending(client, spec), options);
+    }
+    return true;
+  }
+
+  #defer(client: ClientConnection): boolean {
+    this.#deferred.add(client);
+    return false;
+  }
+
+  #newPending(client: ClientConnection, spec: CommandSpec): PendingQuery {
+    const pending = this.#pool.acquire();
+    pending.commandIndex = spec.index;
+    pending.clientId = client.id;
+    pending.isResp3 = client.isResp3;
+    client.enqueue(pending);
+    return pending;
+  }
+
+  #onUnknown(client: ClientConnection, parser: RequestParser): void {
+    const words = wordsOf(parser);
+    if (HTTP_WORDS.has(words[0].toString('latin1').toUpperCase())) client.endAfterReplies();
+    else this.#refuse(client, unknownCommand(words));
+  }
+}
+
+function wordsOf(parser: RequestParser): Buffer[] {
+  const words: Buffer[] = [];
+  for (let i = 0; i < parser.argumentCount; i++)
+    words.push(parser.source.subarray(parser.starts[i], parser.ends[i]));
+  return words;
+}
+
+/** What the embedded engine cannot hold, found before anything is sent. @returns the error reply, or null. */
+function keyProblem(spec: CommandSpec, parser: RequestParser): Buffer | null {
+  const { starts, ends, argumentCount } = parser;
+  if (spec.keyStep === 2 && argumentCount % 2 === 0) return wrongArity(spec.name);
+  if (argumentCount - 1 > ARGUMENTS_MAX)
+    return errorReply(`ERR ${argumentCount - 1} arguments; the limit is ${ARGUMENTS_MAX}`);
+  if (ends[argumentCount - 1] - starts[0] + REQUEST_HEADER_BYTES > REQUEST_BYTES_MAX)
+    return errorReply(`ERR a request of more than ${REQUEST_BYTES_MAX} bytes; send fewer values at a time`);
+  if (spec.firstKey === 0) return null;
+  const last = spec.lastKey < 0 ? argumentCount - 1 : spec.lastKey;
+  for (let i = spec.firstKey; i <= last; i += spec.keyStep)
+    if (ends[i] - starts[i] > KEY_BYTES_MAX)
+      return errorReply(`ERR a key of ${ends[i] - starts[i]} bytes; the limit is ${KEY_BYTES_MAX}`);
+  return null;
+}

@@ -1,0 +1,432 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ForeshardError } from '../../src/base/errors.ts';
+import {
+  advanceRoutingTable,
+  buildRoutingTable,
+  type RoutingTable,
+} from '../../src/routing/routing-table.ts';
+import {
+  bootstrapCluster,
+  ClusterMapReader,
+  clusterKeys,
+  listNodes,
+  registerNode,
+} from '../metadata/cluster-map.ts';
+import { type RpcAddress, RpcClient } from '../rpc/client.ts';
+import { DataReplyReader } from '../rpc/data.ts';
+import type { QueryNodeComponents, QueryNodeOptions, RunningNode } from './node-options.ts';
+import { ClientConnection, OutputSlab } from './query-client.ts';
+import { newQueryCounters, type QueryCounters } from './query-counters.ts';
+import { Dispatcher } from './query-dispatch.ts';
+import { describeNode } from './query-info.ts';
+import { PendingPool } from './query-pending.ts';
+import { ConnectionCommands, errorReply } from './resp/connection-commands.ts';
+import { Router, type StorageLink } from './router.ts';
+
+/** How often holds are looked at while there are any; retries and deadlines are no finer than this. */
+const SWEEP_MS = 5;
+const STALL_CHECK_MS = 250;
+/** A watch is only a hint and may be lost, so the map is read anew this often whatever happens. */
+const REFRESH_MS = 1_000;
+/** Hints come in bursts, one a phase change: reads of the map are this far apart. */
+const REFRESH_PAUSE_MS = 2;
+const FORMING_POLL_MS = 25;
+const FORMING_TIMEOUT_MS = 60_000;
+/** Before authentication a client has so long; afterwards it may be idle for ever, as in Redis. */
+const AUTHENTICATE_MS_MAX = 5_000;
+const CLOSE_GRACE_MS = 1_000;
+
+export interface RunningQueryNode extends RunningNode {
+  readonly counters: QueryCounters;
+  /** The map by which queries are routed now. */
+  readonly routingTable: () => RoutingTable;
+  /** Frames from storage nodes that failed a check. */
+  readonly corruptFrames: () => number;
+}
+
+/**
+ * Starts a query node: waits until the cluster has been formed (and forms it once all storage nodes are there), connects to
+ * every storage node, and takes clients.
+ */
+export async function startQueryNode(
+  options: QueryNodeOptions,
+  components: QueryNodeComponents,
+): Promise<RunningQueryNode> {
+  const reader = new ClusterMapReader(components.metadata, options.clusterId);
+  const table = await loadFirstTable(reader, options, components);
+  const node = new QueryNode(options, components, reader, table);
+  await node.start();
+  return node;
+}
+
+async function loadFirstTable(
+  reader: ClusterMapReader,
+  options: QueryNodeOptions,
+  { metadata, clock }: QueryNodeComponents,
+): Promise<RoutingTable> {
+  const deadlineMs = clock.monotonicMs() + FORMING_TIMEOUT_MS;
+  for (;;) {
+    try {
+      const loaded = await reader.load();
+      if (loaded.map.partitionCount !== options.partitionCount)
+        throw new ForeshardError(
+          'FORESHARD_CONFIG',
+          'fix-config',
+          `the cluster was formed with ${loaded.map.partitionCount} partitions, the settings say ${options.partitionCount}`,
+        );
+      return buildRoutingTable(loaded.records, loaded.map.partitionCount);
+    } catch (error) {
+      if (!(error instanceof ForeshardError) || error.code !== 'FORESHARD_NOT_READY') throw error;
+    }
+    const nodes = (await listNodes(metadata, options.clusterId)).filter((node) => node.role === 'storage');
+    if (nodes.length >= options.storageNodeCount) {
+      await bootstrapCluster(metadata, options.clusterId, { partitionCount: options.partitionCount, nodes });
+      continue;
+    }
+    if (clock.monotonicMs() > deadlineMs)
+      throw new ForeshardError(
+        'FORESHARD_NOT_READY',
+        'wait',
+        `only ${nodes.length} of ${options.storageNodeCount} storage nodes have registered within ${FORMING_TIMEOUT_MS} ms`,
+      );
+    await delay(FORMING_POLL_MS);
+  }
+}
+
+class QueryNode implements RunningQueryNode {
+  readonly counters = newQueryCounters();
+  readonly #options: QueryNodeOptions;
+  readonly #components: QueryNodeComponents;
+  readonly #mapReader: ClusterMapReader;
+  readonly #pool = new PendingPool();
+  readonly #router: Router;
+  readonly #dispatcher: Dispatcher;
+  readonly #server: Server;
+  readonly #clients = new Map<number, ClientConnection>();
+  readonly #slab = new OutputSlab();
+  readonly #addresses = new Map<number, RpcAddress>();
+  readonly #stalled = new Set<ClientConnection>();
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #unwatch: (() => void)[] = [];
+  readonly #startedMs: number;
+  #outputs: ClientConnection[] = [];
+  #isOutputScheduled = false;
+  #sweepTimer: NodeJS.Timeout | null = null;
+  #nextClientId = 1;
+  #isRefreshing = false;
+  #isRefreshWanted = false;
+  #isClosed = false;
+
+  constructor(
+    options: QueryNodeOptions,
+    components: QueryNodeComponents,
+    reader: ClusterMapReader,
+    table: RoutingTable,
+  ) {
+    this.#options = options;
+    this.#components = components;
+    this.#mapReader = reader;
+    this.#startedMs = components.clock.monotonicMs();
+    this.#router = new Router(table, {
+      pool: this.#pool,
+      counters: this.counters,
+      clock: components.clock,
+      hooks: components.hooks,
+      onHookFault: components.onHookFault,
+      retryMs: options.retryMs,
+      requestRefresh: () => void this.#refresh(),
+      onHeld: () => this.#scheduleSweep(),
+    });
+    const connectionCommands = new ConnectionCommands({
+      password: options.password,
+      clients: () => this.#clients.values(),
+      nowMs: () => this.#router.nowMs,
+      describe: (sections) => this.#describe(sections),
+      config: (pattern) => configValues(pattern),
+    });
+    this.#dispatcher = new Dispatcher({
+      router: this.#router,
+      pool: this.#pool,
+      counters: this.counters,
+      connectionCommands,
+    });
+    // Half-open, so that a client which sends its requests and then FIN still gets the replies.
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+  }
+
+  get host(): string {
+    return this.#options.host;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  routingTable(): RoutingTable {
+    return this.#router.table;
+  }
+
+  corruptFrames(): number {
+    let count = 0;
+    for (const link of this.#router.links.values()) count += link.rpc.counters.corruptFrames;
+    return count;
+  }
+
+  async start(): Promise<void> {
+    const { metadata } = this.#components;
+    const keys = clusterKeys(this.#options.clusterId);
+    this.#unwatch.push(
+      metadata.watch(keys.mapPrefix, () => void this.#refresh()),
+      metadata.watch(keys.nodePrefix, () => void this.#refreshNodes()),
+    );
+    await this.#refreshNodes();
+    await this.#refresh();
+    this.#timers.push(
+      setInterval(() => void this.#refresh(), REFRESH_MS),
+      setInterval(() => {
+        this.#router.resetStalledLinks();
+        // Replies to clients that have gone wake nobody who waits for their memory.
+        this.#resumeStalled();
+      }, STALL_CHECK_MS),
+    );
+    await this.#listen();
+    await registerNode(metadata, this.#options.clusterId, {
+      nodeId: this.#options.nodeId,
+      role: 'query',
+      host: this.host,
+      port: this.port,
+      storeId: '',
+      incarnation: randomUUID(),
+      version: '',
+      startedAtMs: this.#components.clock.nowMs(),
+    });
+  }
+
+  #listen(): Promise<void> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', (error) =>
+        reject(
+          new ForeshardError(
+            'FORESHARD_UNAVAILABLE',
+            'fix-config',
+            `cannot listen on ${host}:${port}: ${error.message}`,
+            {
+              cause: error,
+            },
+          ),
+        ),
+      );
+      this.#server.listen({ host, port, backlog: 1024 }, () => resolve());
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const unwatch of this.#unwatch) unwatch();
+    for (const timer of this.#timers) clearInterval(timer);
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const client of this.#clients.values()) client.endAfterReplies();
+    const grace = setTimeout(() => {
+      for (const client of this.#clients.values()) client.socket.destroy();
+    }, CLOSE_GRACE_MS);
+    await closed;
+    clearTimeout(grace);
+    if (this.#sweepTimer !== null) clearTimeout(this.#sweepTimer);
+    await Promise.all([...this.#router.links.values()].map((link) => link.rpc.close()));
+  }
+
+  // -- Clients -------------------------------------------------------------------------------------------------------
+
+  #accept(socket: Socket): void {
+    this.counters.connectionsReceived++;
+    if (this.#isClosed || this.#clients.size >= this.#options.clientConnectionsMax) {
+      this.counters.connectionsRefused++;
+      socket.on('error', () => socket.destroy());
+      socket.end(errorReply('ERR max number of clients reached'));
+      return;
+    }
+    const isAuthenticated = this.#options.password === null;
+    const client = new ClientConnection(this.#nextClientId++, socket, this, {
+      valueBytesMax: this.#options.valueBytesMax,
+      isAuthenticated,
+      nowMs: this.#components.clock.monotonicMs(),
+      slab: this.#slab,
+    });
+    this.#clients.set(client.id, client);
+    this.counters.connectedClients = this.#clients.size;
+    if (!isAuthenticated) {
+      const timer = setTimeout(() => {
+        if (!client.isAuthenticated) socket.destroy();
+      }, AUTHENTICATE_MS_MAX);
+      socket.once('close', () => clearTimeout(timer));
+    }
+  }
+
+  get pool(): PendingPool {
+    return this.#pool;
+  }
+
+  onInput(client: ClientConnection): void {
+    this.#router.nowMs = this.#components.clock.monotonicMs();
+    if (this.#dispatcher.run(client)) return;
+    client.stall();
+    this.#stalled.add(client);
+  }
+
+  onOutput(client: ClientConnection): void {
+    this.#outputs.push(client);
+    if (this.#isOutputScheduled) return;
+    this.#isOutputScheduled = true;
+    setImmediate(() => this.#flushOutputs());
+  }
+
+  onClosed(client: ClientConnection): void {
+    this.#clients.delete(client.id);
+    this.#stalled.delete(client);
+    this.#dispatcher.forget(client);
+    this.counters.connectedClients = this.#clients.size;
+  }
+
+  /** Once an event-loop turn: everything that became ready goes out, one write a client; then stalled clients go on. */
+  #flushOutputs(): void {
+    this.#isOutputScheduled = false;
+    const outputs = this.#outputs;
+    this.#outputs = [];
+    for (const client of outputs) client.flush();
+    if (this.#stalled.size > 0) this.#resumeStalled();
+  }
+
+  #resumeStalled(): void {
+    if (!this.#router.canAccept) return;
+    for (const client of this.#stalled) {
+      if (!client.canResume) continue;
+      this.#router.nowMs = this.#components.clock.monotonicMs();
+      if (!this.#dispatcher.run(client)) continue;
+      this.#stalled.delete(client);
+      client.resume();
+    }
+  }
+
+  #describe(sections: readonly string[]): string {
+    return describeNode(sections, {
+      counters: this.counters,
+      corruptFrames: this.corruptFrames(),
+      uptimeMs: this.#components.clock.monotonicMs() - this.#startedMs,
+      port: this.port,
+      router: this.#router,
+    });
+  }
+
+  // -- Storage nodes and the map -------------------------------------------------------------------------------------
+
+  #newLink(nodeId: number): StorageLink {
+    const replies = new DataReplyReader();
+    const { clusterId } = this.#options;
+    const rpc = new RpcClient(
+      {
+        identity: { clusterId, nodeId: this.#options.nodeId, role: 'query' },
+        peerNodeId: nodeId,
+        address: () => this.#addresses.get(nodeId) ?? null,
+        logger: this.#components.logger,
+      },
+      {
+        onDataReply: (payload) => {
+          replies.open(payload);
+          this.#router.onReplies(link, replies);
+        },
+        onConnected: () => this.#router.onLinkUp(link),
+        onDisconnected: () => this.#router.onLinkDown(link),
+      },
+    );
+    const link = this.#router.addLink(nodeId, rpc);
+    return link;
+  }
+
+  async #refreshNodes(): Promise<void> {
+    try {
+      const nodes = await listNodes(this.#components.metadata, this.#options.clusterId);
+      if (this.#isClosed) return;
+      for (const { nodeId, role, host, port } of nodes) {
+        if (role !== 'storage') continue;
+        const known = this.#addresses.get(nodeId);
+        const hasMoved = known?.host !== host || known?.port !== port;
+        this.#addresses.set(nodeId, { host, port });
+        const link = this.#router.links.get(nodeId) ?? this.#newLink(nodeId);
+        link.rpc.start();
+        if (hasMoved && !link.rpc.isConnected) link.rpc.reconnectNow();
+      }
+    } catch (error) {
+      this.#onMetadataError(error);
+    }
+  }
+
+  /** Reads the map; calls that come meanwhile are one more read afterwards. */
+  async #refresh(): Promise<void> {
+    this.#isRefreshWanted = true;
+    if (this.#isRefreshing || this.#isClosed) return;
+    this.#isRefreshing = true;
+    try {
+      while (this.#isRefreshWanted && !this.#isClosed) {
+        this.#isRefreshWanted = false;
+        this.counters.mapRefreshes++;
+        const loaded = await this.#mapReader.load();
+        if (this.#isClosed) return;
+        const next = buildRoutingTable(loaded.records, loaded.map.partitionCount);
+        const { table, changed } = advanceRoutingTable(this.#router.table, next);
+        this.#router.setTable(table, changed);
+        await delay(REFRESH_PAUSE_MS);
+      }
+    } catch (error) {
+      this.#onMetadataError(error);
+    } finally {
+      this.#isRefreshing = false;
+    }
+  }
+
+  /** Without the metadata store nobody's ownership can change either: the last map stays right. */
+  #onMetadataError(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#components.logger.warn(
+      { error: (error as Error).message },
+      'cannot read the metadata store; routing by the last map',
+    );
+  }
+
+  #scheduleSweep(): void {
+    if (this.#sweepTimer !== null || this.#isClosed) return;
+    this.#sweepTimer = setTimeout(() => {
+      this.#sweepTimer = null;
+      this.#router.sweep();
+      if (this.#router.heldCount > 0) this.#scheduleSweep();
+    }, SWEEP_MS);
+  }
+}
+
+/** What redis-benchmark and client libraries ask for. Durability is what `appendonly yes` with `appendfsync always` promises. */
+const CONFIG_VALUES: readonly (readonly [string, string])[] = [
+  ['appendonly', 'yes'],
+  ['appendfsync', 'always'],
+  ['save', ''],
+  ['databases', '1'],
+  ['maxmemory', '0'],
+  ['maxmemory-policy', 'noeviction'],
+];
+
+function configValues(pattern: string): readonly (readonly [string, string])[] {
+  const source = pattern
+    .replace(/[.+^${}()|\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  let matcher: RegExp;
+  try {
+    matcher = new RegExp(`^${source}$`);
+  } catch {
+    return []; // an unclosed [class] matches nothing
+  }
+  return CONFIG_VALUES.filter(([name]) => matcher.test(name));
+}

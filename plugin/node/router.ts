@@ -1,0 +1,535 @@
+import type { Clock } from '../../src/base/clock.ts';
+import { keySlot } from '../../src/routing/key-slot.ts';
+import { isCopyReader, NO_NODE, type RoutingTable } from '../../src/routing/routing-table.ts';
+import { COMMANDS } from '../commands/table.ts';
+import type { QueryNodeHooks } from '../host/hooks.ts';
+import type { RpcClient } from '../rpc/client.ts';
+import {
+  type DataReplyReader,
+  DataRequestBatch,
+  REQUEST_FLAG_COPY,
+  REQUEST_FLAG_RESP3,
+  REQUEST_HEADER_BYTES,
+  STATUS_BEHIND,
+  STATUS_NOT_OWNER,
+  STATUS_UNAVAILABLE,
+} from '../rpc/data.ts';
+import { corrupt } from '../rpc/frames.ts';
+import type { ClientConnection } from './query-client.ts';
+import type { QueryCounters } from './query-counters.ts';
+import type { PartSink, PendingPool, PendingQuery } from './query-pending.ts';
+
+/** Requests that are on their way or held, over all clients; beyond it clients are read no further. */
+const IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024;
+/** First pause before a refused request is tried again by the same map, doubled up to the second. */
+const RETRY_PAUSE_MS_MIN = 5;
+const RETRY_PAUSE_MS_MAX = 200;
+
+/** Times retryMs. A fenced source may rightly hold requests for as long as a hand-over takes, so this is longer. */
+const STALL_FACTOR = 2;
+
+const MINUS = 45;
+const OUTCOME_OK = 0;
+const OUTCOME_ERROR = 1;
+const OUTCOME_REDIRECTED = 2;
+const OUTCOME_UNAVAILABLE = 3;
+
+/** One storage node, as the router sees it. */
+export interface StorageLink {
+  readonly nodeId: number;
+  readonly rpc: RpcClient;
+  inFlightCount: number;
+  /** Monotonic time since when it has been unreachable; NaN while connected. */
+  downSinceMs: number;
+  /** Monotonic time of its last answer, or of the first request after it had none open. */
+  lastAnswerMs: number;
+}
+
+/**
+ * A partition for which nothing is sent for now.
+ *
+ *   (open) --status 1, new owner, node down--> (held) --drained, and owner reachable, and map newer or pause over--> (open)
+ *
+ * While requests of the old routing are still on their way, sending to a new owner could overtake them: so first everything
+ * in flight is answered, then what is held goes out in its original order.
+ */
+interface PartitionHold {
+  readonly queue: PendingQuery[];
+  /** The highest epoch by which a storage node refused; -1 when the hold has another reason. */
+  rejectedEpoch: number;
+  retryAtMs: number;
+  pauseMs: number;
+}
+
+export interface RouterOptions {
+  readonly pool: PendingPool;
+  readonly counters: QueryCounters;
+  readonly clock: Clock;
+  readonly hooks: QueryNodeHooks;
+  readonly onHookFault: (hook: string, error: unknown) => void;
+  readonly retryMs: number;
+  /** The map looks out of date. */
+  readonly requestRefresh: () => void;
+  /** A hold was opened: `sweep` wants to be called every few milliseconds until `heldCount` is 0. */
+  readonly onHeld: () => void;
+}
+
+/** Sends every query to the owner of its partition and keeps the order of each partition through every change of owner. */
+export class Router {
+  readonly links = new Map<number, StorageLink>();
+  /** Partitions that are held now. */
+  heldCount = 0;
+  /** Bytes of requests that are not answered yet. */
+  inFlightBytes = 0;
+  /** Monotonic time of the event-loop turn: read once a socket read or a frame of replies, not once a query. */
+  nowMs: number;
+
+  readonly #options: RouterOptions;
+  readonly #pool: PendingPool;
+  readonly #hooks: QueryNodeHooks;
+  readonly #counters: QueryCounters;
+  readonly #linkOf: (StorageLink | undefined)[] = [];
+  #table: RoutingTable;
+  #order = 0;
+  readonly #holds: (PartitionHold | null)[];
+  readonly #inFlight: Int32Array;
+  readonly #writesInFlight: Int32Array;
+  /** f64[partition]: the highest lsn seen; a copy must have applied as much. */
+  readonly #lsnSeen: Float64Array;
+  /** Partitions that were refused by the newest epoch there is: the pause before the next try. */
+  readonly #pauses = new Map<number, number>();
+  /** Encodes what cannot be sent yet; its frames go nowhere. */
+  readonly #parkingBatch = new DataRequestBatch(() => {});
+
+  constructor(table: RoutingTable, options: RouterOptions) {
+    this.#table = table;
+    this.#options = options;
+    this.#pool = options.pool;
+    this.#hooks = options.hooks;
+    this.#counters = options.counters;
+    this.nowMs = options.clock.monotonicMs();
+    const { partitionCount } = table;
+    this.#holds = new Array<PartitionHold | null>(partitionCount).fill(null);
+    this.#inFlight = new Int32Array(partitionCount);
+    this.#writesInFlight = new Int32Array(partitionCount);
+    this.#lsnSeen = new Float64Array(partitionCount);
+  }
+
+  get table(): RoutingTable {
+    return this.#table;
+  }
+
+  get canAccept(): boolean {
+    return this.inFlightBytes < IN_FLIGHT_BYTES_MAX;
+  }
+
+  partitionOf(bytes: Uint8Array, start: number, end: number): number {
+    return keySlot(bytes, start, end) >> this.#table.slotShift;
+  }
+
+  addLink(nodeId: number, rpc: RpcClient): StorageLink {
+    const nowMs = this.#options.clock.monotonicMs();
+    const link: StorageLink = { nodeId, rpc, inFlightCount: 0, downSinceMs: nowMs, lastAnswerMs: nowMs };
+    this.links.set(nodeId, link);
+    this.#linkOf[nodeId] = link;
+    return link;
+  }
+
+  // -- Sending -------------------------------------------------------------------------------------------------------
+
+  /**
+   * Sends a whole command, as it was parsed, to the partition of its first key. The caller has enqueued `pending` at its
+   * client, or given it a sink.
+   */
+  sendParsed(
+    pending: PendingQuery,
+    partitionId: number,
+    source: Buffer,
+    starts: Int32Array,
+    ends: Int32Array,
+    argumentCount: number,
+  ): void {
+    let argumentBytes = 0;
+    for (let i = 1; i < argumentCount; i++) argumentBytes += 4 + ends[i] - starts[i];
+    pending.keyBytes = argumentCount > 1 ? ends[1] - starts[1] : 0;
+    const batch = this.#open(pending, partitionId, argumentCount - 1, argumentBytes);
+    for (let i = 1; i < argumentCount; i++) batch.argument(source, starts[i], ends[i]);
+    this.#close(pending, batch);
+  }
+
+  /** Sends a part of a command: `pick` lists the arguments of `source` that belong to it. */
+  sendPicked(
+    pending: PendingQuery,
+    partitionId: number,
+    source: Buffer,
+    starts: Int32Array,
+    ends: Int32Array,
+    pick: readonly number[],
+  ): void {
+    let argumentBytes = 0;
+    for (const i of pick) argumentBytes += 4 + ends[i] - starts[i];
+    pending.keyBytes = pick.length > 0 ? ends[pick[0]] - starts[pick[0]] : 0;
+    const batch = this.#open(pending, partitionId, pick.length, argumentBytes);
+    for (const i of pick) batch.argument(source, starts[i], ends[i]);
+    this.#close(pending, batch);
+  }
+
+  /** Sends a request of our own making, which has no key: SCANPART, KEYCOUNT. */
+  sendOwn(pending: PendingQuery, partitionId: number, words: readonly Buffer[]): void {
+    let argumentBytes = 0;
+    for (const word of words) argumentBytes += 4 + word.length;
+    const batch = this.#open(pending, partitionId, words.length, argumentBytes);
+    for (const word of words) batch.argument(word, 0, word.length);
+    this.#close(pending, batch);
+  }
+
+  /** Decides where a new query goes, and begins its request there; or in the parking batch, if it has to wait. */
+  #open(
+    pending: PendingQuery,
+    partitionId: number,
+    argumentCount: number,
+    argumentBytes: number,
+  ): DataRequestBatch {
+    pending.partitionId = partitionId;
+    pending.order = this.#order++;
+    pending.receivedMs = this.nowMs;
+    pending.isWrite = COMMANDS[pending.commandIndex].isWrite;
+    const table = this.#table;
+    let nodeId = table.ownerOf[partitionId];
+    if (
+      table.readTargetOf[partitionId] !== NO_NODE &&
+      !pending.isWrite &&
+      this.#goesToCopy(pending, partitionId)
+    ) {
+      nodeId = table.readTargetOf[partitionId];
+      pending.isCopyRead = true;
+      if (pending.client !== null) pending.client.copyPartition = partitionId;
+      this.#counters.copyReads++;
+    }
+    const link = this.#linkOf[nodeId];
+    const isHeld = this.#holds[partitionId] !== null || link === undefined || !link.rpc.isConnected;
+    pending.nodeId = isHeld ? -1 : nodeId;
+    pending.sentEpoch = table.epochOf[partitionId];
+    const flags = (pending.isResp3 ? REQUEST_FLAG_RESP3 : 0) | (pending.isCopyRead ? REQUEST_FLAG_COPY : 0);
+    const batch = isHeld ? this.#parkingBatch : (link as StorageLink).rpc.requests;
+    batch.begin(
+      pending.id,
+      partitionId,
+      pending.commandIndex,
+      flags,
+      pending.sentEpoch,
+      this.#lsnSeen[partitionId],
+      argumentCount,
+      argumentBytes,
+    );
+    return batch;
+  }
+
+  #close(pending: PendingQuery, batch: DataRequestBatch): void {
+    pending.request = batch.buffer;
+    pending.requestStart = batch.requestStart;
+    pending.requestEnd = batch.length;
+    this.inFlightBytes += pending.requestEnd - pending.requestStart;
+    batch.end();
+    if (pending.nodeId >= 0) this.#countSent(pending, this.#linkOf[pending.nodeId] as StorageLink);
+    else {
+      batch.takeFrames();
+      this.#hold(pending);
+    }
+  }
+
+  /**
+   * A copy may answer only if nothing of ours could overtake or contradict: no write of the partition on its way, and
+   * nothing of this client either (its later queries on the partition wait for the copy's answer, see copyPartition).
+   */
+  #goesToCopy(pending: PendingQuery, partitionId: number): boolean {
+    const { client } = pending;
+    if (client === null || client.inFlightCount > 1 || this.#writesInFlight[partitionId] > 0) return false;
+    if (this.#holds[partitionId] !== null) return false;
+    if (this.#linkOf[this.#table.readTargetOf[partitionId]]?.rpc.isConnected !== true) return false;
+    const hook = this.#hooks.onRoute;
+    if (hook === null) return isCopyReader(client.id, partitionId, this.#table.readWeightOf[partitionId]);
+    try {
+      return hook(partitionId, client.id);
+    } catch (error) {
+      this.#options.onHookFault('onRoute', error);
+      return false;
+    }
+  }
+
+  #countSent(pending: PendingQuery, link: StorageLink): void {
+    if (link.inFlightCount++ === 0) link.lastAnswerMs = this.nowMs;
+    this.#inFlight[pending.partitionId]++;
+    if (pending.isWrite) this.#writesInFlight[pending.partitionId]++;
+  }
+
+  #countAnswered(pending: PendingQuery, link: StorageLink): void {
+    link.inFlightCount--;
+    this.#inFlight[pending.partitionId]--;
+    if (pending.isWrite) this.#writesInFlight[pending.partitionId]--;
+    if (pending.isCopyRead && pending.client !== null) pending.client.copyPartition = -1;
+  }
+
+  /** Sends what was encoded before, to the owner by the present map. */
+  #resend(pending: PendingQuery, link: StorageLink): void {
+    const { partitionId } = pending;
+    const batch = link.rpc.requests;
+    pending.nodeId = link.nodeId;
+    pending.isCopyRead = false;
+    pending.sentEpoch = this.#table.epochOf[partitionId];
+    const flags = pending.isResp3 ? REQUEST_FLAG_RESP3 : 0;
+    batch.resend(pending.request, pending.requestStart, pending.requestEnd, flags, pending.sentEpoch, 0);
+    this.#countSent(pending, link);
+  }
+
+  // -- Replies -------------------------------------------------------------------------------------------------------
+
+  /** @throws ForeshardError FORESHARD_CORRUPT for a reply to nothing: the connection must be closed. */
+  onReplies(link: StorageLink, reader: DataReplyReader): void {
+    this.nowMs = this.#options.clock.monotonicMs();
+    link.lastAnswerMs = this.nowMs;
+    while (reader.next()) {
+      const pending = this.#pool.byId(reader.requestId);
+      if (pending === undefined || pending.nodeId !== link.nodeId)
+        throw corrupt(
+          `storage node ${link.nodeId} answers request ${reader.requestId}, which it was not sent`,
+        );
+      this.#countAnswered(pending, link);
+      const { partitionId } = pending;
+      const { status } = reader;
+      if (status === STATUS_NOT_OWNER || status === STATUS_BEHIND) this.#onRefused(pending, status);
+      else {
+        if (this.#pauses.size > 0) this.#pauses.delete(partitionId);
+        if (reader.lsn > this.#lsnSeen[partitionId]) this.#lsnSeen[partitionId] = reader.lsn;
+        this.#complete(
+          pending,
+          reader.payload,
+          reader.replyStart,
+          reader.replyEnd,
+          status === STATUS_UNAVAILABLE,
+        );
+      }
+      if (this.#holds[partitionId] !== null) this.#tryOpen(partitionId);
+    }
+  }
+
+  #onRefused(pending: PendingQuery, status: number): void {
+    const wasCopyRead = pending.isCopyRead;
+    pending.isCopyRead = false;
+    if (status === STATUS_BEHIND) this.#counters.copyReadsBehind++;
+    else {
+      this.#counters.redirects++;
+      pending.isRedirected = true;
+      this.#options.requestRefresh();
+    }
+    const owner = this.#linkOf[this.#table.ownerOf[pending.partitionId]];
+    if (wasCopyRead && this.#holds[pending.partitionId] === null && owner?.rpc.isConnected === true)
+      this.#resend(pending, owner);
+    else this.#hold(pending, wasCopyRead ? -1 : pending.sentEpoch);
+  }
+
+  /** Gives a query its reply: to its client's queue, or to the command it is a part of. */
+  #complete(pending: PendingQuery, reply: Buffer, start: number, end: number, isUnavailable: boolean): void {
+    const requestBytes = pending.requestEnd - pending.requestStart;
+    this.inFlightBytes -= requestBytes;
+    const isError = reply[start] === MINUS;
+    if (isError) this.#counters.errors++;
+    if (this.#hooks.onQueryCompleted !== null)
+      this.#callCompleted(pending, requestBytes, end - start, isError, isUnavailable);
+    pending.settle(reply, start, end);
+    // The request is only needed for sending again; its slab should not outlive the wait for earlier replies.
+    pending.request = reply;
+    if (pending.sink !== null) {
+      pending.sink.onPart(pending);
+      this.#pool.release(pending);
+    } else (pending.client as ClientConnection).release();
+  }
+
+  #callCompleted(
+    pending: PendingQuery,
+    requestBytes: number,
+    replyBytes: number,
+    isError: boolean,
+    isUnavailable: boolean,
+  ): void {
+    let outcome = OUTCOME_OK;
+    if (isUnavailable) outcome = OUTCOME_UNAVAILABLE;
+    else if (isError) outcome = OUTCOME_ERROR;
+    else if (pending.isRedirected) outcome = OUTCOME_REDIRECTED;
+    try {
+      this.#hooks.onQueryCompleted?.(
+        pending.commandIndex,
+        pending.partitionId,
+        pending.nodeId,
+        pending.clientId,
+        pending.request,
+        pending.requestStart + REQUEST_HEADER_BYTES + 4,
+        pending.keyBytes,
+        (this.nowMs - pending.receivedMs) * 1000,
+        requestBytes,
+        replyBytes,
+        outcome,
+      );
+    } catch (error) {
+      this.#options.onHookFault('onQueryCompleted', error);
+    }
+  }
+
+  // -- Holds ---------------------------------------------------------------------------------------------------------
+
+  #openHold(partitionId: number): PartitionHold {
+    let hold = this.#holds[partitionId];
+    if (hold === null) {
+      hold = {
+        queue: [],
+        rejectedEpoch: -1,
+        retryAtMs: 0,
+        pauseMs: this.#pauses.get(partitionId) ?? RETRY_PAUSE_MS_MIN,
+      };
+      this.#holds[partitionId] = hold;
+      this.heldCount++;
+      this.#options.onHeld();
+    }
+    return hold;
+  }
+
+  #hold(pending: PendingQuery, rejectedEpoch = -1): void {
+    const { partitionId } = pending;
+    if (this.#failsFast(pending)) return;
+    const hold = this.#openHold(partitionId);
+    pending.nodeId = -1;
+    pending.isCopyRead = false;
+    hold.queue.push(pending);
+    this.#counters.held++;
+    if (rejectedEpoch >= 0 && rejectedEpoch >= hold.rejectedEpoch) {
+      hold.rejectedEpoch = rejectedEpoch;
+      hold.retryAtMs = this.nowMs + hold.pauseMs;
+    }
+  }
+
+  /** A node that has been away for longer than a query may wait is not waited for. */
+  #failsFast(pending: PendingQuery): boolean {
+    const owner = this.#table.ownerOf[pending.partitionId];
+    const downSinceMs = this.#linkOf[owner]?.downSinceMs ?? Number.NaN;
+    if (!(this.nowMs - downSinceMs > this.#options.retryMs)) return false;
+    this.#fail(pending);
+    return true;
+  }
+
+  #fail(pending: PendingQuery): void {
+    this.#counters.unavailable++;
+    const { partitionId } = pending;
+    const owner = this.#table.ownerOf[partitionId];
+    let text = `TRYAGAIN partition ${partitionId} is changing its owner; try again`;
+    if (owner === NO_NODE) text = `CLUSTERDOWN partition ${partitionId} has no owner in the map`;
+    else if (this.#linkOf[owner]?.rpc.isConnected !== true)
+      text = `CLUSTERDOWN partition ${partitionId} is on storage node ${owner}, which is not reachable`;
+    this.#answerError(pending, text);
+  }
+
+  #answerError(pending: PendingQuery, text: string): void {
+    const reply = Buffer.from(`-${text}\r\n`);
+    this.#complete(pending, reply, 0, reply.length, true);
+  }
+
+  /** Sends what a partition holds, in order, if nothing stands against it any more. */
+  #tryOpen(partitionId: number): void {
+    const hold = this.#holds[partitionId];
+    if (hold === null || this.#inFlight[partitionId] > 0) return;
+    const link = this.#linkOf[this.#table.ownerOf[partitionId]];
+    if (link === undefined || !link.rpc.isConnected) return;
+    if (this.#table.epochOf[partitionId] <= hold.rejectedEpoch && this.nowMs < hold.retryAtMs) return;
+    hold.queue.sort((a, b) => a.order - b.order);
+    // Should the same epoch be refused again, the next pause is longer.
+    if (this.#table.epochOf[partitionId] <= hold.rejectedEpoch)
+      this.#pauses.set(partitionId, Math.min(RETRY_PAUSE_MS_MAX, hold.pauseMs * 2));
+    this.#holds[partitionId] = null;
+    this.heldCount--;
+    for (const pending of hold.queue) this.#resend(pending, link);
+  }
+
+  /** Gives up what has waited too long, opens what can be opened. */
+  sweep(): void {
+    this.nowMs = this.#options.clock.monotonicMs();
+    for (let p = 0; this.heldCount > 0 && p < this.#holds.length; p++) {
+      const hold = this.#holds[p];
+      if (hold === null) continue;
+      this.#failExpired(hold);
+      if (hold.queue.length === 0 && this.#inFlight[p] === 0) {
+        this.#holds[p] = null;
+        this.heldCount--;
+      } else this.#tryOpen(p);
+    }
+  }
+
+  #failExpired(hold: PartitionHold): void {
+    const deadlineMs = this.nowMs - this.#options.retryMs;
+    if (!hold.queue.some((pending) => pending.receivedMs < deadlineMs)) return;
+    const expired = hold.queue.filter((pending) => pending.receivedMs < deadlineMs);
+    const waiting = hold.queue.filter((pending) => pending.receivedMs >= deadlineMs);
+    hold.queue.splice(0, hold.queue.length, ...waiting);
+    for (const pending of expired) this.#fail(pending);
+  }
+
+  // -- Changes -------------------------------------------------------------------------------------------------------
+
+  /** A newer map. Partitions with another owner drain first if anything is on its way to the old one. */
+  setTable(table: RoutingTable, changed: readonly number[]): void {
+    this.#table = table;
+    this.nowMs = this.#options.clock.monotonicMs();
+    for (const partitionId of changed) {
+      if (this.#inFlight[partitionId] > 0) this.#openHold(partitionId);
+      this.#tryOpen(partitionId);
+    }
+  }
+
+  onLinkUp(link: StorageLink): void {
+    this.nowMs = this.#options.clock.monotonicMs();
+    link.downSinceMs = Number.NaN;
+    link.lastAnswerMs = this.nowMs;
+    for (let p = 0; this.heldCount > 0 && p < this.#holds.length; p++)
+      if (this.#holds[p] !== null && this.#table.ownerOf[p] === link.nodeId) this.#tryOpen(p);
+  }
+
+  /** Reads that were on their way are sent again; of writes nobody knows, and it would be wrong to guess. */
+  onLinkDown(link: StorageLink): void {
+    this.nowMs = this.#options.clock.monotonicMs();
+    if (Number.isNaN(link.downSinceMs)) link.downSinceMs = this.nowMs;
+    if (link.inFlightCount === 0) return;
+    const lost = [...this.#pool.inUse()].filter(
+      (pending) => pending.nodeId === link.nodeId && !pending.isDone,
+    );
+    for (const pending of lost) {
+      this.#countAnswered(pending, link);
+      if (pending.isWrite) {
+        this.#counters.unknownOutcomes++;
+        this.#answerError(
+          pending,
+          `UNKNOWNOUTCOME the connection to storage node ${link.nodeId} was lost after ${COMMANDS[pending.commandIndex].name} was sent: it may or may not have been done; read before you repeat it`,
+        );
+      } else this.#hold(pending);
+    }
+    for (const pending of lost)
+      if (this.#holds[pending.partitionId] !== null) this.#tryOpen(pending.partitionId);
+  }
+
+  /** A node that is connected but has not answered anything for long is as good as down: its connection is made anew. */
+  resetStalledLinks(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const stallMs = STALL_FACTOR * this.#options.retryMs;
+    for (const link of this.links.values())
+      if (link.inFlightCount > 0 && nowMs - link.lastAnswerMs > stallMs)
+        link.rpc.reset(new Error(`storage node ${link.nodeId} has not answered for ${stallMs} ms`));
+  }
+
+  /** Queries of a command with parts go through here one by one; the sink answers its client itself. */
+  newPart(sink: PartSink, partIndex: number, commandIndex: number, client: ClientConnection): PendingQuery {
+    const part = this.#pool.acquire();
+    part.sink = sink;
+    part.partIndex = partIndex;
+    part.commandIndex = commandIndex;
+    part.clientId = client.id;
+    part.isResp3 = client.isResp3;
+    return part;
+  }
+}
