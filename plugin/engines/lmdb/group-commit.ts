@@ -192,31 +192,45 @@ export class GroupCommit {
     const state = this.#store.states[reader.partitionId];
     this.counters.requests++;
     if (state.epoch === reader.epoch) {
-      if (state.role === 'OWNER') return this.#execute(channel.replies, state, isWritable);
-      if (state.role === 'FENCED') return this.#hold(channel, payload, start, state);
+      if (state.role === 'OWNER') {
+        this.#execute(channel.replies, state, isWritable);
+        return;
+      }
+      if (state.role === 'FENCED') {
+        this.#hold(channel, payload, start, state);
+        return;
+      }
     }
-    if (!reader.isCopyRead) return this.#refuse(channel.replies, state, STATUS_NOT_OWNER);
-    const mayServe =
+    if (!reader.isCopyRead) this.#refuse(channel.replies, state, STATUS_NOT_OWNER);
+    else if (this.#mayCopyAnswer(state)) this.#execute(channel.replies, state, false);
+    else this.#refuse(channel.replies, state, STATUS_BEHIND);
+  }
+
+  /** The copy decides, not the router: only it knows what it has applied. */
+  #mayCopyAnswer(state: PartitionState): boolean {
+    const reader = this.#reader;
+    return (
       state.isServingCopyReads &&
       (state.role === 'STAGING' || state.role === 'FOLLOWER') &&
       state.epoch === reader.epoch &&
       state.lsn >= reader.minLsn &&
-      this.#dispatch.isWrite[reader.commandIndex] === 0;
-    if (mayServe) this.#execute(channel.replies, state, false);
-    else this.#refuse(channel.replies, state, STATUS_BEHIND);
+      this.#dispatch.isWrite[reader.commandIndex] === 0
+    );
   }
 
   #execute(replies: DataReplyBatch, state: PartitionState, isWritable: boolean): void {
     const reader = this.#reader;
     const { commandIndex } = reader;
     const isWrite = this.#dispatch.isWrite[commandIndex] === 1;
-    if (isWrite && !isWritable) return this.#refuseFailed(replies, state);
-    if (this.#dispatch.isGrowing[commandIndex] === 1) {
-      const fault = this.#spaceGuard.fault();
-      if (fault !== null) {
-        this.counters.refusedDiskFull++;
-        return this.#error(replies, state, `OOM command not allowed when the disk is full: ${fault}`);
-      }
+    if (isWrite && !isWritable) {
+      this.#refuseFailed(replies, state);
+      return;
+    }
+    const fault = this.#dispatch.isGrowing[commandIndex] === 1 ? this.#spaceGuard.fault() : null;
+    if (fault !== null) {
+      this.counters.refusedDiskFull++;
+      this.#error(replies, state, `OOM command not allowed when the disk is full: ${fault}`);
+      return;
     }
     const context = this.#context;
     context.bytes = reader.payload;

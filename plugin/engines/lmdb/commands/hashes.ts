@@ -74,8 +74,9 @@ function hmget(context: CommandContext): void {
 }
 
 function hgetall(context: CommandContext): void {
-  if (!findHash(context)) return context.reply.map(0, context.isResp3);
-  context.reply.map(context.fieldCount, context.isResp3);
+  const isFound = findHash(context);
+  context.reply.map(isFound ? context.fieldCount : 0, context.isResp3);
+  if (!isFound) return;
   const { first, after } = context.key.fieldRange();
   const fieldStart = KEY_HEADER_BYTES + context.key.keyLength + 1;
   for (const { key, value } of context.table.getRange({ start: first, end: after })) {
@@ -85,7 +86,10 @@ function hgetall(context: CommandContext): void {
 }
 
 function hdel(context: CommandContext): void {
-  if (!context.findForRemoval(0)) return context.reply.integer(0);
+  if (!context.findForRemoval(0)) {
+    context.reply.integer(0);
+    return;
+  }
   context.requireHash();
   const oldCount = context.fieldCount;
   const expiryMs = context.recordExpiryMs;

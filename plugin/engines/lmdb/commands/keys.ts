@@ -59,14 +59,12 @@ function isExpireAllowed(options: ExpireOptions, nowExpiryMs: number, newExpiryM
 }
 
 function expire(context: CommandContext, unit: ExpiryUnit, commandName: string): void {
-  const { reply } = context;
   const options = readExpireOptions(context);
   const expiryMs = signedExpiryMs(context, 1, unit, commandName);
-  if (!context.findForRemoval(0) || !isExpireAllowed(options, context.recordExpiryMs, expiryMs))
-    return reply.integer(0);
-  if (expiryMs <= context.nowMs) context.removeKey();
-  else context.putExpiry(expiryMs);
-  reply.integer(1);
+  const isAllowed = context.findForRemoval(0) && isExpireAllowed(options, context.recordExpiryMs, expiryMs);
+  if (isAllowed && expiryMs <= context.nowMs) context.removeKey();
+  else if (isAllowed) context.putExpiry(expiryMs);
+  context.reply.integer(isAllowed ? 1 : 0);
 }
 
 /** -2 without a key, -1 without an expiry. */

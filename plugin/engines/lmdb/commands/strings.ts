@@ -11,9 +11,10 @@ import {
 import { absoluteExpiryMs, type ExpiryUnit } from './expiry-argument.ts';
 
 function get(context: CommandContext): void {
-  if (!context.find(0)) return context.reply.nil(context.isResp3);
-  context.requireString();
-  context.replyString();
+  if (context.find(0)) {
+    context.requireString();
+    context.replyString();
+  } else context.reply.nil(context.isResp3);
 }
 
 interface SetOptions {
@@ -53,7 +54,8 @@ function set(context: CommandContext): void {
   if (context.argumentCount === 2) {
     context.findForWrite(0);
     context.putString(1, 0);
-    return reply.simple('OK');
+    reply.simple('OK');
+    return;
   }
   const options = readSetOptions(context);
   const { expiry } = options;
@@ -77,10 +79,11 @@ function set(context: CommandContext): void {
 }
 
 function getdel(context: CommandContext): void {
-  if (!context.findForRemoval(0)) return context.reply.nil(context.isResp3);
-  context.requireString();
-  context.replyString();
-  context.removeKey();
+  if (context.findForRemoval(0)) {
+    context.requireString();
+    context.replyString();
+    context.removeKey();
+  } else context.reply.nil(context.isResp3);
 }
 
 function mget(context: CommandContext): void {

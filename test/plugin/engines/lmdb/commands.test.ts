@@ -162,7 +162,7 @@ test('a scan of a partition meets every key that stays, however small its steps'
   let cursor = '0';
   do {
     const { text } = await client.call(['SCANPART', cursor, 'COUNT', '7'], { partitionId });
-    const parts = text.split('\r\n').filter((line, i) => i % 2 === 0 && i > 0);
+    const parts = text.split('\r\n').filter((_line, i) => i % 2 === 0 && i > 0);
     cursor = text.split('\r\n')[2];
     seen.push(...text.split('\r\n').filter((line) => line.startsWith('{t}')));
     check.ok(parts.length > 0);

@@ -1,0 +1,232 @@
+import { randomBytes } from 'node:crypto';
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { NodeStatistics } from '../../src/ports/storage-engine.ts';
+import { LmdbEngine } from '../engines/lmdb/engine.ts';
+import { reconciled } from '../engines/lmdb/role-changes.ts';
+import type { ControlReply, StorageNodeHooks } from '../host/hooks.ts';
+import {
+  bootstrapCluster,
+  ClusterMapReader,
+  clusterKeys,
+  listNodes,
+  readStoreState,
+  registerNode,
+} from '../metadata/cluster-map.ts';
+import { RpcServer } from '../rpc/server.ts';
+import type { RunningNode, StorageNodeComponents, StorageNodeOptions } from './node-options.ts';
+
+/** How long a node waits for the others that a new cluster needs. */
+const FORM_CLUSTER_MS_MAX = 60_000;
+/** A hint says when to look again; this is for hints that never came. */
+const FORM_CLUSTER_LOOK_MS = 250;
+/** Of the package; told to peers by the registration. */
+const VERSION = '0.1.0';
+
+export interface RunningStorageNode extends RunningNode {
+  readonly engine: LmdbEngine;
+  nodeStatistics(): NodeStatistics;
+}
+
+type Verb = keyof Pick<StorageNodeHooks, 'replicate' | 'redirect' | 'verify' | 'remove'>;
+const VERBS: readonly string[] = ['replicate', 'redirect', 'verify', 'remove'] satisfies Verb[];
+
+/**
+ * Opens the store, joins or forms the cluster, brings the roles of its partitions in line with the map, and serves.
+ *
+ * It listens before it serves, since others have to learn its port to form a cluster; until roles and map agree, every
+ * request is turned away by closing its connection, which a query node takes as "not yet" and tries again.
+ *
+ * @throws ForeshardError FORESHARD_CONFIG when the store is another cluster's, or was retired; FORESHARD_NOT_READY when the
+ * nodes a new cluster needs do not appear within a minute.
+ */
+export async function startStorageNode(
+  options: StorageNodeOptions,
+  components: StorageNodeComponents,
+): Promise<RunningStorageNode> {
+  const { clock } = components;
+  const engine = await LmdbEngine.open(
+    {
+      path: options.dataDir,
+      partitionCount: options.partitionCount,
+      mapSizeBytes: options.mapSizeBytes,
+      quotaBytes: options.dataBytesMax,
+      reserveBytes: options.freeBytesReserve,
+    },
+    { clock },
+  );
+  const node = new StorageNode(options, components, engine);
+  try {
+    await node.start();
+  } catch (error) {
+    await node.close();
+    throw error;
+  }
+  return node;
+}
+
+class StorageNode implements RunningStorageNode {
+  readonly engine: LmdbEngine;
+  readonly #options: StorageNodeOptions;
+  readonly #components: StorageNodeComponents;
+  readonly #server: RpcServer;
+  #isServing = false;
+
+  constructor(options: StorageNodeOptions, components: StorageNodeComponents, engine: LmdbEngine) {
+    this.#options = options;
+    this.#components = components;
+    this.engine = engine;
+    const { clusterId, nodeId, host, port } = options;
+    this.#server = new RpcServer(
+      { identity: { clusterId, nodeId, role: 'storage' }, host, port, logger: components.logger },
+      {
+        onData: (connection, payload) => {
+          this.#assertServing();
+          engine.requests.receive(connection, payload);
+        },
+        onControl: (operation, body) => this.#control(operation, body),
+      },
+    );
+  }
+
+  get host(): string {
+    return this.#options.host;
+  }
+
+  get port(): number {
+    return this.#server.port;
+  }
+
+  async start(): Promise<void> {
+    const { clusterId } = this.#options;
+    const { metadata, clock } = this.#components;
+    const { engine } = this;
+    const { storeId } = engine.store;
+    if ((await readStoreState(metadata, clusterId, storeId)) === 'retired')
+      throw new ForeshardError(
+        'FORESHARD_CONFIG',
+        'fix-config',
+        `store ${storeId} in ${this.#options.dataDir} was retired: its partitions have other owners, give this node an empty folder`,
+      );
+    await this.#components.onStoreOpened({ store: engine.store, isWritable: () => engine.isWritable });
+    await this.#server.listen();
+    await registerNode(metadata, clusterId, {
+      nodeId: this.#options.nodeId,
+      role: 'storage',
+      host: this.host,
+      port: this.port,
+      storeId,
+      incarnation: randomBytes(8).toString('hex'),
+      version: VERSION,
+      startedAtMs: clock.nowMs(),
+    });
+    await this.#waitForCluster();
+    await this.#reconcile();
+    engine.requests.onWriteCommitted = (partitionId, lsn) => this.#onWriteCommitted(partitionId, lsn);
+    engine.expirer.start();
+    this.#isServing = true;
+  }
+
+  /** Whoever sees that all nodes are there forms the cluster; doing it twice does nothing. */
+  async #waitForCluster(): Promise<void> {
+    const { clusterId, partitionCount, storageNodeCount } = this.#options;
+    const { metadata, clock } = this.#components;
+    const keys = clusterKeys(clusterId);
+    const deadlineMs = clock.monotonicMs() + FORM_CLUSTER_MS_MAX;
+    let wake = (): void => {};
+    const unwatch = metadata.watch(keys.nodePrefix, () => wake());
+    try {
+      for (;;) {
+        const hint = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        const isFormed = (await metadata.get(keys.cluster)) !== undefined;
+        const nodes = isFormed
+          ? []
+          : (await listNodes(metadata, clusterId)).filter(
+              ({ role, nodeId }) => role === 'storage' && nodeId < storageNodeCount,
+            );
+        if (isFormed || nodes.length === storageNodeCount)
+          return await bootstrapCluster(metadata, clusterId, { partitionCount, nodes });
+        if (clock.monotonicMs() > deadlineMs)
+          throw new ForeshardError(
+            'FORESHARD_NOT_READY',
+            'retry',
+            `${nodes.length} of ${storageNodeCount} storage nodes have registered; start the others`,
+          );
+        await Promise.race([hint, clock.sleep(FORM_CLUSTER_LOOK_MS)]);
+      }
+    } finally {
+      unwatch();
+    }
+  }
+
+  async #reconcile(): Promise<void> {
+    const { metadata, logger } = this.#components;
+    const { store } = this.engine;
+    const { records, quarantined } = await new ClusterMapReader(metadata, this.#options.clusterId).load();
+    for (const { partitionId, why } of quarantined)
+      logger.error({ partitionId, why }, 'the record of a partition is not valid: it is not served');
+    for (const record of records) {
+      if (!record) continue;
+      const before = store.meta(record.partitionId).role;
+      const { role } = await store.updateMeta(record.partitionId, (meta) =>
+        reconciled(meta, record, store.storeId),
+      );
+      if (role !== before && before !== 'NONE')
+        logger.warn(
+          { partitionId: record.partitionId, before, after: role },
+          'a role was brought in line with the map',
+        );
+    }
+  }
+
+  #onWriteCommitted(partitionId: number, lsn: number): void {
+    const { hooks, onHookFault } = this.#components;
+    if (hooks.onWriteCommitted === null) return;
+    try {
+      hooks.onWriteCommitted(partitionId, lsn);
+    } catch (error) {
+      onHookFault('onWriteCommitted', error);
+    }
+  }
+
+  async #control(operation: string, body: Record<string, unknown>): Promise<ControlReply> {
+    const verb = operation.split('.', 1)[0] as Verb;
+    const handler = VERBS.includes(verb) ? this.#components.hooks[verb] : null;
+    this.#assertServing();
+    if (handler === null)
+      throw new ForeshardError(
+        'FORESHARD_UNAVAILABLE',
+        'retry',
+        `no plugin on this node answers ${operation}`,
+      );
+    return handler(operation, body);
+  }
+
+  #assertServing(): void {
+    if (!this.#isServing)
+      throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the node has not joined its cluster yet');
+  }
+
+  nodeStatistics(): NodeStatistics {
+    const { store } = this.engine;
+    const partitionBytes = new Float64Array(this.#options.partitionCount);
+    for (const { partitionId, role, sizeBytes } of store.states)
+      if (role === 'OWNER' || role === 'FENCED') partitionBytes[partitionId] = sizeBytes;
+    const { user, system } = process.cpuUsage();
+    return {
+      storeId: store.storeId,
+      freeBytes: store.freeBytes(),
+      dataBytes: store.usedBytes(),
+      partitionBytes,
+      cpuSeconds: (user + system) / 1e6,
+      isWritable: this.engine.isWritable,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#isServing = false;
+    await this.#server.close();
+    await this.engine.close();
+  }
+}
