@@ -63,8 +63,6 @@ export interface PlacementInstance {
   /** f64[node]: what may still be received. A partition that leaves frees nothing until its migration has ended. */
   readonly bytesFree: Float64Array;
   readonly movesMax: number;
-  /** How many partitions rest. */
-  readonly restingCount: number;
 }
 
 /**
@@ -295,7 +293,6 @@ function buildRules(
   for (let p = 0; p < partitionCount; p++) loadNow += load[p * depth] as number;
   const isMovable = new Uint8Array(partitionCount);
   const movePrice = new Float64Array(partitionCount);
-  let restingCount = 0;
   for (let p = 0; p < partitionCount; p++) {
     const { bandwidthBytesPerSecond } = nodes[home[p] as number] as NodeUtilisation;
     const bandwidth = bandwidthBytesPerSecond > 0 ? bandwidthBytesPerSecond : BANDWIDTH_DEFAULT;
@@ -306,9 +303,7 @@ function buildRules(
         settings.moveIndexHoursPerSecond * copySeconds +
         settings.moveBlipIndexHours * loadShare) /
       horizonHours;
-    const isResting = restingPartitions.has(p) || openMigrations.has(p);
-    isMovable[p] = isResting ? 0 : 1;
-    if (isResting) restingCount++;
+    isMovable[p] = restingPartitions.has(p) || openMigrations.has(p) ? 0 : 1;
   }
-  return { home, isTarget, holdPenalty, bytesFree, isMovable, movePrice, restingCount };
+  return { home, isTarget, holdPenalty, bytesFree, isMovable, movePrice };
 }

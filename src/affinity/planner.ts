@@ -78,10 +78,7 @@ export class AffinityManager {
     const found = await candidateOf(raised, optimiser, fromGreedy.ownerOf, fork);
     const best = found.cost < fromGreedy.cost ? found : fromGreedy;
     const pruned = leaveOutWhatDoesNotPay(raised, best.ownerOf);
-    if (pruned.movedCount === 0) {
-      const isHeldBack = instance.restingCount > 0 && best.ownerOf.every((n, p) => n === instance.home[p]);
-      return refuse(isHeldBack ? 'residence' : 'below-minimum-gain', best.iterations);
-    }
+    if (pruned.movedCount === 0) return refuse('below-minimum-gain', best.iterations);
     // Pruning keeps every move worth its raised price, so the plan as a whole is, but for rounding: say so, and check.
     assert(pruned.cost() < new PlacementState(raised).cost(), 'a plan earns its raised price');
 

@@ -111,6 +111,3 @@ export function randomInputs(
     },
   });
 }
-
-/** The seed of a property test: `SEED=n` replays one that failed. */
-export const seedOf = (fallback: bigint): bigint => BigInt(process.env.SEED ?? fallback);

@@ -11,9 +11,11 @@ import { ANNEAL, ANNEAL_EPOCH } from '../../../src/kernels/anneal-layout.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
 import { inlineRunner, KernelPool } from '../../../src/kernels/pool.ts';
 import { AnnealOracle } from '../../oracles/anneal.ts';
-import { randomInputs, seedOf } from '../../support/placement.ts';
+import { randomInputs } from '../../support/placement.ts';
+import { testSeed } from '../../support/seed.ts';
 
 const test = suite('affinity/anneal');
+const SEED = testSeed('affinity/anneal');
 
 const SIZES = { partitionCount: 48, nodeCount: 5, horizonSteps: 27 };
 
@@ -38,7 +40,7 @@ const CASES: readonly { name: string; changes: Partial<AffinitySettings> }[] = [
     name: 'on two resources, few moves allowed',
     changes: {
       riskZ: 0.5,
-      movesMax: 16,
+      movesMax: 24,
       discountPerDay: 0.8,
       dimensions: [
         { dimension: 'queries', weight: 2 },
@@ -51,7 +53,7 @@ const CASES: readonly { name: string; changes: Partial<AffinitySettings> }[] = [
 for (const build of ['debug', 'release'] as const)
   for (const { name, changes } of CASES)
     test(`the ${build} kernel and its twin find the same map to the last bit, ${name}`, () => {
-      const seed = seedOf(11n);
+      const seed = SEED;
       const kernels = loadKernels({ build });
       const instance = buildInstance(crampedInputs(seed), { ...DEFAULT_AFFINITY_SETTINGS, ...changes });
       const start = descend(instance, instance.home, 4).ownerOf;
@@ -77,7 +79,7 @@ for (const build of ['debug', 'release'] as const)
       check.equal([...owner], [...twin.owner], `owners, seed ${seed}`);
       check.equal([...problem.bestOwnerOf], [...twin.best], 'best map');
       check.is(problem.fields.getFloat64(ANNEAL.bestCost, true), twin.bestCost);
-      check.ok(twin.acceptedCount > 20, 'the run did accept proposals');
+      check.ok(twin.acceptedCount > 10, 'the run did accept proposals');
       check.ok(twin.bestCost < new PlacementState(instance, start).cost(), 'and found a better map');
       problem.free();
     });
@@ -107,7 +109,8 @@ test('loads summed afresh keep the twin and the kernel together over many accept
 
 test('a map found by annealing keeps the rules', async () => {
   const settings = { ...DEFAULT_AFFINITY_SETTINGS, movesMax: 9, moveFixedIndexHours: 0 };
-  for (let seed = seedOf(20n); seed < seedOf(20n) + 5n; seed++) {
+  const first = SEED;
+  for (let seed = first; seed < first + 5n; seed++) {
     const inputs = crampedInputs(seed);
     const instance = buildInstance(inputs, settings);
     const kernels = loadKernels();
