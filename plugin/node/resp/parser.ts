@@ -281,7 +281,7 @@ function splitInline(line: Buffer): Buffer[] | null {
       }
       i++;
       while (i < line.length && line[i] !== quote) {
-        if (line[i] === 92 && i + 1 < line.length) i = unescape(line, i, quote, word);
+        if (line[i] === 92 && i + 1 < line.length) i = readEscape(line, i, quote, word);
         else word.push(line[i++]);
       }
       if (i >= line.length || (i + 1 < line.length && !isSpace(line[i + 1]))) return null;
@@ -293,7 +293,7 @@ function splitInline(line: Buffer): Buffer[] | null {
 }
 
 /** One backslash sequence at `i`; single quotes know only `\'`. @returns where it ends. */
-function unescape(line: Buffer, i: number, quote: number, word: number[]): number {
+function readEscape(line: Buffer, i: number, quote: number, word: number[]): number {
   const escaped = line[i + 1];
   if (quote === 39) {
     if (escaped === 39) word.push(39);
