@@ -1,0 +1,74 @@
+/**
+ * Who asks what of which partition: sparse counts, sorted by template, partition, client.
+ * Index 0 of `templates` and of `clients` stands for all those beyond the limits of the table they were counted in.
+ */
+export interface AffinityCounts {
+  readonly partitionCount: number;
+  /** Names such as `HGET user:{n}:cart`. The name is a template's identity; its index is local to this object. */
+  readonly templates: readonly string[];
+  /** Query node and client number, such as `query-0/17`. */
+  readonly clients: readonly string[];
+  /** u32[entry] each: index into templates, partition, index into clients. */
+  readonly template: Uint32Array;
+  readonly partition: Uint32Array;
+  readonly client: Uint32Array;
+  /** f64[entry]: queries, > 0. */
+  readonly count: Float64Array;
+}
+
+/** What is beyond the limits of a table. */
+export const OTHER = '(other)';
+
+/** Adds sparse counts of several query nodes or windows; templates and clients are matched by name. */
+export function mergeAffinityCounts(all: readonly AffinityCounts[], partitionCount: number): AffinityCounts {
+  const templates = new NameTable();
+  const clients = new NameTable();
+  const sums = new Map<string, { template: number; partition: number; client: number; count: number }>();
+  for (const counts of all) {
+    const templateOf = counts.templates.map((name) => templates.indexOf(name));
+    const clientOf = counts.clients.map((name) => clients.indexOf(name));
+    counts.count.forEach((count, entry) => {
+      const template = templateOf[counts.template[entry] as number] as number;
+      const client = clientOf[counts.client[entry] as number] as number;
+      const partition = counts.partition[entry] as number;
+      const key = `${template} ${partition} ${client}`;
+      const sum = sums.get(key);
+      if (sum === undefined) sums.set(key, { template, partition, client, count });
+      else sum.count += count;
+    });
+  }
+  return packAffinityCounts([...sums.values()], {
+    partitionCount,
+    templates: templates.names,
+    clients: clients.names,
+  });
+}
+
+/** Sorts entries and lays them out as columns. */
+export function packAffinityCounts(
+  entries: readonly { template: number; partition: number; client: number; count: number }[],
+  names: Pick<AffinityCounts, 'partitionCount' | 'templates' | 'clients'>,
+): AffinityCounts {
+  const sorted = [...entries].sort(
+    (a, b) => a.template - b.template || a.partition - b.partition || a.client - b.client,
+  );
+  return {
+    ...names,
+    template: Uint32Array.from(sorted, (entry) => entry.template),
+    partition: Uint32Array.from(sorted, (entry) => entry.partition),
+    client: Uint32Array.from(sorted, (entry) => entry.client),
+    count: Float64Array.from(sorted, (entry) => entry.count),
+  };
+}
+
+class NameTable {
+  readonly names: string[] = [OTHER];
+  readonly #indexOf = new Map<string, number>([[OTHER, 0]]);
+
+  indexOf(name: string): number {
+    const known = this.#indexOf.get(name);
+    if (known !== undefined) return known;
+    this.#indexOf.set(name, this.names.length);
+    return this.names.push(name) - 1;
+  }
+}

@@ -1,0 +1,44 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { keyPattern, TemplateTable } from '../../../src/analyzer/template.ts';
+
+const test = suite('analyzer/template');
+
+test('what varies from key to key is replaced, the rest is kept', () => {
+  const patterns: Record<string, string> = {
+    'user:1234:cart': 'user:{n}:cart',
+    'user:{1234}:cart': 'user:{}:cart',
+    '{JFK}:departures': '{}:departures',
+    'log:2024-01-02': 'log:{n}-{n}-{n}',
+    'session:0123abcd-0123-4567-89ab-0123456789ab': 'session:{uuid}',
+    'blob:deadbeef01:x': 'blob:{hex}:x',
+    'cafe:menu': 'cafe:menu',
+    'facade:decade': 'facade:decade',
+    'a\x00\x01b': 'a?b',
+    '': '',
+    '{}': '{}',
+    'half:{cut-off-ta': 'half:{}',
+  };
+  for (const [key, pattern] of Object.entries(patterns)) assert.is(keyPattern(key), pattern, key);
+});
+
+test('the same template has one number, whatever the key; the command is part of it', () => {
+  const table = new TemplateTable(10);
+  const first = table.numberOf('HGET', 'user:1:cart');
+  assert.is(table.numberOf('HGET', 'user:99:cart'), first);
+  assert.is.not(table.numberOf('HSET', 'user:1:cart'), first);
+  assert.is(table.names[first], 'HGET user:{n}:cart');
+});
+
+test('beyond its limit everything new is "other", and counted', () => {
+  const table = new TemplateTable(2);
+  const known = table.numberOf('GET', 'a');
+  table.numberOf('GET', 'b');
+  assert.is(table.numberOf('GET', 'c'), 0);
+  assert.is(table.numberOf('GET', 'd'), 0);
+  assert.is(table.numberOf('GET', 'a'), known);
+  assert.is(table.overflowCount, 2);
+  assert.is(table.names.length, 3);
+});
+
+test.run();
