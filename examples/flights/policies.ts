@@ -1,0 +1,116 @@
+import { DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
+import { Forecaster } from '../../src/analyzer/forecaster.ts';
+import { FORECAST_DEFAULTS } from '../../src/analyzer/settings.ts';
+import { evaluateTimeline, type MeasuredLoad, type OwnershipTimeline } from '../../src/backtest/metrics.ts';
+import { naiveHillClimbPolicy, staticPolicy, stayPolicy } from '../../src/backtest/policies.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import { loadKernels } from '../../src/kernels/instance.ts';
+import { inlineRunner } from '../../src/kernels/pool.ts';
+import type { Forecast } from '../../src/model/forecast.ts';
+import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../src/model/load-profile.ts';
+import { contiguousMap } from '../../src/model/partition-map.ts';
+import type { PolicyFigures, PolicyName } from './report.ts';
+
+const HOUR_MS = 3_600_000;
+
+export interface PolicyInputs {
+  /** Captured load, history first: f64[hour][partition], queries. */
+  readonly queries: Float64Array;
+  readonly startMs: number;
+  readonly historyHours: number;
+  readonly liveHours: number;
+  /** Live hours that are not measured: the predictive policy has to migrate first. */
+  readonly warmUpHours: number;
+  readonly partitionCount: number;
+  readonly nodeCount: number;
+  /** Queries an hour at utilisation 1, of each node. */
+  readonly capacity: number;
+  readonly partitionBytes: Float64Array;
+  /** i32[live hour][partition] as it was in the cluster. */
+  readonly ownerOfByHour: Int32Array;
+  readonly predictiveMoves: { readonly moves: number; readonly bytesMoved: number };
+  readonly seed: bigint;
+  readonly onProgress: (share: number) => void;
+}
+
+/** The policies on the same captured load; the predictive one is what the cluster itself has done. */
+export async function comparePolicies(inputs: PolicyInputs): Promise<Record<PolicyName, PolicyFigures>> {
+  const { partitionCount, nodeCount, historyHours, liveHours, warmUpHours, queries } = inputs;
+  const startOwnerOf = contiguousMap(partitionCount, nodeCount).ownerOf;
+  const capacity = new Float64Array(nodeCount).fill(inputs.capacity);
+  const history = queries.subarray(0, historyHours * partitionCount);
+  const measured: MeasuredLoad = {
+    load: queries.subarray(historyHours * partitionCount),
+    hourCount: liveHours,
+    partitionCount,
+    capacity,
+    partitionBytes: inputs.partitionBytes,
+  };
+  const observed: OwnershipTimeline = {
+    startOwnerOf,
+    ownerOfAt: (hour) => inputs.ownerOfByHour.subarray(hour * partitionCount, (hour + 1) * partitionCount),
+  };
+  const naive = await withForecasts(inputs, (forecastAt) =>
+    naiveHillClimbPolicy({
+      measured,
+      startOwnerOf,
+      forecastAt,
+      settings: DEFAULT_AFFINITY_SETTINGS,
+      residenceHours: 1,
+      random: seededRandom(inputs.seed).fork('policies'),
+    }),
+  );
+  const evaluate = (timeline: OwnershipTimeline): PolicyFigures =>
+    evaluateTimeline(measured, timeline, warmUpHours);
+  return {
+    stay: evaluate(stayPolicy(startOwnerOf)),
+    static: evaluate(staticPolicy(startOwnerOf, history, capacity)),
+    'naive-hill-climb': evaluate(naive),
+    predictive: { ...evaluate(observed), ...inputs.predictiveMoves },
+  };
+}
+
+/** The same forecasts as the cluster's, made again from the captured load: what was known at the start of each hour. */
+async function withForecasts<Result>(
+  inputs: PolicyInputs,
+  use: (forecastAt: (hour: number) => Promise<Forecast>) => Promise<Result>,
+): Promise<Result> {
+  const { historyHours, liveHours, onProgress } = inputs;
+  const forecaster = new Forecaster(FORECAST_DEFAULTS, {
+    runner: inlineRunner(loadKernels()),
+    random: seededRandom(inputs.seed).fork('forecaster'),
+    logger: silentLogger,
+  });
+  try {
+    let known = 0;
+    return await use(async (hour) => {
+      await forecaster.observe(profileOf(inputs, known, historyHours + hour));
+      known = historyHours + hour;
+      onProgress((hour + 1) / liveHours);
+      return forecaster.forecast();
+    });
+  } finally {
+    forecaster.close();
+  }
+}
+
+/** Hours [first, end) of the captured load as a profile. */
+function profileOf(
+  { queries, startMs, partitionCount }: PolicyInputs,
+  first: number,
+  end: number,
+): LoadProfile {
+  const windowCount = end - first;
+  const values = new Float64Array(windowCount * partitionCount * LOAD_DIMENSION_COUNT);
+  for (let cell = 0; cell < windowCount * partitionCount; cell++)
+    values[cell * LOAD_DIMENSION_COUNT] = queries[first * partitionCount + cell];
+  return {
+    startMs: startMs + first * HOUR_MS,
+    windowMs: HOUR_MS,
+    windowCount,
+    partitionCount,
+    values,
+    coverage: new Float64Array(windowCount).fill(1),
+  };
+}
