@@ -1,11 +1,13 @@
 import { attachMigrationAgent } from './engines/lmdb/attach-agent.ts';
 import { definePlugin } from './host/plugin.ts';
+import { attachAnalysis } from './host/query-node-plugin.ts';
 
 export { definePlugin, type PluginDefinition } from './host/plugin.ts';
 
 /** Foreshard's own plugin: what `plugin.modules: ["foreshard"]` loads. */
 export default definePlugin({
   name: 'foreshard',
+  attachQueryNode: attachAnalysis,
   attachStorageNode: ({ settings, ...context }) =>
     attachMigrationAgent({
       ...context,

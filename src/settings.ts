@@ -1,4 +1,5 @@
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from './affinity/settings.ts';
+import { FORECAST_DEFAULTS, type ForecastSettings } from './analyzer/settings.ts';
 import type { PluginMode } from './controller.ts';
 import { DEFAULT_MIGRATION_SETTINGS, type MigrationSettings } from './migration/settings.ts';
 import type { LoadDimension } from './model/load-profile.ts';
@@ -16,6 +17,7 @@ export interface Settings {
   readonly plugin: PluginSettings;
   readonly capture: CaptureSettings;
   readonly analyzer: AnalyzerSettings;
+  readonly forecast: ForecastSettings;
   readonly affinity: AffinitySettings;
   readonly migration: MigrationSettings;
   readonly controller: ControllerSettings;
@@ -77,12 +79,8 @@ export interface CaptureSettings {
 export interface AnalyzerSettings {
   /** Width of a load-profile window. */
   readonly windowMs: number;
-  /** How much history is kept and forecast from. */
-  readonly historyWeeks: number;
-  /** How many windows are forecast. */
-  readonly horizonWindows: number;
-  /** Nominal coverage of the forecast's interval, 0..1. */
-  readonly level: number;
+  /** Worker threads for forecasts and placement. One keeps the other cores for the database. */
+  readonly kernelThreads: number;
 }
 
 export interface ControllerSettings {
@@ -131,8 +129,8 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
   plugin: { mode: 'observe', modules: ['foreshard'] },
   // 65,536 slots are 4 MiB and hold half a second at 130,000 queries a second: ten drains late before one is dropped.
   capture: { ringSlots: 65_536, keyPrefixBytes: 24, drainIntervalMs: 50 },
-  // A week ahead: the season that load repeats by. Four weeks back: the least that shows a week to be a season.
-  analyzer: { windowMs: HOUR_MS, historyWeeks: 4, horizonWindows: 168, level: 0.8 },
+  analyzer: { windowMs: HOUR_MS, kernelThreads: 1 },
+  forecast: FORECAST_DEFAULTS,
   affinity: DEFAULT_AFFINITY_SETTINGS,
   migration: DEFAULT_MIGRATION_SETTINGS,
   controller: { cycleIntervalMs: HOUR_MS, executorIntervalMs: 15, leaseTtlMs: 10_000, seed: '1' },

@@ -1,5 +1,6 @@
 import { assert } from '../../src/base/assert.ts';
 import type { Clock } from '../../src/base/clock.ts';
+import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { ClusterState } from '../../src/controller.ts';
 import { asNodeId } from '../../src/model/ids.ts';
@@ -37,12 +38,19 @@ export class ClusterObserver {
     this.#logger = components.logger;
   }
 
+  /** @throws ForeshardError FORESHARD_UNAVAILABLE when no storage node answers. */
   async observe(profile: LoadProfile): Promise<ClusterState> {
     const { storageNodeCount } = this.#settings.cluster;
     const [{ map, records, quarantined }, statistics] = await Promise.all([
       this.#mapReader.load(),
       Promise.all(Array.from({ length: storageNodeCount }, (_, nodeId) => this.#askNode(nodeId))),
     ]);
+    if (statistics.every((node) => node === null))
+      throw new ForeshardError(
+        'FORESHARD_UNAVAILABLE',
+        'retry',
+        'no storage node answers: nothing can be planned',
+      );
     const ownerOf = map.ownerOf.slice();
     const restingPartitions = new Set<number>();
     const openMigrations = new Map<number, number>();

@@ -10,7 +10,6 @@ import { KEY_PREFIX_BYTES } from '../../src/model/query-log.ts';
  */
 const integer = (min: number, max: number, what: string) =>
   z.number().int().min(min).max(max).describe(`an integer from ${min} to ${max}: ${what}`);
-const fraction = (what: string) => z.number().gt(0).lt(1).describe(`a number above 0 and below 1: ${what}`);
 const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.enum(values).describe(`one of ${values.map((value) => `"${value}"`).join(', ')}`);
 const folder = (what: string) => z.string().min(1).describe(`a path: ${what}`);
@@ -90,9 +89,7 @@ const ownSections = {
   analyzer: z
     .strictObject({
       windowMs: integer(1000, 7 * DAY_MS, 'milliseconds, a divisor of one week'),
-      historyWeeks: integer(1, 520, 'weeks'),
-      horizonWindows: integer(1, 10_000, 'windows'),
-      level: fraction('the share of windows that the interval shall hold'),
+      kernelThreads: integer(1, 64, 'worker threads'),
     })
     .partial(),
   controller: z

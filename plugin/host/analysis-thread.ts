@@ -1,0 +1,185 @@
+/**
+ * The worker thread of a query node: everything of the plugin that is not on the query path. It puts the rooms of the
+ * core together, and answers its parent's messages.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
+import { AffinityManager } from '../../src/affinity/planner.ts';
+import { Forecaster } from '../../src/analyzer/forecaster.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { type ErrorCode, ForeshardError, type Remedy } from '../../src/base/errors.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import { loadKernels } from '../../src/kernels/instance.ts';
+import { KernelPool } from '../../src/kernels/pool.ts';
+import { MigrationExecutor } from '../../src/migration/executor.ts';
+import type { Settings } from '../../src/settings.ts';
+import type { RingMemory } from '../capture/ring.ts';
+import { RingSource } from '../capture/ring-source.ts';
+import { RpcStorageEngine } from '../engines/lmdb/rpc-storage-engine.ts';
+import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
+import { ClusterMapReader, clusterKeys, recordCodec } from '../metadata/cluster-map.ts';
+import { openEmbeddedMetadata } from '../metadata/embedded.ts';
+import { NodeDirectory } from '../metadata/node-directory.ts';
+import { Analysis } from './analysis.ts';
+import { AnalysisClock } from './analysis-clock.ts';
+import { ClusterObserver } from './cluster-observer.ts';
+import type { ControlBody } from './control-messages.ts';
+import { Coordinator } from './coordinator.ts';
+import { isOwnBug } from './faults.ts';
+import { createLogger } from './pino-logger.ts';
+import { ProfileLedger } from './profile-ledger.ts';
+import { ProfilePublisher } from './profile-publisher.ts';
+import { profilePrefix, proposalKey } from './proposal-record.ts';
+import { WindowCounter } from './window-counter.ts';
+
+export interface AnalysisSetup {
+  readonly settings: Settings;
+  readonly nodeId: number;
+  readonly ring: RingMemory;
+}
+
+/** To the thread: a request, or the word that it shall end. */
+export type AnalysisRequest = { readonly id: number; readonly body: ControlBody } | 'close';
+
+/** From the thread. Id 0 answers no request: it says that the thread has started. */
+export type AnalysisMessage =
+  | { readonly kind: 'reply'; readonly id: number; readonly body: unknown }
+  | {
+      readonly kind: 'error';
+      readonly id: number;
+      readonly code: ErrorCode;
+      readonly remedy: Remedy;
+      readonly message: string;
+    }
+  | { readonly kind: 'fault'; readonly message: string };
+
+interface Running {
+  readonly analysis: Analysis;
+  close(): Promise<void>;
+}
+
+async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running> {
+  const { cluster, analyzer, forecast, controller } = settings;
+  const logger = createLogger({
+    level: settings.node.logLevel,
+    fields: { role: 'query', nodeId, thread: 'analysis' },
+  });
+  const machineClock = systemClock();
+  const clock = new AnalysisClock();
+  const random = seededRandom(BigInt(controller.seed));
+  const metadata = openEmbeddedMetadata({ path: settings.metadata.path });
+  const directory = await NodeDirectory.open(metadata, cluster.name);
+  const transport = new RpcTransport({
+    identity: { clusterId: cluster.name, nodeId, role: 'coordinator' },
+    addressOf: (peer) => directory.addressOf(peer),
+  });
+  const engine = new RpcStorageEngine(transport);
+  const mapReader = new ClusterMapReader(metadata, cluster.name);
+  const pool = new KernelPool({ threads: analyzer.kernelThreads }, { kernels: loadKernels(), logger });
+  const forecaster = new Forecaster(forecast, { runner: pool, random: random.fork('forecast'), logger });
+  const optimiser = annealer(pool, { ...DEFAULT_ANNEAL_SETTINGS, iterations: settings.affinity.iterations });
+  const ledger = new ProfileLedger({
+    windowMs: analyzer.windowMs,
+    partitionCount: cluster.partitionCount,
+    windowsMax: forecast.historyWindows,
+  });
+  const publisher = new ProfilePublisher({ metadata, ledger, prefix: profilePrefix(cluster.name), logger });
+  const coordinator = new Coordinator(settings, `query-${nodeId}`, {
+    clock,
+    logger,
+    metadata,
+    keys: clusterKeys(cluster.name),
+    proposalKey: proposalKey(cluster.name),
+    forecaster: {
+      async forecast(profile) {
+        await forecaster.observe(profile);
+        return forecaster.forecast();
+      },
+    },
+    affinity: new AffinityManager(settings.affinity, { random: random.fork('affinity'), logger, optimiser }),
+    observer: new ClusterObserver(settings, { mapReader, engine, clock: machineClock, logger }),
+    loadProfile: () => analysis.loadProfile(),
+    // Migrations run, and are stamped, in the machine's time: copying does not go faster in a replay.
+    makeExecutor: (leadership) =>
+      new MigrationExecutor(settings.migration, {
+        clock: machineClock,
+        random: random.fork('migration'),
+        logger,
+        engine,
+        metadata,
+        codec: recordCodec(cluster.name),
+        leadership,
+      }),
+  });
+  const analysis: Analysis = new Analysis(
+    settings,
+    { queryNodeId: nodeId, onFault: reportFault },
+    {
+      clock,
+      logger,
+      source: new RingSource(ring),
+      windows: new WindowCounter({ windowMs: analyzer.windowMs, partitionCount: cluster.partitionCount }),
+      ledger,
+      publisher,
+      coordinator,
+      loadMap: () => mapReader.load(),
+    },
+  );
+  return {
+    analysis,
+    async close() {
+      await analysis.close();
+      forecaster.close();
+      await pool.close();
+      await transport.close();
+      directory.close();
+      await metadata.close();
+    },
+  };
+}
+
+function send(message: AnalysisMessage): void {
+  parentPort?.postMessage(message);
+}
+
+function reportFault(error: unknown): void {
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  send({ kind: 'fault', message: stack ?? message });
+}
+
+function reportError(id: number, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  const { code, remedy } =
+    error instanceof ForeshardError
+      ? error
+      : { code: 'FORESHARD_UNAVAILABLE' as const, remedy: 'report' as const };
+  send({ kind: 'error', id, code, remedy, message });
+}
+
+async function main(setup: AnalysisSetup): Promise<void> {
+  let running: Running;
+  try {
+    running = await start(setup);
+  } catch (error) {
+    reportError(0, error);
+    parentPort?.close();
+    return;
+  }
+  parentPort?.on('message', (request: AnalysisRequest) => {
+    if (request === 'close') {
+      running.close().then(() => parentPort?.close(), reportFault);
+      return;
+    }
+    const { id, body } = request;
+    running.analysis.control(body).then(
+      (reply) => send({ kind: 'reply', id, body: reply }),
+      (error: unknown) => {
+        reportError(id, error);
+        if (isOwnBug(error)) reportFault(error);
+      },
+    );
+  });
+  send({ kind: 'reply', id: 0, body: null });
+}
+
+void main(workerData as AnalysisSetup);
