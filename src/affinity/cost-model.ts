@@ -4,7 +4,7 @@ import type { PlacementInstance } from './instance.ts';
 /** Where the queueing curve gives way to its tangent: finite beyond, so that search can repair an overload. */
 export const LINEAR_ABOVE = 0.95;
 const PHI_AT_LINEAR = LINEAR_ABOVE / (1 - LINEAR_ABOVE);
-const SLOPE_AT_LINEAR = 1 / (1 - LINEAR_ABOVE) ** 2;
+export const SLOPE_AT_LINEAR = 1 / (1 - LINEAR_ABOVE) ** 2;
 
 /** Mean waiting time of an M/M/1 queue in service times, rho / (1 - rho), continued by its tangent above 0.95. */
 export function phi(rho: number): number {
@@ -199,66 +199,4 @@ export class PlacementState {
     }
     return sum;
   }
-}
-
-/**
- * A value no map can fall below, in O(depth x (partitions + nodes log nodes)): moving is taken to be free and errors between
- * partitions to cancel. Latency: the load of all partitions is poured, as if it were water, over the live nodes to one
- * common utilisation, since marginal costs are equal there and the cost is convex. Overload: what exceeds the safe
- * utilisation of all nodes goes to the largest, where it shows least. The sum of two minima is below the minimum of the sum.
- */
-export function lowerBound(instance: PlacementInstance): number {
-  const { partitionCount, depth, slotStride, slotCount, resourceCount } = instance;
-  let bound = 0;
-  for (let r = 0; r < resourceCount; r++) {
-    for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
-      let water = 0;
-      for (let p = 0; p < partitionCount; p++) water += instance.load[p * depth + d] as number;
-      bound += (instance.slotWeight[d] as number) * slotBound(instance, d, r, water);
-    }
-  }
-  return bound;
-}
-
-function slotBound(instance: PlacementInstance, d: number, r: number, water: number): number {
-  const { nodeCount, depth, resourceCount, safeUtilisation, isTarget } = instance;
-  const allowance = 1 + instance.riskZ * instance.commonError;
-  const level = pourLevel(instance, d, r, water);
-  let latency = 0;
-  let overload = 0;
-  let excess = water;
-  let capacityMax = 0;
-  for (let n = 0; n < nodeCount; n++) {
-    const own = instance.capacity[n * resourceCount + r] as number;
-    const floor = (instance.background[n * depth + d] as number) / own;
-    const rho = isTarget[n] === 1 ? Math.max(floor, level) : floor;
-    latency += rho * own * phi(rho * allowance);
-    overload += Math.max(0, floor * allowance - safeUtilisation);
-    if (isTarget[n] === 0) continue;
-    excess -= Math.max(0, safeUtilisation / allowance - floor) * own;
-    capacityMax = Math.max(capacityMax, own);
-  }
-  if (excess > 0) overload += (excess * allowance) / capacityMax;
-  return latency + (instance.overloadFactor[r] as number) * overload;
-}
-
-/** The utilisation to which `water` fills the live nodes, whose floors are their background. */
-function pourLevel(instance: PlacementInstance, d: number, r: number, water: number): number {
-  const { nodeCount, depth, resourceCount, capacity, background, isTarget } = instance;
-  const floors: { floor: number; own: number }[] = [];
-  for (let n = 0; n < nodeCount; n++) {
-    const own = capacity[n * resourceCount + r] as number;
-    if (isTarget[n] === 1) floors.push({ floor: (background[n * depth + d] as number) / own, own });
-  }
-  floors.sort((a, b) => a.floor - b.floor);
-  let width = 0;
-  let left = water;
-  let level = 0;
-  for (const { floor, own } of floors) {
-    if (width > 0 && left <= (floor - level) * width) break;
-    left -= (floor - level) * width;
-    level = floor;
-    width += own;
-  }
-  return level + left / width;
 }

@@ -3,7 +3,8 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { asNodeId, asPartitionId } from '../model/ids.ts';
 import type { Move, Proposal, Refusal } from '../model/proposal.ts';
-import { lowerBound, PlacementState } from './cost-model.ts';
+import { lowerBound } from './bound.ts';
+import { PlacementState } from './cost-model.ts';
 import { explainMove } from './explain.ts';
 import { greedy } from './greedy.ts';
 import { buildInstance, type PlacementInputs, type PlacementInstance } from './instance.ts';
@@ -51,7 +52,7 @@ export class AffinityManager {
   async propose(inputs: PlacementInputs): Promise<Proposal> {
     const { logger, optimiser, random } = this.#components;
     const instance = buildInstance(inputs, this.#settings);
-    const bound = lowerBound(instance);
+    let bound = lowerBound(instance, instance.home);
     const stay = new PlacementState(instance);
     const costStay = stay.cost();
     const refuse = (refusal: Refusal, iterations = 0): Proposal =>
@@ -77,6 +78,7 @@ export class AffinityManager {
     const fromGreedy = await candidateOf(raised, greedy, raised.home, fork);
     const found = await candidateOf(raised, optimiser, fromGreedy.ownerOf, fork);
     const best = found.cost < fromGreedy.cost ? found : fromGreedy;
+    bound = Math.max(bound, lowerBound(instance, best.ownerOf));
     const pruned = leaveOutWhatDoesNotPay(raised, best.ownerOf);
     if (pruned.movedCount === 0) return refuse('below-minimum-gain', best.iterations);
     // Pruning keeps every move worth its raised price, so the plan as a whole is, but for rounding: say so, and check.

@@ -1,6 +1,8 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { lowerBound, PlacementState, phi } from '../../../src/affinity/cost-model.ts';
+import { dualBound, pouredBound } from '../../../src/affinity/bound.ts';
+import { PlacementState, phi } from '../../../src/affinity/cost-model.ts';
+import { descend } from '../../../src/affinity/greedy.ts';
 import { buildInstance, normalQuantile } from '../../../src/affinity/instance.ts';
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
@@ -114,18 +116,29 @@ test('no map costs less than the bound, whatever the nodes', () => {
       { ...inputs, forecast },
       settingsWith({ riskZ: 2 * random.nextFloat(), overloadWeight: 50 * random.nextFloat() }),
     );
-    const bound = lowerBound(instance);
+    const good = descend(instance, instance.home).ownerOf;
+    const bounds = [
+      pouredBound(instance),
+      dualBound(instance, instance.home, 3),
+      dualBound(instance, good, 20),
+    ];
+    const bound = Math.max(...bounds);
+    check.ok(
+      new PlacementState(instance, good).cost() >= bound,
+      `seed ${seed}: greedy is below the bound ${bounds}`,
+    );
     for (let trial = 0; trial < 50; trial++) {
       const ownerOf = Int32Array.from({ length: 16 }, () => random.nextBelow(3));
-      const { cost } = { cost: new PlacementState(instance, ownerOf).cost() };
-      check.ok(cost >= bound, `seed ${seed}: ${cost} is below the bound ${bound}`);
+      const cost = new PlacementState(instance, ownerOf).cost();
+      check.ok(cost >= bound, `seed ${seed}: ${cost} is below the bound ${bounds}`);
     }
   }
 });
 
 test('the bound is reached where load can be poured: equal partitions on equal nodes', () => {
   const instance = buildInstance(evenInputs(Array.from({ length: 16 }, (_, p) => p & 1)), BARE);
-  near(lowerBound(instance), new PlacementState(instance).cost(), 1e-12, 'bound');
+  near(pouredBound(instance), new PlacementState(instance).cost(), 1e-12, 'poured');
+  near(dualBound(instance, instance.home, 0), new PlacementState(instance).cost(), 1e-12, 'dual');
 });
 
 test('a one-off price weighs less the longer the horizon', () => {

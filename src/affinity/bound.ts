@@ -1,0 +1,153 @@
+import { LINEAR_ABOVE, phi, SLOPE_AT_LINEAR } from './cost-model.ts';
+import type { PlacementInstance } from './instance.ts';
+
+/** About 1 ms each at 256 partitions x 8 nodes x 168 slots; more make the bound tighter by less and less. */
+const DUAL_STEPS = 12;
+
+/**
+ * A value no map can fall below, in O(depth x (partitions + nodes log nodes)): moving is taken to be free and errors between
+ * partitions to cancel. Latency: the load of all partitions is poured, as if it were water, over the live nodes to one
+ * common utilisation, since marginal costs are equal there and the cost is convex. Overload: what exceeds the safe
+ * utilisation of all nodes goes to the largest, where it shows least. The sum of two minima is below the minimum of the sum.
+ */
+export function pouredBound(instance: PlacementInstance): number {
+  const { partitionCount, depth, slotStride, slotCount, resourceCount } = instance;
+  let bound = 0;
+  for (let r = 0; r < resourceCount; r++) {
+    for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
+      let water = 0;
+      for (let p = 0; p < partitionCount; p++) water += instance.load[p * depth + d] as number;
+      bound += (instance.slotWeight[d] as number) * slotBound(instance, d, r, water);
+    }
+  }
+  return bound;
+}
+
+function slotBound(instance: PlacementInstance, d: number, r: number, water: number): number {
+  const { nodeCount, depth, resourceCount, safeUtilisation, isTarget } = instance;
+  const allowance = 1 + instance.riskZ * instance.commonError;
+  const level = pourLevel(instance, d, r, water);
+  let latency = 0;
+  let overload = 0;
+  let excess = water;
+  let capacityMax = 0;
+  for (let n = 0; n < nodeCount; n++) {
+    const own = instance.capacity[n * resourceCount + r] as number;
+    const floor = (instance.background[n * depth + d] as number) / own;
+    const rho = isTarget[n] === 1 ? Math.max(floor, level) : floor;
+    latency += rho * own * phi(rho * allowance);
+    overload += Math.max(0, floor * allowance - safeUtilisation);
+    if (isTarget[n] === 0) continue;
+    excess -= Math.max(0, safeUtilisation / allowance - floor) * own;
+    capacityMax = Math.max(capacityMax, own);
+  }
+  if (excess > 0) overload += (excess * allowance) / capacityMax;
+  return latency + (instance.overloadFactor[r] as number) * overload;
+}
+
+/** The utilisation to which `water` fills the live nodes, whose floors are their background. */
+function pourLevel(instance: PlacementInstance, d: number, r: number, water: number): number {
+  const { nodeCount, depth, resourceCount, capacity, background, isTarget } = instance;
+  const floors: { floor: number; own: number }[] = [];
+  for (let n = 0; n < nodeCount; n++) {
+    const own = capacity[n * resourceCount + r] as number;
+    if (isTarget[n] === 1) floors.push({ floor: (background[n * depth + d] as number) / own, own });
+  }
+  floors.sort((a, b) => a.floor - b.floor);
+  let width = 0;
+  let left = water;
+  let level = 0;
+  for (const { floor, own } of floors) {
+    if (width > 0 && left <= (floor - level) * width) break;
+    left -= (floor - level) * width;
+    level = floor;
+    width += own;
+  }
+  return level + left / width;
+}
+
+/**
+ * A value no map can fall below that counts prices, rules of who may go where, and the load of single partitions.
+ *
+ * A convex cost lies above its tangent: f_n(L) >= f_n(l) + mu_n (L - l) for any l, so that every map costs at least
+ *   sum over n of [ f_n(l_n) - mu_n l_n ] + sum over p of min over n of [ mu_n a_p + price(p, n) ].
+ * The loads of a good map are a good l; conditional-gradient steps towards the assignment that attains the minima make it
+ * better, and the best value is kept. Errors between partitions are taken to cancel, since their square root is not convex.
+ * O(steps x partitions x nodes x depth).
+ *
+ * @see Frank & Wolfe, "An algorithm for quadratic programming", 1956
+ */
+export function dualBound(instance: PlacementInstance, ownerOf: Int32Array, steps: number): number {
+  const { partitionCount, nodeCount, depth, load } = instance;
+  const point = new Float64Array(nodeCount * depth);
+  const gradient = new Float64Array(nodeCount * depth);
+  const addTo = (target: Float64Array, p: number, n: number): void => {
+    for (let d = 0; d < depth; d++) target[n * depth + d]! += load[p * depth + d] as number;
+  };
+  for (let p = 0; p < partitionCount; p++) addTo(point, p, ownerOf[p] as number);
+  let best = Number.NEGATIVE_INFINITY;
+  const corner = new Float64Array(nodeCount * depth);
+  for (let step = 0; step <= steps; step++) {
+    let bound = linearise(instance, point, gradient);
+    corner.fill(0);
+    for (let p = 0; p < partitionCount; p++) {
+      const { node, cost } = cheapestNode(instance, gradient, p);
+      bound += cost;
+      addTo(corner, p, node);
+    }
+    best = Math.max(best, bound);
+    // The start is close already: the usual 2 / (k + 2) would throw it away in the first step.
+    const share = 2 / (step + 10);
+    for (let i = 0; i < point.length; i++)
+      point[i]! += share * ((corner[i] as number) - (point[i] as number));
+  }
+  return best;
+}
+
+/** Fills the gradient at `point`, f64[node][depth], and returns the sum of f - gradient x point. */
+function linearise(instance: PlacementInstance, point: Float64Array, gradient: Float64Array): number {
+  const { nodeCount, depth, slotStride, slotCount, resourceCount, slotWeight, safeUtilisation } = instance;
+  const allowance = 1 + instance.riskZ * instance.commonError;
+  let sum = 0;
+  for (let n = 0; n < nodeCount; n++)
+    for (let r = 0; r < resourceCount; r++) {
+      const perLoad = allowance / (instance.capacity[n * resourceCount + r] as number);
+      const overload = instance.overloadFactor[r] as number;
+      for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
+        const at = n * depth + d;
+        const used = (instance.background[at] as number) + (point[at] as number);
+        const rho = used * perLoad;
+        const isOver = rho > safeUtilisation;
+        const slope = rho <= LINEAR_ABOVE ? 1 / (1 - rho) ** 2 : SLOPE_AT_LINEAR;
+        const weight = slotWeight[d] as number;
+        gradient[at] = weight * (phi(rho) + rho * slope + (isOver ? overload * perLoad : 0));
+        sum += weight * (used * phi(rho) + (isOver ? overload * (rho - safeUtilisation) : 0));
+        sum -= (gradient[at] as number) * (point[at] as number);
+      }
+    }
+  return sum;
+}
+
+/** Where a partition would go if load had the prices of `gradient`. */
+function cheapestNode(
+  instance: PlacementInstance,
+  gradient: Float64Array,
+  p: number,
+): { node: number; cost: number } {
+  const { nodeCount, depth, load, home, isMovable, isTarget, movePrice, holdPenalty } = instance;
+  let best = { node: home[p] as number, cost: Number.POSITIVE_INFINITY };
+  for (let n = 0; n < nodeCount; n++) {
+    const isHome = n === home[p];
+    if (!isHome && (isMovable[p] === 0 || isTarget[n] === 0)) continue;
+    let cost = (holdPenalty[n] as number) + (isHome ? 0 : (movePrice[p] as number));
+    for (let d = 0; d < depth; d++)
+      cost += (gradient[n * depth + d] as number) * (load[p * depth + d] as number);
+    if (cost < best.cost) best = { node: n, cost };
+  }
+  return best;
+}
+
+/** The better of the two bounds; `ownerOf` is a good map, the better the tighter. */
+export function lowerBound(instance: PlacementInstance, ownerOf: Int32Array, steps = DUAL_STEPS): number {
+  return Math.max(pouredBound(instance), dualBound(instance, ownerOf, steps));
+}
