@@ -29,9 +29,7 @@ export interface PolicyInputs {
   readonly partitionBytes: Float64Array;
   /** i32[live hour][partition] as it was in the cluster. */
   readonly ownerOfByHour: Int32Array;
-  readonly predictiveMoves: { readonly moves: number; readonly bytesMoved: number };
   readonly seed: bigint;
-  readonly onProgress: (share: number) => void;
 }
 
 /** The policies on the same captured load; the predictive one is what the cluster itself has done. */
@@ -67,7 +65,7 @@ export async function comparePolicies(inputs: PolicyInputs): Promise<Record<Poli
     stay: evaluate(stayPolicy(startOwnerOf)),
     static: evaluate(staticPolicy(startOwnerOf, history, capacity)),
     'naive-hill-climb': evaluate(naive),
-    predictive: { ...evaluate(observed), ...inputs.predictiveMoves },
+    predictive: evaluate(observed),
   };
 }
 
@@ -76,7 +74,7 @@ async function withForecasts<Result>(
   inputs: PolicyInputs,
   use: (forecastAt: (hour: number) => Promise<Forecast>) => Promise<Result>,
 ): Promise<Result> {
-  const { historyHours, liveHours, onProgress } = inputs;
+  const { historyHours } = inputs;
   const forecaster = new Forecaster(FORECAST_DEFAULTS, {
     runner: inlineRunner(loadKernels()),
     random: seededRandom(inputs.seed).fork('forecaster'),
@@ -87,7 +85,6 @@ async function withForecasts<Result>(
     return await use(async (hour) => {
       await forecaster.observe(profileOf(inputs, known, historyHours + hour));
       known = historyHours + hour;
-      onProgress((hour + 1) / liveHours);
       return forecaster.forecast();
     });
   } finally {

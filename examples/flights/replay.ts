@@ -16,8 +16,6 @@ export interface LiveFigures {
   readonly done: number;
   readonly aborted: number;
   readonly movedBytes: number;
-  /** Moves admitted, and bytes moved, before the measured part began. */
-  readonly beforeMeasuring: { readonly moves: number; readonly bytesMoved: number };
   readonly captured: number;
   readonly dropped: number;
   readonly peakMemoryBytes: number;
@@ -33,7 +31,6 @@ export async function playLiveDays(options: {
   readonly progress: Progress;
   readonly liveStartMs: number;
   readonly hourCount: number;
-  readonly warmUpHours: number;
   readonly hourMs: number;
   readonly partitionCount: number;
   readonly capacity: number;
@@ -42,7 +39,6 @@ export async function playLiveDays(options: {
 }): Promise<LiveFigures> {
   const { cluster, generator, progress, liveStartMs, hourCount, hourMs, partitionCount, nodeCount } = options;
   const ownerOfByHour = new Int32Array(hourCount * partitionCount);
-  let beforeMeasuring = { moves: 0, bytesMoved: 0 };
   let peakMemoryBytes = 0;
   let doneCount = 0;
   let isPlaying = true;
@@ -60,10 +56,6 @@ export async function playLiveDays(options: {
 
   let planning: Promise<AdvanceReport> | null = null;
   for (let hour = 0; hour < hourCount; hour++) {
-    if (hour === options.warmUpHours) {
-      const status = await cluster.control({ operation: 'migrationStatus' });
-      beforeMeasuring = { moves: status.doneCount, bytesMoved: status.movedBytes };
-    }
     const { ownerOf } = await cluster.control({ operation: 'ownership' });
     ownerOfByHour.set(ownerOf, hour * partitionCount);
     const figures = await generator.playHour(hour, hourMs);
@@ -97,7 +89,6 @@ export async function playLiveDays(options: {
     done: status.doneCount,
     aborted: status.abortedCount,
     movedBytes: status.movedBytes,
-    beforeMeasuring,
     captured: capture.capturedCount,
     dropped: capture.droppedCount,
     peakMemoryBytes,

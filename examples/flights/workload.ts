@@ -114,3 +114,14 @@ export function nodeCapacity(
   }
   return peak / nodeCount / peakUtilisation;
 }
+
+/** f64[partition]: bytes of keys and values, what a move at least has to carry. */
+export function storedBytes(entries: readonly SeedEntry[], partitionCount: number): Float64Array {
+  const bytes = new Float64Array(partitionCount);
+  for (const entry of entries) {
+    const values = entry.kind === 'string' ? [entry.value] : Object.entries(entry.fields).flat();
+    const size = values.reduce((sum, value) => sum + value.length, entry.key.length);
+    bytes[partitionOfSlot(calculateSlot(entry.key), partitionCount)] += size;
+  }
+  return bytes;
+}

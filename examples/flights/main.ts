@@ -1,0 +1,285 @@
+/**
+ * `npm start`: the whole loop on a real log. One query node and eight storage nodes as processes; 28 days of the flights log
+ * as history, then 7 days live through an ordinary Redis client on a virtual clock, planning every trace hour while
+ * partitions migrate under the load; then the policies side by side, and every key read back.
+ */
+import { parseArgs } from 'node:util';
+import { createClient } from 'redis';
+import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { Ledger, type ReadBackClient } from './ledger.ts';
+import { LoadGenerator } from './load-generator.ts';
+import { comparePolicies } from './policies.ts';
+import { createProgress, type Progress } from './progress.ts';
+import { DAY_MS, LOG_END_MS, LOG_START_MS, readFlightLog } from './read-log.ts';
+import { HOUR_MS, playLiveDays } from './replay.ts';
+import { formatReport, type ReplayReport } from './report.ts';
+import {
+  hourlyQueries,
+  nodeCapacity,
+  partitionOfAirport,
+  type SeedEntry,
+  seedEntries,
+  storedBytes,
+} from './workload.ts';
+
+const HELP = `npm start -- [options]
+  --json            one JSON object on standard output, progress on standard error
+  --nodes N         storage nodes (8)
+  --partitions N    a power of two (256)
+  --history-days N  loaded as history before the live days (28)
+  --live-days N     replayed live (7)
+  --start-day N     first day of history, from 2001-01-01 (the last that leaves room)
+  --hour-ms N       real time of one trace hour, milliseconds (700)
+  --seed N          of everything that is drawn (1)`;
+
+/** A perfectly balanced cluster peaks here: tight enough to matter, loose enough that a good map fits. */
+const PEAK_UTILISATION = 0.7;
+/** Measured from the second live day on: the predictive policy starts on the default map and has to migrate first. */
+const WARM_UP_DAYS = 1;
+/** Real time and trace time differ by the factor 5,000: what waits by the clock on the wall is scaled down to fit. */
+const MIGRATION_SETTINGS = { graceMs: 1_000, residenceMs: 2_000, readWeightHoldMs: 20 };
+
+interface ReplayOptions {
+  readonly isJson: boolean;
+  readonly nodeCount: number;
+  readonly partitionCount: number;
+  readonly historyDays: number;
+  readonly liveDays: number;
+  readonly startMs: number;
+  readonly hourMs: number;
+  readonly seed: bigint;
+}
+
+class UsageError extends Error {}
+
+function readOptions(): ReplayOptions | null {
+  const { values } = parseArgs({
+    options: {
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+      nodes: { type: 'string', default: '8' },
+      partitions: { type: 'string', default: '256' },
+      'history-days': { type: 'string', default: '28' },
+      'live-days': { type: 'string', default: '7' },
+      'start-day': { type: 'string' },
+      'hour-ms': { type: 'string', default: '700' },
+      seed: { type: 'string', default: '1' },
+    },
+  });
+  if (values.help) return null;
+  const integer = (name: string, text: string, min: number, max: number): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < min || value > max)
+      throw new UsageError(`--${name} must be an integer in ${min}..${max}, got ${text}`);
+    return value;
+  };
+  const historyDays = integer('history-days', values['history-days'], 7, 180);
+  const liveDays = integer('live-days', values['live-days'], WARM_UP_DAYS + 1, 60);
+  const lastStartDay = (LOG_END_MS - LOG_START_MS) / DAY_MS - historyDays - liveDays;
+  if (lastStartDay < 0)
+    throw new UsageError(
+      `the log has ${(LOG_END_MS - LOG_START_MS) / DAY_MS} days, asked for ${historyDays + liveDays}`,
+    );
+  const startDay = integer('start-day', values['start-day'] ?? String(lastStartDay), 0, lastStartDay);
+  return {
+    isJson: values.json,
+    nodeCount: integer('nodes', values.nodes, 2, 64),
+    partitionCount: integer('partitions', values.partitions, 16, 16384),
+    historyDays,
+    liveDays,
+    startMs: LOG_START_MS + startDay * DAY_MS,
+    hourMs: integer('hour-ms', values['hour-ms'], 50, 3_600_000),
+    seed: BigInt(integer('seed', values.seed, 0, Number.MAX_SAFE_INTEGER)),
+  };
+}
+
+async function replay(options: ReplayOptions, progress: Progress): Promise<ReplayReport> {
+  const startedMs = performance.now();
+  const { nodeCount, partitionCount, historyDays, liveDays, startMs, seed } = options;
+  const liveStartMs = startMs + historyDays * DAY_MS;
+  const endMs = liveStartMs + liveDays * DAY_MS;
+  progress.say(
+    'Flights stand in for queries: a departure is three reads and a counter under the tag of its origin.',
+  );
+  const history = await readFlightLog({ fromMs: startMs, toMs: liveStartMs });
+  const live = await readFlightLog({ fromMs: liveStartMs, toMs: endMs });
+  const historyQueries = hourlyQueries(history, partitionCount);
+  const liveQueries = hourlyQueries(live, partitionCount);
+  const capacity = Math.max(
+    ...[historyQueries, liveQueries].map((queries) =>
+      nodeCapacity(queries, { partitionCount, nodeCount, peakUtilisation: PEAK_UTILISATION }),
+    ),
+  );
+  progress.say(
+    `read ${history.minuteOf.length + live.minuteOf.length} departures from ${dayOf(startMs)} to ${dayOf(endMs)}; ` +
+      `a node carries ${Math.round(capacity)} queries an hour`,
+  );
+
+  const cluster = await LocalCluster.start({
+    storageNodeCount: nodeCount,
+    partitionCount,
+    settings: {
+      plugin: { mode: 'auto' },
+      cluster: { nodeCapacity: { queries: capacity / 3600 } },
+      migration: MIGRATION_SETTINGS,
+      controller: { seed: String(seed) },
+    },
+  });
+  try {
+    const client = openClient(`redis://${cluster.host}:${cluster.port}`);
+    client.on('error', () => undefined); // every failed command is counted where it was sent
+    await client.connect();
+    const seeded = seedEntries(live, seed);
+    await writeSeeds(client, seeded);
+    progress.say(
+      `one query node on port ${cluster.port}, ${nodeCount} storage nodes, ${partitionCount} partitions, ${seeded.length} keys`,
+    );
+
+    // The clock before the history: whatever was captured while seeding belongs to no live hour.
+    await cluster.control({ operation: 'setClock', nowMs: liveStartMs });
+    await cluster.control({
+      operation: 'loadHistory',
+      history: {
+        startMs,
+        windowMs: HOUR_MS,
+        windowCount: historyDays * 24,
+        partitionCount,
+        queries: historyQueries,
+      },
+    });
+    const planned = await cluster.control({ operation: 'advance', toMs: liveStartMs });
+    progress.say(
+      `${historyDays} days of history loaded; first plan: ${planned.cycle?.proposedCount ?? 0} moves, ` +
+        `forecast in ${planned.cycle?.forecastMs.toFixed(0)} ms, planned in ${planned.cycle?.planMs.toFixed(0)} ms`,
+    );
+
+    const ledger = new Ledger(seeded);
+    const openMigrations = { count: 0 };
+    const captureBefore = await cluster.control({ operation: 'captureStatus' });
+    const generator = new LoadGenerator({
+      log: live,
+      client,
+      ledger,
+      partitionOf: partitionOfAirport(live, partitionCount),
+      partitionCount,
+      isMigrating: () => openMigrations.count > 0,
+    });
+    const figures = await playLiveDays({
+      cluster,
+      generator,
+      progress,
+      liveStartMs,
+      hourCount: liveDays * 24,
+      hourMs: options.hourMs,
+      partitionCount,
+      capacity,
+      nodeCount,
+      openMigrations,
+    });
+
+    progress.say('reading back every key');
+    const verification = await ledger.verify(readBackClient(client));
+    for (const example of [...verification.examples, ...generator.errorExamples])
+      progress.say(`  ${example}`);
+    client.destroy();
+
+    progress.say('comparing the policies on the captured load');
+    const policies = await comparePolicies({
+      queries: figures.profile.queries,
+      startMs,
+      historyHours: historyDays * 24,
+      liveHours: liveDays * 24,
+      warmUpHours: WARM_UP_DAYS * 24,
+      partitionCount,
+      nodeCount,
+      capacity,
+      partitionBytes: storedBytes(seeded, partitionCount),
+      ownerOfByHour: figures.ownerOfByHour,
+      seed,
+    });
+    const { keysChecked, keysLost, keysWrong } = verification;
+    return {
+      policies: {
+        ...policies,
+        predictive: { ...policies.predictive, moves: figures.done, bytesMoved: figures.movedBytes },
+      },
+      migrations: { done: figures.done, aborted: figures.aborted },
+      clientErrors: generator.clientErrors,
+      keysChecked,
+      keysLost,
+      keysWrong,
+      captured: figures.captured - captureBefore.capturedCount,
+      dropped: figures.dropped - captureBefore.droppedCount,
+      seconds: (performance.now() - startedMs) / 1000,
+      latencyMs: { during: latencyFigures(generator.during), outside: latencyFigures(generator.outside) },
+      peakMemoryBytes: figures.peakMemoryBytes,
+      captureMismatches: countDifferences({
+        captured: figures.profile.queries.subarray(historyDays * 24 * partitionCount),
+        sent: generator.sent,
+      }),
+    };
+  } finally {
+    await cluster.stop();
+  }
+}
+
+const openClient = (url: string) => createClient({ url });
+type RedisClient = ReturnType<typeof openClient>;
+
+async function writeSeeds(client: RedisClient, entries: readonly SeedEntry[]): Promise<void> {
+  const BATCH = 500;
+  for (let i = 0; i < entries.length; i += BATCH)
+    await Promise.all(
+      entries
+        .slice(i, i + BATCH)
+        .map((entry) =>
+          entry.kind === 'string' ? client.set(entry.key, entry.value) : client.hSet(entry.key, entry.fields),
+        ),
+    );
+}
+
+function readBackClient(client: RedisClient): ReadBackClient {
+  return {
+    get: (key) => client.get(key),
+    hGetAll: (key) => client.hGetAll(key),
+    async *scanAll() {
+      for await (const keys of client.scanIterator({ COUNT: 1000 })) yield* keys;
+    },
+  };
+}
+
+const latencyFigures = (histogram: LoadGenerator['during']) => ({
+  p50: histogram.quantile(0.5),
+  p99: histogram.quantile(0.99),
+  count: histogram.count,
+});
+
+function countDifferences({ captured, sent }: { captured: Float64Array; sent: Float64Array }): number {
+  let count = Math.abs(captured.length - sent.length);
+  for (let i = 0; i < Math.min(captured.length, sent.length); i++) if (captured[i] !== sent[i]) count++;
+  return count;
+}
+
+const dayOf = (timeMs: number): string => new Date(timeMs).toISOString().slice(0, 10);
+
+async function main(): Promise<void> {
+  let options: ReplayOptions | null;
+  try {
+    options = readOptions();
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${HELP}`);
+    process.exitCode = 2;
+    return;
+  }
+  if (options === null) {
+    console.log(HELP);
+    return;
+  }
+  const report = await replay(options, createProgress(options.isJson ? process.stderr : process.stdout));
+  if (options.isJson) process.stdout.write(`${JSON.stringify(report)}\n`);
+  else console.log(`\n${formatReport(report)}`);
+  // The promise that matters is not a matter of opinion: a lost key fails the command.
+  if (report.keysLost > 0 || report.keysWrong > 0) process.exitCode = 1;
+}
+
+await main();
