@@ -41,7 +41,13 @@ function readSetOptions(context: CommandContext): SetOptions {
     else if (word === 'XX' && !options.isNx) options.isXx = true;
     else if (word === 'GET') options.isGet = true;
     else if (word === 'KEEPTTL' && !options.expiry) options.isKeepTtl = true;
-    else if (unit && !options.isKeepTtl && !options.expiry && i + 1 < context.argumentCount)
+    // As in Redis the same word may come twice, and the last one counts; two different ones may not.
+    else if (
+      unit &&
+      !options.isKeepTtl &&
+      (!options.expiry || options.expiry.unit === unit) &&
+      i + 1 < context.argumentCount
+    )
       options.expiry = { argument: ++i, unit };
     else throw syntaxError();
   }

@@ -1,0 +1,16 @@
+/** What a suite may need from outside; `FORESHARD_REQUIRE=redis,tmpfs` makes a missing one a failure instead of a skip. */
+export type Requirement = 'redis' | 'tmpfs' | 'shared-data';
+
+/**
+ * Says aloud that a suite is skipped.
+ *
+ * @returns isAvailable, so that a suite reads `if (!requireOrSkip(…)) …`.
+ * @throws Error when the environment says that it must be there.
+ */
+export function requireOrSkip(name: Requirement, isAvailable: boolean): boolean {
+  if (isAvailable) return true;
+  const isRequired = (process.env.FORESHARD_REQUIRE ?? '').split(',').includes(name);
+  if (isRequired) throw new Error(`${name} is required by FORESHARD_REQUIRE, but it is not available here`);
+  console.log(`SKIP ${name}: not available here`);
+  return false;
+}
