@@ -100,6 +100,7 @@ export class GroupCommit {
    */
   receive(channel: ReplyChannel, payload: Buffer): void {
     this.#assertWellFormed(payload);
+    this.#spaceGuard.expect(payload.length);
     this.#arrivals.push({ channel, payload });
     this.#schedule();
   }

@@ -224,7 +224,7 @@ export class LmdbPartitionStore implements PartitionStore {
     cursor: Uint8Array | null,
   ): Promise<void> {
     const state = this.#state(partitionId);
-    this.#options.spaceGuard.assertRoom();
+    this.#options.spaceGuard.assertRoom(sizeOf(entries));
     this.transact(() => {
       const meta = state.meta;
       if (meta.role !== 'STAGING' || meta.staging?.migrationId !== migrationId)
@@ -243,7 +243,7 @@ export class LmdbPartitionStore implements PartitionStore {
 
   async applyLog(partitionId: number, migrationId: number, entries: readonly LogEntry[]): Promise<Lsn> {
     const state = this.#state(partitionId);
-    this.#options.spaceGuard.assertRoom();
+    this.#options.spaceGuard.assertRoom(sizeOf(entries));
     this.transact(() => {
       const { meta } = state;
       const isCopy =
@@ -396,4 +396,10 @@ export class LmdbPartitionStore implements PartitionStore {
       `partition ${partitionId} is ${meta.role} of migration ${meta.migrationId}, not open for migration ${migrationId}`,
     );
   }
+}
+
+function sizeOf(entries: readonly (PhysicalEntry | LogEntry)[]): number {
+  let bytes = 0;
+  for (const entry of entries) bytes += entry.key.length + ('value' in entry ? entry.value.length : 0);
+  return bytes;
 }

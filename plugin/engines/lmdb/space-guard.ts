@@ -9,8 +9,11 @@ export interface SpaceLimits {
   readonly reserveBytes: number;
 }
 
-/** Asking the file system costs microseconds: a batch asks at most this often, and the reserve covers what lies between. */
+/** Asking the file system costs microseconds: it is asked so often, */
 const LOOK_INTERVAL_MS = 20;
+/** or as soon as this part of the reserve may have been written since; the reserve covers what lies between. */
+const LOOK_RESERVE_SHARE = 1 / 16;
+const LOOK_BYTES_MIN = 64 * 1024;
 
 /** Says whether there is room to write. Deletes are always allowed: they are how room comes back. */
 export class SpaceGuard {
@@ -19,6 +22,7 @@ export class SpaceGuard {
   readonly #clock: Clock;
   readonly #usedBytes: () => number;
   #nextLookMs = Number.NEGATIVE_INFINITY;
+  #bytesSinceLook = 0;
   #fault: string | null = null;
 
   constructor(options: {
@@ -33,18 +37,27 @@ export class SpaceGuard {
     this.#usedBytes = options.usedBytes;
   }
 
+  /** So many bytes are about to be written. */
+  expect(bytes: number): void {
+    this.#bytesSinceLook += bytes;
+    if (this.#bytesSinceLook > Math.max(LOOK_BYTES_MIN, this.#limits.reserveBytes * LOOK_RESERVE_SHARE))
+      this.#nextLookMs = Number.NEGATIVE_INFINITY;
+  }
+
   /** @returns why nothing may be added, or null when there is room. */
   fault(): string | null {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs >= this.#nextLookMs) {
       this.#nextLookMs = nowMs + LOOK_INTERVAL_MS;
+      this.#bytesSinceLook = 0;
       this.#fault = this.#look();
     }
     return this.#fault;
   }
 
   /** @throws ForeshardError FORESHARD_DISK_FULL */
-  assertRoom(): void {
+  assertRoom(bytes: number): void {
+    this.expect(bytes);
     const fault = this.fault();
     if (fault) throw new ForeshardError('FORESHARD_DISK_FULL', 'free-space', fault);
   }

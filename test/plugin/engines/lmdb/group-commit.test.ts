@@ -1,0 +1,269 @@
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import type { LmdbEngine } from '../../../../plugin/engines/lmdb/engine.ts';
+import { HELD_REQUESTS_MAX } from '../../../../plugin/engines/lmdb/fence-queue.ts';
+import { VirtualClock } from '../../../../src/base/clock.ts';
+import type { ForeshardError } from '../../../../src/base/errors.ts';
+import { EngineBench, EngineClient, ownAll, partitionOfKey, type Reply } from './support.ts';
+
+interface Context {
+  bench: EngineBench;
+  engine: LmdbEngine;
+  clock: VirtualClock;
+  client: EngineClient;
+}
+
+const test = suite<Context>('lmdb group commit');
+
+test.before.each(async (context) => {
+  context.bench = new EngineBench();
+  context.clock = new VirtualClock(1_700_000_000_000);
+  context.engine = await context.bench.open({ clock: context.clock });
+  await ownAll(context.engine);
+  context.client = new EngineClient(context.engine);
+});
+test.after.each((context) => context.bench.close());
+
+const KEY = '{t}k';
+const PARTITION = partitionOfKey(KEY);
+
+const fence = (engine: LmdbEngine) =>
+  engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role: 'FENCED', migrationId: 1 }));
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('all requests of a turn, of all connections, share one commit and take effect in order', async ({
+  engine,
+  client,
+}) => {
+  const other = new EngineClient(engine);
+  const replies = [
+    client.request(['SET', KEY, '1']),
+    client.request(['GET', KEY]),
+    client.request(['INCR', KEY]),
+  ];
+  client.send();
+  replies.push(other.call(['INCR', KEY]), client.call(['GET', KEY]));
+  const texts = (await Promise.all(replies)).map((reply) => reply.text);
+  check.equal(texts, ['+OK\r\n', '$1\r\n1\r\n', ':2\r\n', ':3\r\n', '$1\r\n3\r\n']);
+  check.is(engine.requests.counters.commits, 1);
+  check.is(engine.requests.counters.groups, 1);
+});
+
+test('a turn of reads alone commits nothing', async ({ engine, client }) => {
+  check.is((await client.call(['GET', KEY])).text, '$-1\r\n');
+  check.is(engine.requests.counters.commits, 0);
+});
+
+test('a reply bears the lsn after its own request and the epoch of the owner', async ({ client }) => {
+  const replies = [
+    client.request(['SET', KEY, '1']),
+    client.request(['HSET', '{t}h', 'a', '1']),
+    client.request(['GET', KEY]),
+  ];
+  client.send();
+  const [set, hset, get] = await Promise.all(replies);
+  check.equal([set.lsn, hset.lsn, get.lsn], [1, 3, 3], 'a new hash is two entries: field and count');
+  check.is(set.epoch, 1);
+});
+
+test('a hook hears of a group once for each partition, when it is durable', async ({ engine, client }) => {
+  const heard: [number, number][] = [];
+  engine.requests.onWriteCommitted = (partitionId, lsn) => heard.push([partitionId, lsn]);
+  const replies = [client.request(['SET', KEY, '1']), client.request(['SET', KEY, '2'])];
+  client.send();
+  await Promise.all(replies);
+  check.equal(heard, [[PARTITION, 2]]);
+});
+
+test('a request of another epoch, or for a partition of others, is turned away and writes nothing', async ({
+  engine,
+  client,
+}) => {
+  for (const epoch of [0, 2]) {
+    const { status, epoch: answered } = await client.call(['SET', KEY, 'v'], { epoch });
+    check.equal([status, answered], [1, 1]);
+    check.is((await client.call(['GET', KEY], { epoch })).status, 1);
+  }
+  await engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role: 'RETIRED' }));
+  check.is((await client.call(['SET', KEY, 'v'])).status, 1);
+  check.is(engine.store.statistics(PARTITION).entryCount, 0);
+});
+
+test('what arrives in the turn of a fence is held by it: the role is asked when the group runs', async ({
+  engine,
+  client,
+}) => {
+  const late = client.call(['SET', KEY, 'too late']); // received, not yet run
+  const fenced = await fence(engine);
+  await turn();
+  await turn();
+  check.is(engine.store.meta(PARTITION).lsn, fenced.lsn, 'no entry after the fence');
+  check.is(engine.requests.heldCount, 1);
+  await engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role: 'FOLLOWER', epoch: 2, epochMax: 2 }));
+  check.is((await late).status, 1);
+});
+
+test('held requests run in order of arrival, and before later ones, when the fence is lifted', async ({
+  engine,
+  client,
+}) => {
+  await client.ask('SET', KEY, '');
+  await fence(engine);
+  const held: Promise<Reply>[] = [];
+  for (const letter of 'abc') held.push(client.call(['APPEND', KEY, letter]));
+  await turn();
+  held.push(client.call(['GET', KEY]));
+  await turn();
+  check.is(engine.requests.heldCount, 4);
+  const unfenced = engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role: 'OWNER' }));
+  const later = client.call(['APPEND', KEY, 'd']);
+  await unfenced;
+  const texts = (await Promise.all([...held, later])).map((reply) => reply.text);
+  check.equal(texts, [':1\r\n', ':2\r\n', ':3\r\n', '$3\r\nabc\r\n', ':4\r\n']);
+  check.is(engine.requests.heldCount, 0);
+});
+
+test('a fence holds one partition, not the others', async ({ engine, client }) => {
+  await fence(engine);
+  const held = client.call(['SET', KEY, 'v']);
+  const other = ['a', 'b', 'c', 'd'].find((key) => partitionOfKey(key) !== PARTITION) as string;
+  check.is(await client.ask('SET', other, 'v'), '+OK\r\n');
+  await engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role: 'OWNER' }));
+  check.is((await held).text, '+OK\r\n');
+});
+
+test('requests beyond what a fence holds get an error, not silence', async ({ engine, client }) => {
+  await fence(engine);
+  const held = Array.from({ length: HELD_REQUESTS_MAX }, () => client.request(['INCR', KEY]));
+  const excess = client.request(['INCR', KEY]);
+  client.send();
+  const { status, text } = await excess;
+  check.is(status, 4);
+  check.match(text, /^-TRYAGAIN /);
+  await engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role: 'OWNER' }));
+  check.is((await Promise.all(held)).pop()?.text, `:${HELD_REQUESTS_MAX}\r\n`);
+});
+
+test('a copy answers reads it is allowed to and up to date for, and nothing else', async ({
+  engine,
+  client,
+}) => {
+  await client.ask('SET', KEY, 'v');
+  await engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role: 'FOLLOWER', epoch: 2, epochMax: 2 }));
+  const ask = (command: string[], options: object) => client.call(command, { epoch: 2, ...options });
+  const get = ['GET', KEY];
+  check.is((await ask(get, { isCopyRead: true, minLsn: 1 })).status, 3, 'not told to serve');
+  engine.store.setCopyReads(PARTITION, true);
+  check.is((await ask(get, { isCopyRead: true, minLsn: 1 })).text, '$1\r\nv\r\n');
+  check.is((await ask(get, { isCopyRead: true, minLsn: 2 })).status, 3, 'behind');
+  check.is((await ask(get, { isCopyRead: true, epoch: 1 })).status, 3, 'routed by another map');
+  check.is((await ask(get, {})).status, 1, 'a strong read goes to the owner');
+  check.is((await ask(['SET', KEY, 'w'], { isCopyRead: true })).status, 3, 'writes never go to a copy');
+  check.is((await client.call(get, { isCopyRead: true })).status, 3);
+  await engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role: 'OWNER', epoch: 3, epochMax: 3 }));
+  await engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role: 'FOLLOWER', epoch: 4, epochMax: 4 }));
+  check.is((await ask(get, { isCopyRead: true, epoch: 4 })).status, 3, 'permission ends with the role');
+});
+
+test('a malformed frame is refused before any of it runs', async ({ engine, client }) => {
+  const frame = Buffer.alloc(40, 0xff);
+  check.throws(
+    () => engine.requests.receive(client, frame),
+    (error: ForeshardError) => error.code === 'FORESHARD_CORRUPT',
+  );
+  void client.request(['SET', KEY, 'v'], { partitionId: 999 });
+  check.throws(
+    () => client.send(),
+    (error: ForeshardError) => error.code === 'FORESHARD_CORRUPT',
+  );
+  check.match(
+    (await client.call(['SET', KEY, 'v'], { partitionId: (PARTITION + 1) % 16 })).text,
+    /^-ERR slot \d+ is not in/,
+  );
+});
+
+test('expired keys are deleted by the owner, in batches, as entries of the log', async ({
+  engine,
+  client,
+  clock,
+}) => {
+  for (let i = 0; i < 300; i++) void client.request(['SET', `{t}${i}`, 'v', 'PX', '100']);
+  void client.request(['HSET', '{t}h', 'a', '1', 'b', '2']);
+  void client.request(['PEXPIRE', '{t}h', '100']);
+  client.send();
+  check.is(await client.ask('SET', '{t}stays', 'v', 'PX', '5000'), '+OK\r\n');
+  const { lsn } = await engine.store.startChangeLog(PARTITION, { digestSeed: '1' });
+  clock.advanceTo(clock.nowMs() + 100);
+  check.is(engine.expirer.runOnce(), 0, 'not yet');
+  clock.advanceTo(clock.nowMs() + 1);
+  check.is(engine.expirer.runOnce(), 256);
+  check.is(engine.expirer.runOnce(), 45);
+  check.is(engine.expirer.runOnce(), 0);
+  check.equal(engine.store.statistics(PARTITION).entryCount, 1);
+  const entries = engine.store.readChangeLog(PARTITION, lsn, 1e6);
+  check.is(entries.length, 303, '300 strings, and a hash of two fields');
+  check.ok(entries.every((entry) => entry.kind === 'delete'));
+  check.is(engine.store.states[PARTITION].nextExpiryMs, clock.nowMs() + 4899);
+});
+
+test('a copy does not expire by itself, nor does a fenced owner', async ({ engine, client, clock }) => {
+  await client.ask('SET', KEY, 'v', 'PX', '100');
+  clock.advanceTo(clock.nowMs() + 200);
+  for (const role of ['FENCED', 'FOLLOWER', 'STAGING', 'RETIRED'] as const) {
+    await engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role }));
+    check.is(engine.expirer.runOnce(), 0, role);
+  }
+  await engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role: 'OWNER' }));
+  check.is(engine.expirer.runOnce(), 1);
+});
+
+test('a failed commit fails the group, stops writes for good, and lets reads go on', async ({
+  engine,
+  client,
+}) => {
+  await client.ask('SET', KEY, 'kept');
+  const table = engine.environment.meta;
+  const put = table.put;
+  (table as { put: unknown }).put = () => {
+    throw new Error('EIO: a fault of the disk');
+  };
+  const replies = [client.request(['SET', KEY, 'lost']), client.request(['GET', KEY])];
+  client.send();
+  const [set, get] = await Promise.all(replies);
+  check.is(set.status, 4);
+  check.match(set.text, /^-MISCONF the store takes no writes until it is restarted.*EIO/);
+  check.is(get.text, '$4\r\nkept\r\n', 'a read of the same group sees what is on the disk');
+  (table as { put: unknown }).put = put;
+  check.is((await client.call(['SET', KEY, 'again'])).status, 4, 'also when the disk works again');
+  check.is(await client.ask('GET', KEY), '$4\r\nkept\r\n');
+  check.is(engine.isWritable, false);
+  check.is(engine.store.meta(PARTITION).lsn, 1, 'memory is what the file is');
+  try {
+    await engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, epochMax: 9 }));
+    check.unreachable();
+  } catch (error) {
+    check.is((error as ForeshardError).code, 'FORESHARD_STORE_FAILED');
+  }
+});
+
+test('beyond its quota the store refuses what grows, and still reads and deletes', async ({
+  bench,
+  clock,
+}) => {
+  const engine = await bench.open({ name: 'small', clock, quotaBytes: 2000 });
+  await ownAll(engine);
+  const client = new EngineClient(engine);
+  check.is(await client.ask('SET', '{t}1', 'x'.repeat(3000)), '+OK\r\n');
+  clock.advanceTo(clock.nowMs() + 1000);
+  const { status, text } = await client.call(['SET', '{t}2', 'x']);
+  check.is(status, 4);
+  check.match(text, /^-OOM .*quota is 2000/);
+  check.is(await client.ask('STRLEN', '{t}1'), ':3000\r\n');
+  check.is(engine.isWritable, false);
+  check.is(await client.ask('DEL', '{t}1'), ':1\r\n');
+  clock.advanceTo(clock.nowMs() + 1000);
+  check.is(await client.ask('SET', '{t}2', 'x'), '+OK\r\n');
+});
+
+test.run();
