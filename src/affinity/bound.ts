@@ -2,7 +2,7 @@ import { LINEAR_ABOVE, phi, SLOPE_AT_LINEAR } from './cost-model.ts';
 import type { PlacementInstance } from './instance.ts';
 
 /** About 1 ms each at 256 partitions x 8 nodes x 168 slots; more make the bound tighter by less and less. */
-const DUAL_STEPS = 12;
+const DUAL_STEPS = 6;
 
 /**
  * A value no map can fall below, in O(depth x (partitions + nodes log nodes)): moving is taken to be free and errors between

@@ -102,19 +102,25 @@ export class PlacementState {
   moveDelta(partition: number, node: number): number {
     const source = this.ownerOf[partition] as number;
     if (source === node) return 0;
-    return this.loadDelta(partition, node) + this.#ruleDelta(partition, node);
+    return this.loadDelta(partition, node) + this.ruleDelta(partition, node);
   }
 
   /** Change of latency and overload alone. */
   loadDelta(partition: number, node: number): number {
     const source = this.ownerOf[partition] as number;
     if (source === node) return 0;
-    return (
-      this.#costWith(source, partition, -1) -
-      (this.#nodeCost[source] as number) +
-      this.#costWith(node, -1, partition) -
-      (this.#nodeCost[node] as number)
-    );
+    return this.leaveDelta(partition) + this.joinDelta(partition, node);
+  }
+
+  /** Change of its owner's latency and overload if `partition` left. */
+  leaveDelta(partition: number): number {
+    const source = this.ownerOf[partition] as number;
+    return this.#costWith(source, partition, -1) - (this.#nodeCost[source] as number);
+  }
+
+  /** Change of the latency and overload of `node` if `partition` came. */
+  joinDelta(partition: number, node: number): number {
+    return this.#costWith(node, -1, partition) - (this.#nodeCost[node] as number);
   }
 
   /** Change of J if the two change places. */
@@ -127,8 +133,8 @@ export class PlacementState {
       (this.#nodeCost[a] as number) +
       this.#costWith(b, second, first) -
       (this.#nodeCost[b] as number) +
-      this.#ruleDelta(first, b) +
-      this.#ruleDelta(second, a)
+      this.ruleDelta(first, b) +
+      this.ruleDelta(second, a)
     );
   }
 
@@ -137,7 +143,7 @@ export class PlacementState {
     const { depth, home, bytes } = this.instance;
     const source = this.ownerOf[partition] as number;
     if (source === node) return;
-    this.#ruleCost += this.#ruleDelta(partition, node);
+    this.#ruleCost += this.ruleDelta(partition, node);
     for (let d = 0; d < depth; d++) {
       const load = this.instance.load[partition * depth + d] as number;
       const variance = this.instance.variance[partition * depth + d] as number;
@@ -155,7 +161,8 @@ export class PlacementState {
     this.#nodeCost[node] = this.#costWith(node, -1, -1);
   }
 
-  #ruleDelta(partition: number, node: number): number {
+  /** Change of prices and penalties alone. */
+  ruleDelta(partition: number, node: number): number {
     const { home, movePrice, holdPenalty } = this.instance;
     const source = this.ownerOf[partition] as number;
     const price = movePrice[partition] as number;
