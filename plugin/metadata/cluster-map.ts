@@ -337,8 +337,12 @@ export class ClusterMapReader {
 
   /** One record, linearizably. @throws ForeshardError FORESHARD_CORRUPT when it does not validate. */
   async readPartition(partitionId: number): Promise<PartitionRecord | undefined> {
-    const entry = await this.#store.get(this.#codec.keys.map(partitionId));
-    return entry && this.#codec.decodePartition(partitionId, entry.value);
+    const key = this.#codec.keys.map(partitionId);
+    const entry = await this.#store.get(key);
+    if (!entry) return undefined;
+    const { record, why } = this.#decode(partitionId, key, entry.revision, entry.value);
+    if (record === null) throw new ForeshardError('FORESHARD_CORRUPT', 'report', why);
+    return record;
   }
 
   #decode(partitionId: number, key: string, revision: number, bytes: Uint8Array): CachedRecord {

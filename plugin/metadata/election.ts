@@ -88,6 +88,11 @@ function lead(options: CampaignOptions, term: number): Leadership {
   const signal = AbortSignal.any([ending.signal, options.closing]);
   const fence = { key: election, createRevisionIs: term } as const;
   let lastBeatMs = clock.monotonicMs();
+  // Once lost, lost for good: whoever has seen "not held" stands for election again, and must not find itself in office.
+  const isExpired = (): boolean => {
+    if (clock.monotonicMs() - lastBeatMs >= ttlMs) ending.abort();
+    return signal.aborted;
+  };
 
   async function beat(): Promise<void> {
     for (let count = 1; !signal.aborted; count++) {
@@ -99,12 +104,12 @@ function lead(options: CampaignOptions, term: number): Leadership {
           conditions: [fence],
           writes: [{ kind: 'put', key: election, value: heartbeat(options, count) }],
         });
-        if (!result.isCommitted) return;
+        if (!result.isCommitted || isExpired()) return;
         lastBeatMs = sentMs;
       } catch {
         // Not written, or not known: the time to live decides.
       }
-      if (clock.monotonicMs() - lastBeatMs >= ttlMs) return;
+      if (isExpired()) return;
     }
   }
 
@@ -112,7 +117,7 @@ function lead(options: CampaignOptions, term: number): Leadership {
   return {
     fence,
     lost,
-    isHeld: () => !signal.aborted && clock.monotonicMs() - lastBeatMs < ttlMs,
+    isHeld: () => !isExpired(),
     async resign() {
       ending.abort();
       await lost;
