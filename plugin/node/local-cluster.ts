@@ -171,7 +171,7 @@ export class LocalCluster {
         'node',
         '--role',
         role,
-        '--id',
+        '--node-id',
         String(nodeId),
         '--config',
         config,

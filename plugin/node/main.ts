@@ -1,0 +1,229 @@
+import { systemClock } from '../../src/base/clock.ts';
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { Logger } from '../../src/base/logger.ts';
+import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { Settings } from '../../src/settings.ts';
+import type { ControlReply, ControlRequest } from '../host/control-messages.ts';
+import { isOwnBug } from '../host/faults.ts';
+import { loadPlugins, QueryNodeHost, StorageNodeHost } from '../host/host.ts';
+import { openEmbeddedMetadata } from '../metadata/embedded.ts';
+import { assertListenAllowed, isLoopback, type ListenAddress } from './listen-address.ts';
+import { type NodeOptions, RETRY_MS_DEFAULT, type RunningNode } from './node-options.ts';
+import { startQueryNode } from './query-node.ts';
+import { startStorageNode } from './storage-node.ts';
+
+export interface NodeProcessOptions {
+  readonly role: 'storage' | 'query';
+  /** Storage nodes 0.., query nodes from QUERY_NODE_ID_MIN. */
+  readonly nodeId: number;
+  readonly settings: Settings;
+  readonly listen: ListenAddress;
+  /** Of a storage node. */
+  readonly dataDir: string;
+  readonly isInsecureListenAllowed: boolean;
+  readonly logger: Logger;
+}
+
+/** Sent to a parent process over the IPC channel once the node serves. */
+export interface ReadyMessage {
+  readonly kind: 'ready';
+  readonly role: 'storage' | 'query';
+  readonly nodeId: number;
+  readonly host: string;
+  readonly port: number;
+  readonly pid: number;
+}
+
+/** How often a node that anybody can reach says so. */
+const INSECURE_REMINDER_MS = 60_000;
+/** A node that has not closed by then ends hard; what was acknowledged is on disk either way. */
+const CLOSE_MS_MAX = 10_000;
+
+interface NodeProcess {
+  readonly node: RunningNode;
+  readonly control: (request: ControlRequest) => Promise<unknown>;
+  /** The plugins first, while the node they look at is still there; then the node, then the store both use. */
+  close(): Promise<void>;
+}
+
+/**
+ * Runs one node in this process until a signal, or the parent that spawned it, ends it.
+ *
+ * @returns the exit code: 0 after an orderly end.
+ * @throws ForeshardError FORESHARD_CONFIG before anything was opened.
+ */
+export async function runNode(options: NodeProcessOptions): Promise<number> {
+  const { listen, logger, role, nodeId } = options;
+  assertListenAllowed(listen, { isInsecureAllowed: options.isInsecureListenAllowed });
+  const reminder = isLoopback(listen.host) ? null : remindOfInsecureListen(listen, logger);
+  surviveFailedCommits(logger);
+  const ending = endRequested(logger);
+  const metadata = openEmbeddedMetadata({ path: options.settings.metadata.path });
+  let running: NodeProcess;
+  try {
+    running =
+      role === 'query' ? await openQueryNode(options, metadata) : await openStorageNode(options, metadata);
+  } catch (error) {
+    if (reminder !== null) clearInterval(reminder);
+    await metadata.close();
+    throw error;
+  }
+  const { host, port } = running.node;
+  logger.info({ role, host, port }, 'node serves');
+  serveParent(running, { kind: 'ready', role, nodeId, host, port, pid: process.pid });
+
+  await ending;
+  const deadline = setTimeout(() => {
+    logger.error({ closeMsMax: CLOSE_MS_MAX }, 'the node did not close in time and ends hard');
+    process.exit(1);
+  }, CLOSE_MS_MAX);
+  if (reminder !== null) clearInterval(reminder);
+  await running.close();
+  await metadata.close();
+  clearTimeout(deadline);
+  logger.info({ role }, 'node closed');
+  return 0;
+}
+
+async function openQueryNode(options: NodeProcessOptions, metadata: MetadataStore): Promise<NodeProcess> {
+  const { settings, nodeId, logger } = options;
+  const clock = systemClock();
+  const plugins = await loadPlugins(settings.plugin.modules);
+  const host = new QueryNodeHost(logger);
+  try {
+    await host.attachAll(plugins, { settings, nodeId, clock, logger, metadata });
+    const node = await startQueryNode(
+      {
+        ...commonOptions(options),
+        password: settings.security.password,
+        valueBytesMax: settings.node.valueBytesMax,
+        clientConnectionsMax: settings.node.clientConnectionsMax,
+        retryMs: RETRY_MS_DEFAULT,
+      },
+      {
+        clock,
+        logger,
+        metadata,
+        hooks: host.hooks,
+        onHookFault: (hook, error) => host.onHookFault(hook, error),
+      },
+    );
+    return {
+      node,
+      control: ({ body }) => host.control(body),
+      async close() {
+        await host.close();
+        await node.close();
+      },
+    };
+  } catch (error) {
+    await host.close();
+    throw error;
+  }
+}
+
+async function openStorageNode(options: NodeProcessOptions, metadata: MetadataStore): Promise<NodeProcess> {
+  const { settings, nodeId, logger } = options;
+  const clock = systemClock();
+  const plugins = await loadPlugins(settings.plugin.modules);
+  const host = new StorageNodeHost(logger);
+  const node = await startStorageNode(
+    {
+      ...commonOptions(options),
+      dataDir: options.dataDir,
+      mapSizeBytes: settings.node.mapSizeBytes,
+      dataBytesMax: settings.node.dataBytesMax,
+      freeBytesReserve: settings.node.freeBytesReserve,
+    },
+    {
+      clock,
+      logger,
+      metadata,
+      hooks: host.hooks,
+      onHookFault: (hook, error) => host.onHookFault(hook, error),
+      onStoreOpened: (opened) =>
+        host.attachAll(plugins, { settings, nodeId, clock, logger, metadata, ...opened }),
+    },
+  );
+  return {
+    node,
+    control: ({ body }) =>
+      Promise.reject(
+        new ForeshardError(
+          'FORESHARD_UNAVAILABLE',
+          'report',
+          `a storage node does not answer "${body.operation}"`,
+        ),
+      ),
+    async close() {
+      await host.close();
+      await node.close();
+    },
+  };
+}
+
+function commonOptions({ settings, nodeId, listen }: NodeProcessOptions): NodeOptions {
+  const { name, partitionCount, storageNodeCount } = settings.cluster;
+  return { clusterId: name, nodeId, host: listen.host, port: listen.port, partitionCount, storageNodeCount };
+}
+
+/** Reports to the parent and answers its control messages, where there is a parent with an IPC channel. */
+function serveParent(running: NodeProcess, ready: ReadyMessage): void {
+  if (process.send === undefined) return;
+  const send = (message: ReadyMessage | ControlReply): void => {
+    // A parent that has gone hears nothing any more; its disconnection ends this process anyway.
+    if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+  };
+  process.on('message', (message: Partial<ControlRequest> | null) => {
+    if (message?.kind !== 'control' || typeof message.id !== 'number' || message.body === undefined) return;
+    const { id } = message;
+    running.control(message as ControlRequest).then(
+      (body) => send({ kind: 'control-reply', id, body }),
+      (error: unknown) =>
+        send({
+          kind: 'control-error',
+          id,
+          code: error instanceof ForeshardError ? error.code : 'FORESHARD_UNAVAILABLE',
+          message: error instanceof Error ? error.message : String(error),
+        }),
+    );
+  });
+  send(ready);
+}
+
+/** Resolves at SIGTERM or SIGINT, or when the parent that spawned this process says so or is gone. */
+function endRequested(logger: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (why: string): void => {
+      logger.info({ why }, 'closing');
+      resolve();
+    };
+    process.once('SIGTERM', () => end('SIGTERM'));
+    process.once('SIGINT', () => end('SIGINT'));
+    process.on('message', (message: { kind?: unknown } | null) => {
+      if (message?.kind === 'stop') end('the parent process asked for it');
+    });
+    process.once('disconnect', () => end('the parent process is gone'));
+  });
+}
+
+function remindOfInsecureListen(listen: ListenAddress, logger: Logger): NodeJS.Timeout {
+  const remind = (): void =>
+    logger.warn(
+      { host: listen.host, port: listen.port },
+      'listening unencrypted on an address that others can reach (--insecure-listen)',
+    );
+  remind();
+  return setInterval(remind, INSECURE_REMINDER_MS).unref();
+}
+
+/**
+ * Every failed LMDB commit leaves a rejection that nobody can attach to. The store has marked itself failed and refuses
+ * writes; reads must go on, so the process must not end by it. Anything that looks like our own bug still ends it.
+ */
+function surviveFailedCommits(logger: Logger): void {
+  process.on('unhandledRejection', (reason) => {
+    if (isOwnBug(reason)) throw reason;
+    logger.error({ fault: String(reason) }, 'a rejection that nobody handled');
+  });
+}

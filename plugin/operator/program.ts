@@ -1,0 +1,164 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { ForeshardError } from '../../src/base/errors.ts';
+import { DEFAULT_SETTINGS } from '../../src/settings.ts';
+import { loadSettings, showableSettings } from '../host/config.ts';
+import { configJsonSchema } from '../host/config-schema.ts';
+import { createLogger } from '../host/pino-logger.ts';
+import { parseListenAddress } from '../node/listen-address.ts';
+import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
+import { describeMap, describeProposal, setPaused } from './cluster-commands.ts';
+import { printJson, printLine } from './output.ts';
+
+export const EXIT_OK = 0;
+export const EXIT_FAILURE = 1;
+/** Bad config or usage: nothing was done, and trying again as it is will not help. */
+export const EXIT_USAGE = 2;
+
+/** Node ids travel as 16 bits. */
+const NODE_ID_MAX = 65_535;
+
+interface CommonFlags {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+interface NodeFlags extends CommonFlags {
+  readonly role: 'storage' | 'query';
+  readonly nodeId?: number;
+  readonly listen?: string;
+  readonly dataDir?: string;
+  readonly insecureListen?: boolean;
+}
+
+/** Runs one command line. @returns the exit code. Never throws; errors go to standard error as one message. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  let exitCode = EXIT_OK;
+  const program = buildProgram((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // commander has printed its own message; --help and --version end this way as well, with code 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+    if (!(error instanceof ForeshardError)) throw error;
+    process.stderr.write(`foreshard: ${error.message}\n`);
+    return error.code === 'FORESHARD_CONFIG' ? EXIT_USAGE : EXIT_FAILURE;
+  }
+}
+
+function buildProgram(exitWith: (code: number) => void): Command {
+  const program = new Command('foreshard')
+    .description('Forecasts where a sharded database will be hot and moves the data there first.')
+    .exitOverride()
+    .showHelpAfterError('(--help shows what there is)');
+
+  withConfig(program.command('node'))
+    .description('run one node in this process until SIGTERM')
+    .addOption(
+      new Option('--role <role>', 'what the node is').choices(['storage', 'query']).makeOptionMandatory(),
+    )
+    .option(
+      '--node-id <number>',
+      `storage nodes are 0, 1, …; query nodes ${QUERY_NODE_ID_MIN}, ${QUERY_NODE_ID_MIN + 1}, … (default: the first)`,
+      wholeNumber('--node-id', 0, NODE_ID_MAX),
+    )
+    .option('--listen <host:port>', 'instead of node.clientListen or node.peerListen')
+    .option('--data-dir <folder>', 'instead of node.dataDir')
+    .option('--insecure-listen', 'allow an address that other machines can reach, unencrypted')
+    .action(async (flags: NodeFlags) => exitWith(await runNodeCommand(flags)));
+
+  const config = program.command('config').description('check, show or describe the settings');
+  withConfig(config.command('check'))
+    .description('exit 0 if the settings are right, 2 and say why if not')
+    .action(async (flags: CommonFlags) => {
+      const { file } = await settingsOf(flags);
+      printLine(`${file ?? 'defaults (no config file)'}: ok`);
+    });
+  withConfig(config.command('show'))
+    .description('print the settings in effect: defaults, config file, environment')
+    .action(async (flags: CommonFlags) => {
+      const { settings } = await settingsOf(flags);
+      printJson(showableSettings(settings));
+    });
+  config
+    .command('schema')
+    .description('print the JSON Schema of the config file, for completion in an editor')
+    .action(() => printJson(configJsonSchema(DEFAULT_SETTINGS)));
+
+  withJson(withConfig(program.command('map')))
+    .description('print who owns what, and the migrations that are open')
+    .action(async (flags: CommonFlags) =>
+      describeMap((await settingsOf(flags)).settings, { isJson: flags.json === true }),
+    );
+  withJson(withConfig(program.command('proposal')))
+    .description('print the latest proposal, move by move with its reason')
+    .action(async (flags: CommonFlags) =>
+      describeProposal((await settingsOf(flags)).settings, { isJson: flags.json === true }),
+    );
+  withConfig(program.command('pause'))
+    .description('open no migrations, and let none go on that may wait')
+    .action(async (flags: CommonFlags) => setPaused((await settingsOf(flags)).settings, true));
+  withConfig(program.command('resume'))
+    .description('end a pause')
+    .action(async (flags: CommonFlags) => setPaused((await settingsOf(flags)).settings, false));
+  return program;
+}
+
+const withConfig = (command: Command): Command =>
+  command.option('--config <file>', 'config file (default: foreshard.config.* in this folder, if any)');
+const withJson = (command: Command): Command => command.option('--json', 'print one JSON object');
+
+const settingsOf = (flags: CommonFlags) =>
+  loadSettings({ file: flags.config, folder: process.cwd(), environment: process.env });
+
+async function runNodeCommand(flags: NodeFlags): Promise<number> {
+  const { settings } = await settingsOf(flags);
+  const isQuery = flags.role === 'query';
+  const listen =
+    flags.listen === undefined
+      ? parseListenAddress(
+          isQuery ? settings.node.clientListen : settings.node.peerListen,
+          isQuery ? 'node.clientListen' : 'node.peerListen',
+        )
+      : parseListenAddress(flags.listen, '--listen');
+  const nodeId = flags.nodeId ?? (isQuery ? QUERY_NODE_ID_MIN : 0);
+  assertNodeId(nodeId, flags.role, settings.cluster.storageNodeCount);
+  const logger = createLogger({ level: settings.node.logLevel, fields: { role: flags.role, nodeId } });
+  // Loaded here, so that `config check` and `map` do not load a database.
+  const { runNode } = await import('../node/main.ts');
+  return runNode({
+    role: flags.role,
+    nodeId,
+    settings,
+    listen,
+    dataDir: flags.dataDir ?? settings.node.dataDir,
+    isInsecureListenAllowed: flags.insecureListen === true,
+    logger,
+  });
+}
+
+function assertNodeId(nodeId: number, role: 'storage' | 'query', storageNodeCount: number): void {
+  if (role === 'storage' && nodeId >= storageNodeCount)
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `--node-id ${nodeId}: storage nodes are numbered 0..${storageNodeCount - 1}: take one of these, or raise cluster.storageNodeCount`,
+    );
+  if (role === 'query' && nodeId < QUERY_NODE_ID_MIN)
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `--node-id ${nodeId}: query nodes are numbered from ${QUERY_NODE_ID_MIN}: leave it out for the first`,
+    );
+}
+
+function wholeNumber(flag: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max)
+      throw new InvalidArgumentError(`${flag} is a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}
