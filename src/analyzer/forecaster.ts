@@ -6,12 +6,12 @@ import type { TypedBlock } from '../kernels/arena.ts';
 import { FORECAST_MEMBER_COUNT, FORECAST_MEMBERS } from '../kernels/forecast-jobs.ts';
 import type { KernelRunner } from '../kernels/pool.ts';
 import type { Forecast } from '../model/forecast.ts';
-import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../model/load-profile.ts';
+import type { LoadProfile } from '../model/load-profile.ts';
+import { boundedLoads, combine, memberShares } from './combination.ts';
 import { History } from './history.ts';
 import { affordableLags, PooledRidge } from './pooled-ridge.ts';
-import { cellOf } from './residuals.ts';
 import { assertForecastSettings, type ForecastSettings } from './settings.ts';
-import { bandOf, TrackRecord } from './track-record.ts';
+import { isAvailable, TrackRecord } from './track-record.ts';
 
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
@@ -27,6 +27,13 @@ const ORIGIN_STRIDE = 25;
 
 /** While a long history is taken in, the models are only solved for the origins that are judged. Then: one every 3 windows. */
 const SOLVE_STRIDE = 3;
+
+/** One member's own forecast. */
+export interface MemberForecast {
+  readonly name: string;
+  readonly weight: number;
+  readonly point: Float64Array;
+}
 
 export interface ForecasterComponents {
   /** The pool, or the calling thread. */
@@ -77,6 +84,16 @@ export class Forecaster {
     return this.#exclusively(() => this.#forecast(options.horizonSteps ?? this.#settings.horizonSteps));
   }
 
+  /**
+   * What each member alone says, for people and benches: who disagrees with whom, and who is listened to.
+   *
+   * @returns per available member its mean weight and f64[step][partition] of the driver dimension.
+   * @throws ForeshardError as {@link forecast} does.
+   */
+  explain(options: { readonly horizonSteps?: number } = {}): Promise<readonly MemberForecast[]> {
+    return this.#exclusively(() => this.#explain(options.horizonSteps ?? this.#settings.horizonSteps));
+  }
+
   /** Gives the kernel memory back. */
   close(): void {
     assert(!this.#isBusy, 'a forecaster is closed when it rests');
@@ -122,7 +139,10 @@ export class Forecaster {
       horizon: horizonSteps,
       available,
       members: Float32Array.from(state.members.view),
-      combined: combine(state, { available, partitionCount, horizon: horizonSteps }),
+      combined: combine(state.members.view, record.weights(available), {
+        partitionCount,
+        horizon: horizonSteps,
+      }),
     });
   }
 
@@ -165,6 +185,46 @@ export class Forecaster {
   }
 
   async #forecast(horizonSteps: number): Promise<Forecast> {
+    const state = this.#readyState(horizonSteps);
+    const { history, record } = state;
+    const { partitionCount, windowMs } = history.shape;
+    const { available } = await this.#makeMembers(state);
+    const weights = record.weights(available);
+    const horizon = this.#settings.horizonSteps;
+    const combined = combine(state.members.view, weights, { partitionCount, horizon });
+    const loads = boundedLoads(state, combined, { horizon, horizonSteps, level: this.#settings.level });
+    return {
+      startMs: history.endMs,
+      stepMs: windowMs,
+      horizonSteps,
+      partitionCount,
+      level: this.#settings.level,
+      ...loads,
+      skill: record.skill(),
+      members: memberShares(weights),
+    };
+  }
+
+  async #explain(horizonSteps: number): Promise<readonly MemberForecast[]> {
+    const state = this.#readyState(horizonSteps);
+    const { partitionCount } = state.history.shape;
+    const { available } = await this.#makeMembers(state);
+    const shares = memberShares(state.record.weights(available));
+    const horizon = this.#settings.horizonSteps;
+    return FORECAST_MEMBERS.flatMap((name, member) => {
+      if (!isAvailable(available, member)) return [];
+      const point = new Float64Array(horizonSteps * partitionCount);
+      for (let p = 0; p < partitionCount; p++)
+        for (let step = 0; step < horizonSteps; step++) {
+          const logLoad = state.members.view[(member * partitionCount + p) * horizon + step] as number;
+          point[step * partitionCount + p] = Math.expm1(Math.max(0, logLoad));
+        }
+      return [{ name, weight: shares.find((share) => share.name === name)?.weight ?? 0, point }];
+    });
+  }
+
+  /** @throws ForeshardError where nothing, or nothing of that length, can be forecast. */
+  #readyState(horizonSteps: number): State {
     const state = this.#state;
     const windows = state?.history.length ?? 0;
     if (state === undefined || windows < WINDOWS_MIN)
@@ -179,22 +239,7 @@ export class Forecaster {
         'fix-config',
         `horizonSteps must be an integer in 1..${this.#settings.horizonSteps} (the forecaster's own), got ${horizonSteps}`,
       );
-    const { history, record } = state;
-    const { partitionCount, windowMs } = history.shape;
-    const { available } = await this.#makeMembers(state);
-    const horizon = this.#settings.horizonSteps;
-    const combined = combine(state, { available, partitionCount, horizon });
-    const bands = boundedLoads(state, combined, { horizon, horizonSteps, level: this.#settings.level });
-    return {
-      startMs: history.endMs,
-      stepMs: windowMs,
-      horizonSteps,
-      partitionCount,
-      level: this.#settings.level,
-      ...bands,
-      skill: record.skill(),
-      members: memberShares(record.weights(available)),
-    };
+    return state;
   }
 
   #stateFor(profile: LoadProfile): State {
@@ -263,78 +308,4 @@ function closeState(state: State): void {
   state.history.close();
   state.ridge?.close();
   state.arena.free(state.members);
-}
-
-/** Weighted mean of the members' log loads, never below 0: f32[partition][step]. */
-function combine(
-  state: State,
-  { available, partitionCount, horizon }: { available: number; partitionCount: number; horizon: number },
-): Float32Array {
-  const weights = state.record.weights(available);
-  const members = state.members.view;
-  const combined = new Float32Array(partitionCount * horizon);
-  for (let member = 0; member < FORECAST_MEMBER_COUNT; member++) {
-    const shares = Float64Array.from(
-      { length: horizon },
-      (_, step) => weights[bandOf(step) * FORECAST_MEMBER_COUNT + member] as number,
-    );
-    if (shares.every((share) => share === 0)) continue;
-    const first = member * partitionCount * horizon;
-    for (let p = 0; p < partitionCount; p++)
-      for (let step = 0; step < horizon; step++) {
-        const at = p * horizon + step;
-        // Each member is cut at 0 by itself: a negative log load has no meaning that could balance another member.
-        combined[at] =
-          (combined[at] as number) + (shares[step] as number) * Math.max(0, members[first + at] as number);
-      }
-  }
-  return combined;
-}
-
-/**
- * From log loads of the driver to loads of every dimension with bounds: f64[step][partition][dimension] each.
- * Other dimensions follow the driver by their recent ratio, bounds included.
- */
-function boundedLoads(
-  { history, record }: State,
-  combined: Float32Array,
-  { horizon, horizonSteps, level }: { horizon: number; horizonSteps: number; level: number },
-): { point: Float64Array; lower: Float64Array; upper: Float64Array } {
-  const { partitionCount } = history.shape;
-  const size = horizonSteps * partitionCount * LOAD_DIMENSION_COUNT;
-  const point = new Float64Array(size);
-  const lower = new Float64Array(size);
-  const upper = new Float64Array(size);
-  const { ratio, flat } = history.ratios();
-  const bounds = record.bounds(level);
-  for (let p = 0; p < partitionCount; p++) {
-    const scale = record.scale(p);
-    for (let step = 0; step < horizonSteps; step++) {
-      const logLoad = combined[p * horizon + step] as number;
-      const cell = cellOf(bandOf(step), logLoad);
-      const middle = Math.expm1(logLoad);
-      const low = Math.expm1(Math.max(0, logLoad + scale * Math.min(0, bounds.lower[cell] as number)));
-      const high = Math.expm1(logLoad + scale * Math.max(0, bounds.upper[cell] as number));
-      for (let d = 0; d < LOAD_DIMENSION_COUNT; d++) {
-        const at = (step * partitionCount + p) * LOAD_DIMENSION_COUNT + d;
-        const factor = ratio[p * LOAD_DIMENSION_COUNT + d] as number;
-        const constant = flat[p * LOAD_DIMENSION_COUNT + d] as number;
-        point[at] = middle * factor + constant;
-        lower[at] = low * factor + constant;
-        upper[at] = high * factor + constant;
-      }
-    }
-  }
-  return { point, lower, upper };
-}
-
-/** Each member's weight, averaged over the horizon bands. */
-function memberShares(weights: Float64Array): { name: string; weight: number }[] {
-  const bandCount = weights.length / FORECAST_MEMBER_COUNT;
-  return FORECAST_MEMBERS.map((name, member) => {
-    let weight = 0;
-    for (let band = 0; band < bandCount; band++)
-      weight += (weights[band * FORECAST_MEMBER_COUNT + member] as number) / bandCount;
-    return { name, weight };
-  }).filter(({ weight }) => weight > 0);
 }
