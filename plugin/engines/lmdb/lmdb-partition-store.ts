@@ -2,7 +2,7 @@ import { assert } from '../../../src/base/assert.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Digest, Lsn } from '../../../src/model/migration.ts';
-import { partitionOfSlot, SLOT_COUNT } from '../../../src/model/partition-map.ts';
+import { SLOT_COUNT, slotShift } from '../../../src/model/partition-map.ts';
 import type {
   LogEntry,
   PartitionMeta,
@@ -37,11 +37,13 @@ export class LmdbPartitionStore implements PartitionStore {
   /** Told after a partition's role or epoch changed, when the change is durable. */
   onMetaChanged: ((state: PartitionState) => void) | null = null;
   readonly #options: PartitionStoreOptions;
+  readonly #slotShift: number;
   #touched: PartitionState[] = [];
 
   constructor(options: PartitionStoreOptions) {
     const { environment, hasher, partitionCount } = options;
     this.#options = options;
+    this.#slotShift = slotShift(partitionCount);
     this.environment = environment;
     this.states = Array.from({ length: partitionCount }, (_, id) => new PartitionState(id, hasher));
     this.writer = new EntryWriter(environment, (state) => this.#touched.push(state));
@@ -304,7 +306,7 @@ export class LmdbPartitionStore implements PartitionStore {
   }
 
   partitionOfSlot(slot: number): number {
-    return partitionOfSlot(slot, this.#options.partitionCount);
+    return slot >> this.#slotShift;
   }
 
   /** Due keys of the expiry index, oldest first; and, where there are no more, the next that will be due. */

@@ -1,5 +1,5 @@
 import type { RespWriter } from '../../../node/resp/writer.ts';
-import type { EntryWriter } from '../entry-writer.ts';
+import { ABSENT_LENGTH, type EntryWriter } from '../entry-writer.ts';
 import type { Table } from '../environment.ts';
 import type { PartitionState } from '../partition-state.ts';
 import { encodedKey, KEY_AND_FIELD_BYTES_MAX, PhysicalKey } from '../physical-key.ts';
@@ -161,13 +161,19 @@ export class CommandContext {
     this.reply.bulk(this.record, RECORD_HEADER_BYTES, this.recordLength);
   }
 
+  /** Writes what is in `writer.value` over the record last looked up, or where that found none. */
+  putRecord(): void {
+    const oldLength = this.recordType === TYPE_NONE ? ABSENT_LENGTH : this.recordLength;
+    this.writer.put(this.state, this.key, oldLength, this.recordType === TYPE_NONE ? 0 : this.recordExpiryMs);
+  }
+
   /** Writes a string from an argument under the key last located, whatever was there. */
   putString(valueArgument: number, expiryMs: number): void {
     if (this.recordType === TYPE_HASH) this.#removeFields();
     const { value } = this.writer;
     value.setStringHeader(expiryMs);
     value.append(this.bytes, this.starts[valueArgument], this.ends[valueArgument]);
-    this.writer.put(this.state, this.key);
+    this.putRecord();
   }
 
   /** Writes the record last found again with another expiry. */
@@ -179,7 +185,7 @@ export class CommandContext {
       value.setStringHeader(expiryMs);
       value.append(this.record, RECORD_HEADER_BYTES, this.recordLength);
     }
-    this.writer.put(this.state, this.key);
+    this.putRecord();
   }
 
   /** Deletes the key last found, fields and all. */

@@ -1,3 +1,4 @@
+import { ABSENT_LENGTH } from '../entry-writer.ts';
 import { addInteger, readInteger } from '../integers.ts';
 import { KEY_HEADER_BYTES } from '../physical-key.ts';
 import { type CommandContext, CommandError, type CommandHandler, notAnInteger } from './command-context.ts';
@@ -35,7 +36,7 @@ function putFieldCount(context: CommandContext, oldCount: number, newCount: numb
   if (newCount === 0) context.writer.delete(context.state, context.key);
   else {
     context.writer.value.setHashRecord(expiryMs, newCount);
-    context.writer.put(context.state, context.key);
+    context.putRecord();
   }
 }
 
@@ -51,9 +52,11 @@ function hset(context: CommandContext): void {
   const expiryMs = isFound ? context.recordExpiryMs : 0;
   let added = 0;
   for (let i = 1; i < context.argumentCount; i += 2) {
-    if (readField(context, i) === undefined) added++;
+    const isNew = readField(context, i) === undefined;
+    const oldLength = isNew ? ABSENT_LENGTH : context.table.lastSize;
+    if (isNew) added++;
     context.writer.value.set(context.bytes, context.starts[i + 1], context.ends[i + 1]);
-    context.writer.put(context.state, context.key);
+    context.writer.put(context.state, context.key, oldLength);
   }
   putFieldCount(context, oldCount, oldCount + added, expiryMs);
   context.reply.integer(added);
@@ -108,13 +111,14 @@ function hincrby(context: CommandContext): void {
   const oldCount = isFound ? context.fieldCount : 0;
   const expiryMs = isFound ? context.recordExpiryMs : 0;
   const old = readField(context, 1);
+  const oldLength = old === undefined ? ABSENT_LENGTH : context.table.lastSize;
   const oldValue = old === undefined ? 0 : readInteger(old, 0, context.table.lastSize);
   if (oldValue === null) throw new CommandError('ERR hash value is not an integer');
   const sum = addInteger(oldValue, increment);
   if (sum === null) throw new CommandError('ERR increment or decrement would overflow');
   const digits = Buffer.from(String(sum), 'latin1');
   context.writer.value.set(digits, 0, digits.length);
-  context.writer.put(context.state, context.key);
+  context.writer.put(context.state, context.key, oldLength);
   putFieldCount(context, oldCount, oldCount + (old === undefined ? 1 : 0), expiryMs);
   context.reply.integer(sum);
 }

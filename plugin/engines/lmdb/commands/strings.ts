@@ -130,7 +130,7 @@ function add(context: CommandContext, increment: number | bigint): void {
   value.setStringHeader(isFound ? context.recordExpiryMs : 0);
   value.reserve(value.length + digits.length);
   for (let i = 0; i < digits.length; i++) value.bytes[value.length++] = digits.charCodeAt(i);
-  context.writer.put(context.state, context.key);
+  context.putRecord();
   context.reply.integer(sum);
 }
 
@@ -156,7 +156,7 @@ function append(context: CommandContext): void {
   value.setStringHeader(isFound ? context.recordExpiryMs : 0);
   if (isFound) value.append(context.record, RECORD_HEADER_BYTES, context.recordLength);
   value.append(context.bytes, context.starts[1], context.ends[1]);
-  context.writer.put(context.state, context.key);
+  context.putRecord();
   context.reply.integer(length);
 }
 

@@ -39,12 +39,12 @@ const open = (disk: SmallDisk, reserveBytes: number): Promise<LmdbEngine> =>
     { clock: systemClock() },
   );
 
-const valueOf = (i: number): string => String(i).padEnd(20_000, '.');
+const textOf = (i: number): string => String(i).padEnd(20_000, '.');
 
 /** Writes until refused. @returns how many were acknowledged, and the refusal. */
 async function fill(client: EngineClient): Promise<{ acknowledged: number; refusal: Reply }> {
   for (let i = 0; ; i++) {
-    const reply = await client.call(['SET', `{t}${i}`, valueOf(i)]);
+    const reply = await client.call(['SET', `{t}${i}`, textOf(i)]);
     if (reply.text !== '+OK\r\n') return { acknowledged: i, refusal: reply };
     check.ok(i < 1000, 'the disk is small');
   }
@@ -52,7 +52,7 @@ async function fill(client: EngineClient): Promise<{ acknowledged: number; refus
 
 async function checkAllThere(client: EngineClient, count: number): Promise<void> {
   for (let i = 0; i < count; i++)
-    check.is(await client.ask('GET', `{t}${i}`), `$20000\r\n${valueOf(i)}\r\n`, `key ${i} of ${count}`);
+    check.is(await client.ask('GET', `{t}${i}`), `$20000\r\n${textOf(i)}\r\n`, `key ${i} of ${count}`);
 }
 
 async function withSmallDisk(body: (disk: SmallDisk) => Promise<void>): Promise<void> {
@@ -79,7 +79,7 @@ test('a commit that meets a full disk fails; reads go on, nothing acknowledged i
       check.ok(acknowledged > 20);
       check.is(filled.refusal.status, 4);
       check.match(filled.refusal.text, /^-(MISCONF|OOM) /);
-      check.is((await client.call(['SET', 'x', valueOf(1)])).status, 4);
+      check.is((await client.call(['SET', 'x', textOf(1)])).status, 4);
       await checkAllThere(client, acknowledged);
     } finally {
       await engine.close();
@@ -90,7 +90,7 @@ test('a commit that meets a full disk fails; reads go on, nothing acknowledged i
       const client = new EngineClient(again);
       await checkAllThere(client, acknowledged);
       check.is(await client.ask('GET', `{t}${acknowledged}`), '$-1\r\n', 'the refused write is not there');
-      check.is(await client.ask('SET', 'x', valueOf(1)), '+OK\r\n');
+      check.is(await client.ask('SET', 'x', textOf(1)), '+OK\r\n');
     } finally {
       await again.close();
     }
@@ -109,7 +109,7 @@ test('with a reserve the store refuses in time: reads and deletes go on, and wha
       const half = Math.floor(acknowledged / 2);
       for (let i = 0; i < half; i++) check.is(await client.ask('DEL', `{t}${i}`), ':1\r\n');
       await new Promise((resolve) => setTimeout(resolve, 30)); // the guard looks every 20 ms
-      check.is(await client.ask('SET', '{t}0', valueOf(0)), '+OK\r\n');
+      check.is(await client.ask('SET', '{t}0', textOf(0)), '+OK\r\n');
     } finally {
       await engine.close();
     }

@@ -207,6 +207,46 @@ test('expired keys are deleted by the owner, in batches, as entries of the log',
   check.is(engine.store.states[PARTITION].nextExpiryMs, clock.nowMs() + 4899);
 });
 
+test('a key that expires at the owner expires at its copy by the log, and before that is not seen there', async ({
+  bench,
+  engine,
+  client,
+  clock,
+}) => {
+  await engine.store.startChangeLog(PARTITION, { digestSeed: '1' });
+  await client.ask('SET', KEY, 'v', 'PX', '100');
+  const target = await bench.open({ name: 'target', clock });
+  await target.store.startChangeLog(PARTITION, { digestSeed: '1' });
+  await target.store.updateMeta(PARTITION, (meta) => ({
+    ...meta,
+    role: 'STAGING',
+    epoch: 1,
+    migrationId: 1,
+    staging: { migrationId: 1, sourceStoreId: 's', snapshotLsn: 0, cursor: null, isComplete: true },
+  }));
+  target.store.setCopyReads(PARTITION, true);
+  const copyClient = new EngineClient(target);
+  const catchUp = async (): Promise<void> => {
+    const { lsn } = target.store.meta(PARTITION);
+    await target.store.applyLog(PARTITION, 1, engine.store.readChangeLog(PARTITION, lsn, 1e6));
+  };
+  await catchUp();
+  check.is((await copyClient.call(['GET', KEY], { isCopyRead: true })).text, '$1\r\nv\r\n');
+  check.is(
+    (await copyClient.call(['KEYCOUNT'], { partitionId: PARTITION })).status,
+    1,
+    'a copy is not counted',
+  );
+  check.is((await copyClient.call(['SCANPART', '0', 'COUNT', '9'], { partitionId: PARTITION })).status, 1);
+  clock.advanceTo(clock.nowMs() + 101);
+  check.is((await copyClient.call(['GET', KEY], { isCopyRead: true })).text, '$-1\r\n');
+  check.is(target.store.statistics(PARTITION).entryCount, 1, 'unseen, but there until the owner says so');
+  check.is(engine.expirer.runOnce(), 1);
+  await catchUp();
+  check.is(target.store.statistics(PARTITION).entryCount, 0);
+  check.equal(target.store.runningDigest(PARTITION), engine.store.runningDigest(PARTITION));
+});
+
 test('a copy does not expire by itself, nor does a fenced owner', async ({ engine, client, clock }) => {
   await client.ask('SET', KEY, 'v', 'PX', '100');
   clock.advanceTo(clock.nowMs() + 200);
