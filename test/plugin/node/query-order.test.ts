@@ -1,0 +1,268 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  eventually,
+  FAKE_PARTITION_COUNT,
+  type FakeCluster,
+  partitionOfKey,
+  startFakeCluster,
+} from '../../support/fake-cluster.ts';
+import { RespClient, RespError } from '../../support/resp-client.ts';
+
+const test = suite('plugin/node/query-node: order and failures');
+
+let cluster: FakeCluster;
+let client: RespClient;
+
+async function start(options: Parameters<typeof startFakeCluster>[0] = {}): Promise<void> {
+  cluster = await startFakeCluster(options);
+  client = await RespClient.connect(cluster.query.port);
+}
+
+test.after.each(async () => {
+  client?.close();
+  await cluster?.close();
+});
+
+/** A key of a partition that node 0 owns, and one of a partition that node 1 owns. */
+const KEY_AT_0 = Array.from({ length: 100 }, (_, i) => `a${i}`).find(
+  (key) => partitionOfKey(key) === 2,
+) as string;
+const KEY_AT_1 = Array.from({ length: 100 }, (_, i) => `b${i}`).find(
+  (key) => partitionOfKey(key) === 12,
+) as string;
+const PARTITION = 2;
+
+function handOver(source: number, target: number): number {
+  const epoch = (cluster.nodes[source].ownedAt.get(PARTITION) as number) + 1;
+  cluster.nodes[source].ownedAt.delete(PARTITION);
+  cluster.nodes[target].ownedAt.set(PARTITION, epoch);
+  return epoch;
+}
+
+test('replies come in the order of the requests, though nodes answer in another', async () => {
+  await start();
+  cluster.nodes[0].verdictOf = () => 'keep';
+  const replies = client.pipeline([
+    ['SET', KEY_AT_0, 'first'],
+    ['SET', KEY_AT_1, 'second'],
+    ['PING'],
+    ['GET', KEY_AT_1],
+    ['GET', KEY_AT_0],
+  ]);
+  await eventually(
+    () => cluster.nodes[0].keptCount === 2 && cluster.nodes[1].seen.length === 2,
+    'both nodes asked',
+  );
+  cluster.nodes[0].flushKept();
+  assert.equal(await replies, ['OK', 'OK', 'PONG', 'second', 'first']);
+});
+
+test('a pipeline that a change of owner cuts in two is carried out in its order, nothing twice, nothing lost', async () => {
+  await start();
+  const [source, target] = cluster.nodes;
+  // As a fenced source does: it answers what came before the fence, keeps the rest, and refuses it after the switch.
+  let before = 7;
+  source.verdictOf = (request) => (request.partitionId === PARTITION && before-- <= 0 ? 'keep' : 'answer');
+  const letters = [...'abcdefghijklmnopqrstuvwxyz'];
+  const replies = client.pipeline(letters.map((letter) => ['APPEND', KEY_AT_0, letter]));
+  await eventually(() => source.keptCount === letters.length - 7, 'the source holds the rest');
+  handOver(0, 1);
+  await cluster.setRecord(PARTITION, { ownerNodeId: 1 });
+  // The query node has learnt of the new owner, but must not send there while the source holds older requests.
+  const later = client.pipeline([
+    ['APPEND', KEY_AT_0, '1'],
+    ['APPEND', KEY_AT_0, '2'],
+  ]);
+  await eventually(() => cluster.query.routingTable().ownerOf[PARTITION] === 1, 'the new map is known');
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.is(target.seen.filter(({ partitionId }) => partitionId === PARTITION).length, 0);
+  source.verdictOf = () => 'answer';
+  source.flushKept();
+  assert.equal(
+    await replies,
+    letters.map((_, i) => i + 1),
+  );
+  assert.equal(await later, [27, 28]);
+  assert.is(await client.call('GET', KEY_AT_0), `${letters.join('')}12`);
+  assert.is(cluster.query.counters.redirects, letters.length - 7);
+});
+
+test('a refusal that comes before the new map waits for the map, then goes to the new owner', async () => {
+  await start();
+  handOver(0, 1);
+  const replies = client.pipeline([
+    ['APPEND', KEY_AT_0, 'x'],
+    ['APPEND', KEY_AT_0, 'y'],
+  ]);
+  await eventually(() => cluster.query.counters.redirects >= 2, 'refused');
+  await cluster.setRecord(PARTITION, { ownerNodeId: 1 });
+  assert.equal(await replies, [1, 2]);
+});
+
+test('a new owner that is not ready yet is tried again, in order', async () => {
+  await start();
+  const epoch = handOver(0, 1);
+  cluster.nodes[1].ownedAt.delete(PARTITION);
+  await cluster.setRecord(PARTITION, { ownerNodeId: 1 });
+  const replies = client.pipeline([...'123456'].map((digit) => ['APPEND', KEY_AT_0, digit]));
+  await eventually(() => cluster.query.counters.redirects > 10, 'refused more than once');
+  cluster.nodes[1].ownedAt.set(PARTITION, epoch);
+  assert.equal(await replies, [1, 2, 3, 4, 5, 6]);
+  assert.is(await client.call('GET', KEY_AT_0), '123456');
+});
+
+test('a partition that nobody takes gets TRYAGAIN in the end; others never notice', async () => {
+  await start({ retryMs: 80 });
+  cluster.nodes[0].ownedAt.delete(PARTITION);
+  const refused = client.errorOf('SET', KEY_AT_0, 'v');
+  const other = await RespClient.connect(cluster.query.port);
+  assert.is(await other.call('SET', KEY_AT_1, 'v'), 'OK');
+  other.close();
+  assert.match(String(await refused), /^TRYAGAIN partition 2 /);
+});
+
+test('a node that is down fails its own partitions only, and they come back with it', async () => {
+  await start({ retryMs: 60 });
+  const { port } = cluster.nodes[0];
+  await cluster.nodes[0].stop();
+  await eventually(() => cluster.query.counters.connectedClients === 1, 'the client is there');
+  assert.match(String(await client.errorOf('GET', KEY_AT_0)), /^CLUSTERDOWN .* storage node 0/);
+  assert.is(await client.call('SET', KEY_AT_1, 'v'), 'OK');
+  const mixed = await client.errorOf('MGET', KEY_AT_0, KEY_AT_1);
+  assert.match(String(mixed), /^CLUSTERDOWN/);
+  // Once it has been away for longer than a query may wait, nobody waits for it.
+  const startedMs = performance.now();
+  await client.pipeline(Array.from({ length: 20 }, () => ['GET', KEY_AT_0]));
+  assert.is(performance.now() - startedMs < 50, true);
+  await cluster.nodes[0].restart(port);
+  for (let i = 0; i < 200 && (await client.call('GET', KEY_AT_0)) instanceof RespError; i++)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.is(await client.call('GET', KEY_AT_0), null);
+});
+
+test('a write whose connection is lost is answered as unknown and not sent again; a read is', async () => {
+  await start();
+  const [node] = cluster.nodes;
+  const { port } = node;
+  node.verdictOf = () => 'keep';
+  const replies = client.pipeline([
+    ['SET', KEY_AT_0, 'v'],
+    ['GET', KEY_AT_0],
+    ['APPEND', KEY_AT_0, 'w'],
+  ]);
+  await eventually(() => node.keptCount === 3, 'all three are on their way');
+  await node.stop();
+  node.verdictOf = () => 'answer';
+  await node.restart(port);
+  const [set, get, append] = await replies;
+  assert.match((set as RespError).text, /^UNKNOWNOUTCOME .*may or may not/);
+  assert.is(get, null);
+  assert.match((append as RespError).text, /^UNKNOWNOUTCOME/);
+  assert.is(node.seen.filter(({ command }) => command !== 'GET').length, 2, 'no write was repeated');
+  assert.is(cluster.query.counters.unknownOutcomes, 2);
+});
+
+test('reads go to a copy by weight, never beside a write, and back to the owner when it is behind', async () => {
+  await start();
+  const [owner, copy] = cluster.nodes;
+  await client.call('SET', KEY_AT_0, 'v');
+  copy.copies.set(PARTITION, 0);
+  await cluster.setRecord(PARTITION, { migration: { phase: 'SHIFT', readWeight: 1 } });
+  await eventually(() => cluster.query.routingTable().readWeightOf[PARTITION] === 1, 'the weight is known');
+  // The copy has applied nothing, this client has seen its own write: it must not read an older state.
+  assert.is(await client.call('GET', KEY_AT_0), 'v');
+  assert.is(cluster.query.counters.copyReadsBehind, 1);
+  copy.copies.set(PARTITION, 1);
+  assert.is(await client.call('GET', KEY_AT_0), 'from the copy');
+  // In a pipeline, what follows a copy's read on its partition waits for it; what follows a write stays with the owner.
+  assert.equal(
+    await client.pipeline([
+      ['GET', KEY_AT_0],
+      ['APPEND', KEY_AT_0, 'w'],
+      ['GET', KEY_AT_0],
+    ]),
+    ['from the copy', 2, 'vw'],
+  );
+  assert.is(owner.seen.filter(({ command }) => command === 'APPEND').length, 1);
+  await cluster.setRecord(PARTITION, { migration: { phase: 'ABORT', readWeight: 1 } });
+  await eventually(() => cluster.query.routingTable().readWeightOf[PARTITION] === 0, 'the abort is known');
+  assert.is(await client.call('GET', KEY_AT_0), 'vw');
+});
+
+test('onRoute decides where weighted reads go; a hook that throws is detached and the query answered', async () => {
+  await start();
+  cluster.nodes[1].copies.set(PARTITION, 100);
+  await cluster.setRecord(PARTITION, { migration: { phase: 'SHIFT', readWeight: 0.5 } });
+  await eventually(() => cluster.query.routingTable().readWeightOf[PARTITION] === 0.5, 'the weight is known');
+  cluster.hooks.onRoute = () => true;
+  assert.is(await client.call('GET', KEY_AT_0), 'from the copy');
+  cluster.hooks.onRoute = () => false;
+  assert.is(await client.call('GET', KEY_AT_0), null);
+  cluster.hooks.onRoute = () => {
+    throw new Error('a fault of the plugin');
+  };
+  assert.is((await client.call('PING')) as string, 'PONG');
+  await client.call('GET', KEY_AT_0);
+  cluster.hooks.onQueryCompleted = () => {
+    throw new Error('another');
+  };
+  assert.is(await client.call('SET', KEY_AT_1, 'v'), 'OK');
+  assert.equal(cluster.faults, ['onRoute', 'onQueryCompleted']);
+  assert.is(cluster.hooks.onQueryCompleted, null);
+});
+
+test('onQueryCompleted tells of each partition that a query touched', async () => {
+  await start();
+  const told: string[] = [];
+  cluster.hooks.onQueryCompleted = (
+    _command,
+    partitionId,
+    nodeId,
+    clientId,
+    key,
+    offset,
+    length,
+    latencyUs,
+    requestBytes,
+    replyBytes,
+    outcome,
+  ) => {
+    assert.is(latencyUs >= 0 && requestBytes > 28 && replyBytes > 0 && clientId > 0, true);
+    told.push(`${Buffer.from(key.subarray(offset, offset + length))} ${partitionId} ${nodeId} ${outcome}`);
+  };
+  await client.call('SET', KEY_AT_0, 'v');
+  await client.call('MGET', KEY_AT_1, KEY_AT_0);
+  await client.call('STRLEN', KEY_AT_0);
+  assert.equal(
+    told.sort(),
+    [`${KEY_AT_0} 2 0 0`, `${KEY_AT_0} 2 0 0`, `${KEY_AT_0} 2 0 1`, `${KEY_AT_1} 12 1 0`].sort(),
+  );
+});
+
+test('MGET puts the elements of all partitions back in order; DBSIZE asks every partition', async () => {
+  await start();
+  const keys = Array.from({ length: 60 }, (_, i) => `key${i}`);
+  await client.pipeline(keys.filter((_, i) => i % 3 !== 0).map((key) => ['SET', key, `value of ${key}`]));
+  assert.equal(await client.call('MGET', ...keys, keys[1]), [
+    ...keys.map((key, i) => (i % 3 === 0 ? null : `value of ${key}`)),
+    'value of key1',
+  ]);
+  assert.is(await client.call('DBSIZE'), FAKE_PARTITION_COUNT);
+});
+
+test('a storage node that answers what nobody asked loses its connection, and is counted', async () => {
+  await start();
+  cluster.nodes[0].verdictOf = ({ connection }) => {
+    connection.replies.begin(4711, 0, 1, 1);
+    connection.replies.simple('OK');
+    connection.replies.end();
+    return 'keep';
+  };
+  const reply = client.errorOf('SET', KEY_AT_0, 'v');
+  await eventually(() => cluster.query.corruptFrames() === 1, 'counted');
+  assert.match(String(await reply), /^UNKNOWNOUTCOME/);
+  cluster.nodes[0].verdictOf = () => 'answer';
+});
+
+test.run();
