@@ -28,6 +28,8 @@ export interface WindowBuilder {
   addDropped(count: number): void;
   /** Hands over, oldest first, every window that ends at or before `toMs`, empty ones since the last included. */
   closeUpTo(toMs: number): readonly Omit<WindowLoad, 'queryNodeId'>[];
+  /** Forgets what is open: the clock has been moved to another time. */
+  reset(): void;
 }
 
 export interface AnalysisComponents {
@@ -96,8 +98,10 @@ export class Analysis {
 
   /** Measured load of all query nodes, as far as it has been published. */
   async loadProfile(): Promise<LoadProfile> {
-    await this.#components.publisher.refresh();
-    return this.#components.ledger.toProfile();
+    const { publisher, ledger, clock } = this.#components;
+    const endMs = clock.nowMs();
+    await publisher.refresh(endMs);
+    return ledger.toProfile(endMs);
   }
 
   async close(): Promise<void> {
@@ -109,7 +113,15 @@ export class Analysis {
   }
 
   #setClock(nowMs: number): ControlReplies['setClock'] {
-    this.#components.clock.setVirtual(nowMs);
+    const { clock, windows } = this.#components;
+    const wasVirtual = clock.isVirtual;
+    clock.setVirtual(nowMs);
+    if (!wasVirtual) {
+      // What was recorded until now bears the machine's time, and belongs to no window of the replay.
+      this.#drain();
+      windows.reset();
+      windows.closeUpTo(nowMs);
+    }
     if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
     this.#cycleTimer = null;
     return { nowMs };
@@ -145,7 +157,7 @@ export class Analysis {
 
   #profile(): ProfileReport {
     const { startMs, windowMs, windowCount, partitionCount, values, coverage } =
-      this.#components.ledger.toProfile();
+      this.#components.ledger.toProfile(this.#components.clock.nowMs());
     const column = (dimension: number): Float64Array =>
       Float64Array.from(
         { length: windowCount * partitionCount },

@@ -21,7 +21,6 @@ export class ProfileLedger {
   readonly partitionCount: number;
   readonly #windowsMax: number;
   readonly #windows = new Map<number, Map<number, WindowLoad>>();
-  #startMsMax = Number.NEGATIVE_INFINITY;
 
   constructor(options: {
     readonly windowMs: number;
@@ -47,13 +46,17 @@ export class ProfileLedger {
       this.#windows.set(window.startMs, nodes);
     }
     nodes.set(window.queryNodeId, window);
-    this.#startMsMax = Math.max(this.#startMsMax, window.startMs);
-    this.#trim();
   }
 
-  /** Windows that start before this are no longer kept. */
-  oldestKeptMs(): number {
-    return this.#startMsMax - (this.#windowsMax - 1) * this.windowMs;
+  /** Windows that start before this are not part of the history any more. */
+  oldestKeptMs(endMs: number): number {
+    return this.#alignedEnd(endMs) - this.#windowsMax * this.windowMs;
+  }
+
+  /** Forgets what is too old. */
+  trim(endMs: number): void {
+    const oldestMs = this.oldestKeptMs(endMs);
+    for (const startMs of this.#windows.keys()) if (startMs < oldestMs) this.#windows.delete(startMs);
   }
 
   get windowCount(): number {
@@ -63,17 +66,24 @@ export class ProfileLedger {
   /**
    * The history as one profile. A window that nobody recorded, between others, is an outage: zeros with coverage 0.
    *
+   * @param endMs the present. What lies after it, as the machine's time does after a replay's, is left out.
    * @throws ForeshardError FORESHARD_NOT_READY before the first window has closed.
    */
-  toProfile(): LoadProfile {
-    if (this.#windows.size === 0)
+  toProfile(endMs: number): LoadProfile {
+    const oldestMs = this.oldestKeptMs(endMs);
+    const starts = [...this.#windows.keys()].filter(
+      (startMs) => startMs >= oldestMs && startMs + this.windowMs <= endMs,
+    );
+    if (starts.length === 0)
       throw new ForeshardError('FORESHARD_NOT_READY', 'wait', 'no window of load has been closed yet');
-    const startMs = Math.min(...this.#windows.keys());
-    const windowCount = (this.#startMsMax - startMs) / this.windowMs + 1;
+    const startMs = Math.min(...starts);
+    const windowCount = (Math.max(...starts) - startMs) / this.windowMs + 1;
+    assert(windowCount <= this.#windowsMax, 'a profile is no longer than the history');
     const stride = this.partitionCount * LOAD_DIMENSION_COUNT;
     const values = new Float64Array(windowCount * stride);
     const coverage = new Float64Array(windowCount);
-    for (const [windowStartMs, nodes] of this.#windows) {
+    for (const windowStartMs of starts) {
+      const nodes = this.#windows.get(windowStartMs) as ReadonlyMap<number, WindowLoad>;
       const index = (windowStartMs - startMs) / this.windowMs;
       const offset = index * stride;
       let captured = 0;
@@ -98,11 +108,8 @@ export class ProfileLedger {
     };
   }
 
-  #trim(): void {
-    const oldestMs = this.oldestKeptMs();
-    assert(oldestMs <= this.#startMsMax, 'the newest window is kept');
-    if (this.#windows.size <= this.#windowsMax) return;
-    for (const startMs of this.#windows.keys()) if (startMs < oldestMs) this.#windows.delete(startMs);
+  #alignedEnd(endMs: number): number {
+    return Math.floor(endMs / this.windowMs) * this.windowMs;
   }
 }
 

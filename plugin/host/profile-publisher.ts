@@ -64,10 +64,14 @@ export class ProfilePublisher {
     await this.#commitAll(writes);
   }
 
-  /** Takes in what other query nodes have published (and, after a restart, this one) and removes what is too old. */
-  async refresh(): Promise<void> {
+  /**
+   * Takes in what other query nodes have published (and, after a restart, this one) and removes what is too old.
+   *
+   * @param endMs the present: the history reaches back from here.
+   */
+  async refresh(endMs: number): Promise<void> {
     const { entries } = await this.#metadata.list(this.#prefix);
-    const oldestMs = this.#ledger.oldestKeptMs();
+    const oldestMs = this.#ledger.oldestKeptMs(endMs);
     const outdated: MetadataWrite[] = [];
     const entriesOf = new Map<string, MetadataEntry[]>();
     for (const entry of entries) {
@@ -87,6 +91,7 @@ export class ProfilePublisher {
       );
       for (const entry of chunks) this.#seen.set(entry.key, entry.revision);
     }
+    this.#ledger.trim(endMs);
     await this.#commitAll(outdated);
   }
 

@@ -60,8 +60,8 @@ export class WindowCounter implements WindowBuilder {
 
   closeUpTo(toMs: number): readonly Omit<WindowLoad, 'queryNodeId'>[] {
     const endMs = Math.floor(toMs / this.#windowMs) * this.#windowMs;
-    // Nothing is known of the time before the first record, so the first closed window is the one that ends now.
-    const first = this.#nextMs ?? endMs - this.#windowMs;
+    // Of the time before the first record, or before the first question, nothing is known: no window.
+    const first = this.#nextMs ?? endMs;
     const closed: Omit<WindowLoad, 'queryNodeId'>[] = [];
     for (let startMs = first; startMs + this.#windowMs <= endMs; startMs += this.#windowMs) {
       const window = this.#open.get(startMs) ?? this.#emptyWindow();
@@ -70,6 +70,13 @@ export class WindowCounter implements WindowBuilder {
     }
     this.#nextMs = Math.max(first, endMs);
     return closed;
+  }
+
+  /** Forgets what is open: the clock has been moved to another time. */
+  reset(): void {
+    this.#open.clear();
+    this.#nextMs = null;
+    this.#newestMs = Number.NEGATIVE_INFINITY;
   }
 
   #windowAt(timeMs: number): OpenWindow {

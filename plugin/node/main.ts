@@ -69,7 +69,7 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
     throw error;
   }
   const { host, port } = running.node;
-  logger.info({ role, host, port }, 'node serves');
+  logger.info({ host, port }, 'node serves');
   serveParent(running, { kind: 'ready', role, nodeId, host, port, pid: process.pid });
 
   await ending;
@@ -81,7 +81,9 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
   await running.close();
   await metadata.close();
   clearTimeout(deadline);
-  logger.info({ role }, 'node closed');
+  // The channel would keep this process alive for as long as its parent lives.
+  if (process.connected) process.disconnect();
+  logger.info({}, 'node closed');
   return 0;
 }
 
