@@ -12,7 +12,8 @@ import {
   readStoreState,
   registerNode,
 } from '../metadata/cluster-map.ts';
-import { RpcServer } from '../rpc/server.ts';
+import { DataRequestReader, STATUS_NOT_OWNER } from '../rpc/data.ts';
+import { RpcServer, type RpcServerConnection } from '../rpc/server.ts';
 import type { RunningNode, StorageNodeComponents, StorageNodeOptions } from './node-options.ts';
 
 /** How long a node waits for the others that a new cluster needs. */
@@ -34,7 +35,7 @@ const VERBS: readonly string[] = ['replicate', 'redirect', 'verify', 'remove'] s
  * Opens the store, joins or forms the cluster, brings the roles of its partitions in line with the map, and serves.
  *
  * It listens before it serves, since others have to learn its port to form a cluster; until roles and map agree, every
- * request is turned away by closing its connection, which a query node takes as "not yet" and tries again.
+ * request is answered as by a node that is not the owner, which a query node tries again, writes too: nothing was done.
  *
  * @throws ForeshardError FORESHARD_CONFIG when the store is another cluster's, or was retired; FORESHARD_NOT_READY when the
  * nodes a new cluster needs do not appear within a minute.
@@ -80,8 +81,8 @@ class StorageNode implements RunningStorageNode {
       { identity: { clusterId, nodeId, role: 'storage' }, host, port, logger: components.logger },
       {
         onData: (connection, payload) => {
-          this.#assertServing();
-          engine.requests.receive(connection, payload);
+          if (this.#isServing) engine.requests.receive(connection, payload);
+          else refuseAll(connection, payload);
         },
         onControl: (operation, body) => this.#control(operation, body),
       },
@@ -228,5 +229,14 @@ class StorageNode implements RunningStorageNode {
     this.#isServing = false;
     await this.#server.close();
     await this.engine.close();
+  }
+}
+
+function refuseAll(connection: RpcServerConnection, payload: Buffer): void {
+  const reader = new DataRequestReader();
+  reader.open(payload);
+  while (reader.next()) {
+    connection.replies.begin(reader.requestId, STATUS_NOT_OWNER, 0, 0);
+    connection.replies.end();
   }
 }
