@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { AnnealProblem, annealer } from '../src/affinity/anneal.ts';
+import { AnnealProblem, annealer, DEFAULT_ANNEAL_SETTINGS } from '../src/affinity/anneal.ts';
 import { dualBound, lowerBound } from '../src/affinity/bound.ts';
 import { PlacementState } from '../src/affinity/cost-model.ts';
 import { greedy } from '../src/affinity/greedy.ts';
@@ -124,7 +124,11 @@ async function compareOptimisers(kernels: Kernels, size: Size, isSmall: boolean)
   const fromGreedy = (await greedy.optimise(instance, home, seededRandom(SEED))).ownerOf;
   const annealed: { name: string; ownerOf: Int32Array; cpuMs: number; iterations: number }[] = [];
   for (const iterations of isSmall ? [20_000] : [200_000, 5_000_000]) {
-    const search = annealer(inlineRunner(kernels), { iterations, startFactor: 0.025, endRatio: 0.002 });
+    const search = annealer(inlineRunner(kernels), {
+      iterations,
+      startFactors: DEFAULT_ANNEAL_SETTINGS.startFactors,
+      endRatio: 0.002,
+    });
     const startedUs = cpuUs();
     const { ownerOf } = await search.anneal(instance, fromGreedy, seededRandom(SEED));
     annealed.push({ name: `anneal-${iterations}`, ownerOf, cpuMs: (cpuUs() - startedUs) / 1000, iterations });
@@ -221,7 +225,7 @@ async function timePlan(kernels: Kernels, isSmall: boolean): Promise<BenchResult
     new AffinityManager(settings, { random: seededRandom(SEED), logger: silentLogger, optimiser });
   const search = annealer(inlineRunner(kernels), {
     iterations: settings.iterations,
-    startFactor: 0.025,
+    startFactors: DEFAULT_ANNEAL_SETTINGS.startFactors,
     endRatio: 0.005,
   });
   const searching = managerWith(search);

@@ -8,19 +8,19 @@ import type { Optimiser } from './optimiser.ts';
 
 export interface AnnealSettings {
   readonly iterations: number;
-  /** Start temperature as a multiple of the mean rise of a random proposal. */
-  readonly startFactor: number;
+  /** Start temperatures to race, as multiples of the mean rise of a random proposal. */
+  readonly startFactors: readonly number[];
   /** Last temperature / first. */
   readonly endRatio: number;
 }
 
 /**
- * A random proposal is far worse than one worth thinking about: a fortieth of its mean rise lets a good map be left for
- * its neighbours without being forgotten.
+ * A random proposal is far worse than one worth thinking about: even a twentieth of its mean rise lets a good map be left
+ * for its neighbours without being forgotten. Few large partitions want the coldest of these, many slots the hottest.
  */
 export const DEFAULT_ANNEAL_SETTINGS: AnnealSettings = {
   iterations: 100_000,
-  startFactor: 0.025,
+  startFactors: [0.05, 0.005, 0.0005],
   endRatio: 0.005,
 };
 

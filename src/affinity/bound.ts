@@ -2,7 +2,7 @@ import { LINEAR_ABOVE, phi, SLOPE_AT_LINEAR } from './cost-model.ts';
 import type { PlacementInstance } from './instance.ts';
 
 /** About 1 ms each at 256 partitions x 8 nodes x 168 slots; more make the bound tighter by less and less. */
-const DUAL_STEPS = 6;
+const DUAL_STEPS = 8;
 
 /**
  * A value no map can fall below, in O(depth x (partitions + nodes log nodes)): moving is taken to be free and errors between
@@ -96,8 +96,9 @@ export function dualBound(instance: PlacementInstance, ownerOf: Int32Array, step
       addTo(corner, p, node);
     }
     best = Math.max(best, bound);
-    // The start is close already: the usual 2 / (k + 2) would throw it away in the first step.
-    const share = 2 / (step + 10);
+    // The best step soon gets stuck between corners; a small one that falls slowly goes on from there.
+    const least = step < STUCK_AFTER ? 0 : 1 / (step + SLOWNESS);
+    const share = Math.max(least, bestShare(instance, point, corner));
     for (let i = 0; i < point.length; i++)
       point[i]! += share * ((corner[i] as number) - (point[i] as number));
   }
@@ -117,15 +118,54 @@ function linearise(instance: PlacementInstance, point: Float64Array, gradient: F
         const at = n * depth + d;
         const used = (instance.background[at] as number) + (point[at] as number);
         const rho = used * perLoad;
-        const isOver = rho > safeUtilisation;
-        const slope = rho <= LINEAR_ABOVE ? 1 / (1 - rho) ** 2 : SLOPE_AT_LINEAR;
-        const weight = slotWeight[d] as number;
-        gradient[at] = weight * (phi(rho) + rho * slope + (isOver ? overload * perLoad : 0));
-        sum += weight * (used * phi(rho) + (isOver ? overload * (rho - safeUtilisation) : 0));
+        gradient[at] = marginalCost(instance, n, r, d, point[at] as number);
+        sum += (slotWeight[d] as number) * (used * phi(rho) + overload * Math.max(0, rho - safeUtilisation));
         sum -= (gradient[at] as number) * (point[at] as number);
       }
     }
   return sum;
+}
+
+/** Both found by trial on the bench's instances. */
+const STUCK_AFTER = 12;
+const SLOWNESS = 200;
+
+/** Halvings of the interval in which the best step is looked for: 2^-14 of the way is near enough. */
+const HALVINGS = 14;
+
+/** How far to go from `point` towards `corner`, 0..1, for the least cost: where the slope along the way changes sign. */
+function bestShare(instance: PlacementInstance, point: Float64Array, corner: Float64Array): number {
+  const { nodeCount, depth, slotStride, slotCount, resourceCount } = instance;
+  const isDownhillAt = (share: number): boolean => {
+    let slope = 0;
+    for (let n = 0; n < nodeCount; n++)
+      for (let r = 0; r < resourceCount; r++)
+        for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
+          const at = n * depth + d;
+          const way = (corner[at] as number) - (point[at] as number);
+          slope += way * marginalCost(instance, n, r, d, (point[at] as number) + share * way);
+        }
+    return slope < 0;
+  };
+  let low = 0;
+  let high = 1;
+  for (let i = 0; i < HALVINGS; i++) {
+    const middle = (low + high) / 2;
+    if (isDownhillAt(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Derivative of a node's cost by its load. */
+function marginalCost(instance: PlacementInstance, n: number, r: number, d: number, load: number): number {
+  const perLoad =
+    (1 + instance.riskZ * instance.commonError) /
+    (instance.capacity[n * instance.resourceCount + r] as number);
+  const rho = ((instance.background[n * instance.depth + d] as number) + load) * perLoad;
+  const slope = rho <= LINEAR_ABOVE ? 1 / (1 - rho) ** 2 : SLOPE_AT_LINEAR;
+  const overload = rho > instance.safeUtilisation ? (instance.overloadFactor[r] as number) * perLoad : 0;
+  return (instance.slotWeight[d] as number) * (phi(rho) + rho * slope + overload);
 }
 
 /** Where a partition would go if load had the prices of `gradient`. */

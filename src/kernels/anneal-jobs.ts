@@ -5,9 +5,10 @@ import type { Job, JobContext } from './job.ts';
 
 export interface AnnealParameters {
   readonly block: Pointer;
+  /** All of them, races included. */
   readonly iterations: number;
-  /** Start temperature as a multiple of the mean delta above 0 of sampled proposals. */
-  readonly startFactor: number;
+  /** Start temperatures to race, as multiples of the mean delta above 0 of sampled proposals; at least one. */
+  readonly startFactors: readonly number[];
   /** Last temperature / first. */
   readonly endRatio: number;
 }
@@ -15,41 +16,43 @@ export interface AnnealParameters {
 export interface AnnealResult {
   /** Fewer than asked for if the job was cancelled; the best map so far stands in the block. */
   readonly iterations: number;
+  /** Of the last run. */
   readonly acceptedCount: number;
-  readonly startTemperature: number;
+  /** The factor that won the races. */
+  readonly startFactor: number;
 }
 
-/** Proposals from which the start temperature is calibrated. */
+/** Proposals from which the scale of temperatures is calibrated. */
 const SAMPLE_COUNT = 512;
 
 /** About 6 ms at a week of slots: progress and cancelling need chunks of at most 10 ms. */
 const CHUNK_CELLS = 4_000_000;
 
+/** Share of the iterations that goes to the races, all of them together. */
+const RACE_SHARE = 0.5;
+
+/**
+ * Which temperature suits depends on the instance: rugged ones want a hot start, tight ones a cold one. So short runs from
+ * the same map race, and the winner's temperature gets the other half of the iterations, from the best map of all races.
+ */
 const anneal: Job<AnnealParameters, AnnealResult> = {
-  run(context, { block, iterations, startFactor, endRatio }) {
-    const { exports, buffer } = context;
-    if (exports.annealBlockBytes() !== ANNEAL_BLOCK_BYTES)
+  run(context, { block, iterations, startFactors, endRatio }) {
+    if (context.exports.annealBlockBytes() !== ANNEAL_BLOCK_BYTES)
       throw new InvariantError(
         'the annealing kernel was built with another layout: run `npm run build:wasm`',
       );
-    const fields = new DataView(buffer, block, ANNEAL_BLOCK_BYTES);
-    exports.annealReset(block);
-    const startTemperature = startFactor * exports.annealRun(block, SAMPLE_COUNT, 1);
-    fields.setFloat32(ANNEAL.temperature, startTemperature, true);
-    fields.setFloat32(ANNEAL.cooling, endRatio ** (ANNEAL_EPOCH / Math.max(1, iterations)), true);
-    const chunk = Math.max(ANNEAL_EPOCH, Math.floor(CHUNK_CELLS / fields.getUint32(ANNEAL.depth, true)));
-    let done = 0;
-    while (done < iterations && !context.isCancelled()) {
-      const count = Math.min(chunk, iterations - done);
-      exports.annealRun(block, count, 0);
-      done += count;
-      context.reportProgress(done);
-    }
-    return {
-      iterations: done,
-      acceptedCount: fields.getUint32(ANNEAL.acceptedCount, true),
-      startTemperature,
-    };
+    const search = new AnnealSearch(context, block, endRatio);
+    const raceIterations =
+      startFactors.length > 1 ? Math.floor((RACE_SHARE * iterations) / startFactors.length) : 0;
+    let winner = { factor: startFactors[0] as number, cost: Number.POSITIVE_INFINITY };
+    if (raceIterations > 0)
+      for (const factor of startFactors) {
+        const cost = search.run(search.start, factor, raceIterations);
+        if (cost < winner.cost) winner = { factor, cost };
+      }
+    search.run(search.best, winner.factor, iterations - search.done);
+    search.leaveBest();
+    return { iterations: search.done, acceptedCount: search.acceptedCount, startFactor: winner.factor };
   },
 
   warmUp(context, scratch) {
@@ -64,6 +67,95 @@ const anneal: Job<AnnealParameters, AnnealResult> = {
     }
   },
 };
+
+/** Runs from chosen maps over one control block; keeps the best map of all of them. */
+class AnnealSearch {
+  /** i32[partition]: where the block started, and the best map so far. */
+  readonly start: Int32Array;
+  best: Int32Array;
+  /** Iterations so far. */
+  done = 0;
+  acceptedCount = 0;
+  #bestCost = Number.POSITIVE_INFINITY;
+  readonly #context: JobContext;
+  readonly #block: Pointer;
+  readonly #endRatio: number;
+  readonly #fields: DataView;
+  readonly #owner: Int32Array;
+  readonly #home: Int32Array;
+  readonly #bestOwner: Int32Array;
+  readonly #bytes: Float64Array;
+  readonly #bytesFree: Float64Array;
+  readonly #meanRise: number;
+
+  constructor(context: JobContext, block: Pointer, endRatio: number) {
+    const { buffer, exports } = context;
+    this.#context = context;
+    this.#block = block;
+    this.#endRatio = endRatio;
+    this.#fields = new DataView(buffer, block, ANNEAL_BLOCK_BYTES);
+    const pointer = (field: number): Pointer => this.#fields.getUint32(field, true);
+    const partitionCount = this.#fields.getUint32(ANNEAL.partitionCount, true);
+    const nodeCount = this.#fields.getUint32(ANNEAL.nodeCount, true);
+    this.#owner = new Int32Array(buffer, pointer(ANNEAL.owner), partitionCount);
+    this.#home = new Int32Array(buffer, pointer(ANNEAL.home), partitionCount);
+    this.#bestOwner = new Int32Array(buffer, pointer(ANNEAL.bestOwner), partitionCount);
+    this.#bytes = new Float64Array(buffer, pointer(ANNEAL.bytes), partitionCount);
+    this.#bytesFree = new Float64Array(buffer, pointer(ANNEAL.bytesFree), nodeCount);
+    this.start = this.#owner.slice();
+    this.best = this.start;
+    exports.annealReset(block);
+    this.#meanRise = exports.annealRun(block, SAMPLE_COUNT, 1);
+  }
+
+  /** Anneals from a map, and returns the cost of the best one met on the way. */
+  run(from: Int32Array, startFactor: number, iterations: number): number {
+    const { exports } = this.#context;
+    this.#place(from);
+    exports.annealReset(this.#block);
+    this.#fields.setFloat32(ANNEAL.temperature, startFactor * this.#meanRise, true);
+    const cooling = this.#endRatio ** (ANNEAL_EPOCH / Math.max(1, iterations));
+    this.#fields.setFloat32(ANNEAL.cooling, cooling, true);
+    const depth = this.#fields.getUint32(ANNEAL.depth, true);
+    const chunk = Math.max(ANNEAL_EPOCH, Math.floor(CHUNK_CELLS / depth));
+    for (let left = iterations; left > 0 && !this.#context.isCancelled(); ) {
+      const count = Math.min(chunk, left);
+      exports.annealRun(this.#block, count, 0);
+      left -= count;
+      this.done += count;
+      this.#context.reportProgress(this.done);
+    }
+    this.acceptedCount = this.#fields.getUint32(ANNEAL.acceptedCount, true);
+    const cost = this.#fields.getFloat64(ANNEAL.bestCost, true);
+    if (cost < this.#bestCost) {
+      this.#bestCost = cost;
+      this.best = this.#bestOwner.slice();
+    }
+    return cost;
+  }
+
+  leaveBest(): void {
+    this.#bestOwner.set(this.best);
+  }
+
+  /** Puts a map into the block, with the room and the count of moves that belong to it. */
+  #place(ownerOf: Int32Array): void {
+    let movedCount = 0;
+    const count = (owners: Int32Array, sign: 1 | -1): void => {
+      for (let p = 0; p < owners.length; p++) {
+        const owner = owners[p] as number;
+        if (owner === this.#home[p]) continue;
+        this.#bytesFree[owner]! += sign * (this.#bytes[p] as number);
+        movedCount -= sign;
+      }
+    };
+    count(this.#owner, 1);
+    movedCount = 0;
+    count(ownerOf, -1);
+    this.#owner.set(ownerOf);
+    this.#fields.setUint32(ANNEAL.movedCount, movedCount, true);
+  }
+}
 
 /** Two nodes, four partitions, eight slots: something to move, nothing to learn. */
 function writeToyProblem({ buffer }: JobContext, start: Pointer): Pointer {

@@ -116,7 +116,7 @@ test('a map found by annealing keeps the rules', async () => {
     const kernels = loadKernels();
     const { ownerOf } = await annealer(inlineRunner(kernels), {
       iterations: 20_000,
-      startFactor: 0.1,
+      startFactors: [0.1],
       endRatio: 0.01,
     }).optimise(instance, instance.home, seededRandom(seed));
     const moved = [...ownerOf.keys()].filter((p) => ownerOf[p] !== instance.home[p]);
@@ -138,7 +138,7 @@ test('a map found by annealing keeps the rules', async () => {
 test('the same seed and budget give the same bytes, in a worker as on this thread', async () => {
   const kernels = loadKernels();
   const instance = buildInstance(randomInputs(seededRandom(3n), SIZES), DEFAULT_AFFINITY_SETTINGS);
-  const settings = { iterations: 30_000, startFactor: 0.1, endRatio: 0.01 };
+  const settings = { iterations: 30_000, startFactors: [0.1], endRatio: 0.01 };
   const pool = new KernelPool({ threads: 1 }, { kernels, logger: silentLogger });
   try {
     const inline = annealer(inlineRunner(kernels), settings);
@@ -164,7 +164,7 @@ test('a cancelled search ends early with the best map so far', async () => {
     const job = pool.start('anneal', {
       block: problem.block.pointer,
       iterations,
-      startFactor: 0.1,
+      startFactors: [0.1],
       endRatio: 0.01,
     });
     while (job.progress() === 0) await new Promise((resolve) => setTimeout(resolve, 2));

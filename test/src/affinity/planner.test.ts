@@ -19,7 +19,7 @@ const test = suite('affinity/planner');
 const SEED = testSeed('affinity/planner');
 
 const search = (): Optimiser =>
-  annealer(inlineRunner(loadKernels()), { iterations: 20_000, startFactor: 0.025, endRatio: 0.005 });
+  annealer(inlineRunner(loadKernels()), { iterations: 20_000, startFactors: [0.025], endRatio: 0.005 });
 
 function propose(
   inputs: PlacementInputs,
