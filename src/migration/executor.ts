@@ -296,7 +296,12 @@ export class MigrationExecutor {
       const seen = await doNodeWork(record, { engine, settings: this.#settings, nowMs: clock.nowMs() });
       this.#retries.succeeded(partitionId);
       this.#failureOf.delete(partitionId);
-      if (seen.target) this.#copiedBytesOf.set(partitionId, seen.target.copiedBytes);
+      // After the switch the target's status speaks of the reverse stream.
+      if (seen.target && mayAbort(record.migration.phase))
+        this.#copiedBytesOf.set(
+          partitionId,
+          Math.max(seen.target.copiedBytes, this.#copiedBytesOf.get(partitionId) ?? 0),
+        );
       const extra = record.migration.phase === 'SHIFT' ? this.#lookBeforeFence(record, seen, startedMs) : {};
       return decide(record, { ...seen, ...extra }, this.#stepContext());
     } catch (error) {

@@ -14,6 +14,8 @@ export interface AttachAgentOptions {
   readonly nodeId: number;
   readonly partitionCount: number;
   readonly store: PartitionStore;
+  /** Whether the store takes writes now. */
+  readonly isWritable?: () => boolean;
   readonly metadata: MetadataStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -43,7 +45,7 @@ export async function attachMigrationAgent(
         const { user, system } = process.cpuUsage();
         return (user + system) / 1e6;
       },
-      isWritable: () => store.freeBytes() > 0,
+      isWritable: options.isWritable ?? (() => store.freeBytes() > 0),
     },
   );
   await reconcileIfFormed(agent, reader);
