@@ -92,7 +92,7 @@ function seasonalContests(isSmall: boolean): Contest[] {
     series.view[i] = random.nextFloat() * 9;
   });
   const out = arena.f64(count * horizon);
-  let expected = new Float64Array();
+  let expected: Float64Array = new Float64Array();
   return [
     {
       name: 'seasonal-trimmed-mean',
@@ -228,7 +228,7 @@ function clusterContests(isSmall: boolean): Contest[] {
   centroids.view.set(points.view.subarray(0, centroids.view.length));
   const labels = arena.i32(count);
   const distances = arena.f64(count);
-  let expected = new Float64Array();
+  let expected: Float64Array = new Float64Array();
   return [
     {
       name: 'nearest-centroids',
