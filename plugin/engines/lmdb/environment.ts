@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { statfsSync } from 'node:fs';
+import { mkdirSync, statfsSync } from 'node:fs';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { type EncodedKey, encodedKey, KEY_ENCODER } from './physical-key.ts';
+import { StoreLock } from './store-lock.ts';
 
 export interface KeyRange {
   readonly start: EncodedKey;
@@ -49,6 +50,13 @@ interface StoreIdentity {
   readonly partitionCount: number;
 }
 
+/** What we give to lmdb beside its typed options: in its manual or its source, not in its types. */
+const UNTYPED_OPTIONS: object = {
+  // Keys and values of clients are nobody else's business.
+  permissionsMode: 0o600,
+};
+const TABLE_ENCODINGS: object = { encoding: 'binary', keyEncoder: KEY_ENCODER };
+
 const IDENTITY_KEY = encodedKey(new TextEncoder().encode('store'));
 
 /**
@@ -73,22 +81,36 @@ export class LmdbEnvironment {
   #failure: Error | null = null;
   #isInTransaction = false;
 
+  readonly #lock: StoreLock;
+
+  /** @throws ForeshardError FORESHARD_CONFIG when the folder cannot be used: taken, of another format, not writable. */
   constructor(options: EnvironmentOptions) {
     this.path = options.path;
-    this.#root = open<Uint8Array, Uint8Array>({
-      path: options.path,
-      maxDbs: 8,
-      mapSize: options.mapSizeBytes,
-      overlappingSync: false,
-    });
-    // Not in lmdb's types, though in its manual.
-    const encodings: object = { encoding: 'binary', keyEncoder: KEY_ENCODER };
-    const table = (name: string): Table => this.#root.openDB({ name, ...encodings }) as unknown as Table;
-    this.data = table('data');
-    this.meta = table('meta');
-    this.changeLog = table('log');
-    this.expiryIndex = table('expiry');
-    this.storeId = this.#readOrMakeIdentity(options.partitionCount).storeId;
+    try {
+      mkdirSync(options.path, { recursive: true, mode: 0o700 });
+      this.#lock = StoreLock.acquire(options.path);
+    } catch (error) {
+      throw cannotOpen(options.path, error);
+    }
+    try {
+      this.#root = open<Uint8Array, Uint8Array>({
+        path: options.path,
+        maxDbs: 8,
+        mapSize: options.mapSizeBytes,
+        overlappingSync: false,
+        ...UNTYPED_OPTIONS,
+      });
+      const table = (name: string): Table =>
+        this.#root.openDB({ name, ...TABLE_ENCODINGS }) as unknown as Table;
+      this.data = table('data');
+      this.meta = table('meta');
+      this.changeLog = table('log');
+      this.expiryIndex = table('expiry');
+      this.storeId = this.#readOrMakeIdentity(options.partitionCount).storeId;
+    } catch (error) {
+      this.#lock.release();
+      throw cannotOpen(options.path, error);
+    }
   }
 
   /** Why writes are refused until a restart; null while all is well. */
@@ -152,6 +174,7 @@ export class LmdbEnvironment {
 
   async close(): Promise<void> {
     await this.#root.close();
+    this.#lock.release();
   }
 
   #readOrMakeIdentity(partitionCount: number): StoreIdentity {
@@ -176,4 +199,10 @@ export class LmdbEnvironment {
       );
     return identity;
   }
+}
+
+function cannotOpen(path: string, error: unknown): ForeshardError {
+  if (error instanceof ForeshardError) return error;
+  const message = `cannot open the store in ${path}: ${(error as Error).message}`;
+  return new ForeshardError('FORESHARD_CONFIG', 'fix-config', message, { cause: error });
 }

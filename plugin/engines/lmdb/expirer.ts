@@ -1,4 +1,5 @@
 import type { Clock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
 import type { CommandContext } from './commands/command-context.ts';
 import type { LmdbPartitionStore } from './lmdb-partition-store.ts';
 
@@ -25,8 +26,17 @@ export class Expirer {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.runOnce(), PERIOD_MS);
+    this.#timer = setInterval(() => this.#runOnTimer(), PERIOD_MS);
     this.#timer.unref();
+  }
+
+  #runOnTimer(): void {
+    try {
+      this.runOnce();
+    } catch (error) {
+      // A failed commit has marked the environment, and writes are refused from now on: nobody waits for this one.
+      if (!(error instanceof ForeshardError)) throw error;
+    }
   }
 
   stop(): void {

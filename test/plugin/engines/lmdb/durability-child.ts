@@ -1,5 +1,5 @@
 /**
- * The victim of the kill -9 test: owns every partition of the store in argv[2], writes as fast as it is answered, several
+ * The victim of the kill -9 test: owns every partition of the store in TEST_STORE, writes as fast as it is answered, several
  * requests at a time, and says on stdout what has been acknowledged.
  */
 import { writeSync } from 'node:fs';
@@ -7,15 +7,9 @@ import { LmdbEngine } from '../../../../plugin/engines/lmdb/engine.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
 import { EngineClient, ownAll, PARTITION_COUNT } from './support.ts';
 
-const engine = await LmdbEngine.open(
-  { path: process.argv[2], partitionCount: PARTITION_COUNT, reserveBytes: 0 },
-  { clock: systemClock() },
-);
-await ownAll(engine);
-const client = new EngineClient(engine);
 const WRITERS = 8;
 
-async function write(writer: number): Promise<never> {
+async function write(client: EngineClient, writer: number): Promise<never> {
   for (let i = 1; ; i++) {
     const reply = client.call(['SET', `writer-${writer}`, String(i)]);
     const counter = client.call(['INCR', `counter-${writer}`]);
@@ -25,4 +19,16 @@ async function write(writer: number): Promise<never> {
   }
 }
 
-await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(writer)));
+async function run(path: string): Promise<void> {
+  const engine = await LmdbEngine.open(
+    { path, partitionCount: PARTITION_COUNT, reserveBytes: 0 },
+    { clock: systemClock() },
+  );
+  await ownAll(engine);
+  const client = new EngineClient(engine);
+  await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(client, writer)));
+}
+
+// A test runner with a wide pattern loads this file too: without a store it does nothing.
+const path = process.env.TEST_STORE;
+if (path !== undefined) await run(path);

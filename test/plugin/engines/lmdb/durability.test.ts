@@ -15,8 +15,9 @@ const CHILD = fileURLToPath(new URL('./durability-child.ts', import.meta.url));
 
 /** Lets the child write until it has acknowledged so many, then kills it. @returns the last acknowledged of each writer. */
 async function writeUntilKilled(path: string, acknowledgedMin: number): Promise<Map<string, number>> {
-  const child = spawn(process.execPath, ['--import', 'tsx', CHILD, path], {
+  const child = spawn(process.execPath, ['--import', 'tsx', CHILD], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, TEST_STORE: path },
   });
   const acknowledged = new Map<string, number>();
   let count = 0;

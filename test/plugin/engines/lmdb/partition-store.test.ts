@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -100,6 +100,41 @@ test('a store refuses another partition count', async (context) => {
   } catch (error) {
     check.is((error as ForeshardError).code, 'FORESHARD_CONFIG');
     check.match((error as Error).message, '16 partitions, not 32');
+  }
+});
+
+test('a store in use is refused to another; one whose process was killed is taken over', async (context) => {
+  const path = join(context.folder, 'source');
+  const options = { path, partitionCount: PARTITION_COUNT };
+  try {
+    await LmdbEngine.open(options, { clock: new VirtualClock() });
+    check.unreachable();
+  } catch (error) {
+    check.is((error as ForeshardError).code, 'FORESHARD_CONFIG');
+    check.match((error as Error).message, `in use by process ${process.pid}`);
+  }
+  await context.source.close();
+  context.engines.shift();
+  for (const stale of [
+    JSON.stringify({ pid: process.pid, startTicks: '1' }),
+    JSON.stringify({ pid: 2 ** 22 + 1, startTicks: null }),
+    '{"pi',
+  ]) {
+    writeFileSync(join(path, 'owner.lock'), stale);
+    const engine = await LmdbEngine.open(options, { clock: new VirtualClock() });
+    await engine.close();
+  }
+});
+
+test('a folder that cannot be used is said by name', async (context) => {
+  const path = join(context.folder, 'a file');
+  writeFileSync(path, 'no store');
+  try {
+    await LmdbEngine.open({ path, partitionCount: PARTITION_COUNT }, { clock: new VirtualClock() });
+    check.unreachable();
+  } catch (error) {
+    check.is((error as ForeshardError).code, 'FORESHARD_CONFIG');
+    check.ok((error as Error).message.includes(path));
   }
 });
 
