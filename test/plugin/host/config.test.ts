@@ -1,0 +1,229 @@
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { loadSettings, showableSettings } from '../../../plugin/host/config.ts';
+import { configJsonSchema } from '../../../plugin/host/config-schema.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../../src/settings.ts';
+import { withTemporaryFolder } from '../../support/temporary-folder.ts';
+
+const test = suite('config');
+
+interface Sources {
+  readonly files?: Readonly<Record<string, string>>;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly file?: string;
+}
+
+async function load(sources: Sources): Promise<{ settings: Settings; folder: string }> {
+  return withTemporaryFolder(async (folder) => {
+    for (const [name, text] of Object.entries(sources.files ?? {})) writeFileSync(join(folder, name), text);
+    const { settings } = await loadSettings({
+      file: sources.file,
+      folder,
+      environment: sources.environment ?? {},
+    });
+    return { settings, folder };
+  });
+}
+
+async function messageOf(sources: Sources): Promise<string> {
+  try {
+    await load(sources);
+  } catch (error) {
+    check.instance(error, ForeshardError);
+    check.is((error as ForeshardError).code, 'FORESHARD_CONFIG');
+    return (error as ForeshardError).message;
+  }
+  throw new Error('the config was accepted');
+}
+
+const FORMATS: Readonly<Record<string, string>> = {
+  'foreshard.config.ts': 'const count: number = 32; export default { cluster: { partitionCount: count } };',
+  'foreshard.config.js': 'export default { cluster: { partitionCount: 32 } };',
+  'foreshard.config.mjs': 'export default { cluster: { partitionCount: 32 } };',
+  'foreshard.config.json': '{ "cluster": { "partitionCount": 32 } }',
+  'foreshard.config.yaml': '# a comment\ncluster:\n  partitionCount: 32\n',
+  'foreshard.config.toml': '[cluster]\npartitionCount = 32\n',
+};
+for (const [name, text] of Object.entries(FORMATS))
+  test(`${name} is found and read`, async () => {
+    const { settings } = await load({ files: { [name]: text } });
+    check.is(settings.cluster.partitionCount, 32);
+    check.is(settings.cluster.storageNodeCount, DEFAULT_SETTINGS.cluster.storageNodeCount);
+  });
+
+test('without a file the defaults hold, and they are consistent', async () => {
+  const { settings } = await load({});
+  check.equal(settings.affinity, DEFAULT_SETTINGS.affinity);
+  check.is(settings.plugin.mode, 'observe');
+});
+
+test('settings are frozen to the last leaf', async () => {
+  const { settings } = await load({
+    files: { 'foreshard.config.json': '{"cluster":{"partitionCount":64}}' },
+  });
+  check.throws(() => {
+    (settings.cluster.nodeCapacity as { queries: number }).queries = 1;
+  }, /read only|read-only/);
+});
+
+test('the environment overrides the file, by the type of the setting', async () => {
+  const { settings } = await load({
+    files: {
+      'foreshard.config.json': '{"cluster":{"partitionCount":64,"nodeCapacity":{"queries":5}}}',
+    },
+    environment: {
+      FORESHARD_CLUSTER_PARTITION_COUNT: '128',
+      FORESHARD_CLUSTER_NODE_CAPACITY_QUERIES: '2.5',
+      FORESHARD_PLUGIN_MODULES: 'foreshard, /opt/other.js',
+      FORESHARD_SECURITY_PASSWORD: '1234',
+      FORESHARD_REQUIRE: 'redis',
+    },
+  });
+  check.is(settings.cluster.partitionCount, 128);
+  check.is(settings.cluster.nodeCapacity.queries, 2.5);
+  check.equal(settings.plugin.modules, ['foreshard', '/opt/other.js']);
+  check.is(settings.security.password, '1234');
+});
+
+test('relative paths start at the config file, wherever the process runs', async () => {
+  const { settings, folder } = await load({
+    files: { 'own.yaml': 'metadata:\n  path: meta\nplugin:\n  modules: [./mine.js]\n' },
+    file: 'own.yaml',
+  });
+  check.is(settings.metadata.path, join(folder, 'meta'));
+  check.equal(settings.plugin.modules, [join(folder, 'mine.js')]);
+});
+
+test('an error names file, line, path, what was found and what it must be', async () => {
+  const message = await messageOf({
+    files: { 'foreshard.config.yaml': 'node:\n  logLevel: info\ncluster:\n  partitionCount: many\n' },
+  });
+  check.match(message, /foreshard\.config\.yaml:4: cluster\.partitionCount: found "many"/);
+  check.match(message, /it must be an integer from 16 to 16384.*default 256/);
+});
+
+test('every mistake is told at once', async () => {
+  const message = await messageOf({
+    files: {
+      'foreshard.config.json': '{\n"cluster": {"partitionCount": "x"},\n"plugin": {"mode": "fast"}\n}',
+    },
+    environment: { FORESHARD_CAPTURE_RING_SLOTS: 'lots' },
+  });
+  check.match(message, /config\.json:2: cluster\.partitionCount/);
+  check.match(message, /config\.json:3: plugin\.mode: found "fast", it must be one of "observe"/);
+  check.match(message, /FORESHARD_CAPTURE_RING_SLOTS: capture\.ringSlots: found "lots"/);
+});
+
+test('an unknown key is refused at every depth, with the nearest known one', async () => {
+  const message = await messageOf({
+    files: {
+      'foreshard.config.toml':
+        '[cluster]\npartitonCount = 64\n[forecast.ridge]\nlamda = 1.0\n[extra]\nkey = 1\n',
+    },
+  });
+  check.match(message, /:2: cluster\.partitonCount: unknown setting.*did you mean partitionCount\?/);
+  check.match(message, /:4: forecast\.ridge\.lamda: unknown setting.*did you mean lambda\?/);
+  check.match(message, /extra: unknown setting: remove it \(known here: cluster, node/);
+});
+
+test('claims over several settings are checked, and their remedy is told', async () => {
+  const cases: readonly [string, RegExp][] = [
+    ['{"cluster":{"partitionCount":100}}', /cluster\.partitionCount: found 100, it must be a power of two/],
+    [
+      '{"cluster":{"partitionCount":16,"storageNodeCount":17}}',
+      /cluster\.storageNodeCount: found 17.*at most/,
+    ],
+    ['{"capture":{"ringSlots":1000}}', /capture\.ringSlots: found 1000, it must be a power of two/],
+    ['{"analyzer":{"windowMs":1700}}', /analyzer\.windowMs: found 1700, it must be a divisor of one week/],
+    [
+      '{"plugin":{"mode":"auto"}}',
+      /cluster\.nodeCapacity\.queries: found null.*plugin\.mode "auto" balances/,
+    ],
+  ];
+  for (const [text, expected] of cases)
+    check.match(await messageOf({ files: { 'foreshard.config.json': text } }), expected);
+});
+
+test('a file that cannot be parsed is named with the place', async () => {
+  for (const [name, text, expected] of [
+    ['foreshard.config.yaml', 'cluster:\n  a: [1\n', /foreshard\.config\.yaml: cannot be read.*\(\d+:\d+\)/],
+    ['foreshard.config.json', '{"a": 1,}', /foreshard\.config\.json: cannot be read.*position \d+/],
+    ['foreshard.config.ts', 'export default {', /foreshard\.config\.ts: cannot be read/],
+  ] as const)
+    check.match(await messageOf({ files: { [name]: text } }), expected);
+});
+
+test('what is no config is refused before it is read', async () => {
+  check.match(await messageOf({ file: 'missing.yaml' }), /missing\.yaml: no such file/);
+  check.match(await messageOf({ files: { 'a.txt': 'x' }, file: 'a.txt' }), /ends in .*found "\.txt"/);
+  check.match(
+    await messageOf({ files: { 'foreshard.config.json': '{}', 'foreshard.config.yaml': 'a: 1' } }),
+    /found foreshard\.config\.json and foreshard\.config\.yaml: keep one/,
+  );
+  check.match(await messageOf({ files: { 'foreshard.config.json': '[1]' } }), /must hold sections/);
+});
+
+test('an empty file, or one of comments, changes nothing', async () => {
+  for (const text of ['', '# nothing yet\n']) {
+    const { settings } = await load({ files: { 'foreshard.config.yaml': text } });
+    check.is(settings.cluster.partitionCount, 256);
+  }
+});
+
+test('a config reads no other file and fetches nothing', async () => {
+  const message = await messageOf({
+    files: {
+      'foreshard.config.json': '{"extends": "gh:someone/else"}',
+      '.env': 'FORESHARD_CLUSTER_PARTITION_COUNT=32',
+      '.foreshardrc': 'cluster.partitionCount=64',
+    },
+  });
+  check.match(message, /extends: unknown setting/);
+  const { settings } = await load({
+    files: {
+      'foreshard.config.json': '{}',
+      '.env': 'FORESHARD_CLUSTER_PARTITION_COUNT=32',
+      '.foreshardrc': 'cluster.partitionCount=64',
+      'package.json': '{"foreshard":{"cluster":{"partitionCount":16}}}',
+    },
+  });
+  check.is(settings.cluster.partitionCount, 256);
+});
+
+test('a variable that begins like a section but names no setting is refused', async () => {
+  check.match(
+    await messageOf({ environment: { FORESHARD_NODE_COLOUR: 'red' } }),
+    /FORESHARD_NODE_COLOUR: no setting/,
+  );
+});
+
+test('a password comes from a private file or the environment, and is never shown', async () => {
+  await withTemporaryFolder(async (folder) => {
+    const secretFile = join(folder, 'secret');
+    writeFileSync(secretFile, 'hunter2\n');
+    writeFileSync(join(folder, 'foreshard.config.yaml'), 'security:\n  passwordFile: secret\n');
+    chmodSync(secretFile, 0o644);
+    let message = '';
+    await loadSettings({ folder, environment: {} }).catch((error: Error) => {
+      message = error.message;
+    });
+    check.match(message, /can be read by others \(mode 644\): chmod 600/);
+    chmodSync(secretFile, 0o600);
+    const { settings } = await loadSettings({ folder, environment: {} });
+    check.is(settings.security.password, 'hunter2');
+    check.not.match(JSON.stringify(showableSettings(settings)), 'hunter2');
+  });
+  const message = await messageOf({ files: { 'foreshard.config.yaml': 'security:\n  password: hunter2\n' } });
+  check.not.match(message, 'hunter2');
+  check.match(message, /FORESHARD_SECURITY_PASSWORD/);
+});
+
+test('the JSON Schema knows every section of the settings', () => {
+  const schema = configJsonSchema(DEFAULT_SETTINGS) as { properties: Record<string, unknown> };
+  check.equal(Object.keys(schema.properties).sort(), Object.keys(DEFAULT_SETTINGS).sort());
+});
+
+test.run();
