@@ -7,7 +7,7 @@ export { definePlugin, type PluginDefinition } from './host/plugin.ts';
 /** Foreshard's own plugin: what `plugin.modules: ["foreshard"]` loads. */
 export default definePlugin({
   name: 'foreshard',
-  attachQueryNode: attachAnalysis,
+  attachQueryNode: (context) => attachAnalysis(context),
   attachStorageNode: ({ settings, ...context }) =>
     attachMigrationAgent({
       ...context,

@@ -16,7 +16,11 @@ const CLOSE_MS_MAX = 3_000;
  * The main-thread half of the plugin on a query node: the capture ring's producer in the hook slot, a timer that
  * publishes it, and the analysis thread, to which it passes control messages on.
  */
-export async function attachAnalysis(context: QueryNodeContext): Promise<QueryNodeAttachment> {
+export async function attachAnalysis(
+  context: QueryNodeContext,
+  /** Hands the thread over, for tests of its death. */
+  observers: { readonly onThread?: (thread: Worker) => void } = {},
+): Promise<QueryNodeAttachment> {
   const { settings, nodeId, clock, reportFault } = context;
   const ring = createRingMemory(settings.capture.ringSlots);
   const producer = new RingProducer(ring, {
@@ -25,6 +29,7 @@ export async function attachAnalysis(context: QueryNodeContext): Promise<QueryNo
   });
   const setup: AnalysisSetup = { settings, nodeId, ring };
   const thread = startThread(new URL('./analysis-thread.ts', import.meta.url), { workerData: setup });
+  observers.onThread?.(thread);
   const link = new AnalysisLink(thread, reportFault);
   const timer = setInterval(() => producer.tick(), TICK_INTERVAL_MS);
   timer.unref();

@@ -1,0 +1,193 @@
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import type { AdvanceReport, ControlBody, ControlReplies } from '../../../plugin/host/control-messages.ts';
+import { QueryNodeHost } from '../../../plugin/host/host.ts';
+import type { QueryNodeAttachment } from '../../../plugin/host/plugin.ts';
+import { attachAnalysis } from '../../../plugin/host/query-node-plugin.ts';
+import { bootstrapCluster } from '../../../plugin/metadata/cluster-map.ts';
+import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import { type Logger, silentLogger } from '../../../src/base/logger.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../../src/settings.ts';
+import { withTemporaryFolder } from '../../support/temporary-folder.ts';
+
+const test = suite('analysis thread');
+const HOUR_MS = 3_600_000;
+const START_MS = Date.UTC(2001, 0, 1);
+const PARTITION_COUNT = 16;
+
+interface Attached {
+  readonly settings: Settings;
+  readonly attachment: QueryNodeAttachment;
+  readonly faults: unknown[];
+  ask<Operation extends ControlBody['operation']>(
+    body: Extract<ControlBody, { operation: Operation }>,
+  ): Promise<ControlReplies[Operation]>;
+  query(partitionId: number): void;
+}
+
+async function withAnalysis(use: (attached: Attached) => Promise<void>): Promise<void> {
+  await withTemporaryFolder(async (folder) => {
+    const settings: Settings = {
+      ...DEFAULT_SETTINGS,
+      cluster: { ...DEFAULT_SETTINGS.cluster, partitionCount: PARTITION_COUNT, storageNodeCount: 1 },
+      // Plans need storage nodes, which these tests have none of: silence is asked for, errors are checked by answers.
+      node: { ...DEFAULT_SETTINGS.node, logLevel: 'error' },
+      metadata: { kind: 'embedded', path: folder },
+    };
+    const metadata = openEmbeddedMetadata({ path: folder });
+    await bootstrapCluster(metadata, 'main', {
+      partitionCount: PARTITION_COUNT,
+      nodes: [{ nodeId: 0, storeId: 'store' }],
+    });
+    const faults: unknown[] = [];
+    const attachment = await attachAnalysis({
+      settings,
+      nodeId: 10_000,
+      clock: systemClock(),
+      logger: silentLogger,
+      metadata,
+      reportFault: (error) => faults.push(error),
+    });
+    try {
+      await use({
+        settings,
+        attachment,
+        faults,
+        ask: (body) => attachment.control?.(body) as Promise<never>,
+        query: (partitionId) =>
+          attachment.hooks.onQueryCompleted?.(
+            12,
+            partitionId,
+            0,
+            1,
+            Buffer.from('key'),
+            0,
+            3,
+            100,
+            10,
+            20,
+            0,
+          ),
+      });
+    } finally {
+      await attachment.detach();
+      await metadata.close();
+    }
+  });
+}
+
+test('a replay’s queries come back as the measured load of their trace hours', async () => {
+  await withAnalysis(async ({ ask, query }) => {
+    const advance = (toMs: number): Promise<AdvanceReport> =>
+      ask({ operation: 'advance', toMs, isCycleSkipped: true });
+    await ask({ operation: 'setClock', nowMs: START_MS });
+    for (let i = 0; i < 100; i++) query(3);
+    const nextMs = START_MS + HOUR_MS;
+    // The clock stands at the next hour before its first query; the hour before is closed while they already come.
+    await ask({ operation: 'setClock', nowMs: nextMs });
+    const closing = advance(nextMs);
+    for (let i = 0; i < 50; i++) query(4);
+    check.is((await closing).closedWindowCount, 1);
+    const report = await advance(nextMs + HOUR_MS);
+    check.equal(report.capture, { capturedCount: 150, droppedCount: 0, isAttached: true });
+    const profile = await ask({ operation: 'profile' });
+    check.is(profile.startMs, START_MS);
+    check.is(profile.windowCount, 2);
+    check.is(profile.queries[3], 100);
+    check.is(profile.queries[PARTITION_COUNT + 4], 50);
+    check.is(profile.readBytes[3], 2_000);
+    check.equal([...profile.coverage], [1, 1]);
+  });
+});
+
+test('history that is loaded and load that is measured make one profile, and both are published', async () => {
+  await withAnalysis(async ({ ask, query }) => {
+    const queries = Float64Array.from({ length: 3 * PARTITION_COUNT }, (_, i) => i);
+    const endMs = START_MS + 3 * HOUR_MS;
+    await ask({ operation: 'setClock', nowMs: endMs });
+    const history = {
+      startMs: START_MS,
+      windowMs: HOUR_MS,
+      windowCount: 3,
+      partitionCount: PARTITION_COUNT,
+      queries,
+    };
+    check.equal(await ask({ operation: 'loadHistory', history }), { windowCount: 3 });
+    query(0);
+    await ask({ operation: 'advance', toMs: endMs + HOUR_MS, isCycleSkipped: true });
+    const profile = await ask({ operation: 'profile' });
+    check.equal([...profile.queries.subarray(0, 48)], [...queries]);
+    check.equal([...profile.queries.subarray(48)], [1, ...new Array(15).fill(0)]);
+  });
+});
+
+test('what does not fit is refused with its reason, and the thread goes on', async () => {
+  await withAnalysis(async ({ ask, faults }) => {
+    const messageOf = (asked: Promise<unknown>): Promise<string> =>
+      asked.then(
+        () => 'it was accepted',
+        (error: Error) => error.message,
+      );
+    const history = { startMs: START_MS, windowMs: HOUR_MS, windowCount: 2, partitionCount: PARTITION_COUNT };
+    const short = { ...history, queries: new Float64Array(5) };
+    check.match(await messageOf(ask({ operation: 'loadHistory', history: short })), /queries holds 5 values/);
+    const other = { ...history, partitionCount: 32, queries: new Float64Array(64) };
+    check.match(await messageOf(ask({ operation: 'loadHistory', history: other })), /partitionCount is 32/);
+    await ask({ operation: 'setClock', nowMs: START_MS });
+    check.match(await messageOf(ask({ operation: 'setClock', nowMs: START_MS - 1 })), /does not go back/);
+    check.is((await ask({ operation: 'ownership' })).ownerOf.length, PARTITION_COUNT);
+    check.is(faults.length, 0);
+  });
+});
+
+test('too little history is an answer, not a failure', async () => {
+  await withAnalysis(async ({ ask }) => {
+    await ask({ operation: 'setClock', nowMs: START_MS });
+    const report = await ask({ operation: 'advance', toMs: START_MS + HOUR_MS });
+    check.is(report.isCoordinator, true);
+    check.is(report.cycle?.outcome, 'too-little-history');
+  });
+});
+
+test('an analysis thread that dies detaches the plugin, with one log line; queries go on', async () => {
+  await withAnalysis(async ({ settings }) => {
+    const lines: Record<string, unknown>[] = [];
+    const logger: Logger = {
+      ...silentLogger,
+      error: (fields) => lines.push(fields),
+      child: () => logger,
+    };
+    const host = new QueryNodeHost(logger);
+    const metadata = openEmbeddedMetadata({ path: settings.metadata.path });
+    const context = { settings, nodeId: 10_001, clock: systemClock(), logger, metadata };
+    let killThread: () => void = () => undefined;
+    const plugin = {
+      name: 'foreshard',
+      attachQueryNode: (given: Parameters<typeof attachAnalysis>[0]) =>
+        attachAnalysis(given, {
+          onThread: (thread) => {
+            killThread = () => void thread.terminate();
+          },
+        }),
+    };
+    await host.attachAll([plugin], context);
+    const hook = host.hooks.onQueryCompleted;
+    check.type(hook, 'function');
+    const pending = host.control({ operation: 'captureStatus' });
+    await pending;
+    killThread();
+    for (let i = 0; i < 200 && host.faultCount === 0; i++)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    check.is(host.faultCount, 1);
+    check.is(host.hooks.onQueryCompleted, null);
+    check.is(lines.length, 1);
+    check.match(String(lines[0]?.fault), /analysis thread ended by itself/);
+    // A query under way may still hold the old hook.
+    hook?.(12, 1, 0, 1, Buffer.from('key'), 0, 3, 100, 10, 20, 0);
+    await host.close();
+    await metadata.close();
+  });
+});
+
+test.run();
