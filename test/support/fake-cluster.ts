@@ -177,7 +177,7 @@ export interface FakeCluster {
 }
 
 export async function startFakeCluster(
-  options: { nodeCount?: number; retryMs?: number } = {},
+  options: { nodeCount?: number; retryMs?: number; password?: string } = {},
 ): Promise<FakeCluster> {
   const folder = mkdtempSync(join(tmpdir(), 'foreshard-fake-'));
   const clock = systemClock();
@@ -213,7 +213,7 @@ export async function startFakeCluster(
       port: 0,
       partitionCount: FAKE_PARTITION_COUNT,
       storageNodeCount: nodes.length,
-      password: null,
+      password: options.password ?? null,
       valueBytesMax: 1 << 20,
       clientConnectionsMax: 100,
       retryMs: options.retryMs ?? 5_000,
