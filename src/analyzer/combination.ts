@@ -8,7 +8,7 @@ import { bandOf, type TrackRecord } from './track-record.ts';
  * Weighted mean of the members' log loads, never below 0.
  *
  * @param members f64[member][partition][step], log loads
- * @param weights f64[band][member], from TrackRecord.weights
+ * @param weights f64[partition][band][member], from TrackRecord.weights
  * @returns f32[partition][step]
  */
 export function combine(
@@ -17,21 +17,20 @@ export function combine(
   { partitionCount, horizon }: { partitionCount: number; horizon: number },
 ): Float32Array {
   const combined = new Float32Array(partitionCount * horizon);
-  for (let member = 0; member < FORECAST_MEMBER_COUNT; member++) {
-    const shares = Float64Array.from(
-      { length: horizon },
-      (_, step) => weights[bandOf(step) * FORECAST_MEMBER_COUNT + member] as number,
-    );
-    if (shares.every((share) => share === 0)) continue;
-    const first = member * partitionCount * horizon;
-    for (let p = 0; p < partitionCount; p++)
+  const partitionSize = weights.length / partitionCount;
+  const bands = Uint8Array.from({ length: horizon }, (_, step) => bandOf(step));
+  for (let member = 0; member < FORECAST_MEMBER_COUNT; member++)
+    for (let p = 0; p < partitionCount; p++) {
+      const shares = p * partitionSize + member;
+      const row = (member * partitionCount + p) * horizon;
       for (let step = 0; step < horizon; step++) {
+        const share = weights[shares + (bands[step] as number) * FORECAST_MEMBER_COUNT] as number;
+        if (share === 0) continue;
         const at = p * horizon + step;
         // Each member is cut at 0 by itself: a negative log load has no meaning that could balance another member.
-        combined[at] =
-          (combined[at] as number) + (shares[step] as number) * Math.max(0, members[first + at] as number);
+        combined[at] = (combined[at] as number) + share * Math.max(0, members[row + step] as number);
       }
-  }
+    }
   return combined;
 }
 
@@ -72,13 +71,14 @@ export function boundedLoads(
   return { point, lower, upper };
 }
 
-/** Each member's weight, averaged over the horizon bands. */
+/** Each member's weight, averaged over partitions and horizon bands. */
 export function memberShares(weights: Float64Array): { name: string; weight: number }[] {
-  const bandCount = weights.length / FORECAST_MEMBER_COUNT;
-  return FORECAST_MEMBERS.map((name, member) => {
-    let weight = 0;
-    for (let band = 0; band < bandCount; band++)
-      weight += (weights[band * FORECAST_MEMBER_COUNT + member] as number) / bandCount;
-    return { name, weight };
-  }).filter(({ weight }) => weight > 0);
+  const shares = new Float64Array(FORECAST_MEMBER_COUNT);
+  weights.forEach((weight, index) => {
+    const member = index % FORECAST_MEMBER_COUNT;
+    shares[member] = (shares[member] as number) + (weight * FORECAST_MEMBER_COUNT) / weights.length;
+  });
+  return FORECAST_MEMBERS.map((name, member) => ({ name, weight: shares[member] as number })).filter(
+    ({ weight }) => weight > 0,
+  );
 }
