@@ -1,0 +1,168 @@
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { VirtualClock } from '../../../src/base/clock.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import { type AdmissionContext, CopyCounts, refusalOf } from '../../../src/migration/admission.ts';
+import { RetryBook } from '../../../src/migration/backoff.ts';
+import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
+import { Throttle } from '../../../src/migration/throttle.ts';
+import { compareSides } from '../../../src/migration/verification.ts';
+import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
+import type { MigrationPhase, MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';
+import type { Move } from '../../../src/model/proposal.ts';
+
+const test = suite('migration admission, retries and throttle');
+const NOW_MS = 10_000_000;
+const SETTINGS = {
+  ...DEFAULT_MIGRATION_SETTINGS,
+  retryMsMin: 100,
+  retryMsMax: 1_000,
+  attemptsMax: 3,
+  quarantineMs: 5_000,
+};
+
+function recordOf(
+  partitionId: number,
+  owner: number,
+  open?: { phase: MigrationPhase; target: number },
+): PartitionRecord {
+  const migration = open && {
+    migrationId: 1,
+    sourceNodeId: asNodeId(owner),
+    targetNodeId: asNodeId(open.target),
+    phase: open.phase,
+  };
+  return {
+    partitionId: asPartitionId(partitionId),
+    ownerNodeId: asNodeId(owner),
+    ownerStoreId: `store-${owner}`,
+    epoch: asEpoch(1),
+    ownedSinceMs: 0,
+    migrationSeq: 0,
+    migration: (migration ?? null) as MigrationRecord | null,
+  };
+}
+
+const moveOf = (partitionId: number, source: number, target: number): Move => ({
+  partitionId: asPartitionId(partitionId),
+  sourceNodeId: asNodeId(source),
+  targetNodeId: asNodeId(target),
+  sizeBytes: 1,
+  gain: 1,
+  cost: 0,
+  reason: '',
+});
+
+function contextOf(
+  records: (PartitionRecord | null)[],
+  change: Partial<AdmissionContext> = {},
+): AdmissionContext {
+  return {
+    records,
+    storageNodeCount: 8,
+    settings: SETTINGS,
+    nowMs: NOW_MS,
+    isPaused: false,
+    isQuarantined: () => false,
+    ...change,
+  };
+}
+
+function refusal(move: Move, context: AdmissionContext, epoch = 1) {
+  const count = context.records.length;
+  const base = {
+    baseOwnerOf: Int32Array.from(context.records, (record) => record?.ownerNodeId ?? -1),
+    baseEpochOf: new Uint32Array(count).fill(epoch),
+  };
+  return refusalOf(move, base, new CopyCounts(context.records), context);
+}
+
+test('a move on the map it was made for is admitted', () => {
+  check.is(refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0)])), null);
+});
+
+test('every refusal names its reason', () => {
+  const fresh = { ...recordOf(0, 0), ownedSinceMs: NOW_MS - SETTINGS.residenceMs + 1 };
+  const busy = (phase: MigrationPhase) => [recordOf(0, 0), recordOf(1, 0, { phase, target: 2 })];
+  check.is(refusal(moveOf(0, 0, 1), contextOf([null])), 'unknown-partition');
+  check.is(refusal(moveOf(0, 3, 1), contextOf([recordOf(0, 0)])), 'stale-proposal');
+  check.is(refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0)]), 2), 'stale-proposal');
+  check.is(
+    refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0, { phase: 'GRACE', target: 2 })])),
+    'migration-open',
+  );
+  check.is(refusal(moveOf(0, 0, 1), contextOf([fresh])), 'residence');
+  check.is(
+    refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0)], { isQuarantined: () => true })),
+    'quarantine',
+  );
+  check.is(refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0)], { isPaused: true })), 'paused');
+  check.is(refusal(moveOf(0, 0, 1), contextOf(busy('COPY'))), 'source-busy');
+  check.is(refusal(moveOf(0, 0, 1), contextOf(busy('GRACE'))), null);
+  check.is(refusal(moveOf(2, 3, 2), contextOf([...busy('SHIFT'), recordOf(2, 3)])), 'target-busy');
+  check.is(
+    refusal(moveOf(2, 3, 4), contextOf([...busy('COPY'), recordOf(2, 3)], { storageNodeCount: 3 })),
+    'cluster-busy',
+  );
+});
+
+test('retries wait twice as long each time, with jitter, up to a limit', () => {
+  const clock = new VirtualClock();
+  const book = new RetryBook(SETTINGS, clock, seededRandom(3n));
+  const waits: number[] = [];
+  for (let failure = 0; failure < 8; failure++) {
+    book.failed(7);
+    const startMs = clock.monotonicMs();
+    while (!book.isDue(7)) clock.advanceTo(clock.monotonicMs() + 1);
+    waits.push(clock.monotonicMs() - startMs);
+  }
+  waits.forEach((waitMs, failure) => {
+    const fullMs = Math.min(1_000, 100 * 2 ** failure);
+    check.ok(waitMs >= fullMs / 2 && waitMs <= fullMs + 1, `wait ${failure} is ${waitMs} of ${fullMs}`);
+  });
+  book.failed(7);
+  book.succeeded(7);
+  check.ok(book.isDue(7));
+});
+
+test('a partition that fails again and again is left alone for a while', () => {
+  const clock = new VirtualClock();
+  const book = new RetryBook(SETTINGS, clock, seededRandom(3n));
+  book.aborted(7);
+  book.aborted(7);
+  check.not.ok(book.isQuarantined(7));
+  book.aborted(7);
+  check.equal(book.quarantined(), [7]);
+  clock.advanceTo(5_001);
+  check.not.ok(book.isQuarantined(7));
+});
+
+test('a throttle lets bursts through and holds the rate', async () => {
+  const clock = new VirtualClock();
+  const throttle = new Throttle(1_000, clock);
+  await throttle.take(250);
+  check.is(clock.monotonicMs(), 0);
+  let isThrough = false;
+  const taking = throttle.take(500).then(() => {
+    isThrough = true;
+  });
+  clock.advanceTo(499);
+  await Promise.resolve();
+  check.not.ok(isThrough);
+  clock.advanceTo(500);
+  await taking;
+});
+
+test('sides are compared at one lsn only', () => {
+  const digest = { entryCount: 1, sizeBytes: 9, buckets: ['aa'] };
+  const side = (lsn: number, sizeBytes = 9) => ({
+    lsn,
+    scanned: { ...digest, sizeBytes },
+    running: { ...digest, sizeBytes },
+  });
+  check.is(compareSides(side(4), side(5)), null);
+  check.is(compareSides(side(4), side(4)), '');
+  check.match(compareSides(side(4), side(4, 10)) ?? '', /9 and 10 bytes/);
+});
+
+test.run();

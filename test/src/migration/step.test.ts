@@ -1,0 +1,232 @@
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { isSwitched, mayAbort, PHASE_TRANSITIONS } from '../../../src/migration/phases.ts';
+import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
+import {
+  abort,
+  type Decision,
+  decide,
+  type Observation,
+  type OpenRecord,
+  type StepContext,
+} from '../../../src/migration/step.ts';
+import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
+import {
+  type Digest,
+  MIGRATION_PHASES,
+  type MigrationPhase,
+  type MigrationRecord,
+} from '../../../src/model/migration.ts';
+import type { NodeMigrationStatus } from '../../../src/ports/storage-engine.ts';
+
+const test = suite('migration step');
+
+const digestOf = (lane: string): Digest => ({ entryCount: 3, sizeBytes: 30, buckets: [lane, '00'] });
+const DIGEST = digestOf('aa');
+const NOW_MS = 1_000_000;
+const SETTINGS = {
+  ...DEFAULT_MIGRATION_SETTINGS,
+  readWeightSteps: [0.5, 1],
+  readWeightHoldMs: 100,
+  graceMs: 1_000,
+};
+const CONTEXT: StepContext = { settings: SETTINGS, nowMs: NOW_MS, canShiftReads: true, canFollow: true };
+
+function recordIn(phase: MigrationPhase, change: Partial<MigrationRecord> = {}): OpenRecord {
+  const isAfter = isSwitched(phase);
+  return {
+    partitionId: asPartitionId(5),
+    ownerNodeId: asNodeId(isAfter ? 2 : 1),
+    ownerStoreId: isAfter ? 'store-2' : 'store-1',
+    epoch: asEpoch(isAfter ? 8 : 7),
+    ownedSinceMs: 0,
+    migrationSeq: 4,
+    migration: {
+      migrationId: 4,
+      sourceNodeId: asNodeId(1),
+      sourceStoreId: 'store-1',
+      targetNodeId: asNodeId(2),
+      targetStoreId: 'store-2',
+      phase,
+      phaseAtMs: NOW_MS,
+      startedAtMs: NOW_MS,
+      digestSeed: '0'.repeat(16),
+      readWeight: 0,
+      notBeforeMs: 0,
+      reason: '',
+      attempt: 0,
+      ...(phase === 'FENCED' || isAfter ? { fenceLsn: 100, fenceDigest: DIGEST } : {}),
+      ...change,
+    },
+  };
+}
+
+const status = (change: Partial<NodeMigrationStatus> = {}): NodeMigrationStatus => ({
+  role: 'OWNER',
+  epoch: 7,
+  lsn: 100,
+  closedMigrationId: 3,
+  copiedBytes: 0,
+  isSnapshotComplete: true,
+  verify: null,
+  digest: null,
+  failure: null,
+  ...change,
+});
+const verified = (lsn: number, digest = DIGEST, running = digest) =>
+  status({ verify: { lsn, scanned: digest, running } });
+const both = (source: NodeMigrationStatus, target: NodeMigrationStatus): Observation => ({ source, target });
+const NOTHING: Observation = { source: null, target: null };
+
+const phaseAfter = (decision: Decision): MigrationPhase | null | 'stay' =>
+  decision.kind === 'stay' ? 'stay' : (decision.record.migration?.phase ?? null);
+
+/** For every transition of the table: an observation under which it is taken. */
+const WAYS: readonly (readonly [
+  MigrationPhase,
+  MigrationPhase | null,
+  Observation,
+  Partial<MigrationRecord>?,
+])[] = [
+  ['PREPARE', 'COPY', NOTHING],
+  ['COPY', 'CATCHUP', { source: null, target: status() }],
+  ['CATCHUP', 'VERIFY', both(status({ lsn: 1100 }), status({ lsn: 100 }))],
+  ['VERIFY', 'SHIFT', both(verified(90), verified(90))],
+  ['SHIFT', 'SHIFT', both(status(), status())],
+  [
+    'SHIFT',
+    'FENCING',
+    { ...both(status(), status()), isFencePromising: true },
+    { readWeight: 1, phaseAtMs: NOW_MS - 100 },
+  ],
+  ['FENCING', 'FENCED', { ...NOTHING, fence: { lsn: 100, digest: DIGEST } }],
+  ['FENCED', 'SWITCHED', { source: null, target: status({ digest: DIGEST }) }],
+  ['SWITCHED', 'GRACE', NOTHING],
+  ['GRACE', 'CLEANUP', both(verified(120), verified(120)), { notBeforeMs: NOW_MS }],
+  ['GRACE', 'GRACE', both(verified(120, digestOf('bb')), verified(120)), { notBeforeMs: NOW_MS }],
+  ['CLEANUP', null, { ...NOTHING, areNodesDone: true }],
+  ['ABORT', null, { ...NOTHING, areNodesDone: true }],
+];
+
+test('every transition of the table is taken, and no other', () => {
+  const taken = new Set<string>();
+  for (const [phase, next, seen, change] of WAYS) {
+    check.is(phaseAfter(decide(recordIn(phase, change), seen, CONTEXT)), next, `${phase} -> ${next}`);
+    taken.add(`${phase}>${next}`);
+  }
+  for (const phase of MIGRATION_PHASES)
+    if (mayAbort(phase)) {
+      check.is(phaseAfter(abort(recordIn(phase), 'why', CONTEXT)), 'ABORT');
+      taken.add(`${phase}>ABORT`);
+    } else check.throws(() => abort(recordIn(phase), 'why', CONTEXT), /no abort/);
+  const table = Object.entries(PHASE_TRANSITIONS).flatMap(([phase, nexts]) =>
+    nexts.map((next) => `${phase}>${next}`),
+  );
+  check.equal([...taken].sort(), table.sort());
+});
+
+test('a phase whose condition does not hold stays', () => {
+  const still: readonly (readonly [MigrationPhase, Observation, Partial<MigrationRecord>?])[] = [
+    ['COPY', { source: null, target: status({ isSnapshotComplete: false }) }],
+    ['CATCHUP', both(status({ lsn: 1101 }), status({ lsn: 100 }))],
+    ['VERIFY', both(verified(90), status())],
+    ['VERIFY', both(verified(90), verified(80))],
+    ['SHIFT', both(status(), status()), { readWeight: 0.5 }],
+    [
+      'SHIFT',
+      { ...both(status({ lsn: 151 }), status()), isFencePromising: true },
+      { readWeight: 1, phaseAtMs: NOW_MS - 100 },
+    ],
+    [
+      'SHIFT',
+      { ...both(status(), status()), isFencePromising: false },
+      { readWeight: 1, phaseAtMs: NOW_MS - 100 },
+    ],
+    ['FENCING', NOTHING],
+    ['FENCED', { source: null, target: status({ lsn: 99, digest: digestOf('bb') }) }],
+    ['GRACE', both(verified(120), verified(120)), { notBeforeMs: NOW_MS + 1 }],
+    ['CLEANUP', { ...NOTHING, areNodesDone: false }],
+    ['ABORT', { ...NOTHING, areNodesDone: false }],
+  ];
+  for (const [phase, seen, change] of still)
+    check.is(decide(recordIn(phase, change), seen, CONTEXT).kind, 'stay', `${phase} ${JSON.stringify(seen)}`);
+});
+
+test('only the switch changes the owner, and adds one to the epoch', () => {
+  for (const [phase, , seen, change] of WAYS) {
+    const before = recordIn(phase, change);
+    const decision = decide(before, seen, CONTEXT);
+    if (decision.kind === 'stay') continue;
+    const { ownerNodeId, ownerStoreId, epoch } = decision.record;
+    if (phase === 'FENCED') check.equal([ownerNodeId, ownerStoreId, epoch], [2, 'store-2', 8]);
+    else
+      check.equal(
+        [ownerNodeId, ownerStoreId, epoch],
+        [before.ownerNodeId, before.ownerStoreId, before.epoch],
+      );
+  }
+});
+
+test('copies that differ are never switched to, and never removed', () => {
+  const other = digestOf('bb');
+  const scans = decide(recordIn('VERIFY'), both(verified(90), verified(90, other)), CONTEXT);
+  const rot = decide(recordIn('VERIFY'), both(verified(90, DIGEST, other), verified(90)), CONTEXT);
+  const fence = decide(recordIn('FENCED'), { source: null, target: status({ digest: other }) }, CONTEXT);
+  const beyond = decide(
+    recordIn('FENCED'),
+    { source: null, target: status({ lsn: 101, digest: DIGEST }) },
+    CONTEXT,
+  );
+  for (const decision of [scans, rot, fence, beyond]) {
+    check.is(phaseAfter(decision), 'ABORT');
+    check.ok(decision.kind === 'go' && decision.isBadCopy);
+  }
+  const removal = decide(
+    recordIn('GRACE', { notBeforeMs: NOW_MS }),
+    both(verified(120, other), verified(120)),
+    CONTEXT,
+  );
+  check.is(phaseAfter(removal), 'GRACE');
+  check.ok(removal.kind === 'go' && (removal.record.migration?.notBeforeMs ?? 0) > NOW_MS);
+});
+
+test('a node that gives up, or a phase without end, aborts what can be aborted', () => {
+  const failed = both(status(), status({ failure: 'the log has a gap' }));
+  for (const phase of MIGRATION_PHASES.filter(mayAbort)) {
+    check.is(phaseAfter(decide(recordIn(phase), failed, CONTEXT)), 'ABORT', phase);
+    const late = { ...CONTEXT, nowMs: NOW_MS + SETTINGS.phaseTimeoutMs + 1 };
+    check.is(phaseAfter(decide(recordIn(phase), NOTHING, late)), 'ABORT', phase);
+  }
+  const overFence = { ...CONTEXT, nowMs: NOW_MS + SETTINGS.fenceBudgetMs + 1 };
+  check.is(phaseAfter(decide(recordIn('FENCED'), NOTHING, overFence)), 'ABORT');
+  check.is(phaseAfter(decide(recordIn('SWITCHED'), failed, overFence)), 'GRACE');
+});
+
+test('one budget spans the fence: FENCED keeps the time of FENCING', () => {
+  const fencing = recordIn('FENCING', { phaseAtMs: NOW_MS - 77 });
+  const decision = decide(fencing, { ...NOTHING, fence: { lsn: 1, digest: DIGEST } }, CONTEXT);
+  check.ok(decision.kind === 'go');
+  check.is(decision.kind === 'go' && decision.record.migration?.phaseAtMs, NOW_MS - 77);
+});
+
+test('a red guard takes reads back from the target, which then waits', () => {
+  const seen = { ...both(status(), status()), guard: 'p99 is twice the source' };
+  const shifted = decide(recordIn('SHIFT', { readWeight: 0.5 }), seen, CONTEXT);
+  check.is(shifted.kind === 'go' && shifted.record.migration?.readWeight, 0);
+  check.is(decide(recordIn('SHIFT'), seen, CONTEXT).kind, 'stay');
+});
+
+test('an engine that cannot shift reads goes from verification to the fence', () => {
+  const seen = { ...both(status(), status()), isFencePromising: true };
+  check.is(phaseAfter(decide(recordIn('SHIFT'), seen, { ...CONTEXT, canShiftReads: false })), 'FENCING');
+});
+
+test('an old owner that cannot follow is kept for two more graces, then removed', () => {
+  const record = recordIn('GRACE', { notBeforeMs: NOW_MS });
+  const seen = { source: status({ failure: 'disk full' }), target: null };
+  check.is(decide(record, seen, CONTEXT).kind, 'stay');
+  const later = { ...CONTEXT, nowMs: NOW_MS + 2 * SETTINGS.graceMs };
+  check.is(phaseAfter(decide(record, seen, later)), 'CLEANUP');
+});
+
+test.run();
