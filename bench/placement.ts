@@ -16,6 +16,7 @@ import { inlineRunner } from '../src/kernels/pool.ts';
 import { asNodeId } from '../src/model/ids.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../src/model/load-profile.ts';
 import { AnnealOracle } from '../test/oracles/anneal.ts';
+import { comparePoliciesOnFlights } from './flights-policies.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
 export const area = 'placement';
@@ -42,7 +43,13 @@ export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutco
   for (const slotCount of isSmall ? [96] : [96, 168])
     results.push(compareKernelWithTwin(kernels, slotCount, isSmall));
   results.push(await timePlan(kernels, isSmall));
-  return { results, skipped: [] };
+  const flights = isSmall
+    ? {
+        results: [],
+        skipped: [{ name: 'policies/flights', why: 'a week of hourly plans takes half a minute' }],
+      }
+    : await comparePoliciesOnFlights(kernels);
+  return { results: [...results, ...flights.results], skipped: flights.skipped };
 }
 
 /**

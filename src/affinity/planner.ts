@@ -1,4 +1,3 @@
-import { assert } from '../base/assert.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { asNodeId, asPartitionId } from '../model/ids.ts';
@@ -80,9 +79,9 @@ export class AffinityManager {
     const best = found.cost < fromGreedy.cost ? found : fromGreedy;
     bound = Math.max(bound, lowerBound(instance, best.ownerOf));
     const pruned = leaveOutWhatDoesNotPay(raised, best.ownerOf);
-    if (pruned.movedCount === 0) return refuse('below-minimum-gain', best.iterations);
-    // Pruning keeps every move worth its raised price, so the plan as a whole is, but for rounding: say so, and check.
-    assert(pruned.cost() < new PlacementState(raised).cost(), 'a plan earns its raised price');
+    // Pruning keeps what is worth its raised price, so that the plan as a whole is; equal is not better.
+    if (pruned.movedCount === 0 || pruned.cost() >= new PlacementState(raised).cost())
+      return refuse('below-minimum-gain', best.iterations);
 
     const moves = this.#orderMoves(inputs, instance, pruned.ownerOf);
     const costAfter = new PlacementState(instance, pruned.ownerOf).cost();

@@ -49,7 +49,7 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   // The objective's hinge starts where the operator's node-hours are counted.
   safeUtilisation: 0.8,
   overloadWeight: 1,
-  moveFixedIndexHours: 0.1,
+  moveFixedIndexHours: 0.07,
   moveIndexHoursPerSecond: 0.001,
   moveBlipIndexHours: 1,
   benefitCostRatio: 1.5,

@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { seasonalMeanForecast } from '../../../bench/seasonal-mean.ts';
 import { phi } from '../../../src/affinity/cost-model.ts';
 import { greedy } from '../../../src/affinity/greedy.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
@@ -11,7 +12,6 @@ import {
   staticPolicy,
   stayPolicy,
 } from '../../../src/backtest/policies.ts';
-import { seasonalMeanForecast } from '../../../src/backtest/seasonal-mean.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';

@@ -1,7 +1,7 @@
-import { normalQuantile } from '../affinity/instance.ts';
-import { ForeshardError } from '../base/errors.ts';
-import type { Forecast } from '../model/forecast.ts';
-import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
+import { normalQuantile } from '../src/affinity/instance.ts';
+import { ForeshardError } from '../src/base/errors.ts';
+import type { Forecast } from '../src/model/forecast.ts';
+import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../src/model/load-profile.ts';
 
 const HOUR_MS = 3_600_000;
 const WEEK_HOURS = 168;
