@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
 import { AffinityManager } from '../../src/affinity/planner.ts';
 import { Forecaster } from '../../src/analyzer/forecaster.ts';
+import { PROFILE_DEFAULTS, ProfileBuilder } from '../../src/analyzer/profile.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { type ErrorCode, ForeshardError, type Remedy } from '../../src/base/errors.ts';
 import { seededRandom } from '../../src/base/random.ts';
@@ -30,7 +31,6 @@ import { createLogger } from './pino-logger.ts';
 import { ProfileLedger } from './profile-ledger.ts';
 import { ProfilePublisher } from './profile-publisher.ts';
 import { profilePrefix, proposalKey } from './proposal-record.ts';
-import { WindowCounter } from './window-counter.ts';
 
 export interface AnalysisSetup {
   readonly settings: Settings;
@@ -118,7 +118,14 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
       clock,
       logger,
       source: new RingSource(ring),
-      windows: new WindowCounter({ windowMs: analyzer.windowMs, partitionCount: cluster.partitionCount }),
+      newProfileBuilder: () =>
+        new ProfileBuilder({
+          ...PROFILE_DEFAULTS,
+          source: `query-${nodeId}`,
+          windowMs: analyzer.windowMs,
+          partitionCount: cluster.partitionCount,
+          graceMs: 0,
+        }),
       ledger,
       publisher,
       coordinator,

@@ -1,8 +1,8 @@
+import type { ProfileBuilder } from '../../src/analyzer/profile.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { CycleReport } from '../../src/controller.ts';
 import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../src/model/load-profile.ts';
-import type { QueryRecord } from '../../src/model/query-log.ts';
 import type { LogSource } from '../../src/ports/log-source.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { LoadedMap } from '../metadata/cluster-map.ts';
@@ -21,30 +21,20 @@ import { isOwnBug } from './faults.ts';
 import type { ProfileLedger, WindowLoad } from './profile-ledger.ts';
 import type { ProfilePublisher } from './profile-publisher.ts';
 
-/** Turns records into load per window. */
-export interface WindowBuilder {
-  add(record: QueryRecord): void;
-  /** Queries that were not recorded; they count for the window that is open. */
-  addDropped(count: number): void;
-  /** Hands over, oldest first, every window that ends at or before `toMs`, empty ones since the last included. */
-  closeUpTo(toMs: number): readonly Omit<WindowLoad, 'queryNodeId'>[];
-  /** Forgets what is open: the clock has been moved to another time. */
-  reset(): void;
-}
-
 export interface AnalysisComponents {
   readonly clock: AnalysisClock;
   readonly logger: Logger;
   readonly source: LogSource;
-  readonly windows: WindowBuilder;
+  /** A new one whenever the clock is moved to another time; its grace is 0, the analysis waits itself. */
+  readonly newProfileBuilder: () => ProfileBuilder;
   readonly ledger: ProfileLedger;
   readonly publisher: ProfilePublisher;
   readonly coordinator: Coordinator;
   readonly loadMap: () => Promise<LoadedMap>;
 }
 
-/** With real time, windows are closed a little late: records of the last event-loop turn are still on their way. */
-const CLOSE_DELAY_MS = 200;
+/** With real time, windows are closed a little late: the last records are still in the ring, of a busy node for longer. */
+const CLOSE_DELAY_MS = 2_000;
 
 /**
  * What the analysis thread does: drains the ring, closes windows, publishes them, and lets the coordinator plan. By
@@ -55,9 +45,9 @@ export class Analysis {
   readonly #components: AnalysisComponents;
   readonly #drainTimer: NodeJS.Timeout;
   #cycleTimer: NodeJS.Timeout | null = null;
+  #builder: ProfileBuilder;
   #capturedCount = 0;
   #droppedCount = 0;
-  #closedWindowCount = 0;
   /** Publishing is one at a time, so that an older window is not written after a newer one has been trimmed. */
   #publishing: Promise<void> = Promise.resolve();
   readonly #onFault: (error: unknown) => void;
@@ -70,6 +60,7 @@ export class Analysis {
     this.#queryNodeId = options.queryNodeId;
     this.#onFault = options.onFault;
     this.#components = components;
+    this.#builder = components.newProfileBuilder();
     this.#drainTimer = setInterval(() => this.#onDrainTimer(), settings.capture.drainIntervalMs);
     this.#cycleTimer = setInterval(() => this.#onCycleTimer(), settings.controller.cycleIntervalMs);
   }
@@ -113,14 +104,14 @@ export class Analysis {
   }
 
   #setClock(nowMs: number): ControlReplies['setClock'] {
-    const { clock, windows } = this.#components;
+    const { clock, newProfileBuilder } = this.#components;
     const wasVirtual = clock.isVirtual;
     clock.setVirtual(nowMs);
     if (!wasVirtual) {
       // What was recorded until now bears the machine's time, and belongs to no window of the replay.
       this.#drain();
-      windows.reset();
-      windows.closeUpTo(nowMs);
+      this.#builder = newProfileBuilder();
+      this.#builder.closeUntil(nowMs);
     }
     if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
     this.#cycleTimer = null;
@@ -181,20 +172,25 @@ export class Analysis {
   }
 
   #drain(): void {
-    const { source, windows } = this.#components;
-    const { recordCount, droppedCount } = source.drain((record) => windows.add(record));
-    if (droppedCount > 0) windows.addDropped(droppedCount);
+    const { source, clock } = this.#components;
+    const { recordCount, droppedCount } = source.drain((record) => this.#builder.add(record));
+    this.#builder.addDropped(droppedCount, clock.nowMs());
     this.#capturedCount += recordCount;
     this.#droppedCount += droppedCount;
   }
 
   async #closeWindows(toMs: number): Promise<number> {
-    const closed = this.#components.windows
-      .closeUpTo(toMs)
-      .map((window) => ({ ...window, queryNodeId: this.#queryNodeId }));
+    const closed = this.#builder.closeUntil(toMs).map(
+      ({ startMs, values, recordCount, droppedCount }): WindowLoad => ({
+        startMs,
+        queryNodeId: this.#queryNodeId,
+        values,
+        capturedCount: recordCount,
+        droppedCount,
+      }),
+    );
     if (closed.length === 0) return 0;
     for (const window of closed) this.#components.ledger.add(window);
-    this.#closedWindowCount += closed.length;
     await this.#publish(closed);
     return closed.length;
   }
