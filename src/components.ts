@@ -1,12 +1,13 @@
 import type { Clock } from './base/clock.ts';
 import type { Logger } from './base/logger.ts';
-import type { Random } from './base/random.ts';
 import type { MetadataStore } from './ports/metadata-store.ts';
 
-/** What acts, and is passed in: time, chance, stores. Settings are what an operator tunes, and are data. */
+/**
+ * What acts, and is passed in: time, log lines, the store that all processes share. Settings are what an operator tunes,
+ * and are data. A room that needs more (chance, kernels, an engine) extends this by its own components.
+ */
 export interface Components {
   readonly clock: Clock;
-  readonly random: Random;
   readonly logger: Logger;
   readonly metadata: MetadataStore;
 }

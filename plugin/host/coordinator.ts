@@ -1,13 +1,12 @@
-import type { Clock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { Logger } from '../../src/base/logger.ts';
+import type { Components } from '../../src/components.ts';
 import { type ClusterState, type CycleReport, runCycle } from '../../src/controller.ts';
 import type { MigrationExecutor } from '../../src/migration/executor.ts';
 import type { ClusterKeys } from '../../src/migration/records.ts';
 import type { Forecast } from '../../src/model/forecast.ts';
 import type { LoadProfile } from '../../src/model/load-profile.ts';
 import type { Proposal } from '../../src/model/proposal.ts';
-import type { Leadership, MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { Leadership } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { MigrationStatusReport } from './control-messages.ts';
 import { encodeProposal } from './proposal-record.ts';
@@ -15,11 +14,8 @@ import { encodeProposal } from './proposal-record.ts';
 /** Without open migrations the executor only looks for records that a predecessor left. */
 const IDLE_TICK_MS = 250;
 
-export interface CoordinatorComponents {
-  /** The time by which cycles are stamped: a replay's, where there is one. */
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly metadata: MetadataStore;
+/** The clock is the one by which cycles are stamped: a replay's, where there is one. */
+export interface CoordinatorComponents extends Components {
   readonly keys: ClusterKeys;
   readonly proposalKey: string;
   readonly forecaster: { forecast(profile: LoadProfile): Promise<Forecast> };

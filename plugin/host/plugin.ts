@@ -1,6 +1,4 @@
-import type { Clock } from '../../src/base/clock.ts';
-import type { Logger } from '../../src/base/logger.ts';
-import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { Components } from '../../src/components.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { OpenedStore } from '../node/node-options.ts';
 import type { ControlBody } from './control-messages.ts';
@@ -21,12 +19,9 @@ export interface PluginDefinition {
   attachStorageNode?(context: StorageNodeContext): Promise<StorageNodeAttachment> | StorageNodeAttachment;
 }
 
-export interface NodeContext {
+export interface NodeContext extends Components {
   readonly settings: Settings;
   readonly nodeId: number;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly metadata: MetadataStore;
   /**
    * For faults that no hook call sees (a thread that died, a timer's InvariantError): detaches this plugin.
    * The database goes on by the last committed map.

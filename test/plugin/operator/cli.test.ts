@@ -1,0 +1,205 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { bootstrapCluster, clusterKeys } from '../../../plugin/metadata/cluster-map.ts';
+import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
+import { asRanges } from '../../../plugin/operator/cluster-commands.ts';
+import { withTemporaryFolder } from '../../support/temporary-folder.ts';
+
+const test = suite('command line');
+const CLI = fileURLToPath(new URL('../../../plugin/operator/cli.ts', import.meta.url));
+const FLAGS = ['--import', import.meta.resolve('tsx'), CLI];
+const SECRET = 'planted-secret-4711';
+
+function run(folder: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...FLAGS, ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { ...process.env, ...environment },
+    timeout: 30_000,
+  });
+  return { status, stdout, stderr };
+}
+
+interface Node {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  /** The `ready` message. */
+  readonly ready: Promise<{ readonly host: string; readonly port: number; readonly pid: number }>;
+}
+
+function startNode(
+  folder: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Node {
+  const child = spawn(process.execPath, [...FLAGS, 'node', ...args], {
+    cwd: folder,
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    serialization: 'advanced',
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk));
+  const ready = once(child, 'message').then(([message]) => message);
+  return { child, output: () => output, ready };
+}
+
+test('bad config through the real command line: exit code 2, and file, line, path and remedy on standard error', async () => {
+  await withTemporaryFolder((folder) => {
+    writeFileSync(join(folder, 'foreshard.config.yaml'), 'cluster:\n  partitionCount: 100\n');
+    for (const args of [['config', 'check'], ['config', 'show'], ['map'], ['node', '--role', 'storage']]) {
+      const { status, stdout, stderr } = run(folder, args);
+      check.is(status, 2, args.join(' '));
+      check.is(stdout, '');
+      check.match(
+        stderr,
+        /^foreshard: .*foreshard\.config\.yaml:2: cluster\.partitionCount: found 100, it must be a power of two \(default 256\)\n$/,
+      );
+    }
+  });
+});
+
+test('wrong usage exits 2 and says what is right', async () => {
+  await withTemporaryFolder((folder) => {
+    const cases: readonly [readonly string[], RegExp][] = [
+      [['frobnicate'], /unknown command 'frobnicate'/],
+      [['node'], /required option '--role <role>'/],
+      [['node', '--role', 'both'], /Allowed choices are storage, query/],
+      [['node', '--role', 'storage', '--node-id', '8'], /storage nodes are numbered 0\.\.7/],
+      [
+        ['node', '--role', 'query', '--listen', '127.0.0.1'],
+        /--listen: found "127\.0\.0\.1", it must be "host:port"/,
+      ],
+      [['node', '--role', 'query', '--listen', '0.0.0.0:0'], /not a loopback address.*--insecure-listen/],
+    ];
+    for (const [args, expected] of cases) {
+      const { status, stderr } = run(folder, args);
+      check.is(status, 2, args.join(' '));
+      check.match(stderr, expected);
+    }
+  });
+});
+
+test('settings are shown with the environment in effect and without their secrets', async () => {
+  await withTemporaryFolder((folder) => {
+    const { status, stdout, stderr } = run(folder, ['config', 'show'], {
+      FORESHARD_SECURITY_PASSWORD: SECRET,
+      FORESHARD_CLUSTER_PARTITION_COUNT: '64',
+    });
+    check.is(status, 0);
+    check.is(stderr, '');
+    check.not.match(stdout, SECRET);
+    const shown = JSON.parse(stdout);
+    check.is(shown.cluster.partitionCount, 64);
+    check.is(shown.security.password, '(set, not shown)');
+  });
+});
+
+test('the map is printed for people and for programs; without a cluster it exits 1', async () => {
+  await withTemporaryFolder(async (folder) => {
+    const missing = run(folder, ['map', '--json']);
+    check.is(missing.status, 1);
+    check.match(missing.stderr, /there is no metadata store at .*: start a storage node first/);
+
+    writeFileSync(
+      join(folder, 'foreshard.config.json'),
+      '{"cluster":{"partitionCount":16},"metadata":{"path":"m"}}',
+    );
+    const metadata = openEmbeddedMetadata({ path: join(folder, 'm') });
+    await bootstrapCluster(metadata, 'main', {
+      partitionCount: 16,
+      nodes: [0, 1].map((nodeId) => ({ nodeId, storeId: `store-${nodeId}` })),
+    });
+    check.match(
+      run(folder, ['map']).stdout,
+      'node 0: 8 partitions: 0-7\nnode 1: 8 partitions: 8-15\n0 migrations open',
+    );
+    check.is(run(folder, ['pause']).status, 0);
+    check.ok(await metadata.get(clusterKeys('main').pause));
+    const printed = JSON.parse(run(folder, ['map', '--json']).stdout);
+    check.equal(printed.ownerOf, [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
+    check.equal(printed.migrations, []);
+    check.is(printed.isPaused, true);
+    check.is(run(folder, ['resume']).status, 0);
+    check.is(await metadata.get(clusterKeys('main').pause), undefined);
+    check.match(run(folder, ['proposal']).stderr, /there is no proposal yet/);
+    await metadata.close();
+  });
+});
+
+test('runs of partitions are printed as ranges', () => {
+  check.is(asRanges([]), '');
+  check.is(asRanges([3]), '3');
+  check.is(asRanges([0, 1, 2, 5, 7, 8]), '0-2 5 7-8');
+});
+
+test('nodes report ready, obey their parent, keep secrets, and close at SIGTERM with exit code 0', async () => {
+  await withTemporaryFolder(async (folder) => {
+    const config = { cluster: { partitionCount: 16, storageNodeCount: 1 }, node: { logLevel: 'debug' } };
+    writeFileSync(join(folder, 'foreshard.config.json'), JSON.stringify(config));
+    const secret = { FORESHARD_SECURITY_PASSWORD: SECRET };
+    const storage = startNode(folder, ['--role', 'storage', '--data-dir', join(folder, 'data')], secret);
+    const query = startNode(folder, ['--role', 'query', '--listen', '127.0.0.1:0'], secret);
+    try {
+      const [ready] = await Promise.all([query.ready, storage.ready]);
+      check.ok(ready.port > 0);
+      check.is(ready.pid, query.child.pid);
+
+      const reply = once(query.child, 'message');
+      query.child.send({ kind: 'control', id: 7, body: { operation: 'ownership' } });
+      const [answer] = await reply;
+      check.is(answer.kind, 'control-reply');
+      check.is(answer.id, 7);
+      check.equal([...answer.body.ownerOf], new Array(16).fill(0));
+
+      if (process.platform === 'linux')
+        for (const { child } of [storage, query])
+          check.not.match(readFileSync(`/proc/${child.pid}/cmdline`, 'latin1'), SECRET);
+      const ends = [storage, query].map(({ child }) => once(child, 'exit'));
+      query.child.kill('SIGTERM');
+      storage.child.kill('SIGTERM');
+      for (const [exitCode] of await Promise.all(ends)) check.is(exitCode, 0);
+      for (const node of [storage, query]) check.not.match(node.output(), SECRET);
+      check.match(query.output(), /"msg":"node closed"/);
+    } finally {
+      storage.child.kill('SIGKILL');
+      query.child.kill('SIGKILL');
+    }
+  });
+});
+
+test('a node whose plugin fails serves on, and says once why', async () => {
+  await withTemporaryFolder(async (folder) => {
+    writeFileSync(
+      join(folder, 'broken.mjs'),
+      "export default { name: 'broken', attachQueryNode() { throw new Error('broken on purpose'); } };",
+    );
+    const config = {
+      cluster: { partitionCount: 16, storageNodeCount: 1 },
+      plugin: { modules: ['foreshard', './broken.mjs'] },
+    };
+    writeFileSync(join(folder, 'foreshard.config.json'), JSON.stringify(config));
+    const storage = startNode(folder, ['--role', 'storage']);
+    const query = startNode(folder, ['--role', 'query', '--listen', '127.0.0.1:0']);
+    try {
+      await Promise.all([query.ready, storage.ready]);
+      check.match(query.output(), /"fault":"broken on purpose"/);
+      check.is(query.output().match(/plugin detached after a fault/g)?.length, 1);
+      const ends = [storage, query].map(({ child }) => once(child, 'exit'));
+      // Without a word: a parent that is gone takes its nodes with it.
+      query.child.disconnect();
+      storage.child.disconnect();
+      for (const [exitCode] of await Promise.all(ends)) check.is(exitCode, 0);
+    } finally {
+      storage.child.kill('SIGKILL');
+      query.child.kill('SIGKILL');
+    }
+  });
+});
+
+test.run();
