@@ -1,7 +1,7 @@
 /**
  * The storage node's side of migrations. It answers the coordinator's commands and the other node's pulls by the partition
  * store's durable state; what it keeps in memory may be lost at any time. The rules R1..R10 are those of
- * `docs/decisions/0003-migration.md`.
+ * `docs/decisions/0004-migration-by-the-sources-consent.md`.
  */
 import { assert } from '../../../src/base/assert.ts';
 import type { Clock } from '../../../src/base/clock.ts';

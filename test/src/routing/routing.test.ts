@@ -58,6 +58,7 @@ function record(
     ownerNodeId: asNodeId(owner),
     ownerStoreId: 's',
     epoch: asEpoch(epoch),
+    ownedSinceMs: 0,
     migrationSeq: 1,
     migration: migration
       ? {
