@@ -48,7 +48,7 @@ export class LoadGenerator {
   readonly errorExamples: string[] = [];
 
   readonly #log: FlightLog;
-  readonly #client: RedisCommands;
+  readonly #clients: readonly RedisCommands[];
   readonly #ledger: Ledger;
   readonly #partitionOf: Uint16Array;
   readonly #partitionCount: number;
@@ -58,14 +58,15 @@ export class LoadGenerator {
 
   constructor(options: {
     readonly log: FlightLog;
-    readonly client: RedisCommands;
+    /** An airport always uses the same one, so that its commands keep their order. */
+    readonly clients: readonly RedisCommands[];
     readonly ledger: Ledger;
     readonly partitionOf: Uint16Array;
     readonly partitionCount: number;
     readonly isMigrating: () => boolean;
   }) {
     this.#log = options.log;
-    this.#client = options.client;
+    this.#clients = options.clients;
     this.#ledger = options.ledger;
     this.#partitionOf = options.partitionOf;
     this.#partitionCount = options.partitionCount;
@@ -112,7 +113,8 @@ export class LoadGenerator {
     const partition = this.#partitionOf[this.#log.originOf[departure]];
     this.sent[hour * this.#partitionCount + partition] += QUERIES_PER_DEPARTURE;
     const histogram = this.#isMigrating() ? this.during : this.outside;
-    const commands = departureCommands(this.#client, { origin, destination, sequence: departure });
+    const client = this.#clients[this.#log.originOf[departure] % this.#clients.length];
+    const commands = departureCommands(client, { origin, destination, sequence: departure });
     const incrementIndex = commands.length - 1;
     await Promise.all(
       commands.map(async (reply, index) => {

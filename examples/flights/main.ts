@@ -126,9 +126,8 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
     },
   });
   try {
-    const client = openClient(`redis://${cluster.host}:${cluster.port}`);
-    client.on('error', () => undefined); // every failed command is counted where it was sent
-    await client.connect();
+    const clients = await openClients(`redis://${cluster.host}:${cluster.port}`);
+    const [client] = clients;
     const seeded = seedEntries(live, seed);
     await writeSeeds(client, seeded);
     progress.say(
@@ -158,7 +157,7 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
     const captureBefore = await cluster.control({ operation: 'captureStatus' });
     const generator = new LoadGenerator({
       log: live,
-      client,
+      clients,
       ledger,
       partitionOf: partitionOfAirport(live, partitionCount),
       partitionCount,
@@ -181,7 +180,7 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
     const verification = await ledger.verify(readBackClient(client));
     for (const example of [...verification.examples, ...generator.errorExamples])
       progress.say(`  ${example}`);
-    client.destroy();
+    for (const each of clients) each.destroy();
 
     progress.say('comparing the policies on the captured load');
     const policies = await comparePolicies({
@@ -225,6 +224,18 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
 
 const openClient = (url: string) => createClient({ url });
 type RedisClient = ReturnType<typeof openClient>;
+
+/** Replies come in order on a connection, so one slow answer holds up what is behind it: applications keep a few. */
+const CLIENT_COUNT = 8;
+
+async function openClients(url: string): Promise<RedisClient[]> {
+  const clients = Array.from({ length: CLIENT_COUNT }, () => openClient(url));
+  for (const client of clients) {
+    client.on('error', () => undefined); // every failed command is counted where it was sent
+    await client.connect();
+  }
+  return clients;
+}
 
 async function writeSeeds(client: RedisClient, entries: readonly SeedEntry[]): Promise<void> {
   const BATCH = 500;

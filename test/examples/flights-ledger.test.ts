@@ -127,15 +127,17 @@ workload('the generator plays each hour once, counts what it sent and what faile
   const book = new Ledger([]);
   const generator = new LoadGenerator({
     log: LOG,
-    client: {
-      get: async () => '',
-      hmGet: async () => [],
-      incr: async (key) => {
-        increments.push(key);
-        if (increments.length === 2) throw new Error('refused');
-        return 1;
+    clients: [
+      {
+        get: async () => '',
+        hmGet: async () => [],
+        incr: async (key) => {
+          increments.push(key);
+          if (increments.length === 2) throw new Error('refused');
+          return 1;
+        },
       },
-    },
+    ],
     ledger: book,
     partitionOf: Uint16Array.of(3, 5),
     partitionCount: 16,
