@@ -10,16 +10,14 @@ import type {
   PartitionStore,
   PhysicalEntry,
 } from '../../../src/ports/partition-store.ts';
-import { decodeExpiryKey, decodeLogEntry, EntryWriter, newExpiryKey, newLogKey } from './entry-writer.ts';
+import { logGap, readLogEntries, removeLogEntries } from './change-log.ts';
+import { decodeExpiryKey, EntryWriter, newExpiryKey } from './entry-writer.ts';
 import type { LmdbEnvironment } from './environment.ts';
 import { LmdbPartitionSnapshot } from './partition-snapshot.ts';
 import { PartitionState } from './partition-state.ts';
 import { type EncodedKey, encodedKey, keyAtPosition, physicalKeyFault } from './physical-key.ts';
 import { type EntryHasher, RunningDigest, sumsOf } from './running-digest.ts';
 import type { SpaceGuard } from './space-guard.ts';
-
-/** Log entries dropped in one transaction: some 10 ms of the event loop. */
-const TRIM_ENTRIES_MAX = 4096;
 
 export interface PartitionStoreOptions {
   readonly environment: LmdbEnvironment;
@@ -152,20 +150,8 @@ export class LmdbPartitionStore implements PartitionStore {
         'abort',
         `partition ${partitionId} logs from ${state.isLogging ? state.logStartLsn : 'nowhere'}, asked after ${afterLsn}`,
       );
-    const entries: LogEntry[] = [];
-    let sizeBytes = 0;
-    const start = newLogKey(partitionId, afterLsn + 1);
-    const end = newLogKey(partitionId, state.lsn + 1);
-    for (const { key, value } of this.environment.changeLog.getRange({ start, end })) {
-      sizeBytes += value.length;
-      if (entries.length > 0 && sizeBytes > bytesMax) return entries;
-      const entry = decodeLogEntry(key, value);
-      const expectedLsn = afterLsn + 1 + entries.length;
-      if (entry.lsn !== expectedLsn) throw this.#gap(partitionId, expectedLsn);
-      entries.push(entry);
-    }
-    if (afterLsn + entries.length < state.lsn) throw this.#gap(partitionId, afterLsn + entries.length + 1);
-    return entries;
+    const options = { afterLsn, lastLsn: state.lsn, bytesMax };
+    return readLogEntries(this.environment.changeLog, partitionId, options);
   }
 
   async trimChangeLog(partitionId: number, upToLsn: Lsn): Promise<void> {
@@ -252,7 +238,7 @@ export class LmdbPartitionStore implements PartitionStore {
         meta.role === 'FOLLOWER' || (meta.role === 'STAGING' && meta.staging?.isComplete === true);
       if (!isCopy || meta.migrationId !== migrationId) throw this.#stale(partitionId, migrationId, meta);
       for (const entry of entries) {
-        if (entry.lsn !== state.lsn + 1) throw this.#gap(partitionId, state.lsn + 1);
+        if (entry.lsn !== state.lsn + 1) throw logGap(partitionId, state.lsn + 1);
         this.#assertOwnKey(partitionId, entry.key);
         this.writer.apply(state, entry, encodedKey(entry.key));
       }
@@ -358,37 +344,15 @@ export class LmdbPartitionStore implements PartitionStore {
     await this.#removeLogEntries(state.partitionId, state.lsn);
   }
 
-  /** In pieces, so that a long log does not hold up the event loop. */
-  async #removeLogEntries(partitionId: number, upToLsn: Lsn): Promise<void> {
+  #removeLogEntries(partitionId: number, upToLsn: Lsn): Promise<void> {
     const { changeLog } = this.environment;
-    const range = {
-      start: newLogKey(partitionId, 0),
-      end: newLogKey(partitionId, upToLsn + 1),
-      limit: TRIM_ENTRIES_MAX,
-    };
-    for (;;) {
-      const keys = [...changeLog.getKeys({ ...range })];
-      if (keys.length === 0) return;
-      this.transact(() => {
-        for (const key of keys) changeLog.remove(encodedKey(key));
-      });
-      if (keys.length < TRIM_ENTRIES_MAX) return;
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    return removeLogEntries(changeLog, partitionId, upToLsn, (body) => this.transact(body));
   }
 
   #assertOwnKey(partitionId: number, key: Uint8Array): void {
     const slotCount = SLOT_COUNT / this.#options.partitionCount;
     const fault = physicalKeyFault(key, partitionId * slotCount, (partitionId + 1) * slotCount - 1);
     if (fault) throw new ForeshardError('FORESHARD_CORRUPT', 'abort', `partition ${partitionId}: ${fault}`);
-  }
-
-  #gap(partitionId: number, lsn: Lsn): ForeshardError {
-    return new ForeshardError(
-      'FORESHARD_CORRUPT',
-      'retry',
-      `partition ${partitionId}: entry ${lsn} is missing`,
-    );
   }
 
   #stale(partitionId: number, migrationId: number, meta: PartitionMeta): ForeshardError {
