@@ -58,18 +58,20 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   safeUtilisation: 0.8,
   // 0, 1 and 3 were alike; above 0 so that, of two equal maps, the one without an overloaded node is taken.
   overloadWeight: 1,
-  // 0.02: 120 moves for nothing more; 0.05: 71; 0.1: 41, worse by 0.01; 0.2: 25, worse by 0.02. Between: 46 moves, then a handful.
+  // On some of those windows: 0.02 doubles the moves of 0.05 for nothing; 0.1 saves 40 % of them for 0.01; 0.2 two thirds for
+  // 0.02. Between: about 46 moves, nearly all on the first day.
   moveFixedIndexHours: 0.07,
   // Copying is throttled to a share of a node that one hardly sees: a gigabyte at 100 MB/s costs a seventh of the fixed price.
   moveIndexHoursPerSecond: 0.001,
-  // A fence of 0.1 s holds queries for about 100 service times of 1 ms: 0.1 s x 50 is 0.0014 index-hours; times 700 for regret.
+  // A fence of 0.1 s is 100 service times of 1 ms, 0.0014 index-hours in the mean; weighed far above that, since all clients
+  // of the partition feel it at once. How far is arbitrary; it only makes hot partitions dearer to move than idle ones.
   moveBlipIndexHours: 1,
   // As in the design notes: a forecast is not yet a fact.
   benefitCostRatio: 1.5,
   boundTolerance: 0.01,
-  // What a cluster of this size carries out within about an hour, one copy out of and one into a node at a time.
+  // Arbitrary: more than a first plan has needed, few enough for a person to read.
   movesMax: 64,
-  // About 50 ms at 256 x 8 x 168; twice as many found 0.0001 more.
+  // About 50 ms at 256 x 8 x 168; twice as many found nothing better on average.
   iterations: 100_000,
 };
 
