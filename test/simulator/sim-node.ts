@@ -78,6 +78,7 @@ export class SimNode {
         removePauseMs: 5,
         logEntriesMax: 1e9,
         snapshotIdleMs: 200,
+        trimEntries: 4,
       },
       {
         store: guarded(bug === 'none' ? store : withBug(store, bug), life),

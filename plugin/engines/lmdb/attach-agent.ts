@@ -6,7 +6,8 @@ import type { PartitionStore } from '../../../src/ports/partition-store.ts';
 import type { StorageNodeHooks } from '../../host/hooks.ts';
 import { ClusterMapReader } from '../../metadata/cluster-map.ts';
 import { NodeDirectory } from '../../metadata/node-directory.ts';
-import { type AgentSettings, DEFAULT_AGENT_SETTINGS, MigrationAgent } from './migration-agent.ts';
+import { type AgentSettings, DEFAULT_AGENT_SETTINGS } from './agent-settings.ts';
+import { MigrationAgent } from './migration-agent.ts';
 import { RpcTransport } from './rpc-transport.ts';
 
 export interface AttachAgentOptions {

@@ -13,42 +13,19 @@ import type { MigrationCommand, MigrationRecord, PartitionRecord } from '../../.
 import type { PartitionMeta, PartitionStore } from '../../../src/ports/partition-store.ts';
 import type { NodeMigrationStatus } from '../../../src/ports/storage-engine.ts';
 import type { ControlReply } from '../../host/hooks.ts';
+import type { AgentSettings } from './agent-settings.ts';
 import {
-  encodeEntries,
   isMigrationOperation,
   type MigrationOperation,
   parseBody,
-  partOf,
   REQUESTS,
   type RequestOf,
 } from './migration-messages.ts';
 import { pullUntilClosed } from './migration-pull.ts';
+import { MigrationServing } from './migration-serving.ts';
 import { MigrationSession } from './migration-session.ts';
 import type { MigrationTransport } from './migration-transport.ts';
 import * as role from './role-changes.ts';
-
-export interface AgentSettings {
-  readonly partitionCount: number;
-  readonly pieceBytes: number;
-  readonly partBytesMax: number;
-  readonly logWaitMs: number;
-  /** Removal in batches: so many entries, then a pause. */
-  readonly removeEntriesMax: number;
-  readonly removePauseMs: number;
-  /** A source whose copy lies so many entries behind gives up: the log would fill the disk. */
-  readonly logEntriesMax: number;
-  readonly snapshotIdleMs: number;
-}
-
-export const DEFAULT_AGENT_SETTINGS: Omit<AgentSettings, 'partitionCount'> = {
-  pieceBytes: 256 << 10,
-  partBytesMax: 3 << 20, // below the 4 MiB of a bulk
-  logWaitMs: 200,
-  removeEntriesMax: 128,
-  removePauseMs: 20,
-  logEntriesMax: 5_000_000,
-  snapshotIdleMs: 30_000,
-};
 
 export interface AgentComponents {
   readonly store: PartitionStore;
@@ -79,13 +56,14 @@ export class MigrationAgent {
   readonly #removing = new Map<number, Promise<void>>();
   /** The last state change of each partition: the next waits for it. */
   readonly #turns = new Map<number, Promise<unknown>>();
+  readonly #serving: MigrationServing;
   readonly #handlers: Handlers = this.#makeHandlers();
-  #snapshotSeq = 0;
   #isClosed = false;
 
   constructor(settings: AgentSettings, components: AgentComponents) {
     this.#settings = settings;
     this.#components = components;
+    this.#serving = new MigrationServing(settings, components, (command) => this.#sessionOf(command));
   }
 
   /** A StorageNodeHooks control handler for all four hooks. @throws ForeshardError why the node refuses. */
@@ -140,9 +118,9 @@ export class MigrationAgent {
       'replicate.copy': (body) => this.#inTurn(body, () => this.#copy(body)),
       'replicate.follow': (body) => this.#inTurn(body, () => this.#follow(body)),
       'replicate.finish': (body) => this.#inTurn(body, () => this.#finish(body)),
-      'replicate.openSnapshot': (body) => this.#openSnapshot(body),
-      'replicate.readSnapshot': (body) => this.#readSnapshot(body),
-      'replicate.readLog': (body) => this.#readLog(body),
+      'replicate.openSnapshot': (body) => this.#serving.openSnapshot(body),
+      'replicate.readSnapshot': (body) => this.#serving.readSnapshot(body),
+      'replicate.readLog': (body) => this.#serving.readLog(body),
       'replicate.status': (body) => ({ body: this.#status(body) as unknown as Record<string, unknown> }),
       'replicate.statistics': () => this.#statistics(),
       'redirect.serveReads': (body) => this.#inTurn(body, () => this.#serveReads(body)),
@@ -263,68 +241,6 @@ export class MigrationAgent {
         this.#pulling.delete(session);
         this.#throttles.delete(session);
       });
-  }
-
-  async #openSnapshot(body: RequestOf<'replicate.openSnapshot'>): Promise<ControlReply> {
-    const session = this.#assertServing(body);
-    session.closeSnapshot();
-    const snapshot = this.#components.store.openSnapshot(body.partitionId);
-    const id = ++this.#snapshotSeq;
-    session.snapshot = { id, snapshot, usedMs: this.#components.clock.monotonicMs() };
-    void this.#closeIdleSnapshot(session, id);
-    return { body: { snapshotId: id, lsn: snapshot.lsn } };
-  }
-
-  /** A reader that has died must not pin old pages for ever. */
-  async #closeIdleSnapshot(session: MigrationSession, id: number): Promise<void> {
-    const { clock } = this.#components;
-    const { snapshotIdleMs } = this.#settings;
-    for (;;) {
-      await clock.sleep(snapshotIdleMs, session.signal);
-      if (session.snapshot?.id !== id || session.signal.aborted) return;
-      if (clock.monotonicMs() - session.snapshot.usedMs >= snapshotIdleMs) return session.closeSnapshot();
-    }
-  }
-
-  #readSnapshot(body: RequestOf<'replicate.readSnapshot'>): ControlReply {
-    const session = this.#assertServing(body);
-    const open = session.snapshot;
-    if (open?.id !== body.snapshotId)
-      throw new ForeshardError('FORESHARD_NOT_READY', 'retry', 'the snapshot is gone: open another');
-    open.usedMs = this.#components.clock.monotonicMs();
-    const entries = open.snapshot.read(body.cursor, body.bytesMax);
-    const whole = encodeEntries(entries);
-    const bulk = partOf(whole, body.offset, this.#settings.partBytesMax);
-    return { body: { totalBytes: whole.length, isEnd: entries.length === 0 }, bulk };
-  }
-
-  async #readLog(body: RequestOf<'replicate.readLog'>): Promise<ControlReply> {
-    const { store } = this.#components;
-    const session = this.#assertServing(body);
-    session.readerLsn = body.afterLsn;
-    const isBarrierNews = (): boolean => session.barrierLsn !== null && session.barrierLsn >= body.afterLsn;
-    if (
-      store.meta(body.partitionId).lsn <= body.afterLsn &&
-      !(isBarrierNews() && !this.#isBarrierKnown(session, body))
-    )
-      await session.waitForWrite(body.waitMs);
-    this.#assertServing(body); // after the wait nothing is as it was
-    if (body.offset === 0)
-      session.toldBarrierLsn = isBarrierNews() ? session.barrierLsn : session.toldBarrierLsn;
-    const entries = store.readChangeLog(body.partitionId, body.afterLsn, body.bytesMax);
-    const { barrierLsn } = session;
-    const isBarrierAhead = barrierLsn !== null && barrierLsn > body.afterLsn;
-    const whole = encodeEntries(
-      isBarrierAhead ? entries.filter((entry) => entry.lsn <= barrierLsn) : entries,
-    );
-    const bulk = partOf(whole, body.offset, this.#settings.partBytesMax);
-    const { lsn } = store.meta(body.partitionId);
-    return { body: { totalBytes: whole.length, lsn, barrierLsn: isBarrierNews() ? barrierLsn : null }, bulk };
-  }
-
-  /** Whether the reader has been told of the barrier while standing at it: then it can wait for entries. */
-  #isBarrierKnown(session: MigrationSession, body: RequestOf<'replicate.readLog'>): boolean {
-    return session.barrierLsn === body.afterLsn && session.toldBarrierLsn === session.barrierLsn;
   }
 
   async #fence(command: RequestOf<'redirect.fence'>): Promise<ControlReply> {
@@ -511,23 +427,6 @@ export class MigrationAgent {
     return { body, bulk: new Uint8Array(partitionBytes.buffer) };
   }
 
-  /** Snapshots and logs are given out by the owner (a fenced one too) to the other side of the open migration alone. */
-  #assertServing(command: MigrationCommand): MigrationSession {
-    const meta = this.#components.store.meta(command.partitionId);
-    const isServing =
-      meta.migrationId === command.migrationId && (meta.role === 'OWNER' || meta.role === 'FENCED');
-    if (!isServing)
-      throw refusal(
-        command,
-        `this node is ${meta.role} of migration ${meta.migrationId}`,
-        'FORESHARD_NOT_READY',
-      );
-    const session = this.#sessionOf(command);
-    if (session.failure) throw refusal(command, session.failure, 'FORESHARD_UNAVAILABLE');
-    if (meta.role === 'OWNER' && meta.digestSeed) void session.completeDigest(meta.digestSeed);
-    return session;
-  }
-
   async #readOpenRecord(command: MigrationCommand): Promise<OpenRecord> {
     const record = await this.#components.readRecord(command.partitionId);
     if (record?.migration?.migrationId !== command.migrationId)
@@ -564,11 +463,7 @@ const DEFAULT_FOLLOW_BYTES_PER_SECOND = 256 << 20;
 const isClosed = (meta: PartitionMeta, command: MigrationCommand): boolean =>
   command.migrationId <= meta.closedMigrationId;
 
-function refusal(
-  command: MigrationCommand,
-  why: string,
-  code: 'FORESHARD_CONFLICT' | 'FORESHARD_NOT_READY' | 'FORESHARD_UNAVAILABLE' = 'FORESHARD_CONFLICT',
-): ForeshardError {
-  const { partitionId, migrationId } = command;
-  return new ForeshardError(code, 're-read', `partition ${partitionId}, migration ${migrationId}: ${why}`);
+function refusal({ partitionId, migrationId }: MigrationCommand, why: string): ForeshardError {
+  const what = `partition ${partitionId}, migration ${migrationId}: ${why}`;
+  return new ForeshardError('FORESHARD_CONFLICT', 're-read', what);
 }

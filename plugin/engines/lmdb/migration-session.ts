@@ -26,8 +26,10 @@ export class MigrationSession {
   barrierLsn: Lsn | null = null;
   /** Owner: the barrier that a log reader standing at it has been told of; it may be lost, and is then told again. */
   toldBarrierLsn: Lsn | null = null;
-  /** Copy: how far the log reader of the other side has durably come. */
+  /** Owner: how far the log reader has durably come. */
   readerLsn: Lsn | null = null;
+  /** Owner: the log was last trimmed up to here. */
+  trimmedLsn: Lsn = 0;
   verification: Verification | null = null;
   snapshot: { readonly id: number; readonly snapshot: PartitionSnapshot; usedMs: number } | null = null;
   #adoption: Promise<void> | null = null;
