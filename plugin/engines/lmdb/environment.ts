@@ -64,7 +64,7 @@ const IDENTITY_KEY = encodedKey(new TextEncoder().encode('store'));
  *
  * `overlappingSync` is off on purpose. With it lmdb commits first and flushes later on another thread, and after a
  * failed flush what was read as committed is gone with the machine. Without it `transactionSync` returns when data and
- * meta page are on the disk, a failure is an exception in the caller's hands, and no reader ever sees what is not yet
+ * meta page are on the disk (by strace: pages, fdatasync, then the meta page to an O_DSYNC descriptor, then the reply), a failure is an exception in the caller's hands, and no reader ever sees what is not yet
  * durable. The event loop waits for the disk meanwhile; the requests that arrive in that time make the next group.
  *
  * Any failed commit makes the environment fail-stop for writes: after a failed fdatasync the kernel may have dropped the
