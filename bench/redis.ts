@@ -74,8 +74,8 @@ async function measure(
   { isSmall, storageNodeCount }: { readonly isSmall: boolean; readonly storageNodeCount: number },
 ): Promise<BenchResult> {
   const { command, pipeline, keys, bar } = one;
-  const requests = (isSmall ? 1_000 : 40_000) * (pipeline === 1 ? 1 : isSmall ? 2 : 4);
-  const rounds = isSmall ? 1 : 5;
+  const requests = (isSmall ? 1_000 : 15_000) * (pipeline === 1 ? 1 : isSmall ? 2 : 4);
+  const rounds = isSmall ? 1 : 3;
   const ours: number[] = [];
   const theirs: number[] = [];
   const usage = new CpuUsage(cluster, storageNodeCount);
