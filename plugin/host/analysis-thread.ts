@@ -2,6 +2,7 @@
  * The worker thread of a query node: everything of the plugin that is not on the query path. It puts the rooms of the
  * core together, and answers its parent's messages.
  */
+import { randomBytes } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
 import { AffinityManager } from '../../src/affinity/planner.ts';
@@ -103,7 +104,8 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
     makeExecutor: (leadership) =>
       new MigrationExecutor(settings.migration, {
         clock: machineClock,
-        random: random.fork('migration'),
+        // Not by the settings' seed: whoever knows a digest's seed beforehand can plan collisions.
+        random: seededRandom(randomBytes(8).readBigUInt64LE()),
         logger,
         engine,
         metadata,

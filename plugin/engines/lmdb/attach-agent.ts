@@ -15,8 +15,8 @@ export interface AttachAgentOptions {
   readonly nodeId: number;
   readonly partitionCount: number;
   readonly store: PartitionStore;
-  /** Whether the store takes writes now. */
-  readonly isWritable?: () => boolean;
+  /** Whether the store takes writes now: its engine knows, free bytes alone do not tell (a store that failed has them). */
+  readonly isWritable: () => boolean;
   readonly metadata: MetadataStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -46,7 +46,7 @@ export async function attachMigrationAgent(
         const { user, system } = process.cpuUsage();
         return (user + system) / 1e6;
       },
-      isWritable: options.isWritable ?? (() => store.freeBytes() > 0),
+      isWritable: options.isWritable,
     },
   );
   await reconcileIfFormed(agent, reader);
