@@ -1,7 +1,16 @@
-import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from './affinity/settings.ts';
-import { FORECAST_DEFAULTS, type ForecastSettings } from './analyzer/settings.ts';
+import {
+  type AffinitySettings,
+  affinityInconsistencies,
+  DEFAULT_AFFINITY_SETTINGS,
+} from './affinity/settings.ts';
+import { FORECAST_DEFAULTS, type ForecastSettings, forecastInconsistencies } from './analyzer/settings.ts';
+import type { Inconsistency } from './base/claims.ts';
 import type { PluginMode } from './controller.ts';
-import { DEFAULT_MIGRATION_SETTINGS, type MigrationSettings } from './migration/settings.ts';
+import {
+  DEFAULT_MIGRATION_SETTINGS,
+  type MigrationSettings,
+  migrationInconsistencies,
+} from './migration/settings.ts';
 import type { LoadDimension } from './model/load-profile.ts';
 import { PARTITION_COUNT_DEFAULT } from './model/partition-map.ts';
 
@@ -137,18 +146,17 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
   metadata: { kind: 'embedded', path: '.foreshard/metadata' },
 });
 
-/** A claim over settings that does not hold. */
-export interface Inconsistency {
-  /** Of the setting that is to be changed, such as `capture.ringSlots`. */
-  readonly path: string;
-  /** Completes "it must be …". */
-  readonly expected: string;
-}
-
-/** What a schema of single fields cannot say: powers of two, divisors, claims over several settings. */
+/**
+ * What a schema of types cannot say: powers of two, divisors, claims over several settings, and the ranges of the sections
+ * that a room of the core owns, which the room itself asserts again when it is handed its settings.
+ */
 export function inconsistencies(settings: Settings): readonly Inconsistency[] {
   const { cluster, capture, analyzer, affinity, plugin } = settings;
-  const found: Inconsistency[] = [];
+  const found = [
+    ...below('forecast', forecastInconsistencies(settings.forecast)),
+    ...below('affinity', affinityInconsistencies(affinity)),
+    ...below('migration', migrationInconsistencies(settings.migration)),
+  ];
   if (!isPowerOfTwo(cluster.partitionCount))
     found.push({ path: 'cluster.partitionCount', expected: 'a power of two' });
   if (cluster.storageNodeCount > cluster.partitionCount)
@@ -162,7 +170,9 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
       path: 'analyzer.windowMs',
       expected: `a divisor of one week (${WEEK_MS} ms), such as ${HOUR_MS} for one hour`,
     });
-  for (const { dimension } of affinity.dimensions)
+  // A list that is wrong altogether has been found above.
+  const dimensions = found.some(({ path }) => path === 'affinity.dimensions') ? [] : affinity.dimensions;
+  for (const { dimension } of dimensions)
     if (plugin.mode !== 'observe' && cluster.nodeCapacity[dimension] === null)
       found.push({
         path: `cluster.nodeCapacity.${dimension}`,
@@ -170,6 +180,9 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
       });
   return found;
 }
+
+const below = (section: string, found: readonly Inconsistency[]): Inconsistency[] =>
+  found.map(({ path, expected }) => ({ path: `${section}.${path}`, expected }));
 
 const isPowerOfTwo = (value: number): boolean => (value & (value - 1)) === 0;
 

@@ -1,4 +1,4 @@
-import { ForeshardError } from '../base/errors.ts';
+import { assertConsistent, type Inconsistency, integerFrom, numberFrom, outOfRange } from '../base/claims.ts';
 import { LOAD_DIMENSIONS, type LoadDimension } from '../model/load-profile.ts';
 
 /**
@@ -11,7 +11,7 @@ import { LOAD_DIMENSIONS, type LoadDimension } from '../model/load-profile.ts';
  */
 export interface AffinitySettings {
   /** Which dimensions load a node, and how much each counts; weights are relative to one another. */
-  readonly dimensions: readonly { readonly dimension: LoadDimension; readonly weight: number }[];
+  readonly dimensions: readonly AffinityDimension[];
   /** Forecast steps that are looked at; 168 hourly ones are a week, the longest season of a database's load. */
   readonly slotCountMax: number;
   /** Weight of a slot against the one a day earlier, 0..1]: later hours are known less well. */
@@ -38,6 +38,11 @@ export interface AffinitySettings {
   readonly movesMax: number;
   /** Annealing proposals per plan: the budget is counted, not timed, so that a plan can be made again. */
   readonly iterations: number;
+}
+
+export interface AffinityDimension {
+  readonly dimension: LoadDimension;
+  readonly weight: number;
 }
 
 /**
@@ -75,35 +80,45 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   iterations: 100_000,
 };
 
-const wrong = (message: string): ForeshardError =>
-  new ForeshardError('FORESHARD_CONFIG', 'fix-config', `affinity settings: ${message}`);
+const RANGES = {
+  slotCountMax: integerFrom(1, 4096),
+  discountPerDay: numberFrom(0.01, 1),
+  riskZ: numberFrom(0, 10),
+  commonError: numberFrom(0, 1),
+  safeUtilisation: numberFrom(0.05, 1),
+  overloadWeight: numberFrom(0, 1e6),
+  moveFixedIndexHours: numberFrom(0, 1e6),
+  moveIndexHoursPerSecond: numberFrom(0, 1e6),
+  moveBlipIndexHours: numberFrom(0, 1e6),
+  benefitCostRatio: numberFrom(1, 1e6),
+  boundTolerance: numberFrom(0, 1),
+  movesMax: integerFrom(0, 1e6),
+  iterations: integerFrom(0, 1e9),
+};
+
+/** What of the settings does not hold, paths from `affinity` on. */
+export function affinityInconsistencies(settings: AffinitySettings): Inconsistency[] {
+  const found = outOfRange(settings, RANGES);
+  if (!isDimensionList(settings.dimensions))
+    found.push({
+      path: 'dimensions',
+      expected: `a list of { dimension, weight }: ${LOAD_DIMENSIONS.join(', ')}, at least one, each once, weights above 0`,
+    });
+  return found;
+}
 
 /** @throws ForeshardError FORESHARD_CONFIG naming the setting that is out of range. */
 export function assertAffinitySettings(settings: AffinitySettings): void {
-  if (settings.dimensions.length === 0) throw wrong('dimensions names no load dimension');
-  for (const { dimension, weight } of settings.dimensions) {
-    if (!LOAD_DIMENSIONS.includes(dimension)) throw wrong(`dimensions names an unknown one, ${dimension}`);
-    if (!(weight > 0 && Number.isFinite(weight))) throw wrong(`the weight of ${dimension} must be above 0`);
-  }
-  const ranges: readonly [keyof AffinitySettings, number, number][] = [
-    ['slotCountMax', 1, 4096],
-    ['discountPerDay', 0.01, 1],
-    ['riskZ', 0, 10],
-    ['commonError', 0, 1],
-    ['safeUtilisation', 0.05, 1],
-    ['overloadWeight', 0, 1e6],
-    ['moveFixedIndexHours', 0, 1e6],
-    ['moveIndexHoursPerSecond', 0, 1e6],
-    ['moveBlipIndexHours', 0, 1e6],
-    ['benefitCostRatio', 1, 1e6],
-    ['boundTolerance', 0, 1],
-    ['movesMax', 0, 1e6],
-    ['iterations', 0, 1e9],
-  ];
-  for (const [name, low, high] of ranges) {
-    const value = settings[name] as number;
-    if (!(value >= low && value <= high)) throw wrong(`${name} must be in ${low}..${high}, got ${value}`);
-  }
-  for (const name of ['slotCountMax', 'movesMax', 'iterations'] as const)
-    if (!Number.isInteger(settings[name])) throw wrong(`${name} must be an integer, got ${settings[name]}`);
+  assertConsistent('affinity', affinityInconsistencies(settings));
+}
+
+/** The list comes from a config file: its entries may be anything. */
+function isDimensionList(list: readonly unknown[]): boolean {
+  const names = list.map((entry) => (entry as Partial<AffinityDimension> | null)?.dimension);
+  const isKnown = names.every((name) => LOAD_DIMENSIONS.some((known) => known === name));
+  const areWeightsRight = list.every((entry) => {
+    const weight = (entry as Partial<AffinityDimension> | null)?.weight;
+    return typeof weight === 'number' && weight > 0 && Number.isFinite(weight);
+  });
+  return list.length > 0 && isKnown && areWeightsRight && new Set(names).size === names.length;
 }

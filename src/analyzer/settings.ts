@@ -1,5 +1,5 @@
-import { ForeshardError } from '../base/errors.ts';
-import type { LoadDimension } from '../model/load-profile.ts';
+import { assertConsistent, type Inconsistency, integerFrom, numberFrom, outOfRange } from '../base/claims.ts';
+import { LOAD_DIMENSIONS, type LoadDimension } from '../model/load-profile.ts';
 
 /** How load is forecast. Windows are the profile's; defaults are for windows of an hour. */
 export interface ForecastSettings {
@@ -54,24 +54,30 @@ export const FORECAST_DEFAULTS: ForecastSettings = {
   },
 };
 
-/** @throws ForeshardError FORESHARD_CONFIG naming the setting. */
-export function assertForecastSettings(settings: ForecastSettings): void {
-  const { ridge } = settings;
-  const claims: readonly (readonly [boolean, string])[] = [
-    [isCount(settings.horizonSteps, 1, 1344), 'horizonSteps must be an integer in 1..1344'],
-    [settings.level >= 0.5 && settings.level <= 0.99, 'level must be in 0.5..0.99'],
-    [isCount(settings.historyWindows, 840, 100_000), 'historyWindows must be an integer in 840..100000'],
-    [isCount(settings.weeksMax, 1, 52), 'weeksMax must be an integer in 1..52'],
-    [isCount(ridge.lagWindows, 168, 672), 'ridge.lagWindows must be an integer in 168..672'],
-    [ridge.lambda > 0 && ridge.lambda <= 1000, 'ridge.lambda must be above 0'],
-    [isCount(ridge.clusterCount, 1, 64), 'ridge.clusterCount must be an integer in 1..64'],
-    [isCount(ridge.clusterSeeds, 1, 8), 'ridge.clusterSeeds must be an integer in 1..8'],
-    [ridge.poolingShare >= 0 && ridge.poolingShare <= 1, 'ridge.poolingShare must be in 0..1'],
-    [ridge.halfLifeWindows >= 168, 'ridge.halfLifeWindows must be at least 168'],
-  ];
-  for (const [holds, message] of claims)
-    if (!holds) throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', `forecast settings: ${message}`);
+const RANGES = {
+  horizonSteps: integerFrom(1, 1344),
+  level: numberFrom(0.5, 0.99),
+  historyWindows: integerFrom(840, 100_000),
+  weeksMax: integerFrom(1, 52),
+  'ridge.lagWindows': integerFrom(168, 672),
+  // Above 0: without a penalty the normal equations may be singular.
+  'ridge.lambda': numberFrom(1e-9, 1000),
+  'ridge.clusterCount': integerFrom(1, 64),
+  'ridge.clusterSeeds': integerFrom(1, 8),
+  'ridge.poolingShare': numberFrom(0, 1),
+  // The upper end is arbitrary: beyond it all rows of any history weigh the same.
+  'ridge.halfLifeWindows': numberFrom(168, 1e6),
+};
+
+/** What of the settings does not hold, paths from `forecast` on. */
+export function forecastInconsistencies(settings: ForecastSettings): Inconsistency[] {
+  const found = outOfRange(settings, RANGES);
+  if (!LOAD_DIMENSIONS.includes(settings.driver))
+    found.push({ path: 'driver', expected: `one of ${LOAD_DIMENSIONS.join(', ')}` });
+  return found;
 }
 
-const isCount = (value: number, min: number, max: number): boolean =>
-  Number.isInteger(value) && value >= min && value <= max;
+/** @throws ForeshardError FORESHARD_CONFIG naming the setting. */
+export function assertForecastSettings(settings: ForecastSettings): void {
+  assertConsistent('forecast', forecastInconsistencies(settings));
+}

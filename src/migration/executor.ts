@@ -13,7 +13,7 @@ import { RetryBook } from './backoff.ts';
 import { doNodeWork, mustRetry } from './node-work.ts';
 import { isCopying, isHot, mayAbort } from './phases.ts';
 import type { MigrationHistory, RecordCodec } from './records.ts';
-import type { MigrationSettings } from './settings.ts';
+import { assertMigrationSettings, type MigrationSettings } from './settings.ts';
 import {
   abort,
   type Decision,
@@ -95,7 +95,9 @@ export class MigrationExecutor {
   #abortedCount = 0;
   #copiedBytes = 0;
 
+  /** @throws ForeshardError FORESHARD_CONFIG naming a setting that is out of range. */
   constructor(settings: MigrationSettings, components: ExecutorComponents) {
+    assertMigrationSettings(settings);
     this.#settings = settings;
     this.#components = components;
     this.#retries = new RetryBook(settings, components.clock, components.random.fork('retries'));

@@ -1,3 +1,5 @@
+import { assertConsistent, type Inconsistency, integerFrom, outOfRange } from '../base/claims.ts';
+
 /** What an operator tunes about migrations. */
 export interface MigrationSettings {
   /** Most bytes a second that one copy pulls. */
@@ -49,6 +51,49 @@ export const DEFAULT_MIGRATION_SETTINGS: MigrationSettings = {
   quarantineMs: 600_000,
   freeBytesReserve: 64 << 20,
 };
+
+const HOUR_MS = 3_600_000;
+const MONTH_MS = 30 * 24 * HOUR_MS;
+
+/** Generous: they refuse what is surely a slip of the unit (seconds for milliseconds), not what is unusual. */
+const RANGES = {
+  copyBytesPerSecond: integerFrom(1024, 2 ** 40),
+  copiesPerNodeMax: integerFrom(1, 64),
+  residenceMs: integerFrom(0, MONTH_MS),
+  readWeightHoldMs: integerFrom(0, HOUR_MS),
+  verifyLagMax: integerFrom(0, 1e9),
+  fenceLagMax: integerFrom(0, 1e9),
+  // Writes to the partition wait as long.
+  fenceBudgetMs: integerFrom(10, 60_000),
+  graceMs: integerFrom(0, MONTH_MS),
+  prepareTimeoutMs: integerFrom(100, HOUR_MS),
+  phaseTimeoutMs: integerFrom(1000, MONTH_MS),
+  unreachableMs: integerFrom(100, HOUR_MS),
+  retryMsMin: integerFrom(1, 60_000),
+  retryMsMax: integerFrom(1, HOUR_MS),
+  attemptsMax: integerFrom(1, 1000),
+  quarantineMs: integerFrom(0, MONTH_MS),
+  freeBytesReserve: integerFrom(0, 2 ** 50),
+};
+
+/** What of the settings does not hold, paths from `migration` on. */
+export function migrationInconsistencies(settings: MigrationSettings): Inconsistency[] {
+  const found = outOfRange(settings, RANGES);
+  const { readWeightSteps, retryMsMin, retryMsMax } = settings;
+  if (!readWeightSteps.every((share, i) => share > (readWeightSteps[i - 1] ?? 0) && share <= 1))
+    found.push({
+      path: 'readWeightSteps',
+      expected: 'a list of shares above 0 and up to 1, each above the one before',
+    });
+  if (retryMsMax < retryMsMin)
+    found.push({ path: 'retryMsMax', expected: `at least migration.retryMsMin (${retryMsMin})` });
+  return found;
+}
+
+/** @throws ForeshardError FORESHARD_CONFIG naming the setting. */
+export function assertMigrationSettings(settings: MigrationSettings): void {
+  assertConsistent('migration', migrationInconsistencies(settings));
+}
 
 /** Targets need more than the source's size: log entries arrive while the copy runs, and LMDB copies pages on write. */
 export const TARGET_SIZE_FACTOR = 1.3;

@@ -147,6 +147,41 @@ test('claims over several settings are checked, and their remedy is told', async
     check.match(await messageOf({ files: { 'foreshard.config.json': text } }), expected);
 });
 
+test('every range of every room is checked when the settings are loaded, and each mistake is told', async () => {
+  const message = await messageOf({
+    files: {
+      'foreshard.config.yaml': [
+        'forecast:',
+        '  level: 80',
+        '  driver: keys',
+        '  ridge:',
+        '    lagWindows: 24.5',
+        'affinity:',
+        '  iterations: -1',
+        '  dimensions: [queries]',
+        'migration:',
+        '  fenceBudgetMs: 500000',
+        '  readWeightSteps: [0.5, 0.25]',
+        '  retryMsMin: 20000',
+      ].join('\n'),
+    },
+    environment: { FORESHARD_MIGRATION_ATTEMPTS_MAX: '0' },
+  });
+  for (const expected of [
+    /yaml:2: forecast\.level: found 80, it must be a number from 0\.5 to 0\.99 \(default 0\.8\)/,
+    /yaml:3: forecast\.driver: found "keys", it must be one of queries, cpuSeconds/,
+    /yaml:5: forecast\.ridge\.lagWindows: found 24\.5, it must be an integer from 168 to 672/,
+    /yaml:7: affinity\.iterations: found -1, it must be an integer from 0 to/,
+    /yaml:8: affinity\.dimensions: found \["queries"\], it must be a list of \{ dimension, weight \}/,
+    /yaml:10: migration\.fenceBudgetMs: found 500000, it must be an integer from 10 to 60000/,
+    /yaml:11: migration\.readWeightSteps: found \[0\.5,0\.25\], it must be .* each above the one before/,
+    /migration\.retryMsMax: found 10000, it must be at least migration\.retryMsMin \(20000\)/,
+    /^FORESHARD_MIGRATION_ATTEMPTS_MAX: migration\.attemptsMax: found 0, it must be an integer from 1/m,
+  ])
+    check.match(message, expected);
+  check.is(message.split('\n').length, 9, message);
+});
+
 test('a file that cannot be parsed is named with the place', async () => {
   for (const [name, text, expected] of [
     ['foreshard.config.yaml', 'cluster:\n  a: [1\n', /foreshard\.config\.yaml: cannot be read.*\(\d+:\d+\)/],

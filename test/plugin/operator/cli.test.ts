@@ -64,6 +64,18 @@ test('bad config through the real command line: exit code 2, and file, line, pat
   });
 });
 
+test('a range that a room of the core owns is found by `config check`, not at the start of a node', async () => {
+  await withTemporaryFolder((folder) => {
+    writeFileSync(join(folder, 'foreshard.config.yaml'), 'forecast:\n  level: 1.5\n');
+    const { status, stderr } = run(folder, ['config', 'check']);
+    check.is(status, 2);
+    check.match(
+      stderr,
+      /config\.yaml:2: forecast\.level: found 1\.5, it must be a number from 0\.5 to 0\.99/,
+    );
+  });
+});
+
 test('wrong usage exits 2 and says what is right', async () => {
   await withTemporaryFolder((folder) => {
     const cases: readonly [readonly string[], RegExp][] = [
