@@ -216,6 +216,10 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
         captured: figures.profile.queries.subarray(historyDays * 24 * partitionCount),
         sent: generator.sent,
       }),
+      queryTypes: figures.queryTypes.types.map(({ template, totalCount }) => ({
+        template,
+        count: totalCount,
+      })),
     };
   } finally {
     await cluster.stop();

@@ -1,4 +1,4 @@
-import type { AdvanceReport, ProfileReport } from '../../plugin/host/control-messages.ts';
+import type { AdvanceReport, ProfileReport, QueryTypesReport } from '../../plugin/host/control-messages.ts';
 import type { LocalCluster } from '../../plugin/node/local-cluster.ts';
 import type { LoadGenerator } from './load-generator.ts';
 import type { Progress } from './progress.ts';
@@ -19,6 +19,7 @@ export interface LiveFigures {
   readonly captured: number;
   readonly dropped: number;
   readonly peakMemoryBytes: number;
+  readonly queryTypes: QueryTypesReport;
 }
 
 /**
@@ -92,6 +93,7 @@ export async function playLiveDays(options: {
     captured: capture.capturedCount,
     dropped: capture.droppedCount,
     peakMemoryBytes,
+    queryTypes: await cluster.control({ operation: 'queryTypes' }),
   };
 }
 

@@ -13,6 +13,8 @@ export interface ReplayReport {
   readonly peakMemoryBytes: number;
   /** Windows in which the captured load differs from what was sent; 0 when capture is exact. */
   readonly captureMismatches: number;
+  /** What the capture saw, by template; a departure is four queries of four types, so that the counts are equal. */
+  readonly queryTypes: readonly { readonly template: string; readonly count: number }[];
 }
 
 export const POLICY_NAMES = ['stay', 'static', 'naive-hill-climb', 'predictive'] as const;
@@ -61,6 +63,10 @@ export function formatReport(report: ReplayReport): string {
     `               outside           p50 ${outside.p50.toFixed(2)} ms, p99 ${outside.p99.toFixed(2)} ms (${outside.count} queries)`,
     `keys           ${report.keysChecked} read back, ${report.keysLost} lost, ${report.keysWrong} wrong`,
     `captured       ${report.captured} queries, ${report.dropped} dropped, ${report.captureMismatches} windows that differ from what was sent`,
+    ...report.queryTypes.map(
+      ({ template, count }, i) =>
+        `${i === 0 ? 'query types' : '           '}    ${template}: ${count} queries`,
+    ),
     `memory         ${mebibytes(report.peakMemoryBytes)} MiB at most in all processes together`,
     `time           ${report.seconds.toFixed(0)} s`,
   ].join('\n');

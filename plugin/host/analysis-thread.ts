@@ -8,6 +8,7 @@ import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts'
 import { AffinityManager } from '../../src/affinity/planner.ts';
 import { Forecaster } from '../../src/analyzer/forecaster.ts';
 import { PROFILE_DEFAULTS, ProfileBuilder } from '../../src/analyzer/profile.ts';
+import { QUERY_TYPE_DEFAULTS } from '../../src/analyzer/query-types.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { type ErrorCode, ForeshardError, type Remedy } from '../../src/base/errors.ts';
 import { seededRandom } from '../../src/base/random.ts';
@@ -31,7 +32,8 @@ import { isOwnBug } from './faults.ts';
 import { createLogger } from './pino-logger.ts';
 import { ProfileLedger } from './profile-ledger.ts';
 import { ProfilePublisher } from './profile-publisher.ts';
-import { profilePrefix, proposalKey } from './proposal-record.ts';
+import { profilePrefix, proposalKey, queryTypesPrefix } from './proposal-record.ts';
+import { QueryTypesPublisher } from './query-types-publisher.ts';
 
 export interface AnalysisSetup {
   readonly settings: Settings;
@@ -130,6 +132,10 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
         }),
       ledger,
       publisher,
+      queryTypes: new QueryTypesPublisher(
+        { ...QUERY_TYPE_DEFAULTS, windowMs: analyzer.windowMs },
+        { metadata, key: `${queryTypesPrefix(cluster.name)}${nodeId}` },
+      ),
       coordinator,
       loadMap: () => mapReader.load(),
     },

@@ -20,6 +20,7 @@ import type { Coordinator } from './coordinator.ts';
 import { isOwnBug } from './faults.ts';
 import type { ProfileLedger, WindowLoad } from './profile-ledger.ts';
 import type { ProfilePublisher } from './profile-publisher.ts';
+import type { QueryTypesPublisher } from './query-types-publisher.ts';
 
 export interface AnalysisComponents {
   readonly clock: AnalysisClock;
@@ -29,6 +30,7 @@ export interface AnalysisComponents {
   readonly newProfileBuilder: () => ProfileBuilder;
   readonly ledger: ProfileLedger;
   readonly publisher: ProfilePublisher;
+  readonly queryTypes: QueryTypesPublisher;
   readonly coordinator: Coordinator;
   readonly loadMap: () => Promise<LoadedMap>;
 }
@@ -81,6 +83,15 @@ export class Analysis {
         const { map } = await this.#components.loadMap();
         return { ownerOf: map.ownerOf, epochOf: map.epochOf } satisfies ControlReplies['ownership'];
       }
+      case 'queryTypes': {
+        const { map } = await this.#components.loadMap();
+        const { clock, queryTypes } = this.#components;
+        return queryTypes.report({
+          nowMs: clock.nowMs(),
+          droppedCount: this.#droppedCount,
+          ownerOf: map.ownerOf,
+        }) satisfies ControlReplies['queryTypes'];
+      }
       case 'captureStatus':
         this.#drain();
         return this.#captureStatus();
@@ -104,7 +115,7 @@ export class Analysis {
   }
 
   #setClock(nowMs: number): ControlReplies['setClock'] {
-    const { clock, newProfileBuilder } = this.#components;
+    const { clock, newProfileBuilder, queryTypes } = this.#components;
     const wasVirtual = clock.isVirtual;
     clock.setVirtual(nowMs);
     if (!wasVirtual) {
@@ -112,6 +123,7 @@ export class Analysis {
       this.#drain();
       this.#builder = newProfileBuilder();
       this.#builder.closeUntil(nowMs);
+      queryTypes.reset();
     }
     if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
     this.#cycleTimer = null;
@@ -180,7 +192,9 @@ export class Analysis {
   }
 
   async #closeWindows(toMs: number): Promise<number> {
-    const closed = this.#builder.closeUntil(toMs).map(
+    const segments = this.#builder.closeUntil(toMs);
+    this.#components.queryTypes.add(segments);
+    const closed = segments.map(
       ({ startMs, values, recordCount, droppedCount }): WindowLoad => ({
         startMs,
         queryNodeId: this.#queryNodeId,
@@ -191,12 +205,18 @@ export class Analysis {
     );
     if (closed.length === 0) return 0;
     for (const window of closed) this.#components.ledger.add(window);
-    await this.#publish(closed);
+    await this.#publish(closed, async () => {
+      const droppedCount = this.#droppedCount;
+      await this.#components.queryTypes.publish({ atMs: this.#components.clock.nowMs(), droppedCount });
+    });
     return closed.length;
   }
 
-  #publish(windows: readonly WindowLoad[]): Promise<void> {
-    const next = this.#publishing.then(() => this.#components.publisher.publish(windows));
+  #publish(windows: readonly WindowLoad[], more?: () => Promise<void>): Promise<void> {
+    const next = this.#publishing.then(async () => {
+      await this.#components.publisher.publish(windows);
+      await more?.();
+    });
     // The next one does not fail with this one; whoever asked for this one learns of it.
     this.#publishing = next.catch(() => undefined);
     return next;

@@ -1,3 +1,4 @@
+import type { QueryType, QueryTypeSummary } from '../../src/analyzer/query-types.ts';
 import type { CycleReport } from '../../src/controller.ts';
 import type { MigrationPhase } from '../../src/model/migration.ts';
 
@@ -42,6 +43,8 @@ export type ControlBody =
   /** The measured load of every closed window, history included. */
   | { readonly operation: 'profile' }
   | { readonly operation: 'ownership' }
+  /** Who asks what of which data: the largest templates of the windows that this query node has closed. */
+  | { readonly operation: 'queryTypes' }
   | { readonly operation: 'captureStatus' };
 
 export interface ControlReplies {
@@ -51,6 +54,7 @@ export interface ControlReplies {
   readonly migrationStatus: MigrationStatusReport;
   readonly profile: ProfileReport;
   readonly ownership: OwnershipReport;
+  readonly queryTypes: QueryTypesReport;
   readonly captureStatus: CaptureStatus;
 }
 
@@ -132,4 +136,16 @@ export interface OwnershipReport {
   /** i32[partition] and u32[partition]. */
   readonly ownerOf: Int32Array;
   readonly epochOf: Uint32Array;
+}
+
+export interface QueryTypesReport extends Omit<QueryTypeSummary, 'types'> {
+  readonly nowMs: number;
+  readonly windowMs: number;
+  readonly halfLifeWindows: number;
+  /** Queries that were not captured, and are in no count. */
+  readonly droppedCount: number;
+  readonly types: readonly (QueryType & {
+    /** By the map in effect, whoever answered at the time; the largest first. */
+    readonly storageNodes: readonly { readonly nodeId: number; readonly recentCount: number }[];
+  })[];
 }

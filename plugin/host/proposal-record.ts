@@ -66,4 +66,5 @@ export function decodeProposal(bytes: Uint8Array): ProposalRecord {
 const clusterRoot = (clusterName: string): string => clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '');
 
 export const proposalKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/latest`;
+export const queryTypesPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}query-types/`;
 export const profilePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}profile/`;

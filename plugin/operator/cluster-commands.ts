@@ -105,7 +105,8 @@ export function setPaused(settings: Settings, isPaused: boolean): Promise<void> 
   });
 }
 
-async function withMetadata(
+/** Opens the metadata store of an existing cluster for one command. */
+export async function withMetadata(
   settings: Settings,
   use: (metadata: MetadataStore) => Promise<void>,
 ): Promise<void> {

@@ -8,6 +8,7 @@ import { parseListenAddress } from '../node/listen-address.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import { describeMap, describeProposal, setPaused } from './cluster-commands.ts';
 import { printJson, printLine } from './output.ts';
+import { describeQueryTypes } from './query-types-command.ts';
 
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
@@ -96,6 +97,11 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .description('print the latest proposal, move by move with its reason')
     .action(async (flags: CommonFlags) =>
       describeProposal((await settingsOf(flags)).settings, { isJson: flags.json === true }),
+    );
+  withJson(withConfig(program.command('query-types')))
+    .description('print what is asked most, of which partitions and nodes, and by whom')
+    .action(async (flags: CommonFlags) =>
+      describeQueryTypes((await settingsOf(flags)).settings, { isJson: flags.json === true }),
     );
   withConfig(program.command('pause'))
     .description('open no migrations, and let none go on that may wait')

@@ -1,10 +1,5 @@
 import { ForeshardError } from '../base/errors.ts';
-import {
-  type AffinityCounts,
-  mergeAffinityCounts,
-  OTHER,
-  packAffinityCounts,
-} from '../model/affinity-matrix.ts';
+import { type AffinityCounts, OTHER, packAffinityCounts } from '../model/affinity-matrix.ts';
 import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../model/load-profile.ts';
 import type { QueryRecord } from '../model/query-log.ts';
 import { TemplateTable } from './template.ts';
@@ -14,7 +9,7 @@ export interface ProfileSettings {
   readonly source: string;
   readonly windowMs: number;
   readonly partitionCount: number;
-  /** Distinct templates, and distinct clients, that are counted apart; the rest is "other". */
+  /** Distinct templates, and distinct clients, that are counted apart in one window; the rest is "other". */
   readonly templatesMax: number;
   readonly clientsMax: number;
   /** Entries of the sparse template x partition x client counts in one window; beyond it clients are not told apart. */
@@ -79,6 +74,10 @@ interface OpenWindow {
   readonly index: number;
   readonly values: Float64Array;
   readonly entries: Map<number, number>;
+  /** A window numbers its own templates and clients: those that come later never find a table full of the past. */
+  readonly templates: TemplateTable;
+  readonly clientNames: string[];
+  readonly clientOf: Map<number, number>;
   recordCount: number;
   droppedCount: number;
   lateCount: number;
@@ -87,9 +86,6 @@ interface OpenWindow {
 /** Adds up query records, window by window. Windows are aligned to the epoch: those of all query nodes agree. */
 export class ProfileBuilder {
   readonly #settings: ProfileSettings;
-  readonly #templates: TemplateTable;
-  readonly #clientNames: string[] = [OTHER];
-  readonly #clientOf = new Map<number, number>();
   /** Sorted by index. */
   #open: OpenWindow[] = [];
   #closed: ProfileSegment[] = [];
@@ -100,7 +96,6 @@ export class ProfileBuilder {
 
   constructor(settings: ProfileSettings) {
     this.#settings = settings;
-    this.#templates = new TemplateTable(settings.templatesMax);
   }
 
   /** Records with a partition or a time that cannot be: counted, not used. */
@@ -126,8 +121,8 @@ export class ProfileBuilder {
       writeBytes: record.isWrite ? record.requestBytes : 0,
     });
     window.recordCount++;
-    const template = this.#templates.numberOf(record.command, record.keyPrefix);
-    this.#count(window, template, record.partitionId, this.#clientNumber(record.clientId));
+    const template = window.templates.numberOf(record.command, record.keyPrefix);
+    this.#count(window, template, record.partitionId, this.#clientNumber(window, record.clientId));
   }
 
   addCounts(counts: LoadCounts): void {
@@ -188,6 +183,9 @@ export class ProfileBuilder {
       index,
       values: new Float64Array(this.#settings.partitionCount * LOAD_DIMENSION_COUNT),
       entries: new Map(),
+      templates: new TemplateTable(this.#settings.templatesMax),
+      clientNames: [OTHER],
+      clientOf: new Map(),
       recordCount: 0,
       droppedCount: 0,
       lateCount: 0,
@@ -214,12 +212,12 @@ export class ProfileBuilder {
     });
   }
 
-  #clientNumber(clientId: number): number {
-    const known = this.#clientOf.get(clientId);
+  #clientNumber({ clientNames, clientOf }: OpenWindow, clientId: number): number {
+    const known = clientOf.get(clientId);
     if (known !== undefined) return known;
-    if (this.#clientNames.length > this.#settings.clientsMax) return 0;
-    const number = this.#clientNames.push(`${this.#settings.source}/${clientId}`) - 1;
-    this.#clientOf.set(clientId, number);
+    if (clientNames.length > this.#settings.clientsMax) return 0;
+    const number = clientNames.push(`${this.#settings.source}/${clientId}`) - 1;
+    clientOf.set(clientId, number);
     return number;
   }
 
@@ -247,7 +245,7 @@ export class ProfileBuilder {
         count,
       };
     });
-    const names = { templates: [...this.#templates.names], clients: [...this.#clientNames] };
+    const names = { templates: window.templates.names, clients: window.clientNames };
     return packAffinityCounts(entries, { partitionCount, ...names });
   }
 }
@@ -317,13 +315,4 @@ export function mergeSegments(
     return offered[window] === 0 ? 1 : count / (offered[window] as number);
   });
   return { startMs, windowMs, windowCount, partitionCount, values, coverage };
-}
-
-/** The sparse counts of several segments together. */
-export function mergeAffinity(segments: readonly ProfileSegment[]): AffinityCounts {
-  const partitionCount = segments[0]?.partitionCount ?? 0;
-  return mergeAffinityCounts(
-    segments.map((segment) => segment.affinity),
-    partitionCount,
-  );
 }

@@ -23,20 +23,24 @@ export const OTHER = '(other)';
 export function mergeAffinityCounts(all: readonly AffinityCounts[], partitionCount: number): AffinityCounts {
   const templates = new NameTable();
   const clients = new NameTable();
-  const sums = new Map<string, { template: number; partition: number; client: number; count: number }>();
-  for (const counts of all) {
-    const templateOf = counts.templates.map((name) => templates.indexOf(name));
-    const clientOf = counts.clients.map((name) => clients.indexOf(name));
+  const numbered = all.map((counts) => ({
+    counts,
+    templateOf: counts.templates.map((name) => templates.indexOf(name)),
+    clientOf: counts.clients.map((name) => clients.indexOf(name)),
+  }));
+  const clientCount = clients.names.length;
+  const sums = new Map<number, { template: number; partition: number; client: number; count: number }>();
+  for (const { counts, templateOf, clientOf } of numbered)
     counts.count.forEach((count, entry) => {
       const template = templateOf[counts.template[entry] as number] as number;
       const client = clientOf[counts.client[entry] as number] as number;
       const partition = counts.partition[entry] as number;
-      const key = `${template} ${partition} ${client}`;
+      // All templates x partitions x clients of a large cluster are far below 2^53: one number is the key.
+      const key = (template * partitionCount + partition) * clientCount + client;
       const sum = sums.get(key);
       if (sum === undefined) sums.set(key, { template, partition, client, count });
       else sum.count += count;
     });
-  }
   return packAffinityCounts([...sums.values()], {
     partitionCount,
     templates: templates.names,

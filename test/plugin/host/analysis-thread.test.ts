@@ -3,7 +3,9 @@ import * as check from 'uvu/assert';
 import type { AdvanceReport, ControlBody, ControlReplies } from '../../../plugin/host/control-messages.ts';
 import { QueryNodeHost } from '../../../plugin/host/host.ts';
 import type { QueryNodeAttachment } from '../../../plugin/host/plugin.ts';
+import { queryTypesPrefix } from '../../../plugin/host/proposal-record.ts';
 import { attachAnalysis } from '../../../plugin/host/query-node-plugin.ts';
+import { decodeQueryTypes } from '../../../plugin/host/query-types-record.ts';
 import { bootstrapCluster } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { systemClock } from '../../../src/base/clock.ts';
@@ -98,6 +100,40 @@ test('a replay’s queries come back as the measured load of their trace hours',
     check.is(profile.queries[PARTITION_COUNT + 4], 50);
     check.is(profile.readBytes[3], 2_000);
     check.equal([...profile.coverage], [1, 1]);
+  });
+});
+
+test('the queries of closed windows are known by template, partition, node and client, and published', async () => {
+  await withAnalysis(async ({ settings, ask, query }) => {
+    query(9); // before the replay: bears the machine's time
+    await ask({ operation: 'setClock', nowMs: START_MS });
+    for (let i = 0; i < 30; i++) query(3);
+    for (let i = 0; i < 10; i++) query(4);
+    await ask({ operation: 'advance', toMs: START_MS + HOUR_MS, isCycleSkipped: true });
+    query(5); // its window is still open
+    const report = await ask({ operation: 'queryTypes' });
+    check.is(report.totalCount, 40);
+    check.is(report.droppedCount, 0);
+    check.is(report.types.length, 1);
+    const [type] = report.types;
+    check.match(type?.template ?? '', / key$/);
+    check.equal(type?.partitions, [
+      { partitionId: 3, recentCount: 30 },
+      { partitionId: 4, recentCount: 10 },
+    ]);
+    check.equal(type?.storageNodes, [{ nodeId: 0, recentCount: 40 }]);
+    check.equal(type?.clients, [{ client: 'query-10000/1', recentCount: 40 }]);
+
+    const metadata = openEmbeddedMetadata({ path: settings.metadata.path });
+    const key = `${queryTypesPrefix('main')}10000`;
+    const record = decodeQueryTypes(key, (await metadata.get(key))?.value ?? new Uint8Array());
+    await metadata.close();
+    check.is(record.atMs, START_MS + HOUR_MS);
+    check.is(record.totalCount, 40);
+    check.equal(record.types[0]?.partitions, [
+      [3, 30],
+      [4, 10],
+    ]);
   });
 });
 

@@ -5,9 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { queryTypesPrefix } from '../../../plugin/host/proposal-record.ts';
+import { encodeQueryTypes, PUBLISHED_LIMITS } from '../../../plugin/host/query-types-record.ts';
 import { bootstrapCluster, clusterKeys } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { asRanges } from '../../../plugin/operator/cluster-commands.ts';
+import { QUERY_TYPE_DEFAULTS, QueryTypeCounts } from '../../../src/analyzer/query-types.ts';
+import { packAffinityCounts } from '../../../src/model/affinity-matrix.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('command line');
@@ -140,7 +144,52 @@ test('the map is printed for people and for programs; without a cluster it exits
     check.is(run(folder, ['resume']).status, 0);
     check.is(await metadata.get(clusterKeys('main').pause), undefined);
     check.match(run(folder, ['proposal']).stderr, /there is no proposal yet/);
+    check.match(run(folder, ['query-types']).stderr, /no window has been closed yet/);
     await metadata.close();
+  });
+});
+
+test('query types are printed with their partitions, nodes and clients', async () => {
+  await withTemporaryFolder(async (folder) => {
+    writeFileSync(
+      join(folder, 'foreshard.config.json'),
+      '{"cluster":{"partitionCount":16},"metadata":{"path":"m"}}',
+    );
+    const metadata = openEmbeddedMetadata({ path: join(folder, 'm') });
+    await bootstrapCluster(metadata, 'main', {
+      partitionCount: 16,
+      nodes: [0, 1].map((nodeId) => ({ nodeId, storeId: `store-${nodeId}` })),
+    });
+    const counts = new QueryTypeCounts({ ...QUERY_TYPE_DEFAULTS, windowMs: 1_000 });
+    const names = { partitionCount: 16, templates: ['(other)', 'GET user:{n}'], clients: ['(other)', 'q/1'] };
+    const entry = { template: 1, client: 1 };
+    const entries = [
+      { ...entry, partition: 3, count: 30 },
+      { ...entry, partition: 9, count: 10 },
+    ];
+    counts.add({ startMs: 0, affinity: packAffinityCounts(entries, names) });
+    const value = encodeQueryTypes(counts.summary(PUBLISHED_LIMITS), {
+      atMs: 1_000,
+      windowMs: 1_000,
+      halfLifeWindows: 168,
+      droppedCount: 2,
+    });
+    const key = `${queryTypesPrefix('main')}10000`;
+    await metadata.commit({ conditions: [], writes: [{ kind: 'put', key, value }] });
+    await metadata.close();
+
+    const { status, stdout } = run(folder, ['query-types']);
+    check.is(status, 0);
+    check.match(stdout, 'query node 10000, 1970-01-01T00:00:01.000Z: 40 queries of 1 types, 2 not captured');
+    check.match(stdout, /100\.0 % {2}GET user:\{n\}: 40 queries\n/);
+    check.match(stdout, '2 partitions: 3 (node 0) 75.0 %, 9 (node 1) 25.0 %\n');
+    check.match(stdout, '1 clients: q/1 100.0 %\n');
+    const printed = JSON.parse(run(folder, ['query-types', '--json']).stdout);
+    check.is(printed.queryNodes[0].queryNodeId, 10_000);
+    check.equal(printed.queryNodes[0].types[0].partitions, [
+      [3, 30],
+      [9, 10],
+    ]);
   });
 });
 

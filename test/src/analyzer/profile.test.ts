@@ -1,13 +1,13 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
-  mergeAffinity,
   mergeSegments,
   PROFILE_DEFAULTS,
   ProfileBuilder,
   type ProfileSettings,
 } from '../../../src/analyzer/profile.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { mergeAffinityCounts } from '../../../src/model/affinity-matrix.ts';
 import type { QueryRecord } from '../../../src/model/query-log.ts';
 
 const test = suite('analyzer/profile');
@@ -96,7 +96,10 @@ test('segments of two query nodes add up, in any order', () => {
   assert.equal(mergeSegments([...segments].reverse()), profile);
   assert.is(profile.values[2 * 4], 2);
   assert.is(profile.values[(16 + 5) * 4], 1);
-  const { clients, templates, count } = mergeAffinity(segments);
+  const { clients, templates, count } = mergeAffinityCounts(
+    segments.map(({ affinity }) => affinity),
+    16,
+  );
   assert.equal(templates, ['(other)', 'GET user:{n}']);
   assert.equal(clients, ['(other)', 'q0/1', 'q1/1']);
   assert.is(
@@ -117,6 +120,19 @@ test('clients and entries beyond their limits are counted as "other", no query i
     40,
   );
   assert.ok(affinity.count.length <= 8);
+});
+
+test('each window has room for its own clients and templates, however many there were before', () => {
+  const builder = newBuilder({ clientsMax: 2, templatesMax: 2 });
+  for (let client = 0; client < 10; client++)
+    builder.add(query({ timeMs: client * SECOND, clientId: client, command: `C${client}` }));
+  for (const [window, { affinity }] of builder
+    .closeUntil(20 * SECOND)
+    .slice(0, 10)
+    .entries()) {
+    assert.equal(affinity.clients, ['(other)', `q0/${window}`]);
+    assert.equal(affinity.templates, ['(other)', `C${window} user:{n}`]);
+  }
 });
 
 test('counts in bulk land like the queries they stand for', () => {

@@ -1,0 +1,228 @@
+import { assert } from '../base/assert.ts';
+import {
+  type AffinityCounts,
+  mergeAffinityCounts,
+  OTHER,
+  packAffinityCounts,
+} from '../model/affinity-matrix.ts';
+
+export interface QueryTypeSettings {
+  readonly windowMs: number;
+  /** After so many windows a query counts half. */
+  readonly halfLifeWindows: number;
+  /** Template x partition x client entries that are kept; the smallest are forgotten first. */
+  readonly entriesMax: number;
+}
+
+export const QUERY_TYPE_DEFAULTS: Omit<QueryTypeSettings, 'windowMs'> = {
+  // A week of hours, the longest season of a database's load: the weekend's queries still show on Friday.
+  halfLifeWindows: 168,
+  // As in one window; some 1.5 MB.
+  entriesMax: 65_536,
+};
+
+/** An entry that has decayed to this is forgotten: a single query, after four half-lives. */
+const FORGOTTEN_COUNT = 1 / 16;
+
+/** One template and whom it concerns; lists are sorted by count, the largest first. */
+export interface QueryType {
+  /** Such as `HGET user:{n}:cart`, or "(other)". */
+  readonly template: string;
+  /** Of all recent queries, 0..1. */
+  readonly share: number;
+  /** Queries, weighted by age: one that is a half-life old counts half. */
+  readonly recentCount: number;
+  /** Queries since the counting began, each counted whole. */
+  readonly totalCount: number;
+  readonly partitions: readonly { readonly partitionId: number; readonly recentCount: number }[];
+  /** How many there are, whether listed or not. */
+  readonly partitionCount: number;
+  readonly clients: readonly { readonly client: string; readonly recentCount: number }[];
+  readonly clientCount: number;
+}
+
+export interface QueryTypeSummary {
+  readonly types: readonly QueryType[];
+  readonly typeCount: number;
+  readonly recentCount: number;
+  readonly totalCount: number;
+  /** Weighted queries of entries beyond `entriesMax`, which no type shows. */
+  readonly forgottenCount: number;
+}
+
+/**
+ * Template x partition x client counts over many windows: each closed window adds to what is known, whose weight halves
+ * every `halfLifeWindows`. Says what is asked, of which data and by whom; knows patterns of keys, never keys.
+ */
+export class QueryTypeCounts {
+  readonly #settings: QueryTypeSettings;
+  #recent: AffinityCounts | null = null;
+  /** Whole counts by template; those of a template that is forgotten go to "other". */
+  #totals = new Map<string, number>();
+  #startMs = Number.NEGATIVE_INFINITY;
+  #forgottenCount = 0;
+
+  constructor(settings: QueryTypeSettings) {
+    assert(settings.halfLifeWindows > 0, 'a half-life is above 0');
+    assert(settings.entriesMax > 0, 'at least one entry is kept');
+    this.#settings = settings;
+  }
+
+  /** Adds a closed window. One that is older than the newest so far counts as much less as it is older. */
+  add({ startMs, affinity }: { readonly startMs: number; readonly affinity: AffinityCounts }): void {
+    affinity.count.forEach((count, entry) => {
+      const template = affinity.templates[affinity.template[entry] as number] as string;
+      this.#totals.set(template, (this.#totals.get(template) ?? 0) + count);
+    });
+    const newestMs = Math.max(this.#startMs, startMs);
+    const knownWeight = this.#weight(newestMs - this.#startMs);
+    const known = this.#recent === null ? [] : [scaled(this.#recent, knownWeight)];
+    const added = scaled(affinity, this.#weight(newestMs - startMs));
+    this.#forgottenCount *= knownWeight;
+    this.#startMs = newestMs;
+    this.#recent = this.#pruned(mergeAffinityCounts([...known, added], affinity.partitionCount));
+    this.#forgetTemplates(this.#recent);
+  }
+
+  /** The largest types. Ties are in the order of names, so that equal counts give an equal summary. */
+  summary(limits: {
+    readonly typesMax: number;
+    readonly partitionsMax: number;
+    readonly clientsMax: number;
+  }): QueryTypeSummary {
+    const found = this.#recent === null ? [] : typesOf(this.#recent);
+    const recentCount = found.reduce((sum, type) => sum + type.recentCount, 0);
+    found.sort((a, b) => b.recentCount - a.recentCount || compare(a.template, b.template));
+    const types = found.slice(0, limits.typesMax).map((type): QueryType => {
+      const { template, partitions, clients } = type;
+      return {
+        template,
+        share: type.recentCount / recentCount,
+        recentCount: type.recentCount,
+        totalCount: this.#totals.get(template) ?? 0,
+        partitions: largest(partitions, limits.partitionsMax).map(([partitionId, count]) => ({
+          partitionId,
+          recentCount: count,
+        })),
+        partitionCount: partitions.size,
+        clients: largest(clients, limits.clientsMax).map(([client, count]) => ({
+          client: this.#recent?.clients[client] ?? OTHER,
+          recentCount: count,
+        })),
+        clientCount: clients.size,
+      };
+    });
+    const totalCount = [...this.#totals.values()].reduce((sum, count) => sum + count, 0);
+    return { types, typeCount: found.length, recentCount, totalCount, forgottenCount: this.#forgottenCount };
+  }
+
+  /**
+   * One type's recent queries by storage node, the largest first.
+   *
+   * @param ownerOf owner by partition: the map in effect, whoever answered at the time.
+   */
+  nodesOf(template: string, ownerOf: ArrayLike<number>): ReadonlyMap<number, number> {
+    const byNode = new Map<number, number>();
+    const index = this.#recent?.templates.indexOf(template) ?? -1;
+    this.#recent?.count.forEach((count, entry) => {
+      if (this.#recent?.template[entry] !== index) return;
+      const node = ownerOf[this.#recent.partition[entry] as number] as number;
+      byNode.set(node, (byNode.get(node) ?? 0) + count);
+    });
+    return new Map(largest(byNode, byNode.size));
+  }
+
+  #weight(ageMs: number): number {
+    return 0.5 ** (ageMs / this.#settings.windowMs / this.#settings.halfLifeWindows);
+  }
+
+  /** Without what has decayed to nearly nothing, and without the smallest beyond the limit. */
+  #pruned(counts: AffinityCounts): AffinityCounts {
+    const order = Array.from(counts.count.keys())
+      .filter((entry) => (counts.count[entry] as number) > FORGOTTEN_COUNT)
+      .sort((a, b) => (counts.count[b] as number) - (counts.count[a] as number) || a - b);
+    for (const entry of order.slice(this.#settings.entriesMax))
+      this.#forgottenCount += counts.count[entry] as number;
+    return picked(counts, order.slice(0, this.#settings.entriesMax));
+  }
+
+  #forgetTemplates(recent: AffinityCounts): void {
+    const known = new Set(recent.templates);
+    let forgotten = 0;
+    for (const [template, total] of this.#totals) {
+      if (known.has(template)) continue;
+      forgotten += total;
+      this.#totals.delete(template);
+    }
+    if (forgotten > 0) this.#totals.set(OTHER, (this.#totals.get(OTHER) ?? 0) + forgotten);
+  }
+}
+
+interface TypeCounts {
+  readonly template: string;
+  recentCount: number;
+  readonly partitions: Map<number, number>;
+  readonly clients: Map<number, number>;
+}
+
+function typesOf(counts: AffinityCounts): TypeCounts[] {
+  const types = counts.templates.map(
+    (template): TypeCounts => ({ template, recentCount: 0, partitions: new Map(), clients: new Map() }),
+  );
+  counts.count.forEach((count, entry) => {
+    const type = types[counts.template[entry] as number] as TypeCounts;
+    const partition = counts.partition[entry] as number;
+    const client = counts.client[entry] as number;
+    type.recentCount += count;
+    type.partitions.set(partition, (type.partitions.get(partition) ?? 0) + count);
+    type.clients.set(client, (type.clients.get(client) ?? 0) + count);
+  });
+  return types.filter((type) => type.recentCount > 0);
+}
+
+const scaled = (counts: AffinityCounts, weight: number): AffinityCounts => ({
+  ...counts,
+  count: counts.count.map((count) => count * weight),
+});
+
+/** The entries at these indexes, with only the names that they use. */
+function picked(counts: AffinityCounts, entries: readonly number[]): AffinityCounts {
+  const kept = entries.map((entry) => ({
+    template: counts.template[entry] as number,
+    partition: counts.partition[entry] as number,
+    client: counts.client[entry] as number,
+    count: counts.count[entry] as number,
+  }));
+  const packed = packAffinityCounts(kept, counts);
+  // Merging numbers names by their first use; what nobody uses stays behind.
+  const templates = usedNames(packed.templates, packed.template);
+  const clients = usedNames(packed.clients, packed.client);
+  return {
+    ...packed,
+    templates: templates.names,
+    clients: clients.names,
+    template: packed.template.map((index) => templates.indexOf[index] as number),
+    client: packed.client.map((index) => clients.indexOf[index] as number),
+  };
+}
+
+/** Index 0, "other", is always kept. */
+function usedNames(
+  names: readonly string[],
+  used: Uint32Array,
+): { readonly names: string[]; readonly indexOf: Uint32Array } {
+  const isUsed = new Uint8Array(names.length);
+  isUsed[0] = 1;
+  for (const index of used) isUsed[index] = 1;
+  const indexOf = new Uint32Array(names.length);
+  const kept: string[] = [];
+  names.forEach((name, index) => {
+    if (isUsed[index] === 1) indexOf[index] = kept.push(name) - 1;
+  });
+  return { names: kept, indexOf };
+}
+
+const largest = (counts: ReadonlyMap<number, number>, max: number): [number, number][] =>
+  [...counts].sort(([a, x], [b, y]) => y - x || a - b).slice(0, max);
+
+const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
