@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { open } from 'lmdb';
 import { DEFAULT_AGENT_SETTINGS } from '../plugin/engines/lmdb/agent-settings.ts';
 import type { LmdbPartitionStore } from '../plugin/engines/lmdb/lmdb-partition-store.ts';
-import { slotOfKey } from '../plugin/engines/lmdb/physical-key.ts';
 import type { PartitionMeta } from '../src/ports/partition-store.ts';
+import { keySlot } from '../src/routing/key-slot.ts';
 import { MigrationCluster, QUICK_SETTINGS } from './migration-cluster.ts';
 import type { BenchOutcome } from './types.ts';
 
@@ -192,7 +192,7 @@ function fillFew(cluster: MigrationCluster, tag: string): void {
 function tagOf(partitionId: number): string {
   for (let i = 0; ; i++) {
     const tag = Buffer.from(`{t${i}}`);
-    if (slotOfKey(tag, 0, tag.length) >> 10 === partitionId) return String(tag);
+    if (keySlot(tag, 0, tag.length) >> 10 === partitionId) return String(tag);
   }
 }
 

@@ -30,7 +30,12 @@ class Gather implements PartSink {
   readonly #positions: readonly (readonly number[])[];
   #missing: number;
 
-  constructor(pending: PendingQuery, client: ClientConnection, commandIndex: number, parts: number | readonly (readonly number[])[]) {
+  constructor(
+    pending: PendingQuery,
+    client: ClientConnection,
+    commandIndex: number,
+    parts: number | readonly (readonly number[])[],
+  ) {
     this.#pending = pending;
     this.#client = client;
     this.#commandIndex = commandIndex;
@@ -80,7 +85,12 @@ class Gather implements PartSink {
  * MGET, MSET, DEL, UNLINK, EXISTS: one request for each partition that has a key of it, or the command as it is where all
  * keys are in one. `pending` is enqueued at the client.
  */
-export function sendSplit(router: Router, client: ClientConnection, pending: PendingQuery, request: ParsedRequest): void {
+export function sendSplit(
+  router: Router,
+  client: ClientConnection,
+  pending: PendingQuery,
+  request: ParsedRequest,
+): void {
   const { source, starts, ends, argumentCount } = request;
   const { keyStep } = COMMANDS[pending.commandIndex];
   const byPartition = new Map<number, number[]>();
@@ -114,5 +124,6 @@ export function sendSplit(router: Router, client: ClientConnection, pending: Pen
 export function sendToAll(router: Router, client: ClientConnection, pending: PendingQuery): void {
   const { partitionCount } = router.table;
   const gather = new Gather(pending, client, pending.commandIndex, partitionCount);
-  for (let p = 0; p < partitionCount; p++) router.sendOwn(router.newPart(gather, p, KEYCOUNT, client), p, NO_ARGUMENTS);
+  for (let p = 0; p < partitionCount; p++)
+    router.sendOwn(router.newPart(gather, p, KEYCOUNT, client), p, NO_ARGUMENTS);
 }

@@ -41,7 +41,8 @@ export function parseScan(request: ParsedRequest): ScanOptions | string {
     if (option === 'MATCH') match = value;
     else if (option === 'TYPE') type = value;
     else {
-      if (!/^-?\d{1,15}$/.test(value.toString('latin1'))) return 'ERR value is not an integer or out of range';
+      if (!/^-?\d{1,15}$/.test(value.toString('latin1')))
+        return 'ERR value is not an integer or out of range';
       count = Number(value.toString('latin1'));
       if (count < 1) return 'ERR syntax error';
     }
@@ -91,7 +92,8 @@ class ScanWalk implements PartSink {
     this.#keys.raw(reply, lineEnd(reply, keysStart), replyEnd);
     if (cursor === 0) {
       cursor = this.#startOfPartition(part.partIndex + 1);
-      const isEnough = this.#keyCount >= this.#options.count || this.#partitionsVisited >= PARTITIONS_PER_CALL_MAX;
+      const isEnough =
+        this.#keyCount >= this.#options.count || this.#partitionsVisited >= PARTITIONS_PER_CALL_MAX;
       if (cursor !== 0 && !isEnough) {
         this.visit(cursor);
         return;
@@ -116,6 +118,11 @@ class ScanWalk implements PartSink {
   }
 }
 
-export function sendScan(router: Router, client: ClientConnection, pending: PendingQuery, options: ScanOptions): void {
+export function sendScan(
+  router: Router,
+  client: ClientConnection,
+  pending: PendingQuery,
+  options: ScanOptions,
+): void {
   new ScanWalk(router, client, pending, options).visit(options.cursor);
 }

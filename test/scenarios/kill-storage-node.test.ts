@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { slotOfKey } from '../../plugin/engines/lmdb/physical-key.ts';
 import { RpcStorageEngine } from '../../plugin/engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../../plugin/engines/lmdb/rpc-transport.ts';
 import { ClusterMapReader, clusterKeys, listNodes, recordCodec } from '../../plugin/metadata/cluster-map.ts';
@@ -16,6 +15,7 @@ import { LocalCluster } from '../../plugin/node/local-cluster.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../src/model/ids.ts';
 import type { MigrationPhase, MigrationRecord, PartitionRecord } from '../../src/model/migration.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import { keySlot } from '../../src/routing/key-slot.ts';
 import { DEFAULT_SETTINGS } from '../../src/settings.ts';
 
 const NODE_COUNT = 3;
@@ -34,7 +34,7 @@ const sleep = (delayMs: number) => new Promise((resolve) => setTimeout(resolve, 
 function keysOf(partitionId: number, count: number): string[] {
   for (let i = 0; ; i++) {
     const tag = Buffer.from(`{p${i}}`);
-    if (slotOfKey(tag, 0, tag.length) >> 10 === partitionId)
+    if (keySlot(tag, 0, tag.length) >> 10 === partitionId)
       return Array.from({ length: count }, (_, key) => `${tag}:${key}`);
   }
 }

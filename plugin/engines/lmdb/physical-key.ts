@@ -4,6 +4,7 @@
  *   [slot u16 BE][hash u32 BE][key length u16 BE][key]              the key's own record
  *   [slot u16 BE][hash u32 BE][key length u16 BE][key] 0x01 [field]  one field of a hash
  */
+import { keySlot } from '../../../src/routing/key-slot.ts';
 
 /**
  * LMDB stores keys of up to 1,978 bytes on 4 KiB pages. The expiry index puts 10 bytes in front of a physical key of
@@ -13,10 +14,6 @@ export const KEY_AND_FIELD_BYTES_MAX = 1960;
 export const KEY_HEADER_BYTES = 8;
 const FIELD_SEPARATOR = 0x01;
 const PHYSICAL_KEY_BYTES_MAX = KEY_HEADER_BYTES + KEY_AND_FIELD_BYTES_MAX + 1;
-
-const SLOT_MASK = 0x3fff;
-const OPENING_BRACE = 0x7b;
-const CLOSING_BRACE = 0x7d;
 
 /** What the lmdb package is handed as a key: the first `length` bytes, so that buffers are reused. */
 export interface EncodedKey {
@@ -40,38 +37,6 @@ export const KEY_ENCODER = {
   },
 };
 
-const CRC16 = buildCrc16Table();
-
-/** CRC-16/XMODEM, the one of Redis Cluster. */
-function buildCrc16Table(): Uint16Array {
-  const table = new Uint16Array(256);
-  for (let byte = 0; byte < 256; byte++) {
-    let crc = byte << 8;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
-    table[byte] = crc;
-  }
-  return table;
-}
-
-/** The hash slot of key bytes start..end, or of their first non-empty `{tag}`. */
-export function slotOfKey(bytes: Uint8Array, start: number, end: number): number {
-  let from = start;
-  let to = end;
-  for (let i = start; i < end; i++) {
-    if (bytes[i] !== OPENING_BRACE) continue;
-    let close = i + 1;
-    while (close < end && bytes[close] !== CLOSING_BRACE) close++;
-    if (close < end && close > i + 1) {
-      from = i + 1;
-      to = close;
-    }
-    break;
-  }
-  let crc = 0;
-  for (let i = from; i < to; i++) crc = ((crc << 8) & 0xffff) ^ CRC16[(crc >> 8) ^ bytes[i]];
-  return crc & SLOT_MASK;
-}
-
 /** FNV-1a with murmur3's finish: FNV alone leaves the top bits, which choose the digest bucket, poorly mixed. */
 function hashOfKey(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5;
@@ -94,7 +59,7 @@ export class PhysicalKey implements EncodedKey {
     const keyLength = end - start;
     if (keyLength > KEY_AND_FIELD_BYTES_MAX) return false;
     const { bytes } = this;
-    const slot = slotOfKey(source, start, end);
+    const slot = keySlot(source, start, end);
     const hash = hashOfKey(source, start, end);
     bytes[0] = slot >> 8;
     bytes[1] = slot;

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { commandIndexOf } from '../../../plugin/commands/table.ts';
-import { slotOfKey } from '../../../plugin/engines/lmdb/physical-key.ts';
 import { emptyStorageNodeHooks } from '../../../plugin/host/hooks.ts';
 import { clusterKeys, loadMap, recordCodec } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
@@ -16,6 +15,7 @@ import type { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { asEpoch, asNodeId } from '../../../src/model/ids.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import { keySlot } from '../../../src/routing/key-slot.ts';
 
 const CLUSTER = 'test';
 const PARTITION_COUNT = 16;
@@ -121,7 +121,7 @@ function connect(context: Context, node: RunningStorageNode) {
   const ask = async (...command: string[]): Promise<Asked> => {
     await connected;
     const parts = command.slice(1).map((part) => Buffer.from(part));
-    const partitionId = slotOfKey(parts[0], 0, parts[0].length) >> 10;
+    const partitionId = keySlot(parts[0], 0, parts[0].length) >> 10;
     const id = ++requestId;
     const bytes = parts.reduce((sum, part) => sum + 4 + part.length, 0);
     client.requests.begin(id, partitionId, commandIndexOf(command[0]), 0, 1, 0, parts.length, bytes);
@@ -144,7 +144,7 @@ test('nodes that start together form a cluster, and each serves its part only', 
   );
   const clients = nodes.map((node) => connect(context, node));
   for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) {
-    const owner = slotOfKey(Buffer.from(key), 0, key.length) >> 13;
+    const owner = keySlot(Buffer.from(key), 0, key.length) >> 13;
     check.equal(await clients[owner].ask('SET', key, 'v'), { status: 0, text: '+OK\r\n' });
     check.is((await clients[1 - owner].ask('SET', key, 'v')).status, 1);
     check.is((await clients[1 - owner].ask('GET', key)).status, 1);
@@ -178,7 +178,7 @@ test('an owner that was deposed while it was down does not serve', async (contex
   const node = await start(context, 0);
   await connect(context, node).ask('SET', 'k', 'v');
   await stop(context, node);
-  const partitionId = slotOfKey(Buffer.from('k'), 0, 1) >> 10;
+  const partitionId = keySlot(Buffer.from('k'), 0, 1) >> 10;
   const codec = recordCodec(CLUSTER);
   const { records } = await loadMap(context.metadata, CLUSTER);
   const record = records[partitionId];

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { MigrationCluster, QUICK_SETTINGS } from '../../../../bench/migration-cluster.ts';
-import { slotOfKey } from '../../../../plugin/engines/lmdb/physical-key.ts';
 import { clusterKeys, decodeHistory } from '../../../../plugin/metadata/cluster-map.ts';
 import type { MigrationHistory } from '../../../../src/migration/records.ts';
 import type { MigrationSettings } from '../../../../src/migration/settings.ts';
+import { keySlot } from '../../../../src/routing/key-slot.ts';
 
 const test = suite<{ cluster: MigrationCluster | null }>('migration over lmdb');
 /** Node 0 of two owns partitions 0..7 of 16. */
@@ -31,7 +31,7 @@ async function open(
 function tagOf(partitionId: number): string {
   for (let i = 0; ; i++) {
     const tag = Buffer.from(`{t${i}}`);
-    if (slotOfKey(tag, 0, tag.length) >> 10 === partitionId) return String(tag);
+    if (keySlot(tag, 0, tag.length) >> 10 === partitionId) return String(tag);
   }
 }
 

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { commandIndexOf } from '../../../../plugin/commands/table.ts';
 import { LmdbEngine, type LmdbEngineOptions } from '../../../../plugin/engines/lmdb/engine.ts';
 import type { ReplyChannel } from '../../../../plugin/engines/lmdb/group-commit.ts';
-import { slotOfKey } from '../../../../plugin/engines/lmdb/physical-key.ts';
 import {
   DataReplyBatch,
   DataReplyReader,
@@ -14,6 +13,7 @@ import {
 } from '../../../../plugin/rpc/data.ts';
 import { FRAME_HEADER_BYTES } from '../../../../plugin/rpc/frames.ts';
 import { type Clock, VirtualClock } from '../../../../src/base/clock.ts';
+import { keySlot } from '../../../../src/routing/key-slot.ts';
 
 export const PARTITION_COUNT = 16;
 
@@ -36,7 +36,7 @@ export interface RequestOptions {
 
 export const partitionOfKey = (key: string | Buffer): number => {
   const bytes = Buffer.from(key);
-  return slotOfKey(bytes, 0, bytes.length) >> 10;
+  return keySlot(bytes, 0, bytes.length) >> 10;
 };
 
 /** What a query node is to the engine: it sends frames of requests and gets frames of replies; no sockets. */

@@ -1,0 +1,53 @@
+/**
+ * Foreshard's core, for programs that bring their own edge: the loop, its rooms and the ports they ask of the world.
+ * Nothing here opens a file or a socket. The plugin for a database node is `foreshard/plugin`.
+ */
+export { annealer, DEFAULT_ANNEAL_SETTINGS } from './affinity/anneal.ts';
+export { greedy } from './affinity/greedy.ts';
+export { naiveHillClimb } from './affinity/naive-hill-climb.ts';
+export type { Optimiser } from './affinity/optimiser.ts';
+export { AffinityManager } from './affinity/planner.ts';
+export { Forecaster } from './analyzer/forecaster.ts';
+export { mergeSegments, ProfileBuilder, type ProfileSegment } from './analyzer/profile.ts';
+export {
+  evaluateTimeline,
+  type MeasuredLoad,
+  type OwnershipTimeline,
+  type PolicyMetrics,
+} from './backtest/metrics.ts';
+export {
+  naiveHillClimbPolicy,
+  simulatedPredictivePolicy,
+  staticPolicy,
+  stayPolicy,
+} from './backtest/policies.ts';
+export { type Clock, systemClock, VirtualClock } from './base/clock.ts';
+export { type ErrorCode, ForeshardError, InvariantError, type Remedy } from './base/errors.ts';
+export { type Logger, silentLogger } from './base/logger.ts';
+export { type Random, seededRandom } from './base/random.ts';
+export {
+  type AdmissionReport,
+  type ClusterState,
+  type CycleComponents,
+  type CycleReport,
+  PLUGIN_MODES,
+  type PluginMode,
+  runCycle,
+} from './controller.ts';
+export { type Kernels, loadKernels } from './kernels/instance.ts';
+export { inlineRunner, KernelPool, type KernelRunner } from './kernels/pool.ts';
+export { MigrationExecutor } from './migration/executor.ts';
+export type { Forecast } from './model/forecast.ts';
+export type { Epoch, NodeId, PartitionId } from './model/ids.ts';
+export { LOAD_DIMENSIONS, type LoadDimension, type LoadProfile } from './model/load-profile.ts';
+export { MIGRATION_PHASES, type MigrationPhase, type PartitionRecord } from './model/migration.ts';
+export type { NodeUtilisation } from './model/node-utilisation.ts';
+export { contiguousMap, type PartitionMap, partitionOfSlot, SLOT_COUNT } from './model/partition-map.ts';
+export type { Move, Proposal } from './model/proposal.ts';
+export type { QueryRecord } from './model/query-log.ts';
+export type { LogSource } from './ports/log-source.ts';
+export type { MetadataStore } from './ports/metadata-store.ts';
+export type { PartitionStore } from './ports/partition-store.ts';
+export type { EngineCapabilities, StorageEngine } from './ports/storage-engine.ts';
+export { keySlot } from './routing/key-slot.ts';
+export { DEFAULT_SETTINGS, type Settings } from './settings.ts';
