@@ -5,6 +5,7 @@ import {
   OTHER,
   packAffinityCounts,
 } from '../model/affinity-matrix.ts';
+import { generalTemplates } from './template.ts';
 
 export interface QueryTypeSettings {
   readonly windowMs: number;
@@ -80,7 +81,9 @@ export class QueryTypeCounts {
     const added = scaled(affinity, this.#weight(newestMs - startMs));
     this.#forgottenCount *= knownWeight;
     this.#startMs = newestMs;
-    this.#recent = this.#pruned(mergeAffinityCounts([...known, added], affinity.partitionCount));
+    this.#recent = this.#pruned(
+      this.#generalised(mergeAffinityCounts([...known, added], affinity.partitionCount)),
+    );
     this.#forgetTemplates(this.#recent);
   }
 
@@ -134,6 +137,20 @@ export class QueryTypeCounts {
 
   #weight(ageMs: number): number {
     return 0.5 ** (ageMs / this.#settings.windowMs / this.#settings.halfLifeWindows);
+  }
+
+  /** Names that turn out to hold values are counted together, here and in the totals. */
+  #generalised(counts: AffinityCounts): AffinityCounts {
+    const generalOf = generalTemplates(counts.templates);
+    const templates = counts.templates.map((name) => generalOf.get(name) ?? name);
+    if (templates.every((name, i) => name === counts.templates[i])) return counts;
+    const totals = new Map<string, number>();
+    for (const [name, total] of this.#totals) {
+      const general = generalOf.get(name) ?? name;
+      totals.set(general, (totals.get(general) ?? 0) + total);
+    }
+    this.#totals = totals;
+    return mergeAffinityCounts([{ ...counts, templates }], counts.partitionCount);
   }
 
   /** Without what has decayed to nearly nothing, and without the smallest beyond the limit. */

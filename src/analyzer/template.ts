@@ -37,6 +37,44 @@ function untaggedPattern(text: string): string {
     .replace(DIGITS, '{n}');
 }
 
+/** Between the parts of a name: of its key, and between command and key. */
+const SEPARATORS = /([ :/.|])/;
+/**
+ * More words than this at one place of otherwise equal names are values, not names of kinds. The first word of a key is a
+ * kind far more often than a later one. Both limits are arbitrary: twice what a schema of one's own has come to.
+ */
+const FIRST_WORDS_MAX = 64;
+const LATER_WORDS_MAX = 8;
+const ANY_WORD = '*';
+
+/**
+ * Finds values that look like words by how many there are: `GET route:{}:JFK`, `GET route:{}:LAX` and seven more are all
+ * `GET route:{}:*`. A place that is `*` in one name takes in all that fit it, so that what was found out stays so.
+ *
+ * @returns the general name of every name; of most, itself. Depends on the set of names, not on their order.
+ */
+export function generalTemplates(names: readonly string[]): ReadonlyMap<string, string> {
+  const split = names.map((name) => name.split(SEPARATORS));
+  const partsMax = split.reduce((max, parts) => Math.max(max, parts.length), 0);
+  // Odd parts are separators, part 0 is the command: the words of the key are 2, 4, …
+  for (let place = 2; place < partsMax; place += 2) {
+    const alike = new Map<string, string[][]>();
+    for (const parts of split) {
+      if (parts.length <= place) continue;
+      const rest = JSON.stringify(parts.with(place, ''));
+      const group = alike.get(rest);
+      if (group === undefined) alike.set(rest, [parts]);
+      else group.push(parts);
+    }
+    for (const group of alike.values()) {
+      const words = new Set(group.map((parts) => parts[place]));
+      if (words.size > (place === 2 ? FIRST_WORDS_MAX : LATER_WORDS_MAX) || words.has(ANY_WORD))
+        for (const parts of group) parts[place] = ANY_WORD;
+    }
+  }
+  return new Map(names.map((name, i) => [name, (split[i] as string[]).join('')]));
+}
+
 /**
  * Numbers query templates, `COMMAND pattern`, up to a limit; what comes later is template 0, "other".
  *

@@ -125,6 +125,28 @@ test('entries are bounded: the smallest go first, and how much they were is said
   check.is(counts.summary(ALL).types.length, 3);
 });
 
+test('words that vary like values are one template, from the first window on and in the totals', () => {
+  const counts = countsOf();
+  const cities = ['ATL', 'BOS', 'DEN', 'JFK', 'LAX', 'ORD', 'SEA', 'SFO', 'PHX', 'MIA'];
+  cities.forEach((city, index) => {
+    counts.add(
+      window(index, [
+        [`GET route:{}:${city}`, 1, 'q0/1', 3],
+        ['GET airport:{}', 1, 'q0/1', 3],
+      ]),
+    );
+  });
+  counts.add(window(10, [['GET route:{}:NEW', 1, 'q0/1', 3]]));
+  const { types } = counts.summary(ALL);
+  check.equal(
+    types.map(({ template, totalCount }) => [template, totalCount]),
+    [
+      ['GET route:{}:*', 33],
+      ['GET airport:{}', 30],
+    ],
+  );
+});
+
 test('a summary lists no more than it was asked for, and says how many there are', () => {
   const counts = countsOf();
   const rows = Array.from({ length: 12 }, (_, i) => [`GET t${i % 3}`, i, `q0/${i}`, 1 + i] as const);

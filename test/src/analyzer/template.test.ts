@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { keyPattern, TemplateTable } from '../../../src/analyzer/template.ts';
+import { generalTemplates, keyPattern, TemplateTable } from '../../../src/analyzer/template.ts';
 
 const test = suite('analyzer/template');
 
@@ -39,6 +39,29 @@ test('beyond its limit everything new is "other", and counted', () => {
   assert.is(table.numberOf('GET', 'a'), known);
   assert.is(table.overflowCount, 2);
   assert.is(table.names.length, 3);
+});
+
+test('words are values where there are many of them in one place; kinds of keys stay apart', () => {
+  const words = 'ash beech cedar elm fir hazel larch maple oak pine rowan yew'.split(' ');
+  const general = (names: readonly string[]): string[] => [...new Set(generalTemplates(names).values())];
+  assert.equal(general(words.map((word) => `GET tree:${word}:age`)), ['GET tree:*:age']);
+  assert.equal(
+    general(words.slice(0, 8).map((word) => `GET tree:${word}`)).length,
+    8,
+    'few enough to be kinds',
+  );
+  assert.equal(general(words.map((word) => `GET ${word}:{n}`)).length, 12, 'first words are kinds');
+  assert.equal(
+    general(words.map((word) => `${word.toUpperCase()} key`)).length,
+    12,
+    'commands are never values',
+  );
+  const users = Array.from(
+    { length: 100 },
+    (_, i) => `GET ${words[i % 12]}${'abcdefghij'[Math.floor(i / 12)]}`,
+  );
+  assert.equal(general(users), ['GET *']);
+  assert.equal(general(['GET tree:*', 'GET tree:gum', 'SET tree:gum']), ['GET tree:*', 'SET tree:gum']);
 });
 
 test.run();
