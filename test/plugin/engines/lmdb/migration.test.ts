@@ -159,7 +159,7 @@ test('a source that restarts in the middle of the copy stays the owner and the m
 });
 
 test('a target without room refuses, the source stays the owner and takes writes', async (context) => {
-  const cluster = await open(context, { freeBytesReserve: 1e18 });
+  const cluster = await open(context, { freeBytesReserve: 2 ** 50 });
   cluster.write(0, entriesOf(20, 20));
   await cluster.move(PARTITION, 1);
   await cluster.waitUntilStable();
