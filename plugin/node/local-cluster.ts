@@ -87,12 +87,17 @@ export class LocalCluster {
     return this.#node(QUERY_NODE_ID_MIN).address.port;
   }
 
-  /** Asks the query node; see plugin/host/control-messages.ts. */
+  /** Where clients connect to another query node than the first. */
+  addressOf(nodeId: number): { readonly host: string; readonly port: number } {
+    return this.#node(nodeId).address;
+  }
+
+  /** Asks a query node, the first unless told; see plugin/host/control-messages.ts. */
   control<Operation extends ControlBody['operation']>(
     body: Extract<ControlBody, { operation: Operation }>,
-    options: { readonly timeoutMs?: number } = {},
+    options: { readonly timeoutMs?: number; readonly nodeId?: number } = {},
   ): Promise<ControlReplies[Operation]> {
-    const node = this.#node(QUERY_NODE_ID_MIN);
+    const node = this.#node(options.nodeId ?? QUERY_NODE_ID_MIN);
     return node.control(body, options.timeoutMs ?? CONTROL_MS_MAX) as Promise<ControlReplies[Operation]>;
   }
 
@@ -106,9 +111,13 @@ export class LocalCluster {
     this.#node(nodeId).process.kill(signal);
   }
 
-  /** Starts a node that was killed, on the data it has left behind. Resolves when it serves. */
-  async restart(nodeId: number): Promise<void> {
-    await this.#startNode(nodeId);
+  /**
+   * Starts a node that was killed, on the data it has left behind, or one more query node. Resolves when it serves.
+   *
+   * @param environment beside that of the cluster's options, such as `{ FORESHARD_PLUGIN_MODE: 'auto' }`.
+   */
+  async restart(nodeId: number, environment: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.#startNode(nodeId, environment);
   }
 
   pid(nodeId: number): number {
@@ -159,7 +168,7 @@ export class LocalCluster {
     );
   }
 
-  async #startNode(nodeId: number): Promise<void> {
+  async #startNode(nodeId: number, environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const role = nodeId >= QUERY_NODE_ID_MIN ? 'query' : 'storage';
     const config = join(this.folder, 'foreshard.config.json');
     const child = spawn(
@@ -184,6 +193,7 @@ export class LocalCluster {
           ...process.env,
           FORESHARD_NODE_DATA_DIR: join(this.folder, `node-${nodeId}`),
           ...this.#options.environment,
+          ...environment,
         },
       },
     );
