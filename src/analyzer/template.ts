@@ -76,14 +76,17 @@ export function generalTemplates(names: readonly string[]): ReadonlyMap<string, 
 }
 
 /**
- * Numbers query templates, `COMMAND pattern`, up to a limit; what comes later is template 0, "other".
+ * Numbers query templates, `COMMAND pattern`, up to a limit; what comes later counts as a general name of those
+ * there are (`generalTemplates`), or as template 0, "other".
  *
- * Numbers are dense and stay the same while the table lives; across processes the name is the identity.
+ * Numbers are dense and stay the same while the table lives, a name may become more general; across processes the name is the identity.
  */
 export class TemplateTable {
   readonly names: string[] = [OTHER];
   readonly #limit: number;
   readonly #numberOf = new Map<string, number>();
+  /** By command and number of parts; null until the table is full. */
+  #general: Map<string, GeneralName[]> | null = null;
   #overflowCount = 0;
 
   /** @param limit templates besides "other". */
@@ -91,7 +94,7 @@ export class TemplateTable {
     this.#limit = limit;
   }
 
-  /** Queries that found the table full. */
+  /** Queries that found the table full and fitted no general name. */
   get overflowCount(): number {
     return this.#overflowCount;
   }
@@ -101,12 +104,42 @@ export class TemplateTable {
     const name = (pattern === '' ? command : `${command} ${pattern}`).slice(0, NAME_LENGTH_MAX);
     const known = this.#numberOf.get(name);
     if (known !== undefined) return known;
-    if (this.names.length > this.#limit) {
-      this.#overflowCount++;
-      return 0;
-    }
+    if (this.names.length > this.#limit) return this.#numberOfGeneral(name);
     const number = this.names.push(name) - 1;
     this.#numberOf.set(name, number);
     return number;
   }
+
+  /** The table is full: what fits a general name that its names have in common counts as that one. */
+  #numberOfGeneral(name: string): number {
+    this.#general ??= this.#generalise();
+    const parts = name.split(SEPARATORS);
+    const fitting = this.#general
+      .get(`${parts[0]} ${parts.length}`)
+      ?.find((general) => general.parts.every((part, place) => part === ANY_WORD || part === parts[place]));
+    if (fitting === undefined) this.#overflowCount++;
+    return fitting?.number ?? 0;
+  }
+
+  /** Once, since a full table takes in no more names. The first of the names that are alike takes the general one. */
+  #generalise(): Map<string, GeneralName[]> {
+    const byShape = new Map<string, GeneralName[]>();
+    const found = new Set<string>();
+    const generalOf = generalTemplates(this.names);
+    for (const [number, name] of [...this.names].entries()) {
+      const general = generalOf.get(name) as string;
+      if (general === name || found.has(general)) continue;
+      found.add(general);
+      this.names[number] = general;
+      const parts = general.split(SEPARATORS);
+      const shape = `${parts[0]} ${parts.length}`;
+      byShape.set(shape, [...(byShape.get(shape) ?? []), { parts, number }]);
+    }
+    return byShape;
+  }
+}
+
+interface GeneralName {
+  readonly parts: readonly string[];
+  readonly number: number;
 }

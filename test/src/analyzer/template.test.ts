@@ -64,4 +64,18 @@ test('words are values where there are many of them in one place; kinds of keys 
   assert.equal(general(['GET tree:*', 'GET tree:gum', 'SET tree:gum']), ['GET tree:*', 'SET tree:gum']);
 });
 
+test('a full table counts values by what they have in common, and only the rest as other', () => {
+  const table = new TemplateTable(12);
+  const numberOf = (word: string): number => table.numberOf('GET', `user:${word}`);
+  const words = 'ash beech cedar elm fir hazel larch maple oak pine rowan'.split(' ');
+  const first = words.map(numberOf)[0];
+  table.numberOf('SET', 'total');
+  assert.is(numberOf('yew'), first);
+  assert.is(numberOf('ash'), first, 'known names keep their numbers');
+  assert.is(table.names[first as number], 'GET user:*');
+  assert.is(table.numberOf('GET', 'cart:{1}'), 0);
+  assert.is(table.numberOf('DEL', 'user:yew'), 0);
+  assert.is(table.overflowCount, 2);
+});
+
 test.run();
