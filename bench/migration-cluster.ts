@@ -100,6 +100,7 @@ export class MigrationCluster {
         mapSizeBytes: 4 << 30,
         dataBytesMax: 1e10,
         freeBytesReserve: 0,
+        valueBytesMax: 8 << 20,
       },
       {
         clock,

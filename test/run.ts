@@ -1,6 +1,6 @@
 /**
- * `npm test`: the whole suite on the release kernels, then everything that can reach a kernel on the debug kernels (where
- * every memory access is checked). The last line is `N passed, N failed`.
+ * `npm test`: the whole suite on the release kernels, then everything that can reach a kernel on the debug
+ * kernels. The last line is `N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

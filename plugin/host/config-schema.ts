@@ -58,7 +58,8 @@ const ownSections = {
       mapSizeBytes: integer(1 << 24, PIB, 'bytes of address space for one LMDB environment'),
       dataBytesMax: integer(1 << 20, PIB, 'bytes'),
       freeBytesReserve: integer(0, PIB, 'bytes'),
-      valueBytesMax: integer(1, 512 * 2 ** 20, 'bytes'),
+      // A value travels in one data frame of at most 16 MiB.
+      valueBytesMax: integer(1, 15 * 2 ** 20, 'bytes'),
       clientConnectionsMax: integer(1, 1_000_000, 'connections'),
       logLevel: choice(['debug', 'info', 'warn', 'error']),
     })

@@ -122,9 +122,15 @@ export class Coordinator {
       cluster: { observe: () => observer.observe(profile as LoadProfile) },
       affinity,
       proposals: {
-        async record(proposal) {
+        record: async (proposal) => {
+          const term = this.#leadership;
+          if (term === null) return;
           const value = encodeProposal(proposal, { atMs: clock.nowMs() });
-          await metadata.commit({ conditions: [], writes: [{ kind: 'put', key: proposalKey, value }] });
+          // A deposed coordinator must not write over what its successor has proposed.
+          await metadata.commit({
+            conditions: [term.fence],
+            writes: [{ kind: 'put', key: proposalKey, value }],
+          });
         },
       },
       migration: {

@@ -32,7 +32,7 @@ export type OnQueryCompleted = (
 
 /** Migration verbs reach a storage node as control messages; the plugin answers them. Without it they are refused. */
 export interface StorageNodeHooks {
-  /** After a group commit became durable: how many entries each touched partition got. */
+  /** After a group commit became durable: the lsn each touched partition has reached. */
   onWriteCommitted: ((partitionId: number, lsn: number) => void) | null;
   replicate: ControlHandler | null;
   redirect: ControlHandler | null;

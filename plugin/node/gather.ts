@@ -53,13 +53,27 @@ class Gather implements PartSink {
   }
 
   #assemble(): Buffer {
-    const failed = this.#replies.find(([bytes, start]) => bytes[start] === MINUS);
-    if (failed !== undefined) return failed[0].subarray(failed[1], lineEnd(failed[0], failed[1]));
+    const errors = this.#replies
+      .filter(([bytes, start]) => bytes[start] === MINUS)
+      .map(([bytes, start]) => bytes.subarray(start, lineEnd(bytes, start)));
+    if (errors.length > 0) return this.#assembleFailure(errors);
     if (this.#commandIndex === MSET) return Buffer.from('+OK\r\n');
     const writer = new RespWriter();
     if (this.#commandIndex === MGET) this.#writeElements(writer);
     else writer.integer(this.#replies.reduce((sum, [bytes, start]) => sum + readNumberLine(bytes, start), 0));
     return writer.take();
+  }
+
+  /** One error for the whole command. Where a part was, or may have been, written, it must not read as "not done". */
+  #assembleFailure(errors: readonly Buffer[]): Buffer {
+    const { name, isWrite } = COMMANDS[this.#commandIndex];
+    const unknown = errors.find((error) => error.toString('latin1', 1).startsWith('UNKNOWNOUTCOME'));
+    const isPartDone = errors.length < this.#replies.length;
+    if (!isWrite || (unknown === undefined && !isPartDone)) return errors[0];
+    const why = (unknown ?? errors[0]).toString('utf8', 1).trimEnd();
+    return Buffer.from(
+      `-UNKNOWNOUTCOME ${name} over several partitions was done in part: ${errors.length} of ${this.#replies.length} parts answered with an error, the first: ${why}\r\n`,
+    );
   }
 
   #writeElements(writer: RespWriter): void {

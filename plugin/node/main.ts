@@ -136,6 +136,7 @@ async function openStorageNode(options: NodeProcessOptions, metadata: MetadataSt
       mapSizeBytes: settings.node.mapSizeBytes,
       dataBytesMax: settings.node.dataBytesMax,
       freeBytesReserve: settings.node.freeBytesReserve,
+      valueBytesMax: settings.node.valueBytesMax,
     },
     {
       clock,

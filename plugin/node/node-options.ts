@@ -28,6 +28,7 @@ export interface StorageNodeOptions extends NodeOptions {
   readonly mapSizeBytes: number;
   readonly dataBytesMax: number;
   readonly freeBytesReserve: number;
+  readonly valueBytesMax: number;
 }
 
 export interface QueryNodeOptions extends NodeOptions {

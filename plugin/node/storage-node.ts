@@ -52,6 +52,7 @@ export async function startStorageNode(
       mapSizeBytes: options.mapSizeBytes,
       quotaBytes: options.dataBytesMax,
       reserveBytes: options.freeBytesReserve,
+      valueBytesMax: options.valueBytesMax,
     },
     { clock },
   );
@@ -166,7 +167,10 @@ class StorageNode implements RunningStorageNode {
     const { store } = this.engine;
     const { records, quarantined } = await new ClusterMapReader(metadata, this.#options.clusterId).load();
     for (const { partitionId, why } of quarantined)
-      logger.error({ partitionId, why }, 'the record of a partition is not valid: it is not served');
+      logger.error(
+        { partitionId, why },
+        'the record of a partition is not valid: it keeps the role this store last recorded, and is not migrated',
+      );
     for (const record of records) {
       if (!record) continue;
       const before = store.meta(record.partitionId).role;

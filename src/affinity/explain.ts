@@ -21,7 +21,8 @@ export interface MoveFacts {
  */
 export function explainMove(state: PlacementState, facts: MoveFacts): string {
   const { partition, source, target } = facts;
-  if (facts.isSourceDown) return `node ${source} is down: partition ${partition} goes to node ${target}`;
+  if (facts.isSourceDown)
+    return `node ${source} takes no writes: partition ${partition} goes to node ${target}`;
   const { instance } = state;
   const { resourceCount, slotCount, slotStride, depth, capacity, load } = instance;
   let best = { relief: Number.NEGATIVE_INFINITY, r: 0, t: 0 };

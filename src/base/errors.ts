@@ -7,7 +7,6 @@ export type ErrorCode =
   | 'FORESHARD_NOT_READY' // too little history, or a component has not started
   | 'FORESHARD_STALE_EPOCH' // the actor holds an older partition map than the one in effect
   | 'FORESHARD_NOT_OWNER' // the node does not own the partition (any more)
-  | 'FORESHARD_FENCED' // the partition is closed for a hand-over; try again shortly
   | 'FORESHARD_BEHIND' // the copy has not yet applied what the caller has already seen
   | 'FORESHARD_CONFLICT' // a compare-and-swap lost
   | 'FORESHARD_UNKNOWN_OUTCOME' // a commit timed out: it may or may not have happened

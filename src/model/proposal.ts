@@ -15,13 +15,7 @@ export interface Move {
 }
 
 /** Why a proposal is empty, or smaller than the search found. */
-export type Refusal =
-  | 'below-minimum-gain'
-  | 'near-bound'
-  | 'no-feasible-move'
-  | 'too-little-history'
-  | 'migrations-open'
-  | 'residence';
+export type Refusal = 'below-minimum-gain' | 'near-bound' | 'migrations-open' | 'residence';
 
 /** The recommended map as an ordered difference from the current one. */
 export interface Proposal {

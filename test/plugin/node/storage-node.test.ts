@@ -65,6 +65,7 @@ async function start(
       mapSizeBytes: 1 << 30,
       dataBytesMax: 1e9,
       freeBytesReserve: 0,
+      valueBytesMax: 8 << 20,
     },
     {
       clock: systemClock(),

@@ -107,8 +107,8 @@ test('too large a message of our own is refused with the remedy, before it is se
 });
 
 test('a ForeshardError keeps code and remedy on its way; anything else becomes one', () => {
-  const there = errorFromMessage(errorToMessage(new ForeshardError('FORESHARD_FENCED', 'wait', 'closed')));
-  assert.is(there.code, 'FORESHARD_FENCED');
+  const there = errorFromMessage(errorToMessage(new ForeshardError('FORESHARD_BEHIND', 'wait', 'closed')));
+  assert.is(there.code, 'FORESHARD_BEHIND');
   assert.is(there.remedy, 'wait');
   assert.is(there.message, 'closed');
   assert.match(errorFromMessage(errorToMessage(new TypeError('oops'))).message, 'oops');

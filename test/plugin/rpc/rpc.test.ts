@@ -59,7 +59,7 @@ const waitFor = async (claim: () => boolean, what: string): Promise<void> => {
 test('control requests are answered by what the server says, bulk and errors included', async () => {
   const server = await startServer({
     onControl: async (operation, body, connection) => {
-      if (operation === 'refuse') throw new ForeshardError('FORESHARD_FENCED', 'wait', 'not now');
+      if (operation === 'refuse') throw new ForeshardError('FORESHARD_BEHIND', 'wait', 'not now');
       return { body: { operation, ...body, from: connection.peer?.role }, bulk: Buffer.from('bulk') };
     },
   });
@@ -68,7 +68,7 @@ test('control requests are answered by what the server says, bulk and errors inc
   assert.equal(reply.body, { operation: 'status', partitionId: 9, from: 'query' });
   assert.is(Buffer.from(reply.bulk as Uint8Array).toString(), 'bulk');
   const error = await failureOf(client.control('refuse'));
-  assert.is(error.code, 'FORESHARD_FENCED');
+  assert.is(error.code, 'FORESHARD_BEHIND');
   assert.is(error.remedy, 'wait');
 });
 

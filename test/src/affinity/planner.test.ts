@@ -186,7 +186,7 @@ test('a node that is down is emptied first, idle partitions included, and receiv
     [1, 1, 1, 1],
   );
   check.is(proposal.moves[0].partitionId, 0, 'the busy one first');
-  check.match(proposal.moves[0].reason, /node 1 is down/);
+  check.match(proposal.moves[0].reason, /node 1 takes no writes/);
 });
 
 test('a node without room for the bytes receives none, however idle it is', async () => {
