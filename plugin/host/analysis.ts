@@ -47,7 +47,10 @@ export class Analysis {
   readonly #components: AnalysisComponents;
   readonly #drainTimer: NodeJS.Timeout;
   #cycleTimer: NodeJS.Timeout | null = null;
+  readonly #windowMs: number;
   #builder: ProfileBuilder;
+  /** The window in which this node began to listen is measured in part only: it is an outage, not a quiet hour. */
+  #wholeFromMs: number;
   #capturedCount = 0;
   #droppedCount = 0;
   /** Publishing is one at a time, so that an older window is not written after a newer one has been trimmed. */
@@ -63,6 +66,8 @@ export class Analysis {
     this.#onFault = options.onFault;
     this.#components = components;
     this.#builder = components.newProfileBuilder();
+    this.#wholeFromMs = nextWindowStart(components.clock.nowMs(), settings.analyzer.windowMs);
+    this.#windowMs = settings.analyzer.windowMs;
     this.#drainTimer = setInterval(() => this.#onDrainTimer(), settings.capture.drainIntervalMs);
     this.#cycleTimer = setInterval(() => this.#onCycleTimer(), settings.controller.cycleIntervalMs);
   }
@@ -123,6 +128,7 @@ export class Analysis {
       this.#drain();
       this.#builder = newProfileBuilder();
       this.#builder.closeUntil(nowMs);
+      this.#wholeFromMs = nextWindowStart(nowMs, this.#windowMs);
       queryTypes.reset();
     }
     if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
@@ -194,15 +200,17 @@ export class Analysis {
   async #closeWindows(toMs: number): Promise<number> {
     const segments = this.#builder.closeUntil(toMs);
     this.#components.queryTypes.add(segments);
-    const closed = segments.map(
-      ({ startMs, values, recordCount, droppedCount }): WindowLoad => ({
-        startMs,
-        queryNodeId: this.#queryNodeId,
-        values,
-        capturedCount: recordCount,
-        droppedCount,
-      }),
-    );
+    const closed = segments
+      .filter(({ startMs }) => startMs >= this.#wholeFromMs)
+      .map(
+        ({ startMs, values, recordCount, droppedCount }): WindowLoad => ({
+          startMs,
+          queryNodeId: this.#queryNodeId,
+          values,
+          capturedCount: recordCount,
+          droppedCount,
+        }),
+      );
     if (closed.length === 0) return 0;
     for (const window of closed) this.#components.ledger.add(window);
     await this.#publish(closed, async () => {
@@ -245,6 +253,8 @@ export class Analysis {
     });
   }
 }
+
+const nextWindowStart = (nowMs: number, windowMs: number): number => Math.ceil(nowMs / windowMs) * windowMs;
 
 function summaryOf(report: CycleReport): CycleSummary {
   const { atMs, outcome, forecastMs, planMs, proposal, admission } = report;
