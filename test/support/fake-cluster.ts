@@ -153,6 +153,9 @@ export class FakeStorageNode {
     } else if (command === 'APPEND') {
       this.values.set(key, (this.values.get(key) ?? '') + value);
       replies.integer((this.values.get(key) as string).length);
+    } else if (command === 'MSET') {
+      for (let i = 0; i < words.length; i += 2) this.values.set(words[i], words[i + 1]);
+      replies.simple('OK');
     } else if (command === 'GET') writeValue(key);
     else if (command === 'MGET') {
       replies.array(words.length);
