@@ -29,10 +29,15 @@ export interface PolicyInputs {
   readonly partitionBytes: Float64Array;
   /** i32[live hour][partition] as it was in the cluster. */
   readonly ownerOfByHour: Int32Array;
+  /** Trace hours for which a partition that has moved stays. */
+  readonly residenceHours: number;
   readonly seed: bigint;
 }
 
-/** The policies on the same captured load; the predictive one is what the cluster itself has done. */
+/**
+ * The policies on the same captured load, by the same rule: owners at the start of each hour, a move is a change from one
+ * hour to the next. The predictive one is what the cluster itself has done.
+ */
 export async function comparePolicies(inputs: PolicyInputs): Promise<Record<PolicyName, PolicyFigures>> {
   const { partitionCount, nodeCount, historyHours, liveHours, warmUpHours, queries } = inputs;
   const startOwnerOf = contiguousMap(partitionCount, nodeCount).ownerOf;
@@ -55,7 +60,7 @@ export async function comparePolicies(inputs: PolicyInputs): Promise<Record<Poli
       startOwnerOf,
       forecastAt,
       settings: DEFAULT_AFFINITY_SETTINGS,
-      residenceHours: 1,
+      residenceHours: inputs.residenceHours,
       random: seededRandom(inputs.seed).fork('policies'),
     }),
   );
@@ -69,7 +74,7 @@ export async function comparePolicies(inputs: PolicyInputs): Promise<Record<Poli
   };
 }
 
-/** The same forecasts as the cluster's, made again from the captured load: what was known at the start of each hour. */
+/** Forecasts as the cluster makes them (same settings, same seed), from what was captured by the start of each hour. */
 async function withForecasts<Result>(
   inputs: PolicyInputs,
   use: (forecastAt: (hour: number) => Promise<Forecast>) => Promise<Result>,
@@ -77,7 +82,7 @@ async function withForecasts<Result>(
   const { historyHours } = inputs;
   const forecaster = new Forecaster(FORECAST_DEFAULTS, {
     runner: inlineRunner(loadKernels()),
-    random: seededRandom(inputs.seed).fork('forecaster'),
+    random: seededRandom(inputs.seed).fork('forecast'),
     logger: silentLogger,
   });
   try {

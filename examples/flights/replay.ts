@@ -15,6 +15,8 @@ export interface LiveFigures {
   readonly profile: ProfileReport;
   readonly done: number;
   readonly aborted: number;
+  /** Migrations open, and moves waiting, when the time to settle was over. */
+  readonly leftOpen: number;
   readonly movedBytes: number;
   readonly captured: number;
   readonly dropped: number;
@@ -89,6 +91,7 @@ export async function playLiveDays(options: {
     profile,
     done: status.doneCount,
     aborted: status.abortedCount,
+    leftOpen: status.open.length + status.queuedCount,
     movedBytes: status.movedBytes,
     captured: capture.capturedCount,
     dropped: capture.droppedCount,

@@ -1,7 +1,9 @@
 /** What `npm start -- --json` prints, and the same as a table for people. */
 export interface ReplayReport {
   readonly policies: Readonly<Record<PolicyName, PolicyFigures>>;
-  readonly migrations: { readonly done: number; readonly aborted: number };
+  /** As the executor counts them, those of the first live day included; bytes as copied, framing and log included. */
+  readonly migrations: { readonly done: number; readonly aborted: number; readonly bytesCopied: number };
+  readonly migrationsLeftOpen: number;
   readonly clientErrors: number;
   readonly keysChecked: number;
   readonly keysLost: number;
@@ -11,7 +13,7 @@ export interface ReplayReport {
   readonly seconds: number;
   readonly latencyMs: { readonly during: LatencyFigures; readonly outside: LatencyFigures };
   readonly peakMemoryBytes: number;
-  /** Windows in which the captured load differs from what was sent; 0 when capture is exact. */
+  /** Cells (hour x partition) in which the captured load differs from what was sent; 0 when capture is exact. */
   readonly captureMismatches: number;
   /** What the capture saw, by template; a departure is four queries of four types, so that the counts are equal. */
   readonly queryTypes: readonly { readonly template: string; readonly count: number }[];
@@ -55,14 +57,15 @@ export function formatReport(report: ReplayReport): string {
   return [
     formatTable([header, ...rows]),
     '',
-    'All policies on the same captured load, from the second live day on. Flights stand in for queries.',
+    'All policies on the same captured load, from the second live day on; moves are changes of owner from one hour to the',
+    'next, bytes are those of keys and values. Flights stand in for queries.',
     '',
-    `migrations     ${report.migrations.done} done, ${report.migrations.aborted} aborted`,
+    `migrations     ${report.migrations.done} done, ${report.migrations.aborted} aborted, ${mebibytes(report.migrations.bytesCopied)} MiB copied`,
     `client errors  ${report.clientErrors}`,
     `latency        during migrations p50 ${during.p50.toFixed(2)} ms, p99 ${during.p99.toFixed(2)} ms (${during.count} queries)`,
     `               outside           p50 ${outside.p50.toFixed(2)} ms, p99 ${outside.p99.toFixed(2)} ms (${outside.count} queries)`,
     `keys           ${report.keysChecked} read back, ${report.keysLost} lost, ${report.keysWrong} wrong`,
-    `captured       ${report.captured} queries, ${report.dropped} dropped, ${report.captureMismatches} windows that differ from what was sent`,
+    `captured       ${report.captured} queries, ${report.dropped} dropped, ${report.captureMismatches} cells (hour x partition) differ from what was sent`,
     ...report.queryTypes.map(
       ({ template, count }, i) =>
         `${i === 0 ? 'query types' : '           '}    ${template}: ${count} queries`,

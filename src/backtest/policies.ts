@@ -52,7 +52,10 @@ export function staticPolicy(
   return constant(startOwnerOf, balanceByMeanLoad(mean, capacity));
 }
 
-/** The sketch, replanned each hour from the same forecasts and under the same limits as the predictive policy. */
+/**
+ * The sketch, replanned each hour from the same forecasts. Residence is kept, the caps on copies at one time are not: every
+ * move is done by the next hour.
+ */
 export async function naiveHillClimbPolicy(context: PlanningContext): Promise<OwnershipTimeline> {
   const optimiser = naiveHillClimb();
   return replanHourly(context, async (inputs, hour) => {
