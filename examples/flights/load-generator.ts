@@ -19,10 +19,10 @@ export class LatencyHistogram {
     return this.#total;
   }
 
-  /** The upper end of the step in which the share lies, milliseconds; 0 where nothing was recorded. */
+  /** The upper end of the step in which the share lies (0: the least), milliseconds; 0 where nothing was recorded. */
   quantile(share: number): number {
     if (this.#total === 0) return 0;
-    const rank = Math.ceil(share * this.#total);
+    const rank = Math.max(1, Math.ceil(share * this.#total));
     let seen = 0;
     for (let step = 0; step <= STEP_COUNT; step++) {
       seen += this.#counts[step];

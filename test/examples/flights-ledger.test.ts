@@ -7,6 +7,7 @@ import {
   departuresKey,
   hourlyQueries,
   nodeCapacity,
+  type RedisCommands,
   type SeedEntry,
 } from '../../examples/flights/workload.ts';
 
@@ -154,6 +155,74 @@ workload('the generator plays each hour once, counts what it sent and what faile
   );
   check.is(generator.outside.count, 20);
   check.is(generator.during.count, 0);
+});
+
+/** A client whose replies take `delayMs`; a busy machine may make that more, never less. */
+const slowClient = (delayMs: number): RedisCommands => {
+  const after = <T>(reply: T): Promise<T> => new Promise((resolve) => setTimeout(resolve, delayMs, reply));
+  return { get: () => after(''), hmGet: () => after([]), incr: () => after(1) };
+};
+
+function generatorFor(options: {
+  log: FlightLog;
+  client: RedisCommands;
+  isMigrating?: boolean;
+}): LoadGenerator {
+  return new LoadGenerator({
+    log: options.log,
+    clients: [options.client],
+    ledger: new Ledger([]),
+    partitionOf: Uint16Array.of(3, 5),
+    partitionCount: 16,
+    isMigrating: () => options.isMigrating ?? false,
+  });
+}
+
+// A timer may fire up to 1 ms before its time.
+const TIMER_EARLY_MS = 1;
+
+workload(
+  'a latency is at least what the database takes, and counts for the time it was sent in',
+  async () => {
+    for (const isMigrating of [false, true]) {
+      const generator = generatorFor({ log: LOG, client: slowClient(30), isMigrating });
+      const { p99Ms } = await generator.playHour(0, 10);
+      const [filled, empty] = isMigrating
+        ? [generator.during, generator.outside]
+        : [generator.outside, generator.during];
+      check.is(filled.count, 8);
+      check.is(empty.count, 0);
+      check.ok(filled.quantile(0) >= 30 - TIMER_EARLY_MS, `least ${filled.quantile(0)} ms`);
+      check.ok(filled.quantile(0.5) >= 30 - TIMER_EARLY_MS, `p50 ${filled.quantile(0.5)} ms`);
+      check.ok(p99Ms >= filled.quantile(0.5) && p99Ms < 5_000, `p99 of the hour ${p99Ms} ms`);
+    }
+  },
+);
+
+workload('a latency counts from when the departure was due, not from when it could be sent', async () => {
+  // Two departures of an hour of 40 ms, due at 0 and 20 ms. Sending the first holds the whole process up for 120 ms, so
+  // the second goes out 100 ms late, and its replies come at once: all of its latency is that it waited.
+  const log: FlightLog = {
+    startMs: 0,
+    endMs: 3_600_000,
+    minuteOf: Int32Array.of(0, 30),
+    originOf: Uint16Array.of(0, 1),
+    destinationOf: Uint16Array.of(1, 0),
+    airports: ['DFW', 'ORD'],
+  };
+  let sentCount = 0;
+  const client: RedisCommands = {
+    get: async () => {
+      if (sentCount++ === 0) for (const endMs = performance.now() + 120; performance.now() < endMs; );
+      return '';
+    },
+    hmGet: async () => [],
+    incr: async () => 1,
+  };
+  const generator = generatorFor({ log, client });
+  await generator.playHour(0, 40);
+  check.is(generator.outside.count, 8);
+  check.ok(generator.outside.quantile(0) >= 99, `least ${generator.outside.quantile(0)} ms`);
 });
 
 workload('quantiles of the histogram are those of the sorted list, to a step', () => {
