@@ -85,6 +85,8 @@ class StorageNode implements RunningStorageNode {
           if (this.#isServing) engine.requests.receive(connection, payload);
           else refuseAll(connection, payload);
         },
+        onDrained: () => engine.requests.resume(),
+        onClosed: () => engine.requests.resume(),
         onControl: (operation, body) => this.#control(operation, body),
       },
     );

@@ -157,6 +157,15 @@ export class RpcClient {
     if (this.#isReady) this.#framed?.writeFrames(frames);
   }
 
+  /** Takes nothing from the peer, replies to control requests included, until `resumeReading`, or a new connection. */
+  pauseReading(): void {
+    this.#framed?.socket.pause();
+  }
+
+  resumeReading(): void {
+    this.#framed?.socket.resume();
+  }
+
   /** Gives up this connection and makes a new one: the peer is there, but no longer answers. */
   reset(reason: Error): void {
     this.#framed?.close(reason);

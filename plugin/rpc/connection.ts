@@ -1,10 +1,15 @@
 import type { Socket } from 'node:net';
 import { FrameDecoder, type FrameLimits, HANDSHAKE_LIMITS, type OnFrame } from './frames.ts';
 
-/** Above this much unsent data a connection is congested: stop giving it more. */
+/** Above this much unsent data a connection is congested: give it no more until it has drained. */
 export const BACKPRESSURE_BYTES = 8 * 1024 * 1024;
-/** A peer that lets so much pile up is not reading: the connection is closed. Query nodes admit less than this at a time. */
-export const UNSENT_BYTES_MAX = 64 * 1024 * 1024;
+/** A congested peer that takes not one byte for so long is as good as gone: its connection is closed. */
+export const SEND_STALL_MS_MAX = 10_000;
+/**
+ * The last resort against a fault of our own: nobody gives a congested connection more data replies, so what can pile up is
+ * the limit above and one largest frame; requests are admitted by less than this, control replies by their count.
+ */
+const UNSENT_BYTES_MAX = 64 * 1024 * 1024;
 export const HANDSHAKE_TIMEOUT_MS = 5_000;
 // Dead peers without a FIN are found by the kernel; loopback never needs it, other networks do.
 const KEEP_ALIVE_DELAY_MS = 30_000;
@@ -48,11 +53,18 @@ export class FramedSocket {
   readonly socket: Socket;
   readonly #decoder: FrameDecoder;
   readonly #counters: RpcCounters;
+  readonly #sendStallMs: number;
   #closeReason: Error | undefined;
 
-  constructor(socket: Socket, counters: RpcCounters, handlers: FramedSocketHandlers) {
+  constructor(
+    socket: Socket,
+    counters: RpcCounters,
+    handlers: FramedSocketHandlers,
+    options: { readonly sendStallMs?: number | undefined } = {},
+  ) {
     this.socket = socket;
     this.#counters = counters;
+    this.#sendStallMs = options.sendStallMs ?? SEND_STALL_MS_MAX;
     this.#decoder = new FrameDecoder(HANDSHAKE_LIMITS, (type, flags, correlation, payload) => {
       counters.framesReceived++;
       handlers.onFrame(type, flags, correlation, payload);
@@ -63,7 +75,18 @@ export class FramedSocket {
     socket.on('error', (error) => {
       this.#closeReason ??= error;
     });
-    socket.on('drain', () => handlers.onDrained?.());
+    // Set only while congested; the socket looks by itself whether the kernel has taken anything since the last time.
+    socket.on('timeout', () =>
+      this.close(
+        new Error(
+          `${socket.writableLength} bytes wait to be sent, and the peer has taken none for ${this.#sendStallMs} ms`,
+        ),
+      ),
+    );
+    socket.on('drain', () => {
+      socket.setTimeout(0);
+      handlers.onDrained?.();
+    });
     socket.once('close', () => {
       this.#decoder.stop();
       handlers.onClosed(this.#closeReason);
@@ -102,8 +125,11 @@ export class FramedSocket {
       this.socket.write(frame);
     }
     if (frames.length > 1) this.socket.uncork();
+    if (!this.isCongested) return;
     if (this.socket.writableLength > UNSENT_BYTES_MAX)
-      this.close(new Error(`${this.socket.writableLength} bytes wait to be sent: the peer is not reading`));
+      this.close(new Error(`${this.socket.writableLength} bytes wait to be sent`));
+    else if (this.socket.timeout === undefined || this.socket.timeout === 0)
+      this.socket.setTimeout(this.#sendStallMs);
   }
 
   /** Sends what is queued, then ends: for a last word to the peer. */

@@ -115,6 +115,7 @@ class FrameBatch extends RespWriter {
   readonly #onPending: () => void;
   #frameStart = 0;
   #sealed: Buffer[] = [];
+  #sealedBytes = 0;
   #isPending = false;
   view: DataView;
   protected entryStart = 0;
@@ -168,9 +169,15 @@ class FrameBatch extends RespWriter {
     assert(payloadBytes <= DATA_PAYLOAD_BYTES_MAX, 'a data frame stays within its limit');
     sealFrame(this.buffer, this.#frameStart, payloadBytes, { type: this.#type });
     this.#sealed.push(this.buffer.subarray(this.#frameStart, end));
+    this.#sealedBytes += end - this.#frameStart;
     this.#frameStart = end;
     this.length = end + FRAME_HEADER_BYTES;
     if (this.length > this.buffer.length) this.#openSlab(SLAB_BYTES);
+  }
+
+  /** Bytes written since the last take. */
+  get untakenBytes(): number {
+    return this.#sealedBytes + this.length - this.#frameStart;
   }
 
   /** The frames since the last take, ready to be written. */
@@ -179,6 +186,7 @@ class FrameBatch extends RespWriter {
     this.#seal(this.length);
     const frames = this.#sealed;
     this.#sealed = [];
+    this.#sealedBytes = 0;
     this.#isPending = false;
     return frames;
   }

@@ -3,6 +3,7 @@ import { ForeshardError } from '../../src/base/errors.ts';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
 import type { ControlReply } from '../host/hooks.ts';
 import {
+  BACKPRESSURE_BYTES,
   FramedSocket,
   HANDSHAKE_TIMEOUT_MS,
   newRpcCounters,
@@ -35,6 +36,8 @@ export interface RpcServerOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly logger?: Logger;
+  /** How long a congested peer may take nothing before its connection is closed. */
+  readonly sendStallMs?: number;
 }
 
 export interface RpcServerHandlers {
@@ -46,6 +49,8 @@ export interface RpcServerHandlers {
     connection: RpcServerConnection,
   ) => Promise<ControlReply>;
   readonly onConnected?: (connection: RpcServerConnection) => void;
+  /** Everything that waited to be sent has been: `isCongested` is false again. */
+  readonly onDrained?: (connection: RpcServerConnection) => void;
   readonly onClosed?: (connection: RpcServerConnection) => void;
 }
 
@@ -106,6 +111,7 @@ export class RpcServer {
       identity: this.#options.identity,
       handlers: this.#handlers,
       logger: this.#logger,
+      sendStallMs: this.#options.sendStallMs,
       onHandshakeEnded: () => {
         this.#halfOpenCount--;
       },
@@ -119,6 +125,7 @@ interface ConnectionOwner {
   readonly identity: PeerIdentity;
   readonly handlers: RpcServerHandlers;
   readonly logger: Logger;
+  readonly sendStallMs: number | undefined;
   readonly onHandshakeEnded: () => void;
   readonly onClosed: () => void;
 }
@@ -139,11 +146,19 @@ export class RpcServerConnection {
     this.#owner = owner;
     this.#counters = counters;
     this.replies = new DataReplyBatch(() => setImmediate(() => this.flush()));
-    this.#framed = new FramedSocket(socket, counters, {
-      onFrame: (type, _flags, correlation, payload) => this.#onFrame(type, correlation, payload),
-      onClosed: (reason) => this.#onClosed(reason),
-      onDrained: () => this.#framed.socket.resume(),
-    });
+    this.#framed = new FramedSocket(
+      socket,
+      counters,
+      {
+        onFrame: (type, _flags, correlation, payload) => this.#onFrame(type, correlation, payload),
+        onClosed: (reason) => this.#onClosed(reason),
+        onDrained: () => {
+          this.#framed.socket.resume();
+          owner.handlers.onDrained?.(this);
+        },
+      },
+      { sendStallMs: owner.sendStallMs },
+    );
     this.#handshakeTimer = setTimeout(() => this.close(new Error('no hello in time')), HANDSHAKE_TIMEOUT_MS);
   }
 
@@ -154,6 +169,11 @@ export class RpcServerConnection {
 
   get isOpen(): boolean {
     return this.#framed.isOpen;
+  }
+
+  /** So many replies wait to be sent that no more should be made for now. */
+  get isCongested(): boolean {
+    return this.#framed.socket.writableLength + this.replies.untakenBytes > BACKPRESSURE_BYTES;
   }
 
   /** Sends the replies written so far; otherwise they leave at the end of the event-loop turn. */

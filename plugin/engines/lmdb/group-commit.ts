@@ -20,6 +20,8 @@ import type { SpaceGuard } from './space-guard.ts';
 export interface ReplyChannel {
   readonly replies: DataReplyBatch;
   readonly isOpen: boolean;
+  /** So much of `replies`, sent or not, has not left yet that requests of this channel wait; then call `resume`. */
+  readonly isCongested: boolean;
   /** Sends what was written to `replies`. */
   flush(): void;
 }
@@ -51,6 +53,9 @@ interface Arrival {
  * Runs data requests in groups. All that arrive in one event-loop turn run in order of arrival; if one of them writes,
  * they run inside one write transaction, and no reply of the group leaves before that is on the disk.
  *
+ * Requests are small and replies may be large, so a channel whose replies do not leave as fast as they are made is run no
+ * further, in the middle of a frame if need be. What it still has to run keeps its place, before all that comes later.
+ *
  * Who may answer is decided here, inside the transaction that does the write: a check made at arrival could pass, a fence
  * be written, and the write land behind it. `updateMeta` cannot come in between, since both run on this one thread.
  */
@@ -74,6 +79,7 @@ export class GroupCommit {
   readonly #dispatch: Dispatch;
   readonly #reader = new DataRequestReader();
   readonly #fenceQueue = new FenceQueue<ReplyChannel>();
+  /** What has not been run: arrivals of this turn, and those of congested channels; oldest first. */
   #arrivals: Arrival[] = [];
   #isScheduled = false;
   #isClosed = false;
@@ -109,6 +115,11 @@ export class GroupCommit {
   close(): void {
     this.#runGroup();
     this.#isClosed = true;
+  }
+
+  /** A channel has drained or closed: goes on with what waits for it. */
+  resume(): void {
+    if (this.#arrivals.length > 0) this.#schedule();
   }
 
   /** Requests held because their partition is fenced. */
@@ -151,9 +162,13 @@ export class GroupCommit {
 
   #runGroup(): void {
     this.#isScheduled = false;
-    const arrivals = this.#arrivals;
-    if (arrivals.length === 0 || this.#isClosed) return;
-    this.#arrivals = [];
+    if (this.#isClosed) return;
+    const arrivals: Arrival[] = [];
+    const waiting: Arrival[] = [];
+    for (const arrival of this.#arrivals)
+      (arrival.channel.isOpen && arrival.channel.isCongested ? waiting : arrivals).push(arrival);
+    this.#arrivals = waiting;
+    if (arrivals.length === 0) return;
     this.counters.groups++;
     this.#context.nowMs = this.#clock.nowMs();
     if (this.#hasWrite(arrivals) && this.#store.environment.failure === null)
@@ -161,9 +176,12 @@ export class GroupCommit {
     else this.#runAll(arrivals, { isWritable: false });
     this.#fenceQueue.keepGroup();
     for (const { channel } of arrivals) channel.flush();
+    // Where the kernel took all at once, nobody will tell us that it has drained.
+    if (this.#arrivals.some(({ channel }) => !channel.isCongested)) this.#schedule();
   }
 
   #runInTransaction(arrivals: readonly Arrival[]): void {
+    const waitingCount = this.#arrivals.length;
     try {
       const { touched } = this.#store.transact(() => this.#runAll(arrivals, { isWritable: true }));
       this.counters.commits++;
@@ -174,17 +192,23 @@ export class GroupCommit {
       // Nothing of the group was kept: what was written and what was read of it is answered anew, writes by an error.
       for (const { channel } of arrivals) channel.replies.takeFrames();
       this.#fenceQueue.dropGroup();
+      this.#arrivals.length = waitingCount;
       this.#runAll(arrivals, { isWritable: false });
     }
   }
 
+  /** Puts back what a channel that becomes congested meanwhile has left. */
   #runAll(arrivals: readonly Arrival[], options: { isWritable: boolean }): void {
     const reader = this.#reader;
     for (const { channel, payload } of arrivals) {
       if (!channel.isOpen) continue;
       reader.open(payload);
-      for (let start = reader.offset; reader.next(); start = reader.offset)
+      let start = 0;
+      while (!channel.isCongested && reader.next()) {
         this.#answer(channel, payload, start, options.isWritable);
+        start = reader.offset;
+      }
+      if (start < payload.length) this.#arrivals.push({ channel, payload: payload.subarray(start) });
     }
   }
 

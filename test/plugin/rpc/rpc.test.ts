@@ -153,6 +153,69 @@ test('a value larger than a slab travels whole, between small ones', async () =>
   );
 });
 
+test('a peer that does not read is given no more than it may have waiting, and is served on once it reads', async () => {
+  const large = Buffer.alloc(1024 * 1024, 'v');
+  let made = 0;
+  let drained = 0;
+  const server = await startServer({
+    onData: (connection) => {
+      while (!connection.isCongested) {
+        connection.replies.begin(made++, STATUS_OK, 1, 1);
+        connection.replies.bulk(large, 0, large.length);
+        connection.replies.end();
+      }
+    },
+    onDrained: () => {
+      drained++;
+    },
+  });
+  const sizes: number[] = [];
+  const reader = new DataReplyReader();
+  const client = newClient(server.port, {
+    onDataReply: (payload) => {
+      reader.open(payload);
+      while (reader.next()) sizes.push(reader.replyEnd - reader.replyStart);
+    },
+  });
+  client.start();
+  await waitFor(() => client.isConnected, 'connected');
+  client.pauseReading();
+  client.requests.begin(1, 0, 0, 0, 1, 0, 0, 0);
+  client.requests.end();
+  await waitFor(() => made > 0, 'asked');
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  assert.ok(made <= 9, `${made} replies of 1 MiB wait`);
+  assert.is(sizes.length, 0);
+  client.resumeReading();
+  await waitFor(() => drained > 0 && sizes.length === made, 'all has arrived');
+  assert.is(client.isConnected, true);
+});
+
+test('a congested peer that takes nothing for too long is cut off', async () => {
+  const large = Buffer.alloc(16 * 1024, 'v');
+  const server = new RpcServer(
+    { identity: storage, port: 0, sendStallMs: 40 },
+    {
+      onData: (connection) => {
+        for (let i = 0; i < 2_000; i++) {
+          connection.replies.begin(i, STATUS_OK, 1, 1);
+          connection.replies.bulk(large, 0, large.length);
+          connection.replies.end();
+        }
+      },
+    },
+  );
+  await server.listen();
+  cleanups.push(() => server.close());
+  const client = newClient(server.port);
+  client.start();
+  await waitFor(() => client.isConnected, 'connected');
+  client.pauseReading();
+  client.requests.begin(1, 0, 0, 0, 1, 0, 0, 0);
+  client.requests.end();
+  await waitFor(() => server.connections.size === 0, 'cut off');
+});
+
 test('nobody there is UNAVAILABLE after its time, and a late answer an unknown outcome', async () => {
   const nowhere = newClient(1);
   assert.is((await failureOf(nowhere.control('x', {}, { timeoutMs: 60 }))).code, 'FORESHARD_UNAVAILABLE');

@@ -90,6 +90,53 @@ test('a request of another epoch, or for a partition of others, is turned away a
   check.is(engine.store.statistics(PARTITION).entryCount, 0);
 });
 
+test('a channel whose replies do not leave is run no further, loses nothing, and holds up nobody', async ({
+  engine,
+  client,
+}) => {
+  const large = 'v'.repeat(100_000);
+  await client.ask('SET', KEY, large);
+  client.unsentBytesMax = 250_000;
+  client.isReading = false;
+  const replies: Promise<Reply>[] = [];
+  for (let i = 0; i < 10; i++) replies.push(client.request(['GET', KEY]));
+  replies.push(client.request(['SET', KEY, '1']));
+  client.send(); // one frame, in the middle of which the channel becomes congested
+  replies.push(client.call(['INCR', KEY]));
+  await turn();
+  await turn();
+  check.ok(client.replies.untakenBytes < 400_000, 'three replies of ten were made');
+  const other = new EngineClient(engine);
+  check.is(await other.ask('STRLEN', KEY), ':100000\r\n', 'the write behind the reads has not been done');
+  replies.push(client.call(['INCR', KEY])); // must not overtake what waits
+  await turn();
+  client.isReading = true;
+  client.flush();
+  engine.requests.resume();
+  const texts = (await Promise.all(replies)).map(({ text }) => text);
+  check.equal(
+    texts.map((text) => (text.length > 100_000 ? 'large' : text)),
+    [...Array<string>(10).fill('large'), '+OK\r\n', ':2\r\n', ':3\r\n'],
+  );
+});
+
+test('what waited for a channel that has closed is dropped, and the next channel is served', async ({
+  engine,
+  client,
+}) => {
+  await client.ask('SET', KEY, 'v'.repeat(1000));
+  client.unsentBytesMax = 500;
+  client.isReading = false;
+  for (let i = 0; i < 3; i++) void client.call(['APPEND', KEY, 'w']);
+  void client.call(['GET', KEY]);
+  void client.call(['APPEND', KEY, 'too late']);
+  await turn();
+  client.isOpen = false;
+  engine.requests.resume();
+  await turn();
+  check.is(await new EngineClient(engine).ask('STRLEN', KEY), ':1003\r\n');
+});
+
 test('what arrives in the turn of a fence is held by it: the role is asked when the group runs', async ({
   engine,
   client,

@@ -43,6 +43,9 @@ export const partitionOfKey = (key: string | Buffer): number => {
 export class EngineClient implements ReplyChannel {
   readonly replies = new DataReplyBatch(() => {});
   isOpen = true;
+  /** Replies that may wait before the channel counts as congested; `flush` keeps them while `isReading` is false. */
+  unsentBytesMax = Number.POSITIVE_INFINITY;
+  isReading = true;
   readonly #engine: LmdbEngine;
   readonly #open = new Map<number, (reply: Reply) => void>();
   readonly #requests = new DataRequestBatch(() => {});
@@ -94,7 +97,12 @@ export class EngineClient implements ReplyChannel {
     return (await this.call(command)).text;
   }
 
+  get isCongested(): boolean {
+    return this.replies.untakenBytes > this.unsentBytesMax;
+  }
+
   flush(): void {
+    if (!this.isReading) return;
     const reader = new DataReplyReader();
     for (const frame of this.replies.takeFrames()) {
       reader.open(Buffer.from(frame.subarray(FRAME_HEADER_BYTES)));
