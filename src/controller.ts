@@ -8,13 +8,13 @@ import type { PartitionMap } from './model/partition-map.ts';
 import type { Proposal } from './model/proposal.ts';
 
 /**
- * observe: record and forecast, change nothing. propose: also write proposals, wait for approval.
+ * observe: record and forecast, change nothing. propose: also write proposals, for people to read.
  * auto: carry them out.
  */
 export const PLUGIN_MODES = ['observe', 'propose', 'auto'] as const;
 export type PluginMode = (typeof PLUGIN_MODES)[number];
 
-/** Everything one cycle needs, each from its own room; `plugin/host` puts them together. */
+/** Everything one cycle needs, each from its own room; `plugin/host/coordinator.ts` puts them together. */
 export interface CycleComponents {
   readonly mode: PluginMode;
   readonly clock: Clock;
@@ -28,7 +28,7 @@ export interface CycleComponents {
   readonly cluster: { observe(): Promise<ClusterState> };
   /** Data Affinity Manager. */
   readonly affinity: { propose(input: ClusterState & { readonly forecast: Forecast }): Promise<Proposal> };
-  /** Where a proposal is kept, so that people can read and approve it. */
+  /** Where a proposal is kept, so that people can read it. */
   readonly proposals: { record(proposal: Proposal): Promise<void> };
   /** Dynamic Data Migration: takes moves in and carries them out on its own time. */
   readonly migration: { admit(proposal: Proposal): Promise<AdmissionReport> };

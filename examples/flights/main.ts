@@ -101,6 +101,9 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
   progress.say(
     'Flights stand in for queries: a departure is three reads and a counter under the tag of its origin.',
   );
+  progress.say(
+    `One trace hour takes ${options.hourMs} ms: days, hours and utilisation below are the log's, queries/s and latencies this machine's.`,
+  );
   const history = await readFlightLog({ fromMs: startMs, toMs: liveStartMs });
   const live = await readFlightLog({ fromMs: liveStartMs, toMs: endMs });
   const historyQueries = hourlyQueries(history, partitionCount);
@@ -112,7 +115,7 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
   );
   progress.say(
     `read ${history.minuteOf.length + live.minuteOf.length} departures from ${dayOf(startMs)} to ${dayOf(endMs)}; ` +
-      `a node carries ${Math.round(capacity)} queries an hour`,
+      `a node is said to carry ${Math.round(capacity)} queries a trace hour, so that perfect balance peaks at ${PEAK_UTILISATION * 100} %`,
   );
 
   const cluster = await LocalCluster.start({

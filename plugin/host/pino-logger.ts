@@ -9,6 +9,8 @@ export function createLogger(options: {
   const lines = pino(
     {
       level: options.level,
+      // The names of the setting, not pino's numbers.
+      formatters: { level: (label) => ({ level: label }) },
       base: options.fields,
       // A second wall: no caller logs a secret, and one that does by mistake shows a mark instead.
       redact: { paths: ['password', '*.password', 'security.password'], censor: '(not shown)' },

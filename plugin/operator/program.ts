@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { DEFAULT_SETTINGS } from '../../src/settings.ts';
@@ -49,9 +50,23 @@ export async function runCli(args: readonly string[]): Promise<number> {
   }
 }
 
+/** From the nearest package.json: beside the sources, or one folder above `dist`. */
+function packageVersion(): string {
+  const require = createRequire(import.meta.url);
+  for (const path of ['../../package.json', '../../../package.json'])
+    try {
+      const { name, version } = require(path) as { name: string; version: string };
+      if (name === 'foreshard') return version;
+    } catch {
+      // not at this depth
+    }
+  return 'unknown';
+}
+
 function buildProgram(exitWith: (code: number) => void): Command {
   const program = new Command('foreshard')
     .description('Forecasts where a sharded database will be hot and moves the data there first.')
+    .version(packageVersion())
     .exitOverride()
     .showHelpAfterError('(--help shows what there is)');
 

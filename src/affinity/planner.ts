@@ -193,18 +193,16 @@ export function leaveOutWhatDoesNotPay(raised: PlacementInstance, ownerOf: Int32
   }
 }
 
-/** The move that lowers the load's cost most now. Drains go first: whatever the load, an outage is worse. */
+/** Drains first, the busiest before the others: whatever the load, an outage is worse. Then the move that lowers the cost most now. */
 function nextMove(now: PlacementState, open: readonly number[], ownerOf: Int32Array): number {
-  const { home, holdPenalty } = now.instance;
-  let best = 0;
-  let deltaMin = Number.POSITIVE_INFINITY;
+  const { home, holdPenalty, load, depth } = now.instance;
+  const totalLoad = (p: number): number =>
+    load.subarray(p * depth, (p + 1) * depth).reduce((sum, own) => sum + own, 0);
+  let best = { index: 0, isDrain: false, delta: Number.POSITIVE_INFINITY };
   open.forEach((p, index) => {
     const isDrain = (holdPenalty[home[p] as number] as number) > 0;
-    const delta = now.loadDelta(p, ownerOf[p] as number) - (isDrain ? Number.MAX_VALUE / 2 : 0);
-    if (delta < deltaMin) {
-      deltaMin = delta;
-      best = index;
-    }
+    const delta = isDrain ? -totalLoad(p) : now.loadDelta(p, ownerOf[p] as number);
+    if (isDrain === best.isDrain ? delta < best.delta : isDrain) best = { index, isDrain, delta };
   });
-  return best;
+  return best.index;
 }
