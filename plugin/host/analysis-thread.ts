@@ -29,6 +29,7 @@ import { ClusterObserver } from './cluster-observer.ts';
 import type { ControlBody } from './control-messages.ts';
 import { Coordinator } from './coordinator.ts';
 import { isOwnBug } from './faults.ts';
+import { HOLD_PHASE_VARIABLE, parsePhaseHolds } from './hold-phase.ts';
 import { createLogger } from './pino-logger.ts';
 import { ProfileLedger } from './profile-ledger.ts';
 import { ProfilePublisher } from './profile-publisher.ts';
@@ -67,6 +68,9 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
     level: settings.node.logLevel,
     fields: { role: 'query', nodeId, thread: 'analysis' },
   });
+  const holdMs = parsePhaseHolds(process.env[HOLD_PHASE_VARIABLE]);
+  if (Object.keys(holdMs).length > 0)
+    logger.warn({ holdMs }, `migrations are held up: ${HOLD_PHASE_VARIABLE} is set, which is for tests only`);
   const machineClock = systemClock();
   const clock = new AnalysisClock();
   const random = seededRandom(BigInt(controller.seed));
@@ -113,6 +117,7 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
         metadata,
         codec: recordCodec(cluster.name),
         leadership,
+        holdMs,
       }),
   });
   const analysis: Analysis = new Analysis(

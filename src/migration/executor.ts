@@ -35,7 +35,12 @@ export interface ExecutorComponents {
   readonly leadership: () => Leadership | null;
   /** Why reads of a partition should not go to its target (errors, latency); null when they may. */
   readonly readGuard?: (partitionId: number) => string | null;
+  /** Failpoint, for tests: how long each migration stands in a phase before that phase's commands go out. */
+  readonly holdMs?: PhaseHolds;
 }
+
+/** Milliseconds a phase. */
+export type PhaseHolds = Readonly<Partial<Record<MigrationPhase, number>>>;
 
 export interface AdmissionReport {
   readonly queued: readonly Move[];
@@ -91,6 +96,8 @@ export class MigrationExecutor {
   readonly #decoded = new Map<string, { revision: number; record: PartitionRecord | null }>();
   readonly #copiedBytesOf = new Map<number, number>();
   readonly #failureOf = new Map<number, string>();
+  /** Phases whose hold is over, `partition/migration/phase`. */
+  readonly #held = new Set<string>();
   #records: (PartitionRecord | null)[] = [];
   #queue: { proposal: Proposal; moves: Move[] } | null = null;
   #metadataAnswersMs: number[] = [];
@@ -278,6 +285,7 @@ export class MigrationExecutor {
   async #drive(record: OpenRecord, revision: number): Promise<void> {
     let [current, seenRevision] = [record, revision];
     for (let step = 0; step < STEPS_PER_DRIVE_MAX; step++) {
+      await this.#hold(current);
       if (!this.#components.leadership()?.isHeld()) return;
       const decision = await this.#stepOnce(current);
       if (decision === null) return;
@@ -291,6 +299,15 @@ export class MigrationExecutor {
       [current, seenRevision] = [decision.record, committed];
       this.#records[current.partitionId] = current;
     }
+  }
+
+  /** Once a phase of a migration, so that a step that failed is tried again as it would be without. */
+  async #hold({ partitionId, migration }: OpenRecord): Promise<void> {
+    const holdMs = this.#components.holdMs?.[migration.phase];
+    const key = `${partitionId}/${migration.migrationId}/${migration.phase}`;
+    if (holdMs === undefined || this.#held.has(key)) return;
+    this.#held.add(key);
+    await this.#components.clock.sleep(holdMs);
   }
 
   /** @returns null when the nodes did not answer as they should: it is tried again after a while. */
