@@ -1,14 +1,16 @@
+import { once } from 'node:events';
 import { systemClock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { ControlReply, ControlRequest } from '../host/control-messages.ts';
-import { isOwnBug } from '../host/faults.ts';
-import { loadPlugins, QueryNodeHost, StorageNodeHost } from '../host/host.ts';
+import { QueryNodeHost, StorageNodeHost } from '../host/host.ts';
+import { loadPlugins } from '../host/load-plugins.ts';
 import { openEmbeddedMetadata } from '../metadata/embedded.ts';
 import { assertListenAllowed, isLoopback, type ListenAddress } from './listen-address.ts';
 import { type NodeOptions, RETRY_MS_DEFAULT, type RunningNode } from './node-options.ts';
+import { type ProcessFaults, surviveFaults } from './process-faults.ts';
 import { startQueryNode } from './query-node.ts';
 import { startStorageNode } from './storage-node.ts';
 
@@ -56,42 +58,49 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
   const { listen, logger, role, nodeId } = options;
   assertListenAllowed(listen, { isInsecureAllowed: options.isInsecureListenAllowed });
   const reminder = isLoopback(listen.host) ? null : remindOfInsecureListen(listen, logger);
-  surviveFailedCommits(logger);
+  const faults = surviveFaults(logger);
   const ending = endRequested(logger);
-  const metadata = openEmbeddedMetadata({ path: options.settings.metadata.path });
-  let running: NodeProcess;
+  let metadata: MetadataStore | null = null;
+  let running: NodeProcess | null = null;
   try {
-    running =
-      role === 'query' ? await openQueryNode(options, metadata) : await openStorageNode(options, metadata);
+    metadata = openEmbeddedMetadata({ path: options.settings.metadata.path });
+    const parts = { metadata, faults, closing: ending.signal };
+    running = role === 'query' ? await openQueryNode(options, parts) : await openStorageNode(options, parts);
+    if (!ending.signal.aborted) {
+      const { host, port } = running.node;
+      logger.info({ host, port }, 'node serves');
+      serveParent(running, { kind: 'ready', role, nodeId, host, port, pid: process.pid });
+      await once(ending.signal, 'abort');
+    }
+    await running.close();
   } catch (error) {
+    // A node told to end while it still waited for its cluster gives that up by an error.
+    if (!ending.signal.aborted || running !== null) throw error;
+  } finally {
     if (reminder !== null) clearInterval(reminder);
-    await metadata.close();
-    throw error;
+    await metadata?.close();
+    ending.disarm();
   }
-  const { host, port } = running.node;
-  logger.info({ host, port }, 'node serves');
-  serveParent(running, { kind: 'ready', role, nodeId, host, port, pid: process.pid });
-
-  await ending;
-  const deadline = setTimeout(() => {
-    logger.error({ closeMsMax: CLOSE_MS_MAX }, 'the node did not close in time and ends hard');
-    process.exit(1);
-  }, CLOSE_MS_MAX);
-  if (reminder !== null) clearInterval(reminder);
-  await running.close();
-  await metadata.close();
-  clearTimeout(deadline);
   // The channel would keep this process alive for as long as its parent lives.
   if (process.connected) process.disconnect();
   logger.info({}, 'node closed');
   return 0;
 }
 
-async function openQueryNode(options: NodeProcessOptions, metadata: MetadataStore): Promise<NodeProcess> {
+interface NodeParts {
+  readonly metadata: MetadataStore;
+  readonly faults: ProcessFaults;
+  readonly closing: AbortSignal;
+}
+
+async function openQueryNode(options: NodeProcessOptions, parts: NodeParts): Promise<NodeProcess> {
+  const { metadata, faults, closing } = parts;
   const { settings, nodeId, logger } = options;
   const clock = systemClock();
   const plugins = await loadPlugins(settings.plugin.modules);
   const host = new QueryNodeHost(logger);
+  host.adopt(plugins);
+  faults.owner = host;
   try {
     await host.attachAll(plugins, { settings, nodeId, clock, logger, metadata });
     const node = await startQueryNode(
@@ -106,6 +115,7 @@ async function openQueryNode(options: NodeProcessOptions, metadata: MetadataStor
         clock,
         logger,
         metadata,
+        closing,
         hooks: host.hooks,
         onHookFault: (hook, error) => host.onHookFault(hook, error),
       },
@@ -124,11 +134,14 @@ async function openQueryNode(options: NodeProcessOptions, metadata: MetadataStor
   }
 }
 
-async function openStorageNode(options: NodeProcessOptions, metadata: MetadataStore): Promise<NodeProcess> {
+async function openStorageNode(options: NodeProcessOptions, parts: NodeParts): Promise<NodeProcess> {
+  const { metadata, faults, closing } = parts;
   const { settings, nodeId, logger } = options;
   const clock = systemClock();
   const plugins = await loadPlugins(settings.plugin.modules);
   const host = new StorageNodeHost(logger);
+  host.adopt(plugins);
+  faults.owner = host;
   const node = await startStorageNode(
     {
       ...commonOptions(options),
@@ -142,12 +155,16 @@ async function openStorageNode(options: NodeProcessOptions, metadata: MetadataSt
       clock,
       logger,
       metadata,
+      closing,
       hooks: host.hooks,
       onHookFault: (hook, error) => host.onHookFault(hook, error),
       onStoreOpened: (opened) =>
         host.attachAll(plugins, { settings, nodeId, clock, logger, metadata, ...opened }),
     },
-  );
+  ).catch(async (error: unknown) => {
+    await host.close();
+    throw error;
+  });
   return {
     node,
     control: ({ body }) =>
@@ -194,20 +211,33 @@ function serveParent(running: NodeProcess, ready: ReadyMessage): void {
   send(ready);
 }
 
-/** Resolves at SIGTERM or SIGINT, or when the parent that spawned this process says so or is gone. */
-function endRequested(logger: Logger): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (why: string): void => {
-      logger.info({ why }, 'closing');
-      resolve();
-    };
-    process.once('SIGTERM', () => end('SIGTERM'));
-    process.once('SIGINT', () => end('SIGINT'));
-    process.on('message', (message: { kind?: unknown } | null) => {
-      if (message?.kind === 'stop') end('the parent process asked for it');
-    });
-    process.once('disconnect', () => end('the parent process is gone'));
+interface Ending {
+  /** Aborted by SIGTERM or SIGINT, or when the parent that spawned this process says so or is gone. */
+  readonly signal: AbortSignal;
+  /** Calls the hard end off. */
+  disarm(): void;
+}
+
+/** From the first request on the process has CLOSE_MS_MAX, whether it served yet or was still starting. */
+function endRequested(logger: Logger): Ending {
+  const controller = new AbortController();
+  let deadline: NodeJS.Timeout | undefined;
+  const end = (why: string): void => {
+    if (controller.signal.aborted) return;
+    logger.info({ why }, 'closing');
+    deadline = setTimeout(() => {
+      logger.error({ closeMsMax: CLOSE_MS_MAX }, 'the node did not close in time and ends hard');
+      process.exit(1);
+    }, CLOSE_MS_MAX);
+    controller.abort();
+  };
+  process.once('SIGTERM', () => end('SIGTERM'));
+  process.once('SIGINT', () => end('SIGINT'));
+  process.on('message', (message: { kind?: unknown } | null) => {
+    if (message?.kind === 'stop') end('the parent process asked for it');
   });
+  process.once('disconnect', () => end('the parent process is gone'));
+  return { signal: controller.signal, disarm: () => clearTimeout(deadline) };
 }
 
 function remindOfInsecureListen(listen: ListenAddress, logger: Logger): NodeJS.Timeout {
@@ -218,15 +248,4 @@ function remindOfInsecureListen(listen: ListenAddress, logger: Logger): NodeJS.T
     );
   remind();
   return setInterval(remind, INSECURE_REMINDER_MS).unref();
-}
-
-/**
- * Every failed LMDB commit leaves a rejection that nobody can attach to. The store has marked itself failed and refuses
- * writes; reads must go on, so the process must not end by it. Anything that looks like our own bug still ends it.
- */
-function surviveFailedCommits(logger: Logger): void {
-  process.on('unhandledRejection', (reason) => {
-    if (isOwnBug(reason)) throw reason;
-    logger.error({ fault: String(reason) }, 'a rejection that nobody handled');
-  });
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../src/base/clock.ts';
+import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { PartitionStore } from '../../src/ports/partition-store.ts';
@@ -47,6 +48,8 @@ export interface NodeComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metadata: MetadataStore;
+  /** Ends a start that still waits for the cluster: it fails with FORESHARD_UNAVAILABLE. Default: never. */
+  readonly closing?: AbortSignal;
 }
 
 export interface StorageNodeComponents extends NodeComponents {
@@ -80,4 +83,10 @@ export interface RunningNode {
   readonly port: number;
   /** Stops taking work, ends what is open, frees everything. */
   close(): Promise<void>;
+}
+
+/** @throws ForeshardError FORESHARD_UNAVAILABLE once the node was told to end. */
+export function assertNotClosing(closing: AbortSignal | undefined): void {
+  if (closing?.aborted)
+    throw new ForeshardError('FORESHARD_UNAVAILABLE', 'restart', 'the node was told to end while it started');
 }

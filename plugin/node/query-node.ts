@@ -16,7 +16,12 @@ import {
 } from '../metadata/cluster-map.ts';
 import { type RpcAddress, RpcClient } from '../rpc/client.ts';
 import { DataReplyReader } from '../rpc/data.ts';
-import type { QueryNodeComponents, QueryNodeOptions, RunningNode } from './node-options.ts';
+import {
+  assertNotClosing,
+  type QueryNodeComponents,
+  type QueryNodeOptions,
+  type RunningNode,
+} from './node-options.ts';
 import { ClientConnection, OutputSlab } from './query-client.ts';
 import { newQueryCounters, type QueryCounters } from './query-counters.ts';
 import { Dispatcher } from './query-dispatch.ts';
@@ -64,10 +69,11 @@ export async function startQueryNode(
 async function loadFirstTable(
   reader: ClusterMapReader,
   options: QueryNodeOptions,
-  { metadata, clock }: QueryNodeComponents,
+  { metadata, clock, closing }: QueryNodeComponents,
 ): Promise<RoutingTable> {
   const deadlineMs = clock.monotonicMs() + FORMING_TIMEOUT_MS;
   for (;;) {
+    assertNotClosing(closing);
     try {
       const loaded = await reader.load();
       if (loaded.map.partitionCount !== options.partitionCount)

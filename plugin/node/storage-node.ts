@@ -14,7 +14,12 @@ import {
 } from '../metadata/cluster-map.ts';
 import { DataRequestReader, STATUS_NOT_OWNER } from '../rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../rpc/server.ts';
-import type { RunningNode, StorageNodeComponents, StorageNodeOptions } from './node-options.ts';
+import {
+  assertNotClosing,
+  type RunningNode,
+  type StorageNodeComponents,
+  type StorageNodeOptions,
+} from './node-options.ts';
 
 /** How long a node waits for the others that a new cluster needs. */
 const FORM_CLUSTER_MS_MAX = 60_000;
@@ -133,13 +138,14 @@ class StorageNode implements RunningStorageNode {
   /** Whoever sees that all nodes are there forms the cluster; doing it twice does nothing. */
   async #waitForCluster(): Promise<void> {
     const { clusterId, partitionCount, storageNodeCount } = this.#options;
-    const { metadata, clock } = this.#components;
+    const { metadata, clock, closing } = this.#components;
     const keys = clusterKeys(clusterId);
     const deadlineMs = clock.monotonicMs() + FORM_CLUSTER_MS_MAX;
     let wake = (): void => {};
     const unwatch = metadata.watch(keys.nodePrefix, () => wake());
     try {
       for (;;) {
+        assertNotClosing(closing);
         const hint = new Promise<void>((resolve) => {
           wake = resolve;
         });

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { OnQueryCompleted } from '../../../plugin/host/hooks.ts';
-import { loadPlugins, QueryNodeHost, StorageNodeHost } from '../../../plugin/host/host.ts';
+import { QueryNodeHost, StorageNodeHost } from '../../../plugin/host/host.ts';
+import { type LoadedPlugin, loadPlugins } from '../../../plugin/host/load-plugins.ts';
 import { definePlugin, type PluginDefinition, type QueryNodeContext } from '../../../plugin/host/plugin.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError, InvariantError } from '../../../src/base/errors.ts';
@@ -37,7 +38,7 @@ function recordingLogger(): Logger & { readonly errors: Line[] } {
 const NO_METADATA = {} as MetadataStore;
 const NO_STORE = {} as PartitionStore;
 
-async function queryHost(plugins: readonly PluginDefinition[]) {
+async function queryHost(plugins: readonly LoadedPlugin[]) {
   const logger = recordingLogger();
   const host = new QueryNodeHost(logger);
   await host.attachAll(plugins, {
@@ -152,6 +153,116 @@ test('a route hook that throws leaves the read with the owner', async () => {
   ]);
   check.is(host.hooks.onRoute?.(1, 2), false);
   check.is(host.hooks.onRoute, null);
+});
+
+test('an async hook is let be while it succeeds, and detached by its rejection', async () => {
+  let isFailing = false;
+  const asynchronous = (async () => {
+    if (isFailing) throw new TypeError('late');
+  }) as unknown as OnQueryCompleted;
+  const { host, logger } = await queryHost([
+    definePlugin({
+      name: 'async',
+      attachQueryNode: () => ({ hooks: { onQueryCompleted: asynchronous }, detach() {} }),
+    }),
+  ]);
+  complete(host.hooks.onQueryCompleted);
+  await new Promise(setImmediate);
+  check.equal(host.attachedNames, ['async']);
+  isFailing = true;
+  complete(host.hooks.onQueryCompleted);
+  await new Promise(setImmediate);
+  check.equal(host.attachedNames, []);
+  check.is(logger.errors[0]?.fields.fault, 'late');
+});
+
+test('a route hook that promises an answer is detached, and the read goes to the owner', async () => {
+  const onRoute = (async () => true) as unknown as () => boolean;
+  const { host, logger } = await queryHost([
+    definePlugin({ name: 'promises', attachQueryNode: () => ({ hooks: { onRoute }, detach() {} }) }),
+  ]);
+  check.is(host.hooks.onRoute?.(1, 2), false);
+  check.equal(host.attachedNames, []);
+  check.match(String(logger.errors[0]?.fields.fault), /must answer at once/);
+});
+
+test('what a plugin hands back while it attaches is checked: the next one attaches all the same', async () => {
+  const none = definePlugin({ name: 'none', attachQueryNode: (() => ({ detach() {} })) as never });
+  const { host } = await queryHost([none, counting('good').plugin]);
+  check.equal(host.attachedNames, ['good']);
+  check.is(host.faultCount, 1);
+});
+
+/** An error as it looks when it was thrown in these places, innermost first. */
+function errorFrom(error: Error, ...files: readonly string[]): Error {
+  error.stack = [error.message, ...files.map((file) => `    at f (${file}:1:2)`)].join('\n');
+  return error;
+}
+const OWN = (path: string): string => new URL(`../../../${path}`, import.meta.url).href;
+
+/** Our own plugin, and two of others. */
+async function mixedHost() {
+  const idle = (name: string) => definePlugin({ name, attachQueryNode: () => ({ hooks: {}, detach() {} }) });
+  return queryHost([
+    idle('own'),
+    { ...idle('a'), file: '/plugins/a/main.mjs' },
+    { ...idle('b'), file: '/plugins/b/main.mjs' },
+  ]);
+}
+
+const EXCEPTION = { isRejection: false };
+const REJECTION = { isRejection: true };
+
+test('a fault that reached the process detaches the plugin that its stack names', async () => {
+  for (const place of [
+    'file:///plugins/b/main.mjs',
+    '/plugins/b/lib/helper.mjs',
+    'file:///plugins/b/main.mjs?v=1',
+  ]) {
+    const { host } = await mixedHost();
+    const fault = errorFrom(
+      new Error('x'),
+      OWN('plugin/metadata/embedded.ts'),
+      place,
+      OWN('plugin/node/router.ts'),
+    );
+    check.is(host.onProcessFault(fault, REJECTION), true, place);
+    check.equal(host.attachedNames, ['own', 'a'], place);
+  }
+  const { host } = await mixedHost();
+  const agent = errorFrom(new TypeError('x'), OWN('plugin/engines/lmdb/migration-pull.ts'));
+  check.is(host.onProcessFault(agent, REJECTION), true);
+  check.equal(host.attachedNames, ['a', 'b']);
+});
+
+test('a fault of the engine or the node is no plugin’s, though plugins are attached', async () => {
+  const { host } = await mixedHost();
+  for (const files of [
+    [OWN('plugin/engines/lmdb/group-commit.ts')],
+    [OWN('src/base/assert.ts'), OWN('plugin/engines/lmdb/lmdb-partition-store.ts'), '/plugins/a/main.mjs'],
+    ['/app/node_modules/lmdb/write.js'],
+    [OWN('plugin/node/router.ts'), 'node:net'],
+  ])
+    check.is(host.onProcessFault(errorFrom(new InvariantError('x'), ...files), EXCEPTION), false, files[0]);
+  check.equal(host.attachedNames, ['own', 'a', 'b']);
+});
+
+test('a fault without a trace is blamed on plugins of others; without any on our own; then on the node', async () => {
+  const { host, logger } = await mixedHost();
+  check.is(host.onProcessFault('a string', EXCEPTION), true);
+  check.equal(host.attachedNames, ['own']);
+  check.is(logger.errors.length, 1);
+  // What the others left behind may fail for ever.
+  check.is(host.onProcessFault('again', REJECTION), true);
+  check.equal(host.attachedNames, ['own']);
+  check.is(logger.errors.length, 1);
+
+  const { host: ownOnly } = await queryHost([counting('own').plugin]);
+  check.is(ownOnly.onProcessFault(new Error('a peer is down'), REJECTION), false, 'the world, not a bug');
+  check.equal(ownOnly.attachedNames, ['own']);
+  check.is(ownOnly.onProcessFault('a string', EXCEPTION), true);
+  check.equal(ownOnly.attachedNames, []);
+  check.is(ownOnly.onProcessFault('a string', EXCEPTION), false);
 });
 
 test('a fault that a plugin reports detaches it once, however often it is reported', async () => {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
@@ -259,6 +260,40 @@ test('a node whose plugin fails serves on, and says once why', async () => {
     } finally {
       storage.child.kill('SIGKILL');
       query.child.kill('SIGKILL');
+    }
+  });
+});
+
+test('a node that still waits for its cluster ends at once and in order when it is told to', async () => {
+  await withTemporaryFolder(async (folder) => {
+    writeFileSync(
+      join(folder, 'foreshard.config.json'),
+      JSON.stringify({
+        cluster: { storageNodeCount: 3 },
+        node: { clientListen: '127.0.0.1:0', logLevel: 'info' },
+      }),
+    );
+    const nodes = [
+      startNode(folder, ['--role', 'storage', '--node-id', '0']),
+      startNode(folder, ['--role', 'query']),
+    ];
+    try {
+      const store = openEmbeddedMetadata({ path: join(folder, '.foreshard/metadata') });
+      const { nodePrefix } = clusterKeys('main');
+      for (let i = 0; i < 400 && (await store.list(nodePrefix)).entries.length === 0; i++) await delay(25);
+      await store.close();
+      await delay(1_000); // The query node registers nothing before it serves.
+      const startedMs = performance.now();
+      const ends = nodes.map(({ child }) => once(child, 'exit'));
+      nodes[0]?.child.kill('SIGTERM');
+      nodes[1]?.child.kill('SIGINT');
+      check.equal(await Promise.all(ends), [
+        [0, null],
+        [0, null],
+      ]);
+      check.ok(performance.now() - startedMs < 5_000, 'long before the hard end');
+    } finally {
+      for (const { child } of nodes) child.kill('SIGKILL');
     }
   });
 });
