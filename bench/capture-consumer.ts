@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { RingMemory } from '../plugin/capture/ring.ts';
 import { RingSource } from '../plugin/capture/ring-source.ts';
+import { termOf } from './capture-sum.ts';
 
 /** The other end of the ring while `capture.ts` measures: drains as the analysis thread does and sums what it saw. */
 const source = new RingSource(workerData as RingMemory);
@@ -10,13 +11,8 @@ let checksum = 0;
 
 function drain(): void {
   const result = source.drain((record) => {
-    checksum =
-      (Math.imul(checksum, 31) +
-        record.partitionId * 7 +
-        record.clientId +
-        record.replyBytes +
-        record.keyPrefix.charCodeAt(record.keyPrefix.length - 1)) |
-      0;
+    const lastKeyByte = record.keyPrefix.charCodeAt(record.keyPrefix.length - 1);
+    checksum = (Math.imul(checksum, 31) + termOf({ ...record, lastKeyByte })) | 0;
   });
   recordCount += result.recordCount;
   droppedCount += result.droppedCount;
