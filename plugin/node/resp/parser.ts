@@ -163,6 +163,9 @@ export class RequestParser {
       }
       const end = this.#position + this.#bulkBytes;
       if (end + 2 > this.#limit) return PARSE_NEED_MORE;
+      // A wrong length would make commands of what the client meant as a value. Redis trusts it; we can look for nothing.
+      if (this.#buffer[end] !== CR || this.#buffer[end + 1] !== LF)
+        return this.#fail('expected CRLF after a bulk');
       if (this.argumentCount === this.starts.length) this.#growArguments();
       this.starts[this.argumentCount] = this.#position;
       this.ends[this.argumentCount] = end;
