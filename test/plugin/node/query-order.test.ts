@@ -194,6 +194,82 @@ test('reads go to a copy by weight, never beside a write, and back to the owner 
   assert.is(await client.call('GET', KEY_AT_0), 'vw');
 });
 
+/** The copy at node 1 may answer all reads of PARTITION, but keeps them until `flushKept`. */
+async function startWithSlowCopy(): Promise<void> {
+  await start();
+  const [, copy] = cluster.nodes;
+  await client.call('SET', KEY_AT_0, 'v');
+  copy.copies.set(PARTITION, 1);
+  copy.verdictOf = ({ isCopyRead }) => (isCopyRead ? 'keep' : 'answer');
+  await cluster.setRecord(PARTITION, { migration: { phase: 'SHIFT', readWeight: 1 } });
+  await eventually(() => cluster.query.routingTable().readWeightOf[PARTITION] === 1, 'the weight is known');
+}
+
+/** Long enough for anything that was sent to have been seen: both nodes have answered another client since. */
+async function settled(): Promise<void> {
+  const other = await RespClient.connect(cluster.query.port);
+  for (let i = 0; i < 3; i++) await other.call('DBSIZE');
+  other.close();
+}
+
+const seenAt = (nodeId: number, command: string): number =>
+  cluster.nodes[nodeId].seen.filter((request) => request.command === command).length;
+
+test('a query on the partition of a read at a copy waits for that read; on others it does not', async () => {
+  await startWithSlowCopy();
+  const replies = client.pipeline([
+    ['GET', KEY_AT_0],
+    ['SET', KEY_AT_1, 'free'],
+    ['APPEND', KEY_AT_0, 'w'],
+  ]);
+  await eventually(() => cluster.nodes[1].keptCount === 1, 'the copy is asked');
+  await settled();
+  assert.is(seenAt(1, 'SET'), 1, 'another partition is not held up');
+  assert.is(seenAt(0, 'APPEND'), 0, 'the write must not overtake the read');
+  cluster.nodes[1].flushKept();
+  assert.equal(await replies, ['from the copy', 'OK', 2]);
+});
+
+test('a command over several partitions waits for a read at a copy, whichever partitions it names', async () => {
+  await startWithSlowCopy();
+  const replies = client.pipeline([
+    ['GET', KEY_AT_0],
+    ['MSET', KEY_AT_0, 'm', KEY_AT_1, 'm'],
+  ]);
+  await eventually(() => cluster.nodes[1].keptCount === 1, 'the copy is asked');
+  await settled();
+  assert.is(seenAt(0, 'MSET') + seenAt(1, 'MSET'), 0);
+  cluster.nodes[1].flushKept();
+  assert.equal(await replies, ['from the copy', 'OK']);
+});
+
+test('no read goes to a copy while a write of anybody on its partition is on its way', async () => {
+  await startWithSlowCopy();
+  cluster.nodes[0].verdictOf = ({ command }) => (command === 'APPEND' ? 'keep' : 'answer');
+  const writer = await RespClient.connect(cluster.query.port);
+  const write = writer.call('APPEND', KEY_AT_0, 'w');
+  await eventually(() => cluster.nodes[0].keptCount === 1, 'the write is on its way');
+  assert.is(await client.call('GET', KEY_AT_0), 'v', 'answered by the owner');
+  assert.is(cluster.query.counters.copyReads, 0);
+  cluster.nodes[0].flushKept();
+  assert.is(await write, 2);
+  writer.close();
+});
+
+test('no read goes to a copy while the same client has another query on its way', async () => {
+  await startWithSlowCopy();
+  const isOther = (words: readonly string[]): boolean => words[0] === KEY_AT_1;
+  cluster.nodes[1].verdictOf = ({ words }) => (isOther(words) ? 'keep' : 'answer');
+  const replies = client.pipeline([
+    ['GET', KEY_AT_1],
+    ['GET', KEY_AT_0],
+  ]);
+  await eventually(() => cluster.nodes[1].keptCount === 1 && seenAt(0, 'GET') === 1, 'both are asked');
+  assert.is(cluster.query.counters.copyReads, 0);
+  cluster.nodes[1].flushKept();
+  assert.equal(await replies, [null, 'v']);
+});
+
 test('onRoute decides where weighted reads go; a hook that throws is detached and the query answered', async () => {
   await start();
   cluster.nodes[1].copies.set(PARTITION, 100);
