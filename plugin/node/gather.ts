@@ -1,5 +1,5 @@
 import { assert } from '../../src/base/assert.ts';
-import { COMMANDS, commandIndexOf } from '../commands/table.ts';
+import { COMMANDS, type CommandSpec, commandIndexOf } from '../commands/table.ts';
 import type { ClientConnection } from './query-client.ts';
 import type { PartSink, PendingQuery } from './query-pending.ts';
 import { elementEnd, lineEnd, readNumberLine } from './resp/reply-reader.ts';
@@ -48,8 +48,7 @@ class Gather implements PartSink {
     this.#replies[part.partIndex] = [part.reply, part.replyStart];
     if (--this.#missing > 0) return;
     const reply = this.#assemble();
-    this.#pending.settle(reply, 0, reply.length);
-    this.#client.release();
+    this.#client.answer(this.#pending, reply, 0, reply.length);
   }
 
   #assemble(): Buffer {
@@ -93,6 +92,19 @@ class Gather implements PartSink {
     writer.array(count);
     for (let i = 0; i < count; i++) writer.raw(sources[i], starts[i], elementEnd(sources[i], starts[i]));
   }
+}
+
+/** How large the replies of all parts will be, each partition's by what it answered before. */
+export function expectSplit(router: Router, { index, keyStep }: CommandSpec, request: ParsedRequest): number {
+  const { source, starts, ends, argumentCount } = request;
+  let bytes = 0;
+  let previous = -1;
+  for (let i = 1; i < argumentCount; i += keyStep) {
+    const partitionId = router.partitionOf(source, starts[i], ends[i]);
+    if (partitionId !== previous) bytes += router.estimate.expect(partitionId, index);
+    previous = partitionId;
+  }
+  return bytes;
 }
 
 /**

@@ -7,8 +7,10 @@ const IN_FLIGHT_MAX = 512;
 const IN_FLIGHT_RESUME = IN_FLIGHT_MAX / 2;
 /** Above this much unsent output a client is read no further. */
 const OUTPUT_BYTES_BACKPRESSURE = 8 * 1024 * 1024;
+/** Replies are admitted by estimates. Where those were far too low, a client with so much waiting holds up the storage links. */
+export const OUTPUT_BYTES_HOLD_UP = 32 * 1024 * 1024;
 /** A client that lets so much pile up is not reading its replies: it is disconnected, as Redis does by its own limit. */
-const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
+export const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
 /** Replies up to this are copied together into one write; a larger one goes out as it came. */
 const COALESCE_BYTES_MAX = 64 * 1024;
 
@@ -19,6 +21,10 @@ export interface ClientHost {
   onInput(client: ClientConnection): void;
   /** Replies have become ready: call `flush` at the end of this event-loop turn. */
   onOutput(client: ClientConnection): void;
+  /** More than OUTPUT_BYTES_HOLD_UP has not been taken by the client; told again and again until `onDrained`. */
+  onBacklog(client: ClientConnection): void;
+  /** All that was written to the client has left. */
+  onDrained(client: ClientConnection): void;
   onClosed(client: ClientConnection): void;
 }
 
@@ -58,11 +64,15 @@ export class ClientConnection {
   /** Nothing more is read; the connection ends once everything before is answered. */
   isEnding = false;
   isClosed = false;
+  /** FIN has come: what is left in the parser is all there will be. */
+  hasInputEnded = false;
   /** Reading waits for replies, output or memory. */
   isStalled = false;
   /** The partition of the one read that is at a copy, -1 for none: its next query there has to wait. */
   copyPartition = -1;
   inFlightCount = 0;
+  /** What the replies of its queries count for; kept by PendingPool.reckon. */
+  replyBytes = 0;
   isOutputPending = false;
 
   readonly #host: ClientHost;
@@ -100,9 +110,15 @@ export class ClientConnection {
       this.parser.feed(chunk);
       if (!this.isStalled) host.onInput(this);
     });
-    socket.on('drain', () => host.onOutput(this));
-    // A client that has sent FIN still gets the replies to what it sent before.
-    socket.on('end', () => this.endAfterReplies());
+    socket.on('drain', () => {
+      host.onDrained(this);
+      host.onOutput(this);
+    });
+    // A client that has sent FIN still gets the replies to what it sent before, also to what waits in the parser.
+    socket.on('end', () => {
+      this.hasInputEnded = true;
+      if (!this.isStalled) host.onInput(this);
+    });
     socket.on('error', () => socket.destroy());
     socket.once('close', () => {
       this.isClosed = true;
@@ -147,11 +163,20 @@ export class ClientConnection {
     }
     const pending = this.#host.pool.acquire();
     this.enqueue(pending);
-    pending.settle(bytes, start, end);
+    this.answer(pending, bytes, start, end);
   }
 
-  /** After `pending` of this client was settled: hands over all replies that are next in order. */
-  release(): void {
+  /** Gives a query its reply, and hands over all replies that are next in order. */
+  answer(pending: PendingQuery, reply: Buffer, start: number, end: number): void {
+    pending.settle(reply, start, end);
+    if (pending === this.#head) this.#release();
+    else {
+      this.#host.pool.reckon(pending, end - start);
+      this.#checkBacklog();
+    }
+  }
+
+  #release(): void {
     let head = this.#head;
     while (head?.isDone === true) {
       this.#append(head.reply, head.replyStart, head.replyEnd);
@@ -185,9 +210,16 @@ export class ClientConnection {
       this.#pieces.length = 0;
       this.#pieceStarts.length = 0;
       this.#pieceEnds.length = 0;
-      if (this.socket.writableLength > OUTPUT_BYTES_MAX) this.socket.destroy();
+      this.#checkBacklog();
     }
     if (this.isEnding && this.#head === null && !this.isClosed) this.socket.end();
+  }
+
+  #checkBacklog(): void {
+    const unsentBytes = this.socket.writableLength;
+    if (unsentBytes + this.replyBytes > OUTPUT_BYTES_MAX) this.socket.destroy();
+    // Only what the client does not take: replies that wait for earlier ones need the links to be read.
+    else if (unsentBytes > OUTPUT_BYTES_HOLD_UP) this.#host.onBacklog(this);
   }
 
   /** Small neighbours are copied together, large ones written as they are, all in one system call where it takes them. */
@@ -227,7 +259,7 @@ export class ClientConnection {
     return end - start;
   }
 
-  /** QUIT, a protocol error, or the client's FIN: answer what came before, then end. */
+  /** QUIT, a protocol error, or the last request before the client's FIN: answer what came before, then end. */
   endAfterReplies(): void {
     if (this.isEnding) return;
     this.isEnding = true;

@@ -1,6 +1,6 @@
 import { COMMANDS, type CommandSpec, findCommand, isArityRight } from '../commands/table.ts';
 import { REQUEST_HEADER_BYTES } from '../rpc/data.ts';
-import { sendSplit, sendToAll } from './gather.ts';
+import { expectSplit, sendSplit, sendToAll } from './gather.ts';
 import type { ClientConnection } from './query-client.ts';
 import type { QueryCounters } from './query-counters.ts';
 import type { PendingPool, PendingQuery } from './query-pending.ts';
@@ -23,6 +23,12 @@ import { parseScan, sendScan } from './scan.ts';
 
 /** What the wire's u16 can count. */
 const ARGUMENTS_MAX = 65_535;
+/** Queries whose replies are no larger than this, by all that is known, are limited by their count alone. */
+const SMALL_REPLY_BYTES = 16 * 1024;
+/** Large replies one client may have on their way: enough to keep a link busy, too little to keep others waiting. */
+const CLIENT_REPLY_BYTES_MAX = 4 * 1024 * 1024;
+/** The same of all clients; one more may go while there is less. */
+const REPLY_BYTES_MAX = 16 * 1024 * 1024;
 /** A key's length is a u16 on disk, and some of it goes to what stands beside the key. */
 const KEY_BYTES_MAX = 1900;
 // Browsers can be made to send these; Redis ends such connections too, before the body is taken for commands.
@@ -55,9 +61,13 @@ export class Dispatcher {
     if (this.#deferred.delete(client) && !this.#dispatch(client, parser)) return false;
     for (;;) {
       if (client.isEnding) return true;
-      if (!client.canAccept || !this.#router.canAccept) return !parser.hasInput;
-      const result = parser.next();
-      if (result === PARSE_NEED_MORE) return true;
+      const isFull = !client.canAccept || !this.#router.canAccept;
+      if (isFull && parser.hasInput) return false;
+      const result = isFull ? PARSE_NEED_MORE : parser.next();
+      if (result === PARSE_NEED_MORE) {
+        if (client.hasInputEnded) client.endAfterReplies();
+        return true;
+      }
       if (result === PARSE_REQUEST) {
         this.#counters.commands++;
         if (!this.#dispatch(client, parser)) return false;
@@ -83,7 +93,7 @@ export class Dispatcher {
     client.reply(reply);
   }
 
-  /** @returns false when the request stays in the parser until the client's read at a copy is answered. */
+  /** @returns false when the request stays in the parser: a read at a copy is to be answered first, or there is no room for the reply. */
   #dispatch(client: ClientConnection, parser: RequestParser): boolean {
     const { source, starts, ends, argumentCount } = parser;
     const commandIndex = findCommand(source, starts[0], ends[0]);
@@ -120,13 +130,18 @@ export class Dispatcher {
     if (spec.spread === 'single') {
       const partitionId = this.#router.partitionOf(source, starts[1], ends[1]);
       if (client.copyPartition === partitionId) return this.#defer(client);
-      const pending = this.#newPending(client, spec);
+      const replyBytes = this.#router.estimate.expect(partitionId, spec.index);
+      if (!this.#admits(client, replyBytes)) return this.#defer(client);
+      const pending = this.#newPending(client, spec, replyBytes);
       this.#router.sendParsed(pending, partitionId, source, starts, ends, argumentCount);
       return true;
     }
     if (client.copyPartition >= 0) return this.#defer(client);
-    if (spec.spread === 'split') sendSplit(this.#router, client, this.#newPending(client, spec), parser);
-    else if (spec.spread === 'all') sendToAll(this.#router, client, this.#newPending(client, spec));
+    if (spec.spread === 'split') {
+      const replyBytes = expectSplit(this.#router, spec, parser);
+      if (!this.#admits(client, replyBytes)) return this.#defer(client);
+      sendSplit(this.#router, client, this.#newPending(client, spec, replyBytes), parser);
+    } else if (spec.spread === 'all') sendToAll(this.#router, client, this.#newPending(client, spec));
     else {
       const options = parseScan(parser);
       if (typeof options === 'string') this.#refuse(client, errorReply(options));
@@ -135,17 +150,26 @@ export class Dispatcher {
     return true;
   }
 
+  /** A client with nothing on its way always may, whatever the size: one reply has to fit. */
+  #admits(client: ClientConnection, replyBytes: number): boolean {
+    if (replyBytes <= SMALL_REPLY_BYTES) return true;
+    const isRoomForClient =
+      client.inFlightCount === 0 || client.replyBytes + replyBytes <= CLIENT_REPLY_BYTES_MAX;
+    return isRoomForClient && this.#pool.replyBytes < REPLY_BYTES_MAX;
+  }
+
   #defer(client: ClientConnection): boolean {
     this.#deferred.add(client);
     return false;
   }
 
-  #newPending(client: ClientConnection, spec: CommandSpec): PendingQuery {
+  #newPending(client: ClientConnection, spec: CommandSpec, replyBytes = 0): PendingQuery {
     const pending = this.#pool.acquire();
     pending.commandIndex = spec.index;
     pending.clientId = client.id;
     pending.isResp3 = client.isResp3;
     client.enqueue(pending);
+    if (replyBytes > SMALL_REPLY_BYTES) this.#pool.reckon(pending, replyBytes);
     return pending;
   }
 

@@ -42,6 +42,8 @@ const FORMING_TIMEOUT_MS = 60_000;
 /** Before authentication a client has so long; afterwards it may be idle for ever, as in Redis. */
 const AUTHENTICATE_MS_MAX = 5_000;
 const CLOSE_GRACE_MS = 1_000;
+/** For so long at a time a client with too many replies may hold up all others; then it is left to its own limit. */
+const HOLD_UP_MS_MAX = 1_000;
 
 export interface RunningQueryNode extends RunningNode {
   readonly counters: QueryCounters;
@@ -114,6 +116,8 @@ class QueryNode implements RunningQueryNode {
   readonly #slab = new OutputSlab();
   readonly #addresses = new Map<number, RpcAddress>();
   readonly #stalled = new Set<ClientConnection>();
+  /** Clients for whose sake storage links are not read; null once their time is over, until they have drained. */
+  readonly #holdUps = new Map<ClientConnection, NodeJS.Timeout | null>();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #unwatch: (() => void)[] = [];
   readonly #startedMs: number;
@@ -291,7 +295,32 @@ class QueryNode implements RunningQueryNode {
     setImmediate(() => this.#flushOutputs());
   }
 
+  onBacklog(client: ClientConnection): void {
+    if (this.#holdUps.has(client) || client.isClosed) return;
+    const timer = setTimeout(() => {
+      this.#holdUps.set(client, null);
+      this.#resumeLinks();
+    }, HOLD_UP_MS_MAX);
+    this.#holdUps.set(client, timer);
+    if (!this.#router.isReadingPaused) this.#router.pauseReading();
+  }
+
+  onDrained(client: ClientConnection): void {
+    const timer = this.#holdUps.get(client);
+    if (timer === undefined) return;
+    this.#holdUps.delete(client);
+    if (timer === null) return;
+    clearTimeout(timer);
+    this.#resumeLinks();
+  }
+
+  #resumeLinks(): void {
+    for (const timer of this.#holdUps.values()) if (timer !== null) return;
+    this.#router.resumeReading();
+  }
+
   onClosed(client: ClientConnection): void {
+    this.onDrained(client);
     this.#clients.delete(client.id);
     this.#stalled.delete(client);
     this.#dispatcher.forget(client);
@@ -309,12 +338,16 @@ class QueryNode implements RunningQueryNode {
 
   #resumeStalled(): void {
     if (!this.#router.canAccept) return;
-    for (const client of this.#stalled) {
+    for (const client of [...this.#stalled]) {
       if (!client.canResume) continue;
       this.#router.nowMs = this.#components.clock.monotonicMs();
-      if (!this.#dispatcher.run(client)) continue;
+      const { inFlightCount } = client;
+      const isDone = this.#dispatcher.run(client);
+      if (!isDone && client.inFlightCount === inFlightCount) continue;
+      // Who has had a turn goes to the end of the line, so that long pipelines share what room there is.
       this.#stalled.delete(client);
-      client.resume();
+      if (isDone) client.resume();
+      else this.#stalled.add(client);
     }
   }
 

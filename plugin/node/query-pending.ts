@@ -48,6 +48,8 @@ export class PendingQuery {
   reply: Buffer = NOTHING;
   replyStart = 0;
   replyEnd = 0;
+  /** What its reply counts for: an estimate while it is on its way, 0 if that is small; then its size. See PendingPool.reckon. */
+  reckonedBytes = 0;
 
   constructor(id: number) {
     this.id = id;
@@ -82,6 +84,17 @@ export class PendingPool {
   readonly #byId: PendingQuery[] = [];
   readonly #isInUse: boolean[] = [];
   #free: PendingQuery | null = null;
+  /** Of all queries that are out: replies on their way if they are large, and replies that wait for earlier ones. */
+  replyBytes = 0;
+
+  /** Says how much the reply of a query counts for from now on, for its client and for the node. */
+  reckon(pending: PendingQuery, bytes: number): void {
+    const difference = bytes - pending.reckonedBytes;
+    if (difference === 0) return;
+    pending.reckonedBytes = bytes;
+    this.replyBytes += difference;
+    if (pending.client !== null) pending.client.replyBytes += difference;
+  }
 
   acquire(): PendingQuery {
     let pending = this.#free;
@@ -97,6 +110,7 @@ export class PendingPool {
   }
 
   release(pending: PendingQuery): void {
+    this.reckon(pending, 0);
     pending.clear();
     this.#isInUse[pending.id] = false;
     pending.next = this.#free;

@@ -18,6 +18,7 @@ import { corrupt } from '../rpc/frames.ts';
 import type { ClientConnection } from './query-client.ts';
 import type { QueryCounters } from './query-counters.ts';
 import type { PartSink, PendingPool, PendingQuery } from './query-pending.ts';
+import { ReplyEstimate } from './reply-estimate.ts';
 
 /** Requests that are on their way or held, over all clients; beyond it clients are read no further. */
 const IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024;
@@ -84,6 +85,10 @@ export class Router {
   /** Monotonic time of the event-loop turn: read once a socket read or a frame of replies, not once a query. */
   nowMs: number;
 
+  readonly estimate: ReplyEstimate;
+  /** Replies are not read for now, so that nobody who has not answered is thought to be stuck. */
+  isReadingPaused = false;
+
   readonly #options: RouterOptions;
   readonly #pool: PendingPool;
   readonly #hooks: QueryNodeHooks;
@@ -111,6 +116,7 @@ export class Router {
     const { partitionCount } = table;
     this.#holds = new Array<PartitionHold | null>(partitionCount).fill(null);
     this.#inFlight = new Int32Array(partitionCount);
+    this.estimate = new ReplyEstimate(partitionCount);
     this.#writesInFlight = new Int32Array(partitionCount);
     this.#lsnSeen = new Float64Array(partitionCount);
   }
@@ -336,13 +342,15 @@ export class Router {
     if (isError) this.#counters.errors++;
     if (this.#hooks.onQueryCompleted !== null)
       this.#callCompleted(pending, requestBytes, end - start, isError, isUnavailable);
-    pending.settle(reply, start, end);
+    if (!isError) this.estimate.learn(pending.partitionId, pending.commandIndex, requestBytes, end - start);
     // The request is only needed for sending again; its slab should not outlive the wait for earlier replies.
     pending.request = reply;
-    if (pending.sink !== null) {
+    if (pending.sink === null) (pending.client as ClientConnection).answer(pending, reply, start, end);
+    else {
+      pending.settle(reply, start, end);
       pending.sink.onPart(pending);
       this.#pool.release(pending);
-    } else (pending.client as ClientConnection).release();
+    }
   }
 
   #callCompleted(
@@ -514,8 +522,24 @@ export class Router {
       if (this.#holds[pending.partitionId] !== null) this.#tryOpen(pending.partitionId);
   }
 
+  /** Lets replies wait in the network while a client has more of them than it can take. */
+  pauseReading(): void {
+    this.isReadingPaused = true;
+    for (const { rpc } of this.links.values()) rpc.pauseReading();
+  }
+
+  resumeReading(): void {
+    this.isReadingPaused = false;
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const link of this.links.values()) {
+      link.lastAnswerMs = nowMs;
+      link.rpc.resumeReading();
+    }
+  }
+
   /** A node that is connected but has not answered anything for long is as good as down: its connection is made anew. */
   resetStalledLinks(): void {
+    if (this.isReadingPaused) return;
     const nowMs = this.#options.clock.monotonicMs();
     const stallMs = STALL_FACTOR * this.#options.retryMs;
     for (const link of this.links.values())

@@ -113,8 +113,7 @@ class ScanWalk implements PartSink {
   }
 
   #finish(reply: Buffer): void {
-    this.#pending.settle(reply, 0, reply.length);
-    this.#client.release();
+    this.#client.answer(this.#pending, reply, 0, reply.length);
   }
 }
 

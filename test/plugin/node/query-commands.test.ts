@@ -132,6 +132,26 @@ test('QUIT answers what came before it, then closes; so does a client that stops
   await half.closed;
 });
 
+test('FIN after a pipeline far deeper than what may be in flight: all of it is answered, then the connection ends', async () => {
+  const count = 20_000;
+  const socket = connect({ port: cluster.query.port, host: '127.0.0.1', allowHalfOpen: true });
+  let replyCount = 0;
+  socket.on('data', (chunk: Buffer) => {
+    for (const byte of chunk) if (byte === 10) replyCount++;
+  });
+  socket.end(Buffer.concat(Array.from({ length: count }, () => encodeCommand(['APPEND', 'fin', 'x']))));
+  await new Promise((resolve) => socket.once('close', resolve));
+  assert.is(replyCount, count);
+  assert.is(((await client.call('GET', 'fin')) as string).length, count);
+});
+
+test('FIN in the middle of a request ends the connection after what came before', async () => {
+  const replies = client.sendRaw('PING\r\n*2\r\n$3\r\nGET\r\n$9\r\nhal', 1);
+  client.socket.end();
+  assert.equal(await replies, ['PONG']);
+  await client.closed;
+});
+
 test('a malformed frame is answered after what came before it, and its connection closed', async () => {
   const replies = await client.sendRaw(
     Buffer.concat([
@@ -145,6 +165,10 @@ test('a malformed frame is answered after what came before it, and its connectio
   assert.is((replies[1] as RespError).text, "ERR Protocol error: expected '$', got '+'");
   await client.closed;
   assert.is(cluster.query.counters.protocolErrors > 0, true);
+  const wrongLength = await RespClient.connect(cluster.query.port);
+  const [error] = await wrongLength.sendRaw('*2\r\n$3\r\nGETXX$1\r\na\r\n', 1);
+  assert.is((error as RespError).text, 'ERR Protocol error: expected CRLF after a bulk');
+  await wrongLength.closed;
 });
 
 test('an oversized value gets an error reply, and the connection goes on', async () => {

@@ -1,0 +1,200 @@
+import { connect, createServer, type Socket } from 'node:net';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  ClientConnection,
+  type ClientHost,
+  OUTPUT_BYTES_HOLD_UP,
+  OUTPUT_BYTES_MAX,
+  OutputSlab,
+} from '../../../plugin/node/query-client.ts';
+import { PendingPool } from '../../../plugin/node/query-pending.ts';
+import {
+  eventually,
+  type FakeCluster,
+  partitionOfKey,
+  startFakeCluster,
+} from '../../support/fake-cluster.ts';
+import { RespClient } from '../../support/resp-client.ts';
+
+const test = suite('plugin/node/query-node: large replies');
+
+const MIB = 1024 * 1024;
+const LARGE = Buffer.alloc(MIB, 'v');
+/** All at node 0, each in a partition of its own. */
+const [LARGE_KEY, SMALL_KEY, OTHER_KEY] = [2, 3, 4].map(
+  (partition) =>
+    Array.from({ length: 200 }, (_, i) => `k${i}`).find((key) => partitionOfKey(key) === partition) as string,
+);
+
+let cluster: FakeCluster;
+let client: RespClient;
+const closings: (() => void)[] = [];
+
+test.before.each(async () => {
+  cluster = await startFakeCluster();
+  client = await RespClient.connect(cluster.query.port);
+  await client.call('SET', LARGE_KEY, LARGE);
+});
+test.after.each(async () => {
+  for (const close of closings.splice(0)) close();
+  client.close();
+  await cluster.close();
+});
+
+const keepLarge = (): void => {
+  cluster.nodes[0].verdictOf = ({ command, words }) =>
+    command === 'GET' && words[0] === LARGE_KEY ? 'keep' : 'answer';
+};
+
+test('of a pipeline of large reads only a few are on their way at a time, and all are answered in order', async () => {
+  const [node] = cluster.nodes;
+  keepLarge();
+  const replies = client.pipeline([
+    ...Array.from({ length: 30 }, () => ['GET', LARGE_KEY]),
+    ['GET', SMALL_KEY],
+    ['PING'],
+  ]);
+  let mostOnTheirWay = 0;
+  const other = await RespClient.connect(cluster.query.port);
+  closings.push(() => other.close());
+  while (node.seen.filter(({ words }) => words[0] === LARGE_KEY && words.length === 1).length < 30) {
+    assert.is(await other.call('GET', SMALL_KEY), null, 'a small client beside it is served');
+    mostOnTheirWay = Math.max(mostOnTheirWay, node.keptCount);
+    node.flushKept();
+  }
+  node.verdictOf = () => 'answer';
+  node.flushKept();
+  const values = await replies;
+  assert.ok(values.slice(0, 30).every((value) => (value as string).length === MIB));
+  assert.equal(values.slice(30), [null, 'PONG']);
+  assert.ok(mostOnTheirWay > 1 && mostOnTheirWay <= 8, `${mostOnTheirWay} of 1 MiB were on their way`);
+});
+
+test('large reads of many clients share what may be on its way, and each gets its turn', async () => {
+  const [node] = cluster.nodes;
+  await client.call('GET', LARGE_KEY);
+  await client.call('GET', LARGE_KEY);
+  keepLarge();
+  const clients = await Promise.all(Array.from({ length: 32 }, () => RespClient.connect(cluster.query.port)));
+  closings.push(...clients.map((one) => () => one.close()));
+  // Each asks for more than one, so that those who are first could keep the others out for ever.
+  const replies = clients.map((one) =>
+    Promise.all(Array.from({ length: 2 }, () => one.call('GET', LARGE_KEY))),
+  );
+  await eventually(() => node.keptCount > 15, 'as many as may are on their way');
+  assert.is(await client.call('GET', SMALL_KEY), null);
+  assert.ok(node.keptCount < 28, `${node.keptCount} of 1 MiB are on their way`);
+  node.verdictOf = () => 'answer';
+  node.flushKept();
+  const values = (await Promise.all(replies)).flat();
+  assert.is(values.filter((value) => (value as string).length === MIB).length, 64);
+});
+
+test('large reads that a lost link leaves behind are sent again, and nobody gets an error', async () => {
+  const [node] = cluster.nodes;
+  keepLarge();
+  const replies = client.pipeline(Array.from({ length: 20 }, () => ['GET', LARGE_KEY]));
+  await eventually(() => node.keptCount > 1, 'some are on their way');
+  const { port } = node;
+  await node.stop();
+  node.verdictOf = () => 'answer';
+  await node.restart(port);
+  assert.ok((await replies).every((value) => (value as string).length === MIB));
+});
+
+/** A real connection whose other end the test reads, or does not. */
+async function connectionOf(host: Partial<ClientHost>): Promise<{ own: ClientConnection; peer: Socket }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
+  const peer = connect((server.address() as { port: number }).port, '127.0.0.1');
+  peer.on('error', () => {});
+  const own = new ClientConnection(
+    1,
+    await accepted,
+    {
+      pool: new PendingPool(),
+      onInput: () => {},
+      onOutput: () => {},
+      onBacklog: () => {},
+      onDrained: () => {},
+      onClosed: () => {},
+      ...host,
+    },
+    { valueBytesMax: MIB, isAuthenticated: true, nowMs: 0, slab: new OutputSlab() },
+  );
+  closings.push(() => {
+    own.socket.destroy();
+    peer.destroy();
+    server.close();
+  });
+  return { own, peer };
+}
+
+test('a client that does not take its replies holds up the links for a while, and is cut off in the end', async () => {
+  const heard: string[] = [];
+  const { own, peer } = await connectionOf({
+    onBacklog: () => heard.push('backlog'),
+    onDrained: () => heard.push('drained'),
+  });
+  peer.pause();
+  const write = (bytes: number): void => {
+    for (let i = 0; i < bytes; i += MIB) own.reply(LARGE);
+    own.flush();
+  };
+  write(OUTPUT_BYTES_HOLD_UP / 2);
+  assert.is(own.canAccept, false, 'its next commands are not read');
+  assert.equal(heard, []);
+  write(OUTPUT_BYTES_HOLD_UP);
+  assert.equal(heard, ['backlog']);
+  peer.resume();
+  await eventually(() => heard.includes('drained'), 'a client that reads again is forgiven');
+  assert.is(own.canAccept, true);
+  peer.pause();
+  for (let i = 0; i < 2 && !own.socket.destroyed; i++) write(OUTPUT_BYTES_MAX / 2 + 16 * MIB);
+  await eventually(() => own.isClosed, 'it is cut off');
+});
+
+test('replies that wait for an earlier one count, too', async () => {
+  const { own } = await connectionOf({});
+  own.enqueue(new PendingPool().acquire());
+  for (let i = 0; i < OUTPUT_BYTES_MAX; i += MIB) own.reply(LARGE);
+  own.reply(LARGE);
+  await eventually(() => own.isClosed, 'it is cut off');
+});
+
+test('storage links wait while a client has far more replies than foreseen, and only for a limited time', async () => {
+  const [node] = cluster.nodes;
+  const reader = await RespClient.connect(cluster.query.port);
+  closings.push(() => reader.close());
+  node.values.set(SMALL_KEY, 's');
+  for (let i = 0; i < 3; i++) await reader.call('GET', SMALL_KEY);
+  // What was small so far has become large, and is asked for many times before anybody can know.
+  node.values.set(SMALL_KEY, LARGE.toString('latin1'));
+  for (const isReadingAgain of [true, false]) {
+    reader.socket.pause();
+    const askedBefore = node.seen.length;
+    const replies = reader.pipeline(Array.from({ length: 50 }, () => ['GET', SMALL_KEY]));
+    await eventually(() => node.seen.length === askedBefore + 50, 'all are on their way');
+    let isAnswered = false;
+    const startedMs = performance.now();
+    const other = client.call('GET', OTHER_KEY).then(() => {
+      isAnswered = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.is(isAnswered, false, 'the links wait');
+    if (isReadingAgain) reader.socket.resume();
+    await other;
+    const waitedMs = performance.now() - startedMs;
+    assert.ok(isReadingAgain ? waitedMs < 950 : waitedMs < 3_000, `waited ${waitedMs} ms`);
+    reader.socket.resume();
+    await replies;
+    // Forget what has been learnt.
+    node.values.set(SMALL_KEY, 's');
+    for (let i = 0; i < 150; i++) await reader.call('GET', SMALL_KEY);
+    node.values.set(SMALL_KEY, LARGE.toString('latin1'));
+  }
+});
+
+test.run();
