@@ -89,6 +89,8 @@ export class CapturePath {
       pool,
       onInput: (client) => void this.#dispatcher.run(client),
       onOutput: (client) => void this.#outputs.add(client),
+      onBacklog: () => {},
+      onDrained: () => {},
       onClosed: () => {},
     });
   }
