@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LocalCluster } from '../../../plugin/node/local-cluster.ts';
 import { requireOrSkip } from '../../support/require.ts';
+import { encodeCommand, RespClient } from '../../support/resp-client.ts';
 
 const test = suite('plugin/node/local-cluster: real processes, real clients');
 const hasRedisTools = requireOrSkip('redis', spawnSync('redis-cli', ['--version']).status === 0);
@@ -98,6 +99,31 @@ test('redis-cli and redis-benchmark work unmodified', async () => {
   );
   for (const name of ['PING_INLINE', 'PING_MBULK', 'SET', 'GET', 'INCR', 'HSET', 'MSET'])
     assert.match(report, `"${name}`);
+});
+
+test('a client that asks for a hundred megabytes at once gets them, and another is served without an error', async () => {
+  const valueBytes = 200_000;
+  const count = 512;
+  const greedy = await RespClient.connect(cluster.port);
+  const modest = await RespClient.connect(cluster.port);
+  assert.is(await greedy.call('SET', 'large', Buffer.alloc(valueBytes, 'v')), 'OK');
+  greedy.socket.removeAllListeners('data');
+  let received = 0;
+  greedy.socket.on('data', (chunk) => {
+    received += chunk.length;
+  });
+  const expected = count * (valueBytes + `$${valueBytes}\r\n\r\n`.length);
+  greedy.socket.write(Buffer.concat(Array<Buffer>(count).fill(encodeCommand(['GET', 'large']))));
+  let servedBeside = 0;
+  while (received < expected && !greedy.socket.destroyed) {
+    assert.is(await modest.call('INCR', `beside:${servedBeside % 40}`), Math.floor(servedBeside / 40) + 1);
+    if (received < expected) servedBeside++;
+    else break;
+  }
+  assert.is(received, expected);
+  assert.ok(servedBeside > 3, `${servedBeside} were served meanwhile`);
+  greedy.close();
+  modest.close();
 });
 
 test('a storage node that is killed and restarted has everything that was acknowledged', async () => {

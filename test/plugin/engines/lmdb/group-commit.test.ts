@@ -3,7 +3,7 @@ import * as check from 'uvu/assert';
 import type { LmdbEngine } from '../../../../plugin/engines/lmdb/engine.ts';
 import { HELD_REQUESTS_MAX } from '../../../../plugin/engines/lmdb/fence-queue.ts';
 import { VirtualClock } from '../../../../src/base/clock.ts';
-import type { ForeshardError } from '../../../../src/base/errors.ts';
+import { ForeshardError } from '../../../../src/base/errors.ts';
 import { EngineBench, EngineClient, ownAll, partitionOfKey, type Reply } from './support.ts';
 
 interface Context {
@@ -118,6 +118,29 @@ test('a channel whose replies do not leave is run no further, loses nothing, and
     texts.map((text) => (text.length > 100_000 ? 'large' : text)),
     [...Array<string>(10).fill('large'), '+OK\r\n', ':2\r\n', ':3\r\n'],
   );
+});
+
+test('when the commit of such a group fails, what was left of it runs once all the same', async ({
+  engine,
+  client,
+}) => {
+  await client.ask('SET', KEY, 'v'.repeat(100_000));
+  const transact = engine.store.transact.bind(engine.store);
+  engine.store.transact = (run) =>
+    transact(() => {
+      run();
+      throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'a commit that fails');
+    });
+  client.unsentBytesMax = 250_000;
+  client.answered.length = 0;
+  const replies = [client.request(['SET', KEY, 'lost'])];
+  for (let i = 0; i < 6; i++) replies.push(client.request(['GET', KEY]));
+  client.send();
+  const [set, ...gets] = (await Promise.all(replies)).map(({ text }) => text.slice(0, 8));
+  check.match(set, /^-MISCONF/);
+  check.equal(gets, Array<string>(6).fill('$100000\r'));
+  for (let i = 0; i < 5; i++) await turn();
+  check.is(client.answered.length, 7, 'nothing was answered twice');
 });
 
 test('what waited for a channel that has closed is dropped, and the next channel is served', async ({
