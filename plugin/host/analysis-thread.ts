@@ -29,7 +29,7 @@ import { ClusterObserver } from './cluster-observer.ts';
 import type { ControlBody } from './control-messages.ts';
 import { Coordinator } from './coordinator.ts';
 import { isOwnBug } from './faults.ts';
-import { HOLD_PHASE_VARIABLE, parsePhaseHolds } from './hold-phase.ts';
+import { HOLD_PHASE_VARIABLE, holdMsIn, parsePhaseHolds } from './hold-phase.ts';
 import { createLogger } from './pino-logger.ts';
 import { ProfileLedger } from './profile-ledger.ts';
 import { ProfilePublisher } from './profile-publisher.ts';
@@ -68,9 +68,9 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
     level: settings.node.logLevel,
     fields: { role: 'query', nodeId, thread: 'analysis' },
   });
-  const holdMs = parsePhaseHolds(process.env[HOLD_PHASE_VARIABLE]);
-  if (Object.keys(holdMs).length > 0)
-    logger.warn({ holdMs }, `migrations are held up: ${HOLD_PHASE_VARIABLE} is set, which is for tests only`);
+  const holds = parsePhaseHolds(process.env[HOLD_PHASE_VARIABLE]);
+  if (holds.length > 0)
+    logger.warn({ holds }, `migrations are held up: ${HOLD_PHASE_VARIABLE} is set, which is for tests only`);
   const machineClock = systemClock();
   const clock = new AnalysisClock();
   const random = seededRandom(BigInt(controller.seed));
@@ -117,7 +117,7 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
         metadata,
         codec: recordCodec(cluster.name),
         leadership,
-        holdMs,
+        holdMs: (partitionId, phase) => holdMsIn(holds, partitionId, phase),
       }),
   });
   const analysis: Analysis = new Analysis(

@@ -35,12 +35,9 @@ export interface ExecutorComponents {
   readonly leadership: () => Leadership | null;
   /** Why reads of a partition should not go to its target (errors, latency); null when they may. */
   readonly readGuard?: (partitionId: number) => string | null;
-  /** Failpoint, for tests: how long each migration stands in a phase before that phase's commands go out. */
-  readonly holdMs?: PhaseHolds;
+  /** Failpoint, for tests: how long a partition's migration stands in a phase before that phase's commands go out. */
+  readonly holdMs?: (partitionId: number, phase: MigrationPhase) => number;
 }
-
-/** Milliseconds a phase. */
-export type PhaseHolds = Readonly<Partial<Record<MigrationPhase, number>>>;
 
 export interface AdmissionReport {
   readonly queued: readonly Move[];
@@ -303,9 +300,9 @@ export class MigrationExecutor {
 
   /** Once a phase of a migration, so that a step that failed is tried again as it would be without. */
   async #hold({ partitionId, migration }: OpenRecord): Promise<void> {
-    const holdMs = this.#components.holdMs?.[migration.phase];
+    const holdMs = this.#components.holdMs?.(partitionId, migration.phase) ?? 0;
     const key = `${partitionId}/${migration.migrationId}/${migration.phase}`;
-    if (holdMs === undefined || this.#held.has(key)) return;
+    if (holdMs === 0 || this.#held.has(key)) return;
     this.#held.add(key);
     await this.#components.clock.sleep(holdMs);
   }
