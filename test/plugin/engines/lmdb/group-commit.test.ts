@@ -133,7 +133,7 @@ test('when the commit of such a group fails, what was left of it runs once all t
     });
   client.unsentBytesMax = 250_000;
   client.answered.length = 0;
-  const replies = [client.request(['SET', KEY, 'lost'])];
+  const replies = [client.request(['SET', '{t}other', 'lost'])];
   for (let i = 0; i < 6; i++) replies.push(client.request(['GET', KEY]));
   client.send();
   const [set, ...gets] = (await Promise.all(replies)).map(({ text }) => text.slice(0, 8));
