@@ -64,7 +64,13 @@ export async function startQueryNode(
   const reader = new ClusterMapReader(components.metadata, options.clusterId);
   const table = await loadFirstTable(reader, options, components);
   const node = new QueryNode(options, components, reader, table);
-  await node.start();
+  try {
+    await node.start();
+  } catch (error) {
+    // Timers and connections of a node that does not serve would keep the process alive for ever.
+    await node.close();
+    throw error;
+  }
   return node;
 }
 

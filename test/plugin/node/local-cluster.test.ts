@@ -1,5 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { suite } from 'uvu';
@@ -161,6 +163,30 @@ test('the parent can ask the query node, and knows pids, logs and memory', async
   assert.is(cluster.pid(0) !== cluster.pid(1), true);
   assert.is(cluster.memoryBytes() === 0 || cluster.memoryBytes() > 50_000_000, true);
   assert.type(cluster.log(0), 'string');
+});
+
+test('a query node whose port is taken says so and ends, instead of living on unheard', () => {
+  const commandLine = fileURLToPath(new URL('../../../plugin/operator/cli.ts', import.meta.url));
+  const listen = `${cluster.host}:${cluster.port}`;
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [
+      ...[
+        '--import',
+        import.meta.resolve('tsx'),
+        commandLine,
+        'node',
+        '--role',
+        'query',
+        '--node-id',
+        '10001',
+      ],
+      ...['--listen', listen, '--config', join(cluster.folder, 'foreshard.config.json')],
+    ],
+    { encoding: 'utf8', timeout: 30_000 },
+  );
+  assert.is(status, 1);
+  assert.match(stderr, `cannot listen on ${listen}`);
 });
 
 test('a cluster that cannot start says why in the words of its node, and leaves nothing', async () => {
