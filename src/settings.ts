@@ -1,11 +1,15 @@
+import { annealBytes } from './affinity/anneal.ts';
 import {
   type AffinitySettings,
   affinityInconsistencies,
   DEFAULT_AFFINITY_SETTINGS,
 } from './affinity/settings.ts';
+import { forecasterBytes } from './analyzer/memory.ts';
 import { FORECAST_DEFAULTS, type ForecastSettings, forecastInconsistencies } from './analyzer/settings.ts';
 import type { Inconsistency } from './base/claims.ts';
 import type { PluginMode } from './controller.ts';
+import { MEMORY_PAGES } from './kernels/instance.ts';
+import { SCRATCH_BYTES } from './kernels/job.ts';
 import {
   DEFAULT_MIGRATION_SETTINGS,
   type MigrationSettings,
@@ -36,7 +40,10 @@ export interface Settings {
 export interface ClusterSettings {
   /** Names the cluster in the metadata store: several may share one. */
   readonly name: string;
-  /** A power of two in 16..16384; fixed for the life of the data. */
+  /**
+   * A power of two in 16..16384; fixed for the life of the data. With the default forecast settings up to 4096 can
+   * be forecast; 8192 need a shorter history and horizon, 16384 take more than the kernels' memory.
+   */
   readonly partitionCount: number;
   /** Storage nodes have the ids 0..storageNodeCount-1. */
   readonly storageNodeCount: number;
@@ -151,18 +158,28 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
  * that a room of the core owns, which the room itself asserts again when it is handed its settings.
  */
 export function inconsistencies(settings: Settings): readonly Inconsistency[] {
-  const { cluster, capture, analyzer, affinity, plugin } = settings;
+  const { cluster, node, capture, analyzer, affinity, plugin } = settings;
   const found = [
     ...below('forecast', forecastInconsistencies(settings.forecast)),
     ...below('affinity', affinityInconsistencies(affinity)),
     ...below('migration', migrationInconsistencies(settings.migration)),
   ];
+  // Of a section that is wrong already, sizes would say nothing; without our plugin nothing is forecast.
+  if (found.length === 0 && plugin.modules.includes('foreshard'))
+    found.push(...memoryInconsistencies(settings));
   if (!isPowerOfTwo(cluster.partitionCount))
     found.push({ path: 'cluster.partitionCount', expected: 'a power of two' });
   if (cluster.storageNodeCount > cluster.partitionCount)
     found.push({
       path: 'cluster.storageNodeCount',
       expected: `at most cluster.partitionCount (${cluster.partitionCount}): a node without a partition has nothing to do`,
+    });
+  if (node.mapSizeBytes < MAP_BYTES_PER_DATA_BYTE * node.dataBytesMax)
+    found.push({
+      path: 'node.mapSizeBytes',
+      expected:
+        `at least ${MAP_BYTES_PER_DATA_BYTE} x node.dataBytesMax (${MAP_BYTES_PER_DATA_BYTE * node.dataBytesMax}): pages are down ` +
+        'to half full, and commits write new ones beside the old. It is address space, not disk: raise it, or lower node.dataBytesMax',
     });
   if (!isPowerOfTwo(capture.ringSlots)) found.push({ path: 'capture.ringSlots', expected: 'a power of two' });
   if (WEEK_MS % analyzer.windowMs !== 0)
@@ -179,6 +196,47 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
         expected: `what one storage node carries per second: plugin.mode "${plugin.mode}" balances ${dimension} (affinity.dimensions)`,
       });
   return found;
+}
+
+/**
+ * The quota counts bytes of entries, the map has to hold pages: a split leaves them half full, a value of just over half a page
+ * has a page to itself, and a commit writes new pages while snapshots still read the old ones. A map that is full refuses
+ * commits, which is fail-stop for writes; the quota is to be met first.
+ */
+const MAP_BYTES_PER_DATA_BYTE = 2;
+
+/** The kernels' own constants, control words of jobs, and what is lost between blocks. */
+const KERNEL_MEMORY_SLACK_BYTES = 4 * MIB;
+
+/**
+ * The map takes 16,384 partitions; what ends earlier is the memory of the kernels, which never grows. Found here and not in
+ * the first planning cycle, since the number of partitions is fixed for the life of the data.
+ */
+function memoryInconsistencies({ cluster, analyzer, forecast, affinity }: Settings): Inconsistency[] {
+  const { partitionCount, storageNodeCount: nodeCount } = cluster;
+  const { history, members, ridge, clustering } = forecasterBytes(forecast, {
+    partitionCount,
+    windowMs: analyzer.windowMs,
+  });
+  const annealing = annealBytes(affinity, { partitionCount, nodeCount, horizonSteps: forecast.horizonSteps });
+  // Clustering and placement take turns.
+  const passing = Math.max(clustering, annealing);
+  const scratch = analyzer.kernelThreads * SCRATCH_BYTES;
+  const neededBytes = history + members + ridge + passing + scratch + KERNEL_MEMORY_SLACK_BYTES;
+  const limitBytes = MEMORY_PAGES * 65_536;
+  if (neededBytes <= limitBytes) return [];
+  const mib = (bytes: number): string => `${Math.ceil(bytes / MIB)} MiB`;
+  return [
+    {
+      path: 'cluster.partitionCount',
+      expected:
+        `few enough to be forecast: ${partitionCount} partitions with forecast.historyWindows ${forecast.historyWindows} and ` +
+        `forecast.horizonSteps ${forecast.horizonSteps} need ${mib(neededBytes)} of kernel memory ` +
+        `(history ${mib(history)}, members ${mib(members)}, models ${mib(ridge)}, clustering or placement ${mib(passing)}, ` +
+        `threads and slack ${mib(scratch + KERNEL_MEMORY_SLACK_BYTES)}), there are ${mib(limitBytes)}: take fewer ` +
+        'partitions, or shorten forecast.historyWindows or forecast.horizonSteps',
+    },
+  ];
 }
 
 const below = (section: string, found: readonly Inconsistency[]): Inconsistency[] =>

@@ -10,19 +10,42 @@ export const isSecret = (path: readonly string[]): boolean => path.join('.') ===
 export function describeIssue(issue: SchemaIssue, raw: Tree, file: string | null, variable?: string): string {
   const line = file === null ? 0 : lineOf(file, issue.path);
   const where = variable ?? (line > 0 ? `${file}:${line}` : file);
-  const path = issue.path.join('.');
+  const keys = issue.knownKeys === null ? withoutElement(issue.path) : issue.path;
+  const path = keys.join('.');
   if (issue.knownKeys !== null) {
     const near = nearest(issue.path.at(-1) as string, issue.knownKeys);
     const hint = near === undefined ? `known here: ${issue.knownKeys.join(', ')}` : `did you mean ${near}?`;
     return `${where}: ${path}: unknown setting: remove it (${hint})`;
   }
-  const found = isSecret(issue.path) ? 'a value that is not shown' : show(valueAt(raw, issue.path));
-  const standard = valueAt(DEFAULT_SETTINGS as unknown as Tree, issue.path);
-  const remedy =
-    standard === undefined || standard === null || typeof standard === 'object'
-      ? ''
-      : ` (default ${show(standard)})`;
+  const found = isSecret(keys) ? 'a value that is not shown' : show(valueAt(raw, keys));
+  const standard = valueAt(DEFAULT_SETTINGS as unknown as Tree, keys);
+  const isShowable = Array.isArray(standard) || (typeof standard !== 'object' && standard !== undefined);
+  const remedy = isShowable ? ` (default ${show(standard)})` : '';
   return `${where}: ${path || 'config'}: found ${found}, it must be ${issue.expected}${remedy}`;
+}
+
+/** A list of plain values is told as a whole: an element of its default is nobody's standard. */
+function withoutElement(path: readonly string[]): readonly string[] {
+  const list = path.slice(0, -1);
+  return Array.isArray(valueAt(DEFAULT_SETTINGS as unknown as Tree, list)) ? list : path;
+}
+
+/** Why a config file is no JSON, YAML, TOML or module: each of their parsers tells the place in its own way. */
+export function describeParseError(error: unknown, file: string): string {
+  const { message } = error instanceof Error ? error : new Error(String(error));
+  const what = (message.trim().split('\n', 1)[0] as string).replace(`${file}: `, '').trim();
+  const line = parseErrorLine(error, message, readFileSync(file, 'utf8'));
+  return `${file}${line > 0 ? `:${line}` : ''}: cannot be read: ${what}: mend the file`;
+}
+
+function parseErrorLine(error: unknown, message: string, text: string): number {
+  const { line, mark } = error as { line?: unknown; mark?: { line?: unknown } };
+  if (typeof line === 'number') return line;
+  if (typeof mark?.line === 'number') return mark.line + 1;
+  if (/end of JSON input/.test(message)) return text.trimEnd().split('\n').length;
+  const position = /at position (\d+)/.exec(message)?.[1];
+  if (position !== undefined) return text.slice(0, Number(position)).trimEnd().split('\n').length;
+  return Number(/(?:\(|:)(\d+):\d+\)?\s*$/m.exec(message)?.[1] ?? 0);
 }
 
 /**

@@ -3,7 +3,7 @@ import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path
 import { loadConfig as loadWithC12 } from 'c12';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { DEFAULT_SETTINGS, deepFreeze, inconsistencies, type Settings } from '../../src/settings.ts';
-import { describeIssue, isSecret, show, type Tree } from './config-messages.ts';
+import { describeIssue, describeParseError, isSecret, show, type Tree } from './config-messages.ts';
 import { configSchema, schemaIssues } from './config-schema.ts';
 import { environmentOverrides, type Override } from './environment.ts';
 
@@ -111,14 +111,23 @@ async function readConfigFile(file: string): Promise<Tree> {
     meta = loaded.meta;
   } catch (error) {
     if (isBlank(file)) return {};
-    throw configError(`${file}: cannot be read: ${(error as Error).message.trim()}`, error);
+    if (isNullConfig(error, file)) throw noSections(file, null);
+    throw configError(describeParseError(error, file), error);
   }
-  if (typeof config !== 'object' || config === null || Array.isArray(config))
-    throw configError(`${file}: must hold sections with keys, found ${show(config)}`);
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) throw noSections(file, config);
   return meta !== undefined && Object.keys(meta as object).length > 0
     ? { ...(config as Tree), $meta: meta }
     : (config as Tree);
 }
+
+const noSections = (file: string, found: unknown): ForeshardError =>
+  configError(
+    `${file}: must hold sections with keys, found ${show(found)}: write {} for the defaults, or remove the file`,
+  );
+
+/** c12 looks into what it has read without asking whether it is null. A config that is code may do so too, in its own file. */
+const isNullConfig = (error: unknown, file: string): boolean =>
+  error instanceof TypeError && / of null /.test(error.message) && !error.stack?.includes(file);
 
 const isBlank = (file: string): boolean =>
   readFileSync(file, 'utf8')

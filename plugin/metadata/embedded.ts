@@ -2,7 +2,6 @@
  * The metadata store of one machine: an LMDB environment that its processes share. Every commit is one write transaction
  * (LMDB's lock is held across processes), flushed to disk before anybody can see it, so that "visible" means "durable".
  */
-import { mkdirSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { assert } from '../../src/base/assert.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
@@ -19,6 +18,7 @@ import {
   TRANSACTION_OPERATIONS_MAX,
   type Unwatch,
 } from '../../src/ports/metadata-store.ts';
+import { makeFolder } from '../host/make-folder.ts';
 import { campaignByHeartbeat } from './election.ts';
 
 export interface EmbeddedMetadataOptions {
@@ -45,10 +45,11 @@ interface Watcher {
   readonly onHint: () => void;
 }
 
+/** @throws ForeshardError FORESHARD_CONFIG when the folder cannot be made or holds no store that can be opened. */
 export function openEmbeddedMetadata(options: EmbeddedMetadataOptions): MetadataStore {
-  mkdirSync(options.path, { recursive: true, mode: 0o700 });
-  let root: RootDatabase;
+  let root: RootDatabase | null = null;
   try {
+    makeFolder(options.path);
     root = open({
       path: options.path,
       maxDbs: 4,
@@ -57,17 +58,17 @@ export function openEmbeddedMetadata(options: EmbeddedMetadataOptions): Metadata
       overlappingSync: false,
       noSubdir: false,
     });
+    return new EmbeddedMetadata(root, options);
   } catch (cause) {
+    void root?.close();
     throw new ForeshardError(
-      'FORESHARD_UNAVAILABLE',
-      'retry',
-      `cannot open the metadata store at ${options.path}`,
-      {
-        cause,
-      },
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `metadata.path: cannot open the metadata store in ${options.path}: ${(cause as Error).message}: ` +
+        'name a folder that this process may make and write to',
+      { cause },
     );
   }
-  return new EmbeddedMetadata(root, options);
 }
 
 class EmbeddedMetadata implements MetadataStore {

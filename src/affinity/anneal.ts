@@ -2,9 +2,11 @@ import type { Random } from '../base/random.ts';
 import type { AnnealParameters, AnnealResult } from '../kernels/anneal-jobs.ts';
 import { ANNEAL, ANNEAL_BLOCK_BYTES, negativeLogTable } from '../kernels/anneal-layout.ts';
 import type { Arena, Block } from '../kernels/arena.ts';
+import { blockBytes, paddedToTile } from '../kernels/layout.ts';
 import type { KernelRunner } from '../kernels/pool.ts';
 import type { PlacementInstance } from './instance.ts';
 import type { Optimiser } from './optimiser.ts';
+import type { AffinitySettings } from './settings.ts';
 
 export interface AnnealSettings {
   readonly iterations: number;
@@ -23,6 +25,25 @@ export const DEFAULT_ANNEAL_SETTINGS: AnnealSettings = {
   startFactors: [0.05, 0.005, 0.0005],
   endRatio: 0.005,
 };
+
+/** Kernel memory of one annealing, bytes, at most: some of its lists may be shorter. */
+export function annealBytes(
+  settings: Pick<AffinitySettings, 'dimensions' | 'slotCountMax' | 'riskZ'>,
+  shape: { readonly partitionCount: number; readonly nodeCount: number; readonly horizonSteps: number },
+): number {
+  const { partitionCount, nodeCount, horizonSteps } = shape;
+  const slotCount = Math.min(horizonSteps, settings.slotCountMax);
+  const resourceCount = settings.dimensions.length;
+  const depth = resourceCount * paddedToTile(slotCount);
+  const rows = (partitionCount + 1) * depth;
+  const words = (count: number): number => blockBytes(count * 4);
+  const isRisky = settings.riskZ > 0 ? 1 : 0;
+  const loads = (1 + isRisky) * words(rows) + (2 + isRisky) * words(nodeCount * depth) + 3 * words(depth);
+  const perPartition = 5 * words(partitionCount + 1) + 2 * words(partitionCount);
+  const perNode = 5 * words(nodeCount) + words(nodeCount * resourceCount);
+  const fixed = blockBytes(ANNEAL_BLOCK_BYTES) + words(resourceCount) + words(1024) + words(4);
+  return loads + perPartition + perNode + fixed;
+}
 
 /** The instance in kernel memory, rounded to f32. Free it. */
 export class AnnealProblem {

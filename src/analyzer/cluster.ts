@@ -19,6 +19,12 @@ export interface Clustering {
   readonly centroids: Float64Array;
 }
 
+/** The longest cycle that so much history holds. */
+export const cycleWindowsOf = (
+  shape: { readonly weekWindows: number; readonly dayWindows: number },
+  historyWindows: number,
+): number => [shape.weekWindows, shape.dayWindows, 2].find((windows) => windows <= historyWindows) ?? 2;
+
 /**
  * The shape of each partition's cycle: its mean log load by phase, less its mean, over its mean absolute deviation.
  *

@@ -26,6 +26,10 @@ export interface HistoryShape {
   readonly dayWindows: number;
 }
 
+/** Windows a row has room for: a week of slack, so that rows are moved to the front once a week and not once a window. */
+export const historyStride = (shape: Pick<HistoryShape, 'windowsMax' | 'weekWindows'>): number =>
+  shape.windowsMax + Math.max(168, Math.min(shape.weekWindows, shape.windowsMax));
+
 /**
  * The log load of every partition, window by window, where the kernels can read it.
  *
@@ -49,8 +53,7 @@ export class History {
   constructor(shape: HistoryShape, arena: Arena) {
     this.shape = shape;
     this.#arena = arena;
-    // A week of slack, so that rows are moved to the front once a week and not once a window.
-    this.stride = shape.windowsMax + Math.max(168, Math.min(shape.weekWindows, shape.windowsMax));
+    this.stride = historyStride(shape);
     this.#series = arena.f64(shape.partitionCount * this.stride);
     this.#recent = new Float64Array(shape.partitionCount * LOAD_DIMENSION_COUNT);
   }

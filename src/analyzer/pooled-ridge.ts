@@ -7,7 +7,7 @@ import {
   ridgeColumns,
 } from '../kernels/forecast-jobs.ts';
 import type { KernelRunner } from '../kernels/pool.ts';
-import { type Clustering, clusterProfiles, cycleProfiles } from './cluster.ts';
+import { type Clustering, clusterProfiles, cycleProfiles, cycleWindowsOf } from './cluster.ts';
 import type { History } from './history.ts';
 import type { RidgeSettings } from './settings.ts';
 
@@ -181,8 +181,7 @@ export class PooledRidge {
   }
 
   #cluster(end: number): void {
-    const { weekWindows, dayWindows } = this.#history.shape;
-    const cycleWindows = [weekWindows, dayWindows, 2].find((windows) => windows <= this.#history.length) ?? 2;
+    const cycleWindows = cycleWindowsOf(this.#history.shape, this.#history.length);
     const profiles = cycleProfiles(this.#history, cycleWindows);
     this.#clusterings = this.#models.map((models, index) => {
       const previous = this.#clusterings[index];

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { ForeshardError } from '../base/errors.ts';
 import type { Pointer } from './exports.ts';
-import { ALIGNMENT_BYTES } from './layout.ts';
+import { aligned, blockBytes } from './layout.ts';
 
 /** A piece of the kernels' memory that somebody owns. */
 export interface Block {
@@ -33,7 +33,7 @@ export class Arena {
 
   constructor(memory: WebAssembly.Memory, heapBase: number) {
     this.#memory = memory;
-    const first = roundUp(heapBase);
+    const first = aligned(heapBase);
     this.#free = [{ pointer: first, sizeBytes: memory.buffer.byteLength - first }];
   }
 
@@ -54,7 +54,7 @@ export class Arena {
    */
   alloc(sizeBytes: number): Block {
     assert(Number.isSafeInteger(sizeBytes) && sizeBytes >= 0, 'a block has a size in bytes');
-    const needed = Math.max(ALIGNMENT_BYTES, roundUp(sizeBytes));
+    const needed = blockBytes(sizeBytes);
     const index = this.#free.findIndex((span) => span.sizeBytes >= needed);
     const span = this.#free[index];
     if (span === undefined)
@@ -120,5 +120,3 @@ export class Arena {
     this.#free.splice(index + 1, 1);
   }
 }
-
-const roundUp = (bytes: number): number => Math.ceil(bytes / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;

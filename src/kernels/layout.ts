@@ -6,6 +6,11 @@ export const ALIGNMENT_BYTES = 16;
 export const TILE = 4;
 const LAYOUT_VERSION = 1;
 
+export const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
+
+/** What a block of so many bytes takes up in an arena. */
+export const blockBytes = (sizeBytes: number): number => Math.max(ALIGNMENT_BYTES, aligned(sizeBytes));
+
 /** The next multiple of TILE: matrix rows and inputs are padded to it. */
 export const paddedToTile = (count: number): number => Math.ceil(count / TILE) * TILE;
 

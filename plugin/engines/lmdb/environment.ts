@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { makeFolder } from '../../host/make-folder.ts';
 import { type EncodedKey, encodedKey, KEY_ENCODER } from './physical-key.ts';
 import { StoreLock } from './store-lock.ts';
 
@@ -87,7 +88,7 @@ export class LmdbEnvironment {
   constructor(options: EnvironmentOptions) {
     this.path = options.path;
     try {
-      mkdirSync(options.path, { recursive: true, mode: 0o700 });
+      makeFolder(options.path);
       this.#lock = StoreLock.acquire(options.path);
     } catch (error) {
       throw cannotOpen(options.path, error);
@@ -203,6 +204,8 @@ export class LmdbEnvironment {
 
 function cannotOpen(path: string, error: unknown): ForeshardError {
   if (error instanceof ForeshardError) return error;
-  const message = `cannot open the store in ${path}: ${(error as Error).message}`;
+  const message =
+    `cannot open the store in ${path} (node.dataDir or --data-dir): ${(error as Error).message}: ` +
+    'name a folder that this process may make and write to';
   return new ForeshardError('FORESHARD_CONFIG', 'fix-config', message, { cause: error });
 }

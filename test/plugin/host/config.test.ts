@@ -184,9 +184,13 @@ test('every range of every room is checked when the settings are loaded, and eac
 
 test('a file that cannot be parsed is named with the place', async () => {
   for (const [name, text, expected] of [
-    ['foreshard.config.yaml', 'cluster:\n  a: [1\n', /foreshard\.config\.yaml: cannot be read.*\(\d+:\d+\)/],
-    ['foreshard.config.json', '{"a": 1,}', /foreshard\.config\.json: cannot be read.*position \d+/],
-    ['foreshard.config.ts', 'export default {', /foreshard\.config\.ts: cannot be read/],
+    [
+      'foreshard.config.yaml',
+      'cluster:\n  a: [1\n',
+      /foreshard\.config\.yaml:\d+: cannot be read.*\(\d+:\d+\)/,
+    ],
+    ['foreshard.config.json', '{"a": 1,}', /foreshard\.config\.json:\d+: cannot be read.*position \d+/],
+    ['foreshard.config.ts', 'export default {', /foreshard\.config\.ts:1: cannot be read/],
   ] as const)
     check.match(await messageOf({ files: { [name]: text } }), expected);
 });
@@ -259,6 +263,67 @@ test('a password comes from a private file or the environment, and is never show
 test('the JSON Schema knows every section of the settings', () => {
   const schema = configJsonSchema(DEFAULT_SETTINGS) as { properties: Record<string, unknown> };
   check.equal(Object.keys(schema.properties).sort(), Object.keys(DEFAULT_SETTINGS).sort());
+});
+
+test('partitions that the kernels have no memory to forecast are refused, with the arithmetic and what helps', async () => {
+  const withSettings = (settings: object) => ({
+    files: { 'foreshard.config.json': JSON.stringify(settings) },
+  });
+  for (const partitionCount of [8192, 16_384])
+    check.match(
+      await messageOf(withSettings({ cluster: { partitionCount } })),
+      new RegExp(
+        `cluster\\.partitionCount: found ${partitionCount}, .*historyWindows 1680 .*need \\d+ MiB of kernel memory.*there are 128 MiB: take fewer`,
+      ),
+    );
+  await load(withSettings({ cluster: { partitionCount: 4096 } }));
+  const shorter = { historyWindows: 840, horizonSteps: 48 };
+  await load(withSettings({ cluster: { partitionCount: 8192 }, forecast: shorter }));
+  // The map itself takes them.
+  await load(withSettings({ cluster: { partitionCount: 16_384 }, plugin: { modules: [] } }));
+});
+
+test('a map that cannot hold what the quota allows is refused', async () => {
+  const node = { mapSizeBytes: 16_777_217, dataBytesMax: 34_359_738_368 };
+  check.match(
+    await messageOf({ files: { 'foreshard.config.json': JSON.stringify({ node }) } }),
+    /config\.json:1: node\.mapSizeBytes: found 16777217, it must be at least 2 x node\.dataBytesMax \(68719476736\)/,
+  );
+});
+
+test('a file that holds null, or is cut off, is told with file, line and remedy', async () => {
+  for (const [name, text, expected] of [
+    ['foreshard.config.json', 'null', /config\.json: must hold sections with keys, found null: /],
+    ['foreshard.config.yaml', 'null\n', /config\.yaml: must hold sections with keys, found null: /],
+    [
+      'foreshard.config.mjs',
+      'export default null;',
+      /config\.mjs: must hold sections with keys, found null: /,
+    ],
+    ['foreshard.config.json', '[1]', /config\.json: must hold sections with keys, found \[1\]: /],
+    [
+      'foreshard.config.json',
+      '{\n  "cluster": {\n    "partitionCount": 6',
+      /config\.json:3: cannot be read: .*: mend /,
+    ],
+    ['foreshard.config.json', '{\n  "cluster": {,\n}}', /config\.json:2: cannot be read: .*: mend /],
+    ['foreshard.config.yaml', 'cluster:\n  name: "x\n', /config\.yaml:\d: cannot be read: .*: mend /],
+    ['foreshard.config.toml', '[cluster]\nname = \n', /config\.toml:2: cannot be read: .*: mend /],
+    ['foreshard.config.ts', 'export default {\n  cluster: {,\n};', /config\.ts:2: cannot be read: .*: mend /],
+  ] as const)
+    check.match(await messageOf({ files: { [name]: text } }), expected, `${name}: ${text}`);
+});
+
+test('a list with a wrong element is told as a whole, with its default', async () => {
+  const migration = { readWeightSteps: [2, 'x'] };
+  const standard = JSON.stringify(DEFAULT_SETTINGS.migration.readWeightSteps);
+  const message = await messageOf({ files: { 'foreshard.config.json': JSON.stringify({ migration }) } });
+  check.ok(
+    message.endsWith(
+      `migration.readWeightSteps: found [2,"x"], it must be a list of numbers (default ${standard})`,
+    ),
+    message,
+  );
 });
 
 test.run();

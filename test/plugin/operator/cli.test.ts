@@ -264,6 +264,27 @@ test('a node whose plugin fails serves on, and says once why', async () => {
   });
 });
 
+test('a folder that cannot be made ends the command at once: exit code 2, setting, path and remedy', async () => {
+  await withTemporaryFolder((folder) => {
+    const file = join(folder, 'file');
+    writeFileSync(file, 'no folder');
+    const remedy = 'name a folder that this process may make and write to';
+    for (const path of [file, join(file, 'y'), '/proc/foreshard/y']) {
+      const environment = { FORESHARD_METADATA_PATH: path };
+      const query = run(folder, ['node', '--role', 'query'], environment);
+      check.is(query.status, 2, query.stderr);
+      check.match(query.stderr, `foreshard: metadata.path: cannot open the metadata store in ${path}: `);
+      check.match(query.stderr, remedy);
+      const { status, stderr } = run(folder, ['node', '--role', 'storage'], {
+        FORESHARD_NODE_DATA_DIR: path,
+      });
+      check.is(status, 2, stderr);
+      check.match(stderr, `cannot open the store in ${path} (node.dataDir or --data-dir): `);
+      check.match(stderr, remedy);
+    }
+  });
+});
+
 test('a node that still waits for its cluster ends at once and in order when it is told to', async () => {
   await withTemporaryFolder(async (folder) => {
     writeFileSync(

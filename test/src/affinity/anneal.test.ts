@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { AnnealProblem, annealer } from '../../../src/affinity/anneal.ts';
+import { AnnealProblem, annealBytes, annealer } from '../../../src/affinity/anneal.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { descend } from '../../../src/affinity/greedy.ts';
 import { buildInstance, type PlacementInputs } from '../../../src/affinity/instance.ts';
@@ -174,6 +174,19 @@ test('a cancelled search ends early with the best map so far', async () => {
     check.ok(new PlacementState(instance, problem.bestOwnerOf).cost() < new PlacementState(instance).cost());
   } finally {
     await pool.close();
+    problem.free();
+  }
+});
+
+test('an annealing takes no more kernel memory than it says, and not much less', () => {
+  for (const { changes } of CASES) {
+    const settings = { ...DEFAULT_AFFINITY_SETTINGS, ...changes };
+    const { arena } = loadKernels();
+    const instance = buildInstance(crampedInputs(SEED), settings);
+    const problem = new AnnealProblem(arena, instance, instance.home, seededRandom(SEED));
+    const saidBytes = annealBytes(settings, SIZES);
+    check.ok(arena.usedBytes <= saidBytes, `${arena.usedBytes} used, ${saidBytes} said`);
+    check.ok(arena.usedBytes > 0.95 * saidBytes, `${arena.usedBytes} used, ${saidBytes} said`);
     problem.free();
   }
 });

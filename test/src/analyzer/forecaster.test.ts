@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Forecaster } from '../../../src/analyzer/forecaster.ts';
+import { forecasterBytes } from '../../../src/analyzer/memory.ts';
 import { FORECAST_DEFAULTS, type ForecastSettings } from '../../../src/analyzer/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
@@ -11,7 +12,7 @@ import { inlineRunner, KernelPool, type KernelRunner } from '../../../src/kernel
 import type { Forecast } from '../../../src/model/forecast.ts';
 import { LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
 import { testSeed } from '../../support/seed.ts';
-import { profileOf, weeklyLoad } from '../../support/synthetic-load.ts';
+import { HOUR_MS, profileOf, weeklyLoad } from '../../support/synthetic-load.ts';
 
 const test = suite('analyzer/forecaster');
 const seed = testSeed('analyzer/forecaster');
@@ -263,6 +264,30 @@ test('closing gives all kernel memory back', async () => {
   assert.ok(kernels.arena.usedBytes > 0);
   forecaster.close();
   assert.is(kernels.arena.usedBytes, 0);
+});
+
+test('the memory a forecaster says it needs is what it takes, at its peak', async () => {
+  for (const settings of [
+    SETTINGS,
+    { ...SETTINGS, ridge: { ...SETTINGS.ridge, clusterCount: 3, clusterSeeds: 2 } },
+  ]) {
+    const kernels = loadKernels();
+    const { arena } = kernels;
+    let peakBytes = 0;
+    const alloc = arena.alloc.bind(arena);
+    arena.alloc = (sizeBytes) => {
+      const block = alloc(sizeBytes);
+      peakBytes = Math.max(peakBytes, arena.usedBytes);
+      return block;
+    };
+    const forecaster = newForecaster({ runner: inlineRunner(kernels), settings });
+    await forecaster.observe(window(weeklyLoad(seed, { noise: 0.1 }), 0, FOUR_WEEKS));
+    const bytes = forecasterBytes(settings, { partitionCount: PARTITIONS, windowMs: HOUR_MS });
+    const lasting = bytes.history + bytes.members + bytes.ridge;
+    assert.is(arena.usedBytes, lasting);
+    assert.is(peakBytes, lasting + bytes.clustering);
+    forecaster.close();
+  }
 });
 
 test.run();

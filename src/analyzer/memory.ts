@@ -1,0 +1,54 @@
+import { FORECAST_MEMBER_COUNT, RIDGE_BATCH_ROWS, ridgeColumns } from '../kernels/forecast-jobs.ts';
+import { blockBytes } from '../kernels/layout.ts';
+import { cycleWindowsOf } from './cluster.ts';
+import { historyStride } from './history.ts';
+import type { ForecastSettings } from './settings.ts';
+
+const DAY_MS = 86_400_000;
+
+export interface ForecastShape {
+  readonly partitionCount: number;
+  readonly windowMs: number;
+}
+
+/** Kernel memory of a forecaster that has all the history it keeps, bytes. */
+export interface ForecasterBytes {
+  /** f64[partition][window]: most of it. */
+  readonly history: number;
+  /** f64[member][partition][step]. */
+  readonly members: number;
+  readonly ridge: number;
+  /** Only while partitions are clustered. */
+  readonly clustering: number;
+}
+
+/** What the forecaster will ask of the arena; it must ask for nothing else. The test compares the two. */
+export function forecasterBytes(settings: ForecastSettings, shape: ForecastShape): ForecasterBytes {
+  const { historyWindows, horizonSteps, ridge } = settings;
+  const { partitionCount, windowMs } = shape;
+  const dayWindows = Math.max(1, Math.round(DAY_MS / windowMs));
+  const weekWindows = Math.max(1, Math.round((7 * DAY_MS) / windowMs));
+  const stride = historyStride({ windowsMax: historyWindows, weekWindows });
+  const { inputs, columns } = ridgeColumns({ lagCount: ridge.lagWindows, horizon: horizonSteps });
+  const sums = f64(inputs * columns);
+  const modelCount = ridge.clusterCount * ridge.clusterSeeds;
+  const cycleWindows = cycleWindowsOf({ weekWindows, dayWindows }, stride);
+  const dimension = cycleWindows + (cycleWindows % 2);
+  return {
+    history: f64(partitionCount * stride),
+    members: f64(FORECAST_MEMBER_COUNT * partitionCount * horizonSteps),
+    ridge:
+      f64(RIDGE_BATCH_ROWS * columns) +
+      f64(RIDGE_BATCH_ROWS * 2) +
+      sums +
+      modelCount * (i32(partitionCount) + 2 * sums),
+    clustering:
+      f64(partitionCount * dimension) +
+      f64(ridge.clusterCount * dimension) +
+      i32(partitionCount) +
+      f64(partitionCount),
+  };
+}
+
+const f64 = (count: number): number => blockBytes(count * 8);
+const i32 = (count: number): number => blockBytes(count * 4);
