@@ -282,7 +282,8 @@ export class MigrationExecutor {
   async #drive(record: OpenRecord, revision: number): Promise<void> {
     let [current, seenRevision] = [record, revision];
     for (let step = 0; step < STEPS_PER_DRIVE_MAX; step++) {
-      await this.#hold(current);
+      const holdMs = this.#holdMs(current);
+      if (holdMs > 0) await this.#components.clock.sleep(holdMs);
       if (!this.#components.leadership()?.isHeld()) return;
       const decision = await this.#stepOnce(current);
       if (decision === null) return;
@@ -298,13 +299,13 @@ export class MigrationExecutor {
     }
   }
 
-  /** Once a phase of a migration, so that a step that failed is tried again as it would be without. */
-  async #hold({ partitionId, migration }: OpenRecord): Promise<void> {
+  /** Above 0 once a phase of a migration, so that a step that failed is tried again as it would be without. */
+  #holdMs({ partitionId, migration }: OpenRecord): number {
     const holdMs = this.#components.holdMs?.(partitionId, migration.phase) ?? 0;
     const key = `${partitionId}/${migration.migrationId}/${migration.phase}`;
-    if (holdMs === 0 || this.#held.has(key)) return;
+    if (holdMs === 0 || this.#held.has(key)) return 0;
     this.#held.add(key);
-    await this.#components.clock.sleep(holdMs);
+    return holdMs;
   }
 
   /** @returns null when the nodes did not answer as they should: it is tried again after a while. */
