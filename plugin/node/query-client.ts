@@ -172,7 +172,7 @@ export class ClientConnection {
     if (pending === this.#head) this.#release();
     else {
       this.#host.pool.reckon(pending, end - start);
-      this.#checkBacklog();
+      if (this.replyBytes > OUTPUT_BYTES_HOLD_UP) this.#checkBacklog();
     }
   }
 
