@@ -33,7 +33,8 @@ export async function loadSettings(options: {
 }): Promise<LoadedConfig> {
   const file =
     options.file === undefined ? findConfigFile(options.folder) : resolve(options.folder, options.file);
-  const fromFile = file === null ? {} : await readConfigFile(file);
+  // `$schema` is where editors look for completion; it says nothing to us.
+  const { $schema: _forEditors, ...fromFile } = file === null ? {} : await readConfigFile(file);
   const folder = file === null ? options.folder : dirname(file);
   const overrides = environmentOverrides(DEFAULT_SETTINGS, options.environment);
   const schema = configSchema(DEFAULT_SETTINGS);

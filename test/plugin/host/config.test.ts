@@ -60,6 +60,14 @@ test('without a file the defaults hold, and they are consistent', async () => {
   check.is(settings.plugin.mode, 'observe');
 });
 
+test('a JSON file may name its schema for an editor, and that is no setting', async () => {
+  const { settings } = await load({
+    files: { 'foreshard.config.json': '{ "$schema": "./schema.json", "cluster": { "partitionCount": 32 } }' },
+  });
+  check.is(settings.cluster.partitionCount, 32);
+  check.not.ok('$schema' in settings);
+});
+
 test('settings are frozen to the last leaf', async () => {
   const { settings } = await load({
     files: { 'foreshard.config.json': '{"cluster":{"partitionCount":64}}' },
