@@ -40,7 +40,7 @@ export interface MemoryDisk {
 
 export const newDisk = (storeId: string): MemoryDisk => ({ storeId, partitions: new Map(), freeBytes: 1e12 });
 
-const EMPTY_META: PartitionMeta = {
+export const EMPTY_META: PartitionMeta = {
   role: 'NONE',
   epoch: 0,
   epochMax: 0,

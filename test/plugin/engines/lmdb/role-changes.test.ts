@@ -7,23 +7,13 @@ import { ForeshardError } from '../../../../src/base/errors.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../../src/model/ids.ts';
 import type { MigrationRecord, PartitionRecord } from '../../../../src/model/migration.ts';
 import type { LogEntry, PartitionMeta } from '../../../../src/ports/partition-store.ts';
+import { EMPTY_META } from '../../../support/memory-partition-store.ts';
 
 const test = suite('role changes of a partition');
 
 const DIGEST = { entryCount: 1, sizeBytes: 2, buckets: ['aa'] };
-const EMPTY: PartitionMeta = {
-  role: 'NONE',
-  epoch: 0,
-  epochMax: 0,
-  closedMigrationId: 0,
-  migrationId: 0,
-  lsn: 0,
-  fence: null,
-  staging: null,
-  digestSeed: null,
-};
 const OWNER: PartitionMeta = {
-  ...EMPTY,
+  ...EMPTY_META,
   role: 'OWNER',
   epoch: 5,
   epochMax: 5,
@@ -48,7 +38,7 @@ function codeOf(action: () => unknown): string {
 
 const prepared = role.sourcePrepared(OWNER, command(3, 5));
 const fenced = role.fenced(prepared, command(3, 5), digest);
-const staging = role.targetPrepared(EMPTY, command(3, 5), 'store-1');
+const staging = role.targetPrepared(EMPTY_META, command(3, 5), 'store-1');
 const filled: PartitionMeta = {
   ...staging,
   lsn: 40,
@@ -170,10 +160,13 @@ function recordOf(
 }
 
 test('a node that starts takes the roles that the map leaves to it, and no more', () => {
-  check.is(role.reconciled(EMPTY, recordOf({}), 'mine').role, 'OWNER');
+  check.is(role.reconciled(EMPTY_META, recordOf({}), 'mine').role, 'OWNER');
   // An emptied disk has another id; and a partition that has moved once is nobody's by birth.
-  check.is(role.reconciled(EMPTY, recordOf({}), 'another').role, 'NONE');
-  check.is(role.reconciled(EMPTY, recordOf({ epoch: asEpoch(3), migrationSeq: 2 }), 'mine').role, 'NONE');
+  check.is(role.reconciled(EMPTY_META, recordOf({}), 'another').role, 'NONE');
+  check.is(
+    role.reconciled(EMPTY_META, recordOf({ epoch: asEpoch(3), migrationSeq: 2 }), 'mine').role,
+    'NONE',
+  );
   const moved = recordOf({ ownerStoreId: 'other', epoch: asEpoch(6) });
   check.is(role.reconciled(OWNER, moved, 'mine').role, 'FENCED');
   check.is(role.reconciled(fenced, recordOf({ epoch: asEpoch(5) }), 'mine').role, 'FENCED');
