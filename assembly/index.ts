@@ -4,3 +4,4 @@ export { annealBlockBytes, annealReset, annealRun } from "./anneal";
 export * from "./seasonal";
 export * from "./ridge";
 export * from "./cluster";
+export * from "./ets";

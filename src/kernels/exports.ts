@@ -1,5 +1,6 @@
 import type { AnalyzerExports } from './analyzer-exports.ts';
 import type { AnnealExports } from './anneal-layout.ts';
+import type { EtsExports } from './ets-exports.ts';
 
 /** A byte offset into the kernels' memory, made by the arena. */
 export type Pointer = number;
@@ -14,4 +15,4 @@ interface LayoutExports {
 }
 
 /** What assembly/index.ts exports, by hand: rooms extend it with an interface beside their kernels. */
-export interface KernelExports extends LayoutExports, AnalyzerExports, AnnealExports {}
+export interface KernelExports extends LayoutExports, AnalyzerExports, AnnealExports, EtsExports {}
