@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DAY_MS, flightLogPath, LOG_START_MS, readFlightLog } from '../examples/flights/read-log.ts';
-import { partitionOfSlot } from '../src/model/partition-map.ts';
+import { DAY_MS, flightLogPath, LOG_START_MS, readFlightLog } from '../../examples/flights/read-log.ts';
+import { partitionOfSlot } from '../../src/model/partition-map.ts';
 
 /** Series of equal length that are forecast together, f64[series][window]. */
 export interface SeriesSet {
@@ -18,13 +18,14 @@ export interface SeriesSet {
 const HOUR_MS = 3_600_000;
 const require = createRequire(import.meta.url);
 const calculateSlot = require('cluster-key-slot') as (key: string) => number;
+const bzip2 = require('seek-bzip') as { decode(compressed: Uint8Array): Buffer };
 
 /** `FORESHARD_SHARED_DATA`, else ../shared/data beside the repository, else nothing. */
 export function sharedDataFolder(): string | undefined {
   const candidates = [
     process.env.FORESHARD_SHARED_DATA,
-    // bench/ stands one folder below the root, dist/bench/ two; work trees one more.
-    ...['../../shared/data', '../../../shared/data'].map((path) =>
+    // bench/forecast/ stands two folders below the root, dist/bench/forecast/ three; work trees one more.
+    ...['../../../shared/data', '../../../../shared/data', '../../../../../shared/data'].map((path) =>
       fileURLToPath(new URL(path, import.meta.url)),
     ),
   ];
@@ -85,13 +86,14 @@ export function m4Hourly(folder: string): SeriesSet[] {
   });
 }
 
-/** Request rates and purchases of Microsoft's cloud monitoring set, each folder a set. */
+/** Series of Microsoft's cloud monitoring set, each folder a set: request rates, purchases, ingress rates. */
 export function cloudMonitoring(folder: string): SeriesSet[] {
   const quarterHourMs = 15 * 60_000;
   const folders = [
     { name: 'mongodb-application-rps', windowMs: quarterHourMs },
     { name: 'mongodb-machine-rps', windowMs: quarterHourMs },
     { name: 'consumer-purchase-rate', windowMs: HOUR_MS },
+    { name: 'data-ingress-rate', windowMs: quarterHourMs },
   ];
   return folders.map(({ name, windowMs }) => {
     const path = join(folder, 'microsoft-cloud-monitoring', name);
@@ -99,17 +101,63 @@ export function cloudMonitoring(folder: string): SeriesSet[] {
       .filter((file) => file.endsWith('.csv'))
       .sort()
       .map((file) => binned(readFileSync(join(path, file), 'utf8'), windowMs));
-    // Series of a set begin together; they are cut to the shortest.
-    const windowCount = Math.min(...series.map((values) => values.length));
-    const rows = series.map((values) => values.slice(0, windowCount));
-    return {
-      name,
-      windowMs,
-      seriesCount: rows.length,
-      windowCount,
-      values: Float64Array.from(rows.flat()),
-    };
+    return setOf(name, windowMs, series);
   });
+}
+
+/**
+ * Requests to a web server of NASA's in the summer of 1995, by the hour. The outage between the logs of July and August is
+ * cut out, so that the daily phase jumps there.
+ */
+export function nasaHttp(folder: string): SeriesSet {
+  const tar = bzip2.decode(readFileSync(join(folder, 'nasa-http-per-second', 'workload.tbz2')));
+  // A tar file with one member: a header of 512 bytes, its size in octal digits at byte 124.
+  const size = Number.parseInt(tar.toString('latin1', 124, 136), 8);
+  const perSecond = tar
+    .toString('latin1', 512, 512 + size)
+    .trim()
+    .split(/\s+/);
+  const hours = Array.from<number>({ length: Math.floor(perSecond.length / 3600) }).fill(0);
+  for (let second = 0; second < hours.length * 3600; second++)
+    (hours[Math.floor(second / 3600)] as number) += Number(perSecond[second]);
+  return setOf('nasa-http', HOUR_MS, [hours]);
+}
+
+/** Virtual machines asked for by the hour, one series for each of the 16 types: sparse counts that arrive in batches. */
+export function azureArrivals(folder: string): SeriesSet {
+  const windowCount = 719;
+  const countsOf = new Map<string, number[]>();
+  for (const part of ['train', 'dev', 'test'])
+    for (const line of readFileSync(join(folder, 'azure-vm-arrivals', `v1.${part}.txt`), 'utf8').split(
+      '\n',
+    )) {
+      const [seconds, ...types] = line.trim().split(/[\s,]+/);
+      const hour = Math.floor(Number(seconds) / 3600);
+      if (seconds === '' || !(hour < windowCount)) continue;
+      for (const type of types) {
+        if (type === '|' || type === '') continue;
+        const counts = countsOf.get(type) ?? Array.from<number>({ length: windowCount }).fill(0);
+        (counts[hour] as number) += 1;
+        countsOf.set(type, counts);
+      }
+    }
+  return setOf(
+    'azure-vm-arrivals',
+    HOUR_MS,
+    [...countsOf].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, counts]) => counts),
+  );
+}
+
+/** Series of a set begin together; they are cut to the shortest. */
+function setOf(name: string, windowMs: number, series: readonly (readonly number[])[]): SeriesSet {
+  const windowCount = Math.min(...series.map((values) => values.length));
+  return {
+    name,
+    windowMs,
+    seriesCount: series.length,
+    windowCount,
+    values: Float64Array.from(series.flatMap((values) => values.slice(0, windowCount))),
+  };
 }
 
 /** Mean rate per window; a window without a line repeats the one before. */

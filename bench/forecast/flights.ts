@@ -1,0 +1,118 @@
+import { FORECAST_DEFAULTS, type ForecastSettings } from '../../src/analyzer/settings.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import { evaluate, lastOrigins } from './evaluation.ts';
+import { accuracyRows, figure, hashOf, type Outcome } from './rows.ts';
+import { flightsByPartition, type SeriesSet } from './sets.ts';
+
+const DAY_HOURS = 24;
+const WEEK_HOURS = 168;
+const LAST_DAY = 181;
+
+/** The last days of the flights log by partition; small: few partitions and one origin after 17 days. */
+export async function runFlights({ results, skipped }: Outcome, isSmall: boolean): Promise<void> {
+  const count = isSmall ? 1 : 10;
+  const settings: ForecastSettings = isSmall ? { ...FORECAST_DEFAULTS, horizonSteps: 24 } : FORECAST_DEFAULTS;
+  const historyWindows = (isSmall ? 17 : 28) * DAY_HOURS;
+  // Prime to a day, so that origins fall on all hours.
+  const step = 65;
+  const dayCount = Math.ceil((historyWindows + (count - 1) * step + settings.horizonSteps) / DAY_HOURS);
+  const set = await flightsByPartition({
+    firstDay: LAST_DAY - dayCount,
+    dayCount,
+    partitionCount: isSmall ? 16 : 256,
+  });
+  if (set === undefined) {
+    skipped.push(notInstalled);
+    return;
+  }
+  const evaluation = await evaluate(set, {
+    settings,
+    historyWindows,
+    origins: lastOrigins(set, { horizon: settings.horizonSteps, count, step }),
+    season: WEEK_HOURS,
+    ranges: isSmall
+      ? [{ first: 0, end: 24 }]
+      : [
+          { first: 0, end: 24 },
+          { first: 24, end: WEEK_HOURS },
+        ],
+  });
+  const context = {
+    set: set.name,
+    settings: { partitions: set.seriesCount, historyWindows, origins: count },
+    hash: hashOf(evaluation.points),
+  };
+  results.push(
+    ...accuracyRows(context, evaluation.scores, 'naive-week'),
+    figure(context, {
+      method: 'cycle',
+      metric: 'processor time of one window more and a new forecast',
+      value: evaluation.cycleMs,
+      unit: 'ms',
+      baseline: 'taking-in-the-history-once',
+      baselineValue: evaluation.fitMs,
+    }),
+  );
+}
+
+/**
+ * The week after a level shift: every second partition doubles or halves from one hour to the next, and stays there.
+ * Forecasts are judged apart by how long ago that was when they were made. Only shifted partitions count.
+ */
+export async function runLevelShift({ results, skipped }: Outcome): Promise<void> {
+  const settings: ForecastSettings = { ...FORECAST_DEFAULTS, horizonSteps: DAY_HOURS };
+  const historyWindows = 8 * WEEK_HOURS;
+  const shiftedAt = historyWindows + WEEK_HOURS;
+  const dayCount = (shiftedAt + 9 * DAY_HOURS) / DAY_HOURS;
+  const flights = await flightsByPartition({ firstDay: LAST_DAY - dayCount, dayCount, partitionCount: 256 });
+  if (flights === undefined) {
+    skipped.push(notInstalled);
+    return;
+  }
+  const { set, shifted } = withShift(flights, shiftedAt);
+  for (const [after, hours] of [
+    ['the first day', [1, 7, 13, 19]],
+    ['days 2 to 7', [25, 50, 75, 100, 125, 150]],
+  ] as const) {
+    const evaluation = await evaluate(set, {
+      settings,
+      historyWindows,
+      origins: hours.map((hour) => shiftedAt + hour),
+      season: WEEK_HOURS,
+      ranges: [{ first: 0, end: DAY_HOURS }],
+      judgedSeries: shifted,
+    });
+    const context = {
+      set: 'flights-level-shift',
+      settings: { partitions: shifted.length, historyWindows, forecastIn: after },
+      hash: hashOf(evaluation.points),
+    };
+    results.push(...accuracyRows(context, evaluation.scores, 'naive-week'));
+  }
+}
+
+/** Doubled counts, or each event kept with probability one half. Partitions that are asked for less than once an hour keep their load. */
+function withShift(flights: SeriesSet, shiftedAt: number): { set: SeriesSet; shifted: number[] } {
+  const random = seededRandom(3n);
+  const values = flights.values.slice();
+  const shifted: number[] = [];
+  for (let p = 0; p < flights.seriesCount; p += 2) {
+    const row = values.subarray(p * flights.windowCount, (p + 1) * flights.windowCount);
+    const mean = row.reduce((sum, value) => sum + value, 0) / row.length;
+    if (mean < 1) continue;
+    const isDoubled = shifted.length % 2 === 0;
+    shifted.push(p);
+    for (let t = shiftedAt; t < row.length; t++) {
+      const count = row[t] as number;
+      let kept = 2 * count;
+      if (!isDoubled) {
+        kept = 0;
+        for (let i = 0; i < count; i++) if (random.nextFloat() < 0.5) kept++;
+      }
+      row[t] = kept;
+    }
+  }
+  return { set: { ...flights, values }, shifted };
+}
+
+const notInstalled = { name: 'forecast/flights', why: 'the flights log of vega-datasets is not installed' };

@@ -1,0 +1,207 @@
+import { FORECAST_DEFAULTS, type ForecastSettings } from '../../src/analyzer/settings.ts';
+import { evaluate } from './evaluation.ts';
+import { naive2 } from './naive2.ts';
+import { augursMstl, npmArima, type PeerForecast, type PeerRun, rStlf } from './peers.ts';
+import { coverageRows, figure, hashOf, type Outcome } from './rows.ts';
+import { type Score, ScoreBoard, seasonalDifference } from './scores.ts';
+import { m4Hourly, type SeriesSet } from './sets.ts';
+
+const DAY_HOURS = 24;
+const HORIZON = 48;
+const RANGES = [{ first: 0, end: HORIZON }];
+
+/** SARIMA of the peer takes a second a series: every so many series are enough for a ratio. */
+const SLOW_PEER_STRIDE = 16;
+
+/** M4's own settings: what its training part chose where it differs from the defaults. */
+export const M4_SETTINGS: ForecastSettings = {
+  ...FORECAST_DEFAULTS,
+  horizonSteps: HORIZON,
+  level: 0.95,
+  historyWindows: 1008,
+  ridge: { ...FORECAST_DEFAULTS.ridge, lagWindows: 336, clusterCount: 10, clusterSeeds: 3, poolingShare: 0 },
+};
+
+/**
+ * All 414 series, 48 hours ahead, OWA as in the competition; peers on the same series.
+ *
+ * @see Makridakis, Spiliotis & Assimakopoulos, "The M4 Competition: 100,000 time series and 61 forecasting methods", 2020
+ */
+export async function runM4({ results, skipped }: Outcome, folder: string): Promise<void> {
+  const sets = m4Hourly(folder);
+  const board = new ScoreBoard(RANGES);
+  const points: Float64Array[] = [];
+  const own: Score[][] = [];
+  let seriesCount = 0;
+  let ownMs = 0;
+  for (const set of sets) {
+    const origin = set.windowCount - HORIZON;
+    const evaluation = await evaluate(set, {
+      settings: M4_SETTINGS,
+      historyWindows: origin,
+      origins: [origin],
+      season: DAY_HOURS,
+      ranges: RANGES,
+    });
+    seriesCount += set.seriesCount;
+    ownMs += evaluation.fitMs + evaluation.cycleMs;
+    points.push(...evaluation.points);
+    own.push(evaluation.scores.map((score) => score));
+    for (const task of tasksOf(set)) judgeBaselines(board, task);
+  }
+  const tasks = sets.flatMap(tasksOf);
+  const costs = runPeers({ board, tasks, skipped });
+  const scores = [...weighted(own, sets), ...board.scores()];
+  const naive = scores.find(({ method }) => method === 'naive2') as Score;
+  const context = {
+    set: 'm4-hourly',
+    settings: { series: seriesCount, horizon: HORIZON },
+    hash: hashOf(points),
+  };
+  for (const score of scores) {
+    if (score === naive || score.method === SLOW_PEER) continue;
+    const owa = (score.smape / naive.smape + score.mase / naive.mase) / 2;
+    results.push(
+      figure(context, {
+        method: score.method,
+        metric: 'OWA',
+        value: owa,
+        baseline: 'naive2',
+        baselineValue: 1,
+        settings: { smape: Number(score.smape.toFixed(3)), mase: Number(score.mase.toFixed(3)) },
+      }),
+      ...coverageRows(context, score),
+      ...msisRows(context, score, scores),
+    );
+  }
+  for (const { peer, cpuMs, count } of costs)
+    results.push(
+      figure(context, {
+        method: 'combined',
+        metric: 'processor time a series, training and backtest included',
+        value: ownMs / seriesCount,
+        unit: 'ms',
+        baseline: peer,
+        baselineValue: cpuMs / count,
+        settings: { peerSeries: count },
+      }),
+    );
+}
+
+const SLOW_PEER = 'npm-arima';
+
+interface Task {
+  readonly history: Float64Array;
+  readonly actual: Float64Array;
+  readonly scale: number;
+}
+
+const tasksOf = (set: SeriesSet): Task[] =>
+  Array.from({ length: set.seriesCount }, (_, s) => {
+    const row = set.values.subarray(s * set.windowCount, (s + 1) * set.windowCount);
+    const history = row.slice(0, set.windowCount - HORIZON);
+    return {
+      history,
+      actual: row.slice(set.windowCount - HORIZON),
+      scale: seasonalDifference(history, DAY_HOURS),
+    };
+  });
+
+/** Naive2, and the seasonal naive with the usual normal bounds. */
+function judgeBaselines(board: ScoreBoard, { history, actual, scale }: Task): void {
+  board.add({ method: 'naive2', actual, scale, point: naive2(history, DAY_HOURS, HORIZON) });
+  const last = history.subarray(history.length - DAY_HOURS);
+  const point = Float64Array.from({ length: HORIZON }, (_, step) => last[step % DAY_HOURS] as number);
+  let squares = 0;
+  for (let t = DAY_HOURS; t < history.length; t++)
+    squares += ((history[t] as number) - (history[t - DAY_HOURS] as number)) ** 2;
+  const deviation = Math.sqrt(squares / (history.length - DAY_HOURS));
+  const bound = (side: number): Float64Array =>
+    point.map((value, step) => value + side * 1.96 * deviation * Math.sqrt(Math.floor(step / DAY_HOURS) + 1));
+  board.add({
+    method: 'seasonal-naive-day',
+    actual,
+    scale,
+    point,
+    bounds: [{ level: 0.95, lower: bound(-1), upper: bound(1) }],
+  });
+}
+
+interface PeerCost {
+  readonly peer: string;
+  readonly cpuMs: number;
+  readonly count: number;
+}
+
+function runPeers(input: {
+  board: ScoreBoard;
+  tasks: readonly Task[];
+  skipped: Outcome['skipped'];
+}): PeerCost[] {
+  const { board, tasks, skipped } = input;
+  const costs: PeerCost[] = [];
+  const judge = (peer: string, judged: readonly Task[], run: PeerRun): void => {
+    costs.push({ peer, cpuMs: run.cpuMs, count: judged.length });
+    judged.forEach(({ actual, scale }, index) => {
+      const { point, lower, upper } = run.forecasts[index] as PeerForecast;
+      board.add({ method: peer, actual, scale, point, bounds: [{ level: 0.95, lower, upper }] });
+    });
+  };
+  const historiesOf = (judged: readonly Task[]): Float64Array[] => judged.map(({ history }) => history);
+  judge('augurs-mstl-ets', tasks, augursMstl(historiesOf(tasks), HORIZON));
+  const few = tasks.filter((_, index) => index % SLOW_PEER_STRIDE === 0);
+  judge(SLOW_PEER, few, npmArima(historiesOf(few), HORIZON));
+  const r = rStlf(historiesOf(tasks), HORIZON);
+  if (r === undefined)
+    skipped.push({
+      name: 'forecast/m4-hourly/r-stlf',
+      why: 'Rscript with the package forecast is not installed',
+    });
+  else judge('r-stlf', tasks, r);
+  return costs;
+}
+
+/** Scores of sets of different size as one. */
+function weighted(own: readonly (readonly Score[])[], sets: readonly SeriesSet[]): Score[] {
+  const total = sets.reduce((sum, set) => sum + set.seriesCount, 0);
+  const first = own[0] as readonly Score[];
+  return first.map((score) => {
+    const mean = (of: (score: Score) => number): number =>
+      own.reduce((sum, scores, index) => {
+        const same = scores.find(({ method }) => method === score.method);
+        if (same === undefined) throw new Error(`${score.method} forecast one length of series only`);
+        return sum + (of(same) * (sets[index] as SeriesSet).seriesCount) / total;
+      }, 0);
+    const byLevel = (key: 'coverage' | 'msis'): Map<number, number> =>
+      new Map([...score[key].keys()].map((level) => [level, mean((of) => of[key].get(level) as number)]));
+    return {
+      method: score.method,
+      range: score.range,
+      mase: mean(({ mase }) => mase),
+      logMse: mean(({ logMse }) => logMse),
+      smape: mean(({ smape }) => smape),
+      coverage: byLevel('coverage'),
+      msis: byLevel('msis'),
+    };
+  });
+}
+
+function msisRows(
+  context: Parameters<typeof figure>[0],
+  score: Score,
+  scores: readonly Score[],
+): ReturnType<typeof figure>[] {
+  const value = score.msis.get(0.95);
+  const naive = scores.find(({ method }) => method === 'seasonal-naive-day')?.msis.get(0.95);
+  if (value === undefined || naive === undefined) return [];
+  // For orientation, published and not measured here: ES-RNN 7.93, CARD 6.14.
+  return [
+    figure(context, {
+      method: score.method,
+      metric: 'MSIS95',
+      value,
+      baseline: 'seasonal-naive-day',
+      baselineValue: naive,
+    }),
+  ];
+}

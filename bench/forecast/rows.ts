@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import type { BenchOutcome, BenchResult } from '../types.ts';
+import type { Score } from './scores.ts';
+
+/** Results and skips as they come in. */
+export interface Outcome {
+  readonly results: BenchResult[];
+  readonly skipped: BenchOutcome['skipped'][number][];
+}
+
+/** What the rows of one data set share. */
+export interface Context {
+  readonly set: string;
+  readonly settings: BenchResult['settings'];
+  readonly hash: string;
+}
+
+interface Figure {
+  readonly method: string;
+  readonly metric: string;
+  readonly value: number;
+  readonly unit?: string;
+  readonly baseline: string;
+  readonly baselineValue: number;
+  readonly settings?: BenchResult['settings'];
+}
+
+export const figure = ({ set, settings, hash }: Context, row: Figure): BenchResult => ({
+  name: `forecast/${set}/${row.method}`,
+  metric: row.metric,
+  value: row.value,
+  unit: row.unit ?? '',
+  baseline: row.baseline,
+  baselineValue: row.baselineValue,
+  ratio: row.value / row.baselineValue,
+  settings: { ...settings, ...row.settings },
+  hash,
+});
+
+/** Error of every method beside the baseline's, for one range of steps, and how often the bounds held. */
+export function accuracyRows(
+  context: Context,
+  scores: readonly Score[],
+  baselineMethod: string,
+): BenchResult[] {
+  return [...new Set(scores.map(({ range }) => range.first))].flatMap((first) => {
+    const ofRange = scores.filter(({ range }) => range.first === first);
+    const baseline = ofRange.find(({ method }) => method === baselineMethod);
+    if (baseline === undefined) throw new Error(`${context.set}: no ${baselineMethod} to compare with`);
+    const settings = { steps: `${first + 1}..${baseline.range.end}` };
+    const errors = ofRange
+      .filter((score) => score !== baseline)
+      .flatMap((score) =>
+        (
+          [
+            ['MSE of log(1+y)', 'logMse'],
+            ['MASE', 'mase'],
+          ] as const
+        ).map(([metric, key]) =>
+          figure(context, {
+            method: score.method,
+            metric,
+            value: score[key],
+            baseline: baselineMethod,
+            baselineValue: baseline[key],
+            settings,
+          }),
+        ),
+      );
+    return [...errors, ...ofRange.flatMap((score) => coverageRows(context, score, settings))];
+  });
+}
+
+/** Share of values inside the bounds, by nominal level. */
+export const coverageRows = (
+  context: Context,
+  score: Score,
+  settings: BenchResult['settings'] = {},
+): BenchResult[] =>
+  [...score.coverage].map(([level, share]) =>
+    figure(context, {
+      method: score.method,
+      metric: `share inside the ${Math.round(level * 100)} % bounds`,
+      value: share,
+      baseline: 'nominal-level',
+      baselineValue: level,
+      settings,
+    }),
+  );
+
+/** Of what was computed: the same inputs give the same hash. */
+export function hashOf(points: readonly Float64Array[]): string {
+  const hash = createHash('sha256');
+  for (const values of points)
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  return hash.digest('hex').slice(0, 16);
+}
