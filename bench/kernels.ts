@@ -1,8 +1,8 @@
 /** Each forecast kernel against its plain TypeScript twin (test/oracles): the same result, bit for bit, at which ratio? */
 import { createHash } from 'node:crypto';
 import { seededRandom } from '../src/base/random.ts';
-import { RIDGE_BATCH_ROWS, ridgeColumns } from '../src/kernels/forecast-jobs.ts';
 import { loadKernels } from '../src/kernels/instance.ts';
+import { RIDGE_BATCH_ROWS, ridgeColumns } from '../src/kernels/ridge-jobs.ts';
 import * as clusterOracle from '../test/oracles/cluster.ts';
 import * as ridgeOracle from '../test/oracles/ridge.ts';
 import * as seasonalOracle from '../test/oracles/seasonal.ts';

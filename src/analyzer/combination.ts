@@ -1,37 +1,36 @@
-import { FORECAST_MEMBER_COUNT, FORECAST_MEMBERS } from '../kernels/forecast-jobs.ts';
 import { LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
+import { BAND_COUNT, bandOf } from './bands.ts';
 import type { History } from './history.ts';
+import type { MemberForecasts } from './members/roster.ts';
 import { cellOf } from './residuals.ts';
-import { bandOf, type TrackRecord } from './track-record.ts';
+import type { TrackRecord } from './track-record.ts';
 
 /**
  * Weighted mean of the members' log loads, never below 0.
  *
- * @param members f64[member][partition][step], log loads
- * @param weights f64[partition][band][member], from TrackRecord.weights
- * @returns f32[partition][step]
+ * @param weights f64[partition of the range][band][member], from TrackRecord.weights
+ * @param combined f32[partition][step], of all partitions: those of the range are written
  */
 export function combine(
-  members: Float64Array,
+  { range, logLoads, isAvailable }: MemberForecasts,
   weights: Float64Array,
-  { partitionCount, horizon }: { partitionCount: number; horizon: number },
-): Float32Array {
-  const combined = new Float32Array(partitionCount * horizon);
-  const partitionSize = weights.length / partitionCount;
+  combined: Float32Array,
+): void {
+  const memberCount = isAvailable.length;
+  const horizon = logLoads.length / (memberCount * range.count);
   const bands = Uint8Array.from({ length: horizon }, (_, step) => bandOf(step));
-  for (let member = 0; member < FORECAST_MEMBER_COUNT; member++)
-    for (let p = 0; p < partitionCount; p++) {
-      const shares = p * partitionSize + member;
-      const row = (member * partitionCount + p) * horizon;
-      for (let step = 0; step < horizon; step++) {
-        const share = weights[shares + (bands[step] as number) * FORECAST_MEMBER_COUNT] as number;
-        if (share === 0) continue;
-        const at = p * horizon + step;
+  for (let p = 0; p < range.count; p++)
+    for (let step = 0; step < horizon; step++) {
+      const shares = (p * BAND_COUNT + (bands[step] as number)) * memberCount;
+      let sum = 0;
+      for (let member = 0; member < memberCount; member++) {
+        const share = weights[shares + member] as number;
         // Each member is cut at 0 by itself: a negative log load has no meaning that could balance another member.
-        combined[at] = (combined[at] as number) + share * Math.max(0, members[row + step] as number);
+        if (share > 0)
+          sum += share * Math.max(0, logLoads[(member * range.count + p) * horizon + step] as number);
       }
+      combined[(range.first + p) * horizon + step] = sum;
     }
-  return combined;
 }
 
 /**
@@ -71,14 +70,25 @@ export function boundedLoads(
   return { point, lower, upper };
 }
 
-/** Each member's weight, averaged over partitions and horizon bands. */
-export function memberShares(weights: Float64Array): { name: string; weight: number }[] {
-  const shares = new Float64Array(FORECAST_MEMBER_COUNT);
+/**
+ * Adds each member's weights, to be averaged over partitions and horizon bands.
+ *
+ * @param totals f64[member]
+ */
+export function addShares(weights: Float64Array, totals: Float64Array): void {
   weights.forEach((weight, index) => {
-    const member = index % FORECAST_MEMBER_COUNT;
-    shares[member] = (shares[member] as number) + (weight * FORECAST_MEMBER_COUNT) / weights.length;
+    const member = index % totals.length;
+    totals[member] = (totals[member] as number) + weight;
   });
-  return FORECAST_MEMBERS.map((name, member) => ({ name, weight: shares[member] as number })).filter(
-    ({ weight }) => weight > 0,
-  );
+}
+
+/** Each member's mean weight, of those that have any. */
+export function memberShares(
+  names: readonly string[],
+  totals: Float64Array,
+): { name: string; weight: number }[] {
+  const sum = totals.reduce((total, weight) => total + weight, 0);
+  return names
+    .map((name, member) => ({ name, weight: (totals[member] as number) / sum }))
+    .filter(({ weight }) => weight > 0);
 }

@@ -2,16 +2,15 @@ import { assert } from '../base/assert.ts';
 import { ForeshardError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
-import type { TypedBlock } from '../kernels/arena.ts';
-import { FORECAST_MEMBER_COUNT, FORECAST_MEMBERS } from '../kernels/forecast-jobs.ts';
 import type { KernelRunner } from '../kernels/pool.ts';
 import type { Forecast } from '../model/forecast.ts';
 import type { LoadProfile } from '../model/load-profile.ts';
-import { boundedLoads, combine, memberShares } from './combination.ts';
+import { judgedSteps } from './bands.ts';
+import { addShares, boundedLoads, combine, memberShares } from './combination.ts';
 import { History } from './history.ts';
-import { affordableLags, PooledRidge } from './pooled-ridge.ts';
+import { Roster } from './members/roster.ts';
 import { assertForecastSettings, type ForecastSettings } from './settings.ts';
-import { isAvailable, TrackRecord } from './track-record.ts';
+import { TrackRecord } from './track-record.ts';
 
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
@@ -24,9 +23,6 @@ export const WINDOWS_MIN = 3;
  * origin; seven are under way for a week's horizon.
  */
 const ORIGIN_STRIDE = 25;
-
-/** While a long history is taken in, the models are only solved for the origins that are judged. Then: one every 3 windows. */
-const SOLVE_STRIDE = 3;
 
 /** One member's own forecast. */
 export interface MemberForecast {
@@ -97,7 +93,8 @@ export class Forecaster {
   /** Gives the kernel memory back. */
   close(): void {
     assert(!this.#isBusy, 'a forecaster is closed when it rests');
-    if (this.#state !== undefined) closeState(this.#state);
+    this.#state?.roster.close();
+    this.#state?.history.close();
     this.#state = undefined;
   }
 
@@ -123,75 +120,55 @@ export class Forecaster {
   }
 
   async #afterWindow(state: State, windowsLeft: number): Promise<void> {
-    const { history, record } = state;
+    const { history, record, roster } = state;
     record.judge(history);
     const end = history.dropped + history.length;
     const isOrigin = end % ORIGIN_STRIDE === 0 && history.length >= WINDOWS_MIN;
-    const isNewest = windowsLeft === 1;
-    // In the middle of a long history models are needed only where a forecast is judged.
-    if (isOrigin || isNewest) await this.#train(state, isOrigin, windowsLeft);
-    if (!isOrigin) return;
-    const { available } = await this.#makeMembers(state);
+    // In the middle of a long history members need to be up to date only where a forecast is judged.
+    if (isOrigin || windowsLeft === 1) await roster.catchUp();
+    if (isOrigin) await this.#issue(state, end);
+  }
+
+  /** Keeps a forecast, to be judged as its windows come. */
+  async #issue({ history, record, roster }: State, origin: number): Promise<void> {
     const { partitionCount } = history.shape;
     const { horizonSteps } = this.#settings;
-    record.issue({
-      origin: end,
-      horizon: horizonSteps,
-      available,
-      members: Float32Array.from(state.members.view),
-      combined: combine(state.members.view, record.weights(available), {
-        partitionCount,
-        horizon: horizonSteps,
-      }),
+    const steps = judgedSteps(horizonSteps);
+    const members = new Float32Array(roster.names.length * partitionCount * steps.length);
+    const combined = new Float32Array(partitionCount * horizonSteps);
+    let isAvailable: readonly boolean[] = [];
+    await roster.predict((forecasts) => {
+      isAvailable = forecasts.isAvailable;
+      combine(forecasts, record.weights(isAvailable, forecasts.range), combined);
+      const { first, count } = forecasts.range;
+      for (let member = 0; member < isAvailable.length; member++)
+        for (let p = 0; p < count; p++)
+          for (let judged = 0; judged < steps.length; judged++)
+            members[(member * partitionCount + first + p) * steps.length + judged] = forecasts.logLoads[
+              (member * count + p) * horizonSteps + (steps[judged] as number)
+            ] as number;
     });
-  }
-
-  async #train(state: State, isOrigin: boolean, windowsLeft: number): Promise<void> {
-    const { history } = state;
-    const { horizonSteps, ridge: settings } = this.#settings;
-    if (state.ridge === undefined) {
-      const windows = history.length + windowsLeft - 1;
-      const lagCount = affordableLags(settings, { horizon: horizonSteps, windows });
-      if (history.length < PooledRidge.windowsMin({ lagCount, horizon: horizonSteps })) return;
-      state.ridge = new PooledRidge(
-        { settings, horizon: horizonSteps, lagCount },
-        { history, runner: this.#components.runner, random: this.#components.random.fork('pooled ridge') },
-      );
-      this.#components.logger.info({ lagCount, windows: history.length }, 'pooled ridge begins');
-    }
-    await state.ridge.train();
-    const end = history.dropped + history.length;
-    const isBulk = end - state.solvedAt >= ORIGIN_STRIDE;
-    if (isBulk || !state.ridge.isReady) await state.ridge.solve('all');
-    else if (end % SOLVE_STRIDE === 0) await state.ridge.solve('next');
-    if (isBulk || isOrigin || end % SOLVE_STRIDE === 0) state.solvedAt = end;
-  }
-
-  async #makeMembers(state: State): Promise<{ available: number }> {
-    const { history } = state;
-    const { partitionCount, dayWindows, weekWindows } = history.shape;
-    return this.#components.runner.run('forecastMembers', {
-      series: history.pointer,
-      stride: history.stride,
-      partitionCount,
-      length: history.length,
-      horizon: this.#settings.horizonSteps,
-      dayWindows,
-      weekWindows,
-      weeksMax: this.#settings.weeksMax,
-      out: state.members.pointer,
-      ridge: state.ridge?.predictor() ?? null,
-    });
+    const combinedJudged = new Float32Array(partitionCount * steps.length).map(
+      (_, at) =>
+        combined[
+          Math.floor(at / steps.length) * horizonSteps + (steps[at % steps.length] as number)
+        ] as number,
+    );
+    record.issue({ origin, steps, isAvailable, members, combined: combinedJudged });
   }
 
   async #forecast(horizonSteps: number): Promise<Forecast> {
     const state = this.#readyState(horizonSteps);
-    const { history, record } = state;
+    const { history, record, roster } = state;
     const { partitionCount, windowMs } = history.shape;
-    const { available } = await this.#makeMembers(state);
-    const weights = record.weights(available);
     const horizon = this.#settings.horizonSteps;
-    const combined = combine(state.members.view, weights, { partitionCount, horizon });
+    const combined = new Float32Array(partitionCount * horizon);
+    const totals = new Float64Array(roster.names.length);
+    await roster.predict((forecasts) => {
+      const weights = record.weights(forecasts.isAvailable, forecasts.range);
+      addShares(weights, totals);
+      combine(forecasts, weights, combined);
+    });
     const loads = boundedLoads(state, combined, { horizon, horizonSteps, level: this.#settings.level });
     return {
       startMs: history.endMs,
@@ -201,25 +178,34 @@ export class Forecaster {
       level: this.#settings.level,
       ...loads,
       skill: record.skill(),
-      members: memberShares(weights),
+      members: memberShares(roster.names, totals),
     };
   }
 
   async #explain(horizonSteps: number): Promise<readonly MemberForecast[]> {
-    const state = this.#readyState(horizonSteps);
-    const { partitionCount } = state.history.shape;
-    const { available } = await this.#makeMembers(state);
-    const shares = memberShares(state.record.weights(available));
+    const { history, record, roster } = this.#readyState(horizonSteps);
+    const { partitionCount } = history.shape;
     const horizon = this.#settings.horizonSteps;
-    return FORECAST_MEMBERS.flatMap((name, member) => {
-      if (!isAvailable(available, member)) return [];
-      const point = new Float64Array(horizonSteps * partitionCount);
-      for (let p = 0; p < partitionCount; p++)
-        for (let step = 0; step < horizonSteps; step++) {
-          const logLoad = state.members.view[(member * partitionCount + p) * horizon + step] as number;
-          point[step * partitionCount + p] = Math.expm1(Math.max(0, logLoad));
-        }
-      return [{ name, weight: shares.find((share) => share.name === name)?.weight ?? 0, point }];
+    const totals = new Float64Array(roster.names.length);
+    const points = roster.names.map(() => new Float64Array(horizonSteps * partitionCount));
+    let available: readonly boolean[] = [];
+    await roster.predict(({ range, logLoads, isAvailable }) => {
+      available = isAvailable;
+      addShares(record.weights(isAvailable, range), totals);
+      points.forEach((point, member) => {
+        if (!isAvailable[member]) return;
+        for (let p = 0; p < range.count; p++)
+          for (let step = 0; step < horizonSteps; step++) {
+            const logLoad = logLoads[(member * range.count + p) * horizon + step] as number;
+            point[step * partitionCount + range.first + p] = Math.expm1(Math.max(0, logLoad));
+          }
+      });
+    });
+    const shares = memberShares(roster.names, totals);
+    return roster.names.flatMap((name, member) => {
+      if (!available[member]) return [];
+      const weight = shares.find((share) => share.name === name)?.weight ?? 0;
+      return [{ name, weight, point: points[member] as Float64Array }];
     });
   }
 
@@ -269,15 +255,12 @@ export class Forecaster {
       },
       arena,
     );
-    const members = arena.f64(FORECAST_MEMBER_COUNT * partitionCount * this.#settings.horizonSteps);
-    this.#state = {
+    const roster = new Roster(this.#settings, {
+      ...this.#components,
       history,
-      members,
-      record: new TrackRecord(partitionCount),
-      ridge: undefined,
-      solvedAt: 0,
-      arena,
-    };
+      horizon: this.#settings.horizonSteps,
+    });
+    this.#state = { history, roster, record: new TrackRecord(partitionCount, roster.names) };
     return this.#state;
   }
 
@@ -296,16 +279,5 @@ export class Forecaster {
 interface State {
   readonly history: History;
   readonly record: TrackRecord;
-  /** f64[member][partition][step], log loads of the last members job. */
-  readonly members: TypedBlock<Float64Array>;
-  readonly arena: { free(block: TypedBlock<Float64Array>): void };
-  ridge: PooledRidge | undefined;
-  /** The window count at which models were last solved. */
-  solvedAt: number;
-}
-
-function closeState(state: State): void {
-  state.history.close();
-  state.ridge?.close();
-  state.arena.free(state.members);
+  readonly roster: Roster;
 }

@@ -1,7 +1,8 @@
-import { FORECAST_MEMBER_COUNT, RIDGE_BATCH_ROWS, ridgeColumns } from '../kernels/forecast-jobs.ts';
 import { blockBytes } from '../kernels/layout.ts';
+import { RIDGE_BATCH_ROWS, ridgeColumns } from '../kernels/ridge-jobs.ts';
 import { cycleWindowsOf } from './cluster.ts';
 import { historyStride } from './history.ts';
+import { CHUNK_PARTITIONS } from './members/roster.ts';
 import type { ForecastSettings } from './settings.ts';
 
 const DAY_MS = 86_400_000;
@@ -15,7 +16,7 @@ export interface ForecastShape {
 export interface ForecasterBytes {
   /** f64[partition][window]: most of it. */
   readonly history: number;
-  /** f64[member][partition][step]. */
+  /** f64[member][partition][step] of as many partitions as are predicted at a time. */
   readonly members: number;
   readonly ridge: number;
   /** Only while partitions are clustered. */
@@ -36,7 +37,7 @@ export function forecasterBytes(settings: ForecastSettings, shape: ForecastShape
   const dimension = cycleWindows + (cycleWindows % 2);
   return {
     history: f64(partitionCount * stride),
-    members: f64(FORECAST_MEMBER_COUNT * partitionCount * horizonSteps),
+    members: f64(settings.members.length * Math.min(partitionCount, CHUNK_PARTITIONS) * horizonSteps),
     ridge:
       f64(RIDGE_BATCH_ROWS * columns) +
       f64(RIDGE_BATCH_ROWS * 2) +

@@ -1,5 +1,6 @@
 import { assertConsistent, type Inconsistency, integerFrom, numberFrom, outOfRange } from '../base/claims.ts';
 import { LOAD_DIMENSIONS, type LoadDimension } from '../model/load-profile.ts';
+import { MEMBER_FACTORIES } from './members/registry.ts';
 
 /** How load is forecast. Windows are the profile's; defaults are for windows of an hour. */
 export interface ForecastSettings {
@@ -11,13 +12,15 @@ export interface ForecastSettings {
   readonly driver: LoadDimension;
   /** Windows of history kept; at least five weeks of hours. */
   readonly historyWindows: number;
+  /** Names of the members that are combined (`members/registry.ts`). */
+  readonly members: readonly string[];
   /** Whole weeks the seasonal mean looks back. */
   readonly weeksMax: number;
   readonly ridge: RidgeSettings;
 }
 
 export interface RidgeSettings {
-  /** Windows a direct model looks back, at least 168. Shortened to 168 where history is too short for more. */
+  /** Windows a direct model looks back, at least 168; it speaks once history is longer than this and a horizon. */
   readonly lagWindows: number;
   /** Penalty as a share of the number of rows. */
   readonly lambda: number;
@@ -40,6 +43,7 @@ export const FORECAST_DEFAULTS: ForecastSettings = {
   driver: 'queries',
   // Ten weeks: what a training row of eight weeks ago still needs.
   historyWindows: 1680,
+  members: ['level', 'day', 'naive-week', 'weeks', 'pooled-ridge'],
   weeksMax: 4,
   ridge: {
     lagWindows: 168,
@@ -72,6 +76,10 @@ const RANGES = {
 /** What of the settings does not hold, paths from `forecast` on. */
 export function forecastInconsistencies(settings: ForecastSettings): Inconsistency[] {
   const found = outOfRange(settings, RANGES);
+  const names = Object.keys(MEMBER_FACTORIES);
+  const isKnown = settings.members.every((name) => names.includes(name));
+  if (!isKnown || settings.members.length === 0)
+    found.push({ path: 'members', expected: `a list of at least one of ${names.join(', ')}` });
   if (!LOAD_DIMENSIONS.includes(settings.driver))
     found.push({ path: 'driver', expected: `one of ${LOAD_DIMENSIONS.join(', ')}` });
   return found;

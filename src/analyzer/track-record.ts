@@ -1,10 +1,7 @@
-import { FORECAST_MEMBER_COUNT, FORECAST_MEMBERS } from '../kernels/forecast-jobs.ts';
+import { BAND_COUNT, bandOf } from './bands.ts';
 import type { History } from './history.ts';
+import type { PartitionRange } from './members/member.ts';
 import { cellOf, Residuals } from './residuals.ts';
-
-/** First step of each horizon band: what is near is forecast by other members, and with other errors, than what is far. */
-const BAND_STARTS = [0, 6, 24, 48];
-const BAND_COUNT = BAND_STARTS.length;
 
 /** After two weeks an error counts half: long enough to have seen every hour of the week, short enough to follow a shift. */
 const HALF_LIFE_WINDOWS = 336;
@@ -29,18 +26,20 @@ const SCALE_MAX = 3;
 /** A day of judged steps: less is no basis for a skill. */
 const SKILL_COUNT_MIN = 24;
 
-const NAIVE_WEEK = FORECAST_MEMBERS.indexOf('naive-week');
+/** The member that skill is measured against. */
+const NAIVE_WEEK = 'naive-week';
 
 /** A forecast as it was issued, kept until its last step has come true. */
 export interface IssuedForecast {
   /** The window it begins at, counted from the start of all windows. */
   readonly origin: number;
-  readonly horizon: number;
-  /** Bit per member. */
-  readonly available: number;
-  /** f32[member][partition][step], log loads. */
+  /** Steps that are judged, ascending. */
+  readonly steps: Int32Array;
+  /** Per member. */
+  readonly isAvailable: readonly boolean[];
+  /** f32[member][partition][judged step], log loads. */
   readonly members: Float32Array;
-  /** f32[partition][step]. */
+  /** f32[partition][judged step]. */
   readonly combined: Float32Array;
 }
 
@@ -50,11 +49,14 @@ export interface IssuedForecast {
  */
 export class TrackRecord {
   readonly #partitionCount: number;
+  readonly #memberCount: number;
+  /** -1 where that member does not take part: then there is no skill. */
+  readonly #naiveWeek: number;
   readonly #issued: IssuedForecast[] = [];
   readonly #residuals = new Residuals(BAND_COUNT);
   /** f64[band][member] fading sums of squared log errors, and how many. */
-  readonly #losses = new Float64Array(BAND_COUNT * FORECAST_MEMBER_COUNT);
-  readonly #lossCounts = new Float64Array(BAND_COUNT * FORECAST_MEMBER_COUNT);
+  readonly #losses: Float64Array;
+  readonly #lossCounts: Float64Array;
   /** The same by partition, over all bands: f64[partition][member]. */
   readonly #partitionLosses: Float64Array;
   readonly #partitionCounts: Float64Array;
@@ -67,10 +69,14 @@ export class TrackRecord {
   readonly #naiveErrors: Float64Array;
   readonly #skillCounts: Float64Array;
 
-  constructor(partitionCount: number) {
+  constructor(partitionCount: number, memberNames: readonly string[]) {
     this.#partitionCount = partitionCount;
-    this.#partitionLosses = new Float64Array(partitionCount * FORECAST_MEMBER_COUNT);
-    this.#partitionCounts = new Float64Array(partitionCount * FORECAST_MEMBER_COUNT);
+    this.#memberCount = memberNames.length;
+    this.#naiveWeek = memberNames.indexOf(NAIVE_WEEK);
+    this.#losses = new Float64Array(BAND_COUNT * this.#memberCount);
+    this.#lossCounts = new Float64Array(BAND_COUNT * this.#memberCount);
+    this.#partitionLosses = new Float64Array(partitionCount * this.#memberCount);
+    this.#partitionCounts = new Float64Array(partitionCount * this.#memberCount);
     this.#absolute = new Float64Array(partitionCount);
     this.#expected = new Float64Array(partitionCount);
     this.#scaleCounts = new Float64Array(partitionCount);
@@ -87,16 +93,17 @@ export class TrackRecord {
   judge(history: History): void {
     const window = history.length - 1;
     const now = history.dropped + window;
-    while (this.#issued[0] !== undefined && this.#issued[0].origin + this.#issued[0].horizon <= now)
-      this.#issued.shift();
+    while (this.#issued[0] !== undefined && lastWindowOf(this.#issued[0]) < now) this.#issued.shift();
     if (history.isOutage(window)) return;
     this.#fade();
     for (const forecast of this.#issued) {
       const step = now - forecast.origin;
+      const judged = forecast.steps.indexOf(step);
+      if (judged < 0) continue;
       const band = bandOf(step);
-      this.#judgeMembers(forecast, step, band, history, window);
+      this.#judgeMembers(forecast, judged, band, history, window);
       for (let p = 0; p < this.#partitionCount; p++)
-        this.#judgePartition(forecast, p, step, band, history.logLoad(p, window));
+        this.#judgePartition(forecast, p, judged, band, history.logLoad(p, window));
     }
   }
 
@@ -106,24 +113,22 @@ export class TrackRecord {
    * A member's loss is the mean over all partitions in that band, moved towards the partition's own (over all bands) the more
    * of it has been judged: partitions differ in what forecasts them best, but their own record is short and noisy.
    *
-   * @returns f64[partition][band][member], each band adds up to 1.
+   * @returns f64[partition of the range][band][member], each band adds up to 1.
    */
-  weights(available: number): Float64Array {
-    const size = BAND_COUNT * FORECAST_MEMBER_COUNT;
-    const weights = new Float64Array(this.#partitionCount * size);
+  weights(isAvailable: readonly boolean[], { first, count }: PartitionRange): Float64Array {
+    const size = BAND_COUNT * this.#memberCount;
+    const weights = new Float64Array(count * size);
     const pooled = Array.from({ length: BAND_COUNT }, (_, band) =>
-      FORECAST_MEMBERS.map((_, member) =>
-        isAvailable(available, member) ? this.#lossOf(member, band) : Number.NaN,
-      ),
+      isAvailable.map((is, member) => (is ? this.#lossOf(member, band) : Number.NaN)),
     );
-    for (let p = 0; p < this.#partitionCount; p++) {
-      const own = this.#ownLosses(p, available);
+    for (let p = 0; p < count; p++) {
+      const own = this.#ownLosses(first + p, isAvailable);
       for (let band = 0; band < BAND_COUNT; band++) {
         const losses = (pooled[band] as number[]).map((loss, member) =>
           own.trust === 0 ? loss : loss ** (1 - own.trust) * (own.losses[member] as number) ** own.trust,
         );
-        const at = p * size + band * FORECAST_MEMBER_COUNT;
-        weights.set(sharesOf(losses, available), at);
+        const at = p * size + band * this.#memberCount;
+        weights.set(sharesOf(losses, isAvailable), at);
       }
     }
     return weights;
@@ -177,37 +182,37 @@ export class TrackRecord {
   }
 
   #judgeMembers(
-    { members, available, horizon }: IssuedForecast,
-    step: number,
+    { members, isAvailable, steps }: IssuedForecast,
+    judged: number,
     band: number,
     history: History,
     window: number,
   ): void {
-    for (let member = 0; member < FORECAST_MEMBER_COUNT; member++) {
-      if (!isAvailable(available, member)) continue;
+    for (let member = 0; member < this.#memberCount; member++) {
+      if (!isAvailable[member]) continue;
       let sum = 0;
       for (let p = 0; p < this.#partitionCount; p++) {
-        const forecast = members[(member * this.#partitionCount + p) * horizon + step] as number;
+        const forecast = members[(member * this.#partitionCount + p) * steps.length + judged] as number;
         const square = (forecast - history.logLoad(p, window)) ** 2;
-        const own = p * FORECAST_MEMBER_COUNT + member;
+        const own = p * this.#memberCount + member;
         this.#partitionLosses[own] = (this.#partitionLosses[own] as number) + square;
         this.#partitionCounts[own] = (this.#partitionCounts[own] as number) + 1;
         sum += square;
       }
-      const at = band * FORECAST_MEMBER_COUNT + member;
+      const at = band * this.#memberCount + member;
       this.#losses[at] = (this.#losses[at] as number) + sum;
       this.#lossCounts[at] = (this.#lossCounts[at] as number) + this.#partitionCount;
     }
   }
 
   #judgePartition(
-    { members, combined, available, horizon }: IssuedForecast,
+    { members, combined, isAvailable, steps }: IssuedForecast,
     partition: number,
-    step: number,
+    judged: number,
     band: number,
     logLoad: number,
   ): void {
-    const logForecast = combined[partition * horizon + step] as number;
+    const logForecast = combined[partition * steps.length + judged] as number;
     const residual = logLoad - logForecast;
     const cell = cellOf(band, logForecast);
     const expected = this.#residuals.expected(cell);
@@ -217,9 +222,10 @@ export class TrackRecord {
       this.#expected[partition] = (this.#expected[partition] as number) + expected;
       this.#scaleCounts[partition] = (this.#scaleCounts[partition] as number) + 1;
     }
-    if (!isAvailable(available, NAIVE_WEEK)) return;
+    if (!isAvailable[this.#naiveWeek]) return;
     const load = Math.expm1(logLoad);
-    const naive = members[(NAIVE_WEEK * this.#partitionCount + partition) * horizon + step] as number;
+    const at = (this.#naiveWeek * this.#partitionCount + partition) * steps.length + judged;
+    const naive = members[at] as number;
     this.#ownErrors[partition] =
       (this.#ownErrors[partition] as number) + Math.abs(Math.expm1(logForecast) - load);
     this.#naiveErrors[partition] =
@@ -228,14 +234,14 @@ export class TrackRecord {
   }
 
   /** Mean squared log errors of one partition, and how far to trust them: as far as the member judged least. */
-  #ownLosses(partition: number, available: number): { losses: Float64Array; trust: number } {
-    const first = partition * FORECAST_MEMBER_COUNT;
+  #ownLosses(partition: number, isAvailable: readonly boolean[]): { losses: Float64Array; trust: number } {
+    const first = partition * this.#memberCount;
     let count = Number.POSITIVE_INFINITY;
-    const losses = new Float64Array(FORECAST_MEMBER_COUNT).fill(Number.NaN);
-    for (let member = 0; member < FORECAST_MEMBER_COUNT; member++) {
+    const losses = new Float64Array(this.#memberCount).fill(Number.NaN);
+    for (let member = 0; member < this.#memberCount; member++) {
       const judged = this.#partitionCounts[first + member] as number;
       // A member that nobody has seen yet has no loss in the pool either, and gets the credit of the best one.
-      if (!isAvailable(available, member) || judged === 0) continue;
+      if (!isAvailable[member] || judged === 0) continue;
       count = Math.min(count, judged);
       losses[member] = Math.max(LOSS_MIN, (this.#partitionLosses[first + member] as number) / judged);
     }
@@ -245,7 +251,7 @@ export class TrackRecord {
   /** Mean squared log error; of the nearest nearer band where a band has not been reached; NaN if nothing is known. */
   #lossOf(member: number, band: number): number {
     for (let b = band; b >= 0; b--) {
-      const at = b * FORECAST_MEMBER_COUNT + member;
+      const at = b * this.#memberCount + member;
       if ((this.#lossCounts[at] as number) > 0)
         return (this.#losses[at] as number) / (this.#lossCounts[at] as number);
     }
@@ -254,14 +260,14 @@ export class TrackRecord {
 }
 
 /** Inverse squared losses, without members that are much worse than the best; NaN is a loss nobody knows yet. */
-function sharesOf(losses: readonly number[], available: number): Float64Array {
-  const shares = new Float64Array(FORECAST_MEMBER_COUNT);
+function sharesOf(losses: readonly number[], isAvailable: readonly boolean[]): Float64Array {
+  const shares = new Float64Array(losses.length);
   let best = Number.POSITIVE_INFINITY;
   for (const loss of losses) if (loss < best) best = loss;
   best = best === Number.POSITIVE_INFINITY ? 1 : Math.max(best, LOSS_MIN);
   let total = 0;
-  for (let member = 0; member < FORECAST_MEMBER_COUNT; member++) {
-    if (!isAvailable(available, member)) continue;
+  for (let member = 0; member < losses.length; member++) {
+    if (!isAvailable[member]) continue;
     const loss = losses[member] as number;
     // A member nobody has seen yet is given the credit of the best one.
     const ratio = Number.isNaN(loss) ? 1 : Math.max(loss, best) / best;
@@ -272,11 +278,4 @@ function sharesOf(losses: readonly number[], available: number): Float64Array {
   return shares.map((share) => share / total);
 }
 
-/** The horizon band of a step. */
-export function bandOf(step: number): number {
-  let band = BAND_COUNT - 1;
-  while ((BAND_STARTS[band] as number) > step) band--;
-  return band;
-}
-
-export const isAvailable = (mask: number, member: number): boolean => (mask & (1 << member)) !== 0;
+const lastWindowOf = ({ origin, steps }: IssuedForecast): number => origin + (steps.at(-1) as number);

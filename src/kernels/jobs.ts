@@ -1,12 +1,13 @@
 import { annealJobs } from './anneal-jobs.ts';
 import { baseJobs } from './base-jobs.ts';
-import { forecastJobs } from './forecast-jobs.ts';
+import { ridgeJobs } from './ridge-jobs.ts';
+import { seasonalJobs } from './seasonal-jobs.ts';
 
 /**
  * Everything a kernel worker can do, by name. A room adds its own table beside this file and one line here;
  * pool and worker need no change.
  */
-export const jobs = { ...baseJobs, ...annealJobs, ...forecastJobs };
+export const jobs = { ...baseJobs, ...annealJobs, ...ridgeJobs, ...seasonalJobs };
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;

@@ -46,9 +46,14 @@ export interface Member {
   readonly windowsMin: number;
   /** Windows after which a partition's parameters should be fitted again; 0: there is nothing to fit. */
   readonly refitWindows: number;
-  /** Called after every new window, for members that learn by sums. Must not cost what a fit costs. */
+  /** All partitions share what is fitted: `fit` is called for all of them at once, never for some. */
+  readonly isShared?: boolean;
+  /**
+   * Called after new windows have come, for members that learn by sums: after each one, or after many when a long history
+   * is taken in at once. Must not cost what a fit costs.
+   */
   advance?(): Promise<void>;
-  /** Fits the parameters of these partitions to the history as it is now. A member that shares one model fits that one. */
+  /** Fits the parameters of these partitions to the history as it is now. */
   fit(range: PartitionRange): Promise<void>;
   /**
    * Writes the log loads of windows history.length .. history.length + horizon - 1.

@@ -211,6 +211,10 @@ test('another shape, or a horizon it was not made for, is refused', async () => 
   for (const horizonSteps of [0, 25, 1.5, Number.NaN])
     assert.is(await codeOf(() => forecaster.forecast({ horizonSteps })), 'FORESHARD_CONFIG');
   assert.throws(() => newForecaster({ settings: { level: 1 } }), /level must be/);
+  assert.throws(
+    () => newForecaster({ settings: { members: ['day', 'oracle'] } }),
+    /members must be .*naive-week/,
+  );
 });
 
 test('every dimension follows the queries by its own ratio', async () => {

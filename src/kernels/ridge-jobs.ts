@@ -133,98 +133,28 @@ const ridgeSolve: Job<SolveParameters, { readonly solvedCount: number }> = {
   },
 };
 
-/** The members of the forecast, in the order of `out`. */
-export const FORECAST_MEMBERS = ['level', 'day', 'naive-week', 'weeks', 'pooled-ridge'] as const;
-export type ForecastMember = (typeof FORECAST_MEMBERS)[number];
-export const FORECAST_MEMBER_COUNT = FORECAST_MEMBERS.length;
-
-export interface MembersParameters {
-  readonly series: Pointer;
-  readonly stride: number;
-  readonly partitionCount: number;
+export interface PredictParameters {
+  readonly shape: RidgeShape;
+  /** Each group's list cut to the partitions that are asked for. */
+  readonly groups: readonly RidgeGroup[];
+  /** Each group's share of a partition's forecast: 1 / clusterings that are averaged. */
+  readonly share: number;
   /** Windows of history: the forecast begins at this one. */
-  readonly length: number;
-  readonly horizon: number;
-  readonly dayWindows: number;
-  readonly weekWindows: number;
-  readonly weeksMax: number;
-  /** f64[member][partition][horizon]. */
+  readonly origin: number;
+  /** f64[count][horizon]. */
   readonly out: Pointer;
-  readonly ridge: {
-    readonly shape: RidgeShape;
-    readonly groups: readonly RidgeGroup[];
-    readonly share: number;
-  } | null;
+  readonly count: number;
+  /** The partition whose forecast stands first in `out`. */
+  readonly firstPartition: number;
 }
 
-/** Makes every member that the history suffices for; returns a bit mask of them. */
-const forecastMembers: Job<MembersParameters, { readonly available: number }> = {
-  run({ exports, buffer }, parameters) {
-    const { series, stride, partitionCount, length, horizon, dayWindows, weekWindows, weeksMax } = parameters;
-    const outOf = (member: ForecastMember): Pointer =>
-      parameters.out + FORECAST_MEMBERS.indexOf(member) * partitionCount * horizon * 8;
-    const bitOf = (member: ForecastMember): number => 1 << FORECAST_MEMBERS.indexOf(member);
-    let available = bitOf('level');
-    // A season of one window and a cycle per window: the mean of the last day, or of what there is.
-    const levelWindows = Math.min(length, dayWindows);
-    exports.seasonalTrimmedMean(
-      series,
-      partitionCount,
-      stride,
-      length,
-      1,
-      levelWindows,
-      horizon,
-      outOf('level'),
-    );
-    if (length >= dayWindows) {
-      const days = Math.min(7, Math.floor(length / dayWindows));
-      exports.seasonalTrimmedMean(
-        series,
-        partitionCount,
-        stride,
-        length,
-        dayWindows,
-        days,
-        horizon,
-        outOf('day'),
-      );
-      available |= bitOf('day');
-    }
-    if (length >= weekWindows) {
-      exports.seasonalNaive(
-        series,
-        partitionCount,
-        stride,
-        length,
-        weekWindows,
-        horizon,
-        outOf('naive-week'),
-      );
-      available |= bitOf('naive-week');
-    }
-    if (length >= 2 * weekWindows) {
-      const weeks = Math.min(weeksMax, Math.floor(length / weekWindows));
-      exports.seasonalTrimmedMean(
-        series,
-        partitionCount,
-        stride,
-        length,
-        weekWindows,
-        weeks,
-        horizon,
-        outOf('weeks'),
-      );
-      available |= bitOf('weeks');
-    }
-    if (parameters.ridge !== null) {
-      const out = outOf('pooled-ridge');
-      new Float64Array(buffer, out, partitionCount * horizon).fill(0);
-      for (const group of parameters.ridge.groups)
-        predictGroup(exports, { ...parameters.ridge, group, origin: length, out });
-      available |= bitOf('pooled-ridge');
-    }
-    return { available };
+const ridgePredict: Job<PredictParameters, null> = {
+  run({ exports, buffer }, { shape, groups, share, origin, out, count, firstPartition }) {
+    new Float64Array(buffer, out, count * shape.horizon).fill(0);
+    // The kernel writes to row `partition` of its output; pointers wrap, so that the base may lie before `out`.
+    const base = out - firstPartition * shape.horizon * 8;
+    for (const group of groups) predictGroup(exports, { shape, group, share, origin, out: base });
+    return null;
   },
 };
 
@@ -285,4 +215,4 @@ function warmUpRidge(context: JobContext, scratch: { readonly pointer: Pointer }
   }
 }
 
-export const forecastJobs = { ridgeTrain, ridgeSolve, forecastMembers };
+export const ridgeJobs = { ridgeTrain, ridgeSolve, ridgePredict };

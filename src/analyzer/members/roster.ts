@@ -1,0 +1,178 @@
+import { ForeshardError } from '../../base/errors.ts';
+import type { TypedBlock } from '../../kernels/arena.ts';
+import type { ForecastSettings } from '../settings.ts';
+import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
+import { MEMBER_FACTORIES } from './registry.ts';
+
+/** Partitions predicted or fitted at a time: what the members' scratch memory grows with. A multiple of every tile. */
+export const CHUNK_PARTITIONS = 512;
+
+/** Kernels that work on several series at once take them by eights. */
+const TILE_PARTITIONS = 8;
+
+/** What the members say of some partitions. */
+export interface MemberForecasts {
+  readonly range: PartitionRange;
+  /** f64[member][partition of the range][step], log loads; without meaning for members that are not available. */
+  readonly logLoads: Float64Array;
+  /** Per member: whether it had history enough, and is fitted. */
+  readonly isAvailable: readonly boolean[];
+}
+
+interface Entry {
+  readonly member: Member;
+  /** What is fitted together, in turn. */
+  readonly groups: readonly PartitionRange[];
+  /** The window count at which each group was last fitted; undefined before the first time. */
+  fittedAt: Float64Array | undefined;
+}
+
+/**
+ * The members of a forecaster: who can say something, whose parameters are due, and what they all say.
+ *
+ * Each partition's parameters are fitted again every `refitWindows`, some partitions at every window, so that no window
+ * costs much.
+ */
+export class Roster {
+  readonly names: readonly string[];
+  readonly #entries: readonly Entry[];
+  readonly #components: MemberComponents;
+  readonly #scratch: TypedBlock<Float64Array>;
+  readonly #chunks: readonly PartitionRange[];
+
+  /** @throws ForeshardError FORESHARD_CONFIG on a name that no member has. */
+  constructor(settings: ForecastSettings, components: MemberComponents) {
+    const { partitionCount } = components.history.shape;
+    this.names = settings.members;
+    this.#components = components;
+    this.#chunks = rangesOf(partitionCount, Math.ceil(partitionCount / CHUNK_PARTITIONS));
+    this.#entries = settings.members.map((name) => {
+      const member = newMember(name, settings, components);
+      return { member, groups: groupsOf(member, partitionCount), fittedAt: undefined };
+    });
+    this.#scratch = components.runner.kernels.arena.f64(
+      this.names.length * Math.min(partitionCount, CHUNK_PARTITIONS) * components.horizon,
+    );
+  }
+
+  /** Brings every member up to the newest window: sums, and the parameters that are due. */
+  async catchUp(): Promise<void> {
+    const { history } = this.#components;
+    const end = history.dropped + history.length;
+    for (const entry of this.#entries) {
+      const { member, groups } = entry;
+      if (history.length < member.windowsMin) continue;
+      await member.advance?.();
+      if (entry.fittedAt === undefined) {
+        await fitAll(member, groups);
+        // As if they had been fitted in turn: from here on they are due one after the other.
+        entry.fittedAt = Float64Array.from(
+          groups,
+          (_, group) => end - Math.floor((group * member.refitWindows) / groups.length),
+        );
+      } else if (member.refitWindows > 0) {
+        const { fittedAt } = entry;
+        const due = groups.map((_, group) => end - (fittedAt[group] as number) >= member.refitWindows);
+        await fitAll(
+          member,
+          groups.filter((_, group) => due[group]),
+        );
+        for (const [group, isDue] of due.entries()) if (isDue) fittedAt[group] = end;
+      }
+    }
+  }
+
+  /** Lets every member speak, for some partitions after the other; `visit` must take what it needs at once. */
+  async predict(visit: (forecasts: MemberForecasts) => void): Promise<void> {
+    const { horizon } = this.#components;
+    const isAvailable = this.#entries.map((entry) => this.#canSpeak(entry));
+    for (const range of this.#chunks) {
+      const size = range.count * horizon;
+      await Promise.all(
+        this.#entries.map(({ member }, index) =>
+          isAvailable[index] ? member.predict(range, this.#scratch.pointer + index * size * 8) : undefined,
+        ),
+      );
+      visit({ range, logLoads: this.#scratch.view.subarray(0, this.names.length * size), isAvailable });
+    }
+  }
+
+  save(): MemberState {
+    return Object.fromEntries(
+      this.#entries
+        .filter(({ fittedAt }) => fittedAt !== undefined)
+        .map(({ member, fittedAt }) => [
+          member.name,
+          { fittedAt: (fittedAt as Float64Array).slice(), state: member.save() },
+        ]),
+    );
+  }
+
+  /** @throws ForeshardError FORESHARD_CORRUPT on a state of other members or another number of partitions. */
+  load(state: MemberState): void {
+    for (const entry of this.#entries) {
+      const saved = state[entry.member.name] as { fittedAt: Float64Array; state: MemberState } | undefined;
+      // A member that has been added since, or had too little history then, is fitted when its time comes.
+      if (saved === undefined) continue;
+      if (saved.fittedAt?.length !== entry.groups.length)
+        throw new ForeshardError(
+          'FORESHARD_CORRUPT',
+          'restart',
+          `member ${entry.member.name}: ${saved.fittedAt?.length} groups were saved, there are ${entry.groups.length}`,
+        );
+      entry.member.load(saved.state);
+      entry.fittedAt = Float64Array.from(saved.fittedAt);
+    }
+  }
+
+  close(): void {
+    for (const { member } of this.#entries) member.close();
+    this.#components.runner.kernels.arena.free(this.#scratch);
+  }
+
+  #canSpeak({ member, fittedAt }: Entry): boolean {
+    return fittedAt !== undefined && this.#components.history.length >= member.windowsMin;
+  }
+}
+
+function newMember(name: string, settings: ForecastSettings, components: MemberComponents): Member {
+  const factory = MEMBER_FACTORIES[name];
+  if (factory === undefined)
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `forecast.members: no member is called ${name}; there are ${Object.keys(MEMBER_FACTORIES).join(', ')}`,
+    );
+  return factory({ ...components, random: components.random.fork(name) }, settings);
+}
+
+function groupsOf(member: Member, partitionCount: number): PartitionRange[] {
+  if (member.isShared || member.refitWindows === 0) return [{ first: 0, count: partitionCount }];
+  return rangesOf(partitionCount, Math.min(member.refitWindows, Math.ceil(partitionCount / TILE_PARTITIONS)));
+}
+
+/** All partitions in so many ranges of nearly the same size, cut at multiples of a tile. */
+function rangesOf(partitionCount: number, rangeCount: number): PartitionRange[] {
+  const tiles = Math.ceil(partitionCount / TILE_PARTITIONS);
+  const cut = (index: number): number =>
+    Math.min(partitionCount, Math.floor((index * tiles) / rangeCount) * TILE_PARTITIONS);
+  return Array.from({ length: rangeCount }, (_, index) => ({
+    first: cut(index),
+    count: cut(index + 1) - cut(index),
+  }));
+}
+
+/** Neighbouring ranges are fitted in one go, at most CHUNK_PARTITIONS at a time where the member does not share a model. */
+async function fitAll(member: Member, ranges: readonly PartitionRange[]): Promise<void> {
+  let open: PartitionRange | undefined;
+  for (const range of ranges) {
+    const isNext = open !== undefined && open.first + open.count === range.first;
+    if (open !== undefined && isNext && open.count + range.count <= CHUNK_PARTITIONS)
+      open = { first: open.first, count: open.count + range.count };
+    else {
+      if (open !== undefined) await member.fit(open);
+      open = range;
+    }
+  }
+  if (open !== undefined) await member.fit(open);
+}
