@@ -1,7 +1,9 @@
+import { trustedForecast } from './analyzer/trust.ts';
 import type { Clock } from './base/clock.ts';
 import { ForeshardError } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import type { Forecast } from './model/forecast.ts';
+import type { PartitionId } from './model/ids.ts';
 import type { LoadProfile } from './model/load-profile.ts';
 import type { NodeUtilisation } from './model/node-utilisation.ts';
 import type { PartitionMap } from './model/partition-map.ts';
@@ -17,6 +19,8 @@ export type PluginMode = (typeof PLUGIN_MODES)[number];
 /** Everything one cycle needs, each from its own room; `plugin/host/coordinator.ts` puts them together. */
 export interface CycleComponents {
   readonly mode: PluginMode;
+  /** Forecasts of partitions with less skill than this are put aside. */
+  readonly skillMin: number;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Query Pattern Analyzer: what was measured, and what is coming. */
@@ -28,8 +32,8 @@ export interface CycleComponents {
   readonly cluster: { observe(): Promise<ClusterState> };
   /** Data Affinity Manager. */
   readonly affinity: { propose(input: ClusterState & { readonly forecast: Forecast }): Promise<Proposal> };
-  /** Where a proposal is kept, so that people can read it. */
-  readonly proposals: { record(proposal: Proposal): Promise<void> };
+  /** Where a proposal is kept, so that people can read it, with the partitions whose forecast was put aside. */
+  readonly proposals: { record(proposal: Proposal, ignoredForecasts: readonly PartitionId[]): Promise<void> };
   /** Dynamic Data Migration: takes moves in and carries them out on its own time. */
   readonly migration: { admit(proposal: Proposal): Promise<AdmissionReport> };
 }
@@ -71,7 +75,7 @@ const NOTHING_ADMITTED: AdmissionReport = { admittedCount: 0, queuedCount: 0 };
  * @throws whatever a room throws but "too little history", which is an answer, not a fault.
  */
 export async function runCycle(components: CycleComponents): Promise<CycleReport> {
-  const { mode, clock, logger, analyzer, cluster, affinity, proposals, migration } = components;
+  const { mode, skillMin, clock, logger, analyzer, cluster, affinity, proposals, migration } = components;
   const atMs = clock.nowMs();
   const startedMs = clock.monotonicMs();
 
@@ -86,10 +90,11 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
 
   const state = await cluster.observe();
   const planStartedMs = clock.monotonicMs();
-  const proposal = await affinity.propose({ ...state, forecast });
+  const trusted = trustedForecast(forecast, profile, { skillMin });
+  const proposal = await affinity.propose({ ...state, forecast: trusted.forecast });
   const planMs = clock.monotonicMs() - planStartedMs;
 
-  if (mode !== 'observe') await proposals.record(proposal);
+  if (mode !== 'observe') await proposals.record(proposal, trusted.ignoredPartitions);
   const admission = mode === 'auto' ? await migration.admit(proposal) : NOTHING_ADMITTED;
 
   logger.info(
@@ -99,6 +104,7 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
       costBefore: proposal.costBefore,
       costAfter: proposal.costAfter,
       lowerBound: proposal.lowerBound,
+      ignoredForecasts: trusted.ignoredPartitions.length,
       admitted: admission.admittedCount,
     },
     'cycle',

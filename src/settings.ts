@@ -106,6 +106,11 @@ export interface ControllerSettings {
   readonly executorIntervalMs: number;
   /** A coordinator that has not renewed its lease for so long is replaced. */
   readonly leaseTtlMs: number;
+  /**
+   * A partition whose forecasts have been worse than this against "as last week" is planned with last week's load: 0 means
+   * worse than it, -1 twice the error.
+   */
+  readonly skillMin: number;
   /** Seed of every random choice of the planner, a decimal or 0x number: the same input and seed give the same proposal. */
   readonly seed: string;
 }
@@ -149,7 +154,13 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
   forecast: FORECAST_DEFAULTS,
   affinity: DEFAULT_AFFINITY_SETTINGS,
   migration: DEFAULT_MIGRATION_SETTINGS,
-  controller: { cycleIntervalMs: HOUR_MS, executorIntervalMs: 15, leaseTtlMs: 10_000, seed: '1' },
+  controller: {
+    cycleIntervalMs: HOUR_MS,
+    executorIntervalMs: 15,
+    leaseTtlMs: 10_000,
+    skillMin: 0,
+    seed: '1',
+  },
   metadata: { kind: 'embedded', path: '.foreshard/metadata' },
 });
 

@@ -98,6 +98,7 @@ const ownSections = {
       cycleIntervalMs: integer(100, 7 * DAY_MS, 'milliseconds'),
       executorIntervalMs: integer(1, 60_000, 'milliseconds'),
       leaseTtlMs: integer(500, 600_000, 'milliseconds'),
+      skillMin: z.number().min(-1000).max(1).describe('a number from -1000 to 1'),
       seed: z
         .string()
         .regex(/^(\d+|0x[0-9a-fA-F]+)$/)

@@ -110,6 +110,7 @@ export class Coordinator {
     let profile: LoadProfile | null = null;
     return runCycle({
       mode: this.#settings.plugin.mode,
+      skillMin: this.#settings.controller.skillMin,
       clock,
       logger,
       analyzer: {
@@ -122,10 +123,10 @@ export class Coordinator {
       cluster: { observe: () => observer.observe(profile as LoadProfile) },
       affinity,
       proposals: {
-        record: async (proposal) => {
+        record: async (proposal, ignoredForecasts) => {
           const term = this.#leadership;
           if (term === null) return;
-          const value = encodeProposal(proposal, { atMs: clock.nowMs() });
+          const value = encodeProposal(proposal, { atMs: clock.nowMs(), ignoredForecasts });
           // A deposed coordinator must not write over what its successor has proposed.
           await metadata.commit({
             conditions: [term.fence],

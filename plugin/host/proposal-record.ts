@@ -4,7 +4,7 @@ import { clusterKeys } from '../metadata/cluster-map.ts';
 
 /** What people read and approve: `proposal/latest` in the metadata store, as JSON. */
 export interface ProposalRecord {
-  readonly v: 1;
+  readonly v: 2;
   readonly atMs: number;
   readonly algorithm: string;
   /** Decimal: it does not fit a JSON number. */
@@ -14,6 +14,8 @@ export interface ProposalRecord {
   readonly costAfter: number;
   readonly lowerBound: number;
   readonly refusal: string | null;
+  /** Partitions that were planned with last week's load, because their forecasts had been worse than that. */
+  readonly ignoredForecasts: readonly number[];
   readonly moves: readonly {
     readonly partitionId: number;
     readonly sourceNodeId: number;
@@ -27,9 +29,12 @@ export interface ProposalRecord {
   }[];
 }
 
-export function encodeProposal(proposal: Proposal, options: { readonly atMs: number }): Uint8Array {
+export function encodeProposal(
+  proposal: Proposal,
+  options: { readonly atMs: number; readonly ignoredForecasts: readonly number[] },
+): Uint8Array {
   const record: ProposalRecord = {
-    v: 1,
+    v: 2,
     atMs: options.atMs,
     algorithm: proposal.algorithm,
     seed: proposal.seed.toString(),
@@ -38,6 +43,7 @@ export function encodeProposal(proposal: Proposal, options: { readonly atMs: num
     costAfter: proposal.costAfter,
     lowerBound: proposal.lowerBound,
     refusal: proposal.refusal ?? null,
+    ignoredForecasts: options.ignoredForecasts,
     moves: proposal.moves.map((move) => ({
       partitionId: move.partitionId,
       sourceNodeId: move.sourceNodeId,
@@ -56,7 +62,8 @@ export function encodeProposal(proposal: Proposal, options: { readonly atMs: num
 export function decodeProposal(bytes: Uint8Array): ProposalRecord {
   try {
     const record = JSON.parse(new TextDecoder().decode(bytes)) as ProposalRecord;
-    if (record.v === 1 && Array.isArray(record.moves)) return record;
+    if (record.v === 2 && Array.isArray(record.moves) && Array.isArray(record.ignoredForecasts))
+      return record;
   } catch (cause) {
     throw new ForeshardError('FORESHARD_CORRUPT', 'report', 'the latest proposal cannot be read', { cause });
   }

@@ -83,12 +83,16 @@ export function describeProposal(
       );
     const proposal = decodeProposal(entry.value);
     if (isJson) return printJson(proposal);
-    const { costBefore, costAfter, lowerBound, moves, refusal, atMs } = proposal;
+    const { costBefore, costAfter, lowerBound, moves, refusal, ignoredForecasts, atMs } = proposal;
     printLine(
       `${new Date(atMs).toISOString()}: ${moves.length} moves${refusal === null ? '' : ` (${refusal})`}, cost ${costBefore.toFixed(4)} -> ${costAfter.toFixed(4)}, no map below ${lowerBound.toFixed(4)}`,
     );
     for (const { partitionId, sourceNodeId, targetNodeId, reason } of moves)
       printLine(`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${reason}`);
+    if (ignoredForecasts.length > 0)
+      printLine(
+        `planned with last week's load, because their forecasts were worse than that: partitions ${asRanges(ignoredForecasts)}`,
+      );
   });
 }
 
