@@ -10,6 +10,12 @@ export { AffinityManager } from './affinity/planner.ts';
 export { Forecaster } from './analyzer/forecaster.ts';
 export { mergeSegments, ProfileBuilder, type ProfileSegment } from './analyzer/profile.ts';
 export {
+  findSeasons,
+  findSharedSeasons,
+  type Season,
+  type SeasonOptions,
+} from './analyzer/seasons/find-seasons.ts';
+export {
   evaluateTimeline,
   type MeasuredLoad,
   type OwnershipTimeline,
