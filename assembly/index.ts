@@ -5,3 +5,4 @@ export * from "./seasonal";
 export * from "./ridge";
 export * from "./cluster";
 export * from "./ets";
+export * from "./regressions";

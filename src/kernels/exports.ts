@@ -1,6 +1,7 @@
 import type { AnalyzerExports } from './analyzer-exports.ts';
 import type { AnnealExports } from './anneal-layout.ts';
 import type { EtsExports } from './ets-exports.ts';
+import type { RegressionExports } from './regression-exports.ts';
 
 /** A byte offset into the kernels' memory, made by the arena. */
 export type Pointer = number;
@@ -15,4 +16,9 @@ interface LayoutExports {
 }
 
 /** What assembly/index.ts exports, by hand: rooms extend it with an interface beside their kernels. */
-export interface KernelExports extends LayoutExports, AnalyzerExports, AnnealExports, EtsExports {}
+export interface KernelExports
+  extends LayoutExports,
+    AnalyzerExports,
+    AnnealExports,
+    EtsExports,
+    RegressionExports {}

@@ -1,5 +1,6 @@
 import { annealJobs } from './anneal-jobs.ts';
 import { baseJobs } from './base-jobs.ts';
+import { regressionJobs } from './regression-jobs.ts';
 import { ridgeJobs } from './ridge-jobs.ts';
 import { seasonalJobs } from './seasonal-jobs.ts';
 
@@ -7,7 +8,7 @@ import { seasonalJobs } from './seasonal-jobs.ts';
  * Everything a kernel worker can do, by name. A room adds its own table beside this file and one line here;
  * pool and worker need no change.
  */
-export const jobs = { ...baseJobs, ...annealJobs, ...ridgeJobs, ...seasonalJobs };
+export const jobs = { ...baseJobs, ...annealJobs, ...regressionJobs, ...ridgeJobs, ...seasonalJobs };
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;

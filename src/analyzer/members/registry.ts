@@ -1,6 +1,9 @@
 import type { ForecastSettings } from '../settings.ts';
+import { qbKernelMember } from './kernel-regression.ts';
 import type { Member, MemberComponents } from './member.ts';
 import { pooledRidgeMember } from './pooled-ridge.ts';
+import { qbLinearMember } from './qb-linear.ts';
+import { ridgeMember } from './ridge.ts';
 import { dayMember, levelMember, naiveWeekMember, weeksMember } from './seasonal.ts';
 
 export type MemberFactory = (components: MemberComponents, settings: ForecastSettings) => Member;
@@ -12,4 +15,7 @@ export const MEMBER_FACTORIES: Readonly<Record<string, MemberFactory>> = {
   'naive-week': naiveWeekMember,
   weeks: weeksMember,
   'pooled-ridge': pooledRidgeMember,
+  ridge: ridgeMember,
+  'qb-linear': qbLinearMember,
+  'qb-kernel': qbKernelMember,
 };

@@ -1,0 +1,120 @@
+import { ForeshardError } from '../../base/errors.ts';
+import type { Pointer } from '../../kernels/exports.ts';
+import type { SeriesRows } from '../../kernels/regression-jobs.ts';
+import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
+
+/** Partitions handed to a job at once: some milliseconds of work, some hundred KiB of parameters. */
+const BATCH_PARTITIONS = 32;
+
+/**
+ * A member with a model of its own for every partition, whose parameters are a row of numbers.
+ *
+ * The parameters live outside the kernels' memory, as f32 and only for partitions that were fitted: at 16,384 partitions
+ * they would fill that memory. A batch of them is copied in for each job.
+ */
+export abstract class SeriesMember implements Member {
+  abstract readonly name: string;
+  abstract readonly windowsMin: number;
+  abstract readonly refitWindows: number;
+  protected readonly components: MemberComponents;
+  readonly #parameterCount: number;
+  readonly #parameters: (Float32Array | undefined)[];
+
+  /** @param parameterCount numbers per partition; 0: there is nothing to fit. */
+  constructor(components: MemberComponents, parameterCount: number) {
+    this.components = components;
+    this.#parameterCount = parameterCount;
+    this.#parameters = new Array(components.history.shape.partitionCount);
+  }
+
+  /** Writes f64[rows.count][parameterCount]; the first number of a row is -1 where no model could be fitted. */
+  protected abstract fitRows(rows: SeriesRows, parameters: Pointer): Promise<void>;
+
+  /** Writes f64[rows.count][horizon], for a row without a model as the seasonal naive does. */
+  protected abstract predictRows(rows: SeriesRows, parameters: Pointer, out: Pointer): Promise<void>;
+
+  async fit(range: PartitionRange): Promise<void> {
+    if (this.#parameterCount === 0) return;
+    await this.#inBatches(range, async (rows, parameters, first) => {
+      await this.fitRows(rows, parameters.pointer);
+      for (let i = 0; i < rows.count; i++)
+        this.#parameters[first + i] = Float32Array.from(
+          parameters.view.subarray(i * this.#parameterCount, (i + 1) * this.#parameterCount),
+        );
+    });
+  }
+
+  async predict(range: PartitionRange, out: Pointer): Promise<void> {
+    const { horizon } = this.components;
+    await this.#inBatches(range, async (rows, parameters, first) => {
+      for (let i = 0; i < rows.count && this.#parameterCount > 0; i++) {
+        const fitted = this.#parameters[first + i];
+        if (fitted === undefined) parameters.view[i * this.#parameterCount] = -1;
+        else parameters.view.set(fitted, i * this.#parameterCount);
+      }
+      await this.predictRows(rows, parameters.pointer, out + (first - range.first) * horizon * 8);
+    });
+  }
+
+  save(): MemberState {
+    const partitions = [...this.#parameters.keys()].filter((p) => this.#parameters[p] !== undefined);
+    const values = new Float32Array(partitions.length * this.#parameterCount);
+    partitions.forEach((p, i) => {
+      values.set(this.#parameters[p] as Float32Array, i * this.#parameterCount);
+    });
+    return { parameterCount: this.#parameterCount, partitions: Int32Array.from(partitions), values };
+  }
+
+  load(state: MemberState): void {
+    const { parameterCount, partitions, values } = state;
+    const { partitionCount } = this.components.history.shape;
+    const isOurs =
+      parameterCount === this.#parameterCount &&
+      partitions instanceof Int32Array &&
+      values instanceof Float32Array &&
+      values.length === partitions.length * this.#parameterCount &&
+      partitions.every((p) => p >= 0 && p < partitionCount);
+    if (!isOurs)
+      throw new ForeshardError(
+        'FORESHARD_CORRUPT',
+        're-read',
+        `the saved state of forecast member ${this.name} does not fit ${partitionCount} partitions with ` +
+          `${this.#parameterCount} parameters each: start without it`,
+      );
+    this.#parameters.fill(undefined);
+    partitions.forEach((p, i) => {
+      this.#parameters[p] = values.slice(i * this.#parameterCount, (i + 1) * this.#parameterCount);
+    });
+  }
+
+  close(): void {}
+
+  async #inBatches(
+    range: PartitionRange,
+    work: (
+      rows: SeriesRows,
+      parameters: { readonly pointer: Pointer; readonly view: Float64Array },
+      first: number,
+    ) => Promise<void>,
+  ): Promise<void> {
+    const { history, runner } = this.components;
+    const { arena } = runner.kernels;
+    const parameters = arena.f64(Math.min(BATCH_PARTITIONS, range.count) * this.#parameterCount);
+    try {
+      for (let done = 0; done < range.count; done += BATCH_PARTITIONS) {
+        const first = range.first + done;
+        const rows: SeriesRows = {
+          series: history.pointer + first * history.stride * 8,
+          stride: history.stride,
+          count: Math.min(BATCH_PARTITIONS, range.count - done),
+          length: history.length,
+          dayWindows: history.shape.dayWindows,
+          weekWindows: history.shape.weekWindows,
+        };
+        await work(rows, parameters, first);
+      }
+    } finally {
+      arena.free(parameters);
+    }
+  }
+}
