@@ -3,6 +3,7 @@ export * from "./layout";
 export { annealBlockBytes, annealReset, annealRun } from "./anneal";
 export * from "./seasonal";
 export * from "./ridge";
+export * from "./ridge-sums";
 export * from "./cluster";
 export * from "./ets";
 export * from "./regressions";

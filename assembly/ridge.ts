@@ -51,6 +51,16 @@ export function ridgeRows(
   return written;
 }
 
+/** Mean absolute deviation of the LEVEL_WINDOWS values before `endPtr` from `mean`. */
+export function ridgeSpread(endPtr: usize, mean: f64): f64 {
+  return deviationOf(endPtr - ((<usize>LEVEL_WINDOWS) << 3), mean);
+}
+
+/** Mean of the LEVEL_WINDOWS values before `endPtr`. */
+export function ridgeLevel(endPtr: usize): f64 {
+  return meanOf(endPtr - ((<usize>LEVEL_WINDOWS) << 3));
+}
+
 /** Mean of LEVEL_WINDOWS values, two interleaved sums. */
 // @ts-ignore: decorator
 @inline

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { seededRandom } from '../src/base/random.ts';
 import { loadKernels } from '../src/kernels/instance.ts';
-import { RIDGE_BATCH_ROWS, ridgeColumns } from '../src/kernels/ridge-jobs.ts';
+import { RIDGE_BATCH_ROWS, ridgeLayout } from '../src/kernels/ridge-jobs.ts';
 import * as clusterOracle from '../test/oracles/cluster.ts';
 import * as ridgeOracle from '../test/oracles/ridge.ts';
 import * as seasonalOracle from '../test/oracles/seasonal.ts';
@@ -122,7 +122,7 @@ function seasonalContests(isSmall: boolean): Contest[] {
 function ridgeContests(isSmall: boolean): Contest[] {
   const { arena, exports } = loadKernels();
   const shape = { lagCount: isSmall ? 31 : 168, horizon: isSmall ? 12 : 168 };
-  const { inputs, columns } = ridgeColumns(shape);
+  const { inputs, columns } = ridgeLayout(shape);
   const rowCount = RIDGE_BATCH_ROWS;
   const settings = { ...shape, rowCount };
   const random = seededRandom(2n);

@@ -125,7 +125,8 @@ export class Forecaster {
     const end = history.dropped + history.length;
     const isOrigin = end % ORIGIN_STRIDE === 0 && history.length >= WINDOWS_MIN;
     // In the middle of a long history members need to be up to date only where a forecast is judged.
-    if (isOrigin || windowsLeft === 1) await roster.catchUp();
+    const isNewest = windowsLeft === 1;
+    if (isOrigin || isNewest) await roster.catchUp({ isNewest });
     if (isOrigin) await this.#issue(state, end);
   }
 

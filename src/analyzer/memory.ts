@@ -1,5 +1,5 @@
 import { blockBytes } from '../kernels/layout.ts';
-import { RIDGE_BATCH_ROWS, ridgeColumns } from '../kernels/ridge-jobs.ts';
+import { ridgeLayout } from '../kernels/ridge-jobs.ts';
 import { cycleWindowsOf } from './cluster.ts';
 import { historyStride } from './history.ts';
 import { CHUNK_PARTITIONS } from './members/roster.ts';
@@ -30,8 +30,10 @@ export function forecasterBytes(settings: ForecastSettings, shape: ForecastShape
   const dayWindows = Math.max(1, Math.round(DAY_MS / windowMs));
   const weekWindows = Math.max(1, Math.round((7 * DAY_MS) / windowMs));
   const stride = historyStride({ windowsMax: historyWindows, weekWindows });
-  const { inputs, columns } = ridgeColumns({ lagCount: ridge.lagWindows, horizon: horizonSteps });
-  const sums = f64(inputs * columns);
+  const { inputs, columns, momentCells, scratchCells } = ridgeLayout({
+    lagCount: ridge.lagWindows,
+    horizon: horizonSteps,
+  });
   const modelCount = ridge.clusterCount * ridge.clusterSeeds;
   const cycleWindows = cycleWindowsOf({ weekWindows, dayWindows }, stride);
   const dimension = cycleWindows + (cycleWindows % 2);
@@ -39,10 +41,9 @@ export function forecasterBytes(settings: ForecastSettings, shape: ForecastShape
     history: f64(partitionCount * stride),
     members: f64(settings.members.length * Math.min(partitionCount, CHUNK_PARTITIONS) * horizonSteps),
     ridge:
-      f64(RIDGE_BATCH_ROWS * columns) +
-      f64(RIDGE_BATCH_ROWS * 2) +
-      sums +
-      modelCount * (i32(partitionCount) + 2 * sums),
+      f64(scratchCells) +
+      f64(momentCells) +
+      modelCount * (i32(partitionCount) + f64(momentCells) + f64(inputs * columns)),
     clustering:
       f64(partitionCount * dimension) +
       f64(ridge.clusterCount * dimension) +

@@ -1,6 +1,6 @@
 import type { Pointer } from './exports.ts';
 
-/** assembly/seasonal.ts, ridge.ts, cluster.ts: shapes and units stand there. Argument order is the kernels'. */
+/** assembly/seasonal.ts, ridge.ts, ridge-sums.ts, cluster.ts: shapes and units stand there. Argument order is the kernels'. */
 export interface AnalyzerExports {
   seasonalNaive(
     series: Pointer,
@@ -22,6 +22,8 @@ export interface AnalyzerExports {
     out: Pointer,
   ): void;
   ridgeLevelWindows(): number;
+  ridgeLevel(end: Pointer): number;
+  ridgeSpread(end: Pointer, mean: number): number;
   ridgeRows(
     series: Pointer,
     stride: number,
@@ -44,6 +46,31 @@ export interface AnalyzerExports {
     columns: number,
     weight: number,
     sums: Pointer,
+  ): void;
+  ridgeBlock(
+    series: Pointer,
+    count: number,
+    lagCount: number,
+    horizon: number,
+    columns: number,
+    center: number,
+    scale: number,
+    weight: number,
+    values: Pointer,
+    firstRow: Pointer,
+    lastRow: Pointer,
+    base: Pointer,
+  ): void;
+  ridgeNormalEquations(
+    moments: Pointer,
+    lagCount: number,
+    horizon: number,
+    lagColumns: number,
+    columns: number,
+    inputs: number,
+    outputs: number,
+    level: Pointer,
+    out: Pointer,
   ): void;
   scaleInPlace(values: Pointer, count: number, factor: number): void;
   addScaled(values: Pointer, count: number, factor: number, out: Pointer): void;

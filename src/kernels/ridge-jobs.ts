@@ -12,102 +12,139 @@ export interface RidgeShape {
   readonly horizon: number;
   readonly spreadMin: number;
   readonly spreadFloor: number;
-  /** f64[RIDGE_BATCH_ROWS][columns] and f64[RIDGE_BATCH_ROWS][2]: scratch, used by one job at a time. */
-  readonly rows: Pointer;
-  readonly level: Pointer;
+  /** f64[ridgeScratchCells]: used by one job at a time. */
+  readonly scratch: Pointer;
 }
 
-/** One model: the partitions it serves, its sums and its solved weights, f64[inputs][columns] each. */
+/** One model: the partitions it serves, its moments (assembly/ridge-sums.ts) and its solved weights, f64[inputs][columns]. */
 export interface RidgeGroup {
   /** i32[count]. */
   readonly list: Pointer;
   readonly count: number;
-  readonly sums: Pointer;
+  readonly moments: Pointer;
   readonly weights: Pointer;
 }
 
 /** 128 rows of a week of lags and a week of targets are 350 KB: they stay in a level-2 cache. */
 export const RIDGE_BATCH_ROWS = 128;
 
-export function ridgeColumns(shape: { readonly lagCount: number; readonly horizon: number }): {
-  inputs: number;
-  columns: number;
-} {
+/** Origins of one block share one level and one spread: after a week both may have changed. */
+export const RIDGE_BLOCK_ORIGINS = 168;
+
+export interface RidgeLayout {
+  /** Columns of the normal equations: [1, lags, 0..] and [targets, 0..]. */
+  readonly inputs: number;
+  readonly columns: number;
+  /** Rows and columns of a model's moments. */
+  readonly lagColumns: number;
+  readonly momentColumns: number;
+  readonly momentCells: number;
+  readonly scratchCells: number;
+}
+
+export function ridgeLayout(shape: { readonly lagCount: number; readonly horizon: number }): RidgeLayout {
   const inputs = paddedToTile(1 + shape.lagCount);
-  return { inputs, columns: inputs + paddedToTile(shape.horizon) };
+  const columns = inputs + paddedToTile(shape.horizon);
+  const lagColumns = paddedToTile(shape.lagCount);
+  const momentColumns = paddedToTile(shape.lagCount + shape.horizon);
+  const momentCells = (lagColumns + 2) * momentColumns + COUNT_CELLS;
+  // Rows of a batch, their levels, and the values of a block.
+  const batchCells = RIDGE_BATCH_ROWS * (Math.max(2 * momentColumns, inputs) + 2) + RIDGE_BLOCK_ORIGINS;
+  return {
+    inputs,
+    columns,
+    lagColumns,
+    momentColumns,
+    momentCells,
+    scratchCells: Math.max(batchCells + momentColumns, momentCells + momentColumns),
+  };
 }
 
-export interface TrainParameters {
+/** The sum of weights, padded so that moments are a multiple of a vector. */
+const COUNT_CELLS = 4;
+
+export interface AbsorbParameters {
   readonly shape: RidgeShape;
-  readonly groups: readonly RidgeGroup[];
-  /** First window to predict of each row, and the weight of that row. */
-  readonly origins: readonly number[];
-  readonly weights: readonly number[];
+  /** Blocks of each model: partition, first origin (window of the row), origins; i32[block][3]. */
+  readonly models: readonly { readonly moments: Pointer; readonly blocks: Int32Array }[];
+  /** The weight of a row whose origin is window 0, and how it grows from window to window. */
+  readonly weight: number;
+  readonly growth: number;
 }
 
-/** Adds one row per partition and origin to the sums of its group. Returns how many rows were not flat. */
-const ridgeTrain: Job<TrainParameters, { readonly rowCount: number }> = {
+/** Adds blocks of origins to the moments of their models. Returns how many rows that were; flat blocks are left out. */
+const ridgeAbsorb: Job<AbsorbParameters, { readonly rowCount: number }> = {
   run(context, parameters) {
     let rowCount = 0;
-    for (const group of parameters.groups) {
-      if (context.isCancelled()) break;
-      rowCount += trainGroup(context.exports, parameters, group);
-    }
+    for (const { moments, blocks } of parameters.models)
+      rowCount += absorb(context.exports, parameters, moments, blocks);
     return { rowCount };
   },
   warmUp: warmUpRidge,
 };
 
-function trainGroup(
+function absorb(
   exports: KernelExports,
-  { shape, origins, weights }: TrainParameters,
-  group: RidgeGroup,
+  { shape, weight, growth }: AbsorbParameters,
+  moments: Pointer,
+  blocks: Int32Array,
 ): number {
-  const { inputs, columns } = ridgeColumns(shape);
-  let total = 0;
+  const { lagCount, horizon, spreadMin, spreadFloor } = shape;
+  const { lagColumns, momentColumns } = ridgeLayout(shape);
+  const rowBytes = momentColumns * 8;
+  const firstRows = shape.scratch;
+  const lastRows = firstRows + RIDGE_BATCH_ROWS * rowBytes;
+  const values = lastRows + RIDGE_BATCH_ROWS * rowBytes;
+  let rowCount = 0;
   let filled = 0;
-  let weight = 0;
+  let batchWeight = 0;
   const flush = (): void => {
-    if (filled > 0) exports.ridgeAccumulate(shape.rows, filled, inputs, columns, weight, group.sums);
-    total += filled;
+    if (filled > 0) {
+      exports.ridgeAccumulate(firstRows, filled, lagColumns, momentColumns, -batchWeight, moments);
+      exports.ridgeAccumulate(lastRows, filled, lagColumns, momentColumns, batchWeight, moments);
+    }
     filled = 0;
   };
-  origins.forEach((origin, index) => {
-    const originWeight = weights[index] as number;
-    // Rows of one batch share a weight; neighbouring origins differ by a thousandth, which nobody can tell.
-    if (weight === 0 || Math.abs(originWeight / weight - 1) > 0.01) {
+  for (let at = 0; at < blocks.length; at += 3) {
+    const [partition, first, count] = blocks.subarray(at, at + 3) as unknown as [number, number, number];
+    const row = shape.series + partition * shape.stride * 8;
+    const lastEnd = row + (first + count - 1) * 8;
+    const center = exports.ridgeLevel(lastEnd);
+    const firstEnd = row + first * 8;
+    const firstSpread = exports.ridgeSpread(firstEnd, exports.ridgeLevel(firstEnd));
+    const spread = (firstSpread + exports.ridgeSpread(lastEnd, center)) / 2;
+    if (!(spread >= spreadMin)) continue;
+    const blockWeight = weight * growth ** (first + count / 2);
+    // Blocks of one batch share a weight; of blocks days apart it differs by a hundredth, which nobody can tell.
+    if (filled === RIDGE_BATCH_ROWS || Math.abs(blockWeight / batchWeight - 1) > 0.02) {
       flush();
-      weight = originWeight;
+      batchWeight = blockWeight;
     }
-    for (let first = 0; first < group.count; ) {
-      if (filled === RIDGE_BATCH_ROWS) flush();
-      const count = Math.min(RIDGE_BATCH_ROWS - filled, group.count - first);
-      filled += exports.ridgeRows(
-        shape.series,
-        shape.stride,
-        group.list + first * 4,
-        count,
-        origin,
-        shape.lagCount,
-        shape.horizon,
-        inputs,
-        columns,
-        shape.spreadMin,
-        shape.spreadFloor,
-        shape.rows + filled * columns * 8,
-        shape.level + filled * 16,
-      );
-      first += count;
-    }
-  });
+    exports.ridgeBlock(
+      row + (first - lagCount) * 8,
+      count,
+      lagCount,
+      horizon,
+      momentColumns,
+      center,
+      spread + spreadFloor,
+      batchWeight,
+      values,
+      firstRows + filled * rowBytes,
+      lastRows + filled * rowBytes,
+      moments + lagColumns * rowBytes,
+    );
+    filled++;
+    rowCount += count;
+  }
   flush();
-  return total;
+  return rowCount;
 }
 
 export interface SolveParameters {
   readonly shape: RidgeShape;
   readonly groups: readonly RidgeGroup[];
-  /** f64[inputs][columns]: the sums of all groups of one clustering together. */
+  /** The moments of all groups of one clustering together. */
   readonly pooled: Pointer;
   /** Share of `pooled` in each group's problem, 0..1: what keeps a small cluster sane. */
   readonly poolingShare: number;
@@ -116,15 +153,28 @@ export interface SolveParameters {
 }
 
 const ridgeSolve: Job<SolveParameters, { readonly solvedCount: number }> = {
-  run({ exports, buffer }, { shape, groups, pooled, poolingShare, lambda }) {
-    const { inputs, columns } = ridgeColumns(shape);
-    const count = inputs * columns;
+  run({ exports, buffer, isCancelled }, { shape, groups, pooled, poolingShare, lambda }) {
+    const { lagCount, horizon, scratch } = shape;
+    const { inputs, columns, lagColumns, momentColumns, momentCells } = ridgeLayout(shape);
+    const level = scratch + momentCells * 8;
     let solvedCount = 0;
-    for (const group of groups) {
-      new Uint8Array(buffer).copyWithin(group.weights, group.sums, group.sums + count * 8);
-      exports.scaleInPlace(group.weights, count, 1 - poolingShare);
-      exports.addScaled(pooled, count, poolingShare, group.weights);
-      const failedRow = exports.ridgeSolve(group.weights, inputs, columns, lambda);
+    for (const { moments, weights } of groups) {
+      if (isCancelled()) break;
+      new Uint8Array(buffer).copyWithin(scratch, moments, moments + momentCells * 8);
+      exports.scaleInPlace(scratch, momentCells, 1 - poolingShare);
+      exports.addScaled(pooled, momentCells, poolingShare, scratch);
+      exports.ridgeNormalEquations(
+        scratch,
+        lagCount,
+        horizon,
+        lagColumns,
+        momentColumns,
+        inputs,
+        columns - inputs,
+        level,
+        weights,
+      );
+      const failedRow = exports.ridgeSolve(weights, inputs, columns, lambda);
       if (failedRow !== 0)
         throw new InvariantError(`ridge: no positive pivot in row ${failedRow - 1} of ${inputs}`);
       solvedCount++;
@@ -163,7 +213,9 @@ function predictGroup(
   options: { shape: RidgeShape; group: RidgeGroup; share: number; origin: number; out: Pointer },
 ): void {
   const { shape, group, share, origin, out } = options;
-  const { inputs, columns } = ridgeColumns(shape);
+  const { inputs, columns } = ridgeLayout(shape);
+  const rows = shape.scratch;
+  const level = rows + RIDGE_BATCH_ROWS * inputs * 8;
   for (let first = 0; first < group.count; first += RIDGE_BATCH_ROWS) {
     const list = group.list + first * 4;
     const count = Math.min(RIDGE_BATCH_ROWS, group.count - first);
@@ -179,21 +231,10 @@ function predictGroup(
       inputs,
       shape.spreadMin,
       shape.spreadFloor,
-      shape.rows,
-      shape.level,
+      rows,
+      level,
     );
-    exports.ridgePredict(
-      shape.rows,
-      shape.level,
-      list,
-      count,
-      inputs,
-      columns,
-      shape.horizon,
-      share,
-      group.weights,
-      out,
-    );
+    exports.ridgePredict(rows, level, list, count, inputs, columns, shape.horizon, share, group.weights, out);
   }
 }
 
@@ -215,4 +256,4 @@ function warmUpRidge(context: JobContext, scratch: { readonly pointer: Pointer }
   }
 }
 
-export const ridgeJobs = { ridgeTrain, ridgeSolve, ridgePredict };
+export const ridgeJobs = { ridgeAbsorb, ridgeSolve, ridgePredict };

@@ -117,3 +117,36 @@ export function ridgePredict(
       out[list[r]! * horizon + step] = out[list[r]! * horizon + step]! + value;
     }
 }
+
+export interface Block {
+  /** Windows first - lagCount .. first + count + horizon - 2. */
+  readonly values: Float64Array;
+  readonly count: number;
+  readonly scale: number;
+  readonly weight: number;
+}
+
+/**
+ * The normal equations of all origins of some blocks, row by row: [1, lags, 0.., targets, 0..], each less the mean of the
+ * last week of lags and over the block's scale. Only columns j >= i are meaningful.
+ */
+export function normalEquations(
+  blocks: readonly Block[],
+  options: { lagCount: number; horizon: number; inputs: number; outputs: number },
+): Float64Array {
+  const { lagCount, horizon, inputs, outputs } = options;
+  const columns = inputs + outputs;
+  const sums = new Float64Array(inputs * columns);
+  for (const { values, count, scale, weight } of blocks)
+    for (let origin = 0; origin < count; origin++) {
+      const row = new Float64Array(columns);
+      let mean = 0;
+      for (let i = lagCount - WEEK; i < lagCount; i++) mean += values[origin + i]! / WEEK;
+      row[0] = 1;
+      for (let i = 0; i < lagCount; i++) row[1 + i] = (values[origin + i]! - mean) / scale;
+      for (let k = 0; k < horizon; k++) row[inputs + k] = (values[origin + lagCount + k]! - mean) / scale;
+      for (let i = 0; i <= lagCount; i++)
+        for (let j = i; j < columns; j++) sums[i * columns + j]! += weight * row[i]! * row[j]!;
+    }
+  return sums;
+}

@@ -4,10 +4,11 @@ import type { Block, TypedBlock } from '../../kernels/arena.ts';
 import type { Pointer } from '../../kernels/exports.ts';
 import type { KernelRunner } from '../../kernels/pool.ts';
 import {
-  RIDGE_BATCH_ROWS,
+  RIDGE_BLOCK_ORIGINS,
   type RidgeGroup,
+  type RidgeLayout,
   type RidgeShape,
-  ridgeColumns,
+  ridgeLayout,
 } from '../../kernels/ridge-jobs.ts';
 import { type Clustering, clusterProfiles, cycleProfiles, cycleWindowsOf } from '../cluster.ts';
 import type { History } from '../history.ts';
@@ -31,19 +32,22 @@ const OUTAGE_SHARE_MAX = 0.1;
 /** Clusters are looked at again once a week. */
 const RECLUSTER_WINDOWS = 168;
 
+/** A partition's origins enter by blocks of a day, each partition's at another hour: so no window costs much. */
+const BLOCK_ORIGINS_MIN = 24;
+
 /** A model is solved again after a day of windows; a window comes with the solving of one model at most. */
 const SOLVE_WINDOWS = 24;
-/** While single windows come, `advance` has long solved every model when this is over. */
-const REFIT_WINDOWS = 48;
+/** While single windows come, `advance` solves every model in turn. */
+const REFIT_WINDOWS = 96;
 
 /** Weights double every half-life; sums are scaled back long before they lose precision. */
-const WEIGHT_MAX = 2 ** 20;
+const HALF_LIVES_MAX = 20;
 
 /**
  * One direct ridge regression per cluster of partitions with a like cycle, averaged over clusterings from several seeds.
  *
- * Training data enter as sums only: a new window costs one row per partition, and old rows fade because new ones weigh
- * more. Every model also gets a share of all other rows, so that a small cluster stays sane and a new partition is served
+ * Training data enter as sums only (assembly/ridge-sums.ts): a day of windows costs two rows per partition, and old rows
+ * fade because new ones weigh more. Every model also gets a share of all other rows, so that a small cluster stays sane and a new partition is served
  * from its first week on.
  *
  * @see Montero-Manso & Hyndman, "Principles and algorithms for forecasting groups of time series", 2021
@@ -59,22 +63,24 @@ class PooledRidge implements Member {
   readonly #random: Random;
   readonly #lagCount: number;
   readonly #horizon: number;
-  readonly #rows: Block;
-  readonly #level: Block;
+  readonly #layout: RidgeLayout;
+  readonly #scratch: Block;
   readonly #pooled: TypedBlock<Float64Array>;
   /** [clustering][cluster]. */
   readonly #models: Model[][];
   #clusterings: Clustering[] = [];
   #clusteredAt = 0;
-  /** Window since the start of all windows that is the next origin to train on. */
-  #nextOrigin: number;
-  #weight = 1;
+  /** Per partition, window since the start of all windows: its next origin to learn from. */
+  readonly #nextOrigin: Int32Array;
+  /** The window whose rows weigh 1. */
+  #epoch = 0;
   #rowCount = 0;
+  #advancedAt = 0;
 
   constructor(components: MemberComponents, settings: RidgeSettings) {
     const { history, runner, random, horizon } = components;
     const { lagWindows: lagCount } = settings;
-    this.windowsMin = lagCount + horizon + ORIGINS_MIN;
+    this.windowsMin = lagCount + horizon + ORIGINS_MIN + BLOCK_ORIGINS_MIN;
     this.#settings = settings;
     this.#history = history;
     this.#runner = runner;
@@ -82,28 +88,27 @@ class PooledRidge implements Member {
     this.#lagCount = lagCount;
     this.#horizon = horizon;
     const { arena } = runner.kernels;
-    const { inputs, columns } = ridgeColumns({ lagCount, horizon });
-    this.#rows = arena.f64(RIDGE_BATCH_ROWS * columns);
-    this.#level = arena.f64(RIDGE_BATCH_ROWS * 2);
-    this.#pooled = arena.f64(inputs * columns);
+    this.#layout = ridgeLayout({ lagCount, horizon });
+    const { inputs, columns, momentCells, scratchCells } = this.#layout;
+    this.#scratch = arena.f64(scratchCells);
+    this.#pooled = arena.f64(momentCells);
     this.#models = Array.from({ length: settings.clusterSeeds }, () =>
-      Array.from({ length: settings.clusterCount }, () => ({
-        list: arena.i32(history.shape.partitionCount),
-        count: 0,
-        sums: arena.f64(inputs * columns),
-        weights: arena.f64(inputs * columns),
-        solvedAt: 0,
-      })),
+      Array.from({ length: settings.clusterCount }, () => {
+        const moments = arena.f64(momentCells);
+        moments.view.fill(0);
+        const list = arena.i32(history.shape.partitionCount);
+        return { list, count: 0, moments, weights: arena.f64(inputs * columns), solvedAt: 0 };
+      }),
     );
-    this.#nextOrigin = history.dropped + lagCount;
+    this.#nextOrigin = new Int32Array(history.shape.partitionCount).fill(history.dropped + lagCount);
   }
 
-  /** Takes in every origin whose targets have all been seen; one model that has not been solved for a day is solved. */
+  /** Learns from origins whose targets have all been seen; of the models, one that was not solved for a day is solved. */
   async advance(): Promise<void> {
     if (this.#history.length < this.windowsMin) return;
-    const isLive = this.#nextOrigin + this.#horizon === this.#end;
-    await this.#train();
-    if (!isLive || this.#rowCount === 0) return;
+    const isNextWindow = this.#end - this.#advancedAt === 1;
+    await this.#absorb();
+    if (!isNextWindow || this.#rowCount === 0) return;
     const stale = this.#models
       .flat()
       .reduce((oldest, model) => (model.solvedAt < oldest.solvedAt ? model : oldest));
@@ -111,7 +116,6 @@ class PooledRidge implements Member {
   }
 
   async fit(): Promise<void> {
-    await this.#train();
     const stale = this.#models
       .flat()
       .filter((model) => this.#end - model.solvedAt >= SOLVE_WINDOWS || model.solvedAt === 0);
@@ -147,16 +151,17 @@ class PooledRidge implements Member {
 
   save(): MemberState {
     return {
-      nextOrigin: this.#nextOrigin,
-      weight: this.#weight,
+      nextOrigin: this.#nextOrigin.slice(),
+      epoch: this.#epoch,
       rowCount: this.#rowCount,
+      advancedAt: this.#advancedAt,
       clusteredAt: this.#clusteredAt,
       clusterings: this.#clusterings.map(({ labelOf, centroids }) => ({
         labelOf: labelOf.slice(),
         centroids: centroids.slice(),
       })),
-      models: this.#models.flat().map(({ sums, weights, solvedAt }) => ({
-        sums: sums.view.slice(),
+      models: this.#models.flat().map(({ moments, weights, solvedAt }) => ({
+        moments: moments.view.slice(),
         weights: weights.view.slice(),
         solvedAt,
       })),
@@ -166,24 +171,28 @@ class PooledRidge implements Member {
   load(state: MemberState): void {
     const saved = state as unknown as SavedRidge;
     const models = this.#models.flat();
-    const cells = this.#pooled.view.length;
+    const { partitionCount } = this.#history.shape;
+    const { momentCells, inputs, columns } = this.#layout;
     const isSame =
       saved.models?.length === models.length &&
-      saved.models.every(({ sums, weights }) => sums.length === cells && weights.length === cells) &&
-      saved.clusterings.every(({ labelOf }) => labelOf.length === this.#history.shape.partitionCount);
+      saved.models.every(
+        ({ moments, weights }) => moments.length === momentCells && weights.length === inputs * columns,
+      ) &&
+      saved.clusterings.every(({ labelOf }) => labelOf.length === partitionCount);
     if (!isSame)
       throw new ForeshardError(
         'FORESHARD_CORRUPT',
         'restart',
         'pooled-ridge: the saved models have another shape',
       );
-    this.#nextOrigin = saved.nextOrigin;
-    this.#weight = saved.weight;
+    this.#nextOrigin.set(saved.nextOrigin);
+    this.#epoch = saved.epoch;
     this.#rowCount = saved.rowCount;
+    this.#advancedAt = saved.advancedAt;
     this.#clusteredAt = saved.clusteredAt;
     models.forEach((model, index) => {
-      const { sums, weights, solvedAt } = saved.models[index] as SavedRidge['models'][number];
-      model.sums.view.set(sums);
+      const { moments, weights, solvedAt } = saved.models[index] as SavedRidge['models'][number];
+      model.moments.view.set(moments);
       model.weights.view.set(weights);
       model.solvedAt = solvedAt;
     });
@@ -199,9 +208,9 @@ class PooledRidge implements Member {
 
   close(): void {
     const { arena } = this.#runner.kernels;
-    for (const block of [this.#rows, this.#level, this.#pooled]) arena.free(block);
+    for (const block of [this.#scratch, this.#pooled]) arena.free(block);
     for (const model of this.#models.flat())
-      for (const block of [model.list, model.sums, model.weights]) arena.free(block);
+      for (const block of [model.list, model.moments, model.weights]) arena.free(block);
   }
 
   /** The window that comes next, since the start of all windows. */
@@ -217,36 +226,70 @@ class PooledRidge implements Member {
       horizon: this.#horizon,
       spreadMin: SPREAD_MIN,
       spreadFloor: SPREAD_FLOOR,
-      rows: this.#rows.pointer,
-      level: this.#level.pointer,
+      scratch: this.#scratch.pointer,
     };
   }
 
-  async #train(): Promise<void> {
-    const history = this.#history;
+  async #absorb(): Promise<void> {
+    const { dropped } = this.#history;
     const end = this.#end;
     if (this.#clusterings.length === 0 || end - this.#clusteredAt >= RECLUSTER_WINDOWS) this.#cluster(end);
-    this.#nextOrigin = Math.max(this.#nextOrigin, history.dropped + this.#lagCount);
-    const origins: number[] = [];
-    const weights: number[] = [];
-    const growth = 2 ** (1 / this.#settings.halfLifeWindows);
-    for (; this.#nextOrigin + this.#horizon <= end; this.#nextOrigin++) {
-      this.#weight *= growth;
-      const origin = this.#nextOrigin - history.dropped;
-      if (history.outageCount(origin, origin + this.#horizon) > OUTAGE_SHARE_MAX * this.#horizon) continue;
-      origins.push(origin);
-      weights.push(this.#weight);
+    if ((end - this.#epoch) / this.#settings.halfLifeWindows > HALF_LIVES_MAX) this.#scaleBack();
+    const due = this.#dueBlocks();
+    if (due.length > 0) {
+      const models = this.#models.flatMap((ofClustering, index) => {
+        const { labelOf } = this.#clusterings[index] as Clustering;
+        return ofClustering.map(({ moments }, label) => ({
+          moments: moments.pointer,
+          blocks: Int32Array.from(due.filter(([partition]) => labelOf[partition] === label).flat()),
+        }));
+      });
+      const { halfLifeWindows } = this.#settings;
+      const { rowCount } = await this.#runner.run('ridgeAbsorb', {
+        shape: this.#shape,
+        models,
+        weight: 2 ** ((dropped - this.#epoch) / halfLifeWindows),
+        growth: 2 ** (1 / halfLifeWindows),
+      });
+      this.#rowCount += rowCount;
     }
-    if (origins.length === 0) return;
-    const groups = this.#models.flat().map(groupOf);
-    const { rowCount } = await this.#runner.run('ridgeTrain', {
-      shape: this.#shape,
-      groups,
-      origins,
-      weights,
+    this.#advancedAt = end;
+  }
+
+  /** [partition, first origin as window of the row, origins] of all origins that are complete and not learnt yet. */
+  #dueBlocks(): [number, number, number][] {
+    const history = this.#history;
+    const { dropped } = history;
+    const last = this.#end - this.#horizon;
+    const oldest = dropped + this.#lagCount;
+    const runs = this.#usableRuns(Math.max(oldest, Math.min(...this.#nextOrigin)), last);
+    const due: [number, number, number][] = [];
+    this.#nextOrigin.forEach((next, partition) => {
+      // Whole days, which end at another hour for each partition.
+      const limit = last - ((last + partition) % BLOCK_ORIGINS_MIN);
+      if (limit <= next) return;
+      for (const [runFirst, runEnd] of runs) {
+        const end = Math.min(limit, runEnd);
+        for (let first = Math.max(next, oldest, runFirst); first < end; first += RIDGE_BLOCK_ORIGINS)
+          due.push([partition, first - dropped, Math.min(RIDGE_BLOCK_ORIGINS, end - first)]);
+      }
+      this.#nextOrigin[partition] = limit;
     });
-    this.#rowCount += rowCount;
-    if (this.#weight > WEIGHT_MAX) this.#scaleBack();
+    return due;
+  }
+
+  /** [first, end) of runs of origins whose targets are not spoilt by outages. */
+  #usableRuns(first: number, end: number): [number, number][] {
+    const history = this.#history;
+    const runs: [number, number][] = [];
+    for (let origin = first; origin < end; origin++) {
+      const window = origin - history.dropped;
+      if (history.outageCount(window, window + this.#horizon) > OUTAGE_SHARE_MAX * this.#horizon) continue;
+      const open = runs.at(-1);
+      if (open !== undefined && open[1] === origin) open[1]++;
+      else runs.push([origin, origin + 1]);
+    }
+    return runs;
   }
 
   async #solve(models: readonly Model[]): Promise<void> {
@@ -255,7 +298,7 @@ class PooledRidge implements Member {
     view.fill(0);
     // Every clustering has all rows, so the first one's clusters add up to the whole.
     for (const model of this.#models[0] as Model[])
-      exports.addScaled(model.sums.pointer, view.length, 1, pointer);
+      exports.addScaled(model.moments.pointer, view.length, 1, pointer);
     await this.#runner.run('ridgeSolve', {
       shape: this.#shape,
       groups: models.map(groupOf),
@@ -285,29 +328,35 @@ class PooledRidge implements Member {
 
   #scaleBack(): void {
     const { exports } = this.#runner.kernels;
-    for (const model of this.#models.flat())
-      exports.scaleInPlace(model.sums.pointer, model.sums.view.length, 1 / this.#weight);
-    this.#weight = 1;
+    const { halfLifeWindows } = this.#settings;
+    for (const { moments } of this.#models.flat())
+      exports.scaleInPlace(
+        moments.pointer,
+        moments.view.length,
+        2 ** -((this.#end - this.#epoch) / halfLifeWindows),
+      );
+    this.#epoch = this.#end;
   }
 }
 
 interface Model {
   readonly list: TypedBlock<Int32Array>;
   count: number;
-  readonly sums: TypedBlock<Float64Array>;
+  readonly moments: TypedBlock<Float64Array>;
   readonly weights: TypedBlock<Float64Array>;
   /** The window count at which it was last solved. */
   solvedAt: number;
 }
 
 interface SavedRidge {
-  readonly nextOrigin: number;
-  readonly weight: number;
+  readonly nextOrigin: Int32Array;
+  readonly epoch: number;
   readonly rowCount: number;
+  readonly advancedAt: number;
   readonly clusteredAt: number;
   readonly clusterings: readonly { readonly labelOf: Int32Array; readonly centroids: Float64Array }[];
   readonly models: readonly {
-    readonly sums: Float64Array;
+    readonly moments: Float64Array;
     readonly weights: Float64Array;
     readonly solvedAt: number;
   }[];
@@ -325,7 +374,7 @@ function listPartitions(models: readonly Model[], clustering: Clustering): void 
 const groupOf = (model: Model): RidgeGroup => ({
   list: model.list.pointer,
   count: model.count,
-  sums: model.sums.pointer,
+  moments: model.moments.pointer,
   weights: model.weights.pointer,
 });
 

@@ -39,6 +39,7 @@ export class Roster {
   readonly #components: MemberComponents;
   readonly #scratch: TypedBlock<Float64Array>;
   readonly #chunks: readonly PartitionRange[];
+  #caughtUpAt = 0;
 
   /** @throws ForeshardError FORESHARD_CONFIG on a name that no member has. */
   constructor(settings: ForecastSettings, components: MemberComponents) {
@@ -55,10 +56,17 @@ export class Roster {
     );
   }
 
-  /** Brings every member up to the newest window: sums, and the parameters that are due. */
-  async catchUp(): Promise<void> {
+  /**
+   * Brings every member up to the newest window: sums, and the parameters that are due.
+   *
+   * @param isNewest no further window is known. After many windows at once shared models are then fitted sooner: what was
+   *   learnt in the middle of a long history should not serve its end.
+   */
+  async catchUp({ isNewest }: { readonly isNewest: boolean }): Promise<void> {
     const { history } = this.#components;
     const end = history.dropped + history.length;
+    const isEndOfMany = isNewest && end - this.#caughtUpAt > 1;
+    this.#caughtUpAt = end;
     for (const entry of this.#entries) {
       const { member, groups } = entry;
       if (history.length < member.windowsMin) continue;
@@ -72,7 +80,8 @@ export class Roster {
         );
       } else if (member.refitWindows > 0) {
         const { fittedAt } = entry;
-        const due = groups.map((_, group) => end - (fittedAt[group] as number) >= member.refitWindows);
+        const age = isEndOfMany && member.isShared ? member.refitWindows / 4 : member.refitWindows;
+        const due = groups.map((_, group) => end - (fittedAt[group] as number) >= age);
         await fitAll(
           member,
           groups.filter((_, group) => due[group]),
@@ -98,7 +107,7 @@ export class Roster {
   }
 
   save(): MemberState {
-    return Object.fromEntries(
+    const fitted = Object.fromEntries(
       this.#entries
         .filter(({ fittedAt }) => fittedAt !== undefined)
         .map(({ member, fittedAt }) => [
@@ -106,12 +115,15 @@ export class Roster {
           { fittedAt: (fittedAt as Float64Array).slice(), state: member.save() },
         ]),
     );
+    return { caughtUpAt: this.#caughtUpAt, fitted };
   }
 
   /** @throws ForeshardError FORESHARD_CORRUPT on a state of other members or another number of partitions. */
   load(state: MemberState): void {
+    const { caughtUpAt, fitted } = state as { caughtUpAt: number; fitted: MemberState };
+    this.#caughtUpAt = caughtUpAt;
     for (const entry of this.#entries) {
-      const saved = state[entry.member.name] as { fittedAt: Float64Array; state: MemberState } | undefined;
+      const saved = fitted[entry.member.name] as { fittedAt: Float64Array; state: MemberState } | undefined;
       // A member that has been added since, or had too little history then, is fitted when its time comes.
       if (saved === undefined) continue;
       if (saved.fittedAt?.length !== entry.groups.length)
