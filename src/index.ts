@@ -10,6 +10,13 @@ export { AffinityManager } from './affinity/planner.ts';
 export { Forecaster } from './analyzer/forecaster.ts';
 export { mergeSegments, ProfileBuilder, type ProfileSegment } from './analyzer/profile.ts';
 export {
+  boundsAfter,
+  type CoherentForecast,
+  type Hierarchy,
+  type LevelForecast,
+  reconcile,
+} from './analyzer/reconciliation.ts';
+export {
   findSeasons,
   findSharedSeasons,
   type Season,
