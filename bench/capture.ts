@@ -26,7 +26,7 @@ export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutco
   // Short blocks: on a busy machine few of them are interrupted, and the median is of those that were not.
   const blockPairs = isSmall ? 200 : 3_000;
   const memory = createRingMemory(DEFAULT_SETTINGS.capture.ringSlots);
-  const producer = new RingProducer(memory, { keyPrefixBytes: 24, readClock: Date.now });
+  const producer = new RingProducer(memory, { keyPrefixBytes: 24, keyHash: true, readClock: Date.now });
   const consumer = startThread(new URL('./capture-consumer.ts', import.meta.url), { workerData: memory });
   // Through the host, guard and all, as a node calls it.
   const host = new QueryNodeHost(silentLogger);

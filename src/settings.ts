@@ -88,6 +88,8 @@ export interface CaptureSettings {
   readonly ringSlots: number;
   /** How much of a key is kept for finding its template, bytes, 0..24; 0 records no keys at all. */
   readonly keyPrefixBytes: number;
+  /** Whether a 32-bit hash of the whole key is kept: what hot keys are found by, and named by where no prefix is kept. */
+  readonly keyHash: boolean;
   /** How often the analysis thread empties the ring. */
   readonly drainIntervalMs: number;
 }
@@ -149,7 +151,7 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
   security: { password: null, passwordFile: null },
   plugin: { mode: 'observe', modules: ['foreshard'] },
   // 65,536 slots are 4 MiB and hold half a second at 130,000 queries a second: ten drains late before one is dropped.
-  capture: { ringSlots: 65_536, keyPrefixBytes: 24, drainIntervalMs: 50 },
+  capture: { ringSlots: 65_536, keyPrefixBytes: 24, keyHash: true, drainIntervalMs: 50 },
   analyzer: { windowMs: HOUR_MS, kernelThreads: 1 },
   forecast: FORECAST_DEFAULTS,
   affinity: DEFAULT_AFFINITY_SETTINGS,

@@ -84,6 +84,7 @@ const ownSections = {
     .strictObject({
       ringSlots: integer(256, 2 ** 22, 'a power of two'),
       keyPrefixBytes: integer(0, KEY_PREFIX_BYTES, 'bytes of a key that are kept'),
+      keyHash: z.boolean().describe('true or false'),
       drainIntervalMs: integer(1, 60_000, 'milliseconds'),
     })
     .partial(),

@@ -25,6 +25,7 @@ export async function attachAnalysis(
   const ring = createRingMemory(settings.capture.ringSlots);
   const producer = new RingProducer(ring, {
     keyPrefixBytes: settings.capture.keyPrefixBytes,
+    keyHash: settings.capture.keyHash,
     readClock: () => clock.nowMs(),
   });
   const setup: AnalysisSetup = { settings, nodeId, ring };

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { hashOfKey } from '../../../plugin/capture/key-hash.ts';
 import {
   createRingMemory,
   HEAD_INDEX,
@@ -40,10 +41,13 @@ function drainAll(source: RingSource): { records: QueryRecord[]; droppedCount: n
   return { records, droppedCount };
 }
 
-function ring(options: { slotCount?: number; keyPrefixBytes?: number; readClock?: () => number } = {}) {
+function ring(
+  options: { slotCount?: number; keyPrefixBytes?: number; keyHash?: boolean; readClock?: () => number } = {},
+) {
   const memory = createRingMemory(options.slotCount ?? 256);
   const producer = new RingProducer(memory, {
     keyPrefixBytes: options.keyPrefixBytes ?? 24,
+    keyHash: options.keyHash ?? true,
     readClock: options.readClock ?? (() => 1_000),
   });
   return { memory, producer, source: new RingSource(memory) };
@@ -59,6 +63,7 @@ test('a record comes out as it went in', () => {
       timeMs: 1_700_000_000_123.5,
       command: 'SET',
       keyPrefix: 'user:{42}:näme',
+      keyHash: hashOfKey(Buffer.from('user:{42}:näme', 'latin1'), 0, 14) >>> 0,
       partitionId: 65_535,
       nodeId: 65_535,
       clientId: -7,
@@ -85,6 +90,42 @@ test('a key is cut to the configured prefix, and 0 keeps none of it', () => {
     const kept = [...new Uint8Array(memory.buffer, HEADER_BYTES)].filter((byte) => byte === 97).length;
     check.is(kept, expected.length);
   }
+});
+
+test('keys are told apart by their hash where no prefix is kept, and by nothing where that is turned off', () => {
+  const hashesOf = (keyHash: boolean, keys: readonly string[]): number[] => {
+    const { producer, source } = ring({ keyPrefixBytes: 0, keyHash });
+    for (const key of keys) producer.record(GET, 1, 1, 1, Buffer.from(`xx${key}`), 2, key.length, 1, 1, 1, 0);
+    producer.publish();
+    return drainAll(source).records.map((record) => record.keyHash);
+  };
+  const keys = [
+    '',
+    'a',
+    'b',
+    'ab',
+    'ba',
+    'user:1',
+    'user:2',
+    'x'.repeat(64),
+    'x'.repeat(65),
+    `${'x'.repeat(200)}y`,
+  ];
+  const hashes = hashesOf(true, keys);
+  check.is(new Set(hashes).size, keys.length);
+  check.not.ok(hashes.includes(0));
+  check.equal(hashesOf(true, keys), hashes);
+  check.equal(new Set(hashesOf(false, keys)), new Set([0]));
+});
+
+test('a hundred thousand numbered keys share no more hashes than chance would have it', () => {
+  const hashes = new Set<number>();
+  for (let i = 0; i < 100_000; i++) {
+    const key = Buffer.from(`session:${i}`);
+    hashes.add(hashOfKey(key, 0, key.length));
+  }
+  // Of 100,000 random 32-bit numbers 1.2 pairs are expected to be equal; 12 would be one run in 10^8.
+  check.ok(hashes.size > 100_000 - 12, `${100_000 - hashes.size} collisions`);
 });
 
 test('records are invisible until published, in groups of 64 or by a tick', () => {
@@ -121,7 +162,7 @@ test('counters run over 2^31 and 2^32 without a wrong record or drop', () => {
     const header = new Int32Array(memory.buffer, 0, HEADER_BYTES / 4);
     header[HEAD_INDEX] = start;
     header[TAIL_INDEX] = start;
-    const producer = new RingProducer(memory, { keyPrefixBytes: 24, readClock: () => 1 });
+    const producer = new RingProducer(memory, { keyPrefixBytes: 24, keyHash: true, readClock: () => 1 });
     const source = new RingSource(memory);
     const seen: number[] = [];
     let droppedCount = 0;

@@ -24,6 +24,7 @@ function query(overrides: Partial<QueryRecord>): QueryRecord {
     timeMs: 0,
     command: 'GET',
     keyPrefix: 'user:1',
+    keyHash: 0,
     partitionId: 0,
     nodeId: 0,
     clientId: 1,
