@@ -15,3 +15,4 @@ export default definePlugin({
       partitionCount: settings.cluster.partitionCount,
     }),
 });
+export { openPostgresParser } from './templates/postgres-sql.ts';

@@ -8,6 +8,9 @@ export { naiveHillClimb } from './affinity/naive-hill-climb.ts';
 export type { Optimiser } from './affinity/optimiser.ts';
 export { AffinityManager } from './affinity/planner.ts';
 export { Forecaster } from './analyzer/forecaster.ts';
+export { PatternAnalyzer, type PatternSettings } from './analyzer/patterns/pattern-analyzer.ts';
+export type { PatternRecord, PatternReport } from './analyzer/patterns/pattern-report.ts';
+export type { SqlParser, TemplateKind } from './analyzer/patterns/templates.ts';
 export { mergeSegments, ProfileBuilder, type ProfileSegment } from './analyzer/profile.ts';
 export {
   boundsAfter,

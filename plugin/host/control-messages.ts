@@ -1,4 +1,4 @@
-import type { QueryType, QueryTypeSummary } from '../../src/analyzer/query-types.ts';
+import type { QueryType, QueryTypeSummary } from '../../src/analyzer/patterns/query-types.ts';
 import type { CycleReport } from '../../src/controller.ts';
 import type { MigrationPhase } from '../../src/model/migration.ts';
 

@@ -1,5 +1,5 @@
+import { QueryTypeCounts, type QueryTypeSettings } from '../../src/analyzer/patterns/query-types.ts';
 import type { ProfileSegment } from '../../src/analyzer/profile.ts';
-import { QueryTypeCounts, type QueryTypeSettings } from '../../src/analyzer/query-types.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { QueryTypesReport } from './control-messages.ts';
 import { encodeQueryTypes, PUBLISHED_LIMITS } from './query-types-record.ts';

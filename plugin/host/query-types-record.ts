@@ -1,4 +1,4 @@
-import type { QueryTypeSummary } from '../../src/analyzer/query-types.ts';
+import type { QueryTypeSummary } from '../../src/analyzer/patterns/query-types.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 
 /** What a query node publishes: so that the largest record stays below the 64 KiB a metadata value may have. */

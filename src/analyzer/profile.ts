@@ -2,7 +2,8 @@ import { ForeshardError } from '../base/errors.ts';
 import { type AffinityCounts, OTHER, packAffinityCounts } from '../model/affinity-matrix.ts';
 import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../model/load-profile.ts';
 import type { QueryRecord } from '../model/query-log.ts';
-import { TemplateTable } from './template.ts';
+import { TemplateTable } from './patterns/template-table.ts';
+import { WordTree } from './patterns/word-tree.ts';
 
 export interface ProfileSettings {
   /** Name of the query node, put before client numbers: those of two nodes have nothing to do with each other. */
@@ -86,6 +87,8 @@ interface OpenWindow {
 /** Adds up query records, window by window. Windows are aligned to the epoch: those of all query nodes agree. */
 export class ProfileBuilder {
   readonly #settings: ProfileSettings;
+  /** Outlives the windows: what are values in one window are values in the next. */
+  readonly #words = new WordTree();
   /** Sorted by index. */
   #open: OpenWindow[] = [];
   #closed: ProfileSegment[] = [];
@@ -183,7 +186,7 @@ export class ProfileBuilder {
       index,
       values: new Float64Array(this.#settings.partitionCount * LOAD_DIMENSION_COUNT),
       entries: new Map(),
-      templates: new TemplateTable(this.#settings.templatesMax),
+      templates: new TemplateTable(this.#settings.templatesMax, this.#words),
       clientNames: [OTHER],
       clientOf: new Map(),
       recordCount: 0,

@@ -11,7 +11,7 @@ import { encodeQueryTypes, PUBLISHED_LIMITS } from '../../../plugin/host/query-t
 import { bootstrapCluster, clusterKeys } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { asRanges } from '../../../plugin/operator/cluster-commands.ts';
-import { QUERY_TYPE_DEFAULTS, QueryTypeCounts } from '../../../src/analyzer/query-types.ts';
+import { QUERY_TYPE_DEFAULTS, QueryTypeCounts } from '../../../src/analyzer/patterns/query-types.ts';
 import { packAffinityCounts } from '../../../src/model/affinity-matrix.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 

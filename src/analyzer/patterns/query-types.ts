@@ -1,11 +1,12 @@
-import { assert } from '../base/assert.ts';
+import { assert } from '../../base/assert.ts';
 import {
   type AffinityCounts,
   mergeAffinityCounts,
   OTHER,
   packAffinityCounts,
-} from '../model/affinity-matrix.ts';
-import { generalTemplates } from './template.ts';
+} from '../../model/affinity-matrix.ts';
+import { splitKeyWords } from './key-pattern.ts';
+import { WordTree } from './word-tree.ts';
 
 export interface QueryTypeSettings {
   readonly windowMs: number;
@@ -57,6 +58,7 @@ export interface QueryTypeSummary {
  */
 export class QueryTypeCounts {
   readonly #settings: QueryTypeSettings;
+  readonly #words = new WordTree();
   #recent: AffinityCounts | null = null;
   /** Whole counts by template; those of a template that is forgotten go to "other". */
   #totals = new Map<string, number>();
@@ -141,12 +143,13 @@ export class QueryTypeCounts {
 
   /** Names that turn out to hold values are counted together, here and in the totals. */
   #generalised(counts: AffinityCounts): AffinityCounts {
-    const generalOf = generalTemplates(counts.templates);
-    const templates = counts.templates.map((name) => generalOf.get(name) ?? name);
+    for (const name of counts.templates) this.#words.learn(splitKeyWords(name));
+    const generalOf = (name: string): string => this.#words.resolve(splitKeyWords(name)).join('');
+    const templates = counts.templates.map(generalOf);
     if (templates.every((name, i) => name === counts.templates[i])) return counts;
     const totals = new Map<string, number>();
     for (const [name, total] of this.#totals) {
-      const general = generalOf.get(name) ?? name;
+      const general = generalOf(name);
       totals.set(general, (totals.get(general) ?? 0) + total);
     }
     this.#totals = totals;

@@ -1,9 +1,9 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { QUERY_TYPE_DEFAULTS, QueryTypeCounts } from '../../../src/analyzer/query-types.ts';
-import { type AffinityCounts, packAffinityCounts } from '../../../src/model/affinity-matrix.ts';
+import { QUERY_TYPE_DEFAULTS, QueryTypeCounts } from '../../../../src/analyzer/patterns/query-types.ts';
+import { type AffinityCounts, packAffinityCounts } from '../../../../src/model/affinity-matrix.ts';
 
-const test = suite('analyzer/query-types');
+const test = suite('patterns/query-types');
 const WINDOW_MS = 1_000;
 const ALL = { typesMax: 1000, partitionsMax: 1000, clientsMax: 1000 };
 
@@ -121,7 +121,7 @@ test('entries are bounded: the smallest go first, and how much they were is said
   check.is(summary.forgottenCount, 3);
   check.is(summary.totalCount, 24);
   for (let index = 1; index < 500; index++)
-    counts.add(window(index, [[`GET passing${index}`, index % 16, `q0/${index}`, 100]]));
+    counts.add(window(index, [[`PASSING${index} key`, index % 16, `q0/${index}`, 100]]));
   check.is(counts.summary(ALL).types.length, 3);
 });
 

@@ -1,0 +1,224 @@
+import {
+  ASSOCIATION_DEFAULTS,
+  type Association,
+  type AssociationLimits,
+  type Cell,
+  findAssociations,
+} from './associations.ts';
+import { SparseCounts } from './sparse-counts.ts';
+
+export interface CoAccessSettings {
+  readonly partitionCount: number;
+  /** Queries of one client belong together for so long. */
+  readonly windowMs: number;
+  /** Clients whose last queries are remembered; those that were silent longest are forgotten first. */
+  readonly clientsMax: number;
+  /** Pairs of partitions for each of the three relations. */
+  readonly pairsMax: number;
+}
+
+export const CO_ACCESS_DEFAULTS: Omit<CoAccessSettings, 'partitionCount'> = {
+  // A page that is put together asks its queries within some 100 ms; a person's next click comes after seconds.
+  windowMs: 1_000,
+  clientsMax: 4_096,
+  // 3 MB for each relation.
+  pairsMax: 32_768,
+};
+
+/** A query over more partitions is told by the first of them: 16 make 120 pairs. */
+const PARTITIONS_MAX = 16;
+/** Partitions of one client that a query is paired with. */
+const TRACE_MAX = 8;
+/** The fit of the expectation converges by a factor of the largest partition's share each turn. */
+const FIT_TURNS = 50;
+
+export interface CoAccessReport {
+  /** Partitions of one multi-key query. Rows below columns. */
+  readonly together: readonly Association[];
+  /** Different queries of one client within the window. Rows below columns. */
+  readonly sameClient: readonly Association[];
+  /** A client's query at `row`, and its very next one, within the window, at `column`. */
+  readonly next: readonly Association[];
+  /** Multi-key queries of which not all pairs were counted. */
+  readonly cutCount: number;
+}
+
+/** The last partitions of one client, the newest last, and when. */
+interface Trace {
+  readonly partitions: number[];
+  readonly timesMs: number[];
+}
+
+/**
+ * Which partitions are used together: candidates for one storage node. Sparse weighted counts of pairs; told are those more
+ * frequent than the partitions' own frequencies make likely.
+ */
+export class CoAccess {
+  readonly #settings: CoAccessSettings;
+  readonly #together: SparseCounts;
+  readonly #sameClient: SparseCounts;
+  readonly #next: SparseCounts;
+  readonly #traces = new Map<string, Trace>();
+  #cutCount = 0;
+
+  constructor(settings: CoAccessSettings) {
+    this.#settings = settings;
+    const options = { columnsMax: settings.partitionCount, entriesMax: settings.pairsMax };
+    this.#together = new SparseCounts(options);
+    this.#sameClient = new SparseCounts(options);
+    this.#next = new SparseCounts(options);
+  }
+
+  get pairCount(): number {
+    return this.#together.size + this.#sameClient.size + this.#next.size;
+  }
+
+  /**
+   * Takes in one query, in the order of time as far as there is one.
+   *
+   * @param query.partitions those of its keys, without repetitions; @param query.weight see `ForwardDecay`.
+   */
+  add(query: {
+    readonly timeMs: number;
+    readonly client: string;
+    readonly partitions: readonly number[];
+    readonly weight: number;
+  }): void {
+    const { timeMs, client, weight } = query;
+    if (query.partitions.length > PARTITIONS_MAX) this.#cutCount++;
+    const partitions = query.partitions.slice(0, PARTITIONS_MAX);
+    for (let i = 1; i < partitions.length; i++)
+      for (let j = 0; j < i; j++)
+        addPair(this.#together, partitions[i] as number, partitions[j] as number, weight);
+    const first = partitions[0];
+    if (first === undefined) return;
+    const trace = this.#traceOf(client);
+    this.#dropOld(trace, timeMs);
+    const last = trace.partitions.at(-1);
+    // Staying where one is tells nothing of pairs, and is left out of the expectation, too.
+    if (last !== undefined && last !== first) this.#next.add(last, first, weight);
+    for (const partition of partitions) {
+      // One that is still in the trace has been paired with all of it.
+      if (trace.partitions.includes(partition)) continue;
+      for (const other of trace.partitions)
+        if (!partitions.includes(other)) addPair(this.#sameClient, partition, other, weight);
+    }
+    for (const partition of partitions) remember(trace, partition, timeMs);
+  }
+
+  rescale(factor: number): void {
+    for (const counts of [this.#together, this.#sameClient, this.#next]) counts.rescale(factor);
+  }
+
+  /** @param scale of `ForwardDecay`: told counts are as of the newest time. */
+  report(scale: number, limits: AssociationLimits = ASSOCIATION_DEFAULTS): CoAccessReport {
+    const told = (found: Association[]): Association[] =>
+      found.map((pair) => ({ ...pair, count: pair.count * scale, expected: pair.expected * scale }));
+    return {
+      together: told(findPairs(this.#together, { isOrdered: false, limits })),
+      sameClient: told(findPairs(this.#sameClient, { isOrdered: false, limits })),
+      next: told(findPairs(this.#next, { isOrdered: true, limits })),
+      cutCount: this.#cutCount,
+    };
+  }
+
+  #traceOf(client: string): Trace {
+    const known = this.#traces.get(client);
+    if (known !== undefined) {
+      this.#traces.delete(client);
+      this.#traces.set(client, known);
+      return known;
+    }
+    const trace: Trace = { partitions: [], timesMs: [] };
+    this.#traces.set(client, trace);
+    if (this.#traces.size > this.#settings.clientsMax)
+      this.#traces.delete(this.#traces.keys().next().value as string);
+    return trace;
+  }
+
+  #dropOld({ partitions, timesMs }: Trace, timeMs: number): void {
+    let oldCount = 0;
+    while (oldCount < timesMs.length && timeMs - (timesMs[oldCount] as number) > this.#settings.windowMs)
+      oldCount++;
+    partitions.splice(0, oldCount);
+    timesMs.splice(0, oldCount);
+  }
+}
+
+function addPair(counts: SparseCounts, a: number, b: number, weight: number): void {
+  counts.add(Math.min(a, b), Math.max(a, b), weight);
+}
+
+function remember({ partitions, timesMs }: Trace, partition: number, timeMs: number): void {
+  const known = partitions.indexOf(partition);
+  if (known >= 0) {
+    partitions.splice(known, 1);
+    timesMs.splice(known, 1);
+  }
+  partitions.push(partition);
+  timesMs.push(timeMs);
+  if (partitions.length > TRACE_MAX) {
+    partitions.shift();
+    timesMs.shift();
+  }
+}
+
+function findPairs(
+  counts: SparseCounts,
+  { isOrdered, limits }: { readonly isOrdered: boolean; readonly limits: AssociationLimits },
+): Association[] {
+  const { sum, effectiveFactor } = counts;
+  if (!(sum > 0)) return [];
+  const degrees = new Map(counts.rowSums);
+  if (!isOrdered)
+    for (const [partition, count] of counts.columnSums)
+      degrees.set(partition, (degrees.get(partition) ?? 0) + count);
+  const fit = isOrdered
+    ? fitOffDiagonal(counts.rowSums, counts.columnSums)
+    : fitOffDiagonal(degrees, degrees);
+  const cells: Cell[] = [];
+  counts.forEach((row, column, count) => {
+    cells.push({ row, column, count, expectedShare: Math.min(1, fit(row, column) / sum) });
+  });
+  const partitionCount = new Set([...counts.rowSums.keys(), ...counts.columnSums.keys()]).size;
+  const orderedCount = partitionCount * (partitionCount - 1);
+  return findAssociations(
+    cells,
+    { sum, effectiveFactor, testCount: isOrdered ? orderedCount : orderedCount / 2 },
+    limits,
+  );
+}
+
+/**
+ * What a table without a diagonal would hold if rows and columns were independent: row factor x column factor, by iterative
+ * proportional fitting. A pair of a partition with itself cannot occur, so plain independence would expect too little of all others.
+ *
+ * @returns the expected count of (row, column); of an unordered pair, when both sums are its degrees.
+ * @see Goodman, "The analysis of cross-classified data: independence, quasi-independence, and interactions", JASA 63, 1968
+ */
+export function fitOffDiagonal(
+  rowSums: ReadonlyMap<number, number>,
+  columnSums: ReadonlyMap<number, number>,
+): (row: number, column: number) => number {
+  const rows = new Map(rowSums);
+  const columns = new Map(columnSums);
+  for (let turn = 0; turn < FIT_TURNS; turn++) {
+    fitSide(rows, columns, rowSums);
+    fitSide(columns, rows, columnSums);
+  }
+  return (row, column) => (rows.get(row) ?? 0) * (columns.get(column) ?? 0);
+}
+
+function fitSide(
+  side: Map<number, number>,
+  other: ReadonlyMap<number, number>,
+  sums: ReadonlyMap<number, number>,
+): void {
+  let total = 0;
+  for (const factor of other.values()) total += factor;
+  for (const [key, sum] of sums) {
+    // A partition that is in every pair leaves nothing to the others: the floor keeps the fit finite.
+    const rest = Math.max(total - (other.get(key) ?? 0), total * 1e-9);
+    side.set(key, rest > 0 ? sum / rest : 0);
+  }
+}
