@@ -7,3 +7,4 @@ export * from "./ridge-sums";
 export * from "./cluster";
 export * from "./ets";
 export * from "./regressions";
+export * from "./css";

@@ -1,5 +1,6 @@
 import type { AnalyzerExports } from './analyzer-exports.ts';
 import type { AnnealExports } from './anneal-layout.ts';
+import type { CssExports } from './css-exports.ts';
 import type { EtsExports } from './ets-exports.ts';
 import type { RegressionExports } from './regression-exports.ts';
 
@@ -21,4 +22,5 @@ export interface KernelExports
     AnalyzerExports,
     AnnealExports,
     EtsExports,
-    RegressionExports {}
+    RegressionExports,
+    CssExports {}

@@ -2,13 +2,21 @@ import { annealJobs } from './anneal-jobs.ts';
 import { baseJobs } from './base-jobs.ts';
 import { regressionJobs } from './regression-jobs.ts';
 import { ridgeJobs } from './ridge-jobs.ts';
+import { sarimaJobs } from './sarima-jobs.ts';
 import { seasonalJobs } from './seasonal-jobs.ts';
 
 /**
  * Everything a kernel worker can do, by name. A room adds its own table beside this file and one line here;
  * pool and worker need no change.
  */
-export const jobs = { ...baseJobs, ...annealJobs, ...regressionJobs, ...ridgeJobs, ...seasonalJobs };
+export const jobs = {
+  ...baseJobs,
+  ...annealJobs,
+  ...regressionJobs,
+  ...ridgeJobs,
+  ...sarimaJobs,
+  ...seasonalJobs,
+};
 
 export type Jobs = typeof jobs;
 export type JobName = keyof Jobs;

@@ -4,6 +4,7 @@ import type { Member, MemberComponents } from './member.ts';
 import { pooledRidgeMember } from './pooled-ridge.ts';
 import { qbLinearMember } from './qb-linear.ts';
 import { ridgeMember } from './ridge.ts';
+import { sarimaMember } from './sarima.ts';
 import { dayMember, levelMember, naiveWeekMember, weeksMember } from './seasonal.ts';
 
 export type MemberFactory = (components: MemberComponents, settings: ForecastSettings) => Member;
@@ -18,4 +19,5 @@ export const MEMBER_FACTORIES: Readonly<Record<string, MemberFactory>> = {
   ridge: ridgeMember,
   'qb-linear': qbLinearMember,
   'qb-kernel': qbKernelMember,
+  sarima: sarimaMember,
 };
