@@ -66,7 +66,7 @@ export async function evaluate(set: SeriesSet, options: EvaluationOptions): Prom
     if (origin > known || origins.length === 1) cycles.push(processorMs() - cycleStartedMs);
     known = origin;
     points.push(driverOf(forecast.point, forecast));
-    const judge = judgeOf(set, origin, options);
+    const judge = judgeAt(set, origin, options);
     judge(board, 'combined', points.at(-1) as Float64Array, boundsOf(forecast));
     for (const member of await forecaster.explain()) judge(board, member.name, member.point, []);
   }
@@ -104,7 +104,7 @@ const driverOf = (values: Float64Array, { horizonSteps, partitionCount }: Foreca
   );
 
 /** Judges forecasts f64[step][series] made at one origin. */
-function judgeOf(
+export function judgeAt(
   set: SeriesSet,
   origin: number,
   { settings, historyWindows, season, judgedSeries }: EvaluationOptions,

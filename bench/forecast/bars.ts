@@ -1,0 +1,100 @@
+import type { BenchResult } from '../types.ts';
+
+/**
+ * The figures that the forecast is held to, each beside its bar: a ratio of at most 1 meets it.
+ *
+ * Bars of M4 are ES-RNN's and what 2 points of coverage cost; a workload with seasons has to beat both regressions of
+ * QueryBot 5000, and no workload may be more than 5 % worse than saying "as last week".
+ */
+export function barRows(results: readonly BenchResult[]): BenchResult[] {
+  return [...m4Bars(results), ...workloadBars(results), ...coverageBars(results), ...costBars(results)];
+}
+
+interface Bar {
+  readonly of: BenchResult;
+  readonly metric: string;
+  readonly value: number;
+  readonly must: number;
+}
+
+const row = ({ of, metric, value, must }: Bar): BenchResult => ({
+  ...of,
+  name: of.name.replace('forecast/', 'forecast/bar/'),
+  metric,
+  value,
+  baseline: 'must',
+  baselineValue: must,
+  ratio: value / must,
+});
+
+const setOf = (result: BenchResult): string => result.name.split('/')[1] as string;
+const methodOf = (result: BenchResult): string => result.name.split('/')[2] as string;
+
+function m4Bars(results: readonly BenchResult[]): BenchResult[] {
+  const bars: readonly (readonly [metric: string, must: number])[] = [
+    ['OWA', 0.44],
+    ['MSIS95', 7.5],
+  ];
+  return bars.flatMap(([metric, must]) =>
+    results
+      .filter((of) => of.name === 'forecast/m4-hourly/combined' && of.metric === metric)
+      .map((of) => row({ of, metric, value: of.value, must })),
+  );
+}
+
+/** Sets of real requests with a daily or weekly rhythm; the others come in bursts, without one that any method finds. */
+const WITH_SEASONS = new Set([
+  'mongodb-application-rps',
+  'mongodb-machine-rps',
+  'consumer-purchase-rate',
+  'nasa-http',
+]);
+
+function workloadBars(results: readonly BenchResult[]): BenchResult[] {
+  const combined = results.filter((of) => methodOf(of) === 'combined' && of.baseline === 'naive-week');
+  return combined.flatMap((of) => {
+    const bars = [
+      row({ of, metric: `${of.metric}, against naive-week`, value: of.value, must: 1.05 * of.baselineValue }),
+    ];
+    if (!WITH_SEASONS.has(setOf(of)) || of.metric !== 'MSE of log(1+y)') return bars;
+    const rivals = results.filter(
+      (other) =>
+        setOf(other) === setOf(of) && methodOf(other).startsWith('qb-') && other.metric === of.metric,
+    );
+    for (const rival of rivals)
+      bars.push(
+        row({ of, metric: `${of.metric}, against ${methodOf(rival)}`, value: of.value, must: rival.value }),
+      );
+    return bars;
+  });
+}
+
+/** How far the bounds are off at most, by nominal level. */
+const COVERAGE_ERROR_MAX = new Map([
+  [0.8, 0.03],
+  [0.95, 0.02],
+]);
+
+function coverageBars(results: readonly BenchResult[]): BenchResult[] {
+  return results
+    .filter((of) => methodOf(of) === 'combined' && of.baseline === 'nominal-level')
+    .flatMap((of) => {
+      const must = COVERAGE_ERROR_MAX.get(of.baselineValue);
+      if (must === undefined) return [];
+      const value = Math.abs(of.value - of.baselineValue);
+      return [row({ of, metric: `error of the ${of.baselineValue * 100} % bounds' coverage`, value, must })];
+    });
+}
+
+function costBars(results: readonly BenchResult[]): BenchResult[] {
+  return results.flatMap((of) => {
+    if (of.name === 'forecast/one-hour-more/observe' && of.metric === 'processor time, median')
+      return of.settings.partitions === 1000
+        ? [row({ of, metric: of.metric, value: of.value, must: 50 })]
+        : [];
+    if (of.name === 'forecast/m4-hourly/combined' && of.baseline === 'augurs-mstl-ets')
+      return [row({ of, metric: of.metric, value: of.value, must: 10 })];
+    if (setOf(of) === 'kernel') return [row({ of, metric: 'ratio to C', value: of.ratio, must: 1.3 })];
+    return [];
+  });
+}
