@@ -8,3 +8,4 @@ export * from "./cluster";
 export * from "./ets";
 export * from "./regressions";
 export * from "./css";
+export { etsStart, tileLanes, tileOfOne, tileOfSeries } from "./tiles";

@@ -16,12 +16,12 @@ export function etsCase({ isSmall }: { readonly isSmall: boolean }): NativeCase 
     const hour = Math.floor(i / LANES) % season;
     values.view[i] = 5 + Math.sin((hour / season) * 2 * Math.PI) + random.nextFloat();
   });
-  const parameters = arena.f64(blockCount * 4 * LANES);
+  const parameters = arena.f64(5 * LANES);
   parameters.view.forEach((_, i) => {
-    parameters.view[i] = [alpha, beta, gamma, phi][Math.floor(i / LANES) % 4] as number;
+    parameters.view[i] = [alpha, beta, phi, gamma, 0][Math.floor(i / LANES)] as number;
   });
-  const states = arena.f64(blockCount * (2 + season) * LANES);
-  const sums = arena.f64(blockCount * LANES);
+  const states = arena.f64((2 + season) * LANES);
+  const sums = arena.f64(LANES);
   return {
     name: 'ets',
     source: 'ets.c',
@@ -32,18 +32,12 @@ export function etsCase({ isSmall }: { readonly isSmall: boolean }): NativeCase 
     settings: { form: 'A,Ad,A', series: blockCount * LANES, length, season },
     tolerance: 1e-12,
     runKernel() {
-      states.view.fill(0);
-      exports.etsFilter(
-        values.pointer,
-        blockCount,
-        length,
-        0,
-        season,
-        1,
-        parameters.pointer,
-        states.pointer,
-        sums.pointer,
-      );
+      sums.view.fill(0);
+      for (let block = 0; block < blockCount; block++) {
+        const tile = values.pointer + block * length * LANES * 8;
+        states.view.fill(0);
+        exports.etsFilter(tile, 0, length, season, 0, parameters.pointer, states.pointer, sums.pointer);
+      }
       return sums.view.reduce((total, sum) => total + sum, 0);
     },
   };

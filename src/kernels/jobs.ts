@@ -1,5 +1,6 @@
 import { annealJobs } from './anneal-jobs.ts';
 import { baseJobs } from './base-jobs.ts';
+import { etsJobs } from './ets-jobs.ts';
 import { regressionJobs } from './regression-jobs.ts';
 import { ridgeJobs } from './ridge-jobs.ts';
 import { sarimaJobs } from './sarima-jobs.ts';
@@ -12,6 +13,7 @@ import { seasonalJobs } from './seasonal-jobs.ts';
 export const jobs = {
   ...baseJobs,
   ...annealJobs,
+  ...etsJobs,
   ...regressionJobs,
   ...ridgeJobs,
   ...sarimaJobs,

@@ -1,4 +1,5 @@
 import type { ForecastSettings } from '../settings.ts';
+import { etsMember } from './ets.ts';
 import { qbKernelMember } from './kernel-regression.ts';
 import type { Member, MemberComponents } from './member.ts';
 import { pooledRidgeMember } from './pooled-ridge.ts';
@@ -20,4 +21,5 @@ export const MEMBER_FACTORIES: Readonly<Record<string, MemberFactory>> = {
   'qb-linear': qbLinearMember,
   'qb-kernel': qbKernelMember,
   sarima: sarimaMember,
+  ets: etsMember,
 };

@@ -1,0 +1,53 @@
+import { History } from '../../src/analyzer/history.ts';
+import type { Member, MemberComponents } from '../../src/analyzer/members/member.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import type { KernelBuild } from '../../src/kernels/bytes.ts';
+import { loadKernels } from '../../src/kernels/instance.ts';
+import { inlineRunner } from '../../src/kernels/pool.ts';
+import { HOUR_MS, profileOf } from './synthetic-load.ts';
+
+export type Load = (partition: number, window: number) => number;
+
+/** What a member of the forecast works with, over a history of hours of the given loads. */
+export function memberComponents(options: {
+  readonly partitionCount: number;
+  readonly windowCount: number;
+  readonly horizon: number;
+  readonly load: Load;
+  readonly build?: KernelBuild;
+}): MemberComponents & { append(windowCount: number): void } {
+  const { partitionCount, windowCount, horizon, load, build } = options;
+  const kernels = loadKernels(build === undefined ? {} : { build });
+  const shape = { partitionCount, windowMs: HOUR_MS, startMs: 0, dayWindows: 24, weekWindows: 168 };
+  const history = new History({ ...shape, driver: 'queries', windowsMax: 1680 }, kernels.arena);
+  const append = (count: number): void => {
+    const firstWindow = history.dropped + history.length;
+    const profile = profileOf({ partitionCount, firstWindow, windowCount: count, load });
+    for (let index = 0; index < count; index++) history.append(profile, index);
+  };
+  append(windowCount);
+  return {
+    history,
+    runner: inlineRunner(kernels),
+    random: seededRandom(1n),
+    logger: silentLogger,
+    horizon,
+    append,
+  };
+}
+
+/** Predictions of all partitions, log loads [partition][step]. */
+export async function predictAll(member: Member, components: MemberComponents): Promise<number[][]> {
+  const { history, runner, horizon } = components;
+  const count = history.shape.partitionCount;
+  const out = runner.kernels.arena.f64(count * horizon);
+  // What was there before must not show through.
+  out.view.fill(Number.NaN);
+  await member.predict({ first: 0, count }, out.pointer);
+  const rows = Array.from({ length: count }, (_, p) => [
+    ...out.view.subarray(p * horizon, (p + 1) * horizon),
+  ]);
+  runner.kernels.arena.free(out);
+  return rows;
+}
