@@ -19,12 +19,14 @@ export {
   type LevelForecast,
   reconcile,
 } from './analyzer/reconciliation.ts';
+export { findOutages } from './analyzer/seasons/find-outages.ts';
 export {
   findSeasons,
   findSharedSeasons,
   type Season,
   type SeasonOptions,
 } from './analyzer/seasons/find-seasons.ts';
+export { findShifts, type Shift } from './analyzer/seasons/find-shifts.ts';
 export {
   evaluateTimeline,
   type MeasuredLoad,

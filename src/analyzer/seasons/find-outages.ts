@@ -1,0 +1,79 @@
+import { medianOf, quantileOf } from './order-statistics.ts';
+
+export interface OutageOptions {
+  readonly seasons?: readonly { readonly period: number }[];
+  /** Loads per window below which silence may be chance; log1p(20) as a log load. */
+  readonly expectedMin?: number;
+  /** Longer silence is a new level and not an outage, windows. */
+  readonly windowsMax?: number;
+}
+
+/** Of Poisson counts around 20 one in half a billion is 0. */
+const EXPECTED_MIN_DEFAULT = 20;
+/** A window with less than this share of what is expected is silent. */
+const SILENT_SHARE = 0.02;
+/** The window in which an outage begins or ends is measured in part: it goes with it if it has less than this share. */
+const CUT_SHARE = 0.5;
+/** What falls silent more often than this does so by nature. */
+const RUNS_MAX = 5;
+const RUN_SHARE_MAX = 1 / 200;
+/** Where a quarter of the cycles has less than this share of the median at a phase, silence is part of the season. */
+const STEADY_SHARE = 0.3;
+const CYCLES_MIN = 3;
+
+/**
+ * Windows too low to be true: (almost) nothing where every cycle so far had plenty. Conservative: a load that falls to a
+ * tenth, a silent night, a sparse partition, a partition emptied for good are no outages.
+ *
+ * @param logLoads f64[window], log1p of loads >= 0.
+ * @returns u8[window]: 1 where an outage is, a mask for {@link findSeasons} and {@link findShifts}.
+ */
+export function findOutages(logLoads: Float64Array, options: OutageOptions = {}): Uint8Array {
+  const n = logLoads.length;
+  const { expectedMin = EXPECTED_MIN_DEFAULT, windowsMax = Math.floor(n / 10) } = options;
+  const loads = logLoads.map((value) => Math.max(0, Math.expm1(value)));
+  const expected = expectedLoads(loads, options.seasons ?? []);
+  const mask = loads.map((load, t) => {
+    const usual = expected[t] as number;
+    return usual >= expectedMin && load <= SILENT_SHARE * usual ? 1 : 0;
+  });
+  const runs = runsOf(mask);
+  const outages = new Uint8Array(n);
+  if (runs.length > Math.max(RUNS_MAX, n * RUN_SHARE_MAX)) return outages;
+  const isCut = (t: number): boolean =>
+    t >= 0 && t < n && (loads[t] as number) <= CUT_SHARE * (expected[t] as number);
+  for (const { first, end } of runs) {
+    if (end - first > windowsMax) continue;
+    outages.fill(1, isCut(first - 1) ? first - 1 : first, isCut(end) ? end + 1 : end);
+  }
+  return outages;
+}
+
+/** Stretches of 1. */
+function runsOf(mask: Float64Array): { readonly first: number; readonly end: number }[] {
+  const runs: { first: number; end: number }[] = [];
+  for (let first = 0; first < mask.length; first++) {
+    if (mask[first] === 0) continue;
+    let end = first;
+    while (end < mask.length && mask[end] === 1) end++;
+    runs.push({ first, end });
+    first = end;
+  }
+  return runs;
+}
+
+/** Median over the cycles at each phase of the longest season seen often enough; 0 where the cycles do not agree. */
+function expectedLoads(loads: Float64Array, seasons: readonly { readonly period: number }[]): Float64Array {
+  const n = loads.length;
+  const period = seasons
+    .map((season) => season.period)
+    .filter((length) => length * CYCLES_MIN <= n)
+    .reduce((longest, length) => Math.max(longest, length), 1);
+  const byPhase = new Float64Array(period);
+  for (let phase = 0; phase < period; phase++) {
+    const cycles = loads.filter((_, t) => t % period === phase).sort();
+    const median = medianOf(cycles);
+    byPhase[phase] = quantileOf(cycles, 0.25) >= STEADY_SHARE * median ? median : 0;
+  }
+  return loads.map((_, t) => byPhase[t % period] as number);
+}
