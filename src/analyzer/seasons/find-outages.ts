@@ -32,7 +32,7 @@ export function findOutages(logLoads: Float64Array, options: OutageOptions = {})
   const n = logLoads.length;
   const { expectedMin = EXPECTED_MIN_DEFAULT, windowsMax = Math.floor(n / 10) } = options;
   const loads = logLoads.map((value) => Math.max(0, Math.expm1(value)));
-  const expected = expectedLoads(loads, options.seasons ?? []);
+  const { expected, isSteady } = expectedLoads(loads, options.seasons ?? []);
   const mask = loads.map((load, t) => {
     const usual = expected[t] as number;
     return usual >= expectedMin && load <= SILENT_SHARE * usual ? 1 : 0;
@@ -43,7 +43,7 @@ export function findOutages(logLoads: Float64Array, options: OutageOptions = {})
   const isCut = (t: number): boolean =>
     t >= 0 && t < n && (loads[t] as number) <= CUT_SHARE * (expected[t] as number);
   for (const { first, end } of runs) {
-    if (end - first > windowsMax) continue;
+    if (end - first > windowsMax || !isSteady.subarray(first, end).every((steady) => steady === 1)) continue;
     outages.fill(1, isCut(first - 1) ? first - 1 : first, isCut(end) ? end + 1 : end);
   }
   return outages;
@@ -62,18 +62,29 @@ function runsOf(mask: Float64Array): { readonly first: number; readonly end: num
   return runs;
 }
 
-/** Median over the cycles at each phase of the longest season seen often enough; 0 where the cycles do not agree. */
-function expectedLoads(loads: Float64Array, seasons: readonly { readonly period: number }[]): Float64Array {
+/** Per window the median over the cycles at its phase of the longest season seen often enough, and whether most cycles are near it. */
+function expectedLoads(
+  loads: Float64Array,
+  seasons: readonly { readonly period: number }[],
+): { readonly expected: Float64Array; readonly isSteady: Uint8Array } {
   const n = loads.length;
   const period = seasons
     .map((season) => season.period)
     .filter((length) => length * CYCLES_MIN <= n)
     .reduce((longest, length) => Math.max(longest, length), 1);
-  const byPhase = new Float64Array(period);
-  for (let phase = 0; phase < period; phase++) {
-    const cycles = loads.filter((_, t) => t % period === phase).sort();
+  const expected = new Float64Array(n);
+  const isSteady = new Uint8Array(n);
+  for (let phase = 0; phase < Math.min(period, n); phase++) {
+    const cycles = Float64Array.from(
+      { length: Math.ceil((n - phase) / period) },
+      (_, c) => loads[phase + c * period] as number,
+    );
     const median = medianOf(cycles);
-    byPhase[phase] = quantileOf(cycles, 0.25) >= STEADY_SHARE * median ? median : 0;
+    const steady = quantileOf(cycles.sort(), 0.25) >= STEADY_SHARE * median ? 1 : 0;
+    for (let t = phase; t < n; t += period) {
+      expected[t] = median;
+      isSteady[t] = steady;
+    }
   }
-  return loads.map((_, t) => byPhase[t % period] as number);
+  return { expected, isSteady };
 }
