@@ -9,3 +9,5 @@ export * from "./ets";
 export * from "./regressions";
 export * from "./css";
 export { etsStart, tileLanes, tileOfOne, tileOfSeries } from "./tiles";
+export * from "./lstm";
+export * from "./lstm-rows";

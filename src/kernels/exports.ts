@@ -2,6 +2,7 @@ import type { AnalyzerExports } from './analyzer-exports.ts';
 import type { AnnealExports } from './anneal-layout.ts';
 import type { CssExports } from './css-exports.ts';
 import type { EtsExports } from './ets-exports.ts';
+import type { LstmExports } from './lstm-exports.ts';
 import type { RegressionExports } from './regression-exports.ts';
 
 /** A byte offset into the kernels' memory, made by the arena. */
@@ -23,4 +24,5 @@ export interface KernelExports
     AnnealExports,
     EtsExports,
     RegressionExports,
-    CssExports {}
+    CssExports,
+    LstmExports {}

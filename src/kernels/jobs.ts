@@ -1,6 +1,7 @@
 import { annealJobs } from './anneal-jobs.ts';
 import { baseJobs } from './base-jobs.ts';
 import { etsJobs } from './ets-jobs.ts';
+import { lstmJobs } from './lstm-jobs.ts';
 import { regressionJobs } from './regression-jobs.ts';
 import { ridgeJobs } from './ridge-jobs.ts';
 import { sarimaJobs } from './sarima-jobs.ts';
@@ -14,6 +15,7 @@ export const jobs = {
   ...baseJobs,
   ...annealJobs,
   ...etsJobs,
+  ...lstmJobs,
   ...regressionJobs,
   ...ridgeJobs,
   ...sarimaJobs,

@@ -1,6 +1,7 @@
 import type { ForecastSettings } from '../settings.ts';
 import { etsMember } from './ets.ts';
 import { qbKernelMember } from './kernel-regression.ts';
+import { lstmMember } from './lstm.ts';
 import type { Member, MemberComponents } from './member.ts';
 import { pooledRidgeMember } from './pooled-ridge.ts';
 import { qbLinearMember } from './qb-linear.ts';
@@ -22,4 +23,5 @@ export const MEMBER_FACTORIES: Readonly<Record<string, MemberFactory>> = {
   'qb-kernel': qbKernelMember,
   sarima: sarimaMember,
   ets: etsMember,
+  lstm: lstmMember,
 };

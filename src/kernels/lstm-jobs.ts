@@ -1,0 +1,326 @@
+import type { KernelExports, Pointer } from './exports.ts';
+import type { Job, JobContext } from './job.ts';
+
+/** Segments of a sequence, cells of the layer, and the first segment after which the head is read in training. */
+export const LSTM_STEPS = 10;
+export const LSTM_HIDDEN = 32;
+/** The first segments fill the memory; every later one is an origin of its own, so one sequence teaches six times. */
+export const LSTM_FIRST_OUTPUT = 4;
+/** Steps the network corrects; beyond them its base, the mean of the seasonals, stands alone. */
+export const LSTM_HORIZON_MAX = 168;
+
+/** Spreads from where on an error counts as itself and not squared: near enough to the absolute error, but smooth. */
+const HUBER_DELTA = 0.1;
+/** Sequences that a step of Adam averages. */
+const BATCH_SEQUENCES = 32;
+/** Of the gradient of a batch per sequence and output; only spikes exceed it. */
+const GRADIENT_NORM_MAX = 1;
+/** The rate falls to this share of itself along half a cosine. */
+const RATE_LAST_SHARE = 0.05;
+/** Log units, 0.5 % of load: added to the spread, so that noise of flat series is not blown up. */
+const SPREAD_FLOOR = 0.005;
+
+/** The network and everything a pass over one sequence needs, in kernel memory; used by one job at a time. */
+export interface LstmModel {
+  /** Steps the network corrects, <= LSTM_HORIZON_MAX; `horizon` is what a prediction covers. */
+  readonly corrected: number;
+  readonly horizon: number;
+  /** f32[lstmWeightCount] each; moments two of them. */
+  readonly weights: Pointer;
+  readonly gradients: Pointer;
+  readonly moments: Pointer;
+  /** lstmWorkBytes(…). */
+  readonly work: Pointer;
+}
+
+/** Where the series lie, and what of them is a season. */
+export interface LstmSeries {
+  /** f64[partition][stride], log loads; `length` windows are filled. */
+  readonly series: Pointer;
+  readonly stride: number;
+  readonly length: number;
+  /** u8[length], 1 for an outage; 0 where there was none. */
+  readonly outages: Pointer;
+  readonly dayWindows: number;
+  readonly weekWindows: number;
+  /** f32[weekWindows][6]: sines and cosines; `phase` is that of the first window. */
+  readonly phases: Pointer;
+  readonly phase: number;
+}
+
+export interface LstmSamples {
+  readonly model: LstmModel;
+  readonly input: LstmSeries;
+  /** i32[count][2]: partition, origin. */
+  readonly samples: Pointer;
+  readonly count: number;
+}
+
+export interface LstmTrainParameters extends LstmSamples {
+  /** Length of a step of Adam at the beginning. */
+  readonly rate: number;
+  /** Steps of Adam made before this fit. */
+  readonly stepsBefore: number;
+}
+
+export interface LstmPredictParameters {
+  readonly model: LstmModel;
+  readonly input: LstmSeries;
+  readonly firstPartition: number;
+  readonly count: number;
+  /** f64[count][horizon]. */
+  readonly out: Pointer;
+}
+
+export const lstmWeightsOf = (exports: KernelExports, corrected: number): number =>
+  exports.lstmWeightCount(exports.lstmInputCount(), LSTM_HIDDEN, exports.lstmOutputCount(corrected));
+
+/** Where each array of a pass lies in the model's work block. */
+interface Work {
+  readonly input: Pointer;
+  readonly contrasts: Pointer;
+  readonly targets: Pointer;
+  readonly out: Pointer;
+  readonly trace: Pointer;
+  readonly scratch: Pointer;
+  readonly sizeBytes: number;
+}
+
+function workOf(
+  exports: KernelExports,
+  { corrected, horizon }: Pick<LstmModel, 'corrected' | 'horizon'>,
+  start: Pointer,
+): Work {
+  const read = LSTM_STEPS - LSTM_FIRST_OUTPUT;
+  const padded = Math.ceil(corrected / 16) * 16;
+  let at = start;
+  const take = (count: number, width: number): Pointer => {
+    const pointer = at;
+    at += Math.ceil((count * width) / 16) * 16;
+    return pointer;
+  };
+  return {
+    input: take(LSTM_STEPS * exports.lstmInputCount(), 4),
+    contrasts: take(read * 3 * padded, 4),
+    targets: take(read * padded, 4),
+    out: take(read * exports.lstmOutputCount(corrected), 4),
+    trace: take(exports.lstmTraceCount(LSTM_STEPS, exports.lstmInputCount(), LSTM_HIDDEN), 4),
+    // Also holds the base of the whole horizon.
+    scratch: take(exports.lstmScratchCount(horizon), 8),
+    sizeBytes: at - start,
+  };
+}
+
+export const lstmWorkBytes = (
+  exports: KernelExports,
+  model: Pick<LstmModel, 'corrected' | 'horizon'>,
+): number => workOf(exports, model, 0).sizeBytes;
+
+/** Inputs, contrasts and (in training) targets of one sequence into the work block; returns its scale. */
+function writeRow(
+  exports: KernelExports,
+  work: Work,
+  options: {
+    input: LstmSeries;
+    corrected: number;
+    partition: number;
+    origin: number;
+    firstOutput: number;
+    isTraining: boolean;
+  },
+): number {
+  const { input, corrected, partition, origin, firstOutput, isTraining } = options;
+  return exports.lstmRow(
+    input.series + partition * input.stride * 8,
+    input.length,
+    input.outages,
+    origin,
+    input.dayWindows,
+    input.weekWindows,
+    input.phases,
+    input.phase,
+    LSTM_STEPS,
+    firstOutput,
+    corrected,
+    SPREAD_FLOOR,
+    work.input,
+    work.contrasts,
+    isTraining ? work.targets : 0,
+    work.scratch,
+  );
+}
+
+function forward(exports: KernelExports, model: LstmModel, work: Work, firstOutput: number): void {
+  exports.lstmForward(
+    model.weights,
+    work.input,
+    LSTM_STEPS,
+    exports.lstmInputCount(),
+    LSTM_HIDDEN,
+    exports.lstmOutputCount(model.corrected),
+    firstOutput,
+    work.trace,
+    work.out,
+  );
+}
+
+/** Writes the sequence, runs it and judges it; the gradient of the loss then lies in `work.out`. */
+function lossOf(
+  exports: KernelExports,
+  work: Work,
+  { model, input }: Pick<LstmSamples, 'model' | 'input'>,
+  sample: { partition: number; origin: number },
+): number {
+  const { corrected } = model;
+  writeRow(exports, work, {
+    input,
+    corrected,
+    ...sample,
+    firstOutput: LSTM_FIRST_OUTPUT,
+    isTraining: true,
+  });
+  forward(exports, model, work, LSTM_FIRST_OUTPUT);
+  const read = LSTM_STEPS - LSTM_FIRST_OUTPUT;
+  return exports.lstmLoss(work.out, work.contrasts, work.targets, read, corrected, HUBER_DELTA);
+}
+
+/** Learns from the samples in order, a batch at a time; returns the steps of Adam made. */
+const lstmTrain: Job<LstmTrainParameters, { readonly steps: number }> = {
+  run(context, parameters) {
+    const { exports } = context;
+    const { model, count, rate, stepsBefore } = parameters;
+    const work = workOf(exports, model, model.work);
+    const samples = new Int32Array(context.buffer, parameters.samples, count * 2);
+    const batches = Math.ceil(count / BATCH_SEQUENCES);
+    const weightCount = lstmWeightsOf(exports, model.corrected);
+    let steps = 0;
+    // A batch takes about 2 ms.
+    for (; steps < batches && !context.isCancelled(); steps++) {
+      const first = steps * BATCH_SEQUENCES;
+      const end = Math.min(count, first + BATCH_SEQUENCES);
+      for (let index = first; index < end; index++) {
+        const sample = {
+          partition: samples[index * 2] as number,
+          origin: samples[index * 2 + 1] as number,
+        };
+        lossOf(exports, work, parameters, sample);
+        exports.lstmBackward(
+          model.weights,
+          LSTM_STEPS,
+          exports.lstmInputCount(),
+          LSTM_HIDDEN,
+          exports.lstmOutputCount(model.corrected),
+          LSTM_FIRST_OUTPUT,
+          work.trace,
+          work.out,
+          model.gradients,
+        );
+      }
+      const cosine = (1 + Math.cos((Math.PI * steps) / batches)) / 2;
+      exports.lstmAdam(
+        model.weights,
+        model.gradients,
+        model.moments,
+        weightCount,
+        (end - first) * (LSTM_STEPS - LSTM_FIRST_OUTPUT),
+        GRADIENT_NORM_MAX,
+        rate * (RATE_LAST_SHARE + (1 - RATE_LAST_SHARE) * cosine),
+        stepsBefore + steps + 1,
+      );
+      context.reportProgress(steps + 1);
+    }
+    return { steps };
+  },
+  warmUp: warmUpLstm,
+};
+
+/** The mean loss of the samples, nothing learnt. */
+const lstmScore: Job<LstmSamples, { readonly loss: number }> = {
+  run(context, parameters) {
+    const { exports } = context;
+    const { model, count } = parameters;
+    const work = workOf(exports, model, model.work);
+    const samples = new Int32Array(context.buffer, parameters.samples, count * 2);
+    let loss = 0;
+    for (let index = 0; index < count; index++) {
+      const sample = {
+        partition: samples[index * 2] as number,
+        origin: samples[index * 2 + 1] as number,
+      };
+      loss += lossOf(exports, work, parameters, sample);
+    }
+    return { loss: loss / (count * (LSTM_STEPS - LSTM_FIRST_OUTPUT) * model.corrected) };
+  },
+};
+
+/** What the network says of each partition's next windows; returns for how many it has said it. */
+const lstmPredict: Job<LstmPredictParameters, { readonly count: number }> = {
+  run(context, parameters) {
+    const { exports, buffer } = context;
+    const { model, input, firstPartition, count, out } = parameters;
+    const { corrected, horizon } = model;
+    const work = workOf(exports, model, model.work);
+    const last = LSTM_STEPS - 1;
+    // 512 partitions take about 8 ms.
+    for (let index = 0; index < count && !context.isCancelled(); index++) {
+      const partition = firstPartition + index;
+      const result = out + index * horizon * 8;
+      const origin = input.length;
+      const options = { input, corrected, partition, origin, firstOutput: last, isTraining: false };
+      const scale = writeRow(exports, work, options);
+      forward(exports, model, work, last);
+      // The same base as the row's, for the whole horizon.
+      const base = exports.lstmBase(
+        input.series + partition * input.stride * 8,
+        origin,
+        input.dayWindows,
+        input.weekWindows,
+        horizon,
+        work.scratch,
+      );
+      new Uint8Array(buffer).copyWithin(result, base, base + horizon * 8);
+      exports.lstmMix(work.out, work.contrasts, base, corrected, scale, result);
+    }
+    return { count };
+  },
+};
+
+/** A model of one output band on a made-up series, often enough for V8 to optimise the passes. */
+function warmUpLstm(context: JobContext, scratch: { readonly pointer: Pointer }): void {
+  const { exports, buffer } = context;
+  const [corrected, stride, weekWindows] = [16, 1024, 168];
+  const bytes = lstmWeightsOf(exports, corrected) * 4;
+  const model: LstmModel = {
+    corrected,
+    horizon: corrected,
+    weights: scratch.pointer,
+    gradients: scratch.pointer + bytes,
+    moments: scratch.pointer + 2 * bytes,
+    work: scratch.pointer + 4 * bytes,
+  };
+  const series = model.work + lstmWorkBytes(exports, model);
+  const values = new Float64Array(buffer, series, stride);
+  for (let i = 0; i < stride; i++) values[i] = 3 + Math.sin((i * Math.PI) / 12) + ((i * 7919) % 101) / 101;
+  const samples = series + stride * 8;
+  const count = 8 * BATCH_SEQUENCES;
+  new Int32Array(buffer, samples, count * 2).forEach((_, i, list) => {
+    list[i] = i % 2 === 0 ? 0 : 400 + i;
+  });
+  const phases = samples + count * 8;
+  const input: LstmSeries = {
+    series,
+    stride,
+    length: stride,
+    outages: 0,
+    dayWindows: 24,
+    weekWindows,
+    phases,
+    phase: 0,
+  };
+  lstmTrain.run(context, { model, input, samples, count, rate: 0.01, stepsBefore: 0 });
+  const out = phases + weekWindows * 24;
+  for (let repeat = 0; repeat < 50; repeat++)
+    lstmPredict.run(context, { model, input, firstPartition: 0, count: 1, out });
+}
+
+export const lstmJobs = { lstmTrain, lstmScore, lstmPredict };

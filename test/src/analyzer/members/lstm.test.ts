@@ -1,0 +1,247 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { History } from '../../../../src/analyzer/history.ts';
+import { lstmMember } from '../../../../src/analyzer/members/lstm.ts';
+import type { Member, MemberState } from '../../../../src/analyzer/members/member.ts';
+import { ForeshardError } from '../../../../src/base/errors.ts';
+import { silentLogger } from '../../../../src/base/logger.ts';
+import { seededRandom } from '../../../../src/base/random.ts';
+import { loadKernels } from '../../../../src/kernels/instance.ts';
+import { inlineRunner } from '../../../../src/kernels/pool.ts';
+import { testSeed } from '../../../support/seed.ts';
+import { HOUR_MS, profileOf } from '../../../support/synthetic-load.ts';
+
+const test = suite('analyzer/members/lstm');
+const seed = testSeed('analyzer/members/lstm');
+const kernels = loadKernels();
+
+interface Setup {
+  readonly member: Member;
+  readonly history: History;
+  /** f64[partition][horizon]. */
+  predict(): Promise<Float64Array>;
+  close(): void;
+}
+
+function setup(options: {
+  readonly partitionCount: number;
+  readonly windows: number;
+  readonly horizon: number;
+  readonly load: (partition: number, window: number) => number;
+  readonly isOutage?: (window: number) => boolean;
+  readonly seed?: bigint;
+}): Setup {
+  const { partitionCount, windows, horizon, load } = options;
+  const history = new History(
+    {
+      partitionCount,
+      windowMs: HOUR_MS,
+      startMs: 0,
+      driver: 'queries',
+      windowsMax: 1680,
+      dayWindows: 24,
+      weekWindows: 168,
+    },
+    kernels.arena,
+  );
+  const profile = profileOf({ partitionCount, firstWindow: 0, windowCount: windows, load });
+  for (let window = 0; window < windows; window++)
+    if (options.isOutage?.(window)) history.appendOutage();
+    else history.append(profile, window);
+  const random = seededRandom(options.seed ?? seed);
+  const member = lstmMember({
+    history,
+    runner: inlineRunner(kernels),
+    random,
+    logger: silentLogger,
+    horizon,
+  });
+  const out = kernels.arena.f64(partitionCount * horizon);
+  return {
+    member,
+    history,
+    async predict() {
+      await member.predict({ first: 0, count: partitionCount }, out.pointer);
+      return out.view.slice();
+    },
+    close() {
+      member.close();
+      history.close();
+      kernels.arena.free(out);
+    },
+  };
+}
+
+/** A rhythm of 30 hours, a phase for each partition: neither yesterday nor last week looks like today. */
+const wandering = (partition: number, window: number): number =>
+  Math.expm1(4 + Math.sin((2 * Math.PI * window) / 30 + partition * 1.7));
+
+test('it learns a rhythm that no season has, where the seasonal naive fails', async () => {
+  const options = { partitionCount: 24, windows: 500, horizon: 24, load: wandering };
+  const { member, predict, close } = setup(options);
+  const errorOf = (said: Float64Array): number => {
+    let sum = 0;
+    said.forEach((value, at) => {
+      const partition = Math.floor(at / options.horizon);
+      sum += Math.abs(value - Math.log1p(wandering(partition, options.windows + (at % options.horizon))));
+    });
+    return sum / said.length;
+  };
+  const naive = Float64Array.from({ length: options.partitionCount * options.horizon }, (_, at) =>
+    Math.log1p(
+      wandering(Math.floor(at / options.horizon), options.windows - options.horizon + (at % options.horizon)),
+    ),
+  );
+  const untrained = errorOf(await predict());
+  const range = { first: 0, count: options.partitionCount };
+  await member.fit(range);
+  await member.fit(range);
+  const learnt = errorOf(await predict());
+  assert.is(learnt < 0.25 * errorOf(naive), true, `${learnt} against ${errorOf(naive)} of the naive`);
+  assert.is(learnt < 0.25 * untrained, true, `${learnt} against ${untrained} before`);
+  close();
+});
+
+test('the same seed gives the same bytes, another seed other ones', async () => {
+  const run = async (given: bigint): Promise<Float64Array> => {
+    const one = setup({ partitionCount: 3, windows: 400, horizon: 30, load: wandering, seed: given });
+    await one.member.fit({ first: 0, count: 3 });
+    const said = await one.predict();
+    one.close();
+    return said;
+  };
+  const first = await run(seed);
+  assert.equal(await run(seed), first);
+  assert.not.equal(await run(seed + 1n), first);
+});
+
+test('before the first fit it says the mean of the seasonals', async () => {
+  const { predict, close } = setup({
+    partitionCount: 1,
+    windows: 400,
+    horizon: 12,
+    load: (_, window) => Math.expm1(window % 24),
+  });
+  const said = await predict();
+  said.forEach((value, step) => {
+    assert.is(Math.abs(value - ((400 + step) % 24)) < 1e-9, true);
+  });
+  close();
+});
+
+test('silent, flat, spiking and exploding partitions, and a history of outages, are forecast in finite numbers', async () => {
+  const loads: readonly ((window: number) => number)[] = [
+    () => 0,
+    () => 1000,
+    (window) => (window % 97 === 0 ? 1e12 : 0),
+    (window) => 1e300 * (window % 2),
+    (window) => (window < 390 ? 0 : 50),
+  ];
+  for (const isOutage of [() => false, (window: number) => window > 150]) {
+    const { member, predict, close } = setup({
+      partitionCount: loads.length,
+      windows: 420,
+      horizon: 200,
+      load: (partition, window) => loads[partition]!(window),
+      isOutage,
+    });
+    const range = { first: 0, count: loads.length };
+    await member.fit(range);
+    await member.fit(range);
+    const said = await predict();
+    assert.is(said.every(Number.isFinite), true);
+    const silent = said.subarray(0, 200);
+    assert.is(
+      silent.every((value) => Math.abs(value) < 0.1),
+      true,
+      'silence stays near silence',
+    );
+    close();
+  }
+});
+
+test('where all partitions are silent it still fits and says zero', async () => {
+  const { member, predict, close } = setup({ partitionCount: 2, windows: 380, horizon: 4, load: () => 0 });
+  await member.fit({ first: 0, count: 2 });
+  assert.is(
+    (await predict()).every((value) => Math.abs(value) < 0.05),
+    true,
+  );
+  close();
+});
+
+test('a saved network goes on in a new member to the last bit, fits included', async () => {
+  const options = { partitionCount: 4, windows: 400, horizon: 20, load: wandering };
+  const range = { first: 0, count: 4 };
+  const before = setup(options);
+  await before.member.fit(range);
+  const after = setup(options);
+  after.member.load(structuredClone(before.member.save()));
+  assert.equal(await after.predict(), await before.predict());
+  await before.member.fit(range);
+  await after.member.fit(range);
+  assert.equal(await after.predict(), await before.predict());
+  before.close();
+  after.close();
+});
+
+test('a state of another shape, or with numbers that are none, is refused', () => {
+  const { member, close } = setup({ partitionCount: 1, windows: 1, horizon: 4, load: () => 0 });
+  const good = member.save();
+  const spoilt = (good.weights as Float32Array).slice();
+  spoilt[5] = Number.NaN;
+  for (const state of [
+    {},
+    { ...good, weights: new Float32Array(3) },
+    { ...good, weights: spoilt },
+    { ...good, moments: null },
+    { ...good, steps: 'many' },
+  ] as MemberState[])
+    assert.throws(
+      () => member.load(state),
+      (error: unknown) => error instanceof ForeshardError && error.code === 'FORESHARD_CORRUPT',
+    );
+  assert.equal(member.save(), good);
+  close();
+});
+
+test('a fit that leaves the network worse is undone', async () => {
+  const { member, predict, close } = setup({
+    partitionCount: 4,
+    windows: 400,
+    horizon: 16,
+    load: wandering,
+  });
+  const range = { first: 0, count: 4 };
+  await member.fit(range);
+  const good = member.save();
+  // Running means of a gradient that never was: the first step of the next fit leaps away.
+  const moments = (good.moments as Float32Array).slice();
+  moments.fill(1e9, 0, moments.length / 2);
+  member.load({ ...good, moments });
+  const said = await predict();
+  await member.fit(range);
+  assert.equal(await predict(), said);
+  assert.equal(member.save().weights, good.weights);
+  close();
+});
+
+test('the longest horizons are said beyond what the network corrects, and memory is given back', async () => {
+  const used = kernels.arena.usedBytes;
+  const { member, predict, close } = setup({
+    partitionCount: 2,
+    windows: 700,
+    horizon: 501,
+    load: (_, window) => 100 + 50 * Math.sin((2 * Math.PI * window) / 24),
+  });
+  await member.fit({ first: 0, count: 2 });
+  const said = await predict();
+  for (let step = 168; step < 501; step++) {
+    const expected = Math.log1p(100 + 50 * Math.sin((2 * Math.PI * (700 + step)) / 24));
+    assert.is(Math.abs(said[step]! - expected) < 1e-9, true);
+  }
+  close();
+  assert.is(kernels.arena.usedBytes, used);
+});
+
+test.run();
