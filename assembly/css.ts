@@ -54,7 +54,8 @@ export function cssResiduals(
 ): void {
   assert(ar >= 0 && ar <= SHORT_MAX && ma >= 0 && ma <= SHORT_MAX, "three short lags at most");
   assert((seasonalAr | seasonalMa) >> 1 == 0, "one seasonal lag at most");
-  assert(season >= 1 && first >= ar + season * seasonalAr && first < count, "the sum begins where every lag is known");
+  assert(season >= 2 || (seasonalAr | seasonalMa) == 0, "a season of one is none: two rows a turn cannot wait for each other");
+  assert(first >= ar + season * seasonalAr && first < count, "the sum begins where every lag is known");
   const before = residualsPtr - <usize>(season + SHORT_MAX) * ROW_BYTES;
   memory.fill(before, 0, <usize>(season + SHORT_MAX + first) * ROW_BYTES);
   const rows = count - first;
@@ -85,10 +86,11 @@ export function cssResiduals(
 }
 
 /**
- * target[t] = source[t] - sum of coefficient[k] source[t - lag(k)]; in place it is a recursion, and then sums squares too.
+ * target[t] = source[t] - sum of coefficient[k] source[t - lag(k)]; in place it is a recursion. Writes the sums of squares.
  *
- * Inlined with constant orders, so that a variant reads the lags it has. The last lag added is the one that was computed
- * last, from registers: only its product and difference lie on the critical path.
+ * Inlined with constant orders, so that a variant reads the lags it has. V8 moves every load of a loop up to the store
+ * before it; so a pair of lanes is stored before the next one is loaded, or there would be more values than registers.
+ * Two rows a turn share coefficients and lags.
  */
 // @ts-ignore: decorator
 @inline
@@ -96,78 +98,104 @@ function filter(
   short: i32, seasonal: i32, isInPlace: bool, source: usize, target: usize, rows: i32, back: usize,
   coefficients: usize, sumsPtr: usize,
 ): void {
+  if (rows & 1) {
+    oneRow(short, seasonal, source, target, back, coefficients, sumsPtr);
+    source += ROW_BYTES;
+    target += ROW_BYTES;
+  } else {
+    memory.fill(sumsPtr, 0, ROW_BYTES);
+  }
+  let s0 = v128.load(sumsPtr), s1 = v128.load(sumsPtr, 16), s2 = v128.load(sumsPtr, 32), s3 = v128.load(sumsPtr, 48);
   // Offsets cannot be negative: `at` and `past` stand three rows before row t and row t - season.
   let at = source - 3 * ROW_BYTES;
   let past = at - back;
-  const end = target + <usize>rows * ROW_BYTES;
-  let b0 = v128.load(at, 128), b1 = v128.load(at, 144), b2 = v128.load(at, 160), b3 = v128.load(at, 176);
-  let s0 = f64x2.splat(0), s1 = f64x2.splat(0), s2 = f64x2.splat(0), s3 = f64x2.splat(0);
-  for (; target < end; target += ROW_BYTES) {
-    const x0 = v128.load(at, 192), x1 = v128.load(at, 208), x2 = v128.load(at, 224), x3 = v128.load(at, 240);
-    let a0 = x0, a1 = x1, a2 = x2, a3 = x3;
-    if (seasonal > 0) {
-      if (short > 2) {
-        a0 = minus(a0, v128.load(coefficients, 384), v128.load(past));
-        a1 = minus(a1, v128.load(coefficients, 400), v128.load(past, 16));
-        a2 = minus(a2, v128.load(coefficients, 416), v128.load(past, 32));
-        a3 = minus(a3, v128.load(coefficients, 432), v128.load(past, 48));
-      }
-      if (short > 1) {
-        a0 = minus(a0, v128.load(coefficients, 320), v128.load(past, 64));
-        a1 = minus(a1, v128.load(coefficients, 336), v128.load(past, 80));
-        a2 = minus(a2, v128.load(coefficients, 352), v128.load(past, 96));
-        a3 = minus(a3, v128.load(coefficients, 368), v128.load(past, 112));
-      }
-      if (short > 0) {
-        a0 = minus(a0, v128.load(coefficients, 256), v128.load(past, 128));
-        a1 = minus(a1, v128.load(coefficients, 272), v128.load(past, 144));
-        a2 = minus(a2, v128.load(coefficients, 288), v128.load(past, 160));
-        a3 = minus(a3, v128.load(coefficients, 304), v128.load(past, 176));
-      }
-      a0 = minus(a0, v128.load(coefficients, 192), v128.load(past, 192));
-      a1 = minus(a1, v128.load(coefficients, 208), v128.load(past, 208));
-      a2 = minus(a2, v128.load(coefficients, 224), v128.load(past, 224));
-      a3 = minus(a3, v128.load(coefficients, 240), v128.load(past, 240));
-      past += ROW_BYTES;
-    }
-    if (short > 2) {
-      a0 = minus(a0, v128.load(coefficients, 128), v128.load(at));
-      a1 = minus(a1, v128.load(coefficients, 144), v128.load(at, 16));
-      a2 = minus(a2, v128.load(coefficients, 160), v128.load(at, 32));
-      a3 = minus(a3, v128.load(coefficients, 176), v128.load(at, 48));
-    }
-    if (short > 1) {
-      a0 = minus(a0, v128.load(coefficients, 64), v128.load(at, 64));
-      a1 = minus(a1, v128.load(coefficients, 80), v128.load(at, 80));
-      a2 = minus(a2, v128.load(coefficients, 96), v128.load(at, 96));
-      a3 = minus(a3, v128.load(coefficients, 112), v128.load(at, 112));
-    }
-    if (short > 0) {
-      a0 = minus(a0, v128.load(coefficients), b0);
-      a1 = minus(a1, v128.load(coefficients, 16), b1);
-      a2 = minus(a2, v128.load(coefficients, 32), b2);
-      a3 = minus(a3, v128.load(coefficients, 48), b3);
-    }
-    v128.store(target, a0);
-    v128.store(target, a1, 16);
-    v128.store(target, a2, 32);
-    v128.store(target, a3, 48);
+  const end = target + <usize>(rows & ~1) * ROW_BYTES;
+  for (; target < end; target += 2 * ROW_BYTES) {
+    const q0 = twoRows(short, seasonal, isInPlace, at, past, target, coefficients);
+    const q1 = twoRows(short, seasonal, isInPlace, at + 16, past + 16, target + 16, coefficients + 16);
+    const q2 = twoRows(short, seasonal, isInPlace, at + 32, past + 32, target + 32, coefficients + 32);
+    const q3 = twoRows(short, seasonal, isInPlace, at + 48, past + 48, target + 48, coefficients + 48);
     if (isInPlace) {
-      b0 = a0, b1 = a1, b2 = a2, b3 = a3;
-      s0 = f64x2.add(s0, f64x2.mul(a0, a0));
-      s1 = f64x2.add(s1, f64x2.mul(a1, a1));
-      s2 = f64x2.add(s2, f64x2.mul(a2, a2));
-      s3 = f64x2.add(s3, f64x2.mul(a3, a3));
-    } else {
-      b0 = x0, b1 = x1, b2 = x2, b3 = x3;
+      s0 = f64x2.add(s0, q0);
+      s1 = f64x2.add(s1, q1);
+      s2 = f64x2.add(s2, q2);
+      s3 = f64x2.add(s3, q3);
     }
-    at += ROW_BYTES;
+    at += 2 * ROW_BYTES;
+    past += 2 * ROW_BYTES;
   }
-  if (isInPlace) {
-    v128.store(sumsPtr, s0);
-    v128.store(sumsPtr, s1, 16);
-    v128.store(sumsPtr, s2, 32);
-    v128.store(sumsPtr, s3, 48);
+  storeRow(sumsPtr, s0, s1, s2, s3);
+}
+
+/** Rows t and t + 1 of a pair of lanes; the far lags first. Returns the sum of their squares. */
+// @ts-ignore: decorator
+@inline
+function twoRows(
+  short: i32, seasonal: i32, isInPlace: bool, at: usize, past: usize, target: usize, coefficients: usize,
+): v128 {
+  const x = v128.load(at, 192);
+  let a = x;
+  let b = v128.load(at, 256);
+  if (seasonal > 0) {
+    const c3 = v128.load(coefficients, 192);
+    const lag0 = v128.load(past, 192);
+    if (short > 0) {
+      const c4 = v128.load(coefficients, 256);
+      const lag1 = v128.load(past, 128);
+      if (short > 1) {
+        const c5 = v128.load(coefficients, 320);
+        const lag2 = v128.load(past, 64);
+        if (short > 2) {
+          const c6 = v128.load(coefficients, 384);
+          a = minus(a, c6, v128.load(past));
+          b = minus(b, c6, lag2);
+        }
+        a = minus(a, c5, lag2);
+        b = minus(b, c5, lag1);
+      }
+      a = minus(a, c4, lag1);
+      b = minus(b, c4, lag0);
+    }
+    a = minus(a, c3, lag0);
+    b = minus(b, c3, v128.load(past, 256));
+  }
+  if (short > 0) {
+    const c0 = v128.load(coefficients);
+    const lag1 = v128.load(at, 128);
+    if (short > 1) {
+      const c1 = v128.load(coefficients, 64);
+      const lag2 = v128.load(at, 64);
+      if (short > 2) {
+        const c2 = v128.load(coefficients, 128);
+        a = minus(a, c2, v128.load(at));
+        b = minus(b, c2, lag2);
+      }
+      a = minus(a, c1, lag2);
+      b = minus(b, c1, lag1);
+    }
+    a = minus(a, c0, lag1);
+    // Only this product and difference wait for the row before.
+    b = minus(b, c0, isInPlace ? a : x);
+  }
+  v128.store(target, a);
+  v128.store(target, b, 64);
+  return f64x2.add(f64x2.mul(a, a), f64x2.mul(b, b));
+}
+
+/** The row that is left over of an odd number; the same order of operations. */
+function oneRow(
+  short: i32, seasonal: i32, source: usize, target: usize, back: usize, coefficients: usize, sumsPtr: usize,
+): void {
+  for (let lane: usize = 0; lane < ROW_BYTES; lane += 16) {
+    let value = v128.load(source + lane);
+    for (let k = seasonal > 0 ? short : -1; k >= 0; k--) {
+      const past = source + lane - back - <usize>k * ROW_BYTES;
+      value = minus(value, v128.load(coefficients + lane + <usize>(SHORT_MAX + k) * ROW_BYTES), v128.load(past));
+    }
+    for (let k = short; k > 0; k--)
+      value = minus(value, v128.load(coefficients + lane + <usize>(k - 1) * ROW_BYTES), v128.load(source + lane - <usize>k * ROW_BYTES));
+    v128.store(target + lane, value);
+    v128.store(sumsPtr + lane, f64x2.mul(value, value));
   }
 }
 

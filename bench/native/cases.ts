@@ -1,5 +1,9 @@
 import type { NativeCase } from './case.ts';
+import { cssCase } from './css-case.ts';
 import { etsCase } from './ets-case.ts';
 
 /** Every kernel that has a C twin; each makes its input anew. One line a kernel. */
-export const NATIVE_CASES: readonly ((options: { readonly isSmall: boolean }) => NativeCase)[] = [etsCase];
+export const NATIVE_CASES: readonly ((options: { readonly isSmall: boolean }) => NativeCase)[] = [
+  cssCase,
+  etsCase,
+];

@@ -22,16 +22,22 @@ export function cssResiduals({ series, first, season, ar, ma }: CssOptions): {
   sum: number;
 } {
   const residuals = new Float64Array(series.length);
-  let sum = 0;
   for (let t = first; t < series.length; t++) {
     let value = series[t]!;
     // A lag without a coefficient may reach before the series.
     for (const k of ORDER) if (ar[k] !== 0) value -= ar[k]! * series[t - lagOf(k, season)]!;
     for (const k of ORDER) if (ma[k] !== 0) value -= ma[k]! * (residuals[t - lagOf(k, season)] ?? 0);
     residuals[t] = value;
-    sum += value * value;
   }
-  return { residuals, sum };
+  return { residuals, sum: pairedSquares(residuals.subarray(first)) };
+}
+
+/** The kernel takes two rows a turn, after the odd one. */
+function pairedSquares(residuals: Float64Array): number {
+  const odd = residuals.length % 2;
+  let sum = odd === 1 ? residuals[0]! ** 2 : 0;
+  for (let t = odd; t < residuals.length; t += 2) sum += residuals[t]! ** 2 + residuals[t + 1]! ** 2;
+  return sum;
 }
 
 /** @returns f64[8][8], columns >= row */

@@ -79,7 +79,7 @@ function everyOrder(): Order[] {
 
 for (const build of builds) {
   test(`${build}: residuals and sums of every order equal the oracle bit for bit, in all lanes`, () => {
-    for (const season of [1, 2, 7]) {
+    for (const season of [2, 7]) {
       const kernel = setup(build, season);
       for (const order of everyOrder()) {
         kernel.fill(order);
@@ -116,7 +116,7 @@ for (const build of builds) {
   });
 
   test(`${build}: forecasts equal the oracle bit for bit, over more than two seasons`, () => {
-    for (const season of [1, 7, 24]) {
+    for (const season of [2, 7, 24]) {
       const kernel = setup(build, season);
       const { shape, tile, exports, pointers } = kernel;
       kernel.fill(SHORT_AND_SEASONAL);
@@ -156,6 +156,7 @@ for (const build of builds) {
   test(`${build}: a sum that would begin before its lags are known is refused`, () => {
     const { filter } = setup(build, 7);
     assert.throws(() => filter(SHORT_AND_SEASONAL, 9), /begins where every lag is known.*css\.ts:\d+/);
+    assert.throws(() => setup(build, 1).filter(SHORT_AND_SEASONAL, 9), /a season of one is none/);
     assert.throws(() => filter({ ...SHORT_AND_SEASONAL, ma: 4 }, 10), /three short lags at most/);
   });
 }
