@@ -117,7 +117,9 @@ test('the page of the node names every command that clients may send', () => {
 });
 
 test('the page of the host names every command of the command line', () => {
-  const source = readFileSync(join(REPOSITORY, 'plugin/operator/program.ts'), 'utf8');
+  const source = ['program', 'file-commands']
+    .map((name) => readFileSync(join(REPOSITORY, `plugin/operator/${name}.ts`), 'utf8'))
+    .join('\n');
   const commands = [...source.matchAll(/\.command\('([a-z-]+)'\)/g)].map(([, name = '']) => name);
   const page = readPage('docs/host.md').split('## Command line')[1] ?? '';
   check.ok(commands.length > 5, 'commands were found at all');

@@ -1,13 +1,15 @@
 import { createRequire } from 'node:module';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { DEFAULT_SETTINGS } from '../../src/settings.ts';
-import { loadSettings, showableSettings } from '../host/config.ts';
+import { showableSettings } from '../host/config.ts';
 import { configJsonSchema } from '../host/config-schema.ts';
 import { createLogger } from '../host/pino-logger.ts';
 import { parseListenAddress } from '../node/listen-address.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import { describeMap, describeProposal, setPaused } from './cluster-commands.ts';
+import { addFileCommands } from './file-commands.ts';
+import { type CommonFlags, settingsOf, wholeNumber, withConfig, withJson } from './flags.ts';
 import { printJson, printLine } from './output.ts';
 import { describeQueryTypes } from './query-types-command.ts';
 
@@ -18,11 +20,6 @@ export const EXIT_USAGE = 2;
 
 /** Node ids travel as 16 bits. */
 const NODE_ID_MAX = 65_535;
-
-interface CommonFlags {
-  readonly config?: string;
-  readonly json?: boolean;
-}
 
 interface NodeFlags extends CommonFlags {
   readonly role: 'storage' | 'query';
@@ -118,6 +115,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .action(async (flags: CommonFlags) =>
       describeQueryTypes((await settingsOf(flags)).settings, { isJson: flags.json === true }),
     );
+  addFileCommands(program);
   withConfig(program.command('pause'))
     .description('open no migrations, and let none go on that may wait')
     .action(async (flags: CommonFlags) => setPaused((await settingsOf(flags)).settings, true));
@@ -126,13 +124,6 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .action(async (flags: CommonFlags) => setPaused((await settingsOf(flags)).settings, false));
   return program;
 }
-
-const withConfig = (command: Command): Command =>
-  command.option('--config <file>', 'config file (default: foreshard.config.* in this folder, if any)');
-const withJson = (command: Command): Command => command.option('--json', 'print one JSON object');
-
-const settingsOf = (flags: CommonFlags) =>
-  loadSettings({ file: flags.config, folder: process.cwd(), environment: process.env });
 
 async function runNodeCommand(flags: NodeFlags): Promise<number> {
   const { settings } = await settingsOf(flags);
@@ -173,13 +164,4 @@ function assertNodeId(nodeId: number, role: 'storage' | 'query', storageNodeCoun
       'fix-config',
       `--node-id ${nodeId}: query nodes are numbered from ${QUERY_NODE_ID_MIN}: leave it out for the first`,
     );
-}
-
-function wholeNumber(flag: string, min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < min || value > max)
-      throw new InvalidArgumentError(`${flag} is a whole number from ${min} to ${max}.`);
-    return value;
-  };
 }

@@ -1,0 +1,24 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { loadSettings } from '../host/config.ts';
+
+/** What several commands take. */
+export interface CommonFlags {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+export const withConfig = (command: Command): Command =>
+  command.option('--config <file>', 'config file (default: foreshard.config.* in this folder, if any)');
+export const withJson = (command: Command): Command => command.option('--json', 'print one JSON object');
+
+export const settingsOf = (flags: CommonFlags) =>
+  loadSettings({ file: flags.config, folder: process.cwd(), environment: process.env });
+
+export function wholeNumber(flag: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max)
+      throw new InvalidArgumentError(`${flag} is a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}

@@ -1,0 +1,257 @@
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import type { GridSeries } from '../../../plugin/logs/series/regular-grid.ts';
+import { fillMissing } from '../../../plugin/operator/forecast/filled-series.ts';
+import { parseLevels } from '../../../plugin/operator/forecast/flags.ts';
+import { forecastSeries, type SeriesForecast } from '../../../plugin/operator/forecast/forecast-series.ts';
+import { groupSeries } from '../../../plugin/operator/forecast/series-groups.ts';
+import { sparkline } from '../../../plugin/operator/forecast/sparkline.ts';
+import { FORECAST_DEFAULTS } from '../../../src/analyzer/settings.ts';
+import { testSeed } from '../../support/seed.ts';
+import { withTemporaryFolder } from '../../support/temporary-folder.ts';
+
+const test = suite('foreshard forecast');
+const seed = Number(testSeed('foreshard forecast') % 2_147_483_647n);
+const HOUR_MS = 3_600_000;
+const CLI = fileURLToPath(new URL('../../../plugin/operator/cli.ts', import.meta.url));
+
+/** A day that rises and falls, in hours. */
+const daily = (hour: number): number => 100 + Math.round(80 * Math.sin((hour / 24) * 2 * Math.PI));
+const series = (id: string, values: readonly number[]): GridSeries => ({
+  id,
+  startMs: 0,
+  windowMs: HOUR_MS,
+  values: Float64Array.from(values),
+  notes: [],
+});
+const days = (count: number, loadAt = daily): number[] =>
+  Array.from({ length: count * 24 }, (_, hour) => loadAt(hour));
+const forecast = (all: readonly GridSeries[], horizonSteps = 24) =>
+  forecastSeries(all, { horizonSteps, levels: [80, 95], settings: FORECAST_DEFAULTS });
+
+/** What every forecast must hold, however bad the series. */
+function assertWhole(one: SeriesForecast, horizonSteps: number): void {
+  const columns = [one.lower['95'], one.lower['80'], one.point, one.upper['80'], one.upper['95']];
+  for (const column of columns) check.is(column?.length, horizonSteps, one.id);
+  for (let step = 0; step < horizonSteps; step++) {
+    const values = columns.map((column) => column?.[step] as number);
+    check.ok(values.every(Number.isFinite), `${one.id} step ${step}: ${values}`);
+    check.ok((values[0] as number) >= 0, `${one.id} step ${step}: ${values}`);
+    check.equal(
+      [...values].sort((a, b) => a - b),
+      values,
+      `${one.id} step ${step}: bounds cross`,
+    );
+  }
+}
+
+test('the command line prints series, point, bounds, model and skill as JSON; --horizon and --level are obeyed', async () => {
+  await withTemporaryFolder((folder) => {
+    const rows = days(10).map((value, hour) => `a,${new Date(hour * HOUR_MS).toISOString()},${value}`);
+    const file = join(folder, 'load.csv.gz');
+    writeFileSync(file, gzipSync(`series,time,value\n${rows.join('\n')}\n`));
+    const run = (args: readonly string[]) => {
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--import', import.meta.resolve('tsx'), CLI, 'forecast', ...args],
+        { cwd: folder, encoding: 'utf8', timeout: 60_000 },
+      );
+      return { status, stdout, stderr };
+    };
+    const { status, stdout, stderr } = run([file, '--horizon', '12', '--level', '90,50', '--json']);
+    check.is(status, 0, stderr);
+    check.is(stderr, '');
+    const printed = JSON.parse(stdout);
+    check.equal(Object.keys(printed), ['series']);
+    const [one] = printed.series;
+    check.equal(Object.keys(one), ['id', 'point', 'lower', 'upper', 'model', 'skill', 'degraded', 'notes']);
+    check.equal(Object.keys(one.lower), ['50', '90']);
+    check.is(one.point.length, 12);
+    check.is(one.id, 'a');
+    check.ok(Math.abs(one.point[6] - daily(6)) < 20, `step 6 is ${one.point[6]}, ${daily(6)} is expected`);
+
+    writeFileSync(join(folder, 'bad.csv'), 'series,time,value\na,2024-01-01T00:00:00Z,-1\n');
+    const bad = run([join(folder, 'bad.csv'), '--json']);
+    check.is(bad.status, 1);
+    check.is(bad.stdout, '');
+    check.match(bad.stderr, /^foreshard: .*bad\.csv: series "a", row 2: value -1 is below 0/);
+    check.is(run([file, '--level', '30']).status, 2);
+    check.is(run([join(folder, 'nowhere.csv')]).status, 2);
+  });
+});
+
+test('a daily cycle goes on, in the order of the file, whatever lengths the series have', async () => {
+  const all = [
+    series('long', days(40)),
+    series('short', days(8)),
+    series(
+      'three times',
+      days(39, (hour) => 3 * daily(hour)),
+    ),
+  ];
+  const found = await forecast(all);
+  check.equal(
+    found.map(({ id }) => id),
+    ['long', 'short', 'three times'],
+  );
+  for (const [i, one] of found.entries()) {
+    assertWhole(one, 24);
+    const factor = i === 2 ? 3 : 1;
+    for (let step = 0; step < 24; step++)
+      check.ok(
+        Math.abs((one.point[step] as number) - factor * daily(step)) < factor * 15,
+        `${one.id} step ${step}`,
+      );
+  }
+  check.is(found[0]?.degraded, false);
+});
+
+test('series that teach little get a forecast that is marked, with bounds as wide as that', async () => {
+  const cases: readonly [GridSeries, RegExp][] = [
+    [series('one', [7]), /1 value of history: the last one goes on/],
+    [series('two', [7, 9]), /2 values of history/],
+    [series('three', [7, 9, 8]), /3 windows of history, below 72 bounds are guesses/],
+    [series('short', days(1)), /horizon of 48 windows is longer than the history of 24/],
+    [
+      series(
+        'holes',
+        days(10).map((value, hour) => (hour % 3 === 0 ? value : Number.NaN)),
+      ),
+      /of 2\d\d windows without a value, 2 in a row \(2h\)/,
+    ],
+  ];
+  for (const [one, expected] of cases) {
+    const [found] = (await forecast([one], 48)) as [SeriesForecast];
+    assertWhole(found, 48);
+    check.is(found.degraded, true, one.id);
+    check.ok(
+      found.notes.some((note) => expected.test(note)),
+      `${one.id}: ${found.notes}`,
+    );
+  }
+});
+
+test('constant, silent and jumping series, a month without values, a spike and the largest numbers: finite and never below 0', async () => {
+  const gap = [...days(15), ...new Array<number>(720).fill(Number.NaN), ...days(15)];
+  const spike = new Array<number>(400).fill(1).with(200, 1e6);
+  const all = [
+    series('constant', new Array<number>(400).fill(7)),
+    series('silent', new Array<number>(400).fill(0)),
+    series('gap', gap),
+    series('spike', spike),
+    series('spike at the end', new Array<number>(400).fill(1).with(399, 1e6)),
+    series(
+      'jumping',
+      Array.from({ length: 400 }, (_, i) => (i % 2) * 1e9),
+    ),
+    series('largest', new Array<number>(400).fill(1e308)),
+    series(
+      'smallest',
+      days(15, (hour) => daily(hour) * 1e-300),
+    ),
+  ];
+  const found = await forecast(all);
+  for (const one of found) assertWhole(one, 24);
+  const of = (id: string) => found.find((one) => one.id === id) as SeriesForecast;
+  check.ok(Math.abs((of('constant').point[0] as number) - 7) < 0.1);
+  check.ok((of('silent').upper['95']?.[0] as number) < 1, 'silence is no reason for alarm');
+  check.ok((of('spike').point[12] as number) < 10, 'one spike long ago is not a level');
+  check.match(of('gap').notes.join(), /720 of 1440 windows without a value, 720 in a row \(30d\)/);
+  check.match(of('silent').notes.join(), /all values are 0/);
+});
+
+test('small fractions have bounds of their own size', async () => {
+  const [found] = (await forecast([
+    series(
+      'rate',
+      days(20, (hour) => daily(hour) / 1e6),
+    ),
+  ])) as [SeriesForecast];
+  check.ok((found.upper['95']?.[6] as number) < 1e-3, `the upper bound is ${found.upper['95']?.[6]}`);
+});
+
+test('any series at all is forecast without NaN', async () => {
+  const value = fc.oneof(
+    fc.constantFrom(0, 1, 1e-300, 1e6, 1e300, Number.MAX_VALUE, Number.NaN),
+    fc.double({ min: 0, max: 1e5, noNaN: true }),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(value, { minLength: 1, maxLength: 60 }), async (values) => {
+      if (values.every(Number.isNaN)) return;
+      const [found] = (await forecastSeries([series('any', values)], {
+        horizonSteps: 5,
+        levels: [80, 95],
+        settings: FORECAST_DEFAULTS,
+      })) as [SeriesForecast];
+      assertWhole(found, 5);
+    }),
+    { seed, numRuns: 15 },
+  );
+});
+
+test('groups have one window and nearly one length, are cut on the left, and hold every series once', () => {
+  const lengthsOf = (all: GridSeries[]) =>
+    groupSeries(all, () => 512).map(({ members, windowCount }) => [
+      members.map(({ series: { id } }) => id).join(),
+      windowCount,
+    ]);
+  const counting = (id: string, count: number) =>
+    series(
+      id,
+      Array.from({ length: count }, (_, i) => i),
+    );
+  check.equal(
+    lengthsOf([
+      counting('a', 100),
+      counting('b', 50),
+      counting('c', 95),
+      { ...counting('d', 100), windowMs: 60_000 },
+    ]),
+    [
+      ['d', 100],
+      ['a,c', 95],
+      ['b', 50],
+    ],
+  );
+  const [group] = groupSeries([counting('a', 100), counting('c', 95)], () => 512);
+  check.is(group?.members[0]?.values[0], 5);
+  const many = groupSeries(
+    Array.from({ length: 1_200 }, (_, i) => series(String(i), [1, 2, 3])),
+    () => 512,
+  );
+  check.is(
+    many.reduce((sum, { members }) => sum + members.length, 0),
+    1_200,
+  );
+  check.ok(many.every(({ members }) => members.length <= 512));
+});
+
+test('a missing window is filled with the week before, else the day, else the window', () => {
+  const hours = Array.from({ length: 200 }, (_, i) => i);
+  const withHoles = Float64Array.from(hours, (i) => ([5, 30, 180, 181].includes(i) ? Number.NaN : i));
+  const { values, missingCount, longestGap } = fillMissing(withHoles, HOUR_MS);
+  check.equal([values[5], values[30], values[180], values[181]], [4, 6, 12, 13]);
+  check.is(missingCount, 4);
+  check.is(longestGap, 2);
+  check.equal([...fillMissing(Float64Array.of(Number.NaN, 3), HOUR_MS).values], [3, 3]);
+});
+
+test('levels are percents, in any order, once each', () => {
+  check.equal(parseLevels('95,80,95'), [80, 95]);
+  for (const text of ['', '80,', 'a', '100', '0.8'])
+    check.throws(() => parseLevels(text), /--level: found .*50 to 99/);
+});
+
+test('a sparkline spans from 0 to the highest value', () => {
+  check.is(sparkline([0, 7], 10, 7), '▁█');
+  check.is(sparkline([0, 0, 7, 7], 2, 7), '▁█');
+  check.is(sparkline([], 10, 7), '');
+});
+
+test.run();
