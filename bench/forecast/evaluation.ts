@@ -88,7 +88,7 @@ interface DriverBounds {
 }
 
 /** The bounds of every level a forecast has. */
-function boundsOf(forecast: Forecast): DriverBounds[] {
+export function boundsOf(forecast: Forecast): DriverBounds[] {
   return [forecast].map(({ level, lower, upper }) => ({
     level,
     lower: driverOf(lower, forecast),
@@ -97,7 +97,7 @@ function boundsOf(forecast: Forecast): DriverBounds[] {
 }
 
 /** The first dimension of f64[step][partition][dimension]: these sets have but one. */
-const driverOf = (values: Float64Array, { horizonSteps, partitionCount }: Forecast): Float64Array =>
+export const driverOf = (values: Float64Array, { horizonSteps, partitionCount }: Forecast): Float64Array =>
   Float64Array.from(
     { length: horizonSteps * partitionCount },
     (_, i) => values[i * LOAD_DIMENSION_COUNT] as number,
