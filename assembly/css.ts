@@ -301,29 +301,40 @@ function storeRow(at: usize, v0: v128, v1: v128, v2: v128, v3: v128): void {
 /**
  * Goes on with the recursion where the series ends: w[t] = sum of ar[k] w[t - lag(k)] + sum of ma[k] e[t - lag(k)], e[t] = 0.
  * @param seriesPtr f64[count + horizon][8]: rows count.. are written
+ * @param ar, seasonalAr, ma, seasonalMa orders as in cssResiduals
  * @param residualsPtr f64[count + horizon][8], of cssResiduals: rows count.. are zeroed
  */
 export function cssForecast(
-  seriesPtr: usize, residualsPtr: usize, count: i32, horizon: i32, season: i32, coefficientsPtr: usize,
+  seriesPtr: usize, residualsPtr: usize, count: i32, horizon: i32, season: i32, ar: i32, seasonalAr: i32, ma: i32,
+  seasonalMa: i32, coefficientsPtr: usize,
 ): void {
   assert(season >= 1 && count >= season + SHORT_MAX, "every lag of the first step is known");
   const from = <usize>count * ROW_BYTES;
+  const maPtr = coefficientsPtr + <usize>LAG_COUNT * ROW_BYTES;
   memory.fill(residualsPtr + from, 0, <usize>horizon * ROW_BYTES);
-  for (let lane: usize = 0; lane < ROW_BYTES; lane += 16) {
-    let at = seriesPtr + from + lane;
-    let error = residualsPtr + from + lane;
-    const end = at + <usize>horizon * ROW_BYTES;
-    for (; at < end; at += ROW_BYTES) {
-      let value = f64x2.splat(0);
-      for (let k: i32 = 0; k < LAG_COUNT; k++) {
-        const lag = k < SHORT_MAX ? k + 1 : season + k - SHORT_MAX;
-        const back = <usize>lag * ROW_BYTES;
-        const coefficient = coefficientsPtr + <usize>k * ROW_BYTES + lane;
-        value = f64x2.add(value, f64x2.mul(v128.load(coefficient), v128.load(at - back)));
-        value = f64x2.add(value, f64x2.mul(v128.load(coefficient, 448), v128.load(error - back)));
-      }
-      v128.store(at, value);
-      error += ROW_BYTES;
+  for (let step: i32 = 0; step < horizon; step++) {
+    const row = from + <usize>step * ROW_BYTES;
+    for (let lane: usize = 0; lane < ROW_BYTES; lane += 16) {
+      // From the last known residual on there is nothing to add: all that the MA part remembers are zeros.
+      const moving = step < season + SHORT_MAX
+        ? lagSum(residualsPtr + row + lane, season, ma, seasonalMa, maPtr + lane)
+        : f64x2.splat(0);
+      const known = lagSum(seriesPtr + row + lane, season, ar, seasonalAr, coefficientsPtr + lane);
+      v128.store(seriesPtr + row + lane, f64x2.add(moving, known));
     }
   }
+}
+
+/** Sum of coefficient[k] value[t - lag(k)]; the lag that was computed last comes last, so that the others need not wait. */
+function lagSum(at: usize, season: i32, short: i32, seasonal: i32, coefficients: usize): v128 {
+  let sum = f64x2.splat(0);
+  for (let k = seasonal > 0 ? short : -1; k >= 0; k--) {
+    const value = v128.load(at - <usize>(season + k) * ROW_BYTES);
+    sum = f64x2.add(sum, f64x2.mul(v128.load(coefficients + <usize>(SHORT_MAX + k) * ROW_BYTES), value));
+  }
+  for (let k = short; k > 0; k--) {
+    const value = v128.load(at - <usize>k * ROW_BYTES);
+    sum = f64x2.add(sum, f64x2.mul(v128.load(coefficients + <usize>(k - 1) * ROW_BYTES), value));
+  }
+  return sum;
 }

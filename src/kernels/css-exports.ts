@@ -24,6 +24,10 @@ export interface CssExports {
     count: number,
     horizon: number,
     season: number,
+    ar: number,
+    seasonalAr: number,
+    ma: number,
+    seasonalMa: number,
     coefficients: Pointer,
   ): void;
 }

@@ -1,7 +1,5 @@
 /** Slow, obvious twins of assembly/css.ts, one lane at a time with the same order of operations: equal bit for bit. */
 
-const LAG_COUNT = 7;
-
 export interface CssOptions {
   /** f64[count], differenced. */
   readonly series: ArrayLike<number>;
@@ -62,11 +60,13 @@ export function cssForecast(options: CssOptions & { readonly horizon: number }):
   const values = [...Array.from(series)];
   const errors = [...cssResiduals(options).residuals];
   for (let t = count; t < count + horizon; t++) {
-    let value = 0;
-    for (let k = 0; k < LAG_COUNT; k++) {
-      value += ar[k]! * values[t - lagOf(k, season)]!;
-      value += ma[k]! * errors[t - lagOf(k, season)]!;
+    let moving = 0;
+    let known = 0;
+    for (const k of ORDER) {
+      moving += ma[k]! * errors[t - lagOf(k, season)]!;
+      known += ar[k]! * values[t - lagOf(k, season)]!;
     }
+    const value = moving + known;
     values.push(value);
     errors.push(0);
   }

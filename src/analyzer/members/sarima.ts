@@ -1,7 +1,7 @@
 import { ForeshardError } from '../../base/errors.ts';
 import type { TypedBlock } from '../../kernels/arena.ts';
 import type { Pointer } from '../../kernels/exports.ts';
-import { windowsNeeded } from '../../kernels/sarima/series.ts';
+import { planSeries, windowsNeeded } from '../../kernels/sarima/series.ts';
 import { isState, STATE_COUNT } from '../../kernels/sarima/state.ts';
 import { sarimaScratchBytes } from '../../kernels/sarima-jobs.ts';
 import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
@@ -62,7 +62,8 @@ export class SarimaMember implements Member {
     const { states } = state;
     const { view } = this.#states;
     const isOurs = states instanceof Float64Array && states.length === view.length;
-    const isWhole = isOurs && everyRow(states, isState);
+    const { season } = planSeries(this.windowsMin, this.#components.history.shape.dayWindows);
+    const isWhole = isOurs && everyRow(states, (row) => isState(row, season > 1));
     if (!isWhole)
       throw new ForeshardError(
         'FORESHARD_CORRUPT',

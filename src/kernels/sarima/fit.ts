@@ -1,6 +1,5 @@
 import { autocorrelation, kpssStatistic, SEASONAL_STRENGTH_MIN, seasonalStrength } from './difference.ts';
-import type { SarimaOrder } from './model.ts';
-import { fitOrder, type SarimaModel, selectModel } from './select.ts';
+import { type Differences, fitOrder, selectModel } from './select.ts';
 import { copyLast, filterFirst, makeStationary, type SeriesPlan } from './series.ts';
 import type { SarimaState } from './state.ts';
 import type { Workspace } from './workspace.ts';
@@ -13,8 +12,6 @@ const KPSS_MAX = 0.463;
 
 /** Log units: below it a differenced series is rounding, and its own last season is its forecast. */
 const DEVIATION_MIN = 1e-6;
-
-type Differences = Pick<SarimaOrder, 'difference' | 'seasonalDifference'>;
 
 /**
  * Fits one row: order and parameters where there is no model yet or its order is due, else its parameters alone.
@@ -31,19 +28,17 @@ export function fitRow(
   const { values, exports, pointers } = workspace;
   const isSelecting = previous === null || previous.fits >= selectEvery;
   copyLast(row, plan, values);
-  const differences = isSelecting ? differencesFor(values, plan) : previous.order;
+  const { difference, seasonalDifference } = isSelecting ? differencesFor(values, plan) : previous.order;
+  const differences = { difference, seasonalDifference };
   copyLast(row, plan, values);
   const { count } = makeStationary(values, plan.count, plan.season, differences);
   if (!(deviation(values, count) > DEVIATION_MIN)) return null;
   exports.cssSpread(pointers.values, count, pointers.tile);
   const first = filterFirst(plan.season) - (plan.count - count);
   const problem = { workspace, count, first, season: plan.season };
-  const model: SarimaModel = isSelecting
-    ? selectModel(problem, {
-        difference: differences.difference,
-        seasonalDifference: differences.seasonalDifference,
-      })
-    : fitOrder(problem, previous.order, { ...previous, aicc: Number.NaN });
+  const model = isSelecting
+    ? selectModel(problem, differences, previous)
+    : fitOrder(problem, previous.order, previous);
   if (!Number.isFinite(model.aicc)) return null;
   return { order: model.order, free: model.free, fits: isSelecting ? 1 : previous.fits + 1 };
 }

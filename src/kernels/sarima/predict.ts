@@ -1,5 +1,5 @@
 import { LANES, type SarimaOrder, writeCoefficients } from './model.ts';
-import { copyLast, filterFirst, integrate, makeStationary, type SeriesPlan } from './series.ts';
+import { copyLast, filterFirst, integrate, lastValues, makeStationary, type SeriesPlan } from './series.ts';
 import type { SarimaState } from './state.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -65,25 +65,15 @@ function recur(
   lanes: Lane[],
 ): void {
   const most = (name: keyof SarimaOrder): number => Math.max(...lanes.map(({ state }) => state.order[name]));
-  exports.cssResiduals(
-    pointers.tile,
-    count,
-    filterFirst(season),
-    season,
-    most('ar'),
-    most('seasonalAr'),
-    most('ma'),
-    most('seasonalMa'),
-    pointers.coefficients,
-    pointers.residuals,
-    pointers.sums,
-  );
-  exports.cssForecast(pointers.tile, pointers.residuals, count, horizon, season, pointers.coefficients);
+  const orders = [most('ar'), most('seasonalAr'), most('ma'), most('seasonalMa')] as const;
+  const { tile, residuals, coefficients, sums } = pointers;
+  exports.cssResiduals(tile, count, filterFirst(season), season, ...orders, coefficients, residuals, sums);
+  exports.cssForecast(tile, residuals, count, horizon, season, ...orders, coefficients);
 }
 
 /** Puts differences and profile back; leaves the naive where the result is not one that such a row can take. */
 function finish(
-  { tile, values, horizon }: Workspace,
+  { tile, horizon }: Workspace,
   plan: SeriesPlan,
   { predicted, state, mean, profile }: Lane,
   lane: number,
@@ -92,28 +82,33 @@ function finish(
   for (let step = 0; step < horizon; step++)
     forecast[step] = (tile[(plan.count + step) * LANES + lane] as number) + mean;
   const { row, out } = predicted;
-  copyLast(row, plan, values);
-  integrate(forecast, values, plan.season, state.order);
+  integrate(forecast, lastValues(row, plan, profile), plan.season, state.order);
   if (profile !== null)
     for (let step = 0; step < horizon; step++)
       forecast[step] =
         (forecast[step] as number) + (profile[(row.length + step) % plan.profileSeason] as number);
-  if (!isSane(forecast, row.subarray(row.length - plan.count))) return false;
+  if (!isSane(forecast, row, row.length - plan.count)) return false;
   // A log load is not negative.
   for (let step = 0; step < horizon; step++) out[step] = Math.max(0, forecast[step] as number);
   return true;
 }
 
 /** A step further away from all that has been seen than the width of it comes from an exploding model, not from a load. */
-function isSane(forecast: Float64Array, seen: Float64Array): boolean {
-  let low = seen[0] as number;
+function isSane(forecast: Float64Array, row: Float64Array, first: number): boolean {
+  let low = row[first] as number;
   let high = low;
-  for (const value of seen) {
-    low = Math.min(low, value);
-    high = Math.max(high, value);
+  for (let i = first; i < row.length; i++) {
+    const value = row[i] as number;
+    if (value < low) low = value;
+    if (value > high) high = value;
   }
   const width = high - low;
-  return forecast.every((value) => value >= low - width && value <= high + width);
+  for (let step = 0; step < forecast.length; step++) {
+    const value = forecast[step] as number;
+    // Written so that NaN is not sane.
+    if (!(value >= low - width && value <= high + width)) return false;
+  }
+  return true;
 }
 
 function seasonalNaive(

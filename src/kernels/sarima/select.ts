@@ -8,6 +8,11 @@ export interface SarimaModel {
   readonly aicc: number;
 }
 
+export type Differences = Pick<SarimaOrder, 'difference' | 'seasonalDifference'>;
+
+/** Where a fit begins: terms that the other order lacks begin at zero. */
+type Start = Pick<SarimaModel, 'order' | 'free'>;
+
 /** Each costs about 0.1 ms on 672 windows; the search seldom wants more. */
 const MODELS_MAX = 12;
 
@@ -24,39 +29,52 @@ const NEIGHBOURS = [
 /**
  * The order of least AICc that a walk from a few starts finds: differences are given, so all models see the same data.
  *
- * @param season 1: no seasonal terms
+ * @param previous the model before, whose order and parameters are tried first
  * @see Hyndman & Khandakar, "Automatic time series forecasting: the forecast package for R", 2008, 3.2
  */
 export function selectModel(
   problem: CssProblem,
-  differences: Pick<SarimaOrder, 'difference' | 'seasonalDifference'>,
+  differences: Differences,
+  previous: Start | null,
 ): SarimaModel {
   const tried = new Set<string>();
-  let best: SarimaModel | null = null;
-  for (const terms of startsFor(problem.season, differences.seasonalDifference)) {
-    const model = fitOrder(problem, { ...differences, ...terms });
-    tried.add(keyOf(model.order));
-    if (best === null || model.aicc < best.aicc) best = model;
-  }
-  for (let next: SarimaModel | null = best; next !== null; ) {
-    best = next;
-    next = null;
+  const attempt = (order: SarimaOrder, from?: Start): SarimaModel => {
+    tried.add(keyOf(order));
+    return fitOrder(problem, order, from);
+  };
+  const defaults = startsFor(problem.season, differences.seasonalDifference).map((terms) => ({
+    ...differences,
+    ...terms,
+  }));
+  const starts =
+    previous === null
+      ? defaults.map((order) => attempt(order))
+      : [
+          attempt({ ...previous.order, ...differences }, previous),
+          ...defaults.slice(0, 1).map((order) => attempt(order)),
+        ];
+  let best = starts.reduce((least, model) => (model.aicc < least.aicc ? model : least));
+  for (let isBetter = true; isBetter; ) {
+    isBetter = false;
     for (const order of neighboursOf(best.order, problem.season)) {
       if (tried.has(keyOf(order)) || tried.size >= MODELS_MAX) continue;
-      tried.add(keyOf(order));
-      const model = fitOrder(problem, order, best);
+      const model = attempt(order, best);
+      if (!(model.aicc < best.aicc)) continue;
       // The first better one is taken, as in the paper: its own neighbours are looked at next.
-      if (model.aicc < best.aicc) {
-        next = model;
-        break;
-      }
+      best = model;
+      isBetter = true;
+      break;
     }
   }
-  return best as SarimaModel;
+  return best;
 }
 
 /** Fits one order, from the parameters of another model where there is one: terms that are new begin at zero. */
-export function fitOrder(problem: CssProblem, order: SarimaOrder, from?: SarimaModel): SarimaModel {
+export function fitOrder(
+  problem: CssProblem,
+  order: SarimaOrder,
+  from?: Pick<SarimaModel, 'order' | 'free'>,
+): SarimaModel {
   const starts = from === undefined ? coarseStarts(order) : [carriedOver(from, order)];
   const { free, sum } = minimiseCss(problem, order, starts);
   const count = problem.count - problem.first;
@@ -99,7 +117,7 @@ function neighboursOf(order: SarimaOrder, season: number): SarimaOrder[] {
 const keyOf = ({ ar, ma, seasonalAr, seasonalMa }: SarimaOrder): string =>
   `${ar} ${ma} ${seasonalAr} ${seasonalMa}`;
 
-function carriedOver(from: SarimaModel, order: SarimaOrder): Float64Array {
+function carriedOver(from: Start, order: SarimaOrder): Float64Array {
   const free = new Float64Array(parameterCount(order));
   let source = 0;
   let target = 0;

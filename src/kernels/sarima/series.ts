@@ -55,6 +55,16 @@ export function copyLast(row: Float64Array, plan: SeriesPlan, values: Float64Arr
   return profile;
 }
 
+/** What differences are put back from: the last values of a season and one, without the profile. */
+export function lastValues(row: Float64Array, plan: SeriesPlan, profile: Float64Array | null): Float64Array {
+  const first = row.length - plan.season - 1;
+  const values = row.slice(first);
+  if (profile !== null)
+    for (let i = 0; i < values.length; i++)
+      values[i] = (values[i] as number) - (profile[(first + i) % plan.profileSeason] as number);
+  return values;
+}
+
 /** Differences in place and takes the mean off where nothing is differenced; returns what is left. */
 export function makeStationary(
   values: Float64Array,
@@ -74,7 +84,7 @@ export function makeStationary(
 /**
  * Turns forecasts of the differenced series into forecasts of the series, in place.
  *
- * @param values the series before it was differenced; its last `season` + 1 values are read
+ * @param values the last `season` + 1 values before they were differenced
  */
 export function integrate(
   forecast: Float64Array,

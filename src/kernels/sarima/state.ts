@@ -1,4 +1,4 @@
-import { PARAMETERS_MAX, parameterCount, type SarimaOrder } from './model.ts';
+import { PARAMETERS_MAX, parameterCount, type SarimaOrder, SHORT_MAX } from './model.ts';
 
 /**
  * What is remembered of one partition's model, f64[STATE_COUNT]:
@@ -17,21 +17,19 @@ export interface SarimaState {
 /** @returns null where no model could be fitted. */
 export function readState(states: Float64Array, index: number): SarimaState | null {
   const at = index * STATE_COUNT;
-  const [fits, ar, d, ma, seasonalAr, seasonalD, seasonalMa] = states.subarray(
-    at,
-    at + FIRST_PARAMETER,
-  ) as never as number[];
-  if (!fits) return null;
+  const number = (offset: number): number => states[at + offset] as number;
+  const fits = number(0);
+  if (fits === 0) return null;
   const order = {
-    ar: ar as number,
-    difference: d as number,
-    ma: ma as number,
-    seasonalAr: seasonalAr as number,
-    seasonalDifference: seasonalD as number,
-    seasonalMa: seasonalMa as number,
+    ar: number(1),
+    difference: number(2),
+    ma: number(3),
+    seasonalAr: number(4),
+    seasonalDifference: number(5),
+    seasonalMa: number(6),
   };
   const first = at + FIRST_PARAMETER;
-  return { order, free: states.slice(first, first + parameterCount(order)), fits: fits as number };
+  return { order, free: states.slice(first, first + parameterCount(order)), fits };
 }
 
 export function writeState(states: Float64Array, index: number, state: SarimaState | null): void {
@@ -50,14 +48,21 @@ export function writeState(states: Float64Array, index: number, state: SarimaSta
   row.set(free.subarray(0, PARAMETERS_MAX), FIRST_PARAMETER);
 }
 
-/** Whether a row is one that writeState can have written. */
-export function isState(row: Float64Array): boolean {
+/**
+ * Whether a row is one that writeState can have written.
+ *
+ * @param isSeasonal whether models of this history have a season at all
+ */
+export function isState(row: Float64Array, isSeasonal: boolean): boolean {
   if (row.length !== STATE_COUNT || !row.every(Number.isFinite)) return false;
-  const [fits, ...orders] = row.subarray(0, FIRST_PARAMETER);
-  const most = [3, 1, 3, 1, 1, 1];
-  const isOrder = orders.every(
+  const [fits, ...orders] = row.subarray(0, FIRST_PARAMETER) as unknown as [number, ...number[]];
+  const seasonal = isSeasonal ? 1 : 0;
+  const most = [SHORT_MAX, 1, SHORT_MAX, seasonal, seasonal, seasonal];
+  const areOrders = orders.every(
     (order, i) => Number.isInteger(order) && order >= 0 && order <= (most[i] as number),
   );
-  const count = (orders[0] as number) + (orders[2] as number) + (orders[3] as number) + (orders[5] as number);
-  return Number.isInteger(fits) && (fits as number) >= 0 && isOrder && count <= PARAMETERS_MAX;
+  const [ar, , ma, seasonalAr, , seasonalMa] = orders as [number, number, number, number, number, number];
+  return (
+    Number.isInteger(fits) && fits >= 0 && areOrders && ar + ma + seasonalAr + seasonalMa <= PARAMETERS_MAX
+  );
 }

@@ -128,6 +128,10 @@ for (const build of builds) {
         shape.count,
         shape.horizon,
         season,
+        SHORT_AND_SEASONAL.ar,
+        SHORT_AND_SEASONAL.seasonalAr,
+        SHORT_AND_SEASONAL.ma,
+        SHORT_AND_SEASONAL.seasonalMa,
         pointers.coefficients,
       );
       lanes.forEach((lane, index) => {

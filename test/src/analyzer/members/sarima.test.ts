@@ -171,16 +171,26 @@ test('a state of another history, or with impossible orders, is refused with its
   for (const states of [good.slice(1), [...good], impossible, good.map(() => Number.NaN)])
     assert.throws(() => member.load({ states }), /sarima: a saved state is f64\[1\]\[16\]/);
   assert.throws(() => member.load({}), /sarima: a saved state/);
+  // Of a history by the hour; a history by the minute has no seasonal terms.
+  const ofMinutes = setup([new Float64Array(10)], { dayWindows: 1440, weekWindows: 10_080 }).newMember();
+  assert.is(good[6], 1);
+  assert.throws(() => ofMinutes.load({ states: good }), /sarima: a saved state/);
   assert.equal(await predicted(member), before);
 });
 
-test('a fit that is not a new choice of order keeps it, and stays where it was on the same windows', async () => {
+test('fits between two choices of the order keep it, and on the same windows stay where they were', async () => {
   const { fitted, predicted, all } = setup([dailyRow('again')]);
   const member = await fitted();
   const orders = (): number[] => [...(member.save() as { states: Float64Array }).states.slice(1, 7)];
   const [ordersBefore, before] = [orders(), await predicted(member)];
   await member.fit(all);
   assert.equal(orders(), ordersBefore);
+  assert.ok(meanError((await predicted(member))[0]!, before[0]!) < 0.02);
+  // The fifth fit chooses again, beginning at what it has.
+  const fits = (): number => (member.save() as { states: Float64Array }).states[0]!;
+  assert.is(fits(), 2);
+  for (let fit = 3; fit <= 5; fit++) await member.fit(all);
+  assert.is(fits(), 1);
   assert.ok(meanError((await predicted(member))[0]!, before[0]!) < 0.02);
 });
 
