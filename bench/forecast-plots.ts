@@ -30,7 +30,7 @@ async function partitionPlot(set: SeriesSet, partition: number): Promise<string>
     logger: silentLogger,
   });
   await forecaster.observe(profileOf(set, 0, origin));
-  const forecast = await forecaster.forecast({ horizonSteps: HORIZON });
+  const forecast = await forecaster.forecast({ horizonSteps: HORIZON, levels: [0.8, 0.95] });
   const members = (await forecaster.explain({ horizonSteps: HORIZON }))
     .toSorted((a, b) => b.weight - a.weight)
     .slice(0, 3);

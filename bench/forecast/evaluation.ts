@@ -1,5 +1,5 @@
 import { Forecaster } from '../../src/analyzer/forecaster.ts';
-import type { ForecastSettings } from '../../src/analyzer/settings.ts';
+import { type ForecastSettings, trackedLevels } from '../../src/analyzer/settings.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { loadKernels } from '../../src/kernels/instance.ts';
@@ -62,7 +62,7 @@ export async function evaluate(set: SeriesSet, options: EvaluationOptions): Prom
     if (origin - known > 1) await forecaster.observe(profileOf(set, known, origin - 1));
     const cycleStartedMs = processorMs();
     if (origin > known) await forecaster.observe(profileOf(set, origin - 1, origin));
-    const forecast = await forecaster.forecast();
+    const forecast = await forecaster.forecast({ levels: trackedLevels(settings) });
     if (origin > known || origins.length === 1) cycles.push(processorMs() - cycleStartedMs);
     known = origin;
     points.push(driverOf(forecast.point, forecast));
@@ -89,7 +89,7 @@ interface DriverBounds {
 
 /** The bounds of every level a forecast has. */
 export function boundsOf(forecast: Forecast): DriverBounds[] {
-  return [forecast].map(({ level, lower, upper }) => ({
+  return (forecast.intervals ?? []).map(({ level, lower, upper }) => ({
     level,
     lower: driverOf(lower, forecast),
     upper: driverOf(upper, forecast),

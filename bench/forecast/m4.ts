@@ -17,9 +17,15 @@ const SLOW_PEER_STRIDE = 16;
 export const M4_SETTINGS: ForecastSettings = {
   ...FORECAST_DEFAULTS,
   horizonSteps: HORIZON,
-  level: 0.95,
   historyWindows: 1008,
-  ridge: { ...FORECAST_DEFAULTS.ridge, lagWindows: 336, clusterCount: 10, clusterSeeds: 3, poolingShare: 0 },
+  ridge: {
+    ...FORECAST_DEFAULTS.ridge,
+    lagWindows: 336,
+    clusterCount: 10,
+    clusterSeeds: 2,
+    poolingShare: 0,
+    lambda: 0.001,
+  },
 };
 
 /**

@@ -3,13 +3,15 @@ import { ForeshardError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import type { KernelRunner } from '../kernels/pool.ts';
-import type { Forecast } from '../model/forecast.ts';
+import type { Forecast, Interval } from '../model/forecast.ts';
 import type { LoadProfile } from '../model/load-profile.ts';
 import { judgedSteps } from './bands.ts';
-import { addShares, boundedLoads, combine, memberShares } from './combination.ts';
+import { loadsOf } from './bounded-loads.ts';
+import { addShares, combine, memberShares } from './combination.ts';
 import { History } from './history.ts';
-import { Roster } from './members/roster.ts';
-import { assertForecastSettings, type ForecastSettings } from './settings.ts';
+import { type MemberForecasts, Roster } from './members/roster.ts';
+import { clampToRange, type RecentRange, recentRange } from './recent-range.ts';
+import { assertForecastSettings, type ForecastSettings, trackedLevels } from './settings.ts';
 import { TrackRecord } from './track-record.ts';
 
 const DAY_MS = 86_400_000;
@@ -41,8 +43,7 @@ export interface ForecasterComponents {
 /**
  * Forecasts every partition's load.
  *
- * Several members (level, daily and weekly seasonal means, the week before, pooled ridge) are combined in log space with
- * weights from their own record. Windows are taken in one at a time, in order; on the way a forecast is issued every
+ * Several members (`members/registry.ts`) are combined in log space with weights from their own record. Windows are taken in one at a time, in order; on the way a forecast is issued every
  * ORIGIN_STRIDE windows and judged as its steps come true, so that weights, bounds and skill rest on errors made on windows
  * that were not known then. Deterministic for a seed and a history; a history taken in at once and window by window give
  * the same judgements but not the same models to the last bit, since those are solved at other times.
@@ -74,10 +75,14 @@ export class Forecaster {
    * The next windows after the last one observed.
    *
    * @param horizonSteps 1..settings.horizonSteps, that by default.
+   * @param levels of the `intervals`: of settings.level and settings.levels; none by default.
    * @throws ForeshardError FORESHARD_NOT_READY below WINDOWS_MIN windows of history.
    */
-  forecast(options: { readonly horizonSteps?: number } = {}): Promise<Forecast> {
-    return this.#exclusively(() => this.#forecast(options.horizonSteps ?? this.#settings.horizonSteps));
+  forecast(
+    options: { readonly horizonSteps?: number; readonly levels?: readonly number[] } = {},
+  ): Promise<Forecast> {
+    const { horizonSteps = this.#settings.horizonSteps, levels = [] } = options;
+    return this.#exclusively(() => this.#forecast(horizonSteps, levels));
   }
 
   /**
@@ -131,74 +136,90 @@ export class Forecaster {
   }
 
   /** Keeps a forecast, to be judged as its windows come. */
-  async #issue({ history, record, roster }: State, origin: number): Promise<void> {
+  async #issue(state: State, origin: number): Promise<void> {
+    const { history, record } = state;
     const { partitionCount } = history.shape;
-    const { horizonSteps } = this.#settings;
-    const steps = judgedSteps(horizonSteps);
-    const members = new Float32Array(roster.names.length * partitionCount * steps.length);
-    const combined = new Float32Array(partitionCount * horizonSteps);
+    const horizon = this.#settings.horizonSteps;
+    const steps = judgedSteps(horizon);
+    const members = new Float32Array(state.roster.names.length * partitionCount * steps.length);
+    const combined = new Float32Array(partitionCount * steps.length);
     let isAvailable: readonly boolean[] = [];
-    await roster.predict((forecasts) => {
+    await predictSanely(state, (forecasts) => {
+      const { range, logLoads } = forecasts;
       isAvailable = forecasts.isAvailable;
-      combine(forecasts, record.weights(isAvailable, forecasts.range), combined);
-      const { first, count } = forecasts.range;
+      combine(forecasts, { weights: record.losses.weights(isAvailable, range), steps, combined });
       for (let member = 0; member < isAvailable.length; member++)
-        for (let p = 0; p < count; p++)
+        for (let p = 0; p < range.count; p++)
           for (let judged = 0; judged < steps.length; judged++)
-            members[(member * partitionCount + first + p) * steps.length + judged] = forecasts.logLoads[
-              (member * count + p) * horizonSteps + (steps[judged] as number)
+            members[(member * partitionCount + range.first + p) * steps.length + judged] = logLoads[
+              (member * range.count + p) * horizon + (steps[judged] as number)
             ] as number;
     });
-    const combinedJudged = new Float32Array(partitionCount * steps.length).map(
-      (_, at) =>
-        combined[
-          Math.floor(at / steps.length) * horizonSteps + (steps[at % steps.length] as number)
-        ] as number,
-    );
-    record.issue({ origin, steps, isAvailable, members, combined: combinedJudged });
+    record.issue({ origin, steps, isAvailable, members, combined, basis: record.intervals.basis() });
   }
 
-  async #forecast(horizonSteps: number): Promise<Forecast> {
+  async #forecast(horizonSteps: number, levels: readonly number[]): Promise<Forecast> {
     const state = this.#readyState(horizonSteps);
     const { history, record, roster } = state;
     const { partitionCount, windowMs } = history.shape;
-    const horizon = this.#settings.horizonSteps;
-    const combined = new Float32Array(partitionCount * horizon);
+    const steps = Int32Array.from({ length: horizonSteps }, (_, step) => step);
+    const combined = new Float32Array(partitionCount * horizonSteps);
     const totals = new Float64Array(roster.names.length);
-    await roster.predict((forecasts) => {
-      const weights = record.weights(forecasts.isAvailable, forecasts.range);
+    const range = await predictSanely(state, (forecasts) => {
+      const weights = record.losses.weights(forecasts.isAvailable, forecasts.range);
       addShares(weights, totals);
-      combine(forecasts, weights, combined);
+      combine(forecasts, { weights, steps, combined });
     });
-    const loads = boundedLoads(state, combined, { horizon, horizonSteps, level: this.#settings.level });
+    const { level } = this.#settings;
+    const input = { history, range, basis: record.intervals.basis(), combined, horizonSteps };
+    const intervalOf = (wanted: number): Interval => {
+      const tailIndex = this.#levelIndex(wanted) * 2;
+      return { level: wanted, lower: loadsOf(input, tailIndex), upper: loadsOf(input, tailIndex + 1) };
+    };
+    const planned = intervalOf(level);
     return {
       startMs: history.endMs,
       stepMs: windowMs,
       horizonSteps,
       partitionCount,
-      level: this.#settings.level,
-      ...loads,
-      skill: record.skill(),
+      ...planned,
+      point: loadsOf(input),
+      intervals: levels.map((wanted) => (wanted === level ? planned : intervalOf(wanted))),
+      skill: record.skill.values(),
       members: memberShares(roster.names, totals),
     };
   }
 
+  /** @throws ForeshardError FORESHARD_CONFIG on a level whose record is not kept. */
+  #levelIndex(level: number): number {
+    const levels = trackedLevels(this.#settings);
+    const index = levels.indexOf(level);
+    if (index < 0)
+      throw new ForeshardError(
+        'FORESHARD_CONFIG',
+        'fix-config',
+        `no record is kept of bounds at level ${level}, only at ${levels.join(', ')}: add it to forecast.levels`,
+      );
+    return index;
+  }
+
   async #explain(horizonSteps: number): Promise<readonly MemberForecast[]> {
-    const { history, record, roster } = this.#readyState(horizonSteps);
+    const state = this.#readyState(horizonSteps);
+    const { history, record, roster } = state;
     const { partitionCount } = history.shape;
     const horizon = this.#settings.horizonSteps;
     const totals = new Float64Array(roster.names.length);
     const points = roster.names.map(() => new Float64Array(horizonSteps * partitionCount));
     let available: readonly boolean[] = [];
-    await roster.predict(({ range, logLoads, isAvailable }) => {
+    await predictSanely(state, ({ range, logLoads, isAvailable }) => {
       available = isAvailable;
-      addShares(record.weights(isAvailable, range), totals);
+      addShares(record.losses.weights(isAvailable, range), totals);
       points.forEach((point, member) => {
         if (!isAvailable[member]) return;
         for (let p = 0; p < range.count; p++)
           for (let step = 0; step < horizonSteps; step++) {
             const logLoad = logLoads[(member * range.count + p) * horizon + step] as number;
-            point[step * partitionCount + range.first + p] = Math.expm1(Math.max(0, logLoad));
+            point[step * partitionCount + range.first + p] = Math.expm1(logLoad);
           }
       });
     });
@@ -261,7 +282,14 @@ export class Forecaster {
       history,
       horizon: this.#settings.horizonSteps,
     });
-    this.#state = { history, roster, record: new TrackRecord(partitionCount, roster.names) };
+    this.#state = {
+      history,
+      roster,
+      record: new TrackRecord(partitionCount, {
+        memberNames: roster.names,
+        levels: trackedLevels(this.#settings),
+      }),
+    };
     return this.#state;
   }
 
@@ -281,4 +309,17 @@ interface State {
   readonly history: History;
   readonly record: TrackRecord;
   readonly roster: Roster;
+}
+
+/** Lets every member speak, within what each partition's past makes believable. */
+async function predictSanely(
+  { history, roster }: State,
+  visit: (forecasts: MemberForecasts) => void,
+): Promise<RecentRange> {
+  const range = recentRange(history);
+  await roster.predict((forecasts) => {
+    clampToRange(forecasts, range);
+    visit(forecasts);
+  });
+  return range;
 }

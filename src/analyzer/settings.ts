@@ -6,8 +6,10 @@ import { MEMBER_FACTORIES } from './members/registry.ts';
 export interface ForecastSettings {
   /** The longest forecast that can be asked for, in windows: the direct models are trained for it. */
   readonly horizonSteps: number;
-  /** Nominal coverage of [lower, upper], 0.5..0.99. */
+  /** Nominal coverage of [lower, upper], what plans are made with, 0.5..0.99. */
   readonly level: number;
+  /** Further levels of which a record is kept, so that bounds can be asked for. */
+  readonly levels: readonly number[];
   /** The dimension that is forecast; the others follow by their recent ratio to it, per partition. */
   readonly driver: LoadDimension;
   /** Windows of history kept; at least five weeks of hours. */
@@ -40,6 +42,7 @@ export interface RidgeSettings {
 export const FORECAST_DEFAULTS: ForecastSettings = {
   horizonSteps: 168,
   level: 0.8,
+  levels: [0.95],
   driver: 'queries',
   // Ten weeks: what a training row of eight weeks ago still needs.
   historyWindows: 1680,
@@ -80,6 +83,8 @@ export function forecastInconsistencies(settings: ForecastSettings): Inconsisten
   const isKnown = settings.members.every((name) => names.includes(name));
   if (!isKnown || settings.members.length === 0)
     found.push({ path: 'members', expected: `a list of at least one of ${names.join(', ')}` });
+  if (!settings.levels.every((level) => level >= 0.5 && level <= 0.99))
+    found.push({ path: 'levels', expected: 'a list of numbers in 0.5..0.99' });
   if (!LOAD_DIMENSIONS.includes(settings.driver))
     found.push({ path: 'driver', expected: `one of ${LOAD_DIMENSIONS.join(', ')}` });
   return found;
@@ -89,3 +94,7 @@ export function forecastInconsistencies(settings: ForecastSettings): Inconsisten
 export function assertForecastSettings(settings: ForecastSettings): void {
   assertConsistent('forecast', forecastInconsistencies(settings));
 }
+
+/** Every level of which a record is kept, rising. */
+export const trackedLevels = ({ level, levels }: ForecastSettings): number[] =>
+  [...new Set([level, ...levels])].sort((a, b) => a - b);

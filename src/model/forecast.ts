@@ -1,3 +1,11 @@
+/** Bounds of a forecast that hold a share of what comes: f64[step][partition][dimension] each, as Forecast.point. */
+export interface Interval {
+  /** Nominal coverage of [lower, upper], such as 0.8. */
+  readonly level: number;
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
+}
+
 /** Predicted load with bounds: the same axes as a LoadProfile, for windows that have not come yet. */
 export interface Forecast {
   /** Wall clock of the start of step 0, milliseconds. */
@@ -11,6 +19,8 @@ export interface Forecast {
   readonly point: Float64Array;
   readonly lower: Float64Array;
   readonly upper: Float64Array;
+  /** Bounds at the levels that were asked for. */
+  readonly intervals?: readonly Interval[];
   /**
    * f64[partition]: 1 - (mean absolute error of this forecast / of the weekly seasonal naive), from a rolling-origin
    * backtest on the profile itself. 0 = no better, negative = worse, NaN = too little history to tell.

@@ -1,0 +1,83 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { boundOf, Intervals } from '../../../src/analyzer/intervals.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import { testSeed } from '../../support/seed.ts';
+
+const test = suite('analyzer/intervals');
+const seed = testSeed('analyzer/intervals');
+const PARTITIONS = 40;
+const LEVELS = [0.8, 0.95];
+
+/** Issues a basis and judges one step of every partition in each window; returns the share held by level in the last ones. */
+function coverage(residualOf: (partition: number, window: number) => number, windows: number): number[] {
+  const intervals = new Intervals(PARTITIONS, LEVELS);
+  const inside = LEVELS.map(() => 0);
+  const counted = Math.floor(windows / 3);
+  for (let w = 0; w < windows; w++) {
+    const basis = intervals.basis();
+    const residuals = Float64Array.from({ length: PARTITIONS }, (_, p) => residualOf(p, w));
+    if (w >= windows - counted)
+      LEVELS.forEach((_, level) => {
+        residuals.forEach((residual, partition) => {
+          const at = (side: number) => boundOf(basis, { tailIndex: level * 2 + side, band: 0, partition });
+          if (residual >= at(0) && residual <= at(1)) inside[level]!++;
+        });
+      });
+    intervals.fade();
+    intervals.judge(basis, 0, residuals);
+  }
+  return inside.map((count) => count / (counted * PARTITIONS));
+}
+
+function assertNominal(shares: readonly number[], tolerance = 0.02): void {
+  shares.forEach((share, index) => {
+    const message = `${share} of level ${LEVELS[index]}, SEED=${seed}`;
+    assert.ok(Math.abs(share - LEVELS[index]!) < tolerance, message);
+  });
+}
+
+test('a factor of thousand between the noise of partitions, and skewed errors, are covered as often as claimed', () => {
+  const random = seededRandom(seed);
+  // Exponential errors less their median: a long tail on one side.
+  const skewed = () => -Math.log(1 - random.nextFloat()) - Math.log(2);
+  assertNominal(coverage((p) => 10 ** (-3 + (3 * p) / PARTITIONS) * skewed(), 600));
+});
+
+test('noise that doubles is covered again after a few days', () => {
+  const random = seededRandom(seed);
+  assertNominal(coverage((_, w) => (w > 300 ? 2 : 1) * (random.nextFloat() - 0.5), 600));
+});
+
+test('a partition that keeps erring to one side gets its bound moved there', () => {
+  const random = seededRandom(seed);
+  const shares = coverage((p) => (p === 0 ? 0.5 : 0) + random.nextFloat() - 0.5, 600);
+  assertNominal(shares);
+  const intervals = new Intervals(PARTITIONS, LEVELS);
+  for (let w = 0; w < 300; w++) {
+    const residuals = Float64Array.from(
+      { length: PARTITIONS },
+      (_, p) => (p === 0 ? 0.5 : 0) + random.nextFloat() - 0.5,
+    );
+    intervals.fade();
+    intervals.judge(intervals.basis(), 0, residuals);
+  }
+  const basis = intervals.basis();
+  const [lower, upper] = [0, 1].map((tailIndex) => boundOf(basis, { tailIndex, band: 0, partition: 0 }));
+  assert.ok(upper! > 0.8 && lower! > -0.5, `${lower} .. ${upper}`);
+});
+
+test('silent partitions have no width, and do not narrow the bounds of others', () => {
+  const random = seededRandom(seed);
+  const shares = coverage((p) => (p % 2 === 0 ? 0 : random.nextFloat() - 0.5), 600);
+  // Half of them are always held.
+  assert.ok(Math.abs(2 * shares[0]! - 1 - 0.8) < 0.02, `${shares}`);
+});
+
+test('with nothing judged, bounds are a factor of four either way', () => {
+  const basis = new Intervals(PARTITIONS, LEVELS).basis();
+  assert.is(boundOf(basis, { tailIndex: 1, band: 2, partition: 3 }), Math.log(4));
+  assert.is(boundOf(basis, { tailIndex: 2, band: 0, partition: 0 }), -Math.log(4));
+});
+
+test.run();
