@@ -1,5 +1,6 @@
 /** Puts together what a `PatternAnalyzer` has counted. Pure; says nothing that was not counted. */
 import { OTHER } from '../../model/affinity-matrix.ts';
+import { findSeasons } from '../seasons/find-seasons.ts';
 import { type AssociationLimits, type Cell, findAssociations } from './associations.ts';
 import type { ClusterEvent, NamedGroup } from './cluster-names.ts';
 import type { CoAccess } from './co-access.ts';
@@ -14,6 +15,9 @@ import type {
 import type { SparseCounts } from './sparse-counts.ts';
 import { OTHER_ROW, type TemplateRow, type TemplateRows } from './template-rows.ts';
 import type { WindowSeries } from './window-series.ts';
+
+/** Clusters whose seasons are looked for, by weight: a search takes some milliseconds. */
+const SEASONS_MAX = 16;
 
 interface Clusters {
   readonly clusters: readonly NamedGroup[];
@@ -119,13 +123,14 @@ function clustersOf(
   sum: number,
 ): ClusterReport[] {
   const rowOf = new Map([...rows.rows].map(({ id, row }) => [id, row]));
-  return clusters.map(({ name, memberIds, weight }) => {
+  return clusters.map(({ name, memberIds, weight }, rank) => {
     const members = memberIds.flatMap((id) => rowOf.get(id) ?? []);
     const rates = new Array<number>(168).fill(0);
     for (const row of members)
       watched.ratesOf(hours.of(row)).forEach((rate, hour) => {
         rates[hour] = (rates[hour] as number) + rate;
       });
+    const values = series.sumOf(members);
     const peak = rates.indexOf(Math.max(...rates));
     return {
       name,
@@ -134,7 +139,8 @@ function clustersOf(
       share: sum > 0 ? weight / sum : 0,
       hours: rates,
       peakHour: (rates[peak] as number) > 0 ? hourOfWeekName(peak) : null,
-      series: [...series.sumOf(members)],
+      series: [...values],
+      seasons: rank < SEASONS_MAX ? findSeasons(values.map(Math.log1p)) : [],
     };
   });
 }

@@ -1,4 +1,5 @@
 /** What is found in a log of queries: plain data, as `--json` prints it. */
+import type { Season } from '../seasons/find-seasons.ts';
 import type { ClusterEvent } from './cluster-names.ts';
 import type { TemplateKind } from './templates.ts';
 
@@ -54,8 +55,10 @@ export interface ClusterReport {
   readonly hours: readonly number[];
   /** The hour of the week with most queries, such as `mon 09:00`; null where there are none. */
   readonly peakHour: string | null;
-  /** Queries by window, from `PatternReport.series.startMs` on: what seasons are found in. */
+  /** Queries by window, from `PatternReport.series.startMs` on. */
   readonly series: readonly number[];
+  /** Found in the series, shortest first; of the largest clusters only (16 by shape, 16 by terms), empty for the others. */
+  readonly seasons: readonly Season[];
 }
 
 /** A template that touches a partition, a storage node or a client more often than chance. */
