@@ -33,7 +33,13 @@ import { HOLD_PHASE_VARIABLE, holdMsIn, parsePhaseHolds } from './hold-phase.ts'
 import { createLogger } from './pino-logger.ts';
 import { ProfileLedger } from './profile-ledger.ts';
 import { ProfilePublisher } from './profile-publisher.ts';
-import { profilePrefix, proposalKey, queryTypesPrefix } from './proposal-record.ts';
+import {
+  profilePrefix,
+  proposalKey,
+  queryClustersPrefix,
+  queryHoursPrefix,
+  queryTypesPrefix,
+} from './proposal-record.ts';
 import { QueryTypesPublisher } from './query-types-publisher.ts';
 
 export interface AnalysisSetup {
@@ -120,6 +126,27 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
         holdMs: (partitionId, phase) => holdMsIn(holds, partitionId, phase),
       }),
   });
+  const queryTypes = new QueryTypesPublisher(
+    {
+      ...QUERY_TYPE_DEFAULTS,
+      windowMs: analyzer.windowMs,
+      partitionCount: cluster.partitionCount,
+      queryNodeId: nodeId,
+    },
+    {
+      metadata,
+      prefixes: {
+        types: queryTypesPrefix(cluster.name),
+        hours: queryHoursPrefix(cluster.name),
+        clusters: queryClustersPrefix(cluster.name),
+      },
+    },
+  );
+  await queryTypes.adoptNames().catch((error: unknown) => {
+    // Names that cannot be read are no reason not to start.
+    if (!(error instanceof ForeshardError)) throw error;
+    logger.warn({ fault: error.message }, 'clusters of query types get new names');
+  });
   const analysis: Analysis = new Analysis(
     settings,
     { queryNodeId: nodeId, onFault: reportFault },
@@ -137,10 +164,7 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
         }),
       ledger,
       publisher,
-      queryTypes: new QueryTypesPublisher(
-        { ...QUERY_TYPE_DEFAULTS, windowMs: analyzer.windowMs },
-        { metadata, key: `${queryTypesPrefix(cluster.name)}${nodeId}` },
-      ),
+      queryTypes,
       coordinator,
       loadMap: () => mapReader.load(),
     },

@@ -190,8 +190,12 @@ export class Analysis {
   }
 
   #drain(): void {
-    const { source, clock } = this.#components;
-    const { recordCount, droppedCount } = source.drain((record) => this.#builder.add(record));
+    const { source, clock, queryTypes } = this.#components;
+    const { recordCount, droppedCount } = source.drain((record) => {
+      this.#builder.add(record);
+      queryTypes.observe(record);
+    });
+    queryTypes.endBatch(clock.nowMs());
     this.#builder.addDropped(droppedCount, clock.nowMs());
     this.#capturedCount += recordCount;
     this.#droppedCount += droppedCount;
@@ -214,8 +218,9 @@ export class Analysis {
     if (closed.length === 0) return 0;
     for (const window of closed) this.#components.ledger.add(window);
     await this.#publish(closed, async () => {
-      const droppedCount = this.#droppedCount;
-      await this.#components.queryTypes.publish({ atMs: this.#components.clock.nowMs(), droppedCount });
+      const { clock, queryTypes, loadMap } = this.#components;
+      const { ownerOf } = (await loadMap()).map;
+      await queryTypes.publish({ atMs: clock.nowMs(), droppedCount: this.#droppedCount, ownerOf });
     });
     return closed.length;
   }

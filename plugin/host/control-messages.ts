@@ -1,4 +1,4 @@
-import type { QueryType, QueryTypeSummary } from '../../src/analyzer/patterns/query-types.ts';
+import type { QueryType, QueryTypeSummary, TypeNode } from '../../src/analyzer/patterns/query-types.ts';
 import type { CycleReport } from '../../src/controller.ts';
 import type { MigrationPhase } from '../../src/model/migration.ts';
 
@@ -146,6 +146,6 @@ export interface QueryTypesReport extends Omit<QueryTypeSummary, 'types'> {
   readonly droppedCount: number;
   readonly types: readonly (QueryType & {
     /** By the map in effect, whoever answered at the time; the largest first. */
-    readonly storageNodes: readonly { readonly nodeId: number; readonly recentCount: number }[];
+    readonly storageNodes: readonly TypeNode[];
   })[];
 }

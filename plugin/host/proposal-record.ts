@@ -74,4 +74,7 @@ const clusterRoot = (clusterName: string): string => clusterKeys(clusterName).ma
 
 export const proposalKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/latest`;
 export const queryTypesPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}query-types/`;
+export const queryHoursPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}query-hours/`;
+export const queryClustersPrefix = (clusterName: string): string =>
+  `${clusterRoot(clusterName)}query-clusters/`;
 export const profilePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}profile/`;

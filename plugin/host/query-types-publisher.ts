@@ -1,47 +1,121 @@
+import { CO_ACCESS_DEFAULTS } from '../../src/analyzer/patterns/co-access.ts';
+import { HOURS_PER_WEEK } from '../../src/analyzer/patterns/hour-of-week.ts';
+import { QuerySequences } from '../../src/analyzer/patterns/query-sequences.ts';
 import { QueryTypeCounts, type QueryTypeSettings } from '../../src/analyzer/patterns/query-types.ts';
+import { WINDOW_PATTERN_DEFAULTS, WindowPatterns } from '../../src/analyzer/patterns/window-patterns.ts';
+import { WordTree } from '../../src/analyzer/patterns/word-tree.ts';
 import type { ProfileSegment } from '../../src/analyzer/profile.ts';
-import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { QueryRecord } from '../../src/model/query-log.ts';
+import type { MetadataStore, MetadataWrite } from '../../src/ports/metadata-store.ts';
+import { COMMANDS } from '../commands/table.ts';
 import type { QueryTypesReport } from './control-messages.ts';
+import { decodeQueryClusters, encodeQueryClusters } from './query-clusters-record.ts';
+import {
+  encodeQueryHours,
+  PUBLISHED_HOURS_NODES_MAX,
+  PUBLISHED_HOURS_TYPES_MAX,
+} from './query-hours-record.ts';
 import { encodeQueryTypes, PUBLISHED_LIMITS } from './query-types-record.ts';
 
-/** Keeps what one query node was asked, and publishes a summary of it in the metadata store, where the command line reads it. */
+/**
+ * Records of one drain that are looked at for co-access. 2,000 every 50 ms are 40,000 a second, and cost a few percent of one
+ * core on the analysis thread; the query path pays nothing.
+ */
+const SEQUENCE_RECORDS_MAX = 2_000;
+
+const SPLIT_COMMANDS = new Set(COMMANDS.filter(({ spread }) => spread === 'split').map(({ name }) => name));
+
+export interface QueryTypesPublisherSettings extends QueryTypeSettings {
+  readonly queryNodeId: number;
+  readonly partitionCount: number;
+}
+
+/** What one query node was asked and when; published in the metadata store, where the command line reads it. */
 export class QueryTypesPublisher {
-  readonly #settings: QueryTypeSettings;
+  readonly #settings: QueryTypesPublisherSettings;
   readonly #metadata: MetadataStore;
-  readonly #key: string;
-  #counts: QueryTypeCounts;
+  /** Such as `/foreshard/v1/main/query-types/`. */
+  readonly #prefixes: { readonly types: string; readonly hours: string; readonly clusters: string };
+  #known: Known;
 
   constructor(
-    settings: QueryTypeSettings,
+    settings: QueryTypesPublisherSettings,
     components: {
       readonly metadata: MetadataStore;
-      /** Such as `/foreshard/v1/main/query-types/10000`. */
-      readonly key: string;
+      readonly prefixes: { readonly types: string; readonly hours: string; readonly clusters: string };
     },
   ) {
     this.#settings = settings;
     this.#metadata = components.metadata;
-    this.#key = components.key;
-    this.#counts = new QueryTypeCounts(settings);
+    this.#prefixes = components.prefixes;
+    this.#known = newKnown(settings);
   }
 
   /** Begins anew: the clock was moved to another time. */
   reset(): void {
-    this.#counts = new QueryTypeCounts(this.#settings);
+    this.#known = newKnown(this.#settings);
+  }
+
+  /** Takes in a captured record, for what it tells beside its neighbours. */
+  observe(record: QueryRecord): void {
+    this.#known.sequences.add(record);
+  }
+
+  /** All records of one drain have been observed. */
+  endBatch(nowMs: number): void {
+    this.#known.sequences.endBatch(nowMs);
+  }
+
+  /**
+   * Carries on the names of clusters that were published before a restart; to be called before the first window.
+   *
+   * @throws ForeshardError FORESHARD_CORRUPT when they cannot be read: then clusters get new names.
+   */
+  async adoptNames(): Promise<void> {
+    const key = `${this.#prefixes.clusters}${this.#settings.queryNodeId}`;
+    const entry = await this.#metadata.get(key);
+    if (entry === undefined) return;
+    const { shape, terms } = decodeQueryClusters(key, entry.value);
+    this.#known.patterns.adopt({ shape: shape.clusters, terms: terms.clusters });
   }
 
   add(segments: readonly ProfileSegment[]): void {
-    for (const segment of segments) this.#counts.add(segment);
+    for (const segment of segments) {
+      this.#known.counts.add(segment);
+      this.#known.patterns.add(segment);
+    }
   }
 
-  async publish(about: { readonly atMs: number; readonly droppedCount: number }): Promise<void> {
-    const { windowMs, halfLifeWindows } = this.#settings;
-    const summary = this.#counts.summary(PUBLISHED_LIMITS);
-    const value = encodeQueryTypes(summary, { windowMs, halfLifeWindows, ...about });
-    await this.#metadata.commit({ conditions: [], writes: [{ kind: 'put', key: this.#key, value }] });
+  /** @param about.ownerOf owner by partition, of the map in effect. */
+  async publish(about: {
+    readonly atMs: number;
+    readonly droppedCount: number;
+    readonly ownerOf: ArrayLike<number>;
+  }): Promise<void> {
+    const { queryNodeId, windowMs, halfLifeWindows } = this.#settings;
+    const { atMs, droppedCount, ownerOf } = about;
+    const { counts, patterns, sequences } = this.#known;
+    const summary = counts.summary(PUBLISHED_LIMITS);
+    const nodesOf = counts.nodesOf(
+      summary.types.map(({ template }) => template),
+      ownerOf,
+    );
+    const writes: MetadataWrite[] = [
+      {
+        kind: 'put',
+        key: `${this.#prefixes.types}${queryNodeId}`,
+        value: encodeQueryTypes(summary, nodesOf, { windowMs, halfLifeWindows, atMs, droppedCount }),
+      },
+      {
+        kind: 'put',
+        key: `${this.#prefixes.clusters}${queryNodeId}`,
+        value: encodeQueryClusters(patterns, sequences.report(), { atMs }),
+      },
+      ...this.#hoursWrites(atMs, ownerOf),
+    ];
+    await this.#metadata.commit({ conditions: [], writes });
   }
 
-  /** @param ownerOf owner by partition, of the map in effect. */
   report(options: {
     readonly nowMs: number;
     readonly droppedCount: number;
@@ -49,20 +123,63 @@ export class QueryTypesPublisher {
   }): QueryTypesReport {
     const { windowMs, halfLifeWindows } = this.#settings;
     const { nowMs, droppedCount, ownerOf } = options;
-    const { types, ...sums } = this.#counts.summary(PUBLISHED_LIMITS);
+    const { counts } = this.#known;
+    const { types, ...sums } = counts.summary(PUBLISHED_LIMITS);
+    const nodesOf = counts.nodesOf(
+      types.map(({ template }) => template),
+      ownerOf,
+    );
     return {
       nowMs,
       windowMs,
       halfLifeWindows,
       droppedCount,
       ...sums,
-      types: types.map((type) => ({
-        ...type,
-        storageNodes: [...this.#counts.nodesOf(type.template, ownerOf)].map(([nodeId, recentCount]) => ({
-          nodeId,
-          recentCount,
-        })),
-      })),
+      types: types.map((type) => ({ ...type, storageNodes: nodesOf.get(type.template) ?? [] })),
     };
   }
+
+  #hoursWrites(atMs: number, ownerOf: ArrayLike<number>): MetadataWrite[] {
+    const { queryNodeId, windowMs } = this.#settings;
+    const { patterns } = this.#known;
+    const hours = Array.from({ length: HOURS_PER_WEEK }, (_, hour) => hour);
+    const nodeIds = [...new Set(Array.from(ownerOf))].filter((nodeId) => nodeId >= 0).sort((a, b) => a - b);
+    return nodeIds.slice(0, PUBLISHED_HOURS_NODES_MAX).map((nodeId) => ({
+      kind: 'put',
+      key: `${this.#prefixes.hours}${nodeId}/${queryNodeId}`,
+      value: encodeQueryHours(
+        patterns.hoursOf((partition) => ownerOf[partition] === nodeId, PUBLISHED_HOURS_TYPES_MAX),
+        {
+          atMs,
+          windowMs,
+          halfLifeMs: WINDOW_PATTERN_DEFAULTS.halfLifeMs,
+          watched: hours.map((hour) => Number(patterns.watched.has(hour))).join(''),
+        },
+      ),
+    }));
+  }
+}
+
+/** All that is known; thrown away as one. */
+interface Known {
+  readonly counts: QueryTypeCounts;
+  readonly patterns: WindowPatterns;
+  readonly sequences: QuerySequences;
+}
+
+function newKnown(settings: QueryTypesPublisherSettings): Known {
+  const { windowMs, partitionCount } = settings;
+  // One tree: what is a value to one of them is a value to the other.
+  const words = new WordTree();
+  return {
+    counts: new QueryTypeCounts(settings, words),
+    patterns: new WindowPatterns({ ...WINDOW_PATTERN_DEFAULTS, windowMs, partitionCount }, words),
+    sequences: new QuerySequences({
+      ...CO_ACCESS_DEFAULTS,
+      partitionCount,
+      halfLifeMs: WINDOW_PATTERN_DEFAULTS.halfLifeMs,
+      splitCommands: SPLIT_COMMANDS,
+      recordsMax: SEQUENCE_RECORDS_MAX,
+    }),
+  };
 }

@@ -1,15 +1,19 @@
-import type { QueryTypeSummary } from '../../src/analyzer/patterns/query-types.ts';
-import { ForeshardError } from '../../src/base/errors.ts';
+import type { QueryTypeSummary, TypeNode } from '../../src/analyzer/patterns/query-types.ts';
+import { decodeRecord, encodeRecord } from './json-record.ts';
 
 /** What a query node publishes: so that the largest record stays below the 64 KiB a metadata value may have. */
-export const PUBLISHED_LIMITS = { typesMax: 64, partitionsMax: 16, clientsMax: 4 } as const;
+export const PUBLISHED_LIMITS = { typesMax: 64, partitionsMax: 12, clientsMax: 4 } as const;
+export const PUBLISHED_NODES_MAX = 8;
+
+/** [who, recent count], and the lift where the two go together more often than chance. */
+export type PublishedCount<T> = readonly [T, number] | readonly [T, number, number];
 
 /**
  * `query-types/<query node>` in the metadata store, as JSON: who asks what of which data. Pairs instead of objects keep the
- * largest record at two thirds of what a value may have. Names are patterns of keys: no key is written.
+ * largest record below what a value may have. Names are patterns of keys: no key is written.
  */
 export interface QueryTypesRecord {
-  readonly v: 1;
+  readonly v: 2;
   readonly atMs: number;
   readonly windowMs: number;
   readonly halfLifeWindows: number;
@@ -23,50 +27,59 @@ export interface QueryTypesRecord {
     readonly template: string;
     readonly recentCount: number;
     readonly totalCount: number;
-    /** [partition, recent count], the largest first; there may be more: `partitionCount`. */
-    readonly partitions: readonly (readonly [number, number])[];
+    /** The largest first; there may be more: `partitionCount`. */
+    readonly partitions: readonly PublishedCount<number>[];
     readonly partitionCount: number;
-    /** [client, recent count]. */
-    readonly clients: readonly (readonly [string, number])[];
+    /** By the map when it was published. */
+    readonly nodes: readonly PublishedCount<number>[];
+    readonly nodeCount: number;
+    readonly clients: readonly PublishedCount<string>[];
     readonly clientCount: number;
   }[];
 }
 
+/** @param nodesOf storage nodes by template, the largest first. */
 export function encodeQueryTypes(
   summary: QueryTypeSummary,
+  nodesOf: ReadonlyMap<string, readonly TypeNode[]>,
   about: Pick<QueryTypesRecord, 'atMs' | 'windowMs' | 'halfLifeWindows' | 'droppedCount'>,
 ): Uint8Array {
   const record: QueryTypesRecord = {
-    v: 1,
+    v: 2,
     ...about,
     typeCount: summary.typeCount,
     recentCount: rounded(summary.recentCount),
     totalCount: summary.totalCount,
     forgottenCount: rounded(summary.forgottenCount),
-    types: summary.types.map((type) => ({
-      template: type.template,
-      recentCount: rounded(type.recentCount),
-      totalCount: type.totalCount,
-      partitions: type.partitions.map(
-        ({ partitionId, recentCount }) => [partitionId, rounded(recentCount)] as const,
-      ),
-      partitionCount: type.partitionCount,
-      clients: type.clients.map(({ client, recentCount }) => [client, rounded(recentCount)] as const),
-      clientCount: type.clientCount,
-    })),
+    types: summary.types.map((type) => {
+      const nodes = nodesOf.get(type.template) ?? [];
+      return {
+        template: type.template,
+        recentCount: rounded(type.recentCount),
+        totalCount: type.totalCount,
+        partitions: type.partitions.map((partition) => published(partition.partitionId, partition)),
+        partitionCount: type.partitionCount,
+        nodes: nodes.slice(0, PUBLISHED_NODES_MAX).map((node) => published(node.nodeId, node)),
+        nodeCount: nodes.length,
+        clients: type.clients.map((client) => published(client.client, client)),
+        clientCount: type.clientCount,
+      };
+    }),
   };
-  return new TextEncoder().encode(JSON.stringify(record));
+  return encodeRecord(record);
 }
 
 /** @throws ForeshardError FORESHARD_CORRUPT when it is not what encodeQueryTypes wrote. */
-export function decodeQueryTypes(key: string, bytes: Uint8Array): QueryTypesRecord {
-  try {
-    const record = JSON.parse(new TextDecoder().decode(bytes)) as QueryTypesRecord;
-    if (record.v === 1 && Array.isArray(record.types)) return record;
-  } catch (cause) {
-    throw new ForeshardError('FORESHARD_CORRUPT', 'report', `${key} cannot be read`, { cause });
-  }
-  throw new ForeshardError('FORESHARD_CORRUPT', 'report', `${key} is of an unknown version`);
+export const decodeQueryTypes = (key: string, bytes: Uint8Array): QueryTypesRecord =>
+  decodeRecord(key, bytes, (record: QueryTypesRecord) => record.v === 2 && Array.isArray(record.types));
+
+function published<T>(
+  who: T,
+  { recentCount, lift }: { readonly recentCount: number; readonly lift?: number },
+): PublishedCount<T> {
+  return lift === undefined
+    ? [who, rounded(recentCount)]
+    : [who, rounded(recentCount), Number(lift.toPrecision(3))];
 }
 
 /** To a tenth of a query: the digits behind it would be most of the record. */

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { parseHourOfWeek } from '../../src/analyzer/patterns/hour-of-week.ts';
 import { loadSettings } from '../host/config.ts';
 
 /** What several commands take. */
@@ -21,4 +22,12 @@ export function wholeNumber(flag: string, min: number, max: number): (text: stri
       throw new InvalidArgumentError(`${flag} is a whole number from ${min} to ${max}.`);
     return value;
   };
+}
+
+/** Of the week: `mon 09:00`. */
+export function weekHour(text: string): number {
+  const hour = parseHourOfWeek(text);
+  if (hour === null)
+    throw new InvalidArgumentError("--at is a day and an hour of the week in UTC, such as 'mon 09:00'.");
+  return hour;
 }

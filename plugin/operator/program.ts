@@ -9,8 +9,9 @@ import { parseListenAddress } from '../node/listen-address.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import { describeMap, describeProposal, setPaused } from './cluster-commands.ts';
 import { addFileCommands } from './file-commands.ts';
-import { type CommonFlags, settingsOf, wholeNumber, withConfig, withJson } from './flags.ts';
+import { type CommonFlags, settingsOf, weekHour, wholeNumber, withConfig, withJson } from './flags.ts';
 import { printJson, printLine } from './output.ts';
+import { describeHotTypes } from './query-hours-command.ts';
 import { describeQueryTypes } from './query-types-command.ts';
 
 export const EXIT_OK = 0;
@@ -27,6 +28,12 @@ interface NodeFlags extends CommonFlags {
   readonly listen?: string;
   readonly dataDir?: string;
   readonly insecureListen?: boolean;
+}
+
+interface QueryTypesFlags extends CommonFlags {
+  /** Hour of the week. */
+  readonly at?: number;
+  readonly node?: number;
 }
 
 /** Runs one command line. @returns the exit code. Never throws; errors go to standard error as one message. */
@@ -111,10 +118,32 @@ function buildProgram(exitWith: (code: number) => void): Command {
       describeProposal((await settingsOf(flags)).settings, { isJson: flags.json === true }),
     );
   withJson(withConfig(program.command('query-types')))
-    .description('print what is asked most, of which partitions and nodes, and by whom')
-    .action(async (flags: CommonFlags) =>
-      describeQueryTypes((await settingsOf(flags)).settings, { isJson: flags.json === true }),
-    );
+    .description(
+      'print what is asked most, of which partitions and nodes, and by whom; or what makes a node hot',
+    )
+    .addOption(
+      new Option(
+        '--at <time>',
+        "which types make the nodes hot in an hour of the week, UTC: 'mon 09:00'",
+      ).argParser(weekHour),
+    )
+    .option(
+      '--node <number>',
+      'with --at: of one storage node only',
+      wholeNumber('--node', 0, QUERY_NODE_ID_MIN - 1),
+    )
+    .action(async (flags: QueryTypesFlags) => {
+      if (flags.node !== undefined && flags.at === undefined)
+        throw new ForeshardError(
+          'FORESHARD_CONFIG',
+          'fix-config',
+          "--node: say when, such as --at 'mon 09:00'",
+        );
+      const { settings } = await settingsOf(flags);
+      const isJson = flags.json === true;
+      if (flags.at === undefined) return describeQueryTypes(settings, { isJson });
+      return describeHotTypes(settings, { hour: flags.at, nodeId: flags.node ?? null, isJson });
+    });
   addFileCommands(program);
   withConfig(program.command('pause'))
     .description('open no migrations, and let none go on that may wait')

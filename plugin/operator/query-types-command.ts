@@ -1,10 +1,17 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Settings } from '../../src/settings.ts';
-import { queryTypesPrefix } from '../host/proposal-record.ts';
-import { decodeQueryTypes, type QueryTypesRecord } from '../host/query-types-record.ts';
+import { queryClustersPrefix, queryTypesPrefix } from '../host/proposal-record.ts';
+import {
+  decodeQueryClusters,
+  type PublishedClusters,
+  type QueryClustersRecord,
+} from '../host/query-clusters-record.ts';
+import { unpackHours } from '../host/query-hours-record.ts';
+import { decodeQueryTypes, type PublishedCount, type QueryTypesRecord } from '../host/query-types-record.ts';
 import { loadMap } from '../metadata/cluster-map.ts';
 import { withMetadata } from './cluster-commands.ts';
 import { printJson, printLine } from './output.ts';
+import { linesOfClusters } from './query-clusters-lines.ts';
 
 /** A line is for reading: of the partitions and clients of a type the first few are printed; --json has all there are. */
 const LISTED_MAX = 4;
@@ -21,7 +28,20 @@ export function describeQueryTypes(
       queryNodeId: Number(key.slice(prefix.length)),
       ...decodeQueryTypes(key, value),
     }));
-    if (isJson) return printJson({ queryNodes: published });
+    const clustersPrefix = queryClustersPrefix(settings.cluster.name);
+    const clusters = new Map(
+      (await metadata.list(clustersPrefix)).entries.map(({ key, value }) => [
+        Number(key.slice(clustersPrefix.length)),
+        decodeQueryClusters(key, value),
+      ]),
+    );
+    if (isJson) {
+      const queryNodes = published.map((record) => ({
+        ...record,
+        clusters: readable(clusters.get(record.queryNodeId)),
+      }));
+      return printJson({ queryNodes });
+    }
     if (published.length === 0)
       throw new ForeshardError(
         'FORESHARD_NOT_READY',
@@ -29,7 +49,11 @@ export function describeQueryTypes(
         `no window has been closed yet: a query node has to run for analyzer.windowMs (${settings.analyzer.windowMs} ms)`,
       );
     const { map } = await loadMap(metadata, settings.cluster.name);
-    for (const record of published) for (const line of linesOf(record, map.ownerOf)) printLine(line);
+    for (const record of published) {
+      for (const line of linesOf(record, map.ownerOf)) printLine(line);
+      const ofNode = clusters.get(record.queryNodeId);
+      if (ofNode !== undefined) for (const line of linesOfClusters(ofNode, map.ownerOf)) printLine(line);
+    }
   });
 }
 
@@ -43,19 +67,43 @@ function linesOf(record: QueryTypesRecord & { readonly queryNodeId: number }, ow
   for (const type of types) {
     const partitions = type.partitions
       .slice(0, LISTED_MAX)
-      .map(([id, count]) => `${id} (node ${ownerOf[id]}) ${share(count, type.recentCount)}`);
+      .map(
+        (entry) =>
+          `${entry[0]} (node ${ownerOf[entry[0]]}) ${share(entry[1], type.recentCount)}${liftOf(entry)}`,
+      );
+    const nodes = type.nodes
+      .slice(0, LISTED_MAX)
+      .map((entry) => `${entry[0]} ${share(entry[1], type.recentCount)}${liftOf(entry)}`);
     const clients = type.clients
       .slice(0, LISTED_MAX)
-      .map(([client, count]) => `${client} ${share(count, type.recentCount)}`);
+      .map((entry) => `${entry[0]} ${share(entry[1], type.recentCount)}${liftOf(entry)}`);
     lines.push(
       `${share(type.recentCount, recentCount).padStart(7)}  ${type.template}: ${type.totalCount} queries`,
       `         ${type.partitionCount} partitions: ${listed(partitions, type.partitionCount)}`,
+      `         ${type.nodeCount} nodes: ${listed(nodes, type.nodeCount)}`,
       `         ${type.clientCount} clients: ${listed(clients, type.clientCount)}`,
     );
   }
   if (typeCount > types.length) lines.push(`         and ${typeCount - types.length} more types`);
   return lines;
 }
+
+/** Hours as numbers, queries an hour. */
+function readable(record: QueryClustersRecord | undefined): object | null {
+  if (record === undefined) return null;
+  const unpacked = ({ clusters, ...rest }: PublishedClusters): object => ({
+    ...rest,
+    clusters: clusters.map(({ peak, hours, ...cluster }) => ({
+      ...cluster,
+      hours: [...unpackHours({ peak, hours })],
+    })),
+  });
+  return { ...record, shape: unpacked(record.shape), terms: unpacked(record.terms) };
+}
+
+/** Only what is more than chance has one. */
+const liftOf = ([, , lift]: PublishedCount<number | string>): string =>
+  lift === undefined ? '' : ` (${lift.toFixed(1)} x)`;
 
 const listed = (first: readonly string[], count: number): string =>
   `${first.join(', ')}${count > first.length ? ', …' : ''}`;

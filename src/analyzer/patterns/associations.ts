@@ -1,4 +1,4 @@
-import { binomialTail, falseDiscoveryRates } from './significance.ts';
+import { binomialTail, cellTail, falseDiscoveryRates } from './significance.ts';
 
 /** What goes together more often than chance: a template and a partition, two partitions, … */
 export interface Association {
@@ -15,14 +15,11 @@ export interface Association {
   readonly qValue: number;
 }
 
-/** One cell of a table of counts. */
-export interface Cell {
-  readonly row: number;
-  readonly column: number;
-  readonly count: number;
-  /** As a share of the table's sum, 0..1. */
-  readonly expectedShare: number;
-}
+/** One cell of a table of counts, with what is expected of it: by its row and column, or by a model of the whole table. */
+export type Cell = { readonly row: number; readonly column: number; readonly count: number } & (
+  | { readonly rowSum: number; readonly columnSum: number }
+  | { /** As a share of the table's sum, 0..1. */ readonly expectedShare: number }
+);
 
 export interface AssociationLimits {
   /** Of those that are told, so many are expected to be chance. */
@@ -44,8 +41,9 @@ export const ASSOCIATION_DEFAULTS: AssociationLimits = {
 const EFFECTIVE_COUNT_MIN = 5;
 
 /**
- * Tests every cell of a table for more than its rows and columns would give by chance: exact binomial tail, one-sided, on counts
- * scaled to their effective sample size; then Benjamini-Hochberg over all cells, also those that are not in the table.
+ * Tests every cell of a table for more than chance, one-sided, on counts scaled to their effective sample size: by Fisher's exact
+ * test where margins are given, else by the binomial tail; then Benjamini-Hochberg over all cells, also those that are not in
+ * the table.
  *
  * Queries count as independent of each other. Where one client asks the same a hundred times in a row they are not: then the
  * count is true, its surprise is overrated.
@@ -59,10 +57,11 @@ export function findAssociations(
 ): Association[] {
   const { sum, effectiveFactor, testCount } = table;
   const tested: Omit<Association, 'qValue'>[] = [];
-  for (const { row, column, count, expectedShare } of cells) {
-    const expected = expectedShare * sum;
+  for (const cell of cells) {
+    const { row, column, count } = cell;
+    const expected = 'rowSum' in cell ? (cell.rowSum * cell.columnSum) / sum : cell.expectedShare * sum;
     if (!(expected > 0) || count <= expected || count * effectiveFactor < EFFECTIVE_COUNT_MIN) continue;
-    const pValue = binomialTail(count * effectiveFactor, sum * effectiveFactor, expectedShare);
+    const pValue = tailOf(cell, { sum, effectiveFactor });
     tested.push({ row, column, count, expected, lift: count / expected, pValue });
   }
   const rates = falseDiscoveryRates(
@@ -74,4 +73,14 @@ export function findAssociations(
     .filter(({ qValue, lift }) => qValue <= limits.falseDiscoveryRate && lift >= limits.liftMin)
     .sort((a, b) => b.count - b.expected - (a.count - a.expected) || a.row - b.row || a.column - b.column)
     .slice(0, limits.listedMax);
+}
+
+function tailOf(cell: Cell, { sum, effectiveFactor }: { sum: number; effectiveFactor: number }): number {
+  const count = cell.count * effectiveFactor;
+  if (!('rowSum' in cell)) return binomialTail(count, sum * effectiveFactor, cell.expectedShare);
+  return cellTail(count, {
+    rowSum: cell.rowSum * effectiveFactor,
+    columnSum: cell.columnSum * effectiveFactor,
+    sum: sum * effectiveFactor,
+  });
 }

@@ -58,7 +58,7 @@ export class CoAccess {
   readonly #together: SparseCounts;
   readonly #sameClient: SparseCounts;
   readonly #next: SparseCounts;
-  readonly #traces = new Map<string, Trace>();
+  readonly #traces = new Map<string | number, Trace>();
   #cutCount = 0;
 
   constructor(settings: CoAccessSettings) {
@@ -80,7 +80,7 @@ export class CoAccess {
    */
   add(query: {
     readonly timeMs: number;
-    readonly client: string;
+    readonly client: string | number;
     readonly partitions: readonly number[];
     readonly weight: number;
   }): void {
@@ -122,7 +122,7 @@ export class CoAccess {
     };
   }
 
-  #traceOf(client: string): Trace {
+  #traceOf(client: string | number): Trace {
     const known = this.#traces.get(client);
     if (known !== undefined) {
       this.#traces.delete(client);
@@ -132,7 +132,7 @@ export class CoAccess {
     const trace: Trace = { partitions: [], timesMs: [] };
     this.#traces.set(client, trace);
     if (this.#traces.size > this.#settings.clientsMax)
-      this.#traces.delete(this.#traces.keys().next().value as string);
+      this.#traces.delete(this.#traces.keys().next().value as string | number);
     return trace;
   }
 

@@ -38,6 +38,10 @@ export class WatchedHours {
       this.#watchedMs[hour] = (this.#watchedMs[hour] as number) + share * window.windowMs * weight;
   }
 
+  has(hour: number): boolean {
+    return (this.#watchedMs[hour] as number) > 0;
+  }
+
   /** How many of the 168 were watched at all. */
   get count(): number {
     return this.#watchedMs.reduce((count, watched) => count + Number(watched > 0), 0);

@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.ts';
 import { ASSOCIATION_DEFAULTS, type AssociationLimits } from './associations.ts';
 import { CO_ACCESS_DEFAULTS, CoAccess, type CoAccessSettings } from './co-access.ts';
 import { ForwardDecay } from './decay.ts';
-import { hotRows, type PlaceCount } from './hot-rows.ts';
+import { hotRows, hottest, type PlaceCount } from './hot-rows.ts';
 import { HourOfWeekCounts, hourOfWeek, WatchedHours } from './hour-of-week.ts';
 import { OnlineClusters, SHAPE_CLUSTER_DEFAULTS, TERM_CLUSTER_DEFAULTS } from './online-clusters.ts';
 import { reportOf } from './pattern-findings.ts';
@@ -177,10 +177,14 @@ export class PatternAnalyzer {
           rowHours: this.#hours.of(row),
         });
     });
-    const textOf = new Map(this.#rows.all.map(({ row, id, text }) => [row, { id, text }]));
-    return hotRows(places, this.#watched, hour).map(({ row, ...hot }) => ({
-      templateId: textOf.get(row)?.id as string,
-      template: textOf.get(row)?.text as string,
+    const rowOf = new Map(this.#rows.all.map((row) => [row.row, row]));
+    const types = [...hotRows(places, this.#watched)].map(([row, hours]) => ({
+      of: rowOf.get(row) as TemplateRow,
+      hours,
+    }));
+    return hottest(types, { hour, watchedHours: this.#watched.count }).map(({ of, ...hot }) => ({
+      templateId: of.id,
+      template: of.text,
       ...hot,
     }));
   }

@@ -160,8 +160,7 @@ function associationsIn(
   counts.forEach((row, column, count) => {
     // "(other)" is no kind of query: that it likes a partition says nothing.
     if (row === OTHER_ROW) return;
-    const expectedShare = ((rowSums.get(row) ?? 0) / sum) * ((columnSums.get(column) ?? 0) / sum);
-    cells.push({ row, column, count, expectedShare });
+    cells.push({ row, column, count, rowSum: rowSums.get(row) ?? 0, columnSum: columnSums.get(column) ?? 0 });
   });
   const testCount = rowSums.size * columnSums.size;
   return findAssociations(cells, { sum, effectiveFactor, testCount }, limits).map((found) => ({

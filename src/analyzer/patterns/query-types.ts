@@ -5,7 +5,9 @@ import {
   OTHER,
   packAffinityCounts,
 } from '../../model/affinity-matrix.ts';
+import { ASSOCIATION_DEFAULTS } from './associations.ts';
 import { splitKeyWords } from './key-pattern.ts';
+import { type Lifts, liftsOf } from './query-type-lifts.ts';
 import { WordTree } from './word-tree.ts';
 
 export interface QueryTypeSettings {
@@ -26,6 +28,12 @@ export const QUERY_TYPE_DEFAULTS: Omit<QueryTypeSettings, 'windowMs'> = {
 /** An entry that has decayed to this is forgotten: a single query, after four half-lives. */
 const FORGOTTEN_COUNT = 1 / 16;
 
+/** Whether a template and whom it concerns go together more often than chance. */
+export interface Liked {
+  /** Only where they do, at a false-discovery rate of 0.05: how many times as often as if neither cared about the other. */
+  readonly lift?: number;
+}
+
 /** One template and whom it concerns; lists are sorted by count, the largest first. */
 export interface QueryType {
   /** Such as `HGET user:{n}:cart`, or "(other)". */
@@ -36,11 +44,17 @@ export interface QueryType {
   readonly recentCount: number;
   /** Queries since the counting began, each counted whole. */
   readonly totalCount: number;
-  readonly partitions: readonly { readonly partitionId: number; readonly recentCount: number }[];
+  readonly partitions: readonly ({ readonly partitionId: number; readonly recentCount: number } & Liked)[];
   /** How many there are, whether listed or not. */
   readonly partitionCount: number;
-  readonly clients: readonly { readonly client: string; readonly recentCount: number }[];
+  readonly clients: readonly ({ readonly client: string; readonly recentCount: number } & Liked)[];
   readonly clientCount: number;
+}
+
+/** Of one type. */
+export interface TypeNode extends Liked {
+  readonly nodeId: number;
+  readonly recentCount: number;
 }
 
 export interface QueryTypeSummary {
@@ -58,17 +72,21 @@ export interface QueryTypeSummary {
  */
 export class QueryTypeCounts {
   readonly #settings: QueryTypeSettings;
-  readonly #words = new WordTree();
+  readonly #words: WordTree;
   #recent: AffinityCounts | null = null;
   /** Whole counts by template; those of a template that is forgotten go to "other". */
   #totals = new Map<string, number>();
   #startMs = Number.NEGATIVE_INFINITY;
   #forgottenCount = 0;
+  /** Of the squares of all weights: for the effective sample size. */
+  #squares = 0;
 
-  constructor(settings: QueryTypeSettings) {
+  /** @param words finds out which words of the templates' names are values; may be shared. */
+  constructor(settings: QueryTypeSettings, words = new WordTree()) {
     assert(settings.halfLifeWindows > 0, 'a half-life is above 0');
     assert(settings.entriesMax > 0, 'at least one entry is kept');
     this.#settings = settings;
+    this.#words = words;
   }
 
   /** Adds a closed window. One that is older than the newest so far counts as much less as it is older. */
@@ -79,9 +97,12 @@ export class QueryTypeCounts {
     });
     const newestMs = Math.max(this.#startMs, startMs);
     const knownWeight = this.#weight(newestMs - this.#startMs);
-    const known = this.#recent === null ? [] : [scaled(this.#recent, knownWeight)];
-    const added = scaled(affinity, this.#weight(newestMs - startMs));
     this.#forgottenCount *= knownWeight;
+    const addedWeight = this.#weight(newestMs - startMs);
+    const addedSum = affinity.count.reduce((sum, count) => sum + count, 0);
+    this.#squares = this.#squares * knownWeight ** 2 + addedSum * addedWeight ** 2;
+    const known = this.#recent === null ? [] : [scaled(this.#recent, knownWeight)];
+    const added = scaled(affinity, addedWeight);
     this.#startMs = newestMs;
     this.#recent = this.#pruned(
       this.#generalised(mergeAffinityCounts([...known, added], affinity.partitionCount)),
@@ -98,8 +119,10 @@ export class QueryTypeCounts {
     const found = this.#recent === null ? [] : typesOf(this.#recent);
     const recentCount = found.reduce((sum, type) => sum + type.recentCount, 0);
     found.sort((a, b) => b.recentCount - a.recentCount || compare(a.template, b.template));
+    const partitionLifts = this.#lifts((entry) => this.#recent?.partition[entry] as number);
+    const clientLifts = this.#lifts((entry) => this.#recent?.client[entry] as number);
     const types = found.slice(0, limits.typesMax).map((type): QueryType => {
-      const { template, partitions, clients } = type;
+      const { index, template, partitions, clients } = type;
       return {
         template,
         share: type.recentCount / recentCount,
@@ -108,11 +131,13 @@ export class QueryTypeCounts {
         partitions: largest(partitions, limits.partitionsMax).map(([partitionId, count]) => ({
           partitionId,
           recentCount: count,
+          ...liked(partitionLifts, index, partitionId),
         })),
         partitionCount: partitions.size,
         clients: largest(clients, limits.clientsMax).map(([client, count]) => ({
           client: this.#recent?.clients[client] ?? OTHER,
           recentCount: count,
+          ...liked(clientLifts, index, client),
         })),
         clientCount: clients.size,
       };
@@ -122,19 +147,43 @@ export class QueryTypeCounts {
   }
 
   /**
-   * One type's recent queries by storage node, the largest first.
+   * Recent queries of types by storage node, the largest first.
    *
    * @param ownerOf owner by partition: the map in effect, whoever answered at the time.
    */
-  nodesOf(template: string, ownerOf: ArrayLike<number>): ReadonlyMap<number, number> {
-    const byNode = new Map<number, number>();
-    const index = this.#recent?.templates.indexOf(template) ?? -1;
-    this.#recent?.count.forEach((count, entry) => {
-      if (this.#recent?.template[entry] !== index) return;
-      const node = ownerOf[this.#recent.partition[entry] as number] as number;
-      byNode.set(node, (byNode.get(node) ?? 0) + count);
+  nodesOf(
+    templates: readonly string[],
+    ownerOf: ArrayLike<number>,
+  ): ReadonlyMap<string, readonly TypeNode[]> {
+    const recent = this.#recent;
+    if (recent === null) return new Map();
+    const nodeOf = (entry: number): number => ownerOf[recent.partition[entry] as number] ?? -1;
+    const lifts = this.#lifts(nodeOf);
+    const byTemplate = new Map<number, Map<number, number>>();
+    recent.count.forEach((count, entry) => {
+      const template = recent.template[entry] as number;
+      const nodes = byTemplate.get(template) ?? new Map<number, number>();
+      byTemplate.set(template, nodes.set(nodeOf(entry), (nodes.get(nodeOf(entry)) ?? 0) + count));
     });
-    return new Map(largest(byNode, byNode.size));
+    return new Map(
+      templates.map((template) => {
+        const index = recent.templates.indexOf(template);
+        const nodes = byTemplate.get(index) ?? new Map<number, number>();
+        const told = largest(nodes, nodes.size).map(([nodeId, recentCount]) => ({
+          nodeId,
+          recentCount,
+          ...liked(lifts, index, nodeId),
+        }));
+        return [template, told];
+      }),
+    );
+  }
+
+  #lifts(columnOf: (entry: number) => number): Lifts {
+    if (this.#recent === null || this.#squares <= 0) return new Map();
+    const sum = this.#recent.count.reduce((total, count) => total + count, 0);
+    const effectiveFactor = sum / this.#squares;
+    return liftsOf(this.#recent, { columnOf, effectiveFactor, limits: ASSOCIATION_DEFAULTS });
   }
 
   #weight(ageMs: number): number {
@@ -178,7 +227,13 @@ export class QueryTypeCounts {
   }
 }
 
+function liked(lifts: Lifts, template: number, column: number): Liked {
+  const lift = lifts.get(template)?.get(column);
+  return lift === undefined ? {} : { lift };
+}
+
 interface TypeCounts {
+  readonly index: number;
   readonly template: string;
   recentCount: number;
   readonly partitions: Map<number, number>;
@@ -187,7 +242,13 @@ interface TypeCounts {
 
 function typesOf(counts: AffinityCounts): TypeCounts[] {
   const types = counts.templates.map(
-    (template): TypeCounts => ({ template, recentCount: 0, partitions: new Map(), clients: new Map() }),
+    (template, index): TypeCounts => ({
+      index,
+      template,
+      recentCount: 0,
+      partitions: new Map(),
+      clients: new Map(),
+    }),
   );
   counts.count.forEach((count, entry) => {
     const type = types[counts.template[entry] as number] as TypeCounts;

@@ -3,7 +3,12 @@ import * as check from 'uvu/assert';
 import type { AdvanceReport, ControlBody, ControlReplies } from '../../../plugin/host/control-messages.ts';
 import { QueryNodeHost } from '../../../plugin/host/host.ts';
 import type { QueryNodeAttachment } from '../../../plugin/host/plugin.ts';
-import { queryTypesPrefix } from '../../../plugin/host/proposal-record.ts';
+import { queryHoursPrefix, queryTypesPrefix } from '../../../plugin/host/proposal-record.ts';
+import {
+  decodeQueryHours,
+  type PublishedHours,
+  unpackHours,
+} from '../../../plugin/host/query-hours-record.ts';
 import { attachAnalysis } from '../../../plugin/host/query-node-plugin.ts';
 import { decodeQueryTypes } from '../../../plugin/host/query-types-record.ts';
 import { bootstrapCluster } from '../../../plugin/metadata/cluster-map.ts';
@@ -127,7 +132,12 @@ test('the queries of closed windows are known by template, partition, node and c
     const metadata = openEmbeddedMetadata({ path: settings.metadata.path });
     const key = `${queryTypesPrefix('main')}10000`;
     const record = decodeQueryTypes(key, (await metadata.get(key))?.value ?? new Uint8Array());
+    const hoursKey = `${queryHoursPrefix('main')}0/10000`;
+    const hours = decodeQueryHours(hoursKey, (await metadata.get(hoursKey))?.value ?? new Uint8Array());
     await metadata.close();
+    // 2001-01-01 was a Monday.
+    check.is(hours.watched, `1${'0'.repeat(167)}`);
+    check.equal([...unpackHours(hours.types[0] as PublishedHours)].slice(0, 2), [40, 0]);
     check.is(record.atMs, START_MS + HOUR_MS);
     check.is(record.totalCount, 40);
     check.equal(record.types[0]?.partitions, [

@@ -6,7 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { queryTypesPrefix } from '../../../plugin/host/proposal-record.ts';
+import { queryHoursPrefix, queryTypesPrefix } from '../../../plugin/host/proposal-record.ts';
+import { encodeQueryHours } from '../../../plugin/host/query-hours-record.ts';
 import { encodeQueryTypes, PUBLISHED_LIMITS } from '../../../plugin/host/query-types-record.ts';
 import { bootstrapCluster, clusterKeys } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
@@ -169,7 +170,8 @@ test('query types are printed with their partitions, nodes and clients', async (
       { ...entry, partition: 9, count: 10 },
     ];
     counts.add({ startMs: 0, affinity: packAffinityCounts(entries, names) });
-    const value = encodeQueryTypes(counts.summary(PUBLISHED_LIMITS), {
+    const nodesOf = counts.nodesOf(['GET user:{n}'], [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
+    const value = encodeQueryTypes(counts.summary(PUBLISHED_LIMITS), nodesOf, {
       atMs: 1_000,
       windowMs: 1_000,
       halfLifeWindows: 168,
@@ -184,6 +186,7 @@ test('query types are printed with their partitions, nodes and clients', async (
     check.match(stdout, 'query node 10000, 1970-01-01T00:00:01.000Z: 40 queries of 1 types, 2 not captured');
     check.match(stdout, /100\.0 % {2}GET user:\{n\}: 40 queries\n/);
     check.match(stdout, '2 partitions: 3 (node 0) 75.0 %, 9 (node 1) 25.0 %\n');
+    check.match(stdout, '2 nodes: 0 75.0 %, 1 25.0 %\n');
     check.match(stdout, '1 clients: q/1 100.0 %\n');
     const printed = JSON.parse(run(folder, ['query-types', '--json']).stdout);
     check.is(printed.queryNodes[0].queryNodeId, 10_000);
@@ -191,6 +194,63 @@ test('query types are printed with their partitions, nodes and clients', async (
       [3, 30],
       [9, 10],
     ]);
+  });
+});
+
+test('what makes a node hot in an hour of the week is told, summed over the query nodes', async () => {
+  await withTemporaryFolder(async (folder) => {
+    writeFileSync(
+      join(folder, 'foreshard.config.json'),
+      '{"cluster":{"partitionCount":16},"metadata":{"path":"m"}}',
+    );
+    const metadata = openEmbeddedMetadata({ path: join(folder, 'm') });
+    const hoursAt = (rates: Readonly<Record<number, number>>): Float64Array =>
+      Float64Array.from({ length: 168 }, (_, hour) => rates[hour] ?? 0);
+    const about = {
+      atMs: 1e12,
+      windowMs: 3_600_000,
+      halfLifeMs: 1e9,
+      watched: '1'.repeat(167).padEnd(168, '0'),
+    };
+    for (const queryNode of [10_000, 10_001]) {
+      const types = [
+        { template: 'GET user:{n}', hours: hoursAt({ 8: 10, 9: 10 }) },
+        { template: 'HGET cart:{n}', hours: hoursAt({ 9: 30 }) },
+      ];
+      const value = encodeQueryHours(types, about);
+      const key = `${queryHoursPrefix('main')}3/${queryNode}`;
+      await metadata.commit({ conditions: [], writes: [{ kind: 'put', key, value }] });
+    }
+    await metadata.close();
+
+    const { stdout } = run(folder, ['query-types', '--node', '3', '--at', 'Mon 9:00']);
+    check.match(
+      stdout,
+      'node 3, mon 09:00 UTC: 80.0 queries an hour (167 of 168 hours of the week watched)\n',
+    );
+    check.match(
+      stdout,
+      /^ *75\.0 % +60\.0 +0\.4 {2}HGET cart:\{n\}\n *25\.0 % +20\.0 +0\.2 {2}GET user:\{n\}\n$/m,
+    );
+    const printed = JSON.parse(run(folder, ['query-types', '--at', 'mon 08:00', '--json']).stdout);
+    check.equal(
+      printed.types.map((type: { template: string; share: number }) => [type.template, type.share]),
+      [['GET user:{n}', 1]],
+    );
+    check.match(
+      run(folder, ['query-types', '--node', '3', '--at', 'sun 23:00']).stderr,
+      /no query node has run at sun 23:00 UTC yet/,
+    );
+    check.match(
+      run(folder, ['query-types', '--node', '4', '--at', 'mon 9']).stderr,
+      /nothing has been published of storage node 4/,
+    );
+    for (const args of [
+      ['--node', '3'],
+      ['--at', 'soon'],
+      ['--at', 'mon 24:00'],
+    ])
+      check.is(run(folder, ['query-types', ...args]).status, 2, args.join(' '));
   });
 });
 

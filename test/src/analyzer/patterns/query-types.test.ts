@@ -46,25 +46,26 @@ test('types say who asks what of which partition, and of which node by the map i
     recentCount: 30,
     totalCount: 30,
     partitions: [
-      { partitionId: 5, recentCount: 20 },
+      { partitionId: 5, recentCount: 20, lift: 4 / 3 },
       { partitionId: 3, recentCount: 10 },
     ],
     partitionCount: 2,
     clients: [
-      { client: 'q0/2', recentCount: 20 },
+      { client: 'q0/2', recentCount: 20, lift: 4 / 3 },
       { client: 'q0/1', recentCount: 10 },
     ],
     clientCount: 2,
   });
   const ownerOf = Int32Array.from({ length: 16 }, (_, partition) => (partition < 4 ? 7 : 8));
+  const nodes = counts.nodesOf(['GET user:{n}', 'unheard of'], ownerOf);
   check.equal(
-    [...counts.nodesOf('GET user:{n}', ownerOf)],
+    nodes.get('GET user:{n}')?.map(({ nodeId, recentCount }) => [nodeId, recentCount]),
     [
       [8, 20],
       [7, 10],
     ],
   );
-  check.equal([...counts.nodesOf('unheard of', ownerOf)], []);
+  check.equal(nodes.get('unheard of'), []);
 });
 
 test('a query counts half after a half-life, whatever came between, and whole in the totals', () => {

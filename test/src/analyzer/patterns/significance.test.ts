@@ -7,7 +7,11 @@ import {
   findAssociations,
 } from '../../../../src/analyzer/patterns/associations.ts';
 import { ForwardDecay } from '../../../../src/analyzer/patterns/decay.ts';
-import { binomialTail, falseDiscoveryRates } from '../../../../src/analyzer/patterns/significance.ts';
+import {
+  binomialTail,
+  cellTail,
+  falseDiscoveryRates,
+} from '../../../../src/analyzer/patterns/significance.ts';
 import { SparseCounts } from '../../../../src/analyzer/patterns/sparse-counts.ts';
 import { type Random, seededRandom } from '../../../../src/base/random.ts';
 import { testSeed } from '../../../support/seed.ts';
@@ -50,6 +54,44 @@ test('the binomial tail is the sum of its chances', () => {
   check.ok(between < binomialTail(5, 100, 0.03) && between > binomialTail(6, 100, 0.03));
 });
 
+/** The plain sum of hypergeometric chances, by ratios of neighbours from the smallest count on. */
+function cellTailBySum(count: number, { rowSum, columnSum, sum }: Parameters<typeof cellTail>[1]): number {
+  const first = Math.max(0, rowSum + columnSum - sum);
+  const weights = [1];
+  for (let k = first; k < Math.min(rowSum, columnSum); k++)
+    weights.push(
+      ((weights.at(-1) as number) * (rowSum - k) * (columnSum - k)) /
+        ((k + 1) * (sum - rowSum - columnSum + k + 1)),
+    );
+  const total = weights.reduce((a, b) => a + b, 0);
+  return weights.slice(count - first).reduce((a, b) => a + b, 0) / total;
+}
+
+test('the tail of a cell is the sum of its chances', () => {
+  // Fisher's tea: all four of four cups.
+  check.ok(Math.abs(cellTail(4, { rowSum: 4, columnSum: 4, sum: 8 }) - 1 / 70) < 1e-9);
+  for (const [count, rowSum, columnSum, sum] of [
+    [20, 30, 20, 40],
+    [9, 20, 30, 200],
+    [40, 300, 60, 1000],
+    [3, 4, 5, 500],
+  ] as const) {
+    const exact = cellTailBySum(count, { rowSum, columnSum, sum });
+    const found = cellTail(count, { rowSum, columnSum, sum });
+    check.ok(
+      Math.abs(found / exact - 1) < 1e-6,
+      `${count} in ${rowSum} x ${columnSum}: ${found}, not ${exact}`,
+    );
+  }
+  const [below, above] = [2999, 3001].map((count) =>
+    cellTail(count, { rowSum: 10_000, columnSum: 9_000, sum: 31_000 }),
+  );
+  check.ok(
+    Math.abs((below as number) / (above as number) - 1) < 0.3,
+    `${below} and ${above}: no step where the formula changes`,
+  );
+});
+
 test('Benjamini and Hochberg believe what their paper believes', () => {
   // The example of their section 3.2: 15 tests, of which four are believed at a rate of 0.05.
   const pValues = [
@@ -59,7 +101,11 @@ test('Benjamini and Hochberg believe what their paper believes', () => {
   const rates = falseDiscoveryRates(pValues, 15);
   check.is(rates.filter((rate) => rate <= 0.05).length, 4);
   check.equal([...falseDiscoveryRates([...pValues].reverse(), 15)], [...rates].reverse());
-  check.is(falseDiscoveryRates(pValues.slice(0, 9), 15).filter((rate) => rate <= 0.05).length, 4, 'the rest is 1');
+  check.is(
+    falseDiscoveryRates(pValues.slice(0, 9), 15).filter((rate) => rate <= 0.05).length,
+    4,
+    'the rest is 1',
+  );
 });
 
 const ROWS = 20;
@@ -81,9 +127,8 @@ function randomTable(random: Random, options: { queries: number; plantedShare: n
 function found(counts: SparseCounts): Association[] {
   const cells: Cell[] = [];
   counts.forEach((row, column, count) => {
-    const rowShare = (counts.rowSums.get(row) as number) / counts.sum;
-    const columnShare = (counts.columnSums.get(column) as number) / counts.sum;
-    cells.push({ row, column, count, expectedShare: rowShare * columnShare });
+    const rowSum = counts.rowSums.get(row) as number;
+    cells.push({ row, column, count, rowSum, columnSum: counts.columnSums.get(column) as number });
   });
   const { sum, effectiveFactor } = counts;
   return findAssociations(cells, { sum, effectiveFactor, testCount: ROWS * COLUMNS }, ASSOCIATION_DEFAULTS);
@@ -98,20 +143,25 @@ for (const halfLifeMs of [Number.POSITIVE_INFINITY, 2_000])
     let falseShares = 0;
     for (let run = 0; run < runs; run++) {
       // Without anything to be found, every find is false: the rate is the share of tables with one.
-      chanceRuns += Number(found(randomTable(random, { queries: 10_000, plantedShare: 0, halfLifeMs })).length > 0);
+      chanceRuns += Number(
+        found(randomTable(random, { queries: 10_000, plantedShare: 0, halfLifeMs })).length > 0,
+      );
       const told = found(randomTable(random, { queries: 10_000, plantedShare: 0.01, halfLifeMs }));
       plantedFound += Number(told.some(({ row, column }) => row === 3 && column === 7));
       const falseCount = told.filter(({ row, column }) => row !== 3 || column !== 7).length;
       falseShares += told.length > 0 ? falseCount / told.length : 0;
     }
     // 0.05, and three standard errors of 200 runs.
-    check.ok(chanceRuns / runs <= 0.05 + 3 * Math.sqrt((0.05 * 0.95) / runs), `${chanceRuns} of ${runs} tables`);
+    check.ok(
+      chanceRuns / runs <= 0.05 + 3 * Math.sqrt((0.05 * 0.95) / runs),
+      `${chanceRuns} of ${runs} tables`,
+    );
     check.ok(falseShares / runs <= 0.05 + 0.046, `${falseShares / runs} of what is told is chance`);
     check.is(plantedFound, runs, 'what was planted is always found');
   });
 
 test('with a hundred million queries a lift of nothing much is certain, and still not told', () => {
-  const cell = { row: 0, column: 0, count: 1.05e7, expectedShare: 0.1 };
+  const cell: Cell = { row: 0, column: 0, count: 1.05e7, rowSum: 5e7, columnSum: 2e7 };
   const table = { sum: 1e8, effectiveFactor: 1, testCount: 100 };
   check.equal(findAssociations([cell], table, ASSOCIATION_DEFAULTS), []);
   const [told] = findAssociations([cell], table, { ...ASSOCIATION_DEFAULTS, liftMin: 1 });
