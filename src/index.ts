@@ -28,6 +28,12 @@ export {
 } from './analyzer/seasons/find-seasons.ts';
 export { findShifts, type Shift } from './analyzer/seasons/find-shifts.ts';
 export {
+  clusterSeasonality,
+  type Outage,
+  type Seasonality,
+  seasonalityOf,
+} from './analyzer/seasons/seasonality.ts';
+export {
   evaluateTimeline,
   type MeasuredLoad,
   type OwnershipTimeline,

@@ -9,13 +9,17 @@ import { AffinityManager } from '../../src/affinity/planner.ts';
 import { Forecaster } from '../../src/analyzer/forecaster.ts';
 import { QUERY_TYPE_DEFAULTS } from '../../src/analyzer/patterns/query-types.ts';
 import { PROFILE_DEFAULTS, ProfileBuilder } from '../../src/analyzer/profile.ts';
+import { type BaseForecaster, CalendarForecaster } from '../../src/analyzer/seasons/calendar-forecaster.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { type ErrorCode, ForeshardError, type Remedy } from '../../src/base/errors.ts';
+import type { Logger } from '../../src/base/logger.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { loadKernels } from '../../src/kernels/instance.ts';
 import { KernelPool } from '../../src/kernels/pool.ts';
 import { MigrationExecutor } from '../../src/migration/executor.ts';
+import type { Calendar } from '../../src/model/calendar.ts';
 import type { Settings } from '../../src/settings.ts';
+import { loadCalendar } from '../calendar/load-calendar.ts';
 import type { RingMemory } from '../capture/ring.ts';
 import { RingSource } from '../capture/ring-source.ts';
 import { RpcStorageEngine } from '../engines/lmdb/rpc-storage-engine.ts';
@@ -74,6 +78,8 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
     level: settings.node.logLevel,
     fields: { role: 'query', nodeId, thread: 'analysis' },
   });
+  // Before anything is opened: what the operator wrote may be wrong.
+  const calendar = readCalendar(forecast, logger);
   const holds = parsePhaseHolds(process.env[HOLD_PHASE_VARIABLE]);
   if (holds.length > 0)
     logger.warn({ holds }, `migrations are held up: ${HOLD_PHASE_VARIABLE} is set, which is for tests only`);
@@ -90,6 +96,12 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
   const mapReader = new ClusterMapReader(metadata, cluster.name);
   const pool = new KernelPool({ threads: analyzer.kernelThreads }, { kernels: loadKernels(), logger });
   const forecaster = new Forecaster(forecast, { runner: pool, random: random.fork('forecast'), logger });
+  const ordinaryDays: BaseForecaster = {
+    async forecast(profile) {
+      await forecaster.observe(profile);
+      return forecaster.forecast();
+    },
+  };
   const optimiser = annealer(pool, { ...DEFAULT_ANNEAL_SETTINGS, iterations: settings.affinity.iterations });
   const ledger = new ProfileLedger({
     windowMs: analyzer.windowMs,
@@ -103,12 +115,10 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
     metadata,
     keys: clusterKeys(cluster.name),
     proposalKey: proposalKey(cluster.name),
-    forecaster: {
-      async forecast(profile) {
-        await forecaster.observe(profile);
-        return forecaster.forecast();
-      },
-    },
+    forecaster:
+      calendar === null
+        ? ordinaryDays
+        : new CalendarForecaster({ calendar, driver: forecast.driver, base: ordinaryDays }),
     affinity: new AffinityManager(settings.affinity, { random: random.fork('affinity'), logger, optimiser }),
     observer: new ClusterObserver(settings, { mapReader, engine, clock: machineClock, logger }),
     loadProfile: () => analysis.loadProfile(),
@@ -180,6 +190,15 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
       await metadata.close();
     },
   };
+}
+
+/** @throws ForeshardError FORESHARD_CONFIG naming file, line and event. */
+function readCalendar({ calendar: file }: Settings['forecast'], logger: Logger): Calendar | null {
+  if (file === null) return null;
+  const { calendar, eventCount, ignored } = loadCalendar(file);
+  for (const reason of ignored) logger.warn({}, reason);
+  logger.info({ file, eventCount }, 'calendar read');
+  return calendar;
 }
 
 function send(message: AnalysisMessage): void {

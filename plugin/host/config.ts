@@ -142,6 +142,14 @@ function withPaths(settings: Settings, folder: string): Settings {
     ...settings,
     node: { ...settings.node, dataDir: under(settings.node.dataDir) },
     metadata: { ...settings.metadata, path: under(settings.metadata.path) },
+    forecast: {
+      ...settings.forecast,
+      // Whether it is a path at all is checked with the other claims.
+      calendar:
+        typeof settings.forecast.calendar === 'string' && settings.forecast.calendar !== ''
+          ? under(settings.forecast.calendar)
+          : settings.forecast.calendar,
+    },
     security: {
       passwordFile: passwordFile === null ? null : under(passwordFile),
       password: passwordFile === null ? settings.security.password : readPassword(under(passwordFile)),

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError, Option } from 'commander';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { DEFAULT_SETTINGS } from '../../src/settings.ts';
+import { loadCalendar } from '../calendar/load-calendar.ts';
 import { showableSettings } from '../host/config.ts';
 import { configJsonSchema } from '../host/config-schema.ts';
 import { createLogger } from '../host/pino-logger.ts';
@@ -93,8 +94,11 @@ function buildProgram(exitWith: (code: number) => void): Command {
   withConfig(config.command('check'))
     .description('exit 0 if the settings are right, 2 and say why if not')
     .action(async (flags: CommonFlags) => {
-      const { file } = await settingsOf(flags);
+      const { file, settings } = await settingsOf(flags);
+      const calendar = settings.forecast.calendar === null ? null : loadCalendar(settings.forecast.calendar);
       printLine(`${file ?? 'defaults (no config file)'}: ok`);
+      if (calendar !== null) printLine(`${settings.forecast.calendar}: ${calendar.eventCount} events`);
+      for (const reason of calendar?.ignored ?? []) printLine(reason);
     });
   withConfig(config.command('show'))
     .description('print the settings in effect: defaults, config file, environment')

@@ -16,6 +16,8 @@ export interface ForecastSettings {
   readonly historyWindows: number;
   /** Names of the members that are combined (`members/registry.ts`). */
   readonly members: readonly string[];
+  /** A calendar file of holidays and events (.ics, .yaml), whose effect is learnt and forecast; null for none. */
+  readonly calendar: string | null;
   /** Whole weeks the seasonal mean looks back. */
   readonly weeksMax: number;
   readonly ridge: RidgeSettings;
@@ -47,6 +49,7 @@ export const FORECAST_DEFAULTS: ForecastSettings = {
   // Ten weeks: what a training row of eight weeks ago still needs.
   historyWindows: 1680,
   members: ['level', 'day', 'naive-week', 'weeks', 'pooled-ridge'],
+  calendar: null,
   weeksMax: 4,
   ridge: {
     lagWindows: 168,
@@ -87,6 +90,8 @@ export function forecastInconsistencies(settings: ForecastSettings): Inconsisten
     found.push({ path: 'levels', expected: 'a list of numbers in 0.5..0.99' });
   if (!LOAD_DIMENSIONS.includes(settings.driver))
     found.push({ path: 'driver', expected: `one of ${LOAD_DIMENSIONS.join(', ')}` });
+  if (settings.calendar !== null && (typeof settings.calendar !== 'string' || settings.calendar === ''))
+    found.push({ path: 'calendar', expected: 'a path of an .ics or .yaml file, or null' });
   return found;
 }
 

@@ -1,6 +1,6 @@
 /** How surprising a count is, and how many surprises among very many counts are to be believed. */
 import { assert } from '../../base/assert.ts';
-import { incompleteBeta, logGamma, normalTail } from '../seasons/f-distribution.ts';
+import { incompleteBeta, logGamma, normalTail } from '../distributions.ts';
 
 /** From here on sums and continued fractions would need more steps than they are given, and the normal tail is as good. */
 const COUNT_LARGE = 3000;

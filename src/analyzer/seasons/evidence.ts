@@ -1,4 +1,4 @@
-import { normalTail, ratioTail } from './f-distribution.ts';
+import { normalTail, ratioTail } from '../distributions.ts';
 import type { View } from './spectral-view.ts';
 
 /** Two chance spikes make a hill too: what the normal distribution says of one is not believed at its word. */

@@ -1,5 +1,5 @@
 import { ForeshardError } from '../../base/errors.ts';
-import { incompleteBeta } from './f-distribution.ts';
+import { incompleteBeta } from '../distributions.ts';
 import { foldRow, removeProfile } from './fold.ts';
 import { medianOf, robustDeviation } from './order-statistics.ts';
 import type { PreparedRow, WindowMask } from './prepared-row.ts';

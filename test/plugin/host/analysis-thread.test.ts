@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { AdvanceReport, ControlBody, ControlReplies } from '../../../plugin/host/control-messages.ts';
@@ -14,7 +15,9 @@ import { decodeQueryTypes } from '../../../plugin/host/query-types-record.ts';
 import { bootstrapCluster } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { systemClock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../../src/settings.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -83,6 +86,32 @@ async function withAnalysis(use: (attached: Attached) => Promise<void>): Promise
     }
   });
 }
+
+test('a calendar that cannot be read ends the start, and says what to do', async () => {
+  await withTemporaryFolder(async (folder) => {
+    const calendar = join(folder, 'days.ics');
+    const attaching = attachAnalysis({
+      settings: {
+        ...DEFAULT_SETTINGS,
+        node: { ...DEFAULT_SETTINGS.node, logLevel: 'error' },
+        metadata: { kind: 'embedded', path: folder },
+        forecast: { ...DEFAULT_SETTINGS.forecast, calendar },
+      },
+      nodeId: 10_000,
+      clock: systemClock(),
+      logger: silentLogger,
+      metadata: {} as MetadataStore, // the thread opens its own
+      reportFault: () => undefined,
+    });
+    const error = await attaching.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    check.instance(error, ForeshardError);
+    check.is((error as ForeshardError).code, 'FORESHARD_CONFIG');
+    check.match((error as ForeshardError).message, /days\.ics: no such file: check forecast\.calendar/);
+  });
+});
 
 test('a replay’s queries come back as the measured load of their trace hours', async () => {
   await withAnalysis(async ({ ask, query }) => {

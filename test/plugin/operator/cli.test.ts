@@ -70,6 +70,20 @@ test('bad config through the real command line: exit code 2, and file, line, pat
   });
 });
 
+test('`config check` reads the calendar too', async () => {
+  await withTemporaryFolder((folder) => {
+    writeFileSync(join(folder, 'foreshard.config.yaml'), 'forecast:\n  calendar: days.yaml\n');
+    writeFileSync(join(folder, 'days.yaml'), 'events:\n  - name: Sale\n    start: 2026-11-31\n');
+    const bad = run(folder, ['config', 'check']);
+    check.is(bad.status, 2);
+    check.match(bad.stderr, /days\.yaml:2: event "Sale": `start` "2026-11-31" is no date/);
+    writeFileSync(join(folder, 'days.yaml'), 'events:\n  - name: Sale\n    start: 2026-11-30\n');
+    const good = run(folder, ['config', 'check']);
+    check.is(good.status, 0, good.stderr);
+    check.match(good.stdout, /days\.yaml: 1 events/);
+  });
+});
+
 test('a range that a room of the core owns is found by `config check`, not at the start of a node', async () => {
   await withTemporaryFolder((folder) => {
     writeFileSync(join(folder, 'foreshard.config.yaml'), 'forecast:\n  level: 1.5\n');

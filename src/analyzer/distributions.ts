@@ -78,3 +78,14 @@ const ERFC = [
   -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587,
   -0.82215223, 0.17087277,
 ];
+
+/** The standard normal's quantile, by bisection of {@link normalTail}: asked for once a forecast. */
+export function normalQuantile(share: number): number {
+  let [low, high] = [-9, 9];
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (normalTail(middle) > 1 - share) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
+}

@@ -1,0 +1,189 @@
+import ICAL from 'ical.js';
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
+import { calendarError, shown, TOO_OFTEN } from './calendar-error.ts';
+import { type EventRule, inZone } from './event-rule.ts';
+import { isTimeZone } from './wall-clock.ts';
+
+const FILE_KEYS = ['timezone', 'events'];
+const EVENT_KEYS = ['name', 'start', 'end', 'repeat', 'except', 'kind', 'uplift', 'timezone'];
+/** Words for the commonest rules; anything else is an RRULE of RFC 5545. */
+const REPEATS = new Map([
+  ['daily', 'FREQ=DAILY'],
+  ['weekly', 'FREQ=WEEKLY'],
+  ['monthly', 'FREQ=MONTHLY'],
+  ['yearly', 'FREQ=YEARLY'],
+]);
+
+/**
+ * Events of a YAML file: `timezone` (UTC by default) and `events`, each with `name`, `start`, and if wanted `end` (exclusive;
+ * a day without one is the whole day), `repeat`, `except`, `kind`, `uplift`, `timezone`.
+ *
+ * @throws ForeshardError FORESHARD_CONFIG naming file, line, event and remedy.
+ */
+export function yamlEvents(file: string, text: string): EventRule[] {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, uniqueKeys: true });
+  const lineOf = (node: unknown): number => {
+    const { range } = (node ?? {}) as { range?: readonly number[] | null };
+    return lineCounter.linePos(range?.[0] ?? 0).line;
+  };
+  const [problem] = document.errors;
+  if (problem !== undefined) {
+    const line = problem.linePos?.[0].line ?? 1;
+    const what = problem.message.split('\n', 1)[0]?.replace(/ at line \d+, column \d+:?$/, '');
+    throw calendarError(`${file}:${line}`, `cannot be read as YAML: ${what}: mend the file`);
+  }
+  const root = document.contents;
+  if (!isMap(root))
+    throw calendarError(
+      `${file}:1`,
+      'must hold `events:` and a list of events, each with `name:` and `start:`',
+    );
+  assertKeys(`${file}`, root, { known: FILE_KEYS, lineOf });
+  const events = root.get('events', true);
+  if (!isSeq(events))
+    throw calendarError(
+      `${file}:${lineOf(events)}`,
+      '`events` must be a list: begin each event with "- name:"',
+    );
+  const standardZone = zoneIn(`${file}:${lineOf(root)}`, textOf(root, 'timezone') ?? 'UTC');
+  return events.items.map((item, index) => {
+    const line = `${file}:${lineOf(item)}`;
+    if (!isMap(item)) throw calendarError(line, `event ${index + 1} must have \`name:\` and \`start:\``);
+    const name = textOf(item, 'name')?.trim() ?? '';
+    const where = `${line}: event ${name === '' ? index + 1 : shown(name)}`;
+    if (name === '') throw calendarError(where, 'no `name`: give it one, by which its occurrences are known');
+    assertKeys(file, item, { known: EVENT_KEYS, lineOf, name });
+    return ruleOf(where, name, item, standardZone);
+  });
+}
+
+function assertKeys(
+  file: string,
+  map: YAMLMap,
+  options: {
+    readonly known: readonly string[];
+    readonly lineOf: (node: unknown) => number;
+    readonly name?: string;
+  },
+): void {
+  for (const { key } of map.items) {
+    const word = isScalar(key) ? String(key.value) : '?';
+    if (options.known.includes(word)) continue;
+    const event = options.name === undefined ? '' : ` of event ${shown(options.name)}`;
+    throw calendarError(
+      `${file}:${options.lineOf(key)}`,
+      `unknown key ${shown(word)}${event}: remove it (known: ${options.known.join(', ')})`,
+    );
+  }
+}
+
+/** @returns undefined where the key is not there, or holds nothing. */
+function textOf(map: YAMLMap, key: string): string | undefined {
+  const value = map.get(key);
+  return value === undefined || value === null ? undefined : String(value);
+}
+
+function ruleOf(where: string, name: string, item: YAMLMap, standardZone: string): EventRule {
+  const written = textOf(item, 'start');
+  if (written === undefined) throw calendarError(where, 'no `start`: say when it begins, such as 2026-11-27');
+  const start = timeOf(where, 'start', written);
+  const endWritten = textOf(item, 'end');
+  if (endWritten === undefined && !start.isDate)
+    throw calendarError(
+      where,
+      'no `end`: an event that begins at a time of day needs one (only whole days do not)',
+    );
+  const component = new ICAL.Component('vevent');
+  component.updatePropertyWithValue('dtstart', start);
+  if (endWritten !== undefined) {
+    const end = timeOf(where, 'end', endWritten);
+    if (end.isDate !== start.isDate)
+      throw calendarError(where, '`start` and `end` must both be days or both have a time of day');
+    if (end.compare(start) <= 0)
+      throw calendarError(
+        where,
+        '`end` is not after `start` (it is exclusive: of one day it is the next day)',
+      );
+    component.updatePropertyWithValue('dtend', end);
+  }
+  const repeat = textOf(item, 'repeat');
+  if (repeat !== undefined) component.updatePropertyWithValue('rrule', recurrenceOf(where, repeat));
+  for (const except of exceptionsOf(where, item)) {
+    const time = timeOf(where, 'except', except);
+    // A day takes out the occurrence of that day, whenever it begins.
+    if (time.isDate && !start.isDate) {
+      time.isDate = false;
+      [time.hour, time.minute, time.second] = [start.hour, start.minute, start.second];
+    }
+    component.addPropertyWithValue('exdate', time);
+  }
+  return {
+    where,
+    name,
+    kind: textOf(item, 'kind')?.trim() ?? '',
+    uplift: upliftOf(where, item),
+    event: new ICAL.Event(component),
+    momentOf: inZone(zoneIn(where, textOf(item, 'timezone') ?? standardZone)),
+  };
+}
+
+function timeOf(where: string, key: string, written: string): InstanceType<typeof ICAL.Time> {
+  const match = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(Z)?)?$/.exec(written.trim());
+  const [year, month, day, hour, minute, second] = (match ?? [])
+    .slice(1, 7)
+    .map((digits) => Number(digits ?? 0));
+  const date = new Date(Date.UTC(year ?? 0, (month ?? 1) - 1, day ?? 0));
+  const isDate = match !== null && date.getUTCMonth() + 1 === month && date.getUTCDate() === day;
+  if (!isDate || !((hour ?? 0) < 24 && (minute ?? 0) < 60 && (second ?? 0) < 60))
+    throw calendarError(
+      where,
+      `\`${key}\` ${shown(written)} is no date: write 2026-11-27, 2026-11-27 18:00, or 2026-11-27T18:00Z`,
+    );
+  const isWholeDay = match?.[4] === undefined;
+  const time = new ICAL.Time(
+    { year, month, day, hour, minute, second, isDate: isWholeDay } as never,
+    (match?.[7] === 'Z' ? ICAL.Timezone.utcTimezone : ICAL.Timezone.localTimezone) as never,
+  );
+  return time;
+}
+
+function recurrenceOf(where: string, written: string): InstanceType<typeof ICAL.Recur> {
+  const rule = REPEATS.get(written.trim().toLowerCase()) ?? written.trim().replace(/^RRULE:/i, '');
+  try {
+    const recurrence = ICAL.Recur.fromString(rule);
+    if (!recurrence.freq) throw new Error('no FREQ');
+    if (TOO_OFTEN.has(recurrence.freq)) throw new Error(`FREQ=${recurrence.freq} is more often than daily`);
+    return recurrence;
+  } catch (error) {
+    const { message } = error instanceof Error ? error : new Error(String(error));
+    throw calendarError(
+      where,
+      `\`repeat\` ${shown(written)}: ${message}: write ${[...REPEATS.keys()].join(', ')}, or a rule such as FREQ=MONTHLY;BYDAY=1FR`,
+      error,
+    );
+  }
+}
+
+function exceptionsOf(where: string, item: YAMLMap): string[] {
+  const except = item.get('except', true);
+  if (except === undefined || (isScalar(except) && except.value === null)) return [];
+  if (!isSeq(except)) throw calendarError(where, '`except` must be a list of days, such as [2026-12-25]');
+  return except.items.map((entry) => String(isScalar(entry) ? entry.value : entry));
+}
+
+function upliftOf(where: string, item: YAMLMap): number | null {
+  const uplift = item.get('uplift');
+  if (uplift === undefined || uplift === null) return null;
+  if (typeof uplift !== 'number' || !(uplift > 0 && uplift <= 100))
+    throw calendarError(
+      where,
+      `\`uplift\` ${shown(String(uplift))}: it must be a factor above 0 and at most 100, such as 3`,
+    );
+  return uplift;
+}
+
+function zoneIn(where: string, name: string): string {
+  if (isTimeZone(name)) return name;
+  throw calendarError(where, `unknown time zone ${shown(name)}: use an IANA name such as Europe/Berlin`);
+}

@@ -1,0 +1,94 @@
+import { type CalendarEvent, overlapShare } from '../../model/calendar.ts';
+import type { Forecast, Interval } from '../../model/forecast.ts';
+import { LOAD_DIMENSION_COUNT } from '../../model/load-profile.ts';
+import { normalQuantile } from '../distributions.ts';
+import { phaseAt } from './occurrence.ts';
+import type { Uplift } from './uplift.ts';
+
+export interface ExpectedEvent {
+  readonly event: CalendarEvent;
+  readonly uplift: Uplift;
+}
+
+/** A step that events change: by which factors, and how sure they are. */
+interface RaisedStep {
+  readonly step: number;
+  /** f64[partition]. */
+  readonly factor: Float64Array;
+  /** Of the log factor. */
+  readonly variance: number;
+}
+
+/**
+ * A forecast of ordinary days with the events to come put in: point and bounds times the event's factor, bounds further
+ * apart by how unsure that is. A window that an event covers in part gets part of it; of events at once the factors
+ * multiply. All dimensions follow the driver.
+ */
+export function applyUplift(forecast: Forecast, expected: readonly ExpectedEvent[]): Forecast {
+  const raised = raisedSteps(forecast, expected);
+  if (raised.length === 0) return forecast;
+  const point = forecast.point.slice();
+  const width = forecast.partitionCount * LOAD_DIMENSION_COUNT;
+  for (const { step, factor } of raised)
+    for (let i = 0; i < width; i++) {
+      const at = step * width + i;
+      point[at] = (point[at] as number) * (factor[Math.floor(i / LOAD_DIMENSION_COUNT)] as number);
+    }
+  const { lower, upper } = raisedInterval(forecast, raised, forecast);
+  return {
+    ...forecast,
+    point,
+    lower,
+    upper,
+    ...(forecast.intervals && {
+      intervals: forecast.intervals.map((interval) => raisedInterval(forecast, raised, interval)),
+    }),
+  };
+}
+
+function raisedSteps(
+  { startMs, stepMs, horizonSteps, partitionCount }: Forecast,
+  expected: readonly ExpectedEvent[],
+): RaisedStep[] {
+  return Array.from({ length: horizonSteps }, (_, step) => step).flatMap((step) => {
+    const stepStartMs = startMs + step * stepMs;
+    const here = expected.filter(({ event }) => overlapShare(event, stepStartMs, stepMs) > 0);
+    if (here.length === 0) return [];
+    const log = new Float64Array(partitionCount);
+    let variance = 0;
+    for (const { event, uplift } of here) {
+      const share = overlapShare(event, stepStartMs, stepMs);
+      const common = uplift.byPhase[phaseAt(event, stepStartMs, stepMs, uplift.byPhase.length)] as number;
+      for (let p = 0; p < partitionCount; p++)
+        log[p] = (log[p] as number) + share * (common + (uplift.byPartition[p] ?? 0));
+      variance += share * share * uplift.variance;
+    }
+    return [{ step, factor: log.map(Math.exp), variance }];
+  });
+}
+
+function raisedInterval(
+  { point, partitionCount }: Forecast,
+  raised: readonly RaisedStep[],
+  { level, lower, upper }: Interval,
+): Interval {
+  const width = partitionCount * LOAD_DIMENSION_COUNT;
+  const [newLower, newUpper] = [lower.slice(), upper.slice()];
+  const z = normalQuantile(0.5 + level / 2);
+  for (const { step, factor, variance } of raised)
+    for (let i = 0; i < width; i++) {
+      const at = step * width + i;
+      const own = factor[Math.floor(i / LOAD_DIMENSION_COUNT)] as number;
+      newLower[at] = own * further(point[at] as number, lower[at] as number, z * z * variance);
+      newUpper[at] = own * further(point[at] as number, upper[at] as number, z * z * variance);
+    }
+  return { level, lower: newLower, upper: newUpper };
+}
+
+/** A bound with another independent source of error, in logs; around a point of 0 the bound itself is what is unsure. */
+function further(point: number, bound: number, variance: number): number {
+  if (bound === 0) return 0;
+  if (point === 0) return bound * Math.exp(Math.sqrt(variance));
+  const distance = Math.log(bound / point);
+  return point * Math.exp((bound < point ? -1 : 1) * Math.hypot(distance, Math.sqrt(variance)));
+}

@@ -1,0 +1,232 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { type LoadedCalendar, loadCalendar } from '../../../plugin/calendar/load-calendar.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import { withTemporaryFolder } from '../../support/temporary-folder.ts';
+
+const test = suite('calendar');
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const at = (text: string): number => Date.parse(text);
+
+const load = (name: string, text: string): Promise<LoadedCalendar> =>
+  withTemporaryFolder(async (folder) => {
+    const file = join(folder, name);
+    writeFileSync(file, text);
+    return loadCalendar(file);
+  });
+
+/** Occurrences of a year as "name start hours". */
+const inYear = ({ calendar }: LoadedCalendar, year: number): string[] =>
+  calendar
+    .occurrences(at(`${year}-01-01T00:00Z`), at(`${year + 1}-01-01T00:00Z`))
+    .map(
+      ({ name, startMs, endMs }) =>
+        `${name} ${new Date(startMs).toISOString().slice(0, 16)} ${(endMs - startMs) / HOUR_MS}`,
+    );
+
+const ics = (...lines: readonly string[]): string =>
+  ['BEGIN:VCALENDAR', 'VERSION:2.0', ...lines, 'END:VCALENDAR', ''].join('\r\n');
+const vevent = (...lines: readonly string[]): string[] => ['BEGIN:VEVENT', ...lines, 'END:VEVENT'];
+
+test('a whole day lies in the time zone of its calendar, summer and winter', async () => {
+  const text = ics(
+    'X-WR-TIMEZONE:Europe/Berlin',
+    ...vevent('UID:1', 'SUMMARY:Christmas', 'DTSTART;VALUE=DATE:20251225', 'RRULE:FREQ=YEARLY'),
+    ...vevent('UID:2', 'SUMMARY:Fair', 'DTSTART;VALUE=DATE:20260701', 'DTEND;VALUE=DATE:20260703'),
+  );
+  check.equal(inYear(await load('a.ics', text), 2026), [
+    'Fair 2026-06-30T22:00 48',
+    'Christmas 2026-12-24T23:00 24',
+  ]);
+  const yaml =
+    'timezone: Europe/Berlin\nevents:\n  - name: Christmas\n    start: 2025-12-25\n    repeat: yearly\n';
+  check.equal(inYear(await load('a.yaml', yaml), 2026), ['Christmas 2026-12-24T23:00 24']);
+});
+
+test('what comes at nine o’clock comes at nine before and after the clocks change', async () => {
+  const text = ics(
+    ...vevent(
+      'UID:1',
+      'SUMMARY:Sale',
+      'DTSTART;TZID=America/New_York:20260303T090000',
+      'DTEND;TZID=America/New_York:20260303T110000',
+      'RRULE:FREQ=WEEKLY;COUNT=3',
+    ),
+  );
+  const expected = ['Sale 2026-03-03T14:00 2', 'Sale 2026-03-10T13:00 2', 'Sale 2026-03-17T13:00 2'];
+  check.equal(inYear(await load('a.ics', text), 2026), expected);
+  const yaml =
+    'timezone: America/New_York\nevents:\n- {name: Sale, start: 2026-03-03 09:00, end: 2026-03-03 11:00, repeat: FREQ=WEEKLY;COUNT=3}\n';
+  check.equal(inYear(await load('a.yml', yaml), 2026), expected);
+});
+
+test('a time that the clocks skip or show twice is some moment, and one only', async () => {
+  const yaml = [
+    'timezone: Europe/Berlin',
+    'events:',
+    '- {name: Skipped, start: 2026-03-29 02:30, end: 2026-03-29 04:00}',
+    '- {name: Twice, start: 2026-10-25 02:30, end: 2026-10-25 04:00}',
+  ].join('\n');
+  check.equal(inYear(await load('a.yaml', yaml), 2026), [
+    'Skipped 2026-03-29T01:30 0.5',
+    'Twice 2026-10-25T00:30 2.5',
+  ]);
+});
+
+test('exceptions, moved and cancelled occurrences are followed', async () => {
+  const text = ics(
+    ...vevent(
+      'UID:1',
+      'SUMMARY:Batch',
+      'DTSTART:20260101T000000Z',
+      'DURATION:PT6H',
+      'RRULE:FREQ=DAILY;COUNT=5',
+      'EXDATE:20260102T000000Z',
+      'CATEGORIES:batch,other',
+      'X-FORESHARD-UPLIFT:2.5',
+    ),
+    ...vevent(
+      'UID:1',
+      'SUMMARY:Batch',
+      'RECURRENCE-ID:20260103T000000Z',
+      'DTSTART:20260103T120000Z',
+      'DTEND:20260103T130000Z',
+    ),
+    ...vevent(
+      'UID:1',
+      'SUMMARY:Batch',
+      'RECURRENCE-ID:20260104T000000Z',
+      'DTSTART:20260104T000000Z',
+      'DTEND:20260104T060000Z',
+      'STATUS:CANCELLED',
+    ),
+    ...vevent('UID:2', 'SUMMARY:Off', 'DTSTART:20260110T000000Z', 'DURATION:PT1H', 'STATUS:CANCELLED'),
+  );
+  const loaded = await load('a.ics', text);
+  check.equal(inYear(loaded, 2026), [
+    'Batch 2026-01-01T00:00 6',
+    'Batch 2026-01-03T12:00 1',
+    'Batch 2026-01-05T00:00 6',
+  ]);
+  const [first] = loaded.calendar.occurrences(0, at('2027-01-01T00:00Z'));
+  check.is(first?.kind, 'batch');
+  check.is(first?.uplift, 2.5);
+  const yaml =
+    'events:\n- {name: B, start: 2026-01-01T00:00Z, end: 2026-01-01T06:00Z, repeat: FREQ=DAILY;COUNT=3, except: [2026-01-02], kind: batch, uplift: 2.5}\n';
+  const fromYaml = await load('a.yaml', yaml);
+  check.equal(inYear(fromYaml, 2026), ['B 2026-01-01T00:00 6', 'B 2026-01-03T00:00 6']);
+  check.is(fromYaml.calendar.occurrences(0, at('2027-01-01T00:00Z'))[0]?.uplift, 2.5);
+});
+
+test('a zone that the file defines itself is taken from there', async () => {
+  const text = ics(
+    'BEGIN:VTIMEZONE',
+    'TZID:Our Time',
+    'BEGIN:STANDARD',
+    'DTSTART:19700101T000000',
+    'TZOFFSETFROM:+0300',
+    'TZOFFSETTO:+0300',
+    'END:STANDARD',
+    'END:VTIMEZONE',
+    ...vevent('UID:1', 'SUMMARY:X', 'DTSTART;TZID=Our Time:20260101T120000', 'DURATION:PT1H'),
+  );
+  check.equal(inYear(await load('a.ics', text), 2026), ['X 2026-01-01T09:00 1']);
+});
+
+test('asking again, or for an earlier time, gives the same occurrences', async () => {
+  const { calendar } = await load('a.yaml', 'events:\n- {name: Day, start: 2020-01-01, repeat: daily}\n');
+  const week = (from: string) => calendar.occurrences(at(from), at(from) + 7 * DAY_MS).length;
+  check.equal([week('2026-06-01T00:00Z'), week('2021-06-01T00:00Z'), week('2026-06-01T00:00Z')], [7, 7, 7]);
+});
+
+test('an event of more than a week is told and not used', async () => {
+  const loaded = await load('a.yaml', 'events:\n- {name: Summer, start: 2026-06-01, end: 2026-09-01}\n');
+  check.is(loaded.eventCount, 0);
+  check.match(loaded.ignored[0] as string, /a\.yaml:2: event "Summer": longer than seven days/);
+});
+
+const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp])[] = [
+  ['a.txt', '', /a calendar ends in \.ics, \.yaml or \.yml/],
+  ['a.ics', '', /no BEGIN:VCALENDAR/],
+  ['a.ics', ics('rubbish'), /a\.ics:3: cannot be read as iCalendar: .*rubbish/],
+  ['a.ics', ics(...vevent('SUMMARY:A')), /a\.ics:3: event "A": no DTSTART/],
+  ['a.ics', ics(...vevent('DTSTART;VALUE=DATE:20260101')), /a\.ics:3: event 1: no SUMMARY/],
+  [
+    'a.ics',
+    ics(...vevent('SUMMARY:A', 'DTSTART:20261399T990000')),
+    /event "A": DTSTART 2026-13-99T99:00:00 is no date/,
+  ],
+  ['a.ics', ics(...vevent('SUMMARY:A', 'DTSTART:20260101')), /a\.ics.*2026-01-01T/],
+  [
+    'a.ics',
+    ics(...vevent('SUMMARY:A', 'DTSTART;TZID=Nowhere/At_All:20260101T000000', 'DURATION:PT1H')),
+    /event "A": unknown time zone "Nowhere\/At_All": use an IANA name/,
+  ],
+  [
+    'a.ics',
+    ics(...vevent('SUMMARY:A', 'DTSTART:20260101T000000Z', 'DTEND:20250101T000000Z')),
+    /event "A": ends before it begins/,
+  ],
+  [
+    'a.ics',
+    ics(...vevent('SUMMARY:A', 'DTSTART:20260101T000000Z', 'DURATION:PT1S', 'RRULE:FREQ=SECONDLY')),
+    /event "A": FREQ=SECONDLY: an event comes daily at most/,
+  ],
+  [
+    'a.ics',
+    ics(...vevent('SUMMARY:A', 'DTSTART;VALUE=DATE:20260101', 'X-FORESHARD-UPLIFT:-3')),
+    /X-FORESHARD-UPLIFT -3: it must be a factor above 0/,
+  ],
+  ['a.yaml', '', /a\.yaml:1: must hold `events:`/],
+  ['a.yaml', 'events: [', /a\.yaml:1: cannot be read as YAML/],
+  ['a.yaml', 'events:\n  Sale: 1\n', /a\.yaml:2: `events` must be a list/],
+  [
+    'a.yaml',
+    'events: []\nzone: UTC\n',
+    /a\.yaml:2: unknown key "zone": remove it \(known: timezone, events\)/,
+  ],
+  ['a.yaml', 'events:\n- name: A\n  begin: 2026-01-01\n', /a\.yaml:3: unknown key "begin" of event "A"/],
+  ['a.yaml', 'events:\n- start: 2026-01-01\n', /a\.yaml:2: event 1: no `name`/],
+  ['a.yaml', 'events:\n- name: A\n', /event "A": no `start`/],
+  ['a.yaml', 'events:\n- {name: A, start: 2026-02-30}\n', /event "A": `start` "2026-02-30" is no date/],
+  ['a.yaml', 'events:\n- {name: A, start: tomorrow}\n', /`start` "tomorrow" is no date: write 2026-11-27/],
+  ['a.yaml', 'events:\n- {name: A, start: 2026-01-01 09:00}\n', /no `end`/],
+  ['a.yaml', 'events:\n- {name: A, start: 2026-01-01, end: 2026-01-01}\n', /`end` is not after `start`/],
+  ['a.yaml', 'events:\n- {name: A, start: 2026-01-01, end: 2026-01-02 09:00}\n', /must both be days/],
+  [
+    'a.yaml',
+    'events:\n- {name: A, start: 2026-01-01, repeat: often}\n',
+    /`repeat` "often": .*write daily, weekly/,
+  ],
+  ['a.yaml', 'events:\n- {name: A, start: 2026-01-01, repeat: FREQ=MINUTELY}\n', /more often than daily/],
+  [
+    'a.yaml',
+    'events:\n- {name: A, start: 2026-01-01, uplift: lots}\n',
+    /`uplift` "lots": it must be a factor/,
+  ],
+  ['a.yaml', 'timezone: Mars/Base\nevents: []\n', /a\.yaml:1: unknown time zone "Mars\/Base"/],
+];
+for (const [name, text, message] of MISTAKES)
+  test(`told by place and remedy: ${message.source}`, async () => {
+    try {
+      await load(name, text);
+    } catch (error) {
+      check.instance(error, ForeshardError);
+      check.is((error as ForeshardError).code, 'FORESHARD_CONFIG');
+      check.match((error as ForeshardError).message, message);
+      return;
+    }
+    check.unreachable('the calendar was accepted');
+  });
+
+test('a file that is not there, or is a folder, is told', async () => {
+  await withTemporaryFolder(async (folder) => {
+    check.throws(() => loadCalendar(join(folder, 'none.ics')), /no such file: check forecast\.calendar/);
+    check.throws(() => loadCalendar(join(folder, 'x.yaml')), /no such file/);
+  });
+});
+
+test.run();

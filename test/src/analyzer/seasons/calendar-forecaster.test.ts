@@ -1,0 +1,265 @@
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { applyUplift } from '../../../../src/analyzer/seasons/apply-uplift.ts';
+import { CalendarForecaster } from '../../../../src/analyzer/seasons/calendar-forecaster.ts';
+import { learnUplift } from '../../../../src/analyzer/seasons/uplift.ts';
+import { ForeshardError } from '../../../../src/base/errors.ts';
+import { seededRandom } from '../../../../src/base/random.ts';
+import type { Calendar, CalendarEvent } from '../../../../src/model/calendar.ts';
+import type { Forecast } from '../../../../src/model/forecast.ts';
+import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../../../src/model/load-profile.ts';
+import { testSeed } from '../../../support/seed.ts';
+import { normal } from '../../../support/series.ts';
+
+const test = suite('calendar-forecaster');
+const seed = testSeed('calendar-forecaster');
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const PARTITIONS = 4;
+const YEAR_HOURS = 365 * 24;
+const HISTORY_HOURS = 1680;
+
+const event = (
+  name: string,
+  startMs: number,
+  hours: number,
+  more: Partial<CalendarEvent> = {},
+): CalendarEvent => ({
+  name,
+  startMs,
+  endMs: startMs + hours * HOUR_MS,
+  kind: '',
+  uplift: null,
+  ...more,
+});
+const calendarOf = (events: readonly CalendarEvent[]): Calendar => ({
+  occurrences: (fromMs, toMs) => events.filter(({ startMs, endMs }) => startMs < toMs && endMs > fromMs),
+});
+
+/** A sale of a day about every ten weeks; what it multiplies the load of the partitions by, hour by hour. */
+const saleDays = [40, 110, 185, 255, 330];
+const sales = saleDays.map((day) => event('Sale', day * DAY_MS, 24));
+const saleFactor = (partition: number, hour: number): number =>
+  (hour >= 8 && hour < 20 ? 4 : 2) * (partition === 2 ? 1.5 : 1);
+
+/** Queries of a year by hour and partition: day and week, and the sales. */
+function yearOfQueries(): Float64Array {
+  const random = seededRandom(seed).fork('year');
+  const sold = new Set(saleDays);
+  return Float64Array.from({ length: YEAR_HOURS * PARTITIONS }, (_, i) => {
+    const [hour, partition] = [Math.floor(i / PARTITIONS), i % PARTITIONS];
+    const day = Math.floor(hour / 24);
+    const usual =
+      200 * (partition + 1) * (1 + 0.6 * Math.sin((2 * Math.PI * hour) / 24)) * (day % 7 < 5 ? 1 : 0.6);
+    return usual * (sold.has(day) ? saleFactor(partition, hour % 24) : 1) * Math.exp(0.1 * normal(random));
+  });
+}
+
+function profileAt(queries: Float64Array, endHour: number): LoadProfile {
+  const first = Math.max(0, endHour - HISTORY_HOURS);
+  const windowCount = endHour - first;
+  const values = new Float64Array(windowCount * PARTITIONS * LOAD_DIMENSION_COUNT);
+  for (let i = 0; i < windowCount * PARTITIONS; i++)
+    values[i * LOAD_DIMENSION_COUNT] = queries[first * PARTITIONS + i] as number;
+  return {
+    startMs: first * HOUR_MS,
+    windowMs: HOUR_MS,
+    windowCount,
+    partitionCount: PARTITIONS,
+    values,
+    coverage: new Float64Array(windowCount).fill(1),
+  };
+}
+
+/** Says for each hour of the next week what the last week said that was measured there; bounds 20 % either way. */
+const lastWeekAgain = {
+  async forecast(profile: LoadProfile): Promise<Forecast> {
+    const point = new Float64Array(168 * PARTITIONS * LOAD_DIMENSION_COUNT);
+    const width = PARTITIONS * LOAD_DIMENSION_COUNT;
+    for (let step = 0; step < 168; step++) {
+      let window = profile.windowCount - 168 + step;
+      while (window >= 168 && profile.coverage[window] === 0) window -= 168;
+      point.set(profile.values.subarray(window * width, (window + 1) * width), step * width);
+    }
+    return {
+      startMs: profile.startMs + profile.windowCount * HOUR_MS,
+      stepMs: HOUR_MS,
+      horizonSteps: 168,
+      partitionCount: PARTITIONS,
+      level: 0.8,
+      point,
+      lower: point.map((value) => value * 0.8),
+      upper: point.map((value) => value * 1.2),
+      skill: new Float64Array(PARTITIONS),
+      members: [],
+    };
+  },
+};
+
+/** Mean absolute error of the queries over a day of the forecast, as a share of their mean. */
+function errorOnDay(forecast: Forecast, queries: Float64Array, day: number): number {
+  let [error, total] = [0, 0];
+  for (let hour = day * 24; hour < (day + 1) * 24; hour++)
+    for (let p = 0; p < PARTITIONS; p++) {
+      const step = hour - forecast.startMs / HOUR_MS;
+      const truth = queries[hour * PARTITIONS + p] as number;
+      error += Math.abs((forecast.point[(step * PARTITIONS + p) * LOAD_DIMENSION_COUNT] as number) - truth);
+      total += truth;
+    }
+  return error / total;
+}
+
+test('the fifth sale of a year is forecast to 15 % from the four before, and is missed without the calendar', async () => {
+  const queries = yearOfQueries();
+  const forecaster = new CalendarForecaster({
+    calendar: calendarOf(sales),
+    driver: 'queries',
+    base: lastWeekAgain,
+  });
+  // Ten weeks of history at a time, as a coordinator has them.
+  for (let day = 56; day < 328; day += 14) await forecaster.forecast(profileAt(queries, day * 24));
+  check.is(forecaster.effects.length, 4);
+  const profile = profileAt(queries, 328 * 24);
+  const informed = await forecaster.forecast(profile);
+  const blind = await lastWeekAgain.forecast(profile);
+  const informedError = errorOnDay(informed, queries, 330);
+  const blindError = errorOnDay(blind, queries, 330);
+  check.ok(informedError < 0.15, `informed ${informedError}`);
+  check.ok(blindError > 0.6, `blind ${blindError}`);
+  // Ordinary days stay as they are.
+  check.ok(errorOnDay(informed, queries, 329) === errorOnDay(blind, queries, 329));
+
+  let inside = 0;
+  for (let step = 48; step < 72; step++)
+    for (let p = 0; p < PARTITIONS; p++) {
+      const at = (step * PARTITIONS + p) * LOAD_DIMENSION_COUNT;
+      const truth = queries[(328 * 24 + step) * PARTITIONS + p] as number;
+      if (truth >= (informed.lower[at] as number) && truth <= (informed.upper[at] as number)) inside++;
+    }
+  check.ok(inside >= 0.8 * 24 * PARTITIONS, `${inside} of ${24 * PARTITIONS} within the bounds`);
+});
+
+test('the week after a sale is forecast as an ordinary one', async () => {
+  const queries = yearOfQueries();
+  const forecaster = new CalendarForecaster({
+    calendar: calendarOf(sales),
+    driver: 'queries',
+    base: lastWeekAgain,
+  });
+  const profile = profileAt(queries, 188 * 24);
+  const informed = await forecaster.forecast(profile);
+  check.ok(errorOnDay(informed, queries, 192) < 0.2);
+  check.ok(errorOnDay(await lastWeekAgain.forecast(profile), queries, 192) > 0.6);
+});
+
+test('what was learnt survives a restart, and a state that is none is refused', async () => {
+  const queries = yearOfQueries();
+  const make = () =>
+    new CalendarForecaster({ calendar: calendarOf(sales), driver: 'queries', base: lastWeekAgain });
+  const before = make();
+  await before.forecast(profileAt(queries, 56 * 24));
+  const after = make();
+  after.load(structuredClone(before.save()));
+  check.equal(after.effects, before.effects);
+  for (const state of [null, {}, { version: 2, effects: [] }, { version: 1, effects: [{ name: 'x' }] }])
+    check.throws(
+      () => after.load(state),
+      (error: unknown) => error instanceof ForeshardError && error.code === 'FORESHARD_CORRUPT',
+    );
+});
+
+const effect = (name: string, startMs: number, log: number, kind = '') => ({
+  name,
+  kind,
+  startMs,
+  byPhase: Float64Array.of(log),
+  byPartition: new Float32Array(PARTITIONS),
+  noiseVariance: 0.01,
+});
+
+test('an event without history goes by the operator, then by its kind, then by nothing', () => {
+  const history = [
+    effect('Easter', 0, Math.log(0.5), 'holiday'),
+    effect('Whitsun', 1, Math.log(0.5), 'holiday'),
+  ];
+  const of = (more: Partial<CalendarEvent>) => learnUplift(event('Assumption', 10, 24, more), history);
+  check.ok(Math.abs(Math.exp(of({ kind: 'holiday' })?.byPhase[0] ?? 0) - 0.5) < 1e-9);
+  check.ok(Math.abs(Math.exp(of({ kind: 'holiday', uplift: 3 })?.byPhase[0] ?? 0) - 3) < 1e-9);
+  check.is(of({ kind: 'fair' }), undefined);
+  check.is(of({}), undefined);
+});
+
+test('the more occurrences are known and the more alike they are, the surer', () => {
+  const sale = event('Sale', 100, 24);
+  const variance = (logs: readonly number[]): number =>
+    learnUplift(
+      sale,
+      logs.map((log, i) => effect('Sale', i, log)),
+    )?.variance ?? 0;
+  check.ok(variance([1]) > variance([1, 1]) && variance([1, 1]) > variance([1, 1, 1, 1]));
+  check.ok(variance([1, 1, 1, 1]) < variance([0.2, 1.8, 0.3, 1.7]));
+  check.ok(variance([1]) < (learnUplift({ ...sale, uplift: 3 }, [])?.variance ?? 0));
+});
+
+test('a coming occurrence is not learnt from, nor one that comes after it', () => {
+  check.is(learnUplift(event('Sale', 100, 24), [effect('Sale', 100, 1), effect('Sale', 200, 1)]), undefined);
+});
+
+const flat = (level: number): Forecast => {
+  const of = (value: number) => new Float64Array(6 * PARTITIONS * LOAD_DIMENSION_COUNT).fill(value);
+  return {
+    startMs: 0,
+    stepMs: HOUR_MS,
+    horizonSteps: 6,
+    partitionCount: PARTITIONS,
+    level: 0.8,
+    point: of(level),
+    lower: of(level / 2),
+    upper: of(level * 2),
+    skill: new Float64Array(PARTITIONS),
+    members: [],
+  };
+};
+const byHand = (factor: number) => ({
+  byPhase: Float64Array.of(Math.log(factor)),
+  byPartition: new Float64Array(0),
+  variance: 0.16,
+  occurrenceCount: 0,
+});
+const pointAt = (forecast: Forecast, step: number): number =>
+  forecast.point[step * PARTITIONS * LOAD_DIMENSION_COUNT] as number;
+
+test('a window covered by half gets half of the log factor, two events at once multiply, others are left alone', () => {
+  const raised = applyUplift(flat(10), [
+    { event: event('A', 1.5 * HOUR_MS, 2), uplift: byHand(4) },
+    { event: event('B', 2 * HOUR_MS, 1), uplift: byHand(3) },
+  ]);
+  const points = [0, 1, 2, 3, 4].map((step) => Math.round(pointAt(raised, step) * 1e6) / 1e6);
+  check.equal(points, [10, 20, 120, 20, 10]);
+});
+
+test('bounds go with the point and further apart, and a forecast of nothing stays at nothing or above', () => {
+  const events = [{ event: event('A', 0, 6), uplift: byHand(3) }];
+  const { lower, upper } = applyUplift(flat(10), events);
+  // sqrt(ln(2)^2 + (1.2816 x 0.4)^2) instead of ln(2)
+  check.ok(Math.abs((upper[0] as number) - 30 * Math.exp(Math.hypot(Math.LN2, 1.28155 * 0.4))) < 1e-3);
+  check.ok(Math.abs((lower[0] as number) - 30 * Math.exp(-Math.hypot(Math.LN2, 1.28155 * 0.4))) < 1e-3);
+  const wide = {
+    level: 0.95,
+    lower: flat(10).lower.map((x) => x / 2),
+    upper: flat(10).upper.map((x) => x * 2),
+  };
+  const [interval] = applyUplift({ ...flat(10), intervals: [wide] }, events).intervals ?? [];
+  check.ok(
+    Math.abs((interval?.upper[0] as number) - 30 * Math.exp(Math.hypot(Math.log(4), 1.95996 * 0.4))) < 1e-2,
+  );
+  const none = applyUplift(
+    { ...flat(0), upper: new Float64Array(6 * PARTITIONS * LOAD_DIMENSION_COUNT).fill(2) },
+    events,
+  );
+  check.is(pointAt(none, 0), 0);
+  check.is(none.lower[0], 0);
+  check.ok((none.upper[0] as number) > 6);
+});
+
+test.run();
