@@ -175,7 +175,7 @@ function lanesTotal(sum: v128): f64 {
 @inline
 function storeInputs(value: v128, center: v128, inverse: v128, out: usize): void {
   const x = f64x2.mul(f64x2.sub(value, center), inverse);
-  const cut = f64x2.min(f64x2.max(x, f64x2.splat(-INPUT_MAX)), f64x2.splat(INPUT_MAX));
+  const cut = f64x2.pmin(f64x2.pmax(x, f64x2.splat(-INPUT_MAX)), f64x2.splat(INPUT_MAX));
   store<f64>(out, f64x2.extract_lane(f32x4.demote_f64x2_zero(cut), 0));
 }
 
@@ -336,7 +336,7 @@ export function lstmLoss(
         const forecast = mixed(v128.load(outPtr + at), w0, w1, w2, contrasts, paddedBytes);
         const error = v128.and(f32x4.sub(forecast, target), f32x4.eq(target, target));
         const one = f32x4.splat(1);
-        const d = f32x4.max(f32x4.min(f32x4.div(error, f32x4.splat(delta)), one), f32x4.neg(one));
+        const d = f32x4.pmax(f32x4.pmin(f32x4.div(error, f32x4.splat(delta)), one), f32x4.neg(one));
         sum = f32x4.add(sum, f32x4.mul(d, f32x4.sub(error, f32x4.mul(f32x4.splat(delta / 2), d))));
         v128.store(outPtr + at, d);
         g0 = f32x4.add(g0, f32x4.mul(d, v128.load(contrasts)));

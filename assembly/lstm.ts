@@ -31,25 +31,29 @@ function checkShape(steps: i32, inputs: i32, hidden: i32, outputs: i32, firstOut
 
 /**
  * e^x for |x| <= 87 (clamped), relative error 2e-7: x = n ln 2 + r, a polynomial of degree 6 on |r| <= ln 2 / 2.
+ *
+ * Adding 1.5 x 2^23 rounds to the integer n and leaves it in the low bits, from where a shift moves it into an exponent:
+ * min, max, nearest and trunc_sat of Wasm are several instructions each, for the sake of NaN.
  * @see Moshier, Cephes Math Library, expf
  */
 // @ts-ignore: decorator
 @inline
 function exp4(x: v128): v128 {
-  x = f32x4.min(f32x4.max(x, f32x4.splat(-87)), f32x4.splat(87));
-  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(1.44269504)));
+  const round = f32x4.splat(12582912);
+  x = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87)), f32x4.splat(87));
+  const shifted = f32x4.add(f32x4.mul(x, f32x4.splat(1.44269504)), round);
+  const n = f32x4.sub(shifted, round);
   // ln 2 in two parts, so that n times the first is exact.
   const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, f32x4.splat(0.693359375))), f32x4.mul(n, f32x4.splat(-2.12194440e-4)));
-  let p = f32x4.splat(1.9875691500e-4);
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.3981999507e-3));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.3334519073e-3));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.1665795894e-2));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
-  p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), f32x4.splat(1));
-  // 2^n, written into the exponent.
-  const power = i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
-  return f32x4.mul(p, power);
+  // Pairs of terms side by side (Estrin): half the steps in a row.
+  const square = f32x4.mul(r, r);
+  const high = f32x4.add(f32x4.mul(f32x4.splat(1.9875691500e-4), r), f32x4.splat(1.3981999507e-3));
+  const middle = f32x4.add(f32x4.mul(f32x4.splat(8.3334519073e-3), r), f32x4.splat(4.1665795894e-2));
+  const low = f32x4.add(f32x4.mul(f32x4.splat(1.6666665459e-1), r), f32x4.splat(5.0000001201e-1));
+  const curve = f32x4.add(f32x4.mul(f32x4.add(f32x4.mul(high, square), middle), square), low);
+  const p = f32x4.add(f32x4.mul(curve, square), f32x4.add(r, f32x4.splat(1)));
+  // p 2^n: n, whatever stood above it shifted out, added to the exponent of p, which is 0 or -1.
+  return i32x4.add(p, i32x4.shl(shifted, 23));
 }
 
 // @ts-ignore: decorator
@@ -68,19 +72,62 @@ function tanh4(x: v128): v128 {
 }
 
 /**
- * out[j] = sum over k of row[k] matrix[k][j], 32 columns in eight registers while the row streams past.
- * @param columnBytes a multiple of 128
+ * z = x V_x of two neighbouring steps, 16 columns of each in eight registers: every weight is loaded once for both. What
+ * does not wait for the step before is done here, ahead of the recursion.
  */
 // @ts-ignore: decorator
 @inline
-function gateSums(row: usize, rowBytes: usize, matrix: usize, columnBytes: usize, out: usize): void {
-  const end = row + rowBytes;
-  for (let column: usize = 0; column < columnBytes; column += 128) {
+function inputSumsOfTwo(input: usize, inputBytes: usize, matrix: usize, gateBytes: usize, gates: usize): void {
+  const end = input + inputBytes;
+  for (let column: usize = 0; column < gateBytes; column += 64) {
     let weight = matrix + column;
-    let s0 = f32x4.splat(0), s1 = f32x4.splat(0), s2 = f32x4.splat(0), s3 = f32x4.splat(0);
-    let s4 = f32x4.splat(0), s5 = f32x4.splat(0), s6 = f32x4.splat(0), s7 = f32x4.splat(0);
-    for (let at = row; at < end; at += 4) {
-      const u = v128.load_splat<f32>(at);
+    let a0 = f32x4.splat(0), a1 = f32x4.splat(0), a2 = f32x4.splat(0), a3 = f32x4.splat(0);
+    let b0 = f32x4.splat(0), b1 = f32x4.splat(0), b2 = f32x4.splat(0), b3 = f32x4.splat(0);
+    for (let at = input; at < end; at += 4) {
+      const a = v128.load_splat<f32>(at);
+      const b = v128.load_splat<f32>(at + inputBytes);
+      let w = v128.load(weight);
+      a0 = f32x4.add(a0, f32x4.mul(a, w));
+      b0 = f32x4.add(b0, f32x4.mul(b, w));
+      w = v128.load(weight, 16);
+      a1 = f32x4.add(a1, f32x4.mul(a, w));
+      b1 = f32x4.add(b1, f32x4.mul(b, w));
+      w = v128.load(weight, 32);
+      a2 = f32x4.add(a2, f32x4.mul(a, w));
+      b2 = f32x4.add(b2, f32x4.mul(b, w));
+      w = v128.load(weight, 48);
+      a3 = f32x4.add(a3, f32x4.mul(a, w));
+      b3 = f32x4.add(b3, f32x4.mul(b, w));
+      weight += gateBytes;
+    }
+    const to = gates + column;
+    v128.store(to, a0);
+    v128.store(to, a1, 16);
+    v128.store(to, a2, 32);
+    v128.store(to, a3, 48);
+    v128.store(to + gateBytes, b0);
+    v128.store(to + gateBytes, b1, 16);
+    v128.store(to + gateBytes, b2, 32);
+    v128.store(to + gateBytes, b3, 48);
+  }
+}
+
+/**
+ * z += row M, 32 columns in eight registers while the row streams past, four of its numbers an iteration: V8 looks at its
+ * stack limit in every iteration of a loop, which costs a fifth of this one when it is short.
+ * @param rowBytes a multiple of 16
+ */
+// @ts-ignore: decorator
+@inline
+function addSums(row: usize, rowBytes: usize, matrix: usize, gateBytes: usize, gates: usize): void {
+  const end = row + rowBytes;
+  for (let column: usize = 0; column < gateBytes; column += 128) {
+    let weight = matrix + column;
+    const to = gates + column;
+    let s0 = v128.load(to), s1 = v128.load(to, 16), s2 = v128.load(to, 32), s3 = v128.load(to, 48);
+    let s4 = v128.load(to, 64), s5 = v128.load(to, 80), s6 = v128.load(to, 96), s7 = v128.load(to, 112);
+    for (let at = row; at < end; at += 16) {
+      let u = v128.load_splat<f32>(at);
       s0 = f32x4.add(s0, f32x4.mul(u, v128.load(weight)));
       s1 = f32x4.add(s1, f32x4.mul(u, v128.load(weight, 16)));
       s2 = f32x4.add(s2, f32x4.mul(u, v128.load(weight, 32)));
@@ -89,9 +136,38 @@ function gateSums(row: usize, rowBytes: usize, matrix: usize, columnBytes: usize
       s5 = f32x4.add(s5, f32x4.mul(u, v128.load(weight, 80)));
       s6 = f32x4.add(s6, f32x4.mul(u, v128.load(weight, 96)));
       s7 = f32x4.add(s7, f32x4.mul(u, v128.load(weight, 112)));
-      weight += columnBytes;
+      weight += gateBytes;
+      u = v128.load_splat<f32>(at, 4);
+      s0 = f32x4.add(s0, f32x4.mul(u, v128.load(weight)));
+      s1 = f32x4.add(s1, f32x4.mul(u, v128.load(weight, 16)));
+      s2 = f32x4.add(s2, f32x4.mul(u, v128.load(weight, 32)));
+      s3 = f32x4.add(s3, f32x4.mul(u, v128.load(weight, 48)));
+      s4 = f32x4.add(s4, f32x4.mul(u, v128.load(weight, 64)));
+      s5 = f32x4.add(s5, f32x4.mul(u, v128.load(weight, 80)));
+      s6 = f32x4.add(s6, f32x4.mul(u, v128.load(weight, 96)));
+      s7 = f32x4.add(s7, f32x4.mul(u, v128.load(weight, 112)));
+      weight += gateBytes;
+      u = v128.load_splat<f32>(at, 8);
+      s0 = f32x4.add(s0, f32x4.mul(u, v128.load(weight)));
+      s1 = f32x4.add(s1, f32x4.mul(u, v128.load(weight, 16)));
+      s2 = f32x4.add(s2, f32x4.mul(u, v128.load(weight, 32)));
+      s3 = f32x4.add(s3, f32x4.mul(u, v128.load(weight, 48)));
+      s4 = f32x4.add(s4, f32x4.mul(u, v128.load(weight, 64)));
+      s5 = f32x4.add(s5, f32x4.mul(u, v128.load(weight, 80)));
+      s6 = f32x4.add(s6, f32x4.mul(u, v128.load(weight, 96)));
+      s7 = f32x4.add(s7, f32x4.mul(u, v128.load(weight, 112)));
+      weight += gateBytes;
+      u = v128.load_splat<f32>(at, 12);
+      s0 = f32x4.add(s0, f32x4.mul(u, v128.load(weight)));
+      s1 = f32x4.add(s1, f32x4.mul(u, v128.load(weight, 16)));
+      s2 = f32x4.add(s2, f32x4.mul(u, v128.load(weight, 32)));
+      s3 = f32x4.add(s3, f32x4.mul(u, v128.load(weight, 48)));
+      s4 = f32x4.add(s4, f32x4.mul(u, v128.load(weight, 64)));
+      s5 = f32x4.add(s5, f32x4.mul(u, v128.load(weight, 80)));
+      s6 = f32x4.add(s6, f32x4.mul(u, v128.load(weight, 96)));
+      s7 = f32x4.add(s7, f32x4.mul(u, v128.load(weight, 112)));
+      weight += gateBytes;
     }
-    const to = out + column;
     v128.store(to, s0);
     v128.store(to, s1, 16);
     v128.store(to, s2, 32);
@@ -128,17 +204,22 @@ export function lstmForward(
   const outputBytes = (<usize>outputs) << 2;
   memory.fill(row + inputBytes, 0, hiddenBytes);
   memory.fill(cells, 0, hiddenBytes);
-  let input = inputsPtr;
+  const recurrent = weightsPtr + <usize>inputs * gateBytes;
   for (let t: i32 = 0; t < steps; t++) {
-    memory.copy(row, input, inputBytes);
-    gateSums(row, rowBytes, weightsPtr, gateBytes, gates);
+    memory.copy(row, inputsPtr, inputBytes);
+    if ((t & 1) == 0 && t + 1 < steps) inputSumsOfTwo(inputsPtr, inputBytes, weightsPtr, gateBytes, gates);
+    else if ((t & 1) == 0) {
+      memory.fill(gates, 0, gateBytes);
+      addSums(inputsPtr, inputBytes, weightsPtr, gateBytes, gates);
+    }
+    if (t > 0) addSums(row + inputBytes, hiddenBytes, recurrent, gateBytes, gates);
     const nextHidden = row + rowBytes + inputBytes;
     stepCells(gates, cells, tanhs, nextHidden, hiddenBytes);
     if (t >= firstOutput) {
       readHead(nextHidden, hiddenBytes, head, outputBytes, outPtr);
       outPtr += outputBytes;
     }
-    input += inputBytes;
+    inputsPtr += inputBytes;
     row += rowBytes;
     gates += gateBytes;
     cells += hiddenBytes;
@@ -146,28 +227,27 @@ export function lstmForward(
   }
 }
 
-/** z -> gates in place, c_t behind c_(t-1), tanh(c_t), h_t. */
+/**
+ * z -> gates in place, c_t behind c_(t-1), tanh(c_t), h_t.
+ *
+ * Gates first, cells after: the exponentials of the first loop do not wait for one another.
+ */
 // @ts-ignore: decorator
 @inline
 function stepCells(gates: usize, cells: usize, tanhs: usize, nextHidden: usize, hiddenBytes: usize): void {
+  const candidates = gates + 3 * hiddenBytes;
+  for (let at = gates; at < candidates; at += 16) v128.store(at, sigmoid4(v128.load(at)));
+  for (let at = candidates; at < candidates + hiddenBytes; at += 16) v128.store(at, tanh4(v128.load(at)));
   for (let at: usize = 0; at < hiddenBytes; at += 16) {
     const i = gates + at;
     const f = i + hiddenBytes;
     const o = f + hiddenBytes;
-    const g = o + hiddenBytes;
-    const inGate = sigmoid4(v128.load(i));
-    const forgetGate = sigmoid4(v128.load(f));
-    const outGate = sigmoid4(v128.load(o));
-    const candidate = tanh4(v128.load(g));
-    const cell = f32x4.add(f32x4.mul(forgetGate, v128.load(cells + at)), f32x4.mul(inGate, candidate));
+    const kept = f32x4.mul(v128.load(f), v128.load(cells + at));
+    const cell = f32x4.add(kept, f32x4.mul(v128.load(i), v128.load(o + hiddenBytes)));
     const squashed = tanh4(cell);
-    v128.store(i, inGate);
-    v128.store(f, forgetGate);
-    v128.store(o, outGate);
-    v128.store(g, candidate);
     v128.store(cells + hiddenBytes + at, cell);
     v128.store(tanhs + at, squashed);
-    v128.store(nextHidden + at, f32x4.mul(outGate, squashed));
+    v128.store(nextHidden + at, f32x4.mul(v128.load(o), squashed));
   }
 }
 
