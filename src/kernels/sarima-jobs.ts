@@ -3,7 +3,7 @@ import type { Job, JobContext } from './job.ts';
 import { fitRow } from './sarima/fit.ts';
 import { LANES } from './sarima/model.ts';
 import { type PredictedRow, predictRows } from './sarima/predict.ts';
-import { planSeries } from './sarima/series.ts';
+import { planSeries, type RowShape } from './sarima/series.ts';
 import { readState, STATE_COUNT, writeState } from './sarima/state.ts';
 import { workspaceAt, workspaceBytes } from './sarima/workspace.ts';
 
@@ -16,6 +16,7 @@ interface SarimaRows {
   /** Windows in each row: at least windowsNeeded(dayWindows). */
   readonly length: number;
   readonly dayWindows: number;
+  readonly weekWindows: number;
   /** f64[count][STATE_COUNT]. */
   readonly states: Pointer;
   /** sarimaScratchBytes of them, for this job alone. */
@@ -28,19 +29,18 @@ export interface SarimaFitParameters extends SarimaRows {
 }
 
 export interface SarimaPredictParameters extends SarimaRows {
-  readonly weekWindows: number;
   readonly horizon: number;
   /** f64[count][horizon]. */
   readonly out: Pointer;
 }
 
-export const sarimaScratchBytes = (shape: { length: number; dayWindows: number; horizon: number }): number =>
-  workspaceBytes({ ...planSeries(shape.length, shape.dayWindows), horizon: shape.horizon });
+export const sarimaScratchBytes = (shape: RowShape & { readonly horizon: number }): number =>
+  workspaceBytes({ ...planSeries(shape), horizon: shape.horizon });
 
 const sarimaFit: Job<SarimaFitParameters, { readonly fittedCount: number }> = {
   run({ exports, buffer, isCancelled, reportProgress }, parameters) {
-    const { count, length, dayWindows, stride, selectEvery } = parameters;
-    const plan = planSeries(length, dayWindows);
+    const { count, length, stride, selectEvery } = parameters;
+    const plan = planSeries(parameters);
     const workspace = workspaceAt(exports, buffer, parameters.scratch, { ...plan, horizon: 0 });
     const states = new Float64Array(buffer, parameters.states, count * STATE_COUNT);
     let fittedCount = 0;
@@ -59,7 +59,7 @@ const sarimaFit: Job<SarimaFitParameters, { readonly fittedCount: number }> = {
 const sarimaPredict: Job<SarimaPredictParameters, { readonly modelledCount: number }> = {
   run({ exports, buffer, isCancelled, reportProgress }, parameters) {
     const { count, length, stride, dayWindows, weekWindows, horizon } = parameters;
-    const plan = planSeries(length, dayWindows);
+    const plan = planSeries(parameters);
     const workspace = workspaceAt(exports, buffer, parameters.scratch, { ...plan, horizon });
     const states = new Float64Array(buffer, parameters.states, count * STATE_COUNT);
     let modelledCount = 0;
@@ -78,11 +78,17 @@ const sarimaPredict: Job<SarimaPredictParameters, { readonly modelledCount: numb
   },
 };
 
-/** Two days' worth of a small series, fitted and forecast often enough for V8 to optimise the kernels that matter. */
+/** Two small weeks, fitted and forecast often enough for V8 to optimise the kernels that matter. */
 function warmUp(context: JobContext, scratch: { readonly pointer: Pointer }): void {
   const { buffer } = context;
-  const shape = { length: 96, dayWindows: 24, horizon: 8 };
-  const rows = { stride: shape.length, count: 1, length: shape.length, dayWindows: shape.dayWindows };
+  const shape = { length: 112, dayWindows: 8, weekWindows: 56, horizon: 8 };
+  const rows = {
+    stride: shape.length,
+    count: 1,
+    length: shape.length,
+    dayWindows: shape.dayWindows,
+    weekWindows: shape.weekWindows,
+  };
   const series = scratch.pointer;
   const states = series + shape.length * 8;
   const out = states + STATE_COUNT * 8;
@@ -91,7 +97,7 @@ function warmUp(context: JobContext, scratch: { readonly pointer: Pointer }): vo
   for (let i = 0; i < values.length; i++) values[i] = ((i * 7919) % 101) / 101 + Math.sin(i / 4);
   for (let repeat = 0; repeat < 20; repeat++) {
     sarimaFit.run(context, { ...rows, ...pointers, selectEvery: 1 });
-    sarimaPredict.run(context, { ...rows, ...pointers, out, weekWindows: 168, horizon: shape.horizon });
+    sarimaPredict.run(context, { ...rows, ...pointers, out, horizon: shape.horizon });
   }
 }
 

@@ -16,7 +16,8 @@ const SELECT_EVERY_FITS = 4;
  * Seasonal ARIMA of each partition's log loads with a season of a day: parameters by conditional least squares, order by
  * AICc, differences by seasonal strength and the KPSS test.
  *
- * Seasons of more than 192 windows are taken off as the mean day of the last week, and the rest is modelled without season.
+ * From two weeks on, what the week does to a day is taken off first. Days of more than 192 windows are taken off as a mean day,
+ * and the rest is modelled without season.
  *
  * @see Box & Jenkins, "Time Series Analysis", 1970; Hyndman & Khandakar, "Automatic time series forecasting", 2008
  */
@@ -47,10 +48,9 @@ export class SarimaMember implements Member {
   }
 
   async predict(range: PartitionRange, out: Pointer): Promise<void> {
-    const { history, horizon, runner } = this.#components;
-    const { weekWindows } = history.shape;
+    const { horizon, runner } = this.#components;
     await this.#withScratch(horizon, (scratch) =>
-      runner.run('sarimaPredict', { ...this.#rows(range), scratch, weekWindows, horizon, out }),
+      runner.run('sarimaPredict', { ...this.#rows(range), scratch, horizon, out }),
     );
   }
 
@@ -62,7 +62,7 @@ export class SarimaMember implements Member {
     const { states } = state;
     const { view } = this.#states;
     const isOurs = states instanceof Float64Array && states.length === view.length;
-    const { season } = planSeries(this.windowsMin, this.#components.history.shape.dayWindows);
+    const { season } = planSeries({ ...this.#components.history.shape, length: this.windowsMin });
     const isWhole = isOurs && everyRow(states, (row) => isState(row, season > 1));
     if (!isWhole)
       throw new ForeshardError(
@@ -85,6 +85,7 @@ export class SarimaMember implements Member {
       count,
       length,
       dayWindows: shape.dayWindows,
+      weekWindows: shape.weekWindows,
       states: this.#states.pointer + first * STATE_COUNT * 8,
     };
   }
@@ -93,7 +94,7 @@ export class SarimaMember implements Member {
   async #withScratch(horizon: number, work: (scratch: Pointer) => Promise<unknown>): Promise<void> {
     const { arena } = this.#components.runner.kernels;
     const { length, shape } = this.#components.history;
-    const scratch = arena.alloc(sarimaScratchBytes({ length, dayWindows: shape.dayWindows, horizon }));
+    const scratch = arena.alloc(sarimaScratchBytes({ ...shape, length, horizon }));
     try {
       await work(scratch.pointer);
     } finally {

@@ -1,6 +1,6 @@
 import { autocorrelation, kpssStatistic, SEASONAL_STRENGTH_MIN, seasonalStrength } from './difference.ts';
 import { type Differences, fitOrder, selectModel } from './select.ts';
-import { copyLast, filterFirst, makeStationary, type SeriesPlan } from './series.ts';
+import { copyLast, filterFirst, makeStationary, profileOf, type SeriesPlan } from './series.ts';
 import type { SarimaState } from './state.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -27,10 +27,11 @@ export function fitRow(
 ): SarimaState | null {
   const { values, exports, pointers } = workspace;
   const isSelecting = previous === null || previous.fits >= selectEvery;
-  copyLast(row, plan, values);
+  const profile = profileOf(row, plan);
+  copyLast(row, profile, values);
   const { difference, seasonalDifference } = isSelecting ? differencesFor(values, plan) : previous.order;
   const differences = { difference, seasonalDifference };
-  copyLast(row, plan, values);
+  copyLast(row, profile, values);
   const { count } = makeStationary(values, plan.count, plan.season, differences);
   if (!(deviation(values, count) > DEVIATION_MIN)) return null;
   exports.cssSpread(pointers.values, count, pointers.tile);

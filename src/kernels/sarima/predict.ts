@@ -1,5 +1,5 @@
 import { LANES, type SarimaOrder, writeCoefficients } from './model.ts';
-import { copyLast, filterFirst, integrate, lastValues, makeStationary, type SeriesPlan } from './series.ts';
+import { copyLast, filterFirst, integrate, makeStationary, profileOf, type SeriesPlan } from './series.ts';
 import type { SarimaState } from './state.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -42,7 +42,8 @@ export function predictRows(
     const { row, state } = predicted;
     if (state === null) continue;
     const lane = lanes.length;
-    const profile = copyLast(row, plan, values);
+    const profile = profileOf(row, plan);
+    copyLast(row, profile, values);
     const { count, mean } = makeStationary(values, plan.count, plan.season, state.order);
     for (let i = 0, at = (plan.count - count) * LANES + lane; i < count; i++, at += LANES)
       tile[at] = values[i] as number;
@@ -82,11 +83,12 @@ function finish(
   for (let step = 0; step < horizon; step++)
     forecast[step] = (tile[(plan.count + step) * LANES + lane] as number) + mean;
   const { row, out } = predicted;
-  integrate(forecast, lastValues(row, plan, profile), plan.season, state.order);
+  const last = new Float64Array(plan.season + 1);
+  copyLast(row, profile, last);
+  integrate(forecast, last, plan.season, state.order);
   if (profile !== null)
     for (let step = 0; step < horizon; step++)
-      forecast[step] =
-        (forecast[step] as number) + (profile[(row.length + step) % plan.profileSeason] as number);
+      forecast[step] = (forecast[step] as number) + (profile[step % profile.length] as number);
   if (!isSane(forecast, row, row.length - plan.count)) return false;
   // A log load is not negative.
   for (let step = 0; step < horizon; step++) out[step] = Math.max(0, forecast[step] as number);

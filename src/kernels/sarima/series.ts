@@ -1,6 +1,7 @@
 /** From a row of log loads to what the kernel models, and back. */
 import { difference, meanOf } from './difference.ts';
 import type { SarimaOrder } from './model.ts';
+import { dayProfile, phaseOf, WEEKS_MIN, weekProfile } from './profile.ts';
 
 /** Two weeks of quarter hours; four weeks of hours are 672. More windows tell little that is still true. */
 const WINDOWS_MAX = 1344;
@@ -11,58 +12,60 @@ const WINDOWS_MIN = 168;
 /** A longer season would leave fewer than seven of them in WINDOWS_MAX. */
 const SEASON_MAX = WINDOWS_MAX / 7;
 
-/** Days a profile is the mean of, where the season is too long for a seasonal model. */
-const PROFILE_DAYS_MAX = 7;
-
 /** How one row is modelled; the same for all rows of a history. */
 export interface SeriesPlan {
   /** Windows that are modelled: the last ones of the row. */
   readonly count: number;
   /** Season of the model; 1: none. */
   readonly season: number;
-  /** Season of a mean profile that is taken off first; 0: none. */
+  /** Season of the profile that is taken off first: a week, or a day too long for a model; 0: none. */
   readonly profileSeason: number;
 }
 
 /** Windows of history without which nothing can be fitted. */
 export const windowsNeeded = (dayWindows: number): number => Math.max(48, 4 * dayWindows);
 
-export function planSeries(length: number, dayWindows: number): SeriesPlan {
-  const isLong = dayWindows > SEASON_MAX;
-  const wanted = isLong ? WINDOWS_MAX : Math.max(WINDOWS_MIN, SEASONS_MAX * dayWindows);
+/** Windows in a row, and its cycles. */
+export interface RowShape {
+  readonly length: number;
+  readonly dayWindows: number;
+  readonly weekWindows: number;
+}
+
+export function planSeries({ length, dayWindows, weekWindows }: RowShape): SeriesPlan {
+  if (dayWindows > SEASON_MAX)
+    return { count: Math.min(length, WINDOWS_MAX), season: 1, profileSeason: dayWindows };
+  const wanted = Math.max(WINDOWS_MIN, SEASONS_MAX * dayWindows);
+  const hasWeeks =
+    weekWindows > dayWindows && weekWindows % dayWindows === 0 && length >= WEEKS_MIN * weekWindows;
   return {
     count: Math.min(length, WINDOWS_MAX, wanted),
-    season: isLong ? 1 : dayWindows,
-    profileSeason: isLong ? dayWindows : 0,
+    season: dayWindows,
+    profileSeason: hasWeeks ? weekWindows : 0,
   };
 }
 
 /** Where sums of squares begin, in rows of the whole plan: differences, lags and seasonal lags lie before it, whatever the order. */
 export const filterFirst = (season: number): number => 2 * season + 5;
 
-/**
- * The windows that are modelled, without the profile where there is one.
- *
- * @returns the profile, f64[profileSeason] by (window mod profileSeason), or null
- */
-export function copyLast(row: Float64Array, plan: SeriesPlan, values: Float64Array): Float64Array | null {
-  const first = row.length - plan.count;
-  values.set(row.subarray(first));
-  if (plan.profileSeason === 0) return null;
-  const profile = dayProfile(row, plan.profileSeason);
-  for (let i = 0; i < plan.count; i++)
-    values[i] = (values[i] as number) - (profile[(first + i) % plan.profileSeason] as number);
-  return profile;
+/** What is taken off a row first, see profile.ts; null: nothing. */
+export function profileOf(row: Float64Array, { season, profileSeason }: SeriesPlan): Float64Array | null {
+  if (profileSeason === 0) return null;
+  return season === 1 ? dayProfile(row, profileSeason) : weekProfile(row, season, profileSeason);
 }
 
-/** What differences are put back from: the last values of a season and one, without the profile. */
-export function lastValues(row: Float64Array, plan: SeriesPlan, profile: Float64Array | null): Float64Array {
-  const first = row.length - plan.season - 1;
-  const values = row.slice(first);
-  if (profile !== null)
-    for (let i = 0; i < values.length; i++)
-      values[i] = (values[i] as number) - (profile[(first + i) % plan.profileSeason] as number);
-  return values;
+/** Copies the last windows of a row, as many as there is room for, without the profile. */
+export function copyLast(row: Float64Array, profile: Float64Array | null, values: Float64Array): void {
+  const first = row.length - values.length;
+  if (profile === null) {
+    for (let i = 0; i < values.length; i++) values[i] = row[first + i] as number;
+    return;
+  }
+  let phase = phaseOf(first, row.length, profile.length);
+  for (let i = 0; i < values.length; i++) {
+    values[i] = (row[first + i] as number) - (profile[phase] as number);
+    phase = phase + 1 === profile.length ? 0 : phase + 1;
+  }
 }
 
 /** Differences in place and takes the mean off where nothing is differenced; returns what is left. */
@@ -106,13 +109,4 @@ export function integrate(
     const before = step < season ? at(end - season + step) : (forecast[step - season] as number);
     forecast[step] = (forecast[step] as number) + before;
   }
-}
-
-/** Mean of the last days by (window mod season). */
-function dayProfile(row: Float64Array, season: number): Float64Array {
-  const days = Math.min(PROFILE_DAYS_MAX, Math.floor(row.length / season));
-  const profile = new Float64Array(season);
-  for (let window = row.length - days * season; window < row.length; window++)
-    profile[window % season] = (profile[window % season] as number) + (row[window] as number) / days;
-  return profile;
 }
