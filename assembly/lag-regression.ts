@@ -174,6 +174,24 @@ export function lagPredict(
   }
 }
 
+/**
+ * Fitted values of the first step: out[h] = constant + sum of weight_i * y[h - lag_i], where y goes on beyond `startPtr`.
+ * @param startPtr f64[horizon] with f64[reach] of history before it; must not overlap `outPtr`
+ */
+export function lagFitted(startPtr: usize, lagsPtr: usize, width: i32, weightsPtr: usize, horizon: i32, outPtr: usize): void {
+  assert(width > 0, "a lag regression has lags");
+  for (let h: i32 = 0; h < horizon; h++) {
+    const at = startPtr + ((<usize>h) << 3);
+    let value = load<f64>(weightsPtr);
+    for (let i: i32 = 0; i < width; i++) {
+      const lag = load<i32>(lagsPtr + ((<usize>i) << 2));
+      if (lag == 0) break;
+      value += load<f64>(weightsPtr + ((<usize>(1 + i)) << 3)) * load<f64>(at - ((<usize>lag) << 3));
+    }
+    store<f64>(outPtr + ((<usize>h) << 3), value);
+  }
+}
+
 function countLags(lags: usize, width: i32, reach: i32): i32 {
   let count: i32 = 0;
   let before: i32 = 0;

@@ -2,6 +2,7 @@
 
 export * from "./lag-regression";
 export * from "./kernel-regression";
+export * from "./delta";
 
 /**
  * Holds a forecast to what the series has shown: between its smallest and largest value of late, half its range beyond

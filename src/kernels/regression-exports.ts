@@ -29,6 +29,23 @@ export interface RegressionExports {
     horizon: number,
     out: Pointer,
   ): void;
+  lagFitted(
+    start: Pointer,
+    lags: Pointer,
+    width: number,
+    weights: Pointer,
+    horizon: number,
+    out: Pointer,
+  ): void;
+  deltaForecast(
+    end: Pointer,
+    length: number,
+    day: number,
+    week: number,
+    horizon: number,
+    scratch: Pointer,
+    out: Pointer,
+  ): void;
   kernelRegressionScratchCount(windows: number, horizon: number): number;
   kernelRegression(
     series: Pointer,

@@ -1,28 +1,8 @@
-import type { KernelExports, Pointer } from './exports.ts';
+import { cardJobs } from './card-jobs.ts';
+import type { Pointer } from './exports.ts';
 import type { Job, JobContext } from './job.ts';
-
-/** Rows of log loads that lie side by side, and the seasons to fall back on. */
-export interface SeriesRows {
-  /** f64[count][stride]: the first of these rows. */
-  readonly series: Pointer;
-  readonly stride: number;
-  readonly count: number;
-  /** Windows that are filled: a forecast begins at this one. */
-  readonly length: number;
-  readonly dayWindows: number;
-  readonly weekWindows: number;
-}
-
-/** Which lags each step looks at, in kernel memory (assembly/lag-regression.ts). */
-export interface LagTable {
-  readonly steps: number;
-  readonly width: number;
-  readonly reach: number;
-  readonly lags: Pointer;
-  readonly prior: Pointer;
-  readonly groups: Pointer;
-  readonly groupCount: number;
-}
+import { type LagTable, lagParameterCount } from './lag-table.ts';
+import { forEachForecast, forEachRow, type SeriesRows } from './series-rows.ts';
 
 export interface LagFitParameters {
   readonly rows: SeriesRows;
@@ -39,9 +19,6 @@ export interface LagFitParameters {
   /** f64[count][1 + steps * (1 + width)]: number of the table, or -1 where there is no model; then the weights. */
   readonly out: Pointer;
 }
-
-export const lagParameterCount = (table: { readonly steps: number; readonly width: number }): number =>
-  1 + table.steps * (1 + table.width);
 
 /** Fits a lag regression to each row. */
 const lagFit: Job<LagFitParameters, void> = {
@@ -127,50 +104,6 @@ const kernelRegression: Job<KernelRegressionParameters, void> = {
   },
 };
 
-/** Calls `work` with the end of each row, until the job is cancelled: a row is far below 10 ms. */
-function forEachRow(
-  context: JobContext,
-  rows: SeriesRows,
-  work: (end: Pointer, index: number) => void,
-): void {
-  for (let index = 0; index < rows.count; index++) {
-    if (context.isCancelled()) return;
-    work(rows.series + (index * rows.stride + rows.length) * 8, index);
-    context.reportProgress(index + 1);
-  }
-}
-
-/** The last windows whose range bounds a forecast: a month of hours. */
-const BOUND_WEEKS = 4;
-
-/** As {@link forEachRow}; bounds what `forecast` wrote, and writes the seasonal naive where it could write nothing. */
-function forEachForecast(
-  context: JobContext,
-  { rows, horizon, out }: { rows: SeriesRows; horizon: number; out: Pointer },
-  forecast: (end: Pointer, index: number, target: Pointer) => boolean,
-): void {
-  const { exports } = context;
-  const windows = Math.min(rows.length, BOUND_WEEKS * rows.weekWindows);
-  forEachRow(context, rows, (end, index) => {
-    const target = out + index * horizon * 8;
-    const isUseful =
-      forecast(end, index, target) &&
-      exports.boundForecast(end - windows * 8, windows, target, horizon) === 1;
-    if (!isUseful) writeNaive(exports, rows, { end, horizon, target });
-  });
-}
-
-/** What the seasonal naive says: the week before, else the day before, else the last window. */
-function writeNaive(
-  exports: KernelExports,
-  rows: SeriesRows,
-  { end, horizon, target }: { end: Pointer; horizon: number; target: Pointer },
-): void {
-  const season = [rows.weekWindows, rows.dayWindows].find((windows) => windows <= rows.length) ?? 1;
-  const { length } = rows;
-  exports.seasonalNaive(end - length * 8, 1, length, length, season, horizon, target);
-}
-
 /** Small problems of each kind, often enough for V8 to optimise the kernels. */
 function warmUpLags({ exports, buffer }: JobContext, scratch: { readonly pointer: Pointer }): void {
   const [windows, steps, width, reach, groupCount] = [96, 4, 3, 12, 2];
@@ -210,4 +143,4 @@ function warmUpLags({ exports, buffer }: JobContext, scratch: { readonly pointer
   }
 }
 
-export const regressionJobs = { lagFit, lagPredict, kernelRegression };
+export const regressionJobs = { lagFit, lagPredict, kernelRegression, ...cardJobs };

@@ -61,6 +61,38 @@ export function lagPredict(
   return known.slice(series.length);
 }
 
+/** Fitted values for the windows first, first + 1 .. of a series, by the weights of the first step. */
+export function lagFitted(
+  series: Float64Array,
+  options: { lags: readonly number[]; weights: readonly number[]; first: number },
+): number[] {
+  const { lags, weights, first } = options;
+  const [constant, ...rest] = weights;
+  return [...series.subarray(first)].map(
+    (_, i) => constant! + sumOf(rest.map((weight, k) => weight * series[first + i - lags[k]!]!)),
+  );
+}
+
+export function deltaForecast(
+  series: Float64Array,
+  options: { day: number; week: number; horizon: number },
+): number[] {
+  const { day, week, horizon } = options;
+  const end = series.length;
+  const profile = (season: number, weights: number[], share: number): number[] => {
+    const at = (t: number): number =>
+      sumOf(weights.map((weight, i) => weight * series[t - (i + 1) * season]!)) / sumOf(weights);
+    const lastDay = Array.from({ length: day }, (_, i) => end - 1 - i);
+    const shift = (share * sumOf(lastDay.map((t) => series[t]! - at(t)))) / day;
+    return Array.from({ length: horizon }, (_, h) => at(end + (h % season)) + shift);
+  };
+  const daily = profile(day, [9, 3, 2, 1].slice(0, Math.floor(end / day) - 1), 0.5);
+  const weeks = Math.floor((end - day) / week);
+  if (weeks === 0) return daily;
+  const weekly = profile(week, [4, 2, 1].slice(0, weeks), 0.9);
+  return daily.map((value, h) => (value + weekly[h]!) / 2);
+}
+
 export function kernelRegression(
   series: Float64Array,
   options: { inputs: number; horizon: number; bandwidth: number; isLevelled: boolean },

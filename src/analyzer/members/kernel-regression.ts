@@ -1,5 +1,5 @@
 import type { Pointer } from '../../kernels/exports.ts';
-import type { SeriesRows } from '../../kernels/regression-jobs.ts';
+import type { SeriesRows } from '../../kernels/series-rows.ts';
 import type { Member, MemberComponents } from './member.ts';
 import { QB_INPUTS_MAX, QB_TRAINING_DAYS, QB_WINDOWS_MAX } from './qb-settings.ts';
 import { SeriesMember } from './series-member.ts';

@@ -1,5 +1,6 @@
 import type { Pointer } from '../../kernels/exports.ts';
-import { lagParameterCount, type SeriesRows } from '../../kernels/regression-jobs.ts';
+import { lagParameterCount } from '../../kernels/lag-table.ts';
+import type { SeriesRows } from '../../kernels/series-rows.ts';
 import { type Lag, lagTable, type OwnedLagTable } from './lag-table.ts';
 import type { MemberComponents } from './member.ts';
 import { SeriesMember } from './series-member.ts';

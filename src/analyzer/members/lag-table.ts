@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts';
 import type { Arena, Block } from '../../kernels/arena.ts';
-import type { LagTable } from '../../kernels/regression-jobs.ts';
+import type { LagTable } from '../../kernels/lag-table.ts';
 
 /** Diagonals that the kernel runs side by side (DIAGONAL_GROUP in assembly/lag-regression.ts). */
 const GROUP = 8;

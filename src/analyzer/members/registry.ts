@@ -1,4 +1,6 @@
 import type { ForecastSettings } from '../settings.ts';
+import { autoregressionMember } from './autoregression.ts';
+import { cardMember } from './card.ts';
 import { etsMember } from './ets.ts';
 import { qbKernelMember } from './kernel-regression.ts';
 import { lstmMember } from './lstm.ts';
@@ -18,6 +20,8 @@ export const MEMBER_FACTORIES: Readonly<Record<string, MemberFactory>> = {
   'naive-week': naiveWeekMember,
   weeks: weeksMember,
   'pooled-ridge': pooledRidgeMember,
+  autoregression: autoregressionMember,
+  card: cardMember,
   ridge: ridgeMember,
   'qb-linear': qbLinearMember,
   'qb-kernel': qbKernelMember,

@@ -1,6 +1,7 @@
 import { LagMember } from './lag-member.ts';
 import type { Lag } from './lag-table.ts';
 import type { Member, MemberComponents } from './member.ts';
+import { distinctLags, lagsAround, recentLags } from './seasonal-lags.ts';
 
 /** The last windows, which carry the level of the moment. 2 and 8 tie with 4. */
 const RECENT_LAGS = 4;
@@ -28,27 +29,27 @@ const WINDOWS_MAX = 4096;
 export function ridgeMember(components: MemberComponents): Member {
   const { dayWindows, weekWindows } = components.history.shape;
   const steps = Math.min(components.horizon, STEPS_MAX);
-  const near = (center: number, prior: number): Lag[] =>
-    Array.from({ length: 2 * SEASON_REACH + 1 }, (_, i) => ({
-      lag: center - SEASON_REACH + i,
-      prior: i === SEASON_REACH ? prior : 0,
-    }));
-  const recent = Array.from({ length: RECENT_LAGS }, (_, i) => ({ lag: i + 1, prior: 0 }));
+  const recent = recentLags(RECENT_LAGS);
   /** The same time on the newest days that are known at the origin. */
   const days = (step: number, prior: number): Lag[] =>
     Array.from({ length: DAYS }, (_, k) =>
-      near((Math.floor(step / dayWindows) + 1 + k) * dayWindows - step, k === 0 ? prior : 0),
+      lagsAround(
+        (Math.floor(step / dayWindows) + 1 + k) * dayWindows - step,
+        SEASON_REACH,
+        k === 0 ? prior : 0,
+      ),
     ).flat();
-  const week = (step: number): Lag[] => near((Math.floor(step / weekWindows) + 1) * weekWindows - step, 0.5);
+  const week = (step: number): Lag[] =>
+    lagsAround((Math.floor(step / weekWindows) + 1) * weekWindows - step, SEASON_REACH, 0.5);
   return new LagMember(
     {
       name: 'ridge',
       refitWindows: dayWindows,
       steps,
       choices: [
-        { lagsOf: (step) => distinct([...days(step, 1), ...recent]), rowsMin: 2 * dayWindows },
+        { lagsOf: (step) => distinctLags([...days(step, 1), ...recent]), rowsMin: 2 * dayWindows },
         {
-          lagsOf: (step) => distinct([...days(step, 0.5), ...week(step), ...recent]),
+          lagsOf: (step) => distinctLags([...days(step, 0.5), ...week(step), ...recent]),
           rowsMin: weekWindows,
         },
       ],
@@ -61,11 +62,4 @@ export function ridgeMember(components: MemberComponents): Member {
     },
     components,
   );
-}
-
-/** Each lag once, with all of its priors; lags of the future left out. */
-function distinct(lags: readonly Lag[]): Lag[] {
-  const priors = new Map<number, number>();
-  for (const { lag, prior } of lags) if (lag >= 1) priors.set(lag, (priors.get(lag) ?? 0) + prior);
-  return [...priors].map(([lag, prior]) => ({ lag, prior }));
 }

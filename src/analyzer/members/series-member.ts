@@ -1,6 +1,6 @@
 import { ForeshardError } from '../../base/errors.ts';
 import type { Pointer } from '../../kernels/exports.ts';
-import type { SeriesRows } from '../../kernels/regression-jobs.ts';
+import type { SeriesRows } from '../../kernels/series-rows.ts';
 import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
 
 /** Partitions handed to a job at once: some milliseconds of work, some hundred KiB of parameters. */

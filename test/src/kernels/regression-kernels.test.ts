@@ -101,6 +101,36 @@ for (const build of builds) {
     }
   });
 
+  test(`${build}: fitted values look back from where they stand`, () => {
+    const { arena, exports, series } = setup(build, 30);
+    const lags = arena.i32(4);
+    lags.view.set([1, 5, 9]);
+    const weights = arena.f64(5);
+    weights.view.set([0.3, 0.5, -0.2, 0.7]);
+    const out = arena.f64(12);
+    exports.lagFitted(series.pointer + 18 * 8, lags.pointer, 4, weights.pointer, 12, out.pointer);
+    const expected = oracle.lagFitted(series.view, {
+      lags: [1, 5, 9],
+      weights: [0.3, 0.5, -0.2, 0.7],
+      first: 18,
+    });
+    assertNear(out.view, expected, 'fitted');
+  });
+
+  test(`${build}: Delta equals its twin, from two days of history to many weeks, within and beyond a week`, () => {
+    const { arena, exports, series } = setup(build, 80);
+    const [day, week] = [3, 21];
+    for (const length of [6, 8, 14, 23, 24, 44, 80])
+      for (const horizon of [1, 5, 50]) {
+        const scratch = arena.f64(horizon);
+        const out = arena.f64(horizon);
+        const end = series.pointer + length * 8;
+        exports.deltaForecast(end, length, day, week, horizon, scratch.pointer, out.pointer);
+        const known = series.view.subarray(0, length);
+        assertNear(out.view, oracle.deltaForecast(known, { day, week, horizon }), `${length}, ${horizon}`);
+      }
+  });
+
   test(`${build}: kernel regression equals its twin, with odd inputs, levelled and not`, () => {
     const windows = 61;
     const { arena, exports, series } = setup(build, windows);
