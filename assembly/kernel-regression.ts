@@ -6,7 +6,7 @@ const DEVIATION_MIN: f64 = 1e-4;
 
 /** f64 slots of scratch that `kernelRegression` needs. */
 export function kernelRegressionScratchCount(windows: i32, horizon: i32): i32 {
-  return windows + horizon;
+  return 2 * windows + horizon;
 }
 
 /**
@@ -29,32 +29,50 @@ export function kernelRegression(
   const deviation = deviationOf(seriesPtr, windows);
   if (!(deviation >= DEVIATION_MIN)) return 0;
   const query = seriesPtr + ((<usize>(windows - inputs)) << 3);
-  const queryMean = meanOf(query, inputs);
   const distances = scratchPtr;
-  const weightSums = scratchPtr + ((<usize>windows) << 3);
+  const shifts = distances + ((<usize>windows) << 3);
+  const weightSums = shifts + ((<usize>windows) << 3);
+  memory.fill(shifts, 0, (<usize>windows) << 3);
+  if (isLevelled) fillShifts(seriesPtr, windows, inputs, shifts);
 
-  // Only the differences of distances matter: less the smallest, no weight of importance can underflow.
+  // Only differences of distances matter: less the smallest, the nearest past weighs 1.
   let nearest = Infinity;
   for (let o = inputs; o < windows; o++) {
+    const at = (<usize>o) << 3;
     const past = seriesPtr + ((<usize>(o - inputs)) << 3);
-    const shift = isLevelled ? queryMean - meanOf(past, inputs) : 0.0;
-    const distance = Math.sqrt(squaredDistance(past, query, inputs, shift)) / deviation;
-    store<f64>(distances + ((<usize>o) << 3), distance);
+    const distance = Math.sqrt(squaredDistance(past, query, inputs, load<f64>(shifts + at))) / deviation;
+    store<f64>(distances + at, distance);
     nearest = min(nearest, distance);
   }
   memory.fill(outPtr, 0, (<usize>horizon) << 3);
   memory.fill(weightSums, 0, (<usize>horizon) << 3);
   for (let o = inputs; o < windows; o++) {
-    const weight = Math.exp((nearest - load<f64>(distances + ((<usize>o) << 3))) / bandwidth);
-    const future = seriesPtr + ((<usize>o) << 3);
-    const shift = isLevelled ? queryMean - meanOf(future - ((<usize>inputs) << 3), inputs) : 0.0;
-    addFuture(future, min(horizon, windows - o), weight, shift, outPtr, weightSums);
+    const at = (<usize>o) << 3;
+    // The late steps may be known to distant pasts alone: they must keep some weight, however small.
+    const weight = max(1e-200, Math.exp((nearest - load<f64>(distances + at)) / bandwidth));
+    addFuture(seriesPtr + at, min(horizon, windows - o), weight, load<f64>(shifts + at), outPtr, weightSums);
   }
   for (let h: i32 = 0; h < horizon; h++) {
     const at = (<usize>h) << 3;
     store<f64>(outPtr + at, load<f64>(outPtr + at) / load<f64>(weightSums + at));
   }
   return 1;
+}
+
+/** shifts[o] = mean of the last `inputs` windows less the mean of those before o, by a running sum. */
+function fillShifts(seriesPtr: usize, windows: i32, inputs: i32, shifts: usize): void {
+  const width = (<usize>inputs) << 3;
+  let sum: f64 = 0;
+  for (let i: i32 = 0; i < inputs; i++) sum += load<f64>(seriesPtr + ((<usize>i) << 3));
+  for (let o = inputs; o < windows; o++) {
+    const at = (<usize>o) << 3;
+    store<f64>(shifts + at, sum);
+    sum += load<f64>(seriesPtr + at) - load<f64>(seriesPtr + at - width);
+  }
+  for (let o = inputs; o < windows; o++) {
+    const at = shifts + ((<usize>o) << 3);
+    store<f64>(at, (sum - load<f64>(at)) / <f64>inputs);
+  }
 }
 
 // @ts-ignore: decorator
@@ -80,15 +98,18 @@ function addFuture(future: usize, known: i32, weight: f64, shift: f64, out: usiz
 @inline
 function squaredDistance(past: usize, query: usize, count: i32, shift: f64): f64 {
   const moved = f64x2.splat(shift);
-  let sum = f64x2.splat(0);
+  let even = f64x2.splat(0), odd = f64x2.splat(0);
   let i: i32 = 0;
-  for (; i + 2 <= count; i += 2) {
+  for (; i + 4 <= count; i += 4) {
     const at = (<usize>i) << 3;
-    const difference = f64x2.sub(f64x2.add(v128.load(past + at), moved), v128.load(query + at));
-    sum = f64x2.add(sum, f64x2.mul(difference, difference));
+    const low = f64x2.sub(f64x2.add(v128.load(past + at), moved), v128.load(query + at));
+    const high = f64x2.sub(f64x2.add(v128.load(past + at, 16), moved), v128.load(query + at, 16));
+    even = f64x2.add(even, f64x2.mul(low, low));
+    odd = f64x2.add(odd, f64x2.mul(high, high));
   }
-  let total = f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
-  if (i < count) {
+  even = f64x2.add(even, odd);
+  let total = f64x2.extract_lane(even, 0) + f64x2.extract_lane(even, 1);
+  for (; i < count; i++) {
     const at = (<usize>i) << 3;
     const difference = load<f64>(past + at) + shift - load<f64>(query + at);
     total += difference * difference;

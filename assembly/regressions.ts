@@ -3,6 +3,7 @@
 export * from "./lag-regression";
 export * from "./kernel-regression";
 export * from "./delta";
+export * from "./counts";
 
 /**
  * Holds a forecast to what the series has shown: between its smallest and largest value of late, half its range beyond

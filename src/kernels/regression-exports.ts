@@ -57,5 +57,20 @@ export interface RegressionExports {
     scratch: Pointer,
     out: Pointer,
   ): number;
+  countsScratchCount(day: number, week: number): number;
+  countsForecast(
+    series: Pointer,
+    windows: number,
+    day: number,
+    week: number,
+    fade: number,
+    levelFade: number,
+    dayPull: number,
+    weekPull: number,
+    levelPull: number,
+    horizon: number,
+    scratch: Pointer,
+    out: Pointer,
+  ): void;
   boundForecast(series: Pointer, windows: number, out: Pointer, horizon: number): number;
 }

@@ -104,6 +104,49 @@ const kernelRegression: Job<KernelRegressionParameters, void> = {
   },
 };
 
+export interface CountsParameters {
+  readonly rows: SeriesRows;
+  readonly windows: number;
+  /** Mean log load from which a series is none of few events. */
+  readonly meanMax: number;
+  readonly fade: number;
+  readonly levelFade: number;
+  readonly dayPull: number;
+  readonly weekPull: number;
+  readonly levelPull: number;
+  readonly scratch: Pointer;
+  readonly horizon: number;
+  readonly out: Pointer;
+}
+
+const countsPredict: Job<CountsParameters, void> = {
+  run(context, job) {
+    const { rows, windows, meanMax, fade, levelFade, dayPull, weekPull, levelPull, scratch, horizon, out } =
+      job;
+    const { dayWindows, weekWindows } = rows;
+    forEachForecast(context, { rows, horizon, out }, (end, _index, target) => {
+      const series = end - windows * 8;
+      const values = new Float64Array(context.buffer, series, windows);
+      if (!(values.reduce((sum, value) => sum + value, 0) < meanMax * windows)) return false;
+      context.exports.countsForecast(
+        series,
+        windows,
+        dayWindows,
+        weekWindows,
+        fade,
+        levelFade,
+        dayPull,
+        weekPull,
+        levelPull,
+        horizon,
+        scratch,
+        target,
+      );
+      return true;
+    });
+  },
+};
+
 /** Small problems of each kind, often enough for V8 to optimise the kernels. */
 function warmUpLags({ exports, buffer }: JobContext, scratch: { readonly pointer: Pointer }): void {
   const [windows, steps, width, reach, groupCount] = [96, 4, 3, 12, 2];
@@ -143,4 +186,4 @@ function warmUpLags({ exports, buffer }: JobContext, scratch: { readonly pointer
   }
 }
 
-export const regressionJobs = { lagFit, lagPredict, kernelRegression, ...cardJobs };
+export const regressionJobs = { lagFit, lagPredict, kernelRegression, countsPredict, ...cardJobs };

@@ -118,6 +118,37 @@ export function kernelRegression(
   });
 }
 
+export function countsForecast(
+  series: Float64Array,
+  options: {
+    day: number;
+    week: number;
+    fade: number;
+    levelFade: number;
+    dayPull: number;
+    weekPull: number;
+    levelPull: number;
+    horizon: number;
+  },
+): number[] {
+  const { day, week, fade, levelFade, dayPull, weekPull, levelPull, horizon } = options;
+  const end = series.length;
+  const all = [...series.keys()];
+  const pulled = (windows: number[], pull: number, target: number): number => {
+    const weights = windows.map((t) => fade ** (end - 1 - t));
+    return (sumOf(windows.map((t, i) => weights[i]! * series[t]!)) + pull * target) / (sumOf(weights) + pull);
+  };
+  const sameAs = (t: number, season: number): number[] => all.filter((other) => (t - other) % season === 0);
+  const mean = pulled(all, 0, 0);
+  const expectedAt = (t: number): number =>
+    pulled(sameAs(t, week), weekPull, pulled(sameAs(t, day), dayPull, mean));
+  const late = all.map((t) => levelFade ** (end - 1 - t));
+  const seen = sumOf(all.map((t) => late[t]! * series[t]!));
+  const expected = sumOf(all.map((t) => late[t]! * expectedAt(t)));
+  const level = mean > 0 ? (seen + levelPull * mean) / (expected + levelPull * mean) : 0;
+  return Array.from({ length: horizon }, (_, h) => level * expectedAt(end + h));
+}
+
 /** Gauss-Jordan elimination with pivoting, of [A | b]. */
 function solve(matrix: number[][]): number[] {
   const size = matrix.length;

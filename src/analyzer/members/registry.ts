@@ -1,8 +1,9 @@
 import type { ForecastSettings } from '../settings.ts';
 import { autoregressionMember } from './autoregression.ts';
 import { cardMember } from './card.ts';
+import { countsMember } from './counts.ts';
 import { etsMember } from './ets.ts';
-import { qbKernelMember } from './kernel-regression.ts';
+import { analogueMember, qbKernelMember } from './kernel-regression.ts';
 import { lstmMember } from './lstm.ts';
 import type { Member, MemberComponents } from './member.ts';
 import { pooledRidgeMember } from './pooled-ridge.ts';
@@ -25,6 +26,8 @@ export const MEMBER_FACTORIES: Readonly<Record<string, MemberFactory>> = {
   ridge: ridgeMember,
   'qb-linear': qbLinearMember,
   'qb-kernel': qbKernelMember,
+  analogue: analogueMember,
+  counts: countsMember,
   sarima: sarimaMember,
   ets: etsMember,
   lstm: lstmMember,

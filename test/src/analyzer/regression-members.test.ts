@@ -3,7 +3,12 @@ import * as assert from 'uvu/assert';
 import { History } from '../../../src/analyzer/history.ts';
 import { autoregressionMember } from '../../../src/analyzer/members/autoregression.ts';
 import { cardMember } from '../../../src/analyzer/members/card.ts';
-import { KernelRegression, qbKernelMember } from '../../../src/analyzer/members/kernel-regression.ts';
+import { countsMember } from '../../../src/analyzer/members/counts.ts';
+import {
+  analogueMember,
+  KernelRegression,
+  qbKernelMember,
+} from '../../../src/analyzer/members/kernel-regression.ts';
 import type { Member, MemberComponents } from '../../../src/analyzer/members/member.ts';
 import { qbLinearMember } from '../../../src/analyzer/members/qb-linear.ts';
 import { ridgeMember } from '../../../src/analyzer/members/ridge.ts';
@@ -27,6 +32,8 @@ const members: Record<string, (components: MemberComponents) => Member> = {
   ridge: ridgeMember,
   'qb-linear': qbLinearMember,
   'qb-kernel': qbKernelMember,
+  analogue: analogueMember,
+  counts: countsMember,
 };
 
 /** A load of each partition at each window. */
@@ -196,6 +203,24 @@ for (const factory of [autoregressionMember, cardMember, ridgeMember])
     const naive = meanError(logs(rows[0]!, now - DAY, 2), actual);
     assert.ok(error < 0.6 * naive, `${error} against ${naive}`);
   });
+
+test('counts: a few events a day keep their hour; a partition that has died is noticed; busy ones are left alone', async () => {
+  const loads: Loads = [
+    (w, random) => (w % DAY === 2 && random.nextFloat() < 0.7 ? 2 : 0),
+    (w, random) => (w < 320 && random.nextFloat() < 0.7 ? 2 : 0),
+    (_w, random) => 50 + 10 * random.nextFloat(),
+  ];
+  // 360 windows: the first to forecast has phase 0 of the day.
+  const { components, predict, rows } = world(loads, { windows: 360, horizon: DAY });
+  const forecast = await predict(countsMember(components));
+  const hourly = forecast.subarray(0, DAY);
+  assert.ok(hourly[2]! > 0.5 * Math.log1p(2), `${hourly[2]} at its hour`);
+  for (const phase of [0, 1, 3, 4, 5])
+    assert.ok(hourly[phase]! < hourly[2]! / 5, `${hourly[phase]} at another`);
+  const alive = 0.7 * Math.log1p(2);
+  assert.ok(forecast.subarray(DAY, 2 * DAY).every((value) => value < alive / 2));
+  assert.equal([...forecast.subarray(2 * DAY)], logs(rows[2]!, 360 - WEEK, DAY));
+});
 
 test('a kernel regression repeats what followed the last burst of the same shape', async () => {
   // A burst of four windows now and then, which begins with a warning.

@@ -155,6 +155,39 @@ for (const build of builds) {
       }
   });
 
+  test(`${build}: the mean of counts equals its twin, with less than a week and with many, silent too`, () => {
+    const { arena, exports, series } = setup(build, 70);
+    const [day, week] = [4, 12];
+    const scratch = arena.f64(exports.countsScratchCount(day, week));
+    const rates = { fade: 0.98, levelFade: 0.9, dayPull: 2, weekPull: 5, levelPull: 3 };
+    for (const windows of [3, 11, 70])
+      for (const isSilent of [false, true]) {
+        const known = series.view.subarray(0, windows);
+        for (let t = 0; t < windows; t++) if (isSilent || t % 3 > 0) known[t] = 0;
+        const horizon = 17;
+        const out = arena.f64(horizon);
+        exports.countsForecast(
+          series.pointer,
+          windows,
+          day,
+          week,
+          rates.fade,
+          rates.levelFade,
+          rates.dayPull,
+          rates.weekPull,
+          rates.levelPull,
+          horizon,
+          scratch.pointer,
+          out.pointer,
+        );
+        assertNear(
+          out.view,
+          oracle.countsForecast(known, { ...rates, day, week, horizon }),
+          `${windows} windows`,
+        );
+      }
+  });
+
   test(`${build}: a forecast is held to half the range beyond what was seen, never below zero`, () => {
     const { arena, exports } = setup(build, 1);
     const series = arena.f64(3);
