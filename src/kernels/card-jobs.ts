@@ -22,7 +22,7 @@ interface CardParameters extends CardEstimation {
   readonly horizon: number;
   /** f64[count][cardParameterCount]: number of the tables, or -1 where there is no model; Rho; the calibration. */
   readonly parameters: Pointer;
-  /** f64[cardScratchCount]. */
+  /** f64[cardFitScratchCount] or f64[cardPredictScratchCount]. */
   readonly scratch: Pointer;
 }
 
@@ -41,15 +41,19 @@ export interface CardPredictParameters extends CardParameters {
 export const cardParameterCount = ({ rho, calibration }: CardTables): number =>
   1 + (1 + rho.width) + (1 + calibration.width);
 
-/** f64 slots of scratch: a row with its forecast, Delta's two forecasts, and what the regressions need. */
-export function cardScratchCount(
+/** f64 slots of scratch for a prediction: the end of a row with its forecast, and Delta's two forecasts. */
+export const cardPredictScratchCount = (windows: number, horizon: number): number =>
+  windows + 3 * horizon + 4;
+
+/** The same for a fit: a whole row, and what the regressions need. */
+export function cardFitScratchCount(
   exports: KernelExports,
   { rho, calibration }: CardTables,
   { windows, horizon }: { readonly windows: number; readonly horizon: number },
 ): number {
   const scratchOf = ({ reach, steps, width, groupCount }: LagTable): number =>
     exports.lagScratchCount(windows + horizon, reach, steps, width, groupCount);
-  return windows + 3 * horizon + 4 + Math.max(scratchOf(rho), scratchOf(calibration));
+  return cardPredictScratchCount(windows, horizon) + Math.max(scratchOf(rho), scratchOf(calibration));
 }
 
 /** Fits Rho to the history, and the calibration to the history with the average forecast as if it had been observed. */
@@ -57,7 +61,7 @@ const cardFit: Job<CardFitParameters, void> = {
   run(context, job) {
     const { exports, buffer } = context;
     const { rows, windows, horizon, tables, tableIndex, parameters, scratch } = job;
-    const work = scratch + (windows + 3 * horizon + 4) * 8;
+    const work = scratch + cardPredictScratchCount(windows, horizon) * 8;
     forEachRow(context, rows, (end, index) => {
       const at = parameters + index * cardParameterCount(tables) * 8;
       const calibrationAt = at + (2 + tables.rho.width) * 8;

@@ -1,4 +1,9 @@
-import { type CardTables, cardParameterCount, cardScratchCount } from '../../kernels/card-jobs.ts';
+import {
+  type CardTables,
+  cardFitScratchCount,
+  cardParameterCount,
+  cardPredictScratchCount,
+} from '../../kernels/card-jobs.ts';
 import type { Pointer } from '../../kernels/exports.ts';
 import type { SeriesRows } from '../../kernels/series-rows.ts';
 import { AUTOREGRESSION_PENALTY, memoryOf, seasonalAutoregression } from './autoregression.ts';
@@ -45,10 +50,11 @@ class Card extends SeriesMember {
     super(components, cardParameterCount(tables[0] as OwnedTables));
     const { windowsMax, fade } = memoryOf(weekWindows);
     this.#tables = tables;
-    this.#windowsMax = windowsMax;
     this.#estimation = { penalty: AUTOREGRESSION_PENALTY, fade, rhoShare: RHO_SHARE };
     this.refitWindows = dayWindows;
     this.windowsMin = windowsFor(tables[0] as OwnedTables);
+    // Where windows are short the least that it needs may be more than it would like to spend.
+    this.#windowsMax = Math.max(windowsMax, this.windowsMin);
   }
 
   protected async fitRows(rows: SeriesRows, parameters: Pointer): Promise<void> {
@@ -56,8 +62,10 @@ class Card extends SeriesMember {
     const horizon = CALIBRATION_DAYS * rows.dayWindows;
     const tableIndex = this.#tables.findLastIndex((tables) => windows >= windowsFor(tables));
     const tables = plainTables(this.#tables[tableIndex] as OwnedTables);
-    await this.#withScratch({ windows, horizon }, (scratch) =>
-      this.components.runner.run('cardFit', {
+    const { runner } = this.components;
+    const slots = cardFitScratchCount(runner.kernels.exports, tables, { windows, horizon });
+    await this.#withScratch(slots, (scratch) =>
+      runner.run('cardFit', {
         ...this.#estimation,
         rows,
         windows,
@@ -72,11 +80,9 @@ class Card extends SeriesMember {
 
   protected async predictRows(rows: SeriesRows, parameters: Pointer, out: Pointer): Promise<void> {
     const { horizon, runner } = this.components;
-    const windows = Math.max(
-      ...this.#tables.map(({ rho, calibration }) => Math.max(rho.reach, calibration.reach)),
-    );
+    const reaches = this.#tables.flatMap(({ rho, calibration }) => [rho.reach, calibration.reach]);
     const tables = this.#tables.map(plainTables);
-    await this.#withScratch({ windows, horizon }, (scratch) =>
+    await this.#withScratch(cardPredictScratchCount(Math.max(...reaches), horizon), (scratch) =>
       runner.run('cardPredict', { ...this.#estimation, rows, horizon, tables, parameters, scratch, out }),
     );
   }
@@ -87,13 +93,9 @@ class Card extends SeriesMember {
       for (const block of [...rho.blocks, ...calibration.blocks]) arena.free(block);
   }
 
-  async #withScratch(
-    size: { readonly windows: number; readonly horizon: number },
-    work: (scratch: Pointer) => Promise<void>,
-  ): Promise<void> {
-    const { arena, exports } = this.components.runner.kernels;
-    const counts = this.#tables.map((tables) => cardScratchCount(exports, tables, size));
-    const scratch = arena.f64(Math.max(...counts));
+  async #withScratch(slots: number, work: (scratch: Pointer) => Promise<void>): Promise<void> {
+    const { arena } = this.components.runner.kernels;
+    const scratch = arena.f64(slots);
     try {
       await work(scratch.pointer);
     } finally {

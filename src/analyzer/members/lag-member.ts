@@ -54,7 +54,8 @@ export class LagMember extends SeriesMember {
 
   protected async fitRows(rows: SeriesRows, parameters: Pointer): Promise<void> {
     const { windowsMax, penalty, penaltyFixed, fade, hasConstant } = this.#settings;
-    const windows = Math.min(rows.length, windowsMax);
+    // Where windows are short the least that it needs may be more than it would like to spend.
+    const windows = Math.min(rows.length, Math.max(windowsMax, this.windowsMin));
     let tableIndex = this.#tables.length - 1;
     while (tableIndex > 0 && windows < this.#windowsFor(tableIndex)) tableIndex--;
     const table = this.#tables[tableIndex] as OwnedLagTable;

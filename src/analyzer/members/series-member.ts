@@ -36,6 +36,8 @@ export abstract class SeriesMember implements Member {
   async fit(range: PartitionRange): Promise<void> {
     if (this.#parameterCount === 0) return;
     await this.#inBatches(range, async (rows, parameters, first) => {
+      // A job that is cancelled half-way leaves the rest without a model.
+      parameters.view.fill(-1);
       await this.fitRows(rows, parameters.pointer);
       for (let i = 0; i < rows.count; i++)
         this.#parameters[first + i] = Float32Array.from(

@@ -39,7 +39,8 @@ const members: Record<string, (components: MemberComponents) => Member> = {
 /** A load of each partition at each window. */
 type Loads = readonly ((window: number, random: Random) => number)[];
 
-function world(loads: Loads, options: { windows: number; horizon: number }) {
+function world(loads: Loads, options: { windows: number; horizon: number; day?: number }) {
+  const { day = DAY } = options;
   const runner = inlineRunner(loadKernels());
   const history = new History(
     {
@@ -47,14 +48,16 @@ function world(loads: Loads, options: { windows: number; horizon: number }) {
       windowMs: 3_600_000,
       startMs: 0,
       driver: 'queries',
-      windowsMax: 840,
-      dayWindows: DAY,
-      weekWindows: WEEK,
+      windowsMax: 1000 * Math.ceil(day / DAY / 24),
+      dayWindows: day,
+      weekWindows: 7 * day,
     },
     runner.kernels.arena,
   );
   const random = seededRandom(seed);
-  const rows = loads.map((load) => Float64Array.from({ length: 600 }, (_, w) => load(w, random)));
+  const rows = loads.map((load) =>
+    Float64Array.from({ length: 100 * DAY * Math.ceil(day / DAY / 24) }, (_, w) => load(w, random)),
+  );
   const grow = (end: number): void => {
     while (history.length < end) history.append(profileOf(rows, history.length), 0);
   };
@@ -127,6 +130,19 @@ for (const [name, factory] of Object.entries(members)) {
       member.close();
       assert.is(arena.usedBytes, before, 'all memory is given back');
     }
+  });
+
+  test(`${name}: with windows of a minute the work stays bounded, and it speaks from its first window on`, async () => {
+    const day = 1440;
+    const daily: Loads[number] = (w, random) =>
+      50 + 40 * Math.sin((2 * Math.PI * w) / day) + random.nextFloat();
+    const { components, all, predict, grow, rows } = world([daily], { windows: 0, horizon: 60, day });
+    const member = factory(components);
+    assert.ok(member.windowsMin <= 5 * day);
+    grow(member.windowsMin);
+    await member.fit(all);
+    const error = meanError(await predict(member), logs(rows[0]!, member.windowsMin, 60));
+    assert.ok(error < 0.5, `mean log error ${error}`);
   });
 
   test(`${name}: saved and loaded into another one, it says the same`, async () => {
