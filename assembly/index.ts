@@ -11,3 +11,4 @@ export * from "./css";
 export { etsStart, tileLanes, tileOfOne, tileOfSeries } from "./tiles";
 export * from "./lstm";
 export * from "./lstm-rows";
+export * from "./stl";

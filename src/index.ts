@@ -7,6 +7,7 @@ export { greedy } from './affinity/greedy.ts';
 export { naiveHillClimb } from './affinity/naive-hill-climb.ts';
 export type { Optimiser } from './affinity/optimiser.ts';
 export { AffinityManager } from './affinity/planner.ts';
+export { type Decomposition, type DecompositionOptions, decompose } from './analyzer/decomposition.ts';
 export { Forecaster } from './analyzer/forecaster.ts';
 export { PatternAnalyzer, type PatternSettings } from './analyzer/patterns/pattern-analyzer.ts';
 export type { PatternRecord, PatternReport } from './analyzer/patterns/pattern-report.ts';

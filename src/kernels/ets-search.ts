@@ -24,6 +24,9 @@ export interface SearchResult {
   readonly loss: number;
 }
 
+/** A place in the unit cube: see {@link parametersAt}. */
+type Point = readonly number[];
+
 /** Steps in the unit cube: a fifth of each range at first, three fifths of the step after each pass that found nothing. */
 const STEP_FIRST = 0.2;
 const STEP_SHRINK = 0.6;
@@ -37,11 +40,8 @@ const STEP_SHRINK = 0.6;
  */
 export function searchParameters({ seasonCount, rounds, judge }: SearchOptions): SearchResult {
   const dimensions = 3 + seasonCount;
-  let best: { readonly point: Float64Array; readonly loss: number } = {
-    point: new Float64Array(dimensions),
-    loss: Number.POSITIVE_INFINITY,
-  };
-  const tryAll = (points: readonly Float64Array[]): boolean => {
+  let best: { readonly point: Point; readonly loss: number } = { point: [], loss: Number.POSITIVE_INFINITY };
+  const tryAll = (points: readonly Point[]): boolean => {
     const losses = judge(points.map(parametersAt));
     const before = best;
     points.forEach((point, i) => {
@@ -50,13 +50,13 @@ export function searchParameters({ seasonCount, rounds, judge }: SearchOptions):
     });
     return best !== before;
   };
-  tryAll(STARTS.map((start) => Float64Array.from(start.slice(0, dimensions))));
+  tryAll(STARTS.map((start) => start.slice(0, dimensions)));
 
   let step = STEP_FIRST;
   let turn = 0;
-  let move: Float64Array | undefined;
+  let move: Point | undefined;
   for (let round = 0; round < rounds; round++) {
-    const points: Float64Array[] = [];
+    const points: Point[] = [];
     if (move !== undefined) points.push(moved(best.point, move, 1), moved(best.point, move, 2));
     for (; points.length < CANDIDATES; turn++) {
       const axis = (turn >> 1) % dimensions;
@@ -73,7 +73,7 @@ export function searchParameters({ seasonCount, rounds, judge }: SearchOptions):
 }
 
 /** A slow and a fast level, a weak and a strong answer to what is new, stiff and pliant seasons. */
-const STARTS: readonly (readonly number[])[] = [0.15, 0.5].flatMap((permanent) =>
+const STARTS: readonly Point[] = [0.15, 0.5].flatMap((permanent) =>
   [0.2, 0.6].flatMap((transient) =>
     [0.25, 0.75].map((season) => [permanent, transient, 0.7, season, season]),
   ),
@@ -81,11 +81,12 @@ const STARTS: readonly (readonly number[])[] = [0.15, 0.5].flatMap((permanent) =
 
 const clamped = (value: number): number => Math.min(1, Math.max(0, value));
 
-const moved = (point: Float64Array, move: Float64Array, times: number): Float64Array =>
+const moved = (point: Point, move: Point, times: number): Point =>
   point.map((value, axis) => clamped(value + times * (move[axis] as number)));
 
 /** 10^low .. 10^high: gains matter by their order of magnitude. */
-const logarithmic = (share: number, low: number, high: number): number => 10 ** (low + (high - low) * share);
+const logarithmic = (share: number, low: number, high: number): number =>
+  Math.exp(Math.LN10 * (low + (high - low) * share));
 
 /**
  * A point of the unit cube as parameters: [permanent, transient, damping, first season, second season].
@@ -94,7 +95,7 @@ const logarithmic = (share: number, low: number, high: number): number => 10 ** 
  * autoregressive remainder that Taylor (2010) adds to his model; a negative one builds up: a damped trend. Both are the
  * same filter with alpha = permanent + transient and beta = -transient (1 - phi) / phi.
  */
-function parametersAt(point: Float64Array): EtsParameters {
+function parametersAt(point: Point): EtsParameters {
   const permanent = logarithmic(point[0] as number, -3.5, -0.05);
   const transientMin = -permanent;
   const transientMax = 0.95 - permanent;

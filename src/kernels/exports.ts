@@ -3,6 +3,7 @@ import type { AnnealExports } from './anneal-layout.ts';
 import type { CssExports } from './css-exports.ts';
 import type { EtsExports } from './ets-exports.ts';
 import type { LstmExports } from './lstm-exports.ts';
+import type { MstlExports } from './mstl-exports.ts';
 import type { RegressionExports } from './regression-exports.ts';
 
 /** A byte offset into the kernels' memory, made by the arena. */
@@ -23,6 +24,7 @@ export interface KernelExports
     AnalyzerExports,
     AnnealExports,
     EtsExports,
+    MstlExports,
     RegressionExports,
     CssExports,
     LstmExports {}

@@ -2,6 +2,7 @@ import { annealJobs } from './anneal-jobs.ts';
 import { baseJobs } from './base-jobs.ts';
 import { etsJobs } from './ets-jobs.ts';
 import { lstmJobs } from './lstm-jobs.ts';
+import { mstlJobs } from './mstl-jobs.ts';
 import { regressionJobs } from './regression-jobs.ts';
 import { ridgeJobs } from './ridge-jobs.ts';
 import { sarimaJobs } from './sarima-jobs.ts';
@@ -16,6 +17,7 @@ export const jobs = {
   ...annealJobs,
   ...etsJobs,
   ...lstmJobs,
+  ...mstlJobs,
   ...regressionJobs,
   ...ridgeJobs,
   ...sarimaJobs,

@@ -1,4 +1,4 @@
-import type { EtsPlan } from '../../kernels/ets-jobs.ts';
+import type { EtsPlan } from '../../kernels/ets-workspace.ts';
 import type { HistoryShape } from '../history.ts';
 
 /** Weeks of history that are read: older ones tell little about a load of next week. */

@@ -6,6 +6,7 @@ import { etsMember } from './ets.ts';
 import { analogueMember, qbKernelMember } from './kernel-regression.ts';
 import { lstmMember } from './lstm.ts';
 import type { Member, MemberComponents } from './member.ts';
+import { mstlMember } from './mstl.ts';
 import { pooledRidgeMember } from './pooled-ridge.ts';
 import { qbLinearMember } from './qb-linear.ts';
 import { ridgeMember } from './ridge.ts';
@@ -31,4 +32,5 @@ export const MEMBER_FACTORIES: Readonly<Record<string, MemberFactory>> = {
   sarima: sarimaMember,
   ets: etsMember,
   lstm: lstmMember,
+  mstl: mstlMember,
 };
