@@ -66,6 +66,9 @@ export class ByteSource {
       else yield* whole;
     } catch (error) {
       throw this.#explained(error);
+    } finally {
+      // Somebody who stops early may do so before the rest was asked for at all.
+      await input.return(undefined);
     }
   }
 

@@ -1,8 +1,13 @@
 import { type Command, Option } from 'commander';
+import { SLOT_COUNT } from '../../src/model/partition-map.ts';
+import { LOG_FORMATS } from '../logs/log-record.ts';
 import { type CommonFlags, settingsOf, wholeNumber, withConfig, withJson } from './flags.ts';
 import { type ForecastFlags, HORIZON_MAX, parseLevels } from './forecast/flags.ts';
+import { type PatternFlags, parseBadLineLimit, parseHour } from './patterns/flags.ts';
 
 const HORIZON_DEFAULT = 48;
+/** Of an imagined cluster: more would say nothing. */
+const NODES_MAX = 1_024;
 
 /** The commands that look at a file and need no cluster. */
 export function addFileCommands(program: Command): void {
@@ -29,5 +34,36 @@ export function addFileCommands(program: Command): void {
       // Loaded here, so that `map` does not load the kernels.
       const { forecastFile } = await import('./forecast/forecast-command.ts');
       await forecastFile(file, flags, settings.forecast);
+    });
+
+  withJson(withConfig(program.command('patterns')))
+    .description('find templates, seasons, clusters and correlations in a query log')
+    .argument('<file>', 'packed with gzip or zstd or not; - is standard input')
+    .addOption(
+      new Option('--format <name>', 'of the log (default: found from its first lines)').choices(LOG_FORMATS),
+    )
+    .option('--time-zone <name>', 'of times that name none (default: UTC)')
+    .option('--window <duration>', 'of the counts that seasons are found in', '1h')
+    .option(
+      '--partitions <number>',
+      'a power of two (default: cluster.partitionCount)',
+      wholeNumber('--partitions', 1, SLOT_COUNT),
+    )
+    .option(
+      '--nodes <number>',
+      'storage nodes that partitions are dealt out to (default: cluster.storageNodeCount)',
+      wholeNumber('--nodes', 1, NODES_MAX),
+    )
+    .option('--hour <hour>', 'which queries each node gets then, such as "mon 09:00" (UTC)', parseHour)
+    .option(
+      '--bad-lines-max <limit>',
+      'lines or percent (default: 1000, or 1% where that is more)',
+      parseBadLineLimit,
+    )
+    .option('--progress', 'tell on standard error how far it is, also where that is no terminal')
+    .action(async (file: string, flags: PatternFlags & CommonFlags) => {
+      const { settings } = await settingsOf(flags);
+      const { describePatterns } = await import('./patterns/patterns-command.ts');
+      await describePatterns(file, flags, settings);
     });
 }

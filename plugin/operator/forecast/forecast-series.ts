@@ -58,7 +58,7 @@ export async function forecastSeries(
 ): Promise<SeriesForecast[]> {
   const forecasts = new Array<SeriesForecast>(all.length);
   const seriesMax = (windowMs: number, windowCount: number): number =>
-    seriesThatFit(settingsFor(options, windowCount, 50), windowMs);
+    seriesThatFit(settingsFor(options, windowCount), windowMs);
   for (const group of groupSeries(all, seriesMax)) {
     const isShort = group.windowCount < WINDOWS_MIN;
     // Kernel memory of its own for each group: its size differs, and freed blocks would not fit the next.
@@ -71,12 +71,12 @@ export async function forecastSeries(
 }
 
 const settingsFor = (
-  { settings, horizonSteps }: ForecastOptions,
+  { settings, horizonSteps, levels }: ForecastOptions,
   windowCount: number,
-  level: number,
 ): ForecastSettings => ({
   ...settings,
-  level: level / 100,
+  level: shareOf(levels[0] as number),
+  levels: levels.slice(1).map(shareOf),
   horizonSteps,
   historyWindows: Math.max(HISTORY_WINDOWS_MIN, windowCount),
 });
@@ -109,39 +109,42 @@ async function forecastGroup(
 ): Promise<SeriesForecast[]> {
   const prepared = group.members.map((member) => prepare(member, group, options));
   const profile = profileOf(prepared, group, options.settings);
-  const made: { readonly level: number; readonly forecast: Forecast }[] = [];
-  let model = '';
-  for (const level of options.levels) {
-    const forecaster = new Forecaster(settingsFor(options, group.windowCount, level), {
-      runner,
-      random: seededRandom(1n),
-      logger: silentLogger,
-    });
-    try {
-      await forecaster.observe(profile);
-      const forecast = await forecaster.forecast();
-      made.push({ level, forecast });
-      model = leadingMembers(forecast.members);
-    } finally {
-      forecaster.close();
-    }
+  const forecaster = new Forecaster(settingsFor(options, group.windowCount), {
+    runner,
+    random: seededRandom(1n),
+    logger: silentLogger,
+  });
+  try {
+    await forecaster.observe(profile);
+    const forecast = await forecaster.forecast({ levels: options.levels.map(shareOf) });
+    return prepared.map((one, index) => seriesForecastOf(forecast, one, index, options));
+  } finally {
+    forecaster.close();
   }
-  return prepared.map((one, index) => {
-    const [first] = made as [(typeof made)[number], ...typeof made];
-    const skill = first.forecast.skill[index] as number;
-    return assembled({
-      id: one.member.series.id,
-      point: stepsOf(first.forecast.point, first.forecast, index, one.scale, options.settings),
-      bounds: made.map(({ level, forecast }) => ({
-        level,
-        lower: stepsOf(forecast.lower, forecast, index, one.scale, options.settings),
-        upper: stepsOf(forecast.upper, forecast, index, one.scale, options.settings),
-      })),
-      model,
-      skill: Number.isFinite(skill) ? skill : null,
-      degraded: one.isDegraded,
-      notes: one.notes,
-    });
+}
+
+const shareOf = (percent: number): number => percent / 100;
+
+function seriesForecastOf(
+  forecast: Forecast,
+  one: Prepared,
+  partition: number,
+  { levels, settings }: ForecastOptions,
+): SeriesForecast {
+  const skill = forecast.skill[partition] as number;
+  const steps = (loads: Float64Array): number[] => stepsOf(loads, forecast, partition, one.scale, settings);
+  return assembled({
+    id: one.member.series.id,
+    point: steps(forecast.point),
+    bounds: (forecast.intervals ?? []).map(({ lower, upper }, i) => ({
+      level: levels[i] as number,
+      lower: steps(lower),
+      upper: steps(upper),
+    })),
+    model: leadingMembers(forecast.members),
+    skill: Number.isFinite(skill) ? skill : null,
+    degraded: one.isDegraded,
+    notes: one.notes,
   });
 }
 

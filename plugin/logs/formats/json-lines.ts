@@ -1,0 +1,35 @@
+import { bad, type LineParser, type LogRecord, type Rejection } from '../log-record.ts';
+import type { TimestampReader } from '../timestamp.ts';
+import { type RawFields, recordOf } from './fields.ts';
+
+const NOT_JSON = bad('not a JSON object');
+
+/** One JSON object a line, with the fields of {@link RawFields}; others are passed over. */
+export class JsonLinesParser implements LineParser {
+  readonly #times: TimestampReader;
+
+  constructor(times: TimestampReader) {
+    this.#times = times;
+  }
+
+  parse(line: string): LogRecord | Rejection {
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      return NOT_JSON;
+    }
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return NOT_JSON;
+    return recordOf(value as RawFields, this.#times);
+  }
+}
+
+export function looksLikeJsonLines(line: string): boolean {
+  if (!line.startsWith('{')) return false;
+  try {
+    JSON.parse(line);
+    return true;
+  } catch {
+    return false;
+  }
+}

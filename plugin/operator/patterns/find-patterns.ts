@@ -1,0 +1,124 @@
+import { hourOfWeekName } from '../../../src/analyzer/patterns/hour-of-week.ts';
+import { PATTERN_DEFAULTS, PatternAnalyzer } from '../../../src/analyzer/patterns/pattern-analyzer.ts';
+import type { PatternRecord } from '../../../src/analyzer/patterns/pattern-report.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import { contiguousMap, partitionOfSlot } from '../../../src/model/partition-map.ts';
+import { keySlot } from '../../../src/routing/key-slot.ts';
+import type { Settings } from '../../../src/settings.ts';
+import type { LogRecord } from '../../logs/log-record.ts';
+import { type LogReading, readLog } from '../../logs/read-log.ts';
+import { openPostgresParser } from '../../templates/postgres-sql.ts';
+import { parseDuration } from '../duration.ts';
+import type { PatternFlags } from './flags.ts';
+import { LogProgress } from './log-progress.ts';
+import { SeasonFinder } from './log-seasons.ts';
+import type { HotNode, PatternFindings } from './patterns-table.ts';
+
+/** A window divides a week, so that hours of the week are whole windows or parts of one. */
+const WEEK_MS = 604_800_000;
+/** Of the types that make a node hot: for reading. */
+const HOT_TYPES_MAX = 10;
+
+/** All that is found in a query log, and how reading it went. @throws ForeshardError as `readLog` does, and on flags. */
+export async function findPatterns(
+  from: string | AsyncIterable<Uint8Array>,
+  flags: PatternFlags,
+  { cluster }: Pick<Settings, 'cluster'>,
+): Promise<PatternFindings> {
+  const windowMs = windowOf(flags.window);
+  const partitionCount = flags.partitions ?? cluster.partitionCount;
+  const nodeCount = flags.nodes ?? cluster.storageNodeCount;
+  const { ownerOf } = contiguousMap(partitionCount, nodeCount);
+  const reading = readLog(from, {
+    ...(flags.format === undefined ? {} : { format: flags.format }),
+    ...(flags.timeZone === undefined ? {} : { timeZone: flags.timeZone }),
+    ...(flags.badLinesMax === undefined ? {} : { badLinesMax: flags.badLinesMax }),
+    ...(typeof from === 'string' ? {} : { name: 'standard input' }),
+  });
+  const seasons = new SeasonFinder({ windowMs, windowsMax: PATTERN_DEFAULTS.seriesWindowsMax });
+  const analyzer = await analyse(reading, flags, (sql) => ({
+    seasons,
+    patterns: new PatternAnalyzer(
+      { windowMs, partitionCount },
+      { sql, ownerOf, partitionOf: (key) => partitionOfKey(key, partitionCount) },
+    ),
+  }));
+  const report = analyzer.finish();
+  const log = reading.summary();
+  return {
+    log: { ...log, skippedReasons: Object.fromEntries(log.skippedReasons) },
+    partitionCount,
+    nodeCount,
+    seasons: seasons.finish(),
+    hour: flags.hour === undefined ? null : hourOfWeekName(flags.hour),
+    hotNodes: flags.hour === undefined ? [] : hotNodes(analyzer, flags.hour, ownerOf, nodeCount),
+    ...report,
+  };
+}
+
+type Analysers = { readonly seasons: SeasonFinder; readonly patterns: PatternAnalyzer };
+
+/** The parser of SQL is large: it is loaded when a log turns out to hold some. */
+async function analyse(
+  reading: LogReading,
+  flags: PatternFlags,
+  open: (sql: Awaited<ReturnType<typeof openPostgresParser>> | undefined) => Analysers,
+): Promise<PatternAnalyzer> {
+  const progress = new LogProgress(reading, {
+    output: process.stderr,
+    isWanted: flags.progress === true,
+    nowMs: () => performance.now(),
+  });
+  let analysers: Analysers | undefined;
+  try {
+    for await (const { records } of reading) {
+      const hasSql = records.some(({ kind }) => kind === 'sql');
+      analysers ??= open(hasSql ? await openPostgresParser() : undefined);
+      for (const record of records) {
+        analysers.seasons.add(record.timeMs);
+        analysers.patterns.add(patternRecordOf(record));
+      }
+      progress.update();
+    }
+  } finally {
+    progress.end();
+  }
+  // A log without any record has ended in an error.
+  return (analysers as Analysers).patterns;
+}
+
+function patternRecordOf({ latencyMs, bytes, ...record }: LogRecord): PatternRecord {
+  return {
+    ...record,
+    ...(latencyMs === undefined ? {} : { latencyMs }),
+    ...(bytes === undefined ? {} : { bytes }),
+  };
+}
+
+function partitionOfKey(key: string, partitionCount: number): number {
+  const bytes = Buffer.from(key, 'latin1');
+  return partitionOfSlot(keySlot(bytes, 0, bytes.length), partitionCount);
+}
+
+function hotNodes(
+  analyzer: PatternAnalyzer,
+  hour: number,
+  ownerOf: Int32Array,
+  nodeCount: number,
+): HotNode[] {
+  return Array.from({ length: nodeCount }, (_, nodeId) => ({
+    nodeId,
+    types: analyzer.hotTypes(hour, (partition) => ownerOf[partition] === nodeId).slice(0, HOT_TYPES_MAX),
+  }));
+}
+
+function windowOf(text: string): number {
+  const windowMs = parseDuration('--window', text);
+  if (windowMs > WEEK_MS || WEEK_MS % windowMs !== 0)
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `--window: found "${text}", it must divide a week, such as 15m, 1h or 1d`,
+    );
+  return windowMs;
+}
