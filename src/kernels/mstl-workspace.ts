@@ -6,7 +6,7 @@ import type { JobContext } from './job.ts';
 /** How series are decomposed. */
 export interface MstlPlan {
   readonly windows: number;
-  /** Ascending, in windows, each seen at least twice. */
+  /** Ascending, in windows, each seen at least twice; without any, nothing is taken out of the values. */
   readonly seasons: readonly MstlSeason[];
   /** Times that every season is worked out from what the others leave. */
   readonly iterations: number;
@@ -52,7 +52,7 @@ export class MstlWorkspace {
   readonly values: Pointer;
   /** Out: the same, less all seasons. */
   readonly adjusted: Pointer;
-  /** Out: what is slower than the longest season. */
+  /** Out: what is slower than the longest season; zero without a season. */
   readonly trend: Pointer;
   /** Out, in the order of the plan. */
   readonly seasonal: readonly Pointer[];
@@ -69,7 +69,8 @@ export class MstlWorkspace {
     const longest = Math.max(0, ...plan.seasons.map(({ season }) => season));
     // assembly/stl.ts: the season with a cycle more at either end, twice, and the weights of neighbours.
     const workRows = 2 * (plan.windows + 2 * longest) + Math.ceil(plan.windows / 8);
-    return (4 + 2 * plan.seasons.length) * plan.windows * TILE_ROW_BYTES + workRows * TILE_ROW_BYTES;
+    const tiles = 4 + Math.max(1, 2 * plan.seasons.length);
+    return (tiles * plan.windows + workRows) * TILE_ROW_BYTES;
   }
 
   /** @param pointer a block of `MstlWorkspace.bytes(plan)`. */
@@ -77,7 +78,6 @@ export class MstlWorkspace {
     const tileBytes = plan.windows * TILE_ROW_BYTES;
     const tile = (index: number): Pointer => pointer + index * tileBytes;
     const seasonCount = plan.seasons.length;
-    assert(seasonCount > 0, 'there is a season to separate');
     this.#exports = exports;
     this.#buffer = buffer;
     this.#plan = plan;
@@ -87,8 +87,8 @@ export class MstlWorkspace {
     this.#weights = tile(3);
     this.seasonal = plan.seasons.map((_, index) => tile(4 + index));
     this.#trends = plan.seasons.map((_, index) => tile(4 + seasonCount + index));
-    this.trend = this.#trends[seasonCount - 1] as Pointer;
-    this.#work = tile(4 + 2 * seasonCount);
+    this.trend = this.#trends[seasonCount - 1] ?? tile(4);
+    this.#work = tile(4 + Math.max(1, 2 * seasonCount));
     for (const { season } of plan.seasons) {
       const bytes = this.#work - pointer + exports.stlWorkRows(plan.windows, season) * TILE_ROW_BYTES;
       assert(bytes <= MstlWorkspace.bytes(plan), 'the block is as large as the kernel needs');
@@ -97,7 +97,7 @@ export class MstlWorkspace {
 
   decompose(): void {
     const { seasons, iterations, robustRounds, windows } = this.#plan;
-    for (const pointer of [...this.seasonal, ...this.#trends]) this.#clear(pointer);
+    for (const pointer of [this.trend, ...this.seasonal, ...this.#trends]) this.#clear(pointer);
     new Uint8Array(this.#buffer).copyWithin(
       this.adjusted,
       this.values,

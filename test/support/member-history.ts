@@ -9,18 +9,24 @@ import { HOUR_MS, profileOf } from './synthetic-load.ts';
 
 export type Load = (partition: number, window: number) => number;
 
-/** What a member of the forecast works with, over a history of hours of the given loads. */
+/** What a member of the forecast works with, over a history of the given loads. */
 export function memberComponents(options: {
   readonly partitionCount: number;
   readonly windowCount: number;
   readonly horizon: number;
   readonly load: Load;
   readonly build?: KernelBuild;
+  /** Windows of a day, 24 by default; a week has seven of these. */
+  readonly dayWindows?: number;
 }): MemberComponents & { append(windowCount: number): void } {
-  const { partitionCount, windowCount, horizon, load, build } = options;
+  const { partitionCount, windowCount, horizon, load, build, dayWindows = 24 } = options;
   const kernels = loadKernels(build === undefined ? {} : { build });
-  const shape = { partitionCount, windowMs: HOUR_MS, startMs: 0, dayWindows: 24, weekWindows: 168 };
-  const history = new History({ ...shape, driver: 'queries', windowsMax: 1680 }, kernels.arena);
+  const windowMs = (24 / dayWindows) * HOUR_MS;
+  const shape = { partitionCount, windowMs, startMs: 0, dayWindows, weekWindows: 7 * dayWindows };
+  const history = new History(
+    { ...shape, driver: 'queries', windowsMax: Math.max(1680, windowCount) },
+    kernels.arena,
+  );
   const append = (count: number): void => {
     const firstWindow = history.dropped + history.length;
     const profile = profileOf({ partitionCount, firstWindow, windowCount: count, load });

@@ -5,9 +5,6 @@ import { etsPlan, type Seasons } from './ets-plan.ts';
 import type { Member, MemberComponents } from './member.ts';
 import { SmoothingMember, type SmoothingMethod } from './smoothing.ts';
 
-/** Seasons longer than this would make the tiles of one job larger than a level-2 cache, for a few cycles at best. */
-const SEASON_MAX = 1024;
-
 /**
  * The seasons of day and week, as a decomposition by local regression finds them, reduced to their strength and continued
  * as they were last; what the series is without them is smoothed exponentially.
@@ -18,10 +15,7 @@ const SEASON_MAX = 1024;
 function mstlMethod(shape: Seasons): SmoothingMethod {
   const decompositionOf = ({ windows }: EtsPlan): MstlPlan => ({
     windows,
-    seasons: mstlSeasons(
-      [shape.dayWindows, shape.weekWindows].filter((season) => season <= SEASON_MAX),
-      { windows, isPeriodic: false },
-    ),
+    seasons: mstlSeasons([shape.dayWindows, shape.weekWindows], { windows, isPeriodic: false }),
     iterations: 2,
     robustRounds: 0,
   });

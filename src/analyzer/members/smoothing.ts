@@ -10,6 +10,9 @@ import type { Member, MemberComponents, MemberState, PartitionRange } from './me
 /** A week of hours: gains change slowly, and the states are filtered anew for each prediction anyway. */
 const REFIT_WINDOWS = 168;
 
+/** Windows of which one half begins the states and the other judges the parameters, where a day has hardly any. */
+const WINDOWS_MIN = 8;
+
 /** What the members that smooth differ in. */
 export interface SmoothingMethod {
   readonly name: string;
@@ -35,7 +38,7 @@ export class SmoothingMember implements Member {
     this.name = method.name;
     this.#method = method;
     this.#components = components;
-    this.windowsMin = 2 * dayWindows;
+    this.windowsMin = Math.max(WINDOWS_MIN, 2 * dayWindows);
     this.#fits = components.runner.kernels.arena.f64(partitionCount * ETS_FIT_WIDTH);
     this.#fits.view.fill(Number.NaN);
   }

@@ -68,6 +68,39 @@ for (const [name, newMember] of [
     }
   });
 
+  test(`${name}: windows of a minute, of a quarter of an hour and of a day are forecast, too`, async () => {
+    for (const [dayWindows, windowCount] of [
+      [1440, 3000],
+      [96, 1500],
+      [1, 100],
+      [1, 8],
+    ] as const) {
+      const load: Load = (p, w) =>
+        100 * (p + 2 + Math.sin((2 * Math.PI * w) / (dayWindows === 1 ? 7 : dayWindows)));
+      const components = memberComponents({
+        partitionCount: 2,
+        windowCount,
+        horizon: HORIZON,
+        load,
+        dayWindows,
+      });
+      const member = newMember(components);
+      assert.ok(member.windowsMin <= windowCount);
+      await member.fit({ first: 0, count: 2 });
+      const rows = await predictAll(member, components);
+      rows.forEach((row, p) => {
+        const worst = Math.max(
+          ...row.map((value, h) => Math.abs(value - Math.log1p(load(p, windowCount + h)))),
+        );
+        // Eight days hold no week twice: there it is finite, and near what was seen.
+        assert.ok(
+          worst < (windowCount === 8 ? 2 : 0.1),
+          `${dayWindows} windows a day, partition ${p}: off by ${worst}`,
+        );
+      });
+    }
+  });
+
   test(`${name}: a saved state predicts what the member did, also windows later; one of other partitions is refused`, async () => {
     const load = weeklyLoad(seed, { noise: 0.2 });
     const { member, components, rows } = await fitted(load, { partitionCount: 11 });
