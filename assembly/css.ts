@@ -1,42 +1,24 @@
 // Conditional sum of squares of seasonal ARMA models, eight at a time (Box & Jenkins, "Time Series Analysis", 7.1.2).
 //
-// A tile is f64[time][LANES], one row a time step and a cache line: a lane is one series with its own coefficients. Eight
-// series make a tile, or one series eight times, for eight parameter vectors; the code is the same. Four f64x2 chains
-// hide the latency of the recursion.
+// A tile (tiles.ts) is f64[time][8], one row a time step and a cache line: a lane is one series with its own
+// coefficients. Eight series make a tile, or one series eight times, for eight parameter vectors; the code is the same.
+// Four f64x2 chains hide the latency of the recursion.
 //
 // With w the differenced series, the residuals are
 //   v[t] = w[t] - sum of ar[k] w[t - lag(k)]         e[t] = v[t] - sum of ma[k] e[t - lag(k)]
 // and lag(k) = 1, 2, 3, season, season + 1, season + 2, season + 3 for k = 0..6: the product of a short and a seasonal
 // polynomial of order one has no other lags. Both lines are the same loop; the second is its own input.
 
-/** Series side by side in a tile. */
-const LANES: i32 = 8;
+import { LANE_BYTES } from "./tiles";
 
-/** Rows are this many bytes: 8 f64. The constants 64, 128, .. 240 below are rows and pairs of lanes in bytes. */
-const ROW_BYTES: usize = 64;
+/** Rows are this many bytes: 8 f64. The constants 64, 128, .. 448 below are rows and pairs of lanes in bytes. */
+const ROW_BYTES: usize = LANE_BYTES;
 
 /** Longest short lag. */
 const SHORT_MAX: i32 = 3;
 
 /** Lags of each polynomial. */
 const LAG_COUNT: i32 = 7;
-
-export function cssLanes(): i32 {
-  return LANES;
-}
-
-/** Writes one series into every lane of a tile. */
-export function cssSpread(valuesPtr: usize, count: i32, tilePtr: usize): void {
-  for (let i: i32 = 0; i < count; i++) {
-    const value = v128.load_splat<f64>(valuesPtr);
-    v128.store(tilePtr, value);
-    v128.store(tilePtr, value, 16);
-    v128.store(tilePtr, value, 32);
-    v128.store(tilePtr, value, 48);
-    valuesPtr += 8;
-    tilePtr += ROW_BYTES;
-  }
-}
 
 /**
  * Residuals of rows first..count-1 and their sums of squares.

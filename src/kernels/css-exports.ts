@@ -2,8 +2,6 @@ import type { Pointer } from './exports.ts';
 
 /** assembly/css.ts: shapes stand there. Argument order is the kernels'. */
 export interface CssExports {
-  cssLanes(): number;
-  cssSpread(values: Pointer, count: number, tile: Pointer): void;
   cssResiduals(
     series: Pointer,
     count: number,

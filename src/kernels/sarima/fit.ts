@@ -34,7 +34,7 @@ export function fitRow(
   copyLast(row, profile, values);
   const { count } = makeStationary(values, plan.count, plan.season, differences);
   if (!(deviation(values, count) > DEVIATION_MIN)) return null;
-  exports.cssSpread(pointers.values, count, pointers.tile);
+  exports.tileOfOne(pointers.values, count, pointers.tile);
   const first = filterFirst(plan.season) - (plan.count - count);
   const problem = { workspace, count, first, season: plan.season };
   const model = isSelecting

@@ -144,19 +144,6 @@ for (const build of builds) {
     }
   });
 
-  test(`${build}: one series in every lane is the series`, () => {
-    const { tile, values, exports, pointers, shape } = setup(build, 1);
-    values.forEach((_, t) => {
-      values[t] = t / 7;
-    });
-    exports.cssSpread(pointers.values, shape.count, pointers.tile);
-    assertSameBits(
-      tile.subarray(0, shape.count * LANES),
-      Float64Array.from({ length: shape.count * LANES }, (_, i) => Math.floor(i / LANES) / 7),
-      'tile',
-    );
-  });
-
   test(`${build}: a sum that would begin before its lags are known is refused`, () => {
     const { filter } = setup(build, 7);
     assert.throws(() => filter(SHORT_AND_SEASONAL, 9), /begins where every lag is known.*css\.ts:\d+/);

@@ -48,7 +48,7 @@ function coefficientsOf(order: SarimaOrder, free: Float64Array): { ar: number[];
 function fitted(series: Float64Array, order: SarimaOrder) {
   const workspace = workspaceFor(series.length, SEASON);
   workspace.values.set(series);
-  workspace.exports.cssSpread(workspace.pointers.values, series.length, workspace.pointers.tile);
+  workspace.exports.tileOfOne(workspace.pointers.values, series.length, workspace.pointers.tile);
   const problem = { workspace, count: series.length, first: filterFirst(SEASON), season: SEASON };
   const { free, aicc } = fitOrder(problem, order);
   return { ...coefficientsOf(order, free), aicc };
