@@ -37,14 +37,15 @@ import { HOLD_PHASE_VARIABLE, holdMsIn, parsePhaseHolds } from './hold-phase.ts'
 import { createLogger } from './pino-logger.ts';
 import { ProfileLedger } from './profile-ledger.ts';
 import { ProfilePublisher } from './profile-publisher.ts';
+import { QueryTypesPublisher } from './query-types-publisher.ts';
 import {
+  hotKeysPrefix,
   profilePrefix,
   proposalKey,
   queryClustersPrefix,
   queryHoursPrefix,
   queryTypesPrefix,
-} from './proposal-record.ts';
-import { QueryTypesPublisher } from './query-types-publisher.ts';
+} from './record-keys.ts';
 
 export interface AnalysisSetup {
   readonly settings: Settings;
@@ -149,6 +150,7 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
         types: queryTypesPrefix(cluster.name),
         hours: queryHoursPrefix(cluster.name),
         clusters: queryClustersPrefix(cluster.name),
+        hotKeys: hotKeysPrefix(cluster.name),
       },
     },
   );

@@ -1,6 +1,5 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Proposal } from '../../src/model/proposal.ts';
-import { clusterKeys } from '../metadata/cluster-map.ts';
 
 /** What people read and approve: `proposal/latest` in the metadata store, as JSON. */
 export interface ProposalRecord {
@@ -69,12 +68,3 @@ export function decodeProposal(bytes: Uint8Array): ProposalRecord {
   }
   throw new ForeshardError('FORESHARD_CORRUPT', 'report', 'the latest proposal is of an unknown version');
 }
-
-const clusterRoot = (clusterName: string): string => clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '');
-
-export const proposalKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/latest`;
-export const queryTypesPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}query-types/`;
-export const queryHoursPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}query-hours/`;
-export const queryClustersPrefix = (clusterName: string): string =>
-  `${clusterRoot(clusterName)}query-clusters/`;
-export const profilePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}profile/`;

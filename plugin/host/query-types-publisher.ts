@@ -1,4 +1,5 @@
 import { CO_ACCESS_DEFAULTS } from '../../src/analyzer/patterns/co-access.ts';
+import { HOT_KEYS_DEFAULTS, HotKeys } from '../../src/analyzer/patterns/hot-keys.ts';
 import { HOURS_PER_WEEK } from '../../src/analyzer/patterns/hour-of-week.ts';
 import { QuerySequences } from '../../src/analyzer/patterns/query-sequences.ts';
 import { QueryTypeCounts, type QueryTypeSettings } from '../../src/analyzer/patterns/query-types.ts';
@@ -9,6 +10,7 @@ import type { QueryRecord } from '../../src/model/query-log.ts';
 import type { MetadataStore, MetadataWrite } from '../../src/ports/metadata-store.ts';
 import { COMMANDS } from '../commands/table.ts';
 import type { QueryTypesReport } from './control-messages.ts';
+import { encodeHotKeys, PUBLISHED_HOT_KEYS } from './hot-keys-record.ts';
 import { decodeQueryClusters, encodeQueryClusters } from './query-clusters-record.ts';
 import {
   encodeQueryHours,
@@ -30,19 +32,26 @@ export interface QueryTypesPublisherSettings extends QueryTypeSettings {
   readonly partitionCount: number;
 }
 
+interface RecordPrefixes {
+  readonly types: string;
+  readonly hours: string;
+  readonly clusters: string;
+  readonly hotKeys: string;
+}
+
 /** What one query node was asked and when; published in the metadata store, where the command line reads it. */
 export class QueryTypesPublisher {
   readonly #settings: QueryTypesPublisherSettings;
   readonly #metadata: MetadataStore;
   /** Such as `/foreshard/v1/main/query-types/`. */
-  readonly #prefixes: { readonly types: string; readonly hours: string; readonly clusters: string };
+  readonly #prefixes: RecordPrefixes;
   #known: Known;
 
   constructor(
     settings: QueryTypesPublisherSettings,
     components: {
       readonly metadata: MetadataStore;
-      readonly prefixes: { readonly types: string; readonly hours: string; readonly clusters: string };
+      readonly prefixes: RecordPrefixes;
     },
   ) {
     this.#settings = settings;
@@ -59,6 +68,7 @@ export class QueryTypesPublisher {
   /** Takes in a captured record, for what it tells beside its neighbours. */
   observe(record: QueryRecord): void {
     this.#known.sequences.add(record);
+    this.#known.hotKeys.add(record);
   }
 
   /** All records of one drain have been observed. */
@@ -94,7 +104,7 @@ export class QueryTypesPublisher {
   }): Promise<void> {
     const { queryNodeId, windowMs, halfLifeWindows } = this.#settings;
     const { atMs, droppedCount, ownerOf } = about;
-    const { counts, patterns, sequences } = this.#known;
+    const { counts, patterns, sequences, hotKeys } = this.#known;
     const summary = counts.summary(PUBLISHED_LIMITS);
     const nodesOf = counts.nodesOf(
       summary.types.map(({ template }) => template),
@@ -110,6 +120,11 @@ export class QueryTypesPublisher {
         kind: 'put',
         key: `${this.#prefixes.clusters}${queryNodeId}`,
         value: encodeQueryClusters(patterns, sequences.report(), { atMs }),
+      },
+      {
+        kind: 'put',
+        key: `${this.#prefixes.hotKeys}${queryNodeId}`,
+        value: encodeHotKeys(hotKeys.report(PUBLISHED_HOT_KEYS), { atMs }),
       },
       ...this.#hoursWrites(atMs, ownerOf),
     ];
@@ -165,6 +180,7 @@ interface Known {
   readonly counts: QueryTypeCounts;
   readonly patterns: WindowPatterns;
   readonly sequences: QuerySequences;
+  readonly hotKeys: HotKeys;
 }
 
 function newKnown(settings: QueryTypesPublisherSettings): Known {
@@ -181,5 +197,6 @@ function newKnown(settings: QueryTypesPublisherSettings): Known {
       splitCommands: SPLIT_COMMANDS,
       recordsMax: SEQUENCE_RECORDS_MAX,
     }),
+    hotKeys: new HotKeys({ ...HOT_KEYS_DEFAULTS, partitionCount }),
   };
 }

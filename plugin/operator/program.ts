@@ -11,6 +11,7 @@ import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import { describeMap, describeProposal, setPaused } from './cluster-commands.ts';
 import { addFileCommands } from './file-commands.ts';
 import { type CommonFlags, settingsOf, weekHour, wholeNumber, withConfig, withJson } from './flags.ts';
+import { describeHotKeys } from './hot-keys-command.ts';
 import { printJson, printLine } from './output.ts';
 import { describeHotTypes } from './query-hours-command.ts';
 import { describeQueryTypes } from './query-types-command.ts';
@@ -148,6 +149,11 @@ function buildProgram(exitWith: (code: number) => void): Command {
       if (flags.at === undefined) return describeQueryTypes(settings, { isJson });
       return describeHotTypes(settings, { hour: flags.at, nodeId: flags.node ?? null, isJson });
     });
+  withJson(withConfig(program.command('hot-keys')))
+    .description('print keys that alone make a good part of their partition, which no move would cool')
+    .action(async (flags: CommonFlags) =>
+      describeHotKeys((await settingsOf(flags)).settings, { isJson: flags.json === true }),
+    );
   addFileCommands(program);
   withConfig(program.command('pause'))
     .description('open no migrations, and let none go on that may wait')

@@ -2,8 +2,8 @@ import { hottest } from '../../src/analyzer/patterns/hot-rows.ts';
 import { HOURS_PER_WEEK, hourOfWeekName } from '../../src/analyzer/patterns/hour-of-week.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Settings } from '../../src/settings.ts';
-import { queryHoursPrefix } from '../host/proposal-record.ts';
 import { decodeQueryHours, type QueryHoursRecord, unpackHours } from '../host/query-hours-record.ts';
+import { queryHoursPrefix } from '../host/record-keys.ts';
 import { withMetadata } from './cluster-commands.ts';
 import { printJson, printLine } from './output.ts';
 

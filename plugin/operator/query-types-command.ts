@@ -1,6 +1,5 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Settings } from '../../src/settings.ts';
-import { queryClustersPrefix, queryTypesPrefix } from '../host/proposal-record.ts';
 import {
   decodeQueryClusters,
   type PublishedClusters,
@@ -8,6 +7,7 @@ import {
 } from '../host/query-clusters-record.ts';
 import { unpackHours } from '../host/query-hours-record.ts';
 import { decodeQueryTypes, type PublishedCount, type QueryTypesRecord } from '../host/query-types-record.ts';
+import { queryClustersPrefix, queryTypesPrefix } from '../host/record-keys.ts';
 import { loadMap } from '../metadata/cluster-map.ts';
 import { withMetadata } from './cluster-commands.ts';
 import { printJson, printLine } from './output.ts';

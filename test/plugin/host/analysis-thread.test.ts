@@ -3,8 +3,8 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { AdvanceReport, ControlBody, ControlReplies } from '../../../plugin/host/control-messages.ts';
 import { QueryNodeHost } from '../../../plugin/host/host.ts';
+import { decodeHotKeys } from '../../../plugin/host/hot-keys-record.ts';
 import type { QueryNodeAttachment } from '../../../plugin/host/plugin.ts';
-import { queryHoursPrefix, queryTypesPrefix } from '../../../plugin/host/proposal-record.ts';
 import {
   decodeQueryHours,
   type PublishedHours,
@@ -12,6 +12,7 @@ import {
 } from '../../../plugin/host/query-hours-record.ts';
 import { attachAnalysis } from '../../../plugin/host/query-node-plugin.ts';
 import { decodeQueryTypes } from '../../../plugin/host/query-types-record.ts';
+import { hotKeysPrefix, queryHoursPrefix, queryTypesPrefix } from '../../../plugin/host/record-keys.ts';
 import { bootstrapCluster } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { systemClock } from '../../../src/base/clock.ts';
@@ -173,6 +174,22 @@ test('the queries of closed windows are known by template, partition, node and c
       [3, 30],
       [4, 10],
     ]);
+  });
+});
+
+test('a key that makes most of its partition is published as hot', async () => {
+  await withAnalysis(async ({ settings, ask, query }) => {
+    await ask({ operation: 'setClock', nowMs: START_MS });
+    for (let i = 0; i < 150; i++) query(3);
+    await ask({ operation: 'advance', toMs: START_MS + HOUR_MS, isCycleSkipped: true });
+    const metadata = openEmbeddedMetadata({ path: settings.metadata.path });
+    const key = `${hotKeysPrefix('main')}10000`;
+    const { hotKeys } = decodeHotKeys(key, (await metadata.get(key))?.value ?? new Uint8Array());
+    await metadata.close();
+    check.is(hotKeys.length, 1);
+    check.is(hotKeys[0]?.partitionId, 3);
+    check.is(hotKeys[0]?.keyPrefix, 'key');
+    check.is(hotKeys[0]?.shareMin, 1);
   });
 });
 

@@ -6,14 +6,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { queryHoursPrefix, queryTypesPrefix } from '../../../plugin/host/proposal-record.ts';
+import { encodeHotKeys } from '../../../plugin/host/hot-keys-record.ts';
 import { encodeQueryHours } from '../../../plugin/host/query-hours-record.ts';
 import { encodeQueryTypes, PUBLISHED_LIMITS } from '../../../plugin/host/query-types-record.ts';
+import { hotKeysPrefix, queryHoursPrefix, queryTypesPrefix } from '../../../plugin/host/record-keys.ts';
 import { bootstrapCluster, clusterKeys } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { asRanges } from '../../../plugin/operator/cluster-commands.ts';
 import { QUERY_TYPE_DEFAULTS, QueryTypeCounts } from '../../../src/analyzer/patterns/query-types.ts';
 import { packAffinityCounts } from '../../../src/model/affinity-matrix.ts';
+import { asPartitionId } from '../../../src/model/ids.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('command line');
@@ -208,6 +210,39 @@ test('query types are printed with their partitions, nodes and clients', async (
       [3, 30],
       [9, 10],
     ]);
+  });
+});
+
+test('hot keys are printed with their partition, its node and their share; without a prefix by their hash', async () => {
+  await withTemporaryFolder(async (folder) => {
+    writeFileSync(
+      join(folder, 'foreshard.config.json'),
+      '{"cluster":{"partitionCount":16},"metadata":{"path":"m"}}',
+    );
+    const metadata = openEmbeddedMetadata({ path: join(folder, 'm') });
+    await bootstrapCluster(metadata, 'main', {
+      partitionCount: 16,
+      nodes: [0, 1].map((nodeId) => ({ nodeId, storeId: `store-${nodeId}` })),
+    });
+    const key = { queries: 800, shareMin: 0.4, shareMax: 0.45 };
+    const value = encodeHotKeys(
+      [
+        { ...key, partitionId: asPartitionId(9), keyPrefix: 'user:{42}\n', keyHash: 0xab },
+        { ...key, partitionId: asPartitionId(3), keyPrefix: '', keyHash: 0xdeadbeef },
+      ],
+      { atMs: 1_000 },
+    );
+    await metadata.commit({
+      conditions: [],
+      writes: [{ kind: 'put', key: `${hotKeysPrefix('main')}10000`, value }],
+    });
+    await metadata.close();
+    const { status, stdout } = run(folder, ['hot-keys']);
+    check.is(status, 0);
+    check.match(stdout, 'query node 10000, 1970-01-01T00:00:01.000Z: 2 hot keys\n');
+    check.match(stdout, 'partition 9 (node 1): "user:{42}\\n" #000000ab makes 40 % to 45 % of its queries\n');
+    check.match(stdout, 'partition 3 (node 0): #deadbeef makes 40 % to 45 % of its queries\n');
+    check.is(JSON.parse(run(folder, ['hot-keys', '--json']).stdout).queryNodes[0].hotKeys[1].queries, 800);
   });
 });
 

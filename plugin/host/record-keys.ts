@@ -1,0 +1,13 @@
+import { clusterKeys } from '../metadata/cluster-map.ts';
+
+/** Where the host's own records stand in the metadata store, beside the map. */
+
+const clusterRoot = (clusterName: string): string => clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '');
+
+export const proposalKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/latest`;
+export const queryTypesPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}query-types/`;
+export const queryHoursPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}query-hours/`;
+export const queryClustersPrefix = (clusterName: string): string =>
+  `${clusterRoot(clusterName)}query-clusters/`;
+export const hotKeysPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}hot-keys/`;
+export const profilePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}profile/`;
