@@ -73,7 +73,9 @@ export function lagFit(
   // Rows are the origins first .. end - 1; the newest one weighs 1.
   const first = reach;
   const end = windows - steps + 1;
-  let share = Math.pow(fade, <f64>(1 - steps));
+  fillPowers(powers, span, steps, fade);
+  // fade^(1 - steps): windows after the last origin weigh more than 1.
+  let share = 1.0 / load<f64>(powers);
   for (let u = windows - 1; u >= 0; u--) {
     const at = (<usize>u) << 3;
     const value = (load<f64>(seriesPtr + at) - mean) / deviation;
@@ -87,8 +89,6 @@ export function lagFit(
     rowWeight += share;
     share *= fade;
   }
-  // powers[a + steps - 1] = fade^-a, for a = 1 - steps .. reach.
-  for (let a: i32 = 0; a < span; a++) store<f64>(powers + ((<usize>a) << 3), Math.pow(fade, <f64>(steps - 1 - a)));
   runningTotals(faded, windows, totals);
   for (let group: i32 = 0; group * DIAGONAL_GROUP < span; group++) {
     const slot = load<i32>(groupsPtr + ((<usize>group) << 2));
@@ -104,8 +104,10 @@ export function lagFit(
     let together: i32 = 1;
     while (step + together < steps && memory.compare(lags, lags + ((<usize>(together * width)) << 2), (<usize>width) << 2) == 0) together++;
     const count = countLags(lags, width, reach);
-    const columns = inputs + ((together + TILE - 1) / TILE) * TILE;
-    memory.fill(sums, 0, (<usize>(inputs * columns)) << 3);
+    // A step alone needs no tiles: its one right-hand side is the column after its rows.
+    const right = together == 1 ? 1 + count : inputs;
+    const columns = together == 1 ? (right + 2) & ~1 : inputs + ((together + TILE - 1) / TILE) * TILE;
+    memory.fill(sums, 0, (<usize>((together == 1 ? 1 + count : inputs) * columns)) << 3);
     const ridge = penalty * rowWeight + penaltyFixed;
     // Without a constant its row says only that the constant is zero.
     store<f64>(sums, hasConstant ? rowWeight : 1.0);
@@ -122,18 +124,19 @@ export function lagFit(
       for (let k: i32 = 0; k < together; k++) {
         const prior = load<f64>(priorPtr + ((<usize>((step + k) * width + i)) << 3));
         const product = productAt(table, groupsPtr, span, steps, -(step + k), a);
-        store<f64>(row + ((<usize>(inputs + k)) << 3), product + ridge * prior);
+        store<f64>(row + ((<usize>(right + k)) << 3), product + ridge * prior);
       }
     }
     if (hasConstant) {
       for (let k: i32 = 0; k < together; k++) {
-        store<f64>(sums + ((<usize>(inputs + k)) << 3), totalAt(totals, powers, first, end, -(step + k), steps));
+        store<f64>(sums + ((<usize>(right + k)) << 3), totalAt(totals, powers, first, end, -(step + k), steps));
       }
     }
-    if (ridgeSolve(sums, inputs, columns, 0) != 0) return 0;
+    const failed = together == 1 ? solveOne(sums, right, columns) : ridgeSolve(sums, inputs, columns, 0);
+    if (failed != 0) return 0;
     for (let k: i32 = 0; k < together; k++) {
       const out = weightsPtr + ((<usize>((step + k) * (1 + width))) << 3);
-      const column = sums + ((<usize>(inputs + k)) << 3);
+      const column = sums + ((<usize>(right + k)) << 3);
       let weightSum: f64 = 0;
       for (let i: i32 = 0; i < width; i++) {
         const weight = i < count ? load<f64>(column + ((<usize>((1 + i) * columns)) << 3)) : 0.0;
@@ -224,6 +227,91 @@ function deviationOf(pointer: usize, count: i32, mean: f64): f64 {
     sum += difference * difference;
   }
   return Math.sqrt(sum / <f64>count);
+}
+
+/** Against a matrix that is singular but for rounding; the same as in `ridgeSolve`. */
+const TINY: f64 = 1e-9;
+
+/**
+ * Solves A x = b in place by Cholesky, A = U'U; b is carried along as the column after A's, and becomes x.
+ * @param matrixPtr f64[size][columns], the upper triangle of A; columns even and above `size`
+ * @returns 0, or 1 + the row whose pivot was not positive
+ */
+function solveOne(matrixPtr: usize, size: i32, columns: i32): i32 {
+  const rowBytes = (<usize>columns) << 3;
+  for (let i: i32 = 0; i < size; i++) {
+    const row = matrixPtr + <usize>i * rowBytes;
+    const end = row + rowBytes;
+    const start = row + ((<usize>(i & ~1)) << 3);
+    let factor = matrixPtr + ((<usize>i) << 3);
+    let other = matrixPtr + ((<usize>(i & ~1)) << 3);
+    let k: i32 = 0;
+    for (; k + 4 <= i; k += 4) {
+      const f0 = v128.load_splat<f64>(factor);
+      const f1 = v128.load_splat<f64>(factor + rowBytes);
+      const f2 = v128.load_splat<f64>(factor + 2 * rowBytes);
+      const f3 = v128.load_splat<f64>(factor + 3 * rowBytes);
+      let o0 = other;
+      let o1 = o0 + rowBytes;
+      let o2 = o1 + rowBytes;
+      let o3 = o2 + rowBytes;
+      for (let at = start; at < end; at += 16) {
+        const low = f64x2.add(f64x2.mul(f0, v128.load(o0)), f64x2.mul(f1, v128.load(o1)));
+        const high = f64x2.add(f64x2.mul(f2, v128.load(o2)), f64x2.mul(f3, v128.load(o3)));
+        v128.store(at, f64x2.sub(v128.load(at), f64x2.add(low, high)));
+        o0 += 16;
+        o1 += 16;
+        o2 += 16;
+        o3 += 16;
+      }
+      factor += 4 * rowBytes;
+      other += 4 * rowBytes;
+    }
+    for (; k < i; k++) {
+      const f0 = v128.load_splat<f64>(factor);
+      let o0 = other;
+      for (let at = start; at < end; at += 16) {
+        v128.store(at, f64x2.sub(v128.load(at), f64x2.mul(f0, v128.load(o0))));
+        o0 += 16;
+      }
+      factor += rowBytes;
+      other += rowBytes;
+    }
+    const pivotAt = row + ((<usize>i) << 3);
+    const pivot = load<f64>(pivotAt) + TINY;
+    if (!(pivot > 0)) return i + 1;
+    const inverse = 1.0 / Math.sqrt(pivot);
+    const share = f64x2.splat(inverse);
+    for (let at = start; at < end; at += 16) v128.store(at, f64x2.mul(v128.load(at), share));
+    // The way back multiplies by it.
+    store<f64>(pivotAt, inverse);
+  }
+  const right = (<usize>size) << 3;
+  for (let i = size - 1; i >= 0; i--) {
+    const row = matrixPtr + <usize>i * rowBytes;
+    let value = load<f64>(row + right);
+    let x = row + rowBytes + right;
+    for (let at = row + ((<usize>(i + 1)) << 3); at < row + right; at += 8) {
+      value -= load<f64>(at) * load<f64>(x);
+      x += rowBytes;
+    }
+    store<f64>(row + right, value * load<f64>(row + ((<usize>i) << 3)));
+  }
+  return 0;
+}
+
+/** powers[a + steps - 1] = fade^-a, for a = 1 - steps .. span - steps. */
+function fillPowers(powers: usize, span: i32, steps: i32, fade: f64): void {
+  let power: f64 = 1;
+  for (let a = steps - 1; a >= 0; a--) {
+    store<f64>(powers + ((<usize>a) << 3), power);
+    power *= fade;
+  }
+  power = 1;
+  for (let a = steps - 1; a < span; a++) {
+    store<f64>(powers + ((<usize>a) << 3), power);
+    power /= fade;
+  }
 }
 
 /** totals[k] = sum of faded[u] for u < k. */
