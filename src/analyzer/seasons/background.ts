@@ -4,20 +4,14 @@ const BAND_WIDTH_MIN = 8;
 /** Quantile of the ordinates that stands for the noise: low, so that a comb of harmonics in up to half of them does not. */
 const QUANTILE = 0.3;
 
-export interface Background {
-  /** Expected power of noise at natural frequency k (cycles in the series), k not necessarily whole. */
-  at(k: number): number;
-  /** So many independent ordinates the estimate there is worth. */
-  weightAt(k: number): number;
-}
-
 /**
  * The noise under the peaks: what the spectrum would be without seasons. Load wanders, so its noise is not white; the
  * level is taken band by band (octaves, then equal widths) and joined by straight lines in log-log.
  *
- * @param power f64[j]: power at k = j / oversampling.
- * @param count frequencies k up to this one are noise and peaks; the series has 2 x count windows.
+ * @param power f64[j]: power at k = j / oversampling cycles in the series.
+ * @param lowest, count frequencies k between the two are noise and peaks; the series has 2 x count windows.
  * @param shape how many independent exponentials each ordinate averages; 1 for a single series.
+ * @returns f64[j]: expected power of noise; of use from `lowest` on.
  */
 export function backgroundOf(
   power: Float64Array,
@@ -27,40 +21,39 @@ export function backgroundOf(
     readonly count: number;
     readonly shape: number;
   },
-): Background {
+): Float64Array {
   const { oversampling, lowest, count, shape } = options;
   const edges = bandEdges(lowest, count);
-  const centres: number[] = [];
-  const ordinates: number[][] = [];
-  for (let band = 0; band + 1 < edges.length; band++) {
-    const [from, to] = [edges[band] as number, edges[band + 1] as number];
-    centres.push(Math.log(Math.sqrt(from * to)));
-    const inside: number[] = [];
-    for (let j = Math.ceil(from * oversampling); j < to * oversampling; j++) inside.push(power[j] as number);
-    ordinates.push(inside);
-  }
-  const floor = 1e-12 * power.reduce((largest, value) => Math.max(largest, value), 0) + 1e-300;
-  const level = (inside: readonly number[]): number => {
-    const sorted = Float64Array.from(inside).sort();
-    return Math.log(
-      Math.max(floor, (sorted[Math.floor(QUANTILE * sorted.length)] as number) / quantileOfNoise(shape)),
-    );
-  };
-  const first = ordinates.map(level);
-  // Within a band the noise slopes too: its quantile is taken anew after levelling the band by the first estimate.
-  const heights = ordinates.map((inside, band) => {
-    const start = Math.ceil((edges[band] as number) * oversampling);
-    const own = first[band] as number;
-    const levelled = inside.map(
-      (value, i) => value / Math.exp(interpolate(centres, first, Math.log((start + i) / oversampling)) - own),
-    );
-    return level(levelled);
+  const bands = edges.slice(1).map((to, band) => {
+    const from = edges[band] as number;
+    return {
+      centre: Math.log(from * to) / 2,
+      first: Math.ceil(from * oversampling),
+      end: Math.ceil(to * oversampling),
+    };
   });
-  return {
-    at: (k) => Math.exp(interpolate(centres, heights, Math.log(k))),
-    weightAt: (k) => (k < LOW_FREQUENCY ? LOW_WEIGHT : ESTIMATE_WEIGHT),
-  };
+  const logK = power.map((_, j) => Math.log(Math.max(1, j) / oversampling));
+  const centres = bands.map(({ centre }) => centre);
+  const floor = 1e-12 * power.reduce((largest, value) => Math.max(largest, value), 0) + 1e-300;
+  const levels = (values: Float64Array): number[] =>
+    bands.map(({ first, end }) => {
+      const sorted = values.slice(first, end).sort();
+      const quantile = sorted[Math.floor(QUANTILE * sorted.length)] as number;
+      return Math.log(Math.max(floor, quantile / quantileOfNoise(shape)));
+    });
+  const coarse = levels(power);
+  const line = interpolated(logK, centres, coarse);
+  // Within a band the noise slopes too: its quantile is taken anew after levelling the band by the first estimate.
+  const levelled = power.slice();
+  bands.forEach(({ first, end }, band) => {
+    for (let j = first; j < end; j++)
+      levelled[j] = (power[j] as number) * Math.exp((coarse[band] as number) - (line[j] as number));
+  });
+  return interpolated(logK, centres, levels(levelled)).map(Math.exp);
 }
+
+/** So many independent ordinates the estimate at k cycles in the series is worth. */
+export const backgroundWeight = (k: number): number => (k < LOW_FREQUENCY ? LOW_WEIGHT : ESTIMATE_WEIGHT);
 
 /**
  * What the quantile of a band of tapered, oversampled ordinates is worth, set so that in noise of any colour seasons are
@@ -92,13 +85,13 @@ function bandEdges(lowest: number, count: number): number[] {
   }
 }
 
-/** Straight lines through (x, y), the first and the last one continued. */
-function interpolate(x: readonly number[], y: readonly number[], at: number): number {
-  const last = x.length - 1;
-  if (last === 0) return y[0] as number;
+/** Straight lines through (x, y), the first and the last one continued, at ascending places. */
+function interpolated(places: Float64Array, x: readonly number[], y: readonly number[]): Float64Array {
+  if (x.length === 1) return new Float64Array(places.length).fill(y[0] as number);
   let i = 0;
-  while (i < last - 1 && at > (x[i + 1] as number)) i++;
-  const [x0, x1] = [x[i] as number, x[i + 1] as number];
-  const slope = ((y[i + 1] as number) - (y[i] as number)) / (x1 - x0);
-  return (y[i] as number) + slope * (at - x0);
+  return places.map((at) => {
+    while (i < x.length - 2 && at > (x[i + 1] as number)) i++;
+    const [x0, x1, y0, y1] = [x[i], x[i + 1], y[i], y[i + 1]] as [number, number, number, number];
+    return y0 + ((y1 - y0) / (x1 - x0)) * (at - x0);
+  });
 }

@@ -1,4 +1,5 @@
 import { normalTail, ratioTail } from '../distributions.ts';
+import { backgroundWeight } from './background.ts';
 import type { View } from './spectral-view.ts';
 
 /** Two chance spikes make a hill too: what the normal distribution says of one is not believed at its word. */
@@ -15,13 +16,13 @@ export interface Evidence {
 
 /** The ordinate that is the least likely to be noise, if it is a local maximum that has not been barred. */
 export function highestPeak(view: View, barred: readonly number[]): Evidence | undefined {
-  const { ratio, size, length, shape, background } = view;
+  const { ratio, size, length, shape } = view;
   let [tail, frequency] = [1, 0];
   for (let j = 1; j < ratio.length; j++) {
     const value = ratio[j] as number;
     if (value <= 1 || value < (ratio[j - 1] as number) || value < (ratio[j + 1] ?? 0)) continue;
     if (barred.some((other) => Math.abs(other - j / size) * length < 1)) continue;
-    const own = ratioTail(value, shape, shape * background.weightAt((j * length) / size));
+    const own = ratioTail(value, shape, shape * backgroundWeight((j * length) / size));
     if (own < tail) [tail, frequency] = [own, j / size];
   }
   if (frequency === 0) return undefined;

@@ -1,6 +1,6 @@
 import { ForeshardError } from '../../base/errors.ts';
 import { highestHill, highestPeak } from './evidence.ts';
-import { foldRow, removeProfile } from './fold.ts';
+import { profileOf, withoutProfile } from './fold.ts';
 import { planFourier, powerOfTwoFrom } from './fourier.ts';
 import { foldAll, periodOf, type Repeating, STRENGTH_MIN, standsOut } from './period-search.ts';
 import { type PreparedRow, prepareRow, type WindowMask } from './prepared-row.ts';
@@ -58,7 +58,7 @@ export function findSharedSeasons(series: readonly Float64Array[], options: Seas
   const maxPeriod = Math.min(options.maxPeriod ?? length, Math.floor(length / CYCLES_MIN));
   if (rows.length === 0 || maxPeriod < 2) return [];
   const plan = planFourier(powerOfTwoFrom(2 * length));
-  const rest = rows.map(({ values, weights }) => ({ values: values.slice(), weights }));
+  let rest = rows;
   const pValues = new Map<number, number>();
   const barred: number[] = [];
   let looks = 0;
@@ -74,7 +74,7 @@ export function findSharedSeasons(series: readonly Float64Array[], options: Seas
       continue;
     }
     pValues.set(period, peak.pValue);
-    for (const row of rest) removeProfile(row, foldRow(row, period).profile);
+    rest = rest.map((row) => withoutProfile(row, profileOf(row, period)));
   }
   return describe(rows, pValues);
 }
@@ -116,13 +116,10 @@ function describe(rows: readonly PreparedRow[], pValues: ReadonlyMap<number, num
     const multiple = found.find((other) => other > period && other % period === 0);
     return multiple === undefined || standsOut(repeating(period), repeating(multiple));
   });
+  let rest = rows;
   const seasons = own.map((period): Season => {
-    let strength = 0;
-    for (const row of rows) {
-      const { profile, variance } = foldRow(row, period);
-      strength += variance / rows.length;
-      removeProfile(row, profile);
-    }
+    const strength = foldAll(rest, period).variance;
+    rest = rest.map((row) => withoutProfile(row, profileOf(row, period)));
     // What is seen of a season are often its harmonics, each of them with a probability of its own.
     const peaks = found.filter((other) => other === period || (period % other === 0 && !own.includes(other)));
     const pValue = Math.min(...peaks.map((other) => pValues.get(other) as number));

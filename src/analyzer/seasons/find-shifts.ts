@@ -1,8 +1,8 @@
 import { ForeshardError } from '../../base/errors.ts';
 import { incompleteBeta } from '../distributions.ts';
-import { foldRow, removeProfile } from './fold.ts';
+import { profileOf, withoutProfile } from './fold.ts';
 import { medianOf, robustDeviation } from './order-statistics.ts';
-import type { PreparedRow, WindowMask } from './prepared-row.ts';
+import { type PreparedRow, type WindowMask, withSums } from './prepared-row.ts';
 import { changePoints, meanOver, type Sums, sumsOf } from './segmentation.ts';
 
 /** A lasting change of level. */
@@ -23,6 +23,12 @@ export interface ShiftOptions {
   readonly segmentMin?: number;
   /** How often a shift may be found in a series without any. */
   readonly significance?: number;
+}
+
+interface KnownValues {
+  readonly values: Float64Array;
+  /** 1 where the value is known, else 0. */
+  readonly weights: Float64Array;
 }
 
 /** A day of hours. */
@@ -55,7 +61,10 @@ export function findShifts(values: Float64Array, options: ShiftOptions = {}): Sh
     );
   if (values.length < 4 * segmentMin) return [];
   const weights = values.map((value, t) => (Number.isFinite(value) && !mask?.[t] ? 1 : 0));
-  const known = { values: values.map((value, t) => (weights[t] ? value : 0)), weights };
+  const known = withSums(
+    values.map((value, t) => (weights[t] ? value : 0)),
+    weights,
+  );
   let shifts: Shift[] = [];
   // A shift blurs the seasons around it, and they it: once more with the shifts of the first look taken out of the seasons.
   for (let look = 0; look < 2; look++) {
@@ -70,23 +79,23 @@ function withoutSeasons(
   row: PreparedRow,
   seasons: readonly { readonly period: number }[],
   shifts: readonly Shift[],
-): PreparedRow {
-  const rest = { values: row.values.slice(), weights: row.weights };
-  const steady = { values: row.values.slice(), weights: row.weights };
-  for (const { window, size } of shifts)
-    for (let t = window; t < steady.values.length; t++)
-      if (steady.weights[t]) steady.values[t] = (steady.values[t] as number) - size;
+): KnownValues {
+  let rest = row;
+  const levels = row.values.map((value, t) =>
+    shifts.reduce((left, { window, size }) => (row.weights[t] && t >= window ? left - size : left), value),
+  );
+  let steady = withSums(levels, row.weights);
   for (const { period } of [...seasons].sort((a, b) => a.period - b.period)) {
     if (!(period >= 2 && period <= row.values.length / 2)) continue;
-    const { profile } = foldRow(steady, period);
-    removeProfile(steady, profile);
-    removeProfile(rest, profile);
+    const profile = profileOf(steady, period);
+    steady = withoutProfile(steady, profile);
+    rest = withoutProfile(rest, profile);
   }
   return { values: runningMedian(rest), weights: rest.weights };
 }
 
 /** Of five windows: spikes of one or two go, edges stay. */
-function runningMedian({ values, weights }: PreparedRow): Float64Array {
+function runningMedian({ values, weights }: KnownValues): Float64Array {
   const n = values.length;
   return values.map((value, t) => {
     if (weights[t] === 0) return value;
@@ -100,7 +109,7 @@ function runningMedian({ values, weights }: PreparedRow): Float64Array {
 /** Bursts put aside in one series before their number says that it is nothing but bursts. */
 const BURSTS_MAX = 16;
 
-function significantShifts(row: PreparedRow, segmentMin: number, significance: number): Shift[] {
+function significantShifts(row: KnownValues, segmentMin: number, significance: number): Shift[] {
   let weights = row.weights;
   for (let bursts = 0; ; bursts++) {
     const sums = sumsOf(row.values, weights);
@@ -140,7 +149,7 @@ function confirmed(
 }
 
 /** PELT on means over grid cells. */
-function coarseCuts({ values, weights }: PreparedRow, sums: Sums, segmentMin: number): number[] {
+function coarseCuts({ values, weights }: KnownValues, sums: Sums, segmentMin: number): number[] {
   const cell = Math.max(1, Math.floor(segmentMin / GRID_SHARE));
   const count = Math.floor(values.length / cell);
   const means = new Float64Array(count);

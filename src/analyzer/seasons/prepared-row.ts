@@ -7,6 +7,24 @@ export interface PreparedRow {
   readonly values: Float64Array;
   /** f64[window]: 1 where the value is known, else 0. */
   readonly weights: Float64Array;
+  /** f64[window + 1]: sums of both up to each window, so that the mean of any stretch is a subtraction. */
+  readonly valueSums: Float64Array;
+  readonly weightSums: Float64Array;
+}
+
+export function withSums(values: Float64Array, weights: Float64Array): PreparedRow {
+  const valueSums = new Float64Array(values.length + 1);
+  const weightSums = new Float64Array(values.length + 1);
+  for (let t = 0; t < values.length; t++) {
+    valueSums[t + 1] = (valueSums[t] as number) + (values[t] as number) * (weights[t] as number);
+    weightSums[t + 1] = (weightSums[t] as number) + (weights[t] as number);
+  }
+  return { values, weights, valueSums, weightSums };
+}
+
+interface Known {
+  readonly values: Float64Array;
+  readonly weights: Float64Array;
 }
 
 /** Fewer known values than this hold no cycle worth the name. */
@@ -37,12 +55,14 @@ export function prepareRow(values: Float64Array, mask?: WindowMask): PreparedRow
   const deviation = Math.sqrt(row.values.reduce((sum, value) => sum + value * value, 0) / known);
   // What is left of a constant after taking its mean out is rounding, not load.
   if (!(deviation > 1e-9 * scale)) return undefined;
-  for (let t = 0; t < n; t++) row.values[t] = (row.values[t] as number) / deviation;
-  return row;
+  return withSums(
+    row.values.map((value) => value / deviation),
+    weights,
+  );
 }
 
 /** Least squares line through the known values. */
-function removeTrend({ values, weights }: PreparedRow): void {
+function removeTrend({ values, weights }: Known): void {
   let [count, sumT, sumTT, sumY, sumTY] = [0, 0, 0, 0, 0];
   for (let t = 0; t < values.length; t++) {
     const w = weights[t] as number;
@@ -60,7 +80,7 @@ function removeTrend({ values, weights }: PreparedRow): void {
     values[t] = weights[t] ? (values[t] as number) - level - slope * t : 0;
 }
 
-function clipSpikes({ values, weights }: PreparedRow, known: number): void {
+function clipSpikes({ values, weights }: Known, known: number): void {
   const sizes = values
     .filter((_, t) => weights[t] === 1)
     .map(Math.abs)

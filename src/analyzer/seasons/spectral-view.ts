@@ -1,4 +1,4 @@
-import { type Background, backgroundOf } from './background.ts';
+import { backgroundOf } from './background.ts';
 import { autocorrelationOf, type FourierPlan, powerSpectrum } from './fourier.ts';
 import type { PreparedRow } from './prepared-row.ts';
 
@@ -17,7 +17,6 @@ export interface View {
   readonly autocorrelation: Float64Array;
   /** Exponentials averaged in an ordinate of noise. */
   readonly shape: number;
-  readonly background: Background;
 }
 
 export function lookAt(rows: readonly PreparedRow[], plan: FourierPlan): View {
@@ -31,21 +30,14 @@ export function lookAt(rows: readonly PreparedRow[], plan: FourierPlan): View {
   }
   const oversampling = size / length;
   const shape = independentCount(rows);
-  const background = backgroundOf(
-    power.map((sum) => sum / rows.length),
-    {
-      oversampling,
-      lowest: LOWEST_FREQUENCY,
-      count: length / 2,
-      shape,
-    },
-  );
+  const mean = power.map((sum) => sum / rows.length);
+  const background = backgroundOf(mean, { oversampling, lowest: LOWEST_FREQUENCY, count: length / 2, shape });
   const first = Math.ceil(LOWEST_FREQUENCY * oversampling);
-  const ratio = power.map((sum, j) => (j < first ? 0 : sum / rows.length / background.at(j / oversampling)));
+  const ratio = mean.map((value, j) => (j < first ? 0 : value / (background[j] as number)));
   const autocorrelation = autocorrelationOf(plan, ratio).map(
     (value, lag) => (value * length) / Math.max(1, length - lag),
   );
-  return { length, size, ratio, autocorrelation, shape, background };
+  return { length, size, ratio, autocorrelation, shape };
 }
 
 /**
