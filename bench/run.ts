@@ -12,6 +12,7 @@ export const BENCH_AREAS = [
   'capture',
   'node',
   'forecast',
+  'seasons',
   'placement',
   'migration',
   'metadata',

@@ -14,20 +14,44 @@ export interface Evidence {
   readonly pValue: number;
 }
 
-/** The ordinate that is the least likely to be noise, if it is a local maximum that has not been barred. */
-export function highestPeak(view: View, barred: readonly number[]): Evidence | undefined {
+/** Harmonics of an expected period that are looked at with it. */
+const HARMONICS = 4;
+/** Natural frequencies that an expected one may be off: the length of a series is seldom a whole number of cycles. */
+const EXPECTED_SLACK = 0.6;
+
+/**
+ * The ordinate that is the least likely to be noise, if it is a local maximum that has not been barred.
+ *
+ * @param expected periods that are as likely as all others together: theirs are few frequencies, so that a peak there is
+ * chance less often than one anywhere.
+ */
+export function highestPeak(
+  view: View,
+  barred: readonly number[],
+  expected: readonly number[] = [],
+): Evidence | undefined {
   const { ratio, size, length, shape } = view;
-  let [tail, frequency] = [1, 0];
+  let best: Evidence | undefined;
   for (let j = 1; j < ratio.length; j++) {
     const value = ratio[j] as number;
     if (value <= 1 || value < (ratio[j - 1] as number) || value < (ratio[j + 1] ?? 0)) continue;
-    if (barred.some((other) => Math.abs(other - j / size) * length < 1)) continue;
-    const own = ratioTail(value, shape, shape * backgroundWeight((j * length) / size));
-    if (own < tail) [tail, frequency] = [own, j / size];
+    const frequency = j / size;
+    if (barred.some((other) => Math.abs(other - frequency) * length < 1)) continue;
+    const tail = ratioTail(value, shape, shape * backgroundWeight(frequency * length));
+    // Sidak over the natural frequencies; the ordinates between two of them depend on these.
+    const tested = isExpected(frequency, length, expected) ? 2 * HARMONICS * expected.length : length / 2;
+    const pValue = -Math.expm1(tested * Math.log1p(-Math.min(tail, 1 - 1e-15)));
+    if (best === undefined || pValue < best.pValue) best = { frequency, pValue };
   }
-  if (frequency === 0) return undefined;
-  // Sidak over the natural frequencies; the ordinates between two of them depend on these.
-  return { frequency, pValue: -Math.expm1((length / 2) * Math.log1p(-Math.min(tail, 1 - 1e-15))) };
+  return best;
+}
+
+function isExpected(frequency: number, length: number, expected: readonly number[]): boolean {
+  return expected.some((period) => {
+    const harmonic = Math.round(frequency * period);
+    const off = Math.abs(frequency - harmonic / period) * length;
+    return harmonic >= 1 && harmonic <= HARMONICS && off <= EXPECTED_SLACK;
+  });
 }
 
 /**

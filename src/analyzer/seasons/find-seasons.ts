@@ -21,6 +21,8 @@ export interface SeasonOptions {
   readonly mask?: WindowMask;
   /** Longest period looked for, windows; never more than a third of the series. */
   readonly maxPeriod?: number;
+  /** Periods that loads have for reasons outside, such as a day and a week: less of a sign is enough for them. */
+  readonly expected?: readonly number[];
   /** How often a season may be found in noise, per series. */
   readonly significance?: number;
 }
@@ -52,7 +54,7 @@ export function findSeasons(values: Float64Array, options: SeasonOptions = {}): 
  */
 export function findSharedSeasons(series: readonly Float64Array[], options: SeasonOptions = {}): Season[] {
   const length = series[0]?.length ?? 0;
-  const { significance = SIGNIFICANCE_DEFAULT } = options;
+  const { significance = SIGNIFICANCE_DEFAULT, expected = [] } = options;
   assertOptions(series, length, options);
   const rows = sampleOf(series).flatMap((values) => prepareRow(values, options.mask) ?? []);
   const maxPeriod = Math.min(options.maxPeriod ?? length, Math.floor(length / CYCLES_MIN));
@@ -64,7 +66,7 @@ export function findSharedSeasons(series: readonly Float64Array[], options: Seas
   let looks = 0;
   while (pValues.size < SEASONS_MAX && looks++ < PEAKS_MAX) {
     const view = lookAt(rest, plan);
-    const peak = [highestPeak(view, barred), highestHill(view, maxPeriod, barred)].find(
+    const peak = [highestPeak(view, barred, expected), highestHill(view, maxPeriod, barred)].find(
       (evidence) => evidence !== undefined && evidence.pValue <= significance,
     );
     if (peak === undefined) break;

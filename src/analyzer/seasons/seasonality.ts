@@ -27,10 +27,11 @@ export function seasonalityOf(
   options: { readonly dayWindows: number; readonly seasons?: readonly Season[] },
 ): Seasonality {
   // An outage is silence where the season expects load, a season is found once outages are out of the way.
-  const first = options.seasons ?? findSeasons(logLoads);
+  const expected = [options.dayWindows, 7 * options.dayWindows];
+  const first = options.seasons ?? findSeasons(logLoads, { expected });
   const mask = findOutages(logLoads, { seasons: first });
   const hasOutages = mask.includes(1);
-  const seasons = options.seasons ?? (hasOutages ? findSeasons(logLoads, { mask }) : first);
+  const seasons = options.seasons ?? (hasOutages ? findSeasons(logLoads, { mask, expected }) : first);
   const shifts = findShifts(logLoads, { seasons, mask, segmentMin: options.dayWindows });
   return { seasons, shifts, outages: outagesIn(mask) };
 }
@@ -45,7 +46,8 @@ export function clusterSeasonality(
   options: { readonly dayWindows: number },
 ): { readonly seasons: readonly Season[]; readonly total: Seasonality } {
   const total = seasonalityOf(totalOf(rows), options);
-  return { seasons: findSharedSeasons(rows), total };
+  const expected = [options.dayWindows, 7 * options.dayWindows];
+  return { seasons: findSharedSeasons(rows, { expected }), total };
 }
 
 function totalOf(rows: readonly Float64Array[]): Float64Array {

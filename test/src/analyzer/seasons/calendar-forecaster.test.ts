@@ -1,10 +1,15 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { Forecaster } from '../../../../src/analyzer/forecaster.ts';
 import { applyUplift } from '../../../../src/analyzer/seasons/apply-uplift.ts';
 import { CalendarForecaster } from '../../../../src/analyzer/seasons/calendar-forecaster.ts';
 import { learnUplift } from '../../../../src/analyzer/seasons/uplift.ts';
+import { FORECAST_DEFAULTS } from '../../../../src/analyzer/settings.ts';
 import { ForeshardError } from '../../../../src/base/errors.ts';
+import { silentLogger } from '../../../../src/base/logger.ts';
 import { seededRandom } from '../../../../src/base/random.ts';
+import { loadKernels } from '../../../../src/kernels/instance.ts';
+import { inlineRunner } from '../../../../src/kernels/pool.ts';
 import type { Calendar, CalendarEvent } from '../../../../src/model/calendar.ts';
 import type { Forecast } from '../../../../src/model/forecast.ts';
 import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../../../src/model/load-profile.ts';
@@ -166,6 +171,38 @@ test('what was learnt survives a restart, and a state that is none is refused', 
       () => after.load(state),
       (error: unknown) => error instanceof ForeshardError && error.code === 'FORESHARD_CORRUPT',
     );
+});
+
+test('the forecaster of the project takes a calendar: a monthly batch day is raised, the days around are not', async () => {
+  const batchDays = [7, 21, 35];
+  const batches = [...batchDays, 45].map((day) => event('Batch', day * DAY_MS, 24));
+  const random = seededRandom(seed).fork('batch');
+  const queries = Float64Array.from({ length: 46 * 24 * PARTITIONS }, (_, i) => {
+    const hour = Math.floor(i / PARTITIONS);
+    const usual = 300 * (1 + 0.5 * Math.sin((2 * Math.PI * hour) / 24));
+    const isBatch = [...batchDays, 45].includes(Math.floor(hour / 24));
+    return usual * (isBatch ? 3 : 1) * Math.exp(0.05 * normal(random));
+  });
+  const forecaster = new Forecaster(
+    {
+      ...FORECAST_DEFAULTS,
+      horizonSteps: 48,
+      historyWindows: 1056,
+      members: ['level', 'day', 'naive-week', 'weeks'],
+    },
+    { runner: inlineRunner(loadKernels()), random: seededRandom(1n), logger: silentLogger },
+  );
+  const base = {
+    async forecast(profile: LoadProfile): Promise<Forecast> {
+      await forecaster.observe(profile);
+      return forecaster.forecast();
+    },
+  };
+  const informed = new CalendarForecaster({ calendar: calendarOf(batches), driver: 'queries', base });
+  const forecast = await informed.forecast(profileAt(queries, 44 * 24));
+  forecaster.close();
+  check.ok(errorOnDay(forecast, queries, 44) < 0.1, `an ordinary day: ${errorOnDay(forecast, queries, 44)}`);
+  check.ok(errorOnDay(forecast, queries, 45) < 0.1, `the batch day: ${errorOnDay(forecast, queries, 45)}`);
 });
 
 const effect = (name: string, startMs: number, log: number, kind = '') => ({
