@@ -18,9 +18,9 @@ import type { Member, MemberComponents, MemberState, PartitionRange } from './me
 
 /** Origins there must be before the first fit: four days of hours, so that there is a rhythm to learn. */
 const ORIGINS_MIN = 96;
-/** Sequences of one fit: some for the network itself and a few for each partition, about 1 ms a partition. */
+/** Sequences of one fit: some for the network itself and a few for each partition, about 0.6 ms a partition. */
 const SAMPLES_BASE = 1024;
-const SAMPLES_PER_PARTITION = 8;
+const SAMPLES_PER_PARTITION = 16;
 /** Above it a fit takes longer without forecasting better: the next one goes on from its weights. */
 const SAMPLES_MAX = 6144;
 /** Sequences that are judged before and after a fit, and not learnt from. */
@@ -84,8 +84,10 @@ class Lstm implements Member {
     this.#moments = arena.f32(2 * weightCount);
     this.#gradients = arena.f32(weightCount);
     this.#work = arena.alloc(lstmWorkBytes(exports, { corrected: this.#corrected, horizon }));
-    this.#phases = arena.f32(weekWindows * 6);
-    writePhases(this.#phases.view, { dayWindows, weekWindows });
+    // With windows of a second the history never holds a day, and a table of a week would be 14 MB of nothing.
+    const isPossible = this.windowsMin <= history.stride;
+    this.#phases = arena.f32(isPossible ? weekWindows * 6 : 0);
+    if (isPossible) writePhases(this.#phases.view, { dayWindows, weekWindows });
     this.#beginWeights();
   }
 
@@ -193,7 +195,7 @@ class Lstm implements Member {
       dayWindows,
       weekWindows,
       phases: this.#phases.pointer,
-      phase: (Math.floor(startMs / windowMs) + dropped) % weekWindows,
+      phase: positiveModulo(Math.floor(startMs / windowMs) + dropped, weekWindows),
     };
   }
 
@@ -224,7 +226,8 @@ class Lstm implements Member {
       let origin = 0;
       for (let draw = 0; draw < DRAWS_MAX; draw++) {
         partition = range.first + random.nextBelow(range.count);
-        origin = this.#lookback + random.nextBelow(origins);
+        // The later of two: what was lately is more like what comes, and what was long ago is not forgotten.
+        origin = this.#lookback + Math.max(random.nextBelow(origins), random.nextBelow(origins));
         if (!this.#isFlat(partition, origin)) break;
       }
       block.view[index * 2] = partition;
@@ -255,6 +258,8 @@ class Lstm implements Member {
     return block;
   }
 }
+
+const positiveModulo = (value: number, modulus: number): number => ((value % modulus) + modulus) % modulus;
 
 /** Sine and cosine of the day, of the week, and of half the week, which tells working days from weekends. */
 function writePhases(

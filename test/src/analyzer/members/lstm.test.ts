@@ -6,7 +6,10 @@ import type { Member, MemberState } from '../../../../src/analyzer/members/membe
 import { ForeshardError } from '../../../../src/base/errors.ts';
 import { silentLogger } from '../../../../src/base/logger.ts';
 import { seededRandom } from '../../../../src/base/random.ts';
+import type { Block } from '../../../../src/kernels/arena.ts';
 import { loadKernels } from '../../../../src/kernels/instance.ts';
+import { jobContext } from '../../../../src/kernels/job.ts';
+import { lstmJobs, lstmWeightsOf, lstmWorkBytes } from '../../../../src/kernels/lstm-jobs.ts';
 import { inlineRunner } from '../../../../src/kernels/pool.ts';
 import { testSeed } from '../../../support/seed.ts';
 import { HOUR_MS, profileOf } from '../../../support/synthetic-load.ts';
@@ -14,6 +17,8 @@ import { HOUR_MS, profileOf } from '../../../support/synthetic-load.ts';
 const test = suite('analyzer/members/lstm');
 const seed = testSeed('analyzer/members/lstm');
 const kernels = loadKernels();
+
+const isBlock = (value: Block | number): value is Block => typeof value === 'object';
 
 interface Setup {
   readonly member: Member;
@@ -224,6 +229,89 @@ test('a fit that leaves the network worse is undone', async () => {
   assert.equal(await predict(), said);
   assert.equal(member.save().weights, good.weights);
   close();
+});
+
+test('windows of a second cost no memory for a week that never fits into the history', () => {
+  const used = kernels.arena.usedBytes;
+  const shape = {
+    partitionCount: 1,
+    windowMs: 1000,
+    startMs: -5000,
+    driver: 'queries',
+    windowsMax: 1680,
+  } as const;
+  const history = new History({ ...shape, dayWindows: 86_400, weekWindows: 604_800 }, kernels.arena);
+  const before = kernels.arena.usedBytes;
+  const member = lstmMember({
+    history,
+    runner: inlineRunner(kernels),
+    random: seededRandom(seed),
+    logger: silentLogger,
+    horizon: 24,
+  });
+  assert.is(member.windowsMin > history.stride, true);
+  assert.is(kernels.arena.usedBytes - before < 1 << 20, true);
+  member.close();
+  history.close();
+  assert.is(kernels.arena.usedBytes, used);
+});
+
+test('a cancelled fit stops at the next batch and keeps what it has', () => {
+  const { exports, memory, arena } = kernels;
+  const corrected = 16;
+  const model = {
+    corrected,
+    horizon: corrected,
+    weights: arena.f32(lstmWeightsOf(exports, corrected)),
+    gradients: arena.f32(lstmWeightsOf(exports, corrected)),
+    moments: arena.f32(2 * lstmWeightsOf(exports, corrected)),
+    work: arena.alloc(lstmWorkBytes(exports, { corrected, horizon: corrected })),
+  };
+  const series = arena.f64(400);
+  for (let i = 0; i < 400; i++) series.view[i] = 2 + Math.sin(i / 3);
+  const phases = arena.f32(168 * 6);
+  const count = 160;
+  const samples = arena.i32(count * 2);
+  for (let i = 0; i < count; i++) samples.view[2 * i + 1] = 300;
+  const reported: number[] = [];
+  const { steps } = lstmJobs.lstmTrain.run(
+    {
+      ...jobContext(exports, memory.buffer, 0),
+      isCancelled: () => reported.length === 2,
+      reportProgress: (value) => reported.push(value),
+    },
+    {
+      model: {
+        corrected,
+        horizon: corrected,
+        weights: model.weights.pointer,
+        gradients: model.gradients.pointer,
+        moments: model.moments.pointer,
+        work: model.work.pointer,
+      },
+      input: {
+        series: series.pointer,
+        stride: 400,
+        length: 400,
+        outages: 0,
+        dayWindows: 24,
+        weekWindows: 168,
+        phases: phases.pointer,
+        phase: 0,
+      },
+      samples: samples.pointer,
+      count,
+      rate: 0.01,
+      stepsBefore: 0,
+    },
+  );
+  assert.is(steps, 2);
+  assert.equal(reported, [1, 2]);
+  assert.is(
+    model.weights.view.some((weight) => weight !== 0),
+    true,
+  );
+  for (const block of [...Object.values(model).filter(isBlock), series, phases, samples]) arena.free(block);
 });
 
 test('the longest horizons are said beyond what the network corrects, and memory is given back', async () => {
