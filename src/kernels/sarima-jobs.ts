@@ -13,7 +13,7 @@ interface SarimaRows {
   readonly series: Pointer;
   readonly stride: number;
   readonly count: number;
-  /** Windows in each row: at least windowsNeeded(dayWindows). */
+  /** Windows in each row: at least windowsNeeded. */
   readonly length: number;
   readonly dayWindows: number;
   readonly weekWindows: number;

@@ -32,7 +32,7 @@ export class SarimaMember implements Member {
   constructor(components: MemberComponents) {
     const { dayWindows, partitionCount } = components.history.shape;
     this.#components = components;
-    this.windowsMin = windowsNeeded(dayWindows);
+    this.windowsMin = windowsNeeded(components.history.shape);
     this.refitWindows = Math.max(1, REFIT_DAYS * dayWindows);
     this.#states = components.runner.kernels.arena.f64(partitionCount * STATE_COUNT);
   }

@@ -4,8 +4,9 @@
  * A profile is f64[season] by phase, counted so that phase 0 is the first window after the row.
  */
 
-/** Days the profile of a long day is the mean of. */
+/** Days the profile of a long day is the mean of, at most and at least. */
 const DAYS_MAX = 7;
+export const DAYS_MIN = 2;
 
 /** Weeks the profile of a week is the mean of: two are the least that tell a cycle from chance, older ones may be over. */
 const WEEKS_MAX = 4;

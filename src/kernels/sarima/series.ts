@@ -1,7 +1,7 @@
 /** From a row of log loads to what the kernel models, and back. */
 import { difference, meanOf } from './difference.ts';
 import type { SarimaOrder } from './model.ts';
-import { dayProfile, phaseOf, WEEKS_MIN, weekProfile } from './profile.ts';
+import { DAYS_MIN, dayProfile, phaseOf, WEEKS_MIN, weekProfile } from './profile.ts';
 
 /** Two weeks of quarter hours; four weeks of hours are 672. More windows tell little that is still true. */
 const WINDOWS_MAX = 1344;
@@ -22,9 +22,6 @@ export interface SeriesPlan {
   readonly profileSeason: number;
 }
 
-/** Windows of history without which nothing can be fitted. */
-export const windowsNeeded = (dayWindows: number): number => Math.max(48, 4 * dayWindows);
-
 /** Windows in a row, and its cycles. */
 export interface RowShape {
   readonly length: number;
@@ -32,15 +29,28 @@ export interface RowShape {
   readonly weekWindows: number;
 }
 
-export function planSeries({ length, dayWindows, weekWindows }: RowShape): SeriesPlan {
-  if (dayWindows > SEASON_MAX)
-    return { count: Math.min(length, WINDOWS_MAX), season: 1, profileSeason: dayWindows };
-  const wanted = Math.max(WINDOWS_MIN, SEASONS_MAX * dayWindows);
-  const hasWeeks =
-    weekWindows > dayWindows && weekWindows % dayWindows === 0 && length >= WEEKS_MIN * weekWindows;
+/** The shortest cycle there is: where a window is a day, that is the week. */
+const cycleOf = ({ dayWindows, weekWindows }: Omit<RowShape, 'length'>): number =>
+  dayWindows > 1 ? dayWindows : weekWindows;
+
+/** Windows of history without which nothing can be fitted. */
+export function windowsNeeded(shape: Omit<RowShape, 'length'>): number {
+  const cycle = cycleOf(shape);
+  return cycle > SEASON_MAX ? WINDOWS_MIN : Math.max(48, 4 * cycle);
+}
+
+export function planSeries(shape: RowShape): SeriesPlan {
+  const { length, weekWindows } = shape;
+  const cycle = cycleOf(shape);
+  if (cycle > SEASON_MAX) {
+    // A mean of one day would be that day's noise.
+    const profileSeason = length >= DAYS_MIN * cycle ? cycle : 0;
+    return { count: Math.min(length, WINDOWS_MAX), season: 1, profileSeason };
+  }
+  const hasWeeks = weekWindows > cycle && weekWindows % cycle === 0 && length >= WEEKS_MIN * weekWindows;
   return {
-    count: Math.min(length, WINDOWS_MAX, wanted),
-    season: dayWindows,
+    count: Math.min(length, WINDOWS_MAX, Math.max(WINDOWS_MIN, SEASONS_MAX * cycle)),
+    season: cycle,
     profileSeason: hasWeeks ? weekWindows : 0,
   };
 }

@@ -230,6 +230,27 @@ test('long days: quarter hours have a seasonal model, minutes a profile', async 
   }
 });
 
+test('of windows of a minute it needs less than a day: without a profile it follows the level', async () => {
+  const noise = simulateArma(seededRandom(seed).fork('minutes'), { count: 1000, ar: [[1, 0.9]] });
+  const row = noise.map((value, window) => 5 + window / 1000 + 0.02 * value);
+  const { fitted, predicted } = setup([row], { dayWindows: 1440, weekWindows: 10_080 });
+  const [forecast] = await predicted(await fitted());
+  for (const value of forecast!) assert.ok(Math.abs(value - 6) < 0.3, `${value} (SEED=${seed})`);
+});
+
+test('windows of a day have the season of a week', async () => {
+  const row = rowOf((window) => 5 + (window % 7 >= 5 ? 0 : 1), 100);
+  const noise = simulateArma(seededRandom(seed).fork('days'), { count: 100 });
+  const { fitted, predicted } = setup([row.map((value, i) => value + 0.05 * noise[i]!)], {
+    dayWindows: 1,
+    weekWindows: 7,
+  });
+  const [forecast] = await predicted(await fitted());
+  forecast!.forEach((value, step) => {
+    assert.ok(Math.abs(value - (5 + ((100 + step) % 7 >= 5 ? 0 : 1))) < 0.3, `${value} (SEED=${seed})`);
+  });
+});
+
 test('with the least history it takes, it says something finite', async () => {
   const windowsMin = setup([dailyRow('short')]).newMember().windowsMin;
   const { fitted, predicted } = setup([dailyRow('short').subarray(0, windowsMin)]);
