@@ -78,7 +78,7 @@ const sarimaPredict: Job<SarimaPredictParameters, { readonly modelledCount: numb
   },
 };
 
-/** Two small weeks, fitted and forecast often enough for V8 to optimise the kernels that matter. */
+/** Two small weeks, fitted and forecast: some hundred passes, which V8 takes for reason enough to optimise the kernels. */
 function warmUp(context: JobContext, scratch: { readonly pointer: Pointer }): void {
   const { buffer } = context;
   const shape = { length: 112, dayWindows: 8, weekWindows: 56, horizon: 8 };
@@ -95,7 +95,7 @@ function warmUp(context: JobContext, scratch: { readonly pointer: Pointer }): vo
   const pointers = { series, states, scratch: out + shape.horizon * 8 };
   const values = new Float64Array(buffer, series, shape.length);
   for (let i = 0; i < values.length; i++) values[i] = ((i * 7919) % 101) / 101 + Math.sin(i / 4);
-  for (let repeat = 0; repeat < 20; repeat++) {
+  for (let repeat = 0; repeat < 4; repeat++) {
     sarimaFit.run(context, { ...rows, ...pointers, selectEvery: 1 });
     sarimaPredict.run(context, { ...rows, ...pointers, out, horizon: shape.horizon });
   }
