@@ -1,12 +1,9 @@
 import { type LagChoice, LagMember } from './lag-member.ts';
 import type { Member, MemberComponents } from './member.ts';
-import { distinctLags, lagsAround, recentLags } from './seasonal-lags.ts';
+import { distinctLags, hourWindows, lagsAround, memoryOf, recentLags } from './seasonal-lags.ts';
 
-/** More than a month of quarter hours; a bound on the work where windows are short. */
-const WINDOWS_MAX = 4096;
-
-/** Windows on either side of a season: 1 loses 1 % on M4's training part and 10 % on quarter hours. */
-const SEASON_REACH = 2;
+/** Windows on either side of a season, at least: 1 loses 1 % on M4's training part. */
+const SEASON_REACH_MIN = 2;
 
 /** Of the standardised series: little, for nearly noiseless series live on it (1e-3 loses 2 %, 1e-5 gains nothing). */
 export const AUTOREGRESSION_PENALTY = 1e-4;
@@ -22,26 +19,21 @@ export function seasonalAutoregression(shape: {
   readonly weekWindows: number;
 }): LagChoice[] {
   const { dayWindows, weekWindows } = shape;
+  const reach = Math.max(SEASON_REACH_MIN, hourWindows(dayWindows));
   const daily = (prior: number) => [
     ...recentLags(3),
-    ...lagsAround(dayWindows, SEASON_REACH, prior),
-    ...lagsAround(2 * dayWindows, SEASON_REACH, 0),
+    ...lagsAround(dayWindows, reach, prior),
+    ...lagsAround(2 * dayWindows, reach, 0),
   ];
-  const weekly = [...daily(0.5), ...lagsAround(weekWindows, SEASON_REACH, 0.5)];
+  const weekly = [...daily(0.5), ...lagsAround(weekWindows, reach, 0.5)];
   return [
     { lagsOf: () => distinctLags(daily(1)), rowsMin: 2 * dayWindows },
     { lagsOf: () => distinctLags(weekly), rowsMin: weekWindows },
   ];
 }
 
-/** Windows learnt from at most, and how a row fades: half its weight in two weeks. */
-export const memoryOf = (weekWindows: number): { windowsMax: number; fade: number } => ({
-  windowsMax: Math.min(6 * weekWindows, WINDOWS_MAX),
-  fade: 0.5 ** (1 / (2 * weekWindows)),
-});
-
 /**
- * Seasonal autoregression of each series in logarithms, rolled forward step by step: eighteen numbers a series.
+ * Seasonal autoregression of each series in logarithms, rolled forward step by step: twenty numbers a series.
  *
  * On M4's training part the best single member here: its errors of one step are small enough that rolling them forward
  * loses less than a direct regression loses by having parameters for every step.

@@ -6,10 +6,10 @@ import {
 } from '../../kernels/card-jobs.ts';
 import type { Pointer } from '../../kernels/exports.ts';
 import type { SeriesRows } from '../../kernels/series-rows.ts';
-import { AUTOREGRESSION_PENALTY, memoryOf, seasonalAutoregression } from './autoregression.ts';
+import { AUTOREGRESSION_PENALTY, seasonalAutoregression } from './autoregression.ts';
 import { lagTable, type OwnedLagTable } from './lag-table.ts';
 import type { Member, MemberComponents } from './member.ts';
-import { distinctLags } from './seasonal-lags.ts';
+import { distinctLags, memoryOf } from './seasonal-lags.ts';
 import { SeriesMember } from './series-member.ts';
 
 /** Share of Rho in the average: 0.5, as in the paper, loses 5 % on M4's training part, where our Rho is the stronger. */
