@@ -182,6 +182,9 @@ function warmUpLags({ exports, buffer }: JobContext, scratch: { readonly pointer
     );
     exports.lagPredict(series + windows * 8, lags, steps, width, weights, windows, out);
     exports.kernelRegression(series, windows, 12, 12, 1, 0, work, out);
+    exports.lagFitted(series + reach * 8, lags, width, weights, windows - reach, out);
+    exports.deltaForecast(series + windows * 8, windows, 6, 42, 12, work, out);
+    exports.countsForecast(series, windows, 6, 42, 0.9, 0.9, 1, 1, 1, 12, work, out);
     exports.boundForecast(series, windows, out, 12);
   }
 }
