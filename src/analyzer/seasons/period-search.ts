@@ -6,8 +6,11 @@ import type { View } from './spectral-view.ts';
 export const STRENGTH_MIN = 0.01;
 /** Hills of the autocorrelation tried for one peak, the highest first. */
 const HILLS_MAX = 12;
-/** Windows either side of a hill that are tried. */
+/** Hills no further apart than this are one. */
+const SAME_HILL = 1.1;
+/** Windows either side of a hill that are tried, at most, and this share of it. */
 const REACH_MAX = 8;
+const REACH_SHARE = 1 / 400;
 /** What a multiple of a known season has to repeat of what its best neighbour does, to be preferred. */
 const MULTIPLE_SHARE = 0.75;
 /** From so many independent rows on their mean variance is surer than what single cycles tell of each other. */
@@ -34,8 +37,14 @@ export function periodOf(frequency: number, context: Search): number | undefined
     .map((period) => ({ period, ...foldAll(rows, period, view.shape) }))
     .filter(({ isRepeated }) => isRepeated);
   const best = Math.max(STRENGTH_MIN, ...tried.map(({ variance }) => variance));
-  const good = tried.filter(({ variance }) => variance >= 0.5 * best).map(({ period }) => period);
-  return good.length === 0 ? undefined : shortestWithin(settle(Math.min(...good), context), context);
+  const good = tried.filter(({ variance }) => variance >= 0.5 * best);
+  if (good.length === 0) return undefined;
+  const shortest = Math.min(...good.map(({ period }) => period));
+  // Noise breaks a broad hill into several: of those the highest.
+  const { period } = good
+    .filter((hill) => hill.period <= SAME_HILL * shortest)
+    .reduce((highest, hill) => (hill.variance > highest.variance ? hill : highest));
+  return shortestWithin(settle(period, context), context);
 }
 
 /** Goes down from a period to the part of it that is really what repeats, if there is one. */
@@ -96,7 +105,8 @@ function hillsFor(frequency: number, { length, autocorrelation }: View, maxPerio
  * already if it repeats nearly as much (a week of 169 hours is one of 168).
  */
 function settle(hill: number, { rows, maxPeriod, known, view }: Search): number {
-  const reach = Math.min(REACH_MAX, Math.max(1, Math.round(hill ** 2 / (2 * view.length))));
+  const reachMax = Math.max(REACH_MAX, Math.round(hill * REACH_SHARE));
+  const reach = Math.min(reachMax, Math.max(1, Math.round(hill ** 2 / (2 * view.length))));
   let [best, bestVariance] = [hill, 0];
   for (let period = Math.max(2, hill - reach); period <= Math.min(maxPeriod, hill + reach); period++) {
     const isMultiple = known.some((other) => period > other && period % other === 0);
