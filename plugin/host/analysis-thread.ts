@@ -32,6 +32,7 @@ import { AnalysisClock } from './analysis-clock.ts';
 import { ClusterObserver } from './cluster-observer.ts';
 import type { ControlBody } from './control-messages.ts';
 import { Coordinator } from './coordinator.ts';
+import { EventEffects } from './event-effects.ts';
 import { isOwnBug } from './faults.ts';
 import { HOLD_PHASE_VARIABLE, holdMsIn, parsePhaseHolds } from './hold-phase.ts';
 import { createLogger } from './pino-logger.ts';
@@ -39,6 +40,7 @@ import { ProfileLedger } from './profile-ledger.ts';
 import { ProfilePublisher } from './profile-publisher.ts';
 import { QueryTypesPublisher } from './query-types-publisher.ts';
 import {
+  eventEffectsPrefix,
   hotKeysPrefix,
   profilePrefix,
   proposalKey,
@@ -97,6 +99,7 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
   const mapReader = new ClusterMapReader(metadata, cluster.name);
   const pool = new KernelPool({ threads: analyzer.kernelThreads }, { kernels: loadKernels(), logger });
   const forecaster = new Forecaster(forecast, { runner: pool, random: random.fork('forecast'), logger });
+  const eventEffects = new EventEffects({ metadata, prefix: eventEffectsPrefix(cluster.name), logger });
   const ordinaryDays: BaseForecaster = {
     async forecast(profile) {
       await forecaster.observe(profile);
@@ -119,7 +122,12 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
     forecaster:
       calendar === null
         ? ordinaryDays
-        : new CalendarForecaster({ calendar, driver: forecast.driver, base: ordinaryDays }),
+        : new CalendarForecaster({
+            calendar,
+            driver: forecast.driver,
+            base: ordinaryDays,
+            memory: eventEffects,
+          }),
     affinity: new AffinityManager(settings.affinity, { random: random.fork('affinity'), logger, optimiser }),
     observer: new ClusterObserver(settings, { mapReader, engine, clock: machineClock, logger }),
     loadProfile: () => analysis.loadProfile(),

@@ -10,4 +10,6 @@ export const queryHoursPrefix = (clusterName: string): string => `${clusterRoot(
 export const queryClustersPrefix = (clusterName: string): string =>
   `${clusterRoot(clusterName)}query-clusters/`;
 export const hotKeysPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}hot-keys/`;
+export const eventEffectsPrefix = (clusterName: string): string =>
+  `${clusterRoot(clusterName)}event-effects/`;
 export const profilePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}profile/`;

@@ -1,4 +1,3 @@
-import { ForeshardError } from '../../base/errors.ts';
 import { type Calendar, type CalendarEvent, EVENT_MS_MAX, overlapShare } from '../../model/calendar.ts';
 import type { Forecast } from '../../model/forecast.ts';
 import type { LoadDimension, LoadProfile } from '../../model/load-profile.ts';
@@ -11,7 +10,15 @@ export interface BaseForecaster {
   forecast(profile: LoadProfile): Promise<Forecast>;
 }
 
+/** Where effects outlive the process. */
+export interface EffectMemory {
+  load(): Promise<readonly OccurrenceEffect[]>;
+  keep(effect: OccurrenceEffect): Promise<void>;
+  forget(effect: OccurrenceEffect): Promise<void>;
+}
+
 const DAY_MS = 86_400_000;
+const KEPT_EVERY_MS = 7 * DAY_MS;
 /** The weeks after an occurrence tell the usual as the ones before do: until they have come, it is measured anew. */
 const SETTLED_MS = 28 * DAY_MS;
 /** Occurrences remembered beyond the history; 16 KiB each at 4,096 partitions. */
@@ -25,14 +32,19 @@ const MASKED = 0;
  * Puts the events of a calendar around a forecaster: what earlier occurrences did is learnt from the profile, windows of
  * events whose effect is known are kept from the base forecaster, and its forecast is raised where events will be.
  *
- * Effects outlive the profile, so that a yearly event can be learnt from ten weeks of history at a time; `save` and `load`
- * take them over a restart. The first occurrence of an event is passed on as measured: nothing is known of it yet, and a
+ * Effects outlive the profile and the process, so that a yearly event can be learnt from ten weeks of history at a time. The first occurrence of an event is passed on as measured: nothing is known of it yet, and a
  * forecaster that sees it coming is better than one that looks away.
  */
 export class CalendarForecaster implements BaseForecaster {
   readonly #calendar: Calendar;
   readonly #driver: LoadDimension;
   readonly #base: BaseForecaster;
+  readonly #memory: EffectMemory;
+  #isRecalled = false;
+  /** Keys of effects measured since they were last looked through. */
+  readonly #isFresh = new Set<string>();
+  /** Until when the profile reached that an effect was last kept from. */
+  readonly #keptMs = new Map<string, number>();
   /** By name and start; in the order of their last measurement. */
   readonly #effects = new Map<string, OccurrenceEffect>();
 
@@ -40,10 +52,12 @@ export class CalendarForecaster implements BaseForecaster {
     readonly calendar: Calendar;
     readonly driver: LoadDimension;
     readonly base: BaseForecaster;
+    readonly memory: EffectMemory;
   }) {
     this.#calendar = components.calendar;
     this.#driver = components.driver;
     this.#base = components.base;
+    this.#memory = components.memory;
   }
 
   /** What is known of past occurrences, by start. */
@@ -51,11 +65,13 @@ export class CalendarForecaster implements BaseForecaster {
     return [...this.#effects.values()].sort((a, b) => a.startMs - b.startMs);
   }
 
-  /** @throws whatever the base forecaster throws. */
+  /** @throws whatever the base forecaster or the memory throws. */
   async forecast(profile: LoadProfile): Promise<Forecast> {
     const endMs = profile.startMs + profile.windowCount * profile.windowMs;
     const past = this.#calendar.occurrences(profile.startMs, endMs).filter(isShort);
+    await this.#recall();
     this.#measure(profile, past);
+    await this.#keep(endMs);
     const known = past.filter(
       (event) => this.#effects.has(keyOf(event)) || learnUplift(event, this.effects) !== undefined,
     );
@@ -71,21 +87,28 @@ export class CalendarForecaster implements BaseForecaster {
     return applyUplift(forecast, expected);
   }
 
-  save(): { readonly version: 1; readonly effects: readonly OccurrenceEffect[] } {
-    return { version: 1, effects: [...this.#effects.values()] };
+  /** Once: what earlier coordinators have learnt. */
+  async #recall(): Promise<void> {
+    if (this.#isRecalled) return;
+    for (const effect of await this.#memory.load()) this.#effects.set(keyOf(effect), effect);
+    this.#isRecalled = true;
   }
 
-  /** @throws ForeshardError FORESHARD_CORRUPT when the state is not one of this class's. */
-  load(state: unknown): void {
-    const { version, effects } = (state ?? {}) as { version?: unknown; effects?: unknown };
-    if (version !== 1 || !Array.isArray(effects) || !effects.every(isEffect))
-      throw new ForeshardError(
-        'FORESHARD_CORRUPT',
-        're-read',
-        'the state of the calendar is not one of version 1',
-      );
-    this.#effects.clear();
-    for (const effect of effects) this.#effects.set(keyOf(effect), effect);
+  /** Keeps what was measured anew: at first, and once a week until it is settled. */
+  async #keep(nowMs: number): Promise<void> {
+    for (const [key, effect] of this.#effects) {
+      const keptMs = this.#keptMs.get(key);
+      const isDue = keptMs === undefined || nowMs - keptMs >= KEPT_EVERY_MS;
+      if (!this.#isFresh.delete(key) || !isDue) continue;
+      await this.#memory.keep(effect);
+      this.#keptMs.set(key, nowMs);
+    }
+    for (const [key, effect] of this.#effects) {
+      if (this.#effects.size <= EFFECTS_MAX) break;
+      await this.#memory.forget(effect);
+      this.#effects.delete(key);
+      this.#keptMs.delete(key);
+    }
   }
 
   #measure(profile: LoadProfile, past: readonly CalendarEvent[]): void {
@@ -101,10 +124,7 @@ export class CalendarForecaster implements BaseForecaster {
       if (effect === undefined) continue;
       this.#effects.delete(keyOf(event));
       this.#effects.set(keyOf(event), effect);
-    }
-    for (const key of this.#effects.keys()) {
-      if (this.#effects.size <= EFFECTS_MAX) break;
-      this.#effects.delete(key);
+      this.#isFresh.add(keyOf(event));
     }
   }
 }
@@ -112,22 +132,6 @@ export class CalendarForecaster implements BaseForecaster {
 const keyOf = ({ name, startMs }: { readonly name: string; readonly startMs: number }): string =>
   `${startMs} ${name}`;
 const isShort = (event: CalendarEvent): boolean => event.endMs - event.startMs <= EVENT_MS_MAX;
-
-function isEffect(value: unknown): value is OccurrenceEffect {
-  const { name, kind, startMs, byPhase, byPartition, noiseVariance } = (value ??
-    {}) as Partial<OccurrenceEffect>;
-  return (
-    typeof name === 'string' &&
-    typeof kind === 'string' &&
-    Number.isFinite(startMs) &&
-    byPhase instanceof Float64Array &&
-    byPhase.length > 0 &&
-    byPhase.every(Number.isFinite) &&
-    byPartition instanceof Float32Array &&
-    byPartition.every(Number.isFinite) &&
-    Number.isFinite(noiseVariance)
-  );
-}
 
 /** u8[window]: 1 where any of the events is, be it for a moment. */
 function eventWindows(profile: LoadProfile, events: readonly CalendarEvent[]): Uint8Array {

@@ -2,10 +2,13 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { Forecaster } from '../../../../src/analyzer/forecaster.ts';
 import { applyUplift } from '../../../../src/analyzer/seasons/apply-uplift.ts';
-import { CalendarForecaster } from '../../../../src/analyzer/seasons/calendar-forecaster.ts';
+import {
+  CalendarForecaster,
+  type EffectMemory,
+} from '../../../../src/analyzer/seasons/calendar-forecaster.ts';
+import type { OccurrenceEffect } from '../../../../src/analyzer/seasons/occurrence.ts';
 import { learnUplift } from '../../../../src/analyzer/seasons/uplift.ts';
 import { FORECAST_DEFAULTS } from '../../../../src/analyzer/settings.ts';
-import { ForeshardError } from '../../../../src/base/errors.ts';
 import { silentLogger } from '../../../../src/base/logger.ts';
 import { seededRandom } from '../../../../src/base/random.ts';
 import { loadKernels } from '../../../../src/kernels/instance.ts';
@@ -101,6 +104,27 @@ const lastWeekAgain = {
   },
 };
 
+class MapMemory implements EffectMemory {
+  readonly effects = new Map<number, OccurrenceEffect>();
+  keptCount = 0;
+
+  async load(): Promise<readonly OccurrenceEffect[]> {
+    return [...this.effects.values()];
+  }
+
+  async keep(effect: OccurrenceEffect): Promise<void> {
+    this.effects.set(effect.startMs, effect);
+    this.keptCount++;
+  }
+
+  async forget({ startMs }: OccurrenceEffect): Promise<void> {
+    this.effects.delete(startMs);
+  }
+}
+
+const newForecaster = (memory = new MapMemory()): CalendarForecaster =>
+  new CalendarForecaster({ calendar: calendarOf(sales), driver: 'queries', base: lastWeekAgain, memory });
+
 /** Mean absolute error of the queries over a day of the forecast, as a share of their mean. */
 function errorOnDay(forecast: Forecast, queries: Float64Array, day: number): number {
   let [error, total] = [0, 0];
@@ -116,11 +140,7 @@ function errorOnDay(forecast: Forecast, queries: Float64Array, day: number): num
 
 test('the fifth sale of a year is forecast to 15 % from the four before, and is missed without the calendar', async () => {
   const queries = yearOfQueries();
-  const forecaster = new CalendarForecaster({
-    calendar: calendarOf(sales),
-    driver: 'queries',
-    base: lastWeekAgain,
-  });
+  const forecaster = newForecaster();
   // Ten weeks of history at a time, as a coordinator has them.
   for (let day = 56; day < 328; day += 14) await forecaster.forecast(profileAt(queries, day * 24));
   check.is(forecaster.effects.length, 4);
@@ -146,31 +166,26 @@ test('the fifth sale of a year is forecast to 15 % from the four before, and is 
 
 test('the week after a sale is forecast as an ordinary one', async () => {
   const queries = yearOfQueries();
-  const forecaster = new CalendarForecaster({
-    calendar: calendarOf(sales),
-    driver: 'queries',
-    base: lastWeekAgain,
-  });
+  const forecaster = newForecaster();
   const profile = profileAt(queries, 188 * 24);
   const informed = await forecaster.forecast(profile);
   check.ok(errorOnDay(informed, queries, 192) < 0.2);
   check.ok(errorOnDay(await lastWeekAgain.forecast(profile), queries, 192) > 0.6);
 });
 
-test('what was learnt survives a restart, and a state that is none is refused', async () => {
+test('what was learnt is known to the next coordinator, whose history no longer holds it', async () => {
   const queries = yearOfQueries();
-  const make = () =>
-    new CalendarForecaster({ calendar: calendarOf(sales), driver: 'queries', base: lastWeekAgain });
-  const before = make();
-  await before.forecast(profileAt(queries, 56 * 24));
-  const after = make();
-  after.load(structuredClone(before.save()));
-  check.equal(after.effects, before.effects);
-  for (const state of [null, {}, { version: 2, effects: [] }, { version: 1, effects: [{ name: 'x' }] }])
-    check.throws(
-      () => after.load(state),
-      (error: unknown) => error instanceof ForeshardError && error.code === 'FORESHARD_CORRUPT',
-    );
+  const memory = new MapMemory();
+  const before = newForecaster(memory);
+  for (let day = 56; day < 328; day += 7) await before.forecast(profileAt(queries, day * 24));
+  const after = newForecaster(memory);
+  const forecast = await after.forecast(profileAt(queries, 328 * 24));
+  check.is(after.effects.length, 4);
+  check.ok(errorOnDay(forecast, queries, 330) < 0.15);
+  check.ok(
+    memory.keptCount >= 8 && memory.keptCount <= 20,
+    `kept at first and weekly, ${memory.keptCount} times`,
+  );
 });
 
 test('the forecaster of the project takes a calendar: a monthly batch day is raised, the days around are not', async () => {
@@ -198,7 +213,12 @@ test('the forecaster of the project takes a calendar: a monthly batch day is rai
       return forecaster.forecast();
     },
   };
-  const informed = new CalendarForecaster({ calendar: calendarOf(batches), driver: 'queries', base });
+  const informed = new CalendarForecaster({
+    calendar: calendarOf(batches),
+    driver: 'queries',
+    base,
+    memory: new MapMemory(),
+  });
   const forecast = await informed.forecast(profileAt(queries, 44 * 24));
   forecaster.close();
   check.ok(errorOnDay(forecast, queries, 44) < 0.1, `an ordinary day: ${errorOnDay(forecast, queries, 44)}`);
