@@ -63,78 +63,75 @@ export function onRegularGrid(raw: RawSeries, options: GridOptions): GridSeries 
     const windowMs = options.windowMs ?? WINDOW_MS_DEFAULT;
     return trimmed({ id: raw.id, startMs: 0, windowMs, values: raw.values, notes }, options.windowsMax);
   }
-  const points = inOrder(raw, raw.timesMs, notes);
-  const distinct = options.aggregate === undefined ? withoutRepeats(raw.id, points, notes) : points;
-  const spacingMs = options.windowMs ?? medianSpacing(distinct);
-  const isRegular = options.aggregate === undefined && fits(distinct, spacingMs);
+  const ordered = inOrder({ ...raw, timesMs: raw.timesMs }, notes);
+  const points = options.aggregate === undefined ? withoutRepeats(raw.id, ordered, notes) : ordered;
+  const { timesMs } = points;
+  const spacingMs = options.windowMs ?? medianSpacing(timesMs);
+  const isRegular = options.aggregate === undefined && fits(timesMs, spacingMs);
   const windowMs = isRegular ? spacingMs : (options.windowMs ?? roundWidth(spacingMs));
-  if (!isRegular && distinct.length > 1)
+  if (!isRegular && timesMs.length > 1)
     notes.push(
       `its times are not regular, or a window is given: ${options.aggregate ?? 'mean'} per window of ${describeMs(windowMs)}`,
     );
-  const originMs = isRegular ? (distinct[0] as Point).timeMs : 0;
-  const binned = inWindows(distinct, { originMs, windowMs, isRegular, notes, ...options });
+  const originMs = isRegular ? (timesMs[0] as number) : 0;
+  const binned = inWindows(points, { originMs, windowMs, isRegular, notes, ...options });
   return trimmed({ id: raw.id, windowMs, notes, ...binned }, options.windowsMax);
 }
 
-interface Point {
-  readonly timeMs: number;
-  readonly value: number;
-  readonly row: number;
+/** By value; a file may have many millions, too many for an object each. */
+interface Points {
+  readonly timesMs: Float64Array;
+  readonly values: Float64Array;
+  readonly rows: Float64Array;
 }
 
-function inOrder(raw: RawSeries, timesMs: Float64Array, notes: string[]): Point[] {
-  const points: Point[] = [];
+function inOrder(raw: Omit<Points, 'rows'> & Pick<RawSeries, 'rows' | 'firstRow'>, notes: string[]): Points {
+  const { timesMs, values } = raw;
+  const rows = raw.rows ?? new Float64Array(values.length).fill(raw.firstRow);
   let outOfOrder = 0;
-  for (let i = 0; i < timesMs.length; i++) {
-    points.push({
-      timeMs: timesMs[i] as number,
-      value: raw.values[i] as number,
-      row: raw.rows?.[i] ?? raw.firstRow,
-    });
-    if (i > 0 && (timesMs[i] as number) < (timesMs[i - 1] as number)) outOfOrder++;
-  }
-  if (outOfOrder > 0) {
-    points.sort((a, b) => a.timeMs - b.timeMs || a.row - b.row);
-    notes.push(`${outOfOrder} rows came before earlier ones and were sorted`);
-  }
-  return points;
+  for (let i = 1; i < timesMs.length; i++)
+    if ((timesMs[i] as number) < (timesMs[i - 1] as number)) outOfOrder++;
+  if (outOfOrder === 0) return { timesMs, values, rows };
+  notes.push(`${outOfOrder} rows came before earlier ones and were sorted`);
+  const order = Uint32Array.from(timesMs.keys()).sort(
+    (a, b) => (timesMs[a] as number) - (timesMs[b] as number) || a - b,
+  );
+  return picked({ timesMs, values, rows }, order);
+}
+
+function picked(points: Points, indexes: Uint32Array): Points {
+  const pick = (from: Float64Array): Float64Array =>
+    Float64Array.from(indexes, (index) => from[index] as number);
+  return { timesMs: pick(points.timesMs), values: pick(points.values), rows: pick(points.rows) };
 }
 
 /** A row that says the same again is dropped; one that says something else is an error. */
-function withoutRepeats(id: string, points: readonly Point[], notes: string[]): Point[] {
-  const distinct: Point[] = [];
-  let repeats = 0;
-  for (const point of points) {
-    const last = distinct.at(-1);
-    if (last === undefined || last.timeMs !== point.timeMs) {
-      distinct.push(point);
-      continue;
-    }
-    if (!Object.is(last.value, point.value))
+function withoutRepeats(id: string, points: Points, notes: string[]): Points {
+  const { timesMs, values, rows } = points;
+  const isRepeat = (i: number): boolean => i > 0 && timesMs[i] === timesMs[i - 1];
+  for (let i = 1; i < timesMs.length; i++)
+    if (isRepeat(i) && !Object.is(values[i], values[i - 1]))
       throw new ForeshardError(
         'FORESHARD_CORRUPT',
         're-read',
-        `series ${quoted(id)}, rows ${last.row} and ${point.row}: two values for ${new Date(point.timeMs).toISOString()}: remove one, or take them together with --aggregate sum or mean`,
+        `series ${quoted(id)}, rows ${rows[i - 1]} and ${rows[i]}: two values for ${new Date(timesMs[i] as number).toISOString()}: remove one, or take them together with --aggregate sum or mean`,
       );
-    repeats++;
-  }
-  if (repeats > 0) notes.push(`${repeats} repeated rows were left out`);
-  return distinct;
+  const kept = Uint32Array.from(timesMs.keys()).filter((i) => !isRepeat(i));
+  if (kept.length === timesMs.length) return points;
+  notes.push(`${timesMs.length - kept.length} repeated rows were left out`);
+  return picked(points, kept);
 }
 
-function medianSpacing(points: readonly Point[]): number {
-  const spacings = new Float64Array(Math.max(0, points.length - 1));
-  for (let i = 0; i < spacings.length; i++)
-    spacings[i] = (points[i + 1] as Point).timeMs - (points[i] as Point).timeMs;
+function medianSpacing(timesMs: Float64Array): number {
+  const spacings = timesMs.subarray(1).map((timeMs, i) => timeMs - (timesMs[i] as number));
   const positive = spacings.filter((spacing) => spacing > 0).sort();
   return positive[positive.length >> 1] ?? WINDOW_MS_DEFAULT;
 }
 
-function fits(points: readonly Point[], spacingMs: number): boolean {
-  const originMs = points[0]?.timeMs ?? 0;
+function fits(timesMs: Float64Array, spacingMs: number): boolean {
+  const originMs = timesMs[0] as number;
   let lastIndex = -1;
-  return points.every(({ timeMs }) => {
+  return timesMs.every((timeMs) => {
     const place = (timeMs - originMs) / spacingMs;
     const index = Math.round(place);
     const isOwn = index > lastIndex && Math.abs(place - index) <= JITTER_MAX;
@@ -143,8 +140,9 @@ function fits(points: readonly Point[], spacingMs: number): boolean {
   });
 }
 
+/** The next width, or one that is a little narrower: a sampler that sleeps a minute takes a little more. */
 const roundWidth = (spacingMs: number): number =>
-  WIDTHS_MS.find((width) => width >= spacingMs) ?? Math.ceil(spacingMs / DAY_MS) * DAY_MS;
+  WIDTHS_MS.find((width) => width >= (1 - JITTER_MAX) * spacingMs) ?? Math.ceil(spacingMs / DAY_MS) * DAY_MS;
 
 interface WindowOptions {
   readonly originMs: number;
@@ -157,26 +155,26 @@ interface WindowOptions {
 
 /** Only windows among the newest `windowsMax` are made: a gap of years costs nothing. */
 function inWindows(
-  points: readonly Point[],
+  { timesMs, values: given }: Points,
   { originMs, windowMs, isRegular, aggregate, windowsMax, notes }: WindowOptions,
 ): { startMs: number; values: Float64Array } {
-  const indexOf = (timeMs: number): number => {
-    const place = (timeMs - originMs) / windowMs;
+  const indexOf = (at: number): number => {
+    const place = ((timesMs[at] as number) - originMs) / windowMs;
     return isRegular ? Math.round(place) : Math.floor(place);
   };
-  const known = points.filter(({ value }) => !Number.isNaN(value));
-  const last = indexOf((known.at(-1) as Point).timeMs);
-  const oldest = indexOf((known[0] as Point).timeMs);
+  const isKnown = (value: number): boolean => !Number.isNaN(value);
+  const last = indexOf(given.findLastIndex(isKnown));
+  const oldest = indexOf(given.findIndex(isKnown));
   const first = Math.max(oldest, last - windowsMax + 1);
   if (first > oldest) notes.push(onlyNewest(windowsMax));
   const sums = new Float64Array(last - first + 1).fill(Number.NaN);
   const counts = new Uint32Array(sums.length);
-  for (const { timeMs, value } of known) {
-    const at = indexOf(timeMs) - first;
-    if (at < 0) continue;
+  given.forEach((value, i) => {
+    const at = indexOf(i) - first;
+    if (at < 0 || !isKnown(value)) return;
     sums[at] = counts[at] === 0 ? value : (sums[at] as number) + value;
     counts[at] = (counts[at] as number) + 1;
-  }
+  });
   // Of counts that are added up, a window without any row had none.
   const values = sums.map((sum, at) => {
     if (aggregate === 'sum') return Number.isNaN(sum) ? 0 : sum;

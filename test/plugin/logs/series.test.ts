@@ -171,6 +171,14 @@ test('irregular times are averaged in windows of a round width, and it is said',
   check.match(notes[0] as string, /times are not regular.* mean per window of 30m/);
 });
 
+test('a sampler that sleeps a minute and takes a little more has windows of a minute', async () => {
+  const { windowMs, values } = await gridOf(
+    Array.from({ length: 600 }, (_, i) => `a,${START_MS + i * 60_100 + (i % 2) * 100},5`),
+  );
+  check.is(windowMs, 60_000);
+  check.ok(values.filter((value) => value === 5).length > 595);
+});
+
 test('a given window adds counts up; a window without any row had none', async () => {
   const rows = [0.1, 0.2, 1.1, 3.5].map((hour) => `a,${at(hour)},1`);
   const { values } = await gridOf(rows, { windowMs: HOUR_MS, aggregate: 'sum' });
