@@ -1,7 +1,7 @@
 import { WindowSeries } from '../../../src/analyzer/patterns/window-series.ts';
-import { findOutages } from '../../../src/analyzer/seasons/find-outages.ts';
-import { findSeasons } from '../../../src/analyzer/seasons/find-seasons.ts';
-import { findShifts } from '../../../src/analyzer/seasons/find-shifts.ts';
+import { seasonalityOf } from '../../../src/analyzer/seasons/seasonality.ts';
+
+const DAY_MS = 86_400_000;
 
 export interface FoundSeason {
   readonly periodMs: number;
@@ -45,38 +45,25 @@ export class SeasonFinder {
 
   finish(): LogSeasons {
     const windowMs = this.#windowMs;
-    const whole = withoutEnds(this.#series.sumOf([ALL]));
-    const startMs = this.#series.span.startMs + windowMs;
-    const first = findSeasons(whole);
-    const mask = findOutages(whole, { seasons: first });
-    const seasons = mask.some((isOut) => isOut === 1) ? findSeasons(whole, { mask }) : first;
+    // A log begins and ends in the middle of a window, and half a window looks like an outage.
+    const whole = this.#series.sumOf([ALL]).slice(1, -1).map(Math.log1p);
+    const timeOf = (window: number): number => this.#series.span.startMs + (1 + window) * windowMs;
+    const { seasons, shifts, outages } = seasonalityOf(whole, {
+      dayWindows: Math.max(1, Math.round(DAY_MS / windowMs)),
+    });
     return {
       windowMs,
       windowCount: whole.length,
       all: seasons.map(({ period, strength, pValue }) => ({ periodMs: period * windowMs, strength, pValue })),
-      levelShifts: findShifts(whole, { seasons, mask }).map(({ window, size, confidence }) => ({
-        atMs: startMs + window * windowMs,
+      levelShifts: shifts.map(({ window, size, confidence }) => ({
+        atMs: timeOf(window),
         factor: Math.exp(size),
         confidence,
       })),
-      outages: runsOf(mask).map(([firstWindow, endWindow]) => ({
-        startMs: startMs + firstWindow * windowMs,
-        endMs: startMs + endWindow * windowMs,
+      outages: outages.map(({ window, windowCount }) => ({
+        startMs: timeOf(window),
+        endMs: timeOf(window + windowCount),
       })),
     };
   }
-}
-
-/** Log counts of whole windows: a log begins and ends in the middle of one, and half a window looks like an outage. */
-const withoutEnds = (counts: Float64Array): Float64Array => counts.slice(1, -1).map(Math.log1p);
-
-function runsOf(mask: Uint8Array): [number, number][] {
-  const runs: [number, number][] = [];
-  mask.forEach((isOut, window) => {
-    if (isOut === 0) return;
-    const last = runs.at(-1);
-    if (last?.[1] === window) last[1] = window + 1;
-    else runs.push([window, window + 1]);
-  });
-  return runs;
 }
