@@ -1,7 +1,7 @@
 import type { Association } from '../../src/analyzer/patterns/associations.ts';
 import type { ClusterEvent } from '../../src/analyzer/patterns/cluster-names.ts';
 import type { CoAccessReport } from '../../src/analyzer/patterns/co-access.ts';
-import type { TypeCluster, WindowPatterns } from '../../src/analyzer/patterns/window-patterns.ts';
+import type { TypeCluster } from '../../src/analyzer/patterns/window-patterns.ts';
 import { decodeRecord, encodeRecord } from './json-record.ts';
 import { packHours } from './query-hours-record.ts';
 
@@ -46,15 +46,15 @@ export interface PublishedClusters {
 type PublishedPair = readonly [partitionA: number, partitionB: number, recentCount: number, lift: number];
 
 export function encodeQueryClusters(
-  patterns: Pick<WindowPatterns, 'shape' | 'terms'>,
+  clusters: Pick<QueryClustersRecord, 'shape' | 'terms'>,
   coAccess: CoAccessReport,
   about: Pick<QueryClustersRecord, 'atMs'>,
 ): Uint8Array {
   const record: QueryClustersRecord = {
     v: 1,
     ...about,
-    shape: publishedClusters(patterns.shape),
-    terms: publishedClusters(patterns.terms),
+    shape: clusters.shape,
+    terms: clusters.terms,
     together: publishedPairs(coAccess.together),
     sameClient: publishedPairs(coAccess.sameClient),
     next: publishedPairs(coAccess.next),
@@ -70,7 +70,7 @@ export const decodeQueryClusters = (key: string, bytes: Uint8Array): QueryCluste
     (record: QueryClustersRecord) => record.v === 1 && Array.isArray(record.shape?.clusters),
   );
 
-function publishedClusters({
+export function publishedClusters({
   clusters,
   events,
 }: {

@@ -4,8 +4,8 @@ import { decodeRecord, encodeRecord } from './json-record.ts';
 
 /** Types told apart of one storage node, besides "(other)": with 224 characters of hours each, a record stays below 64 KiB. */
 export const PUBLISHED_HOURS_TYPES_MAX = 63;
-/** Storage nodes that records are published of: one transaction holds 128 writes. */
-export const PUBLISHED_HOURS_NODES_MAX = 120;
+/** Storage nodes that records are published of: with so many, some 3 MB a window. */
+export const PUBLISHED_HOURS_NODES_MAX = 128;
 
 /**
  * `query-hours/<storage node>/<query node>` in the metadata store, as JSON: when each query type comes to one storage node, through

@@ -11,7 +11,12 @@ import type { MetadataStore, MetadataWrite } from '../../src/ports/metadata-stor
 import { COMMANDS } from '../commands/table.ts';
 import type { QueryTypesReport } from './control-messages.ts';
 import { encodeHotKeys, PUBLISHED_HOT_KEYS } from './hot-keys-record.ts';
-import { decodeQueryClusters, encodeQueryClusters } from './query-clusters-record.ts';
+import {
+  decodeQueryClusters,
+  encodeQueryClusters,
+  publishedClusters,
+  type QueryClustersRecord,
+} from './query-clusters-record.ts';
 import {
   encodeQueryHours,
   PUBLISHED_HOURS_NODES_MAX,
@@ -24,6 +29,9 @@ import { encodeQueryTypes, PUBLISHED_LIMITS } from './query-types-record.ts';
  * core on the analysis thread; the query path pays nothing.
  */
 const SEQUENCE_RECORDS_MAX = 2_000;
+
+/** A value has at most 64 KiB, so these stay below what one transaction may have. */
+const COMMIT_WRITES_MAX = 16;
 
 const SPLIT_COMMANDS = new Set(COMMANDS.filter(({ spread }) => spread === 'split').map(({ name }) => name));
 
@@ -46,6 +54,8 @@ export class QueryTypesPublisher {
   /** Such as `/foreshard/v1/main/query-types/`. */
   readonly #prefixes: RecordPrefixes;
   #known: Known;
+  /** Published again until there are clusters of this life, so that another restart does not lose them. */
+  #adopted: Pick<QueryClustersRecord, 'shape' | 'terms'> | null = null;
 
   constructor(
     settings: QueryTypesPublisherSettings,
@@ -63,6 +73,7 @@ export class QueryTypesPublisher {
   /** Begins anew: the clock was moved to another time. */
   reset(): void {
     this.#known = newKnown(this.#settings);
+    this.#adopted = null;
   }
 
   /** Takes in a captured record, for what it tells beside its neighbours. */
@@ -87,6 +98,7 @@ export class QueryTypesPublisher {
     if (entry === undefined) return;
     const { shape, terms } = decodeQueryClusters(key, entry.value);
     this.#known.patterns.adopt({ shape: shape.clusters, terms: terms.clusters });
+    this.#adopted = { shape, terms };
   }
 
   add(segments: readonly ProfileSegment[]): void {
@@ -104,7 +116,7 @@ export class QueryTypesPublisher {
   }): Promise<void> {
     const { queryNodeId, windowMs, halfLifeWindows } = this.#settings;
     const { atMs, droppedCount, ownerOf } = about;
-    const { counts, patterns, sequences, hotKeys } = this.#known;
+    const { counts, sequences, hotKeys } = this.#known;
     const summary = counts.summary(PUBLISHED_LIMITS);
     const nodesOf = counts.nodesOf(
       summary.types.map(({ template }) => template),
@@ -119,7 +131,7 @@ export class QueryTypesPublisher {
       {
         kind: 'put',
         key: `${this.#prefixes.clusters}${queryNodeId}`,
-        value: encodeQueryClusters(patterns, sequences.report(), { atMs }),
+        value: encodeQueryClusters(this.#clusters(), sequences.report(), { atMs }),
       },
       {
         kind: 'put',
@@ -128,7 +140,11 @@ export class QueryTypesPublisher {
       },
       ...this.#hoursWrites(atMs, ownerOf),
     ];
-    await this.#metadata.commit({ conditions: [], writes });
+    for (let first = 0; first < writes.length; first += COMMIT_WRITES_MAX)
+      await this.#metadata.commit({
+        conditions: [],
+        writes: writes.slice(first, first + COMMIT_WRITES_MAX),
+      });
   }
 
   report(options: {
@@ -152,6 +168,12 @@ export class QueryTypesPublisher {
       ...sums,
       types: types.map((type) => ({ ...type, storageNodes: nodesOf.get(type.template) ?? [] })),
     };
+  }
+
+  #clusters(): Pick<QueryClustersRecord, 'shape' | 'terms'> {
+    const { patterns } = this.#known;
+    if (!patterns.isClustered && this.#adopted !== null) return this.#adopted;
+    return { shape: publishedClusters(patterns.shape), terms: publishedClusters(patterns.terms) };
   }
 
   #hoursWrites(atMs: number, ownerOf: ArrayLike<number>): MetadataWrite[] {

@@ -3,7 +3,7 @@ import {
   type Association,
   type AssociationLimits,
   type Cell,
-  findAssociations,
+  findOwnAssociations,
 } from './associations.ts';
 import { SparseCounts } from './sparse-counts.ts';
 
@@ -169,56 +169,85 @@ function findPairs(
 ): Association[] {
   const { sum, effectiveFactor } = counts;
   if (!(sum > 0)) return [];
-  const degrees = new Map(counts.rowSums);
-  if (!isOrdered)
-    for (const [partition, count] of counts.columnSums)
-      degrees.set(partition, (degrees.get(partition) ?? 0) + count);
-  const fit = isOrdered
-    ? fitOffDiagonal(counts.rowSums, counts.columnSums)
-    : fitOffDiagonal(degrees, degrees);
-  const cells: Cell[] = [];
-  counts.forEach((row, column, count) => {
-    cells.push({ row, column, count, expectedShare: Math.min(1, fit(row, column) / sum) });
-  });
   const partitionCount = new Set([...counts.rowSums.keys(), ...counts.columnSums.keys()]).size;
   const orderedCount = partitionCount * (partitionCount - 1);
-  return findAssociations(
-    cells,
-    { sum, effectiveFactor, testCount: isOrdered ? orderedCount : orderedCount / 2 },
-    limits,
-  );
+  const testCount = isOrdered ? orderedCount : orderedCount / 2;
+  return findOwnAssociations((aside) => {
+    // An unordered pair is one of each order, so that both its partitions have it in their sums.
+    const holes = isOrdered
+      ? aside
+      : aside.flatMap((pair) => [pair, { ...pair, row: pair.column, column: pair.row }]);
+    const [rows, columns] = isOrdered ? [counts.rowSums, counts.columnSums] : degreesOf(counts);
+    const expected = fitOffDiagonal(rows, columns, holes);
+    const cells: Cell[] = [];
+    counts.forEach((row, column, count) => {
+      cells.push({ row, column, count, expectedShare: Math.min(1, expected(row, column) / sum) });
+    });
+    return { cells, sum, effectiveFactor, testCount };
+  }, limits);
+}
+
+function degreesOf(counts: SparseCounts): [Map<number, number>, Map<number, number>] {
+  const degrees = new Map(counts.rowSums);
+  for (const [partition, count] of counts.columnSums)
+    degrees.set(partition, (degrees.get(partition) ?? 0) + count);
+  return [degrees, degrees];
+}
+
+/** A cell that the expectation is not to rest on, with what it holds. */
+interface Hole {
+  readonly row: number;
+  readonly column: number;
+  readonly count: number;
 }
 
 /**
  * What a table without a diagonal would hold if rows and columns were independent: row factor x column factor, by iterative
  * proportional fitting. A pair of a partition with itself cannot occur, so plain independence would expect too little of all others.
  *
- * @returns the expected count of (row, column); of an unordered pair, when both sums are its degrees.
+ * @param holes cells besides the diagonal that are left out of the fit.
+ * @returns the expected count of (row, column), also of holes; of an unordered pair, when both sums are its degrees.
  * @see Goodman, "The analysis of cross-classified data: independence, quasi-independence, and interactions", JASA 63, 1968
  */
 export function fitOffDiagonal(
   rowSums: ReadonlyMap<number, number>,
   columnSums: ReadonlyMap<number, number>,
+  holes: readonly Hole[] = [],
 ): (row: number, column: number) => number {
-  const rows = new Map(rowSums);
-  const columns = new Map(columnSums);
+  const rowTargets = new Map(rowSums);
+  const columnTargets = new Map(columnSums);
+  const holesOfRow = new Map<number, number[]>();
+  const holesOfColumn = new Map<number, number[]>();
+  for (const { row, column, count } of holes) {
+    rowTargets.set(row, Math.max(0, (rowTargets.get(row) ?? 0) - count));
+    columnTargets.set(column, Math.max(0, (columnTargets.get(column) ?? 0) - count));
+    holesOfRow.set(row, [...(holesOfRow.get(row) ?? []), column]);
+    holesOfColumn.set(column, [...(holesOfColumn.get(column) ?? []), row]);
+  }
+  const rows = new Map(rowTargets);
+  const columns = new Map(columnTargets);
   for (let turn = 0; turn < FIT_TURNS; turn++) {
-    fitSide(rows, columns, rowSums);
-    fitSide(columns, rows, columnSums);
+    fitSide(rows, { other: columns, targets: rowTargets, holesOf: holesOfRow });
+    fitSide(columns, { other: rows, targets: columnTargets, holesOf: holesOfColumn });
   }
   return (row, column) => (rows.get(row) ?? 0) * (columns.get(column) ?? 0);
 }
 
 function fitSide(
   side: Map<number, number>,
-  other: ReadonlyMap<number, number>,
-  sums: ReadonlyMap<number, number>,
+  against: {
+    readonly other: ReadonlyMap<number, number>;
+    readonly targets: ReadonlyMap<number, number>;
+    readonly holesOf: ReadonlyMap<number, readonly number[]>;
+  },
 ): void {
+  const { other, targets, holesOf } = against;
   let total = 0;
   for (const factor of other.values()) total += factor;
-  for (const [key, sum] of sums) {
+  for (const [key, target] of targets) {
+    let rest = total - (other.get(key) ?? 0);
+    for (const hole of holesOf.get(key) ?? []) rest -= other.get(hole) ?? 0;
     // A partition that is in every pair leaves nothing to the others: the floor keeps the fit finite.
-    const rest = Math.max(total - (other.get(key) ?? 0), total * 1e-9);
-    side.set(key, rest > 0 ? sum / rest : 0);
+    side.set(key, total > 0 ? target / Math.max(rest, total * 1e-9) : 0);
   }
 }

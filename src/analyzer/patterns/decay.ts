@@ -22,15 +22,16 @@ export class ForwardDecay {
     this.#halfLifeMs = halfLifeMs;
   }
 
-  get newestMs(): number {
-    return this.#newestMs;
+  /** Of something that happened then, in the units of all sums; now is no earlier. Old records come to less, in order or not. */
+  weightAt(timeMs: number): number {
+    this.#newestMs = Math.max(this.#newestMs, timeMs);
+    return this.weightOf(timeMs);
   }
 
-  /** Of something that happened then, in the units of all sums. Old records come to less, in order or not. */
-  weightAt(timeMs: number): number {
+  /** The weight of a time, whether or not anything has happened then. */
+  weightOf(timeMs: number): number {
     if (timeMs === this.#lastMs) return this.#lastWeight;
     this.#landmarkMs ??= timeMs;
-    this.#newestMs = Math.max(this.#newestMs, timeMs);
     this.#lastMs = timeMs;
     this.#lastWeight = 2 ** ((timeMs - this.#landmarkMs) / this.#halfLifeMs);
     return this.#lastWeight;
@@ -38,7 +39,9 @@ export class ForwardDecay {
 
   /** Times a sum: the decayed sum as of the newest time. */
   get scale(): number {
-    return this.#landmarkMs === null ? 1 : 2 ** ((this.#landmarkMs - this.#newestMs) / this.#halfLifeMs);
+    return this.#newestMs === Number.NEGATIVE_INFINITY || this.#landmarkMs === null
+      ? 1
+      : 2 ** ((this.#landmarkMs - this.#newestMs) / this.#halfLifeMs);
   }
 
   /** Whether `timeMs` needs the landmark moved first, so that weights stay finite. */

@@ -73,6 +73,8 @@ export class HourOfWeekCounts {
   readonly #rowsMax: number;
   /** f32[hour] by row. */
   readonly #rows = new Map<number, Float32Array>();
+  /** Of rows that were forgotten: where rows come and go, making new ones would be most of the work. */
+  readonly #spare: Float32Array[] = [];
 
   constructor(options: { readonly rowsMax: number }) {
     assert(options.rowsMax >= 4, 'a quarter of the rows is at least one');
@@ -111,7 +113,10 @@ export class HourOfWeekCounts {
       this.#rows.delete(row);
       const sum = this.#rows.get(target);
       if (sum === undefined) this.#rows.set(target, counts);
-      else for (let h = 0; h < HOURS_PER_WEEK; h++) sum[h] = (sum[h] as number) + (counts[h] as number);
+      else {
+        for (let h = 0; h < HOURS_PER_WEEK; h++) sum[h] = (sum[h] as number) + (counts[h] as number);
+        this.#spare.push(counts);
+      }
     }
   }
 
@@ -124,19 +129,25 @@ export class HourOfWeekCounts {
     const known = this.#rows.get(row);
     if (known !== undefined) return known;
     if (this.#rows.size >= this.#rowsMax) this.#forgetSmallest();
-    const counts = new Float32Array(HOURS_PER_WEEK);
+    const counts = this.#spare.pop()?.fill(0) ?? new Float32Array(HOURS_PER_WEEK);
     this.#rows.set(row, counts);
     return counts;
   }
 
   #forgetSmallest(): void {
-    const sums = [...this.#rows].map(([row, counts]) => ({
-      row,
-      sum: counts.reduce((total, count) => total + count, 0),
-    }));
+    const sums = [...this.#rows].map(([row, counts]) => ({ row, counts, sum: sumOf(counts) }));
     sums.sort((a, b) => a.sum - b.sum);
-    for (const { row } of sums.slice(0, Math.ceil(sums.length / 4))) this.#rows.delete(row);
+    for (const { row, counts } of sums.slice(0, Math.ceil(sums.length / 4))) {
+      this.#rows.delete(row);
+      this.#spare.push(counts);
+    }
   }
+}
+
+function sumOf(counts: Float32Array): number {
+  let sum = 0;
+  for (const count of counts) sum += count;
+  return sum;
 }
 
 /** The hours of the week that a window covers, with the share of it that falls in each. */

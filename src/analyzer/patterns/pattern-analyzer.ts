@@ -130,7 +130,9 @@ export class PatternAnalyzer {
     this.#place(row.row, partitions, { timeMs, weight });
     this.#clients.add(row.row, this.#clientNumber(record.client), weight);
     this.#coAccess.add({ timeMs, client: record.client, partitions, weight });
-    if (!(timeMs - this.#clusteredMs < this.settings.clusterEveryMs)) this.#stepClusters(timeMs);
+    // Not at the first record: of less than a day, everything looks alike.
+    if (Number.isNaN(this.#clusteredMs)) this.#clusteredMs = timeMs;
+    if (timeMs - this.#clusteredMs >= this.settings.clusterEveryMs) this.#stepClusters(timeMs);
   }
 
   /** The patterns of all records so far; more may be added afterwards. */
@@ -251,8 +253,12 @@ export class PatternAnalyzer {
 
   #watchWindows(first: number, last: number): void {
     const { windowMs } = this.settings;
+    // By the weight of its middle: its records bear, in the mean, the same.
     for (let index = first; index <= last; index++)
-      this.#watched.add({ startMs: index * windowMs, windowMs }, this.#decay.weightAt(index * windowMs));
+      this.#watched.add(
+        { startMs: index * windowMs, windowMs },
+        this.#decay.weightOf((index + 0.5) * windowMs),
+      );
   }
 
   /** Places that have become `*` since the last time make one template of several. */

@@ -1,5 +1,5 @@
 import type { AffinityCounts } from '../../model/affinity-matrix.ts';
-import { type AssociationLimits, type Cell, findAssociations } from './associations.ts';
+import { type AssociationLimits, type Cell, findOwnAssociations, SetAside } from './associations.ts';
 
 /** Lift by column (partition, node or client) by template, of those that go together more often than chance. */
 export type Lifts = ReadonlyMap<number, ReadonlyMap<number, number>>;
@@ -35,28 +35,37 @@ export function liftsOf(
   });
   const lifts = new Map<number, Map<number, number>>();
   const testCount = rowSums.size * columnSums.size;
-  for (const { row, column, lift } of findAssociations(
-    cellsOf(cells, { rowSums, columnSums }),
-    { sum, effectiveFactor, testCount },
+  const found = findOwnAssociations(
+    (aside) => ({
+      cells: cellsOf(cells, { rowSums, columnSums, sum }, new SetAside(aside)),
+      sum,
+      effectiveFactor,
+      testCount,
+    }),
     { ...limits, listedMax: Number.POSITIVE_INFINITY },
-  ))
-    lifts.set(row, (lifts.get(row) ?? new Map()).set(column, lift));
+  );
+  for (const { row, column, lift } of found) lifts.set(row, (lifts.get(row) ?? new Map()).set(column, lift));
   return lifts;
 }
 
-function* cellsOf(
+/** Cells of a table of templates, as they look when some associations are set aside. */
+export function* cellsOf(
   cells: ReadonlyMap<number, ReadonlyMap<number, number>>,
   margins: {
     readonly rowSums: ReadonlyMap<number, number>;
     readonly columnSums: ReadonlyMap<number, number>;
+    readonly sum: number;
   },
+  aside: SetAside,
 ): Iterable<Cell> {
-  const { rowSums, columnSums } = margins;
+  const { rowSums, columnSums, sum } = margins;
   for (const [row, ofRow] of cells) {
     // Index 0 is "(other)": no kind of query, so what it likes says nothing.
     if (row === 0) continue;
     const rowSum = rowSums.get(row) as number;
-    for (const [column, count] of ofRow)
-      yield { row, column, count, rowSum, columnSum: columnSums.get(column) as number };
+    for (const [column, count] of ofRow) {
+      const columnSum = columnSums.get(column) as number;
+      yield { row, column, count, ...aside.without({ row, column, rowSum, columnSum, sum }) };
+    }
   }
 }

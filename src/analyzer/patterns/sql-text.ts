@@ -23,7 +23,7 @@ const TOKEN = new RegExp(
     String.raw`(?<name>[\p{L}_@][\p{L}\p{N}_$@]*|${'`'}[^${'`'}]*(?:${'`'}|$))`,
     String.raw`(?<number>0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)`,
     String.raw`(?<parameter>\$\d+|\?|(?<![:\w]):[\p{L}_]\w*)`,
-    String.raw`(?<sign>::|[(),.;:\[\]]|[^\s\p{L}\p{N}'"(),.;:\[\]$?]+|[\s\S])`,
+    String.raw`(?<sign>::|:=|[(),.;:\[\]]|[^\s\p{L}\p{N}'"(),.;:\[\]$?]+|[\s\S])`,
   ].join('|'),
   'uy',
 );

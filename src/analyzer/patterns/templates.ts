@@ -46,13 +46,15 @@ const COMMAND_LENGTH_MAX = 64;
 /**
  * Finds the template of a query text. Deterministic for a sequence of texts; the words that count as values are found on the
  * way, so a template may become more general: where `generalisedCount` has grown, `resolve` says what a known one is now.
- * Memory: the word trees (4 MB each, of keys and of paths) and the cache (8 MB), whatever the texts are.
+ * Memory: the word trees (4 MB each, of keys and of paths) and two caches (8 MB each), whatever the texts are.
  */
 export class Templates {
   readonly #keys: WordTree;
   readonly #paths: WordTree;
   readonly #sql: SqlParser | null;
   readonly #cache: TextLru<Template>;
+  /** By their texts: a hash costs more than all else that is done with a key. */
+  readonly #named: TextLru<Template>;
   #parsedCount = 0;
   #unparsedCount = 0;
 
@@ -64,7 +66,9 @@ export class Templates {
     this.#keys = new WordTree(settings);
     this.#paths = new WordTree(settings);
     this.#sql = components.sql ?? null;
-    this.#cache = new TextLru({ entriesMax: settings.cacheEntriesMax, bytesMax: settings.cacheBytesMax });
+    const limits = { entriesMax: settings.cacheEntriesMax, bytesMax: settings.cacheBytesMax };
+    this.#cache = new TextLru(limits);
+    this.#named = new TextLru(limits);
   }
 
   /** New SQL texts that the parser took, and that it did not: those have been told apart by their tokens. */
@@ -109,12 +113,12 @@ export class Templates {
     const key = space < 0 ? '' : text.slice(space + 1, space + 1 + KEY_LENGTH_MAX);
     const pattern = keyPattern(key);
     const words = splitKeyWords(pattern === '' ? command : `${command} ${pattern}`);
-    return templateFrom('command', this.#keys.learn(words).join(''));
+    return this.#withName('command', this.#keys.learn(words).join(''));
   }
 
   #ofPath(text: string): Template {
     const { words, query } = httpWords(text);
-    return templateFrom('http', this.#paths.learn(words).join('') + query);
+    return this.#withName('http', this.#paths.learn(words).join('') + query);
   }
 
   #ofSql(text: string): Template {
@@ -127,6 +131,15 @@ export class Templates {
     this.#parsedCount++;
     const shown = sqlTemplate(parsed.normalised);
     return shown === '' ? templateFrom('sql', '') : { id: parsed.fingerprint, text: shown };
+  }
+
+  #withName(kind: TemplateKind, name: string): Template {
+    const key = `${kind}\0${name}`;
+    const known = this.#named.get(key);
+    if (known !== undefined) return known;
+    const template = templateFrom(kind, name);
+    this.#named.set(key, template);
+    return template;
   }
 
   #cached(kind: TemplateKind, text: string, analyse: () => Template): Template {

@@ -5,6 +5,8 @@ import type { TemplateKind } from './templates.ts';
 /** Terms are spread over so many places; two of them share one rarely enough, and texts stay comparable whatever words come. */
 const DIMENSION = 256;
 const TERMS_MAX = 32;
+/** Arbitrary: between counting in full, which parts what shares one rare word of two, and not at all. */
+const LONELY_WEIGHT = 0.5;
 const TERM = /[\p{L}_][\p{L}\p{N}_]+/gu;
 const PLACEHOLDER = /\{[a-z]*\}/g;
 /** They say how something is asked, not what about. */
@@ -35,7 +37,8 @@ export function termVectors(termLists: readonly (readonly string[])[]): Float64A
   for (const [term, count] of textCounts)
     places.set(term, {
       place: Number.parseInt(hash64Hex(term).slice(-8), 16) % DIMENSION,
-      weight: Math.log(1 + termLists.length / count),
+      // A word that only one text has can tell it from others, but not which others it is like.
+      weight: Math.log(1 + termLists.length / count) * (count === 1 ? LONELY_WEIGHT : 1),
     });
   return termLists.map((terms) => {
     const vector = new Float64Array(DIMENSION);

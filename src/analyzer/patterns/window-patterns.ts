@@ -69,6 +69,7 @@ export class WindowPatterns {
   readonly #termClusters = new OnlineClusters(TERM_CLUSTER_DEFAULTS);
   #generalisedCount = 0;
   #clusteredMs = Number.NaN;
+  #isClustered = false;
 
   /** @param words the tree that has told the names of the templates, and goes on to tell them. */
   constructor(settings: WindowPatternSettings, words: WordTree) {
@@ -84,6 +85,11 @@ export class WindowPatterns {
 
   get watched(): WatchedHours {
     return this.#watched;
+  }
+
+  /** False in the first day: until then `shape` and `terms` say nothing. */
+  get isClustered(): boolean {
+    return this.#isClustered;
   }
 
   get shape(): { readonly clusters: readonly TypeCluster[]; readonly events: readonly ClusterEvent[] } {
@@ -127,7 +133,9 @@ export class WindowPatterns {
         this.#placeHours.addWindow(row.row * partitionCount + partition, window, count * weight);
       }
     }
-    if (!(startMs - this.#clusteredMs < this.#settings.clusterEveryMs)) this.#stepClusters(startMs);
+    // Not with the first window: of less than a day, everything looks alike.
+    if (Number.isNaN(this.#clusteredMs)) this.#clusteredMs = startMs;
+    if (startMs - this.#clusteredMs >= this.#settings.clusterEveryMs) this.#stepClusters(startMs);
   }
 
   /**
@@ -195,6 +203,7 @@ export class WindowPatterns {
 
   #stepClusters(atMs: number): void {
     this.#clusteredMs = atMs;
+    this.#isClustered = true;
     const rows = [...this.#rows.rows].filter(({ weight }) => weight > 0);
     this.#shapeClusters.step(shapeMembers(rows, this.#hours, this.#watched, this.#decay.scale), atMs);
     this.#termClusters.step(termMembers(rows), atMs);

@@ -9,6 +9,8 @@ export class WindowSeries {
   readonly #windowsMax: number;
   /** f32[window modulo windowsMax] by row. */
   readonly #rows = new Map<number, Float32Array>();
+  /** Of rows that were given up: where rows come and go, making new ones would be most of the work. */
+  readonly #spare: Float32Array[] = [];
   #firstIndex: number | null = null;
   #newestIndex = Number.NEGATIVE_INFINITY;
 
@@ -33,7 +35,7 @@ export class WindowSeries {
     this.#firstIndex = Math.min(this.#firstIndex ?? index, index);
     let counts = this.#rows.get(row);
     if (counts === undefined) {
-      counts = new Float32Array(this.#windowsMax);
+      counts = this.#spare.pop()?.fill(0) ?? new Float32Array(this.#windowsMax);
       this.#rows.set(row, counts);
     }
     const slot = this.#slotOf(index);
@@ -61,7 +63,10 @@ export class WindowSeries {
       this.#rows.delete(row);
       const sum = this.#rows.get(target);
       if (sum === undefined) this.#rows.set(target, counts);
-      else for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (counts[i] as number);
+      else {
+        for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (counts[i] as number);
+        this.#spare.push(counts);
+      }
     }
   }
 

@@ -1,6 +1,10 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { decodeQueryClusters, encodeQueryClusters } from '../../../plugin/host/query-clusters-record.ts';
+import {
+  decodeQueryClusters,
+  encodeQueryClusters,
+  publishedClusters,
+} from '../../../plugin/host/query-clusters-record.ts';
 import {
   decodeQueryHours,
   encodeQueryHours,
@@ -101,7 +105,11 @@ test('the largest records of hours and of clusters fit, too', () => {
   };
   const pairs = Array.from({ length: 256 }, () => pair);
   const coAccess = { together: pairs, sameClient: pairs, next: pairs, cutCount: 0 };
-  const clusters = encodeQueryClusters({ shape: view, terms: view }, coAccess, { atMs: 1e12 });
+  const clusters = encodeQueryClusters(
+    { shape: publishedClusters(view), terms: publishedClusters(view) },
+    coAccess,
+    { atMs: 1e12 },
+  );
   check.ok(clusters.length < 65_536, `${clusters.length} bytes`);
   check.is(decodeQueryClusters('key', clusters).terms.clusterCount, 64);
 });
