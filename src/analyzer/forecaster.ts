@@ -9,6 +9,7 @@ import { judgedSteps } from './bands.ts';
 import { loadsOf } from './bounded-loads.ts';
 import { addShares, combine, memberShares } from './combination.ts';
 import { History } from './history.ts';
+import { LevelShifts } from './level-shifts.ts';
 import { type MemberForecasts, Roster } from './members/roster.ts';
 import { clampToRange, type RecentRange, recentRange } from './recent-range.ts';
 import { assertForecastSettings, type ForecastSettings, trackedLevels } from './settings.ts';
@@ -128,6 +129,14 @@ export class Forecaster {
     const { history, record, roster } = state;
     record.judge(history);
     const end = history.dropped + history.length;
+    for (const shift of state.shifts.watch(history, (p, window) => record.surprise(history, p, window))) {
+      history.rescale(shift.partition, shift.window, shift.factor);
+      record.rescale(shift, end);
+      this.#components.logger.info(
+        { ...shift, window: history.dropped + shift.window },
+        'a level has shifted',
+      );
+    }
     const isOrigin = end % ORIGIN_STRIDE === 0 && history.length >= WINDOWS_MIN;
     // In the middle of a long history members need to be up to date only where a forecast is judged.
     const isNewest = windowsLeft === 1;
@@ -285,6 +294,7 @@ export class Forecaster {
     this.#state = {
       history,
       roster,
+      shifts: new LevelShifts(history.shape),
       record: new TrackRecord(partitionCount, {
         memberNames: roster.names,
         levels: trackedLevels(this.#settings),
@@ -309,6 +319,7 @@ interface State {
   readonly history: History;
   readonly record: TrackRecord;
   readonly roster: Roster;
+  readonly shifts: LevelShifts;
 }
 
 /** Lets every member speak, within what each partition's past makes believable. */

@@ -119,6 +119,12 @@ export class History {
     this.#length++;
   }
 
+  /** Multiplies the loads of a partition before window `end` of its row: what it would have been at another level. */
+  rescale(partition: number, end: number, factor: number): void {
+    const row = this.#series.view.subarray(partition * this.stride, partition * this.stride + end);
+    for (let w = 0; w < row.length; w++) row[w] = rescaledLog(row[w] as number, factor);
+  }
+
   appendOutage(): void {
     this.#makeRoom();
     const { weekWindows, dayWindows, partitionCount } = this.shape;
@@ -173,6 +179,10 @@ export class History {
     this.#dropped += surplus;
   }
 }
+
+/** The log load of `factor` times a load. */
+export const rescaledLog = (logLoad: number, factor: number): number =>
+  Math.log1p(Math.expm1(logLoad) * factor);
 
 function assertLoads(values: Float64Array, coverage: number, index: number): void {
   const corrupt = (what: string): ForeshardError =>

@@ -36,6 +36,13 @@ const ERROR_MIN = 1e-6;
 const ALIVE_HALF_LIFE = 336;
 const ALIVE_MIN = 0.05;
 
+/** Of each near error so much enters a partition's drift: a few hours' errors are its mean. */
+const DRIFT_RATE = 0.3;
+/** Usual errors from which on a drift is no noise. */
+const DRIFT_MIN = 1.2;
+/** Bands whose errors are of the last day. */
+const NEAR_BANDS = 2;
+
 const SIDES = [0, 1] as const;
 
 /** What bounds were made of when a forecast was issued: enough to tell later which values they missed. */
@@ -48,6 +55,8 @@ export interface IntervalBasis {
   readonly quantiles: Float64Array;
   /** f32[level][side][partition], factors. */
   readonly corrections: Float32Array;
+  /** f32[partition], log units: how far forecasts of the last hours have gone astray, 0 where that may be noise. */
+  readonly drift: Float32Array;
 }
 
 /**
@@ -77,6 +86,8 @@ export class Intervals {
   /** f64[level][side][band] and f32[level][side][partition], log units. */
   readonly #bandCorrections: Float64Array;
   readonly #ownCorrections: Float32Array;
+  /** f32[partition]: running mean of near errors. */
+  readonly #drift: Float32Array;
 
   constructor(partitionCount: number, levels: readonly number[]) {
     this.levels = levels;
@@ -86,6 +97,7 @@ export class Intervals {
     this.#alive = new Float64Array(partitionCount);
     this.#bandCorrections = new Float64Array(levels.length * 2 * BAND_COUNT);
     this.#ownCorrections = new Float32Array(levels.length * 2 * partitionCount);
+    this.#drift = new Float32Array(partitionCount);
   }
 
   /** Lets what is known count a window less. */
@@ -123,7 +135,15 @@ export class Intervals {
       ),
       quantiles,
       corrections: this.#ownCorrections.map(Math.exp),
+      drift: this.#drift.map((drift, p) =>
+        Math.abs(drift) > DRIFT_MIN * this.#ratio(p) * (expected[0] as number) ? drift : 0,
+      ),
     };
+  }
+
+  /** A partition is known to be at another level: forecasts have been told. */
+  recentre(partition: number): void {
+    this.#drift[partition] = 0;
   }
 
   /**
@@ -153,6 +173,8 @@ export class Intervals {
       pooled += Math.min(size / ratio, POOLED_OUTLIER_MAX * expected);
       this.#ownSums[p] = (this.#ownSums[p] as number) + Math.min(size / expected, OUTLIER_MAX);
       this.#ownCounts[p] = (this.#ownCounts[p] as number) + 1;
+      if (band < NEAR_BANDS)
+        this.#drift[p] = (this.#drift[p] as number) * (1 - DRIFT_RATE) + DRIFT_RATE * residual;
       this.#correct(basis, band, p, residual, misses);
     }
     this.#bandSums[band] = (this.#bandSums[band] as number) + pooled / aliveCount;
@@ -214,14 +236,17 @@ export class Intervals {
 
 /** Distance in log units of a bound from the point forecast, <= 0 below and >= 0 above. `tailIndex` = level x 2 + side. */
 export function boundOf(
-  { expected, ratio, quantiles, corrections }: IntervalBasis,
+  { expected, ratio, quantiles, corrections, drift }: IntervalBasis,
   { tailIndex, band, partition }: { tailIndex: number; band: number; partition: number },
 ): number {
   if (ratio[partition] === 0) return 0;
   const quantile = quantiles[tailIndex * BAND_COUNT + band] as number;
   if (Number.isNaN(quantile)) return tailIndex % 2 === 0 ? -UNKNOWN_RESIDUAL : UNKNOWN_RESIDUAL;
   const own = (ratio[partition] as number) * (corrections[tailIndex * ratio.length + partition] as number);
-  return quantile * (expected[band] as number) * own;
+  // If the last hours were the beginning of another level, the bounds should hold there too.
+  const astray = drift[partition] as number;
+  const outward = tailIndex % 2 === 0 ? Math.min(0, astray) : Math.max(0, astray);
+  return quantile * (expected[band] as number) * own + outward;
 }
 
 /** The band itself, nearer ones, then farther ones. */

@@ -1,11 +1,15 @@
 import { bandOf } from './bands.ts';
-import type { History } from './history.ts';
+import { type History, rescaledLog } from './history.ts';
 import { type IntervalBasis, Intervals } from './intervals.ts';
+import type { LevelShift } from './level-shifts.ts';
 import { Losses } from './losses.ts';
 import { Skill } from './skill.ts';
 
 /** The member that skill is measured against. */
 const NAIVE_WEEK = 'naive-week';
+
+/** A day: so long after its last step a forecast still says how surprising what came was. */
+const KEPT_WINDOWS = 24;
 
 /** A forecast as it was issued, kept until its last step has come true. */
 export interface IssuedForecast {
@@ -50,11 +54,50 @@ export class TrackRecord {
     this.#issued.push(forecast);
   }
 
+  /**
+   * How far a partition's last windows lay from what had been forecast before the first of them, log units; undefined where
+   * none of those forecasts reaches them.
+   */
+  surprise(history: History, partition: number, firstWindow: number): number | undefined {
+    const first = history.dropped + firstWindow;
+    const end = history.dropped + history.length;
+    let sum = 0;
+    let count = 0;
+    for (const { origin, steps, combined } of this.#issued) {
+      if (origin > first) continue;
+      for (let judged = 0; judged < steps.length; judged++) {
+        const window = origin + (steps[judged] as number);
+        if (window < first || window >= end || history.isOutage(window - history.dropped)) continue;
+        const forecast = combined[partition * steps.length + judged] as number;
+        sum += history.logLoad(partition, window - history.dropped) - forecast;
+        count++;
+      }
+    }
+    return count === 0 ? undefined : sum / count;
+  }
+
+  /** What was forecast before a partition's level shifted is judged as if it had known that, from window `now` on. */
+  rescale({ partition, factor }: LevelShift, now: number): void {
+    this.intervals.recentre(partition);
+    for (const { origin, steps, members, combined, isAvailable } of this.#issued)
+      for (let judged = 0; judged < steps.length; judged++) {
+        if (origin + (steps[judged] as number) < now) continue;
+        const rescaleAt = (values: Float32Array, row: number): void => {
+          const at = row * steps.length + judged;
+          values[at] = rescaledLog(values[at] as number, factor);
+        };
+        rescaleAt(combined, partition);
+        for (let member = 0; member < isAvailable.length; member++)
+          rescaleAt(members, member * this.#partitionCount + partition);
+      }
+  }
+
   /** Compares what was forecast for the newest window with what came. An outage is nobody's error. */
   judge(history: History): void {
     const window = history.length - 1;
     const now = history.dropped + window;
-    while (this.#issued[0] !== undefined && lastWindowOf(this.#issued[0]) < now) this.#issued.shift();
+    while (this.#issued[0] !== undefined && lastWindowOf(this.#issued[0]) + KEPT_WINDOWS < now)
+      this.#issued.shift();
     if (history.isOutage(window)) return;
     this.losses.fade();
     this.intervals.fade();
