@@ -4,7 +4,11 @@ import { assert } from '../base/assert.ts';
 export interface LevelForecast {
   /** f64[member], finite, >= 0. */
   readonly point: Float64Array;
-  /** f64[member], >= 0; Infinity where there is no forecast worth anything (of a cluster or the total, not of a partition). */
+  /**
+   * f64[member], >= 0; Infinity where there is no forecast worth anything (of a cluster or the total, not of a partition).
+   * Where errors of siblings go together (they do: a holiday hits all), give the covariance of each one's error with the
+   * error of the siblings' sum instead: these add up to the sum's own variance, which single variances would not.
+   */
   readonly variance: Float64Array;
 }
 
@@ -25,7 +29,7 @@ export interface CoherentForecast {
 
 /**
  * The coherent forecasts nearest to the given ones, each distance weighed by its error variance: MinT with a diagonal
- * covariance. A partition with a poor forecast of its own takes most of what its cluster knows better.
+ * covariance, or with the full one inside a cluster where covariances with the sum are given. A partition with a poor forecast of its own takes most of what its cluster knows better.
  *
  * On a tree the least squares problem falls apart: upwards each node's own forecast is averaged with the sum of its
  * children by precision, downwards the difference is handed out in proportion to variance. O(partitions), no matrix.

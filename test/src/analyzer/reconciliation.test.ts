@@ -60,6 +60,23 @@ test('it is what least squares says, as long as nothing would be negative', () =
   }
 });
 
+test('with covariances with the sum it is MinT with the full covariance of the partitions', () => {
+  const random = seededRandom(seed).fork('full');
+  const count = 5;
+  // W = a common part and own ones: W 1 is what each shares with the sum.
+  const common = Float64Array.from({ length: count }, () => between(random, 0.5, 3));
+  const own = Float64Array.from({ length: count }, () => between(random, 0.5, 3));
+  const point = Float64Array.from({ length: count }, () => between(random, 50, 100));
+  const covariance = common.map((value, i) => value * sum(common) + (own[i] as number));
+  const total = { point: sum(point) + 20, variance: 7 };
+  // b = y + W S' (S W S' + V)^-1 (Y - S y), the projection of MinT in its gain form.
+  const gain = (total.point - sum(point)) / (sum(covariance) + total.variance);
+  const { partitions } = reconcile({ partitions: { point, variance: covariance }, total });
+  partitions.forEach((value, i) => {
+    check.ok(Math.abs(value - ((point[i] as number) + (covariance[i] as number) * gain)) < 1e-9);
+  });
+});
+
 test('sums agree, and nothing is negative, however much the levels quarrel', () => {
   const random = seededRandom(seed).fork('quarrel');
   for (let run = 0; run < 200; run++) {
