@@ -5,6 +5,7 @@ import {
   type LoadDimension,
   type LoadProfile,
 } from '../../model/load-profile.ts';
+import { medianOf } from './order-statistics.ts';
 
 /** What one occurrence of an event did to the load, in logs of factors over what the weeks around it say. */
 export interface OccurrenceEffect {
@@ -82,15 +83,16 @@ export function measureOccurrence(
     measured++;
     const phase = phaseAt(event, startMs + window * windowMs, windowMs, phases);
     for (let p = 0; p < partitionCount; p++) {
-      let usual = 0;
-      for (const other of around) usual += log(other, p) / around.length;
+      // The median: one of the weeks may have had an outage, or an event that no calendar knows.
+      const logs = Float64Array.from(around, (other) => log(other, p));
+      const usual = medianOf(logs);
       const difference = log(window, p) - usual;
       // Loads, not logs, are what is to be forecast: a busy partition says more of the event than an idle one.
       const load = Math.expm1(usual);
       weighted[phase] = (weighted[phase] as number) + load * difference;
       weight[phase] = (weight[phase] as number) + load;
       sum[p] = (sum[p] as number) + difference;
-      for (const other of around) squares.sum += (log(other, p) - usual) ** 2;
+      for (const other of logs) squares.sum += (other - usual) ** 2;
       squares.count += Math.max(0, around.length - 1);
     }
   }

@@ -1,7 +1,9 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { AdvanceReport, ControlBody, ControlReplies } from '../../../plugin/host/control-messages.ts';
+import { EventEffects } from '../../../plugin/host/event-effects.ts';
 import { QueryNodeHost } from '../../../plugin/host/host.ts';
 import { decodeHotKeys } from '../../../plugin/host/hot-keys-record.ts';
 import type { QueryNodeAttachment } from '../../../plugin/host/plugin.ts';
@@ -12,7 +14,12 @@ import {
 } from '../../../plugin/host/query-hours-record.ts';
 import { attachAnalysis } from '../../../plugin/host/query-node-plugin.ts';
 import { decodeQueryTypes } from '../../../plugin/host/query-types-record.ts';
-import { hotKeysPrefix, queryHoursPrefix, queryTypesPrefix } from '../../../plugin/host/record-keys.ts';
+import {
+  eventEffectsPrefix,
+  hotKeysPrefix,
+  queryHoursPrefix,
+  queryTypesPrefix,
+} from '../../../plugin/host/record-keys.ts';
 import { bootstrapCluster } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { systemClock } from '../../../src/base/clock.ts';
@@ -37,14 +44,20 @@ interface Attached {
   query(partitionId: number): void;
 }
 
-async function withAnalysis(use: (attached: Attached) => Promise<void>): Promise<void> {
+async function withAnalysis(
+  use: (attached: Attached) => Promise<void>,
+  options: { readonly calendar?: string } = {},
+): Promise<void> {
   await withTemporaryFolder(async (folder) => {
+    const calendar = options.calendar === undefined ? null : join(folder, 'days.yaml');
+    if (calendar !== null) writeFileSync(calendar, options.calendar as string);
     const settings: Settings = {
       ...DEFAULT_SETTINGS,
       cluster: { ...DEFAULT_SETTINGS.cluster, partitionCount: PARTITION_COUNT, storageNodeCount: 1 },
       // Plans need storage nodes, which these tests have none of: silence is asked for, errors are checked by answers.
       node: { ...DEFAULT_SETTINGS.node, logLevel: 'error' },
       metadata: { kind: 'embedded', path: folder },
+      forecast: { ...DEFAULT_SETTINGS.forecast, calendar },
     };
     const metadata = openEmbeddedMetadata({ path: folder });
     await bootstrapCluster(metadata, 'main', {
@@ -112,6 +125,38 @@ test('a calendar that cannot be read ends the start, and says what to do', async
     check.is((error as ForeshardError).code, 'FORESHARD_CONFIG');
     check.match((error as ForeshardError).message, /days\.ics: no such file: check forecast\.calendar/);
   });
+});
+
+test('a cycle learns from the events of the calendar, and leaves what it learnt to the next coordinator', async () => {
+  const calendar = 'events:\n- {name: Batch, start: 2001-01-05, repeat: FREQ=DAILY;INTERVAL=10;COUNT=3}\n';
+  await withAnalysis(
+    async ({ settings, ask }) => {
+      const windowCount = 28 * 24;
+      const endMs = START_MS + windowCount * HOUR_MS;
+      const isBatch = (window: number): boolean => [4, 14, 24].includes(Math.floor(window / 24));
+      const queries = Float64Array.from({ length: windowCount * PARTITION_COUNT }, (_, i) => {
+        const window = Math.floor(i / PARTITION_COUNT);
+        return (100 + (window % 24)) * (isBatch(window) ? 4 : 1);
+      });
+      await ask({ operation: 'setClock', nowMs: endMs });
+      const shape = { startMs: START_MS, windowMs: HOUR_MS, windowCount, partitionCount: PARTITION_COUNT };
+      await ask({ operation: 'loadHistory', history: { ...shape, queries } });
+      // There are no storage nodes to plan for: what comes after the forecast fails.
+      await ask({ operation: 'advance', toMs: endMs + HOUR_MS }).catch(() => undefined);
+
+      const metadata = openEmbeddedMetadata({ path: settings.metadata.path });
+      const memory = new EventEffects({ metadata, prefix: eventEffectsPrefix('main'), logger: silentLogger });
+      const effects = await memory.load();
+      await metadata.close();
+      check.equal(
+        effects.map(({ startMs }) => (startMs - START_MS) / HOUR_MS / 24),
+        [4, 14, 24],
+      );
+      for (const { byPhase } of effects)
+        for (const log of byPhase) check.ok(Math.abs(Math.exp(log) - 4) < 0.05, `factor ${Math.exp(log)}`);
+    },
+    { calendar },
+  );
 });
 
 test('a replay’s queries come back as the measured load of their trace hours', async () => {
