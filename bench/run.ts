@@ -12,6 +12,7 @@ export const BENCH_AREAS = [
   'capture',
   'node',
   'forecast',
+  'forecast-training',
   'seasons',
   'placement',
   'migration',

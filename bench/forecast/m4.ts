@@ -1,10 +1,11 @@
 import { FORECAST_DEFAULTS, type ForecastSettings } from '../../src/analyzer/settings.ts';
 import { evaluate } from './evaluation.ts';
+import { withOtherMembers } from './member-alone.ts';
 import { naive2 } from './naive2.ts';
 import { augursMstl, npmArima, type PeerForecast, type PeerRun, rStlf } from './peers.ts';
 import { coverageRows, figure, hashOf, type Outcome } from './rows.ts';
 import { type Score, ScoreBoard, seasonalDifference } from './scores.ts';
-import { m4Hourly, type SeriesSet } from './sets.ts';
+import type { SeriesSet } from './sets.ts';
 
 const DAY_HOURS = 24;
 const HORIZON = 48;
@@ -29,12 +30,16 @@ export const M4_SETTINGS: ForecastSettings = {
 };
 
 /**
- * All 414 series, 48 hours ahead, OWA as in the competition; peers on the same series.
+ * 48 hours ahead, OWA as in the competition; every member alone, and peers on the same series.
  *
+ * @param sets the series by length, whose last 48 windows are what is forecast.
  * @see Makridakis, Spiliotis & Assimakopoulos, "The M4 Competition: 100,000 time series and 61 forecasting methods", 2020
  */
-export async function runM4({ results, skipped }: Outcome, folder: string): Promise<void> {
-  const sets = m4Hourly(folder);
+export async function runM4(
+  { results, skipped }: Outcome,
+  sets: readonly SeriesSet[],
+  { name, hasPeers }: { readonly name: string; readonly hasPeers: boolean },
+): Promise<void> {
   const board = new ScoreBoard(RANGES);
   const points: Float64Array[] = [];
   const own: Score[][] = [];
@@ -42,25 +47,26 @@ export async function runM4({ results, skipped }: Outcome, folder: string): Prom
   let ownMs = 0;
   for (const set of sets) {
     const origin = set.windowCount - HORIZON;
-    const evaluation = await evaluate(set, {
+    const options = {
       settings: M4_SETTINGS,
       historyWindows: origin,
       origins: [origin],
       season: DAY_HOURS,
       ranges: RANGES,
-    });
+    };
+    const evaluation = await evaluate(set, options);
     seriesCount += set.seriesCount;
     ownMs += evaluation.fitMs + evaluation.cycleMs;
     points.push(...evaluation.points);
-    own.push(evaluation.scores.map((score) => score));
+    own.push(await withOtherMembers(set, evaluation.scores, options));
     for (const task of tasksOf(set)) judgeBaselines(board, task);
   }
   const tasks = sets.flatMap(tasksOf);
-  const costs = runPeers({ board, tasks, skipped });
+  const costs = hasPeers ? runPeers({ board, tasks, skipped }) : [];
   const scores = [...weighted(own, sets), ...board.scores()];
   const naive = scores.find(({ method }) => method === 'naive2') as Score;
   const context = {
-    set: 'm4-hourly',
+    set: name,
     settings: { series: seriesCount, horizon: HORIZON },
     hash: hashOf(points),
   };

@@ -11,11 +11,23 @@ import type { SeriesSet } from './sets.ts';
 
 const DAY_MS = 86_400_000;
 
+/** The scores of a forecast, and of the members that it does without: named baselines, and what was left out. */
+export async function withOtherMembers(
+  set: SeriesSet,
+  scores: readonly Score[],
+  options: EvaluationOptions,
+): Promise<Score[]> {
+  const all = [...scores];
+  for (const name of Object.keys(MEMBER_FACTORIES))
+    if (!scores.some(({ method }) => method === name)) all.push(...(await evaluateAlone(set, name, options)));
+  return all;
+}
+
 /**
  * One member of the forecast by itself, fitted anew at every origin on all the history before it: as a named baseline, without
- * what the combination would make of it.
+ * what the combination would make of it. Nothing where the first history is too short for it.
  */
-export async function evaluateAlone(
+async function evaluateAlone(
   set: SeriesSet,
   name: string,
   options: EvaluationOptions,
@@ -41,6 +53,10 @@ export async function evaluateAlone(
   if (factory === undefined) throw new Error(`no member is called ${name}`);
   const components = { runner: inlineRunner(kernels), random: seededRandom(1n), logger: silentLogger };
   const member = factory({ ...components, history, horizon }, settings);
+  if (historyWindows < member.windowsMin) {
+    member.close();
+    return [];
+  }
   const everybody = { first: 0, count: set.seriesCount };
   const out = kernels.arena.f64(set.seriesCount * horizon);
   const board = new ScoreBoard(options.ranges);

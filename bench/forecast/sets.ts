@@ -148,6 +148,22 @@ export function azureArrivals(folder: string): SeriesSet {
   );
 }
 
+/** Real request rates and arrivals. */
+export const workloads = (folder: string): SeriesSet[] => [
+  ...cloudMonitoring(folder),
+  nasaHttp(folder),
+  azureArrivals(folder),
+];
+
+/** A set without its last windows: what choices may be made on. */
+export function withoutLast(set: SeriesSet, windows: number): SeriesSet {
+  const windowCount = set.windowCount - windows;
+  const values = new Float64Array(set.seriesCount * windowCount);
+  for (let s = 0; s < set.seriesCount; s++)
+    values.set(set.values.subarray(s * set.windowCount, s * set.windowCount + windowCount), s * windowCount);
+  return { ...set, name: `${set.name}-training`, windowCount, values };
+}
+
 /** Series of a set begin together; they are cut to the shortest. */
 function setOf(name: string, windowMs: number, series: readonly (readonly number[])[]): SeriesSet {
   const windowCount = Math.min(...series.map((values) => values.length));

@@ -1,23 +1,13 @@
 import { FORECAST_DEFAULTS, type ForecastSettings } from '../../src/analyzer/settings.ts';
 import { evaluate, lastOrigins } from './evaluation.ts';
-import { evaluateAlone } from './member-alone.ts';
+import { withOtherMembers } from './member-alone.ts';
 import { accuracyRows, hashOf, type Outcome } from './rows.ts';
-import { azureArrivals, cloudMonitoring, nasaHttp, type SeriesSet } from './sets.ts';
-
-/** The seasonal naive of a week, and QueryBot 5000's two regressions (Ma et al. 2018). */
-const BASELINES = ['naive-week', 'qb-linear', 'qb-kernel'];
+import type { SeriesSet } from './sets.ts';
 
 const WEEK_MS = 7 * 86_400_000;
 
-/** Real request rates and arrivals: the next 24 steps, the last 14 origins, 24 steps apart. */
-export async function runWorkloads(outcome: Outcome, folder: string, isSmall: boolean): Promise<void> {
-  const sets = isSmall
-    ? cloudMonitoring(folder).filter(({ name }) => name === 'mongodb-machine-rps')
-    : [...cloudMonitoring(folder), nasaHttp(folder), azureArrivals(folder)];
-  for (const set of sets) await runSet(outcome, set, isSmall ? 1 : 14);
-}
-
-async function runSet({ results }: Outcome, set: SeriesSet, count: number): Promise<void> {
+/** The next 24 steps, from the last `count` origins of a set, 24 steps apart. Every member alone is judged as well. */
+export async function runWorkload({ results }: Outcome, set: SeriesSet, count: number): Promise<void> {
   const weekWindows = Math.round(WEEK_MS / set.windowMs);
   const settings: ForecastSettings = {
     ...FORECAST_DEFAULTS,
@@ -34,11 +24,7 @@ async function runSet({ results }: Outcome, set: SeriesSet, count: number): Prom
     ranges: [{ first: 0, end: 24 }],
   };
   const evaluation = await evaluate(set, options);
-  const scores = [...evaluation.scores];
-  // Members that the forecast itself may do without.
-  for (const name of BASELINES)
-    if (!scores.some(({ method }) => method === name))
-      scores.push(...(await evaluateAlone(set, name, options)));
+  const scores = await withOtherMembers(set, evaluation.scores, options);
   const context = {
     set: set.name,
     settings: { series: set.seriesCount, windowMs: set.windowMs, historyWindows, origins: count },
