@@ -11,15 +11,18 @@ import type { SeriesSet } from './sets.ts';
 
 const DAY_MS = 86_400_000;
 
-/** The scores of a forecast, and of the members that it does without: named baselines, and what was left out. */
+/** What forecasts are compared with is always made from the history as it was measured, not as the forecaster may adjust it. */
+const BASELINES = ['naive-week', 'qb-linear', 'qb-kernel'];
+
+/** The scores of a forecast, of the named baselines, and of the members that it does without. */
 export async function withOtherMembers(
   set: SeriesSet,
   scores: readonly Score[],
   options: EvaluationOptions,
 ): Promise<Score[]> {
-  const all = [...scores];
+  const all = scores.filter(({ method }) => !BASELINES.includes(method));
   for (const name of Object.keys(MEMBER_FACTORIES))
-    if (!scores.some(({ method }) => method === name)) all.push(...(await evaluateAlone(set, name, options)));
+    if (!all.some(({ method }) => method === name)) all.push(...(await evaluateAlone(set, name, options)));
   return all;
 }
 
