@@ -1,9 +1,11 @@
 import { type Command, Option } from 'commander';
 import { SLOT_COUNT } from '../../src/model/partition-map.ts';
 import { LOG_FORMATS } from '../logs/log-record.ts';
+import { COUNTED_BY, type CountFlags } from './counts/flags.ts';
 import { type CommonFlags, settingsOf, wholeNumber, withConfig, withJson } from './flags.ts';
 import { type ForecastFlags, HORIZON_MAX, parseLevels } from './forecast/flags.ts';
-import { type PatternFlags, parseBadLineLimit, parseHour } from './patterns/flags.ts';
+import { parseBadLineLimit } from './log-input/open-log.ts';
+import { type PatternFlags, parseHour } from './patterns/flags.ts';
 
 const HORIZON_DEFAULT = 48;
 /** Of an imagined cluster: more would say nothing. */
@@ -36,14 +38,36 @@ export function addFileCommands(program: Command): void {
       await forecastFile(file, flags, settings.forecast);
     });
 
-  withJson(withConfig(program.command('patterns')))
+  withJson(withLog(program.command('patterns')))
     .description('find templates, seasons, clusters and correlations in a query log')
+    .option('--hour <hour>', 'which queries each node gets then, such as "mon 09:00" (UTC)', parseHour)
+    .action(async (file: string, flags: PatternFlags & CommonFlags) => {
+      const { settings } = await settingsOf(flags);
+      const { describePatterns } = await import('./patterns/patterns-command.ts');
+      await describePatterns(file, flags, settings);
+    });
+
+  withLog(program.command('counts'))
+    .description('count the queries of a log by window, as CSV that `foreshard forecast -` reads')
+    .addOption(
+      new Option('--by <what>', 'one series for each').choices(COUNTED_BY).default('partition' as const),
+    )
+    .action(async (file: string, flags: CountFlags & CommonFlags) => {
+      const { settings } = await settingsOf(flags);
+      const { printCounts } = await import('./counts/counts-command.ts');
+      await printCounts(file, flags, settings);
+    });
+}
+
+/** What every command takes that reads a query log. */
+const withLog = (command: Command): Command =>
+  withConfig(command)
     .argument('<file>', 'packed with gzip or zstd or not; - is standard input')
     .addOption(
       new Option('--format <name>', 'of the log (default: found from its first lines)').choices(LOG_FORMATS),
     )
     .option('--time-zone <name>', 'of times that name none (default: UTC)')
-    .option('--window <duration>', 'of the counts that seasons are found in', '1h')
+    .option('--window <duration>', 'that queries are counted in', '1h')
     .option(
       '--partitions <number>',
       'a power of two (default: cluster.partitionCount)',
@@ -54,16 +78,9 @@ export function addFileCommands(program: Command): void {
       'storage nodes that partitions are dealt out to (default: cluster.storageNodeCount)',
       wholeNumber('--nodes', 1, NODES_MAX),
     )
-    .option('--hour <hour>', 'which queries each node gets then, such as "mon 09:00" (UTC)', parseHour)
     .option(
       '--bad-lines-max <limit>',
       'lines or percent (default: 1000, or 1% where that is more)',
       parseBadLineLimit,
     )
-    .option('--progress', 'tell on standard error how far it is, also where that is no terminal')
-    .action(async (file: string, flags: PatternFlags & CommonFlags) => {
-      const { settings } = await settingsOf(flags);
-      const { describePatterns } = await import('./patterns/patterns-command.ts');
-      await describePatterns(file, flags, settings);
-    });
-}
+    .option('--progress', 'tell on standard error how far it is, also where that is no terminal');

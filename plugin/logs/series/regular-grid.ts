@@ -59,6 +59,7 @@ export function onRegularGrid(raw: RawSeries, options: GridOptions): GridSeries 
       're-read',
       `series ${quoted(raw.id)}, row ${raw.firstRow}: there is no value in it: leave the series out`,
     );
+  noteSpikes(raw, notes);
   if (raw.timesMs === null) {
     const windowMs = options.windowMs ?? WINDOW_MS_DEFAULT;
     return trimmed({ id: raw.id, startMs: 0, windowMs, values: raw.values, notes }, options.windowsMax);
@@ -76,6 +77,23 @@ export function onRegularGrid(raw: RawSeries, options: GridOptions): GridSeries 
   const originMs = isRegular ? (timesMs[0] as number) : 0;
   const binned = inWindows(points, { originMs, windowMs, isRegular, notes, ...options });
   return trimmed({ id: raw.id, windowMs, notes, ...binned }, options.windowsMax);
+}
+
+/** Fewer values than this have no top percent to compare with. */
+const SPIKE_VALUES_MIN = 100;
+const SPIKE_FACTOR = 100;
+
+/** What is a hundred times as much as nearly all else is more often a fault of the meter than a load; only its reader can tell. */
+function noteSpikes({ values, rows, firstRow }: RawSeries, notes: string[]): void {
+  const known = values.filter((value) => !Number.isNaN(value)).sort();
+  const usual = known[Math.floor(0.99 * (known.length - 1))] ?? 0;
+  if (known.length < SPIKE_VALUES_MIN || usual === 0) return;
+  const count = known.length - 1 - known.findLastIndex((value) => value <= SPIKE_FACTOR * usual);
+  if (count === 0) return;
+  const at = values.indexOf(known.at(-1) as number);
+  notes.push(
+    `${count} of its values are over ${SPIKE_FACTOR} times what 99 % of them are below (${usual}), such as ${values[at]} in ${rows === null ? `row ${firstRow}, value ${at + 1}` : `row ${rows[at]}`}: are they right?`,
+  );
 }
 
 /** By value; a file may have many millions, too many for an object each. */

@@ -1,21 +1,17 @@
 import { hourOfWeekName } from '../../../src/analyzer/patterns/hour-of-week.ts';
 import { PATTERN_DEFAULTS, PatternAnalyzer } from '../../../src/analyzer/patterns/pattern-analyzer.ts';
 import type { PatternRecord } from '../../../src/analyzer/patterns/pattern-report.ts';
-import { ForeshardError } from '../../../src/base/errors.ts';
-import { contiguousMap, partitionOfSlot } from '../../../src/model/partition-map.ts';
-import { keySlot } from '../../../src/routing/key-slot.ts';
+import { contiguousMap } from '../../../src/model/partition-map.ts';
 import type { Settings } from '../../../src/settings.ts';
 import type { LogRecord } from '../../logs/log-record.ts';
-import { type LogReading, readLog } from '../../logs/read-log.ts';
+import type { LogReading } from '../../logs/read-log.ts';
 import { openPostgresParser } from '../../templates/postgres-sql.ts';
-import { parseDuration } from '../duration.ts';
+import { LogProgress } from '../log-input/log-progress.ts';
+import { openLog, partitionOfKey, weekWindowOf } from '../log-input/open-log.ts';
 import type { PatternFlags } from './flags.ts';
-import { LogProgress } from './log-progress.ts';
 import { SeasonFinder } from './log-seasons.ts';
 import type { HotNode, PatternFindings } from './patterns-table.ts';
 
-/** A window divides a week, so that hours of the week are whole windows or parts of one. */
-const WEEK_MS = 604_800_000;
 /** Of the types that make a node hot: for reading. */
 const HOT_TYPES_MAX = 10;
 
@@ -25,16 +21,11 @@ export async function findPatterns(
   flags: PatternFlags,
   { cluster }: Pick<Settings, 'cluster'>,
 ): Promise<PatternFindings> {
-  const windowMs = windowOf(flags.window);
+  const windowMs = weekWindowOf(flags.window);
   const partitionCount = flags.partitions ?? cluster.partitionCount;
   const nodeCount = flags.nodes ?? cluster.storageNodeCount;
   const { ownerOf } = contiguousMap(partitionCount, nodeCount);
-  const reading = readLog(from, {
-    ...(flags.format === undefined ? {} : { format: flags.format }),
-    ...(flags.timeZone === undefined ? {} : { timeZone: flags.timeZone }),
-    ...(flags.badLinesMax === undefined ? {} : { badLinesMax: flags.badLinesMax }),
-    ...(typeof from === 'string' ? {} : { name: 'standard input' }),
-  });
+  const reading = openLog(from, flags);
   const seasons = new SeasonFinder({ windowMs, windowsMax: PATTERN_DEFAULTS.seriesWindowsMax });
   const analyzer = await analyse(reading, flags, (sql) => ({
     seasons,
@@ -64,11 +55,7 @@ async function analyse(
   flags: PatternFlags,
   open: (sql: Awaited<ReturnType<typeof openPostgresParser>> | undefined) => Analysers,
 ): Promise<PatternAnalyzer> {
-  const progress = new LogProgress(reading, {
-    output: process.stderr,
-    isWanted: flags.progress === true,
-    nowMs: () => performance.now(),
-  });
+  const progress = LogProgress.onStandardError(reading, flags);
   let analysers: Analysers | undefined;
   try {
     for await (const { records } of reading) {
@@ -95,11 +82,6 @@ function patternRecordOf({ latencyMs, bytes, ...record }: LogRecord): PatternRec
   };
 }
 
-function partitionOfKey(key: string, partitionCount: number): number {
-  const bytes = Buffer.from(key, 'latin1');
-  return partitionOfSlot(keySlot(bytes, 0, bytes.length), partitionCount);
-}
-
 function hotNodes(
   analyzer: PatternAnalyzer,
   hour: number,
@@ -110,15 +92,4 @@ function hotNodes(
     nodeId,
     types: analyzer.hotTypes(hour, (partition) => ownerOf[partition] === nodeId).slice(0, HOT_TYPES_MAX),
   }));
-}
-
-function windowOf(text: string): number {
-  const windowMs = parseDuration('--window', text);
-  if (windowMs > WEEK_MS || WEEK_MS % windowMs !== 0)
-    throw new ForeshardError(
-      'FORESHARD_CONFIG',
-      'fix-config',
-      `--window: found "${text}", it must divide a week, such as 15m, 1h or 1d`,
-    );
-  return windowMs;
 }

@@ -7,10 +7,10 @@ import { assert } from '../../base/assert.ts';
 export class WindowSeries {
   readonly #windowMs: number;
   readonly #windowsMax: number;
-  /** f32[window modulo windowsMax] by row. */
-  readonly #rows = new Map<number, Float32Array>();
+  /** u32[window modulo windowsMax] by row: a float of 32 bits stands still at 16,777,216, an hour of 4,660 queries a second. */
+  readonly #rows = new Map<number, Uint32Array>();
   /** Of rows that were given up: where rows come and go, making new ones would be most of the work. */
-  readonly #spare: Float32Array[] = [];
+  readonly #spare: Uint32Array[] = [];
   #firstIndex: number | null = null;
   #newestIndex = Number.NEGATIVE_INFINITY;
 
@@ -35,7 +35,7 @@ export class WindowSeries {
     this.#firstIndex = Math.min(this.#firstIndex ?? index, index);
     let counts = this.#rows.get(row);
     if (counts === undefined) {
-      counts = this.#spare.pop()?.fill(0) ?? new Float32Array(this.#windowsMax);
+      counts = this.#spare.pop()?.fill(0) ?? new Uint32Array(this.#windowsMax);
       this.#rows.set(row, counts);
     }
     const slot = this.#slotOf(index);

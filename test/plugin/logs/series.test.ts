@@ -185,6 +185,17 @@ test('a given window adds counts up; a window without any row had none', async (
   check.equal([...values], [2, 1, 0, 1]);
 });
 
+test('a spike is kept, and told with its row', async () => {
+  const rows = Array.from({ length: 400 }, (_, i) => `a,${at(i)},${i === 200 ? 1e6 : 1 + (i % 2)}`);
+  const { values, notes } = await gridOf(rows);
+  check.is(values[200], 1e6);
+  check.match(
+    notes.join(),
+    /^1 of its values are over 100 times .*\(2\), such as 1000000 in row 202: are they right/,
+  );
+  check.equal((await gridOf(rows.with(200, `a,${at(200)},150`))).notes, []);
+});
+
 test('a gap of years costs no memory: the newest windows are kept', async () => {
   const { values, notes } = await gridOf([0, 1, 100_000, 100_001, 100_002].map((hour) => `a,${at(hour)},1`));
   check.equal([...values], [1, 1, 1]);

@@ -38,6 +38,15 @@ export class LogProgress {
     this.#shownMs = this.#startedMs;
   }
 
+  /** As the flags of a command want it. */
+  static onStandardError(reading: LogReading, { progress }: { readonly progress?: boolean }): LogProgress {
+    return new LogProgress(reading, {
+      output: process.stderr,
+      isWanted: progress === true,
+      nowMs: () => performance.now(),
+    });
+  }
+
   /** After each batch. */
   update(): void {
     const nowMs = this.#nowMs();
