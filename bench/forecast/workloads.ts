@@ -2,6 +2,7 @@ import { FORECAST_DEFAULTS, type ForecastSettings } from '../../src/analyzer/set
 import { evaluate, lastOrigins } from './evaluation.ts';
 import { withOtherMembers } from './member-alone.ts';
 import { accuracyRows, hashOf, type Outcome } from './rows.ts';
+import type { Score } from './scores.ts';
 import type { SeriesSet } from './sets.ts';
 
 const WEEK_MS = 7 * 86_400_000;
@@ -30,5 +31,9 @@ export async function runWorkload({ results }: Outcome, set: SeriesSet, count: n
     settings: { series: set.seriesCount, windowMs: set.windowMs, historyWindows, origins: count },
     hash: hashOf(evaluation.points),
   };
-  results.push(...accuracyRows(context, scores, 'naive-week'));
+  results.push(...accuracyRows(context, scores, baselineOf(scores)));
 }
+
+/** The week before, where the first history holds one; else the mean of its days. */
+const baselineOf = (scores: readonly Score[]): string =>
+  scores.some(({ method }) => method === 'naive-week') ? 'naive-week' : 'day';
