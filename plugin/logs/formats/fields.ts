@@ -42,7 +42,8 @@ export function recordOf(raw: RawFields, times: TimestampReader): LogRecord | Re
   if (write === null) return bad(`write ${quoted(raw.write)} is neither true nor false`);
   const kind = queryKindOf(query, keys.length);
   // A log that names keys only: what was done with them is not known.
-  const name = kind === 'command' ? query.toUpperCase() || 'KEY' : query;
+  // Some logs tell a command with its arguments; the keys have been told apart.
+  const name = kind === 'command' ? (query.trim().split(/\s/, 1)[0] as string).toUpperCase() || 'KEY' : query;
   const client = isGiven(raw.client) ? String(raw.client) : '';
   return {
     timeMs,

@@ -29,6 +29,8 @@ export const CO_ACCESS_DEFAULTS: Omit<CoAccessSettings, 'partitionCount'> = {
 const PARTITIONS_MAX = 16;
 /** Partitions of one client that a query is paired with. */
 const TRACE_MAX = 8;
+/** From this share of the accesses of both its partitions on, a pair is judged by accesses: see `expectationOf`. Arbitrary. */
+const BOUND_SHARE = 0.4;
 /** The fit of the expectation converges by a factor of the largest partition's share each turn. */
 const FIT_TURNS = 50;
 
@@ -58,11 +60,14 @@ export class CoAccess {
   readonly #together: SparseCounts;
   readonly #sameClient: SparseCounts;
   readonly #next: SparseCounts;
+  /** f64[partition]: how often each was asked for at all, weighted. */
+  readonly #accesses: Float64Array;
   readonly #traces = new Map<string | number, Trace>();
   #cutCount = 0;
 
   constructor(settings: CoAccessSettings) {
     this.#settings = settings;
+    this.#accesses = new Float64Array(settings.partitionCount);
     const options = { columnsMax: settings.partitionCount, entriesMax: settings.pairsMax };
     this.#together = new SparseCounts(options);
     this.#sameClient = new SparseCounts(options);
@@ -90,6 +95,8 @@ export class CoAccess {
     for (let i = 1; i < partitions.length; i++)
       for (let j = 0; j < i; j++)
         addPair(this.#together, partitions[i] as number, partitions[j] as number, weight);
+    for (const partition of partitions)
+      this.#accesses[partition] = (this.#accesses[partition] as number) + weight;
     const first = partitions[0];
     if (first === undefined) return;
     const trace = this.#traceOf(client);
@@ -108,16 +115,20 @@ export class CoAccess {
 
   rescale(factor: number): void {
     for (const counts of [this.#together, this.#sameClient, this.#next]) counts.rescale(factor);
+    this.#accesses.forEach((count, partition) => {
+      this.#accesses[partition] = count * factor;
+    });
   }
 
   /** @param scale of `ForwardDecay`: told counts are as of the newest time. */
   report(scale: number, limits: AssociationLimits = ASSOCIATION_DEFAULTS): CoAccessReport {
     const told = (found: Association[]): Association[] =>
       found.map((pair) => ({ ...pair, count: pair.count * scale, expected: pair.expected * scale }));
+    const accesses = this.#accesses;
     return {
-      together: told(findPairs(this.#together, { isOrdered: false, limits })),
-      sameClient: told(findPairs(this.#sameClient, { isOrdered: false, limits })),
-      next: told(findPairs(this.#next, { isOrdered: true, limits })),
+      together: told(findPairs(this.#together, { accesses, isOrdered: false, limits })),
+      sameClient: told(findPairs(this.#sameClient, { accesses, isOrdered: false, limits })),
+      next: told(findPairs(this.#next, { accesses, isOrdered: true, limits })),
       cutCount: this.#cutCount,
     };
   }
@@ -163,28 +174,60 @@ function remember({ partitions, timesMs }: Trace, partition: number, timeMs: num
   }
 }
 
-function findPairs(
-  counts: SparseCounts,
-  { isOrdered, limits }: { readonly isOrdered: boolean; readonly limits: AssociationLimits },
-): Association[] {
+interface PairQuestion {
+  /** f64[partition], in the units of the counts. */
+  readonly accesses: Float64Array;
+  readonly isOrdered: boolean;
+  readonly limits: AssociationLimits;
+}
+
+function findPairs(counts: SparseCounts, { accesses, isOrdered, limits }: PairQuestion): Association[] {
   const { sum, effectiveFactor } = counts;
   if (!(sum > 0)) return [];
   const partitionCount = new Set([...counts.rowSums.keys(), ...counts.columnSums.keys()]).size;
   const orderedCount = partitionCount * (partitionCount - 1);
   const testCount = isOrdered ? orderedCount : orderedCount / 2;
   return findOwnAssociations((aside) => {
-    // An unordered pair is one of each order, so that both its partitions have it in their sums.
-    const holes = isOrdered
-      ? aside
-      : aside.flatMap((pair) => [pair, { ...pair, row: pair.column, column: pair.row }]);
-    const [rows, columns] = isOrdered ? [counts.rowSums, counts.columnSums] : degreesOf(counts);
-    const expected = fitOffDiagonal(rows, columns, holes);
+    const expectedOf = expectationOf(counts, { accesses, isOrdered, aside });
     const cells: Cell[] = [];
     counts.forEach((row, column, count) => {
-      cells.push({ row, column, count, expectedShare: Math.min(1, expected(row, column) / sum) });
+      cells.push({ row, column, count, expectedShare: Math.min(1, expectedOf(row, column, count) / sum) });
     });
     return { cells, sum, effectiveFactor, testCount };
   }, limits);
+}
+
+/**
+ * How often a pair would occur if partitions did not care about each other.
+ *
+ * By how often each of them is in pairs at all: so that it matters nothing if some partitions are in many pairs and others in few.
+ * But where nearly all pairs are one pair, they would explain themselves, and what is always asked for together would not be told.
+ * So a pair that makes up much of the accesses of both its partitions is judged by how often both are accessed at all.
+ */
+function expectationOf(
+  counts: SparseCounts,
+  options: {
+    readonly accesses: Float64Array;
+    readonly isOrdered: boolean;
+    readonly aside: readonly Association[];
+  },
+): (row: number, column: number, count: number) => number {
+  const { accesses, isOrdered, aside } = options;
+  // An unordered pair is one of each order, so that both its partitions have it in their sums.
+  const holes = isOrdered
+    ? aside
+    : aside.flatMap((pair) => [pair, { ...pair, row: pair.column, column: pair.row }]);
+  const [rows, columns] = isOrdered ? [counts.rowSums, counts.columnSums] : degreesOf(counts);
+  const byPairs = fitOffDiagonal(rows, columns, holes);
+  const total = accesses.reduce((sum, count) => sum + count, 0);
+  const unlike = 1 - accesses.reduce((sum, count) => sum + (count / total) ** 2, 0);
+  const orders = isOrdered ? 1 : 2;
+  return (row, column, count) => {
+    const [a, b] = [accesses[row] as number, accesses[column] as number];
+    const expected = byPairs(row, column);
+    if (count < BOUND_SHARE * Math.max(a, b) || unlike <= 0) return expected;
+    return Math.min(expected, (orders * counts.sum * (a / total) * (b / total)) / unlike);
+  };
 }
 
 function degreesOf(counts: SparseCounts): [Map<number, number>, Map<number, number>] {

@@ -123,7 +123,7 @@ export class PatternAnalyzer {
     if (this.#decay.isBeyond(timeMs)) this.#rescale(timeMs);
     this.#watch(timeMs);
     const weight = this.#decay.weightAt(timeMs);
-    const text = kind === 'command' ? `${record.query} ${record.keys?.[0] ?? ''}` : record.query;
+    const text = kind === 'command' ? commandText(record) : record.query;
     const row = this.#rows.rowOf(kind, this.#templates.templateOf(kind, text));
     this.#count(row, record, weight);
     const partitions = this.#partitionsOf(record);
@@ -302,4 +302,10 @@ export class PatternAnalyzer {
     ])
       part.rescale(factor);
   }
+}
+
+/** Some logs tell a command with its arguments: its name is the first word, and the key, where it is told apart, the key. */
+function commandText({ query, keys }: PatternRecord): string {
+  if (keys === undefined || keys.length === 0) return query;
+  return `${query.trim().split(/\s/, 1)[0]} ${keys[0]}`;
 }

@@ -10,7 +10,7 @@ export interface PatternRecord {
   /** Whoever asked: a name or an address. "" where nobody knows. */
   readonly client: string;
   readonly kind: TemplateKind;
-  /** A command's name (its keys are in `keys`), a statement, the words of a search, or an HTTP request line. */
+  /** A command (its keys are in `keys`, or the first is its second word), a statement, a search, or an HTTP request line. */
   readonly query: string;
   readonly keys?: readonly string[];
   /** Where known; else they come from `keys` by `partitionOf`. */

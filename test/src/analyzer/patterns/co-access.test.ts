@@ -60,6 +60,22 @@ test('among random queries no more pairs are told than the false-discovery bound
     check.ok(count <= 11, `${relation}: in ${count} of ${runs} runs`);
 });
 
+test('what is always asked for together is told, also where there are no other pairs to compare with', () => {
+  const random = seededRandom(SEED);
+  const coAccess = newCoAccess();
+  for (let i = 0; i < 500; i++) {
+    const timeMs = i * 60_000;
+    // Everybody looks anywhere, one partition at a time, minutes apart.
+    for (let j = 0; j < 20; j++)
+      coAccess.add({ timeMs, client: `web-${i}-${j}`, partitions: [skewed(random)], weight: 1 });
+    coAccess.add({ timeMs, client: `api-${i}`, partitions: [20, 21], weight: 1 });
+    coAccess.add({ timeMs, client: 'shop', partitions: [22], weight: 1 });
+    coAccess.add({ timeMs: timeMs + 100, client: 'shop', partitions: [23], weight: 1 });
+  }
+  const { together, sameClient, next } = coAccess.report(1);
+  check.equal([names(together), names(sameClient), names(next)], [['20-21'], ['22-23'], ['22-23']]);
+});
+
 test('what is expected of a table without a diagonal has its sums', () => {
   const truth = [8, 5, 3, 2, 1];
   const sums = new Map(truth.map((a, i) => [i, truth.reduce((sum, b, j) => sum + (i === j ? 0 : a * b), 0)]));
