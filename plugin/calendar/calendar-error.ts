@@ -7,6 +7,3 @@ export const calendarError = (where: string, what: string, cause?: unknown): For
 /** Names of events go into logs and messages: one line of them, and not all of it. */
 export const shown = (name: string): string =>
   `"${name.replace(/[\p{Cc}\p{Cf}]+/gu, ' ').slice(0, 60)}${name.length > 60 ? '…' : ''}"`;
-
-/** Frequencies of RRULE that are finer than a day: a load that repeats by the hour is a season, found without a calendar. */
-export const TOO_OFTEN = new Set(['SECONDLY', 'MINUTELY', 'HOURLY']);

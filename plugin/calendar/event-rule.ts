@@ -1,6 +1,6 @@
 import type ICAL from 'ical.js';
-import { ForeshardError } from '../../src/base/errors.ts';
 import type { Calendar, CalendarEvent } from '../../src/model/calendar.ts';
+import { calendarError } from './calendar-error.ts';
 import { zoneClock } from './wall-clock.ts';
 
 /** One entry of a calendar file, with all its occurrences. */
@@ -45,22 +45,22 @@ class Expansion {
 
   constructor(rule: EventRule) {
     this.#rule = rule;
-    this.#iterator = rule.event.isRecurring() ? rule.event.iterator() : null;
+    this.#iterator = rule.event.isRecurring() ? this.#understood(() => rule.event.iterator()) : null;
     if (this.#iterator === null) this.#add(rule.event.startDate, rule.event.endDate);
   }
 
   until(toMs: number): readonly CalendarEvent[] {
     while (this.#iterator !== null && this.#reachedMs < toMs + MOVED_MS_MAX) {
-      const slot = this.#iterator.next();
+      const iterator = this.#iterator;
+      const slot = this.#understood(() => iterator.next());
       if (slot === undefined || slot === null) {
         this.#iterator = null;
         break;
       }
       if (this.#known.length >= OCCURRENCES_MAX)
-        throw new ForeshardError(
-          'FORESHARD_CONFIG',
-          'fix-config',
-          `${this.#rule.where}: more than ${OCCURRENCES_MAX} occurrences: let it begin later, or come less often`,
+        throw calendarError(
+          this.#rule.where,
+          `more than ${OCCURRENCES_MAX} occurrences: let it begin later, or come less often`,
         );
       this.#reachedMs = this.#rule.momentOf(slot);
       const { startDate, endDate, item } = this.#rule.event.getOccurrenceDetails(slot);
@@ -68,6 +68,16 @@ class Expansion {
       if (!isCancelled) this.#add(startDate, endDate);
     }
     return this.#known;
+  }
+
+  /** The parser finds some mistakes of a rule only when it looks for its days. */
+  #understood<Result>(look: () => Result): Result {
+    try {
+      return look();
+    } catch (error) {
+      const { message } = error instanceof Error ? error : new Error(String(error));
+      throw calendarError(this.#rule.where, `its rule cannot be followed: ${message}: mend the rule`, error);
+    }
   }
 
   #add(start: InstanceType<typeof ICAL.Time>, end: InstanceType<typeof ICAL.Time>): void {

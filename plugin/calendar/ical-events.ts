@@ -1,6 +1,7 @@
 import ICAL from 'ical.js';
-import { calendarError, shown, TOO_OFTEN } from './calendar-error.ts';
+import { calendarError, shown } from './calendar-error.ts';
 import { type EventRule, inZone } from './event-rule.ts';
+import { ruleProblem } from './recurrence-rule.ts';
 import { isTimeZone } from './wall-clock.ts';
 
 type Component = InstanceType<typeof ICAL.Component>;
@@ -74,12 +75,8 @@ function ruleOf(
     const event = new ICAL.Event(component, { exceptions, strictExceptions: true });
     assertStart(where, component);
     for (const rule of component.getAllProperties('rrule')) {
-      const { freq } = rule.getFirstValue() as { freq?: string };
-      if (freq !== undefined && TOO_OFTEN.has(freq))
-        throw calendarError(
-          where,
-          `FREQ=${freq}: an event comes daily at most: what comes hourly is found without a calendar`,
-        );
+      const problem = ruleProblem(rule.getFirstValue() as InstanceType<typeof ICAL.Recur>);
+      if (problem !== undefined) throw calendarError(where, `RRULE: ${problem}`);
     }
     const rule = { where, name, kind: kindOf(component), uplift: upliftOf(where, component), event };
     const moment = momentIn(where, root, component);

@@ -1,7 +1,8 @@
 import ICAL from 'ical.js';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
-import { calendarError, shown, TOO_OFTEN } from './calendar-error.ts';
+import { calendarError, shown } from './calendar-error.ts';
 import { type EventRule, inZone } from './event-rule.ts';
+import { ruleProblem } from './recurrence-rule.ts';
 import { isTimeZone } from './wall-clock.ts';
 
 const FILE_KEYS = ['timezone', 'events'];
@@ -152,8 +153,8 @@ function recurrenceOf(where: string, written: string): InstanceType<typeof ICAL.
   const rule = REPEATS.get(written.trim().toLowerCase()) ?? written.trim().replace(/^RRULE:/i, '');
   try {
     const recurrence = ICAL.Recur.fromString(rule);
-    if (!recurrence.freq) throw new Error('no FREQ');
-    if (TOO_OFTEN.has(recurrence.freq)) throw new Error(`FREQ=${recurrence.freq} is more often than daily`);
+    const problem = ruleProblem(recurrence);
+    if (problem !== undefined) throw new Error(problem);
     return recurrence;
   } catch (error) {
     const { message } = error instanceof Error ? error : new Error(String(error));

@@ -173,7 +173,7 @@ const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp]
   [
     'a.ics',
     ics(...vevent('SUMMARY:A', 'DTSTART:20260101T000000Z', 'DURATION:PT1S', 'RRULE:FREQ=SECONDLY')),
-    /event "A": FREQ=SECONDLY: an event comes daily at most/,
+    /event "A": RRULE: FREQ=SECONDLY is more often than daily/,
   ],
   [
     'a.ics',
@@ -202,6 +202,19 @@ const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp]
     /`repeat` "often": .*write daily, weekly/,
   ],
   ['a.yaml', 'events:\n- {name: A, start: 2026-01-01, repeat: FREQ=MINUTELY}\n', /more often than daily/],
+  ...(
+    [
+      ['FREQ=DAILY;BYDAY=1MO', /a numbered day such as BYDAY=1FR does not go with FREQ=DAILY/],
+      ['FREQ=WEEKLY;BYWEEKNO=20', /BYWEEKNO does not go with FREQ=WEEKLY: write FREQ=YEARLY/],
+      ['FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30', /BYMONTHDAY does not go with FREQ=DAILY/],
+      ['FREQ=DAILY;BYDAY=FR;INTERVAL=7', /BYDAY does not go with every so many days: write FREQ=WEEKLY/],
+      ['FREQ=DAILY;INTERVAL=99999999', /INTERVAL must be from 1 to 1000/],
+      ['FREQ=MONTHLY;BYDAY=6FR', /event "A": its rule cannot be followed/],
+    ] as const
+  ).map(
+    ([rule, message]) =>
+      ['a.yaml', `events:\n- {name: A, start: 2026-01-01, repeat: ${rule}}\n`, message] as const,
+  ),
   [
     'a.yaml',
     'events:\n- {name: A, start: 2026-01-01, uplift: lots}\n',
