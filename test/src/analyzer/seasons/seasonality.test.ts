@@ -54,6 +54,37 @@ test('a day and a week that are expected are found where they are too weak to be
   check.ok(asked >= unasked + 4, `${asked} of 60 asked, ${unasked} unasked`);
 });
 
+test('whatever the values and their scale, what is found is finite and in range', () => {
+  const random = seededRandom(seed).fork('odd');
+  const shapes: readonly ((t: number) => number)[] = [
+    () => random.nextFloat(),
+    () => (random.nextFloat() < 0.02 ? 1 : 0),
+    (t) => t,
+    (t) => (t % 7 === 0 ? 1 : 0),
+    (t) => (t < 90 ? 0 : 1),
+    (t) => (t === 5 ? 1 : 0),
+  ];
+  for (const shape of shapes)
+    for (const scale of [1, 1e-300, 1e300, 1e-9, 1e155])
+      for (const holes of [0, 0.05, 0.9]) {
+        const values = Float64Array.from({ length: 40 + random.nextBelow(200) }, (_, t) => {
+          if (random.nextFloat() < holes)
+            return random.nextFloat() < 0.5 ? Number.NaN : Number.POSITIVE_INFINITY;
+          return shape(t) * scale;
+        });
+        const { seasons, shifts, outages } = seasonalityOf(values, { dayWindows: 24 });
+        for (const { period, strength, pValue } of seasons) {
+          check.ok(Number.isInteger(period) && period >= 2 && period <= values.length / 3);
+          check.ok(strength > 0 && strength <= 1 && pValue >= 0 && pValue <= 0.01);
+        }
+        for (const { window, size, confidence } of shifts) {
+          check.ok(window > 0 && window < values.length && Number.isFinite(size));
+          check.ok(confidence >= 0.99 && confidence <= 1);
+        }
+        for (const { window, windowCount } of outages) check.ok(window + windowCount <= values.length);
+      }
+});
+
 test('a series of nothing is seasonal in nothing', () => {
   const nothing = { seasons: [], shifts: [], outages: [] };
   check.equal(seasonalityOf(new Float64Array(0), { dayWindows: 24 }), nothing);
