@@ -224,7 +224,8 @@ export class Intervals {
   #expected(band: number): number | undefined {
     const known = nearestFirst(band).find((other) => (this.#bandCounts[other] as number) > 0);
     if (known === undefined) return undefined;
-    return (this.#bandSums[known] as number) / (this.#bandCounts[known] as number);
+    // A lone partition that has been forecast without any error lately would make it 0, and nothing can be measured in that.
+    return Math.max(ERROR_MIN, (this.#bandSums[known] as number) / (this.#bandCounts[known] as number));
   }
 
   #histogram(band: number): Histogram | undefined {

@@ -13,6 +13,7 @@ import { forecastSeries, type SeriesForecast } from '../../../plugin/operator/fo
 import { groupSeries } from '../../../plugin/operator/forecast/series-groups.ts';
 import { sparkline } from '../../../plugin/operator/forecast/sparkline.ts';
 import { FORECAST_DEFAULTS } from '../../../src/analyzer/settings.ts';
+import { seededRandom } from '../../../src/base/random.ts';
 import { testSeed } from '../../support/seed.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -139,12 +140,17 @@ test('series that teach little get a forecast that is marked, with bounds as wid
 
 test('constant, silent and jumping series, a month without values, a spike and the largest numbers: finite and never below 0', async () => {
   const gap = [...days(15), ...new Array<number>(720).fill(Number.NaN), ...days(15)];
+  const random = seededRandom(2n);
   const spike = new Array<number>(400).fill(1).with(200, 1e6);
   const all = [
     series('constant', new Array<number>(400).fill(7)),
     series('silent', new Array<number>(400).fill(0)),
     series('gap', gap),
     series('spike', spike),
+    series(
+      'now and then',
+      Array.from({ length: 400 }, () => Number(random.nextBelow(50) === 0)),
+    ),
     series('spike at the end', new Array<number>(400).fill(1).with(399, 1e6)),
     series(
       'jumping',
@@ -156,6 +162,8 @@ test('constant, silent and jumping series, a month without values, a spike and t
       days(15, (hour) => daily(hour) * 1e-300),
     ),
   ];
+  // Each by itself as well: in company one series' errors cover up what another lacks.
+  for (const one of all) assertWhole((await forecast([one]))[0] as SeriesForecast, 24);
   const found = await forecast(all);
   for (const one of found) assertWhole(one, 24);
   const of = (id: string) => found.find((one) => one.id === id) as SeriesForecast;

@@ -80,4 +80,19 @@ test('with nothing judged, bounds are a factor of four either way', () => {
   assert.is(boundOf(basis, { tailIndex: 2, band: 0, partition: 0 }), -Math.log(4));
 });
 
+test('a lone partition that errs in one horizon band and never in the next has bounds that are numbers', () => {
+  const intervals = new Intervals(1, LEVELS);
+  for (let w = 0; w < 20; w++) {
+    const basis = intervals.basis();
+    for (const band of [0, 1])
+      for (const tailIndex of [0, 1, 2, 3]) {
+        const bound = boundOf(basis, { tailIndex, band, partition: 0 });
+        assert.ok(Number.isFinite(bound), `window ${w}, band ${band}: ${bound}`);
+      }
+    intervals.fade();
+    intervals.judge(basis, 0, Float64Array.of(w % 10 === 0 ? 0.7 : 0));
+    intervals.judge(basis, 1, Float64Array.of(0));
+  }
+});
+
 test.run();
