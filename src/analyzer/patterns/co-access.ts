@@ -5,6 +5,7 @@ import {
   type Cell,
   findOwnAssociations,
 } from './associations.ts';
+import { ownCopy } from './own-copy.ts';
 import { SparseCounts } from './sparse-counts.ts';
 
 export interface CoAccessSettings {
@@ -47,6 +48,7 @@ export interface CoAccessReport {
 
 /** The last partitions of one client, the newest last, and when. */
 interface Trace {
+  readonly client: string | number;
   readonly partitions: number[];
   readonly timesMs: number[];
 }
@@ -137,11 +139,12 @@ export class CoAccess {
     const known = this.#traces.get(client);
     if (known !== undefined) {
       this.#traces.delete(client);
-      this.#traces.set(client, known);
+      this.#traces.set(known.client, known);
       return known;
     }
-    const trace: Trace = { partitions: [], timesMs: [] };
-    this.#traces.set(client, trace);
+    const own = typeof client === 'string' ? ownCopy(client) : client;
+    const trace: Trace = { client: own, partitions: [], timesMs: [] };
+    this.#traces.set(own, trace);
     if (this.#traces.size > this.#settings.clientsMax)
       this.#traces.delete(this.#traces.keys().next().value as string | number);
     return trace;

@@ -5,7 +5,7 @@
  * chooses: two of them may be made to have one id, and would then count as one.
  *
  * @returns 16 hex digits.
- * @see Fowler, Noll, Vo, "The FNV Non-Cryptographic Hash Algorithm", RFC 9923
+ * @see Fowler, Noll, Vo & Eastlake, "The FNV non-cryptographic hash algorithm", draft-eastlake-fnv
  */
 export function hash64Hex(text: string): string {
   let high = 0xcbf29ce4;

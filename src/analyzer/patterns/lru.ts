@@ -1,9 +1,11 @@
+import { ownCopy } from './own-copy.ts';
+
 /** Text -> value, of the texts used last; bounded in entries and in the memory of the texts. */
 export class TextLru<V> {
   readonly #entriesMax: number;
   readonly #bytesMax: number;
   /** A Map keeps the order of insertion: the first one is the one used longest ago. */
-  readonly #entries = new Map<string, V>();
+  readonly #entries = new Map<string, { readonly text: string; readonly value: V }>();
   #bytes = 0;
 
   constructor(limits: { readonly entriesMax: number; readonly bytesMax: number }) {
@@ -20,11 +22,11 @@ export class TextLru<V> {
   }
 
   get(text: string): V | undefined {
-    const value = this.#entries.get(text);
-    if (value === undefined) return undefined;
+    const entry = this.#entries.get(text);
+    if (entry === undefined) return undefined;
     this.#entries.delete(text);
-    this.#entries.set(text, value);
-    return value;
+    this.#entries.set(entry.text, entry);
+    return entry.value;
   }
 
   /** A text that would need more than a tenth of all bytes is not kept. */
@@ -32,7 +34,8 @@ export class TextLru<V> {
     const bytes = bytesOf(text);
     if (bytes > this.#bytesMax / 10) return;
     if (!this.#entries.has(text)) this.#bytes += bytes;
-    this.#entries.set(text, value);
+    const own = ownCopy(text);
+    this.#entries.set(own, { text: own, value });
     for (const [oldest] of this.#entries) {
       if (this.#entries.size <= this.#entriesMax && this.#bytes <= this.#bytesMax) break;
       this.#entries.delete(oldest);

@@ -5,6 +5,7 @@ import { ForwardDecay } from './decay.ts';
 import { hotRows, hottest, type PlaceCount } from './hot-rows.ts';
 import { HourOfWeekCounts, hourOfWeek, WatchedHours } from './hour-of-week.ts';
 import { OnlineClusters, SHAPE_CLUSTER_DEFAULTS, TERM_CLUSTER_DEFAULTS } from './online-clusters.ts';
+import { ownCopy } from './own-copy.ts';
 import { reportOf } from './pattern-findings.ts';
 import type { HotType, PatternRecord, PatternReport } from './pattern-report.ts';
 import { SparseCounts } from './sparse-counts.ts';
@@ -232,8 +233,9 @@ export class PatternAnalyzer {
     const known = this.#clientOf.get(client);
     if (known !== undefined) return known;
     if (client === '' || this.#clientNames.length > this.settings.clientsMax) return 0;
-    const number = this.#clientNames.push(client) - 1;
-    this.#clientOf.set(client, number);
+    const name = ownCopy(client);
+    const number = this.#clientNames.push(name) - 1;
+    this.#clientOf.set(name, number);
     return number;
   }
 

@@ -75,9 +75,14 @@ class SqlWriter {
   }
 
   quoted(token: string): void {
-    const before = this.#tokens.at(-1) ?? '';
-    if (COMPARES.test(before) || before === '(') this.literal();
+    if (COMPARES.test(this.#tokens.at(-1) ?? '') || this.#isListOfValues()) this.literal();
     else this.word(token);
+  }
+
+  /** Inside `in (…)` or `values (…), (…)`. */
+  #isListOfValues(): boolean {
+    const start = this.#open.at(-1);
+    return start !== undefined && /^(?:in|values|,)$/.test(this.#tokens[start - 1] ?? '');
   }
 
   word(token: string): void {

@@ -3,6 +3,7 @@ import { hash64Hex } from './hash.ts';
 import { httpWords, splitHttpText } from './http-path.ts';
 import { keyPattern, splitKeyWords } from './key-pattern.ts';
 import { TextLru } from './lru.ts';
+import { ownCopy } from './own-copy.ts';
 import { searchTemplate } from './search-terms.ts';
 import { SQL_LENGTH_MAX, sqlTemplate } from './sql-text.ts';
 import { WORD_TREE_DEFAULTS, WordTree, type WordTreeLimits } from './word-tree.ts';
@@ -155,7 +156,7 @@ export class Templates {
 export function templateFrom(kind: TemplateKind, text: string): Template {
   if (text === '') return OTHER_TEMPLATE;
   const cut = text.length > TEXT_LENGTH_MAX ? `${text.slice(0, TEXT_LENGTH_MAX - 1)}…` : text;
-  return { id: hash64Hex(`${kind}\0${cut}`), text: cut };
+  return { id: hash64Hex(`${kind}\0${cut}`), text: ownCopy(cut) };
 }
 
 export const OTHER_TEMPLATE: Template = { id: hash64Hex(OTHER), text: OTHER };

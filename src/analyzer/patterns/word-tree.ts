@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import { ownCopy } from './own-copy.ts';
 
 /** Stands for all words of a place where there are too many to be names of kinds. */
 export const ANY_WORD = '*';
@@ -101,7 +102,7 @@ export class WordTree {
     if (isName && (word === ANY_WORD || node.nameCount >= this.#namesMax(place)))
       this.#generalise(node, place);
     else if (!isFull) {
-      node.children.set(word, newNode());
+      node.children.set(ownCopy(word), newNode());
       this.#nodeCount++;
       if (isName) node.nameCount++;
     } else if (node.nameCount > 0) this.#generalise(node, place);

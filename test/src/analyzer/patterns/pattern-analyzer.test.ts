@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import {
@@ -242,6 +244,28 @@ test('memory is bounded however many keys, words, statements, clients and partit
   check.ok(
     report.associations.partitions.some(({ template, partner }) => template === 'select ?' && partner === 5),
   );
+});
+
+test('names are kept, not the chunks of the log that they were cut from', () => {
+  const analyzer = new PatternAnalyzer({ partitionCount: PARTITION_COUNT });
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  const heapBefore = process.memoryUsage().heapUsed;
+  for (let c = 0; c < 400; c++) {
+    // Of each chunk of 250 KB one client, one key and one search are new.
+    const chunk = Buffer.alloc(250_000, `client-number-${c} kind-of-key-${c}: ${'x'.repeat(200)}\n`).toString(
+      'latin1',
+    );
+    const [client, word] = chunk.slice(0, 100).split(' ') as [string, string];
+    const record = { timeMs: START_MS + c, client, partitions: [c % PARTITION_COUNT] };
+    analyzer.add({ ...record, kind: 'command', query: `C${c}`, keys: [word] });
+    analyzer.add({ ...record, kind: 'search', query: chunk.slice(0, 40) });
+  }
+  collect();
+  const heapMegabytes = (process.memoryUsage().heapUsed - heapBefore) / 1e6;
+  check.ok(heapMegabytes < 30, `${heapMegabytes} MB of 100 MB are still there`);
+  check.is(analyzer.finish().recordCount, 800);
 });
 
 test('hours of the week: Monday 00:00 UTC is 0, as text and back', () => {

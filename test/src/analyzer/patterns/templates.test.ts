@@ -88,6 +88,8 @@ test('SQL that does not parse is told apart by its tokens, without its literals,
     'SELEC * FORM t WHERE id = 17': 'selec * form t where id = ?',
     "SELECT 'unterminated secret": 'select ?',
     'SELECT "a""b" FROM t WHERE x = /* secret */ 5 AND': 'select "a""b" from t where x = ? and',
+    'INSERT INTO t ("a", "b") VALUES ("secret", "secret"), (1, "secret") ON DUPLICATE KEY':
+      'insert into t("a", "b") values(?+) on duplicate key',
     'SELECT @v := 7': 'select @v := ?',
     "SELECT 1 \0 'secret'": 'select ? \0 ?',
   };
