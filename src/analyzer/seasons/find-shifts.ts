@@ -19,7 +19,7 @@ export interface ShiftOptions {
   /** What the series repeats, so that a morning is no change of level. */
   readonly seasons?: readonly { readonly period: number }[];
   readonly mask?: WindowMask;
-  /** A level lasts at least so long, windows; what is shorter is a burst. */
+  /** A level lasts at least so long, windows, 6 at least; what is shorter is a burst. */
   readonly segmentMin?: number;
   /** How often a shift may be found in a series without any. */
   readonly significance?: number;
@@ -34,6 +34,10 @@ interface KnownValues {
 /** A day of hours. */
 const SEGMENT_MIN_DEFAULT = 24;
 const SIGNIFICANCE_DEFAULT = 0.01;
+/** Cuts that are tested; each test compares with all places of the series. */
+const CUTS_MAX = 32;
+/** Means of fewer windows are too rough to tell a level from noise. */
+const SEGMENT_FLOOR = 6;
 /** Stretches are cut on a grid of this share of the shortest one, which makes the search quadratic in little. */
 const GRID_SHARE = 4;
 /** Penalty of a boundary in long-run variances and log grid cells; generous, the test for significance comes after. */
@@ -52,7 +56,8 @@ const COMPARED_SHARE = 1 / 16;
  * @throws ForeshardError FORESHARD_CONFIG when the mask is of another length.
  */
 export function findShifts(values: Float64Array, options: ShiftOptions = {}): Shift[] {
-  const { mask, segmentMin = SEGMENT_MIN_DEFAULT, significance = SIGNIFICANCE_DEFAULT } = options;
+  const { mask, significance = SIGNIFICANCE_DEFAULT } = options;
+  const segmentMin = Math.max(SEGMENT_FLOOR, options.segmentMin ?? SEGMENT_MIN_DEFAULT);
   if (mask !== undefined && mask.length !== values.length)
     throw new ForeshardError(
       'FORESHARD_CONFIG',
@@ -163,9 +168,13 @@ function coarseCuts({ values, weights }: KnownValues, sums: Sums, segmentMin: nu
   const steps = stepsOver(sums, segmentMin, values.length);
   const longRun = (robustDeviation(steps) ** 2 / 2) * (segmentMin / cell);
   if (!(longRun > 0)) return [];
-  const penalty = PENALTY_FACTOR * longRun * Math.log(Math.max(2, count));
   const cellsMin = Math.ceil(segmentMin / cell);
-  return changePoints(sumsOf(means, known), { penalty, segmentMin: cellsMin }).map((start) => start * cell);
+  const cells = sumsOf(means, known);
+  // A series that is all steps has no level to speak of: only its greatest ones are worth a test.
+  for (let penalty = PENALTY_FACTOR * longRun * Math.log(Math.max(2, count)); ; penalty *= 2) {
+    const starts = changePoints(cells, { penalty, segmentMin: cellsMin });
+    if (starts.length <= CUTS_MAX) return starts.map((start) => start * cell);
+  }
 }
 
 /** The place near a cut where the means before and after differ most, for their lengths. */

@@ -65,6 +65,15 @@ for (const [name, make] of [
     check.ok(found <= 3, `${found} of 100`);
   });
 
+test('windows of a day: a level of a day is no level, and a series of many is done with soon', () => {
+  const random = seededRandom(seed).fork('days');
+  let found = 0;
+  for (let i = 0; i < 50; i++) if (findShifts(whiteNoise(random, 365), { segmentMin: 1 }).length > 0) found++;
+  check.ok(found <= 2, `${found} of 50`);
+  const values = sumOf(whiteNoise(random, 365), steps(365, [200, 4]));
+  check.ok(findShifts(values, { segmentMin: 1 }).some(({ window }) => Math.abs(window - 200) <= 2));
+});
+
 test('the segmentation is the cheapest one there is', () => {
   const random = seededRandom(seed).fork('pelt');
   for (let run = 0; run < 20; run++) {
