@@ -41,8 +41,8 @@ export interface ClusterSettings {
   /** Names the cluster in the metadata store: several may share one. */
   readonly name: string;
   /**
-   * A power of two in 16..16384; fixed for the life of the data. With the default forecast settings up to 4096 can
-   * be forecast; 8192 need a shorter history and horizon, 16384 take more than the kernels' memory.
+   * A power of two in 16..16384; fixed for the life of the data. With the default forecast settings all of them can be
+   * forecast.
    */
   readonly partitionCount: number;
   /** Storage nodes have the ids 0..storageNodeCount-1. */
@@ -227,15 +227,20 @@ const KERNEL_MEMORY_SLACK_BYTES = 4 * MIB;
  */
 function memoryInconsistencies({ cluster, analyzer, forecast, affinity }: Settings): Inconsistency[] {
   const { partitionCount, storageNodeCount: nodeCount } = cluster;
-  const { history, members, ridge, clustering } = forecasterBytes(forecast, {
+  const {
+    history,
+    predictions,
+    models,
+    passing: fitting,
+  } = forecasterBytes(forecast, {
     partitionCount,
     windowMs: analyzer.windowMs,
   });
   const annealing = annealBytes(affinity, { partitionCount, nodeCount, horizonSteps: forecast.horizonSteps });
-  // Clustering and placement take turns.
-  const passing = Math.max(clustering, annealing);
+  // Fitting and placement take turns.
+  const passing = Math.max(fitting, annealing);
   const scratch = analyzer.kernelThreads * SCRATCH_BYTES;
-  const neededBytes = history + members + ridge + passing + scratch + KERNEL_MEMORY_SLACK_BYTES;
+  const neededBytes = history + predictions + models + passing + scratch + KERNEL_MEMORY_SLACK_BYTES;
   const limitBytes = MEMORY_PAGES * 65_536;
   if (neededBytes <= limitBytes) return [];
   const mib = (bytes: number): string => `${Math.ceil(bytes / MIB)} MiB`;
@@ -245,7 +250,7 @@ function memoryInconsistencies({ cluster, analyzer, forecast, affinity }: Settin
       expected:
         `few enough to be forecast: ${partitionCount} partitions with forecast.historyWindows ${forecast.historyWindows} and ` +
         `forecast.horizonSteps ${forecast.horizonSteps} need ${mib(neededBytes)} of kernel memory ` +
-        `(history ${mib(history)}, members ${mib(members)}, models ${mib(ridge)}, clustering or placement ${mib(passing)}, ` +
+        `(history ${mib(history)}, predictions ${mib(predictions)}, models ${mib(models)}, fitting or placement ${mib(passing)}, ` +
         `threads and slack ${mib(scratch + KERNEL_MEMORY_SLACK_BYTES)}), there are ${mib(limitBytes)}: take fewer ` +
         'partitions, or shorten forecast.historyWindows or forecast.horizonSteps',
     },

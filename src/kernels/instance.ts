@@ -6,11 +6,11 @@ import type { KernelExports } from './exports.ts';
 import { assertSameLayout } from './layout.ts';
 
 /**
- * 128 MiB in 64 KiB pages; asconfig.json says the same. Reserved address space only: a page that nobody touches costs
- * nothing. The largest user is the forecaster, with about 30 MiB for 256 partitions. Fixed, because growing would
+ * 512 MiB in 64 KiB pages; asconfig.json says the same. Reserved address space only: a page that nobody touches costs
+ * nothing. The largest user is the forecaster, with about 270 MiB for 16,384 partitions. Fixed, because growing would
  * detach every view.
  */
-export const MEMORY_PAGES = 2048;
+export const MEMORY_PAGES = 8192;
 
 /** One instance of the kernels on a memory it may share with other threads. */
 export interface KernelInstance {

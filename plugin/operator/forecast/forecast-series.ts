@@ -48,7 +48,7 @@ const NAMED_MAX = 3;
 const HISTORY_WINDOWS_MIN = 840;
 /** More companions than this teach a model nothing new. */
 const SERIES_PER_GROUP_MAX = 512;
-/** Of the kernels' 128 MiB, the rest for what jobs need on the way. */
+/** Of the kernels' 512 MiB, the rest for what jobs need on the way. */
 const GROUP_BYTES_MAX = 96 * 1024 * 1024;
 
 /** Forecasts every series, in the order given. Never NaN, never below 0. */

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Forecaster } from '../../../src/analyzer/forecaster.ts';
-import { forecasterBytes } from '../../../src/analyzer/memory.ts';
+import { forecasterBytes, pooledRidgeBytes } from '../../../src/analyzer/memory.ts';
 import { FORECAST_DEFAULTS, type ForecastSettings } from '../../../src/analyzer/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
@@ -22,6 +22,7 @@ const SETTINGS: ForecastSettings = {
   ...FORECAST_DEFAULTS,
   horizonSteps: 24,
   historyWindows: 840,
+  members: [...FORECAST_DEFAULTS.members, 'pooled-ridge'],
   ridge: { ...FORECAST_DEFAULTS.ridge, clusterCount: 2, clusterSeeds: 1 },
 };
 const FOUR_WEEKS = 672;
@@ -271,9 +272,16 @@ test('closing gives all kernel memory back', async () => {
 });
 
 test('the memory a forecaster says it needs is what it takes, at its peak', async () => {
+  const seasonal = ['level', 'day', 'naive-week', 'weeks'];
   for (const settings of [
-    SETTINGS,
-    { ...SETTINGS, ridge: { ...SETTINGS.ridge, clusterCount: 3, clusterSeeds: 2 } },
+    { ...SETTINGS, members: FORECAST_DEFAULTS.members },
+    { ...SETTINGS, members: seasonal },
+    { ...SETTINGS, members: [...seasonal, 'pooled-ridge'] },
+    {
+      ...SETTINGS,
+      members: [...seasonal, 'pooled-ridge'],
+      ridge: { ...SETTINGS.ridge, clusterCount: 3, clusterSeeds: 2 },
+    },
   ]) {
     const kernels = loadKernels();
     const { arena } = kernels;
@@ -286,10 +294,17 @@ test('the memory a forecaster says it needs is what it takes, at its peak', asyn
     };
     const forecaster = newForecaster({ runner: inlineRunner(kernels), settings });
     await forecaster.observe(window(weeklyLoad(seed, { noise: 0.1 }), 0, FOUR_WEEKS));
-    const bytes = forecasterBytes(settings, { partitionCount: PARTITIONS, windowMs: HOUR_MS });
-    const lasting = bytes.history + bytes.members + bytes.ridge;
-    assert.is(arena.usedBytes, lasting);
-    assert.is(peakBytes, lasting + bytes.clustering);
+    await forecaster.forecast();
+    const shape = { partitionCount: PARTITIONS, windowMs: HOUR_MS };
+    const bytes = forecasterBytes(settings, shape);
+    const total = bytes.history + bytes.predictions + bytes.models + bytes.passing;
+    assert.ok(peakBytes <= total, `${peakBytes} <= ${total}`);
+    const certain = bytes.history + bytes.predictions;
+    if (settings.members.includes('pooled-ridge')) {
+      const ridge = pooledRidgeBytes(settings, shape);
+      assert.is(arena.usedBytes, certain + ridge.models);
+      assert.is(peakBytes, certain + ridge.models + ridge.clustering);
+    } else if (settings.members === seasonal) assert.is(peakBytes, certain);
     forecaster.close();
   }
 });
