@@ -15,11 +15,19 @@ export interface Association {
   readonly qValue: number;
 }
 
-/** One cell of a table of counts, with what is expected of it: by its row and column, or by a model of the whole table. */
-export type Cell = { readonly row: number; readonly column: number; readonly count: number } & (
-  | { readonly rowSum: number; readonly columnSum: number; readonly sum: number }
-  | { /** As a share of the sum of the table, 0..1. */ readonly expectedShare: number }
-);
+/** One cell of a table of counts. */
+export interface CountCell {
+  readonly row: number;
+  readonly column: number;
+  readonly count: number;
+}
+
+/** With what is expected of it: by its row and column, or by a model of the whole table. */
+export type Cell = CountCell &
+  (
+    | { readonly rowSum: number; readonly columnSum: number; readonly sum: number }
+    | { /** As a share of the sum of the table, 0..1. */ readonly expectedShare: number }
+  );
 
 export interface AssociationLimits {
   /** Of those that are told, so many are expected to be chance. */
@@ -37,8 +45,8 @@ export const ASSOCIATION_DEFAULTS: AssociationLimits = {
   listedMax: 256,
 };
 
-/** So many standard deviations above what is expected may still be chance one time in six: not worth an exact test. */
-const DEVIATIONS_MIN = 1;
+/** What is no more than so many standard deviations above the expected is never believed: not worth an exact test. */
+const DEVIATIONS_MIN = 1.5;
 
 /** Fewer observations than this never make a pattern, however surprising: one client asking twice in a row does that. */
 const EFFECTIVE_COUNT_MIN = 5;
@@ -50,77 +58,103 @@ const EFFECTIVE_COUNT_MIN = 5;
  *
  * Queries count as independent of each other. Where one client asks the same a hundred times in a row they are not: then the
  * count is true, its surprise is overrated.
- *
- * @param table.sum of all cells, also those that were forgotten; @param table.effectiveFactor see `SparseCounts`.
  */
 export function findAssociations(
   cells: Iterable<Cell>,
-  table: { readonly sum: number; readonly effectiveFactor: number; readonly testCount: number },
+  table: AssociationTable,
   limits: AssociationLimits,
 ): Association[] {
-  const { sum, effectiveFactor, testCount } = table;
-  const tested: Omit<Association, 'qValue'>[] = [];
+  return believable(testedOf(cells, table), { ...table, believedCount: 0 }, limits).slice(
+    0,
+    limits.listedMax,
+  );
+}
+
+export interface AssociationTable {
+  /** Of all cells, also those that were forgotten. */
+  readonly sum: number;
+  /** See `SparseCounts`. */
+  readonly effectiveFactor: number;
+  /** All cells there could be. */
+  readonly testCount: number;
+}
+
+type Tested = Omit<Association, 'qValue'>;
+
+function testedOf(cells: Iterable<Cell>, { sum, effectiveFactor }: AssociationTable): Tested[] {
+  const tested: Tested[] = [];
   for (const cell of cells) {
     const { row, column, count } = cell;
     const expected = 'rowSum' in cell ? (cell.rowSum * cell.columnSum) / cell.sum : cell.expectedShare * sum;
     if (!(expected > 0) || count * effectiveFactor < EFFECTIVE_COUNT_MIN) continue;
-    if ((count - expected) * effectiveFactor < DEVIATIONS_MIN * Math.sqrt(expected * effectiveFactor))
-      continue;
+    const variance =
+      'rowSum' in cell ? expected * (1 - cell.rowSum / cell.sum) * (1 - cell.columnSum / cell.sum) : expected;
+    const deviations = ((count - expected) * effectiveFactor) / Math.sqrt(variance * effectiveFactor);
+    if (!(deviations > DEVIATIONS_MIN)) continue;
     const pValue = tailOf(cell, { sum, effectiveFactor });
     tested.push({ row, column, count, expected, lift: count / expected, pValue });
   }
-  const rates = falseDiscoveryRates(
-    tested.map(({ pValue }) => pValue),
-    Math.max(testCount, tested.length),
-  );
+  return tested;
+}
+
+/** The largest excess first. @param table.believedCount cells that are believed already, and not among the tested. */
+function believable(
+  tested: readonly Tested[],
+  { testCount, believedCount }: AssociationTable & { readonly believedCount: number },
+  limits: AssociationLimits,
+): Association[] {
+  const pValues = [...tested.map(({ pValue }) => pValue), ...new Array<number>(believedCount).fill(0)];
+  const rates = falseDiscoveryRates(pValues, Math.max(testCount, pValues.length));
   return tested
     .map((association, i): Association => ({ ...association, qValue: rates[i] as number }))
     .filter(({ qValue, lift }) => qValue <= limits.falseDiscoveryRate && lift >= limits.liftMin)
-    .sort(byExcess)
-    .slice(0, limits.listedMax);
+    .sort(byExcess);
 }
 
 /** In one round all are believed whose excess is at least this share of the largest: two sides of one coin are equal. */
 const ROUND_SHARE = 0.75;
-/** Each round looks for a quarter less: enough from a million queries down to the fewest that count. */
-const ROUNDS_MAX = 40;
+/** Each round looks for a quarter less. What is left then has 3 % of the strongest one's excess, and distorts little. */
+const ROUNDS_MAX = 12;
+/** Cells that chance explains as well as this with everything in the table are not looked at again without the strongest. */
+const CANDIDATE_P_VALUE = 0.02;
 
 /**
  * `findAssociations` without echoes. A strong association swells its row and column, so that less is expected of all other cells
  * than there should be, and they seem associated as well: where carts live on one partition, everything else seems to prefer the
  * others. So the strongest are believed and set aside, the rest is judged without them, and so on until nothing new is found.
  *
- * @param tableWithout the table as it looks to each cell when all others of those given are set aside.
+ * @param seenWithout how a cell looks when all others of those given are set aside.
  */
 export function findOwnAssociations(
-  tableWithout: (aside: readonly Association[]) => {
-    readonly cells: Iterable<Cell>;
-    readonly sum: number;
-    readonly effectiveFactor: number;
-    readonly testCount: number;
-  },
+  cells: readonly CountCell[],
+  seenWithout: (aside: readonly Association[]) => (cell: CountCell) => Cell,
+  table: AssociationTable,
   limits: AssociationLimits,
 ): Association[] {
-  const unlimited = { ...limits, listedMax: Number.POSITIVE_INFINITY };
   const believed: Association[] = [];
-  const known = new Set<string>();
-  for (let round = 0; round < ROUNDS_MAX; round++) {
-    const { cells, ...table } = tableWithout(believed);
-    const fresh = findAssociations(cells, table, unlimited).filter((found) => !known.has(nameOf(found)));
+  const known = new Set<number>();
+  let candidates: readonly CountCell[] = cells;
+  for (let round = 0; round <= ROUNDS_MAX; round++) {
+    const tested = testedOf(candidates.map(seenWithout(believed)), table);
+    const fresh = believable(tested, { ...table, believedCount: believed.length }, limits);
     const [strongest] = fresh;
     if (strongest === undefined) break;
     for (const found of fresh) {
-      if (excessOf(found) < ROUND_SHARE * excessOf(strongest)) break;
+      if (round < ROUNDS_MAX && excessOf(found) < ROUND_SHARE * excessOf(strongest)) break;
       believed.push(found);
-      known.add(nameOf(found));
+      known.add(keyOf(found));
     }
+    const isOpen = (cell: Tested): boolean => cell.lift >= limits.liftMin && cell.pValue <= CANDIDATE_P_VALUE;
+    candidates = tested.filter((cell) => isOpen(cell) && !known.has(keyOf(cell)));
   }
   return believed.sort(byExcess).slice(0, limits.listedMax);
 }
 
 const excessOf = ({ count, expected }: Association): number => count - expected;
-const nameOf = ({ row, column }: { readonly row: number; readonly column: number }): string =>
-  `${row} ${column}`;
+/** Columns are partitions, nodes or clients: far fewer than this. */
+const COLUMNS_MAX = 2 ** 24;
+const keyOf = ({ row, column }: { readonly row: number; readonly column: number }): number =>
+  row * COLUMNS_MAX + column;
 const byExcess = (a: Association, b: Association): number =>
   excessOf(b) - excessOf(a) || a.row - b.row || a.column - b.column;
 
@@ -128,14 +162,14 @@ const byExcess = (a: Association, b: Association): number =>
 export class SetAside {
   readonly #rows = new Map<number, number>();
   readonly #columns = new Map<number, number>();
-  readonly #cells = new Map<string, number>();
+  readonly #cells = new Map<number, number>();
   readonly sum: number = 0;
 
   constructor(aside: readonly Association[]) {
     for (const { row, column, count } of aside) {
       this.#rows.set(row, (this.#rows.get(row) ?? 0) + count);
       this.#columns.set(column, (this.#columns.get(column) ?? 0) + count);
-      this.#cells.set(nameOf({ row, column }), count);
+      this.#cells.set(keyOf({ row, column }), count);
       this.sum += count;
     }
   }
@@ -148,7 +182,7 @@ export class SetAside {
     readonly columnSum: number;
     readonly sum: number;
   }): { readonly rowSum: number; readonly columnSum: number; readonly sum: number } {
-    const own = this.#cells.get(nameOf(cell)) ?? 0;
+    const own = this.#cells.get(keyOf(cell)) ?? 0;
     return {
       rowSum: cell.rowSum - (this.#rows.get(cell.row) ?? 0) + own,
       columnSum: cell.columnSum - (this.#columns.get(cell.column) ?? 0) + own,

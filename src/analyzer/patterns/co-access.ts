@@ -3,6 +3,7 @@ import {
   type Association,
   type AssociationLimits,
   type Cell,
+  type CountCell,
   findOwnAssociations,
 } from './associations.ts';
 import { ownCopy } from './own-copy.ts';
@@ -190,14 +191,15 @@ function findPairs(counts: SparseCounts, { accesses, isOrdered, limits }: PairQu
   const partitionCount = new Set([...counts.rowSums.keys(), ...counts.columnSums.keys()]).size;
   const orderedCount = partitionCount * (partitionCount - 1);
   const testCount = isOrdered ? orderedCount : orderedCount / 2;
-  return findOwnAssociations((aside) => {
+  const cells: CountCell[] = [];
+  counts.forEach((row, column, count) => {
+    cells.push({ row, column, count });
+  });
+  const seenWithout = (aside: readonly Association[]): ((cell: CountCell) => Cell) => {
     const expectedOf = expectationOf(counts, { accesses, isOrdered, aside });
-    const cells: Cell[] = [];
-    counts.forEach((row, column, count) => {
-      cells.push({ row, column, count, expectedShare: Math.min(1, expectedOf(row, column, count) / sum) });
-    });
-    return { cells, sum, effectiveFactor, testCount };
-  }, limits);
+    return (cell) => ({ ...cell, expectedShare: Math.min(1, expectedOf(cell) / sum) });
+  };
+  return findOwnAssociations(cells, seenWithout, { sum, effectiveFactor, testCount }, limits);
 }
 
 /**
@@ -214,7 +216,7 @@ function expectationOf(
     readonly isOrdered: boolean;
     readonly aside: readonly Association[];
   },
-): (row: number, column: number, count: number) => number {
+): (cell: CountCell) => number {
   const { accesses, isOrdered, aside } = options;
   // An unordered pair is one of each order, so that both its partitions have it in their sums.
   const holes = isOrdered
@@ -225,7 +227,7 @@ function expectationOf(
   const total = accesses.reduce((sum, count) => sum + count, 0);
   const unlike = 1 - accesses.reduce((sum, count) => sum + (count / total) ** 2, 0);
   const orders = isOrdered ? 1 : 2;
-  return (row, column, count) => {
+  return ({ row, column, count }) => {
     const [a, b] = [accesses[row] as number, accesses[column] as number];
     const expected = byPairs(row, column);
     if (count < BOUND_SHARE * Math.max(a, b) || unlike <= 0) return expected;

@@ -1,7 +1,7 @@
 /** Puts together what a `PatternAnalyzer` has counted. Pure; says nothing that was not counted. */
 import { OTHER } from '../../model/affinity-matrix.ts';
 import { findSeasons } from '../seasons/find-seasons.ts';
-import { type AssociationLimits, findOwnAssociations, SetAside } from './associations.ts';
+import { type AssociationLimits, type CountCell, findOwnAssociations } from './associations.ts';
 import type { ClusterEvent, NamedGroup } from './cluster-names.ts';
 import type { CoAccess } from './co-access.ts';
 import { type HourOfWeekCounts, hourOfWeekName, type WatchedHours } from './hour-of-week.ts';
@@ -12,9 +12,9 @@ import type {
   PatternReport,
   TemplateReport,
 } from './pattern-report.ts';
-import { cellsOf } from './query-type-lifts.ts';
+import { seenIn } from './query-type-lifts.ts';
 import type { SparseCounts } from './sparse-counts.ts';
-import type { TemplateRow, TemplateRows } from './template-rows.ts';
+import { OTHER_ROW, type TemplateRow, type TemplateRows } from './template-rows.ts';
 import type { WindowSeries } from './window-series.ts';
 
 /** Clusters whose seasons are looked for, by weight: a search takes some milliseconds. */
@@ -157,15 +157,14 @@ function associationsIn(
 ): AssociationReport[] {
   const { scale, limits, textOf, partnerOf } = options;
   const { sum, effectiveFactor, rowSums, columnSums } = counts;
-  const cells = new Map<number, Map<number, number>>();
+  const cells: CountCell[] = [];
   counts.forEach((row, column, count) => {
-    cells.set(row, (cells.get(row) ?? new Map<number, number>()).set(column, count));
+    // "(other)" is no kind of query: what it likes says nothing.
+    if (row !== OTHER_ROW) cells.push({ row, column, count });
   });
   const testCount = rowSums.size * columnSums.size;
-  return findOwnAssociations(
-    (aside) => ({ cells: cellsOf(cells, counts, new SetAside(aside)), sum, effectiveFactor, testCount }),
-    limits,
-  ).map((found) => ({
+  const table = { sum, effectiveFactor, testCount };
+  return findOwnAssociations(cells, seenIn(counts), table, limits).map((found) => ({
     templateId: textOf.get(found.row)?.id as string,
     template: textOf.get(found.row)?.text as string,
     partner: partnerOf(found.column),

@@ -1,5 +1,12 @@
 import type { AffinityCounts } from '../../model/affinity-matrix.ts';
-import { type AssociationLimits, type Cell, findOwnAssociations, SetAside } from './associations.ts';
+import {
+  type Association,
+  type AssociationLimits,
+  type Cell,
+  type CountCell,
+  findOwnAssociations,
+  SetAside,
+} from './associations.ts';
 
 /** Lift by column (partition, node or client) by template, of those that go together more often than chance. */
 export type Lifts = ReadonlyMap<number, ReadonlyMap<number, number>>;
@@ -36,36 +43,40 @@ export function liftsOf(
   const lifts = new Map<number, Map<number, number>>();
   const testCount = rowSums.size * columnSums.size;
   const found = findOwnAssociations(
-    (aside) => ({
-      cells: cellsOf(cells, { rowSums, columnSums, sum }, new SetAside(aside)),
-      sum,
-      effectiveFactor,
-      testCount,
-    }),
+    cellsOf(cells),
+    seenIn({ rowSums, columnSums, sum }),
+    { sum, effectiveFactor, testCount },
     { ...limits, listedMax: Number.POSITIVE_INFINITY },
   );
   for (const { row, column, lift } of found) lifts.set(row, (lifts.get(row) ?? new Map()).set(column, lift));
   return lifts;
 }
 
-/** Cells of a table of templates, as they look when some associations are set aside. */
-export function* cellsOf(
-  cells: ReadonlyMap<number, ReadonlyMap<number, number>>,
-  margins: {
-    readonly rowSums: ReadonlyMap<number, number>;
-    readonly columnSums: ReadonlyMap<number, number>;
-    readonly sum: number;
-  },
-  aside: SetAside,
-): Iterable<Cell> {
-  const { rowSums, columnSums, sum } = margins;
-  for (const [row, ofRow] of cells) {
-    // Index 0 is "(other)": no kind of query, so what it likes says nothing.
-    if (row === 0) continue;
-    const rowSum = rowSums.get(row) as number;
-    for (const [column, count] of ofRow) {
-      const columnSum = columnSums.get(column) as number;
-      yield { row, column, count, ...aside.without({ row, column, rowSum, columnSum, sum }) };
-    }
-  }
+/** Row 0 is "(other)": no kind of query, so what it likes says nothing. */
+function cellsOf(cells: ReadonlyMap<number, ReadonlyMap<number, number>>): CountCell[] {
+  return [...cells].flatMap(([row, ofRow]) =>
+    row === 0 ? [] : Array.from(ofRow, ([column, count]) => ({ row, column, count })),
+  );
+}
+
+/** How the cells of a table look when some associations are set aside. */
+export function seenIn(table: {
+  readonly rowSums: ReadonlyMap<number, number>;
+  readonly columnSums: ReadonlyMap<number, number>;
+  readonly sum: number;
+}): (aside: readonly Association[]) => (cell: CountCell) => Cell {
+  const { rowSums, columnSums, sum } = table;
+  return (aside) => {
+    const setAside = new SetAside(aside);
+    return ({ row, column, count }) => {
+      const margins = {
+        row,
+        column,
+        rowSum: rowSums.get(row) ?? 0,
+        columnSum: columnSums.get(column) ?? 0,
+        sum,
+      };
+      return { row, column, count, ...setAside.without(margins) };
+    };
+  };
 }
