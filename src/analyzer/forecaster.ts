@@ -7,6 +7,12 @@ import type { Forecast, Interval } from '../model/forecast.ts';
 import type { LoadProfile } from '../model/load-profile.ts';
 import { judgedSteps } from './bands.ts';
 import { loadsOf } from './bounded-loads.ts';
+import {
+  assertRestorable,
+  CHECKPOINT_VERSION,
+  checkpointShape,
+  type ForecasterCheckpoint,
+} from './checkpoint.ts';
 import { addShares, combine, memberShares } from './combination.ts';
 import { History } from './history.ts';
 import { LevelShifts } from './level-shifts.ts';
@@ -94,6 +100,49 @@ export class Forecaster {
    */
   explain(options: { readonly horizonSteps?: number } = {}): Promise<readonly MemberForecast[]> {
     return this.#exclusively(() => this.#explain(options.horizonSteps ?? this.#settings.horizonSteps));
+  }
+
+  /**
+   * All it knows, to be stored and given to {@link Forecaster.restore} after a restart; undefined before the first window.
+   */
+  save(): ForecasterCheckpoint | undefined {
+    assert(!this.#isBusy, 'a forecaster is saved when it rests');
+    if (this.#state === undefined) return undefined;
+    const { history, roster, record, shifts } = this.#state;
+    return {
+      version: CHECKPOINT_VERSION,
+      shape: checkpointShape(this.#settings, history.shape),
+      history: history.save(),
+      members: roster.save(),
+      record: record.save(),
+      shifts: shifts.save(),
+    };
+  }
+
+  /**
+   * A forecaster that goes on where the saved one was: the same forecasts, nothing is fitted again.
+   *
+   * @throws ForeshardError FORESHARD_CONFIG when it was saved by another version, or with settings that do not fit these.
+   * @throws ForeshardError FORESHARD_CORRUPT when parts are missing.
+   */
+  static restore(
+    checkpoint: ForecasterCheckpoint,
+    settings: ForecastSettings,
+    components: ForecasterComponents,
+  ): Forecaster {
+    const forecaster = new Forecaster(settings, components);
+    assertRestorable(checkpoint, settings);
+    const state = forecaster.#newState(checkpoint.shape);
+    try {
+      state.history.load(checkpoint.history);
+      state.roster.load(checkpoint.members);
+      state.record.load(checkpoint.record);
+      state.shifts.load(checkpoint.shifts);
+    } catch (error) {
+      forecaster.close();
+      throw error;
+    }
+    return forecaster;
   }
 
   /** Gives the kernel memory back. */
@@ -273,6 +322,14 @@ export class Forecaster {
           `${partitionCount} in windows of ${windowMs} ms${isAligned ? '' : ', and its windows begin in between'}`,
       );
     }
+    return this.#newState(profile);
+  }
+
+  #newState({
+    partitionCount,
+    windowMs,
+    startMs,
+  }: Pick<LoadProfile, 'partitionCount' | 'windowMs' | 'startMs'>): State {
     const { arena } = this.#components.runner.kernels;
     const history = new History(
       {

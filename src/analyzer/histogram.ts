@@ -1,9 +1,16 @@
+import { restoreInto } from './saved.ts';
+
 /** Below it a residual is as good as none; beyond the end it is simply an extreme. In units of the usual absolute error. */
 const FINEST = 0.02;
 const EXTREME = 60;
 /** Each bin is 7 % wider than the one before: finer than any use of a bound. */
 const GROWTH = Math.log(1.07);
 const SIDE_BINS = Math.ceil(Math.log(EXTREME / FINEST) / GROWTH) + 1;
+
+export interface SavedHistogram {
+  readonly counts: Float64Array;
+  readonly total: number;
+}
 
 /** A fading histogram of signed numbers around 1 in size, in bins that widen with the distance from 0. */
 export class Histogram {
@@ -22,6 +29,11 @@ export class Histogram {
   fade(factor: number): void {
     for (let i = 0; i < this.counts.length; i++) this.counts[i] = (this.counts[i] as number) * factor;
     this.total *= factor;
+  }
+
+  load(saved: SavedHistogram | undefined): void {
+    restoreInto(this.counts, saved?.counts, 'a histogram');
+    this.total = saved?.total ?? 0;
   }
 
   /** Linear within a bin; NaN of an empty histogram. */

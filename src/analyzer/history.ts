@@ -8,6 +8,7 @@ import {
   type LoadDimension,
   type LoadProfile,
 } from '../model/load-profile.ts';
+import { restoreInto } from './saved.ts';
 
 /** Below this coverage the rest cannot be extrapolated: the window counts as an outage. */
 const COVERAGE_MIN = 0.2;
@@ -24,6 +25,16 @@ export interface HistoryShape {
   readonly windowsMax: number;
   readonly weekWindows: number;
   readonly dayWindows: number;
+}
+
+export interface SavedHistory {
+  /** f64[partition][window], as long as history is. */
+  readonly rows: Float64Array;
+  readonly length: number;
+  readonly dropped: number;
+  readonly outages: Int32Array;
+  readonly recent: Float64Array;
+  readonly recentWeight: number;
 }
 
 /** Windows a row has room for: a week of slack, so that rows are moved to the front once a week and not once a window. */
@@ -158,6 +169,42 @@ export class History {
       }
     }
     return { ratio, flat };
+  }
+
+  save(): SavedHistory {
+    const { partitionCount } = this.shape;
+    const rows = new Float64Array(partitionCount * this.#length);
+    for (let p = 0; p < partitionCount; p++)
+      rows.set(this.#series.view.subarray(p * this.stride, p * this.stride + this.#length), p * this.#length);
+    return {
+      rows,
+      length: this.#length,
+      dropped: this.#dropped,
+      outages: Int32Array.from(this.#outages, Number),
+      recent: this.#recent.slice(),
+      recentWeight: this.#recentWeight,
+    };
+  }
+
+  /** @throws ForeshardError FORESHARD_CORRUPT when rows are missing or do not fit. */
+  load(saved: SavedHistory): void {
+    const { partitionCount } = this.shape;
+    const { rows, length, outages } = saved;
+    const isWhole = rows?.length === partitionCount * length && outages?.length === length;
+    if (!isWhole || length > this.stride)
+      throw new ForeshardError(
+        'FORESHARD_CORRUPT',
+        'restart',
+        `forecast checkpoint: ${rows?.length} numbers and ${outages?.length} marks of outages are no ${length} windows of ` +
+          `${partitionCount} partitions, of which ${this.stride} have room`,
+      );
+    for (let p = 0; p < partitionCount; p++)
+      this.#series.view.set(rows.subarray(p * length, (p + 1) * length), p * this.stride);
+    restoreInto(this.#recent, saved.recent, 'recent loads');
+    this.#recentWeight = saved.recentWeight;
+    this.#length = length;
+    this.#dropped = saved.dropped;
+    this.#outages = Array.from(outages, (mark) => mark === 1);
   }
 
   close(): void {

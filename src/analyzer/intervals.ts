@@ -1,5 +1,6 @@
 import { BAND_COUNT } from './bands.ts';
-import { Histogram } from './histogram.ts';
+import { Histogram, type SavedHistogram } from './histogram.ts';
+import { restoreInto } from './saved.ts';
 
 /**
  * How fast the error usual in a horizon band follows: three days, since all partitions speak of it. Members get better as
@@ -44,6 +45,19 @@ const DRIFT_MIN = 1.2;
 const NEAR_BANDS = 2;
 
 const SIDES = [0, 1] as const;
+
+export interface SavedIntervals {
+  readonly judged: number;
+  readonly bandSums: Float64Array;
+  readonly bandCounts: Float64Array;
+  readonly histograms: readonly SavedHistogram[];
+  readonly ownSums: Float64Array;
+  readonly ownCounts: Float64Array;
+  readonly alive: Float64Array;
+  readonly bandCorrections: Float64Array;
+  readonly ownCorrections: Float32Array;
+  readonly drift: Float32Array;
+}
 
 /** What bounds were made of when a forecast was issued: enough to tell later which values they missed. */
 export interface IntervalBasis {
@@ -144,6 +158,36 @@ export class Intervals {
   /** A partition is known to be at another level: forecasts have been told. */
   recentre(partition: number): void {
     this.#drift[partition] = 0;
+  }
+
+  save(): SavedIntervals {
+    return {
+      judged: this.#judged,
+      bandSums: this.#bandSums.slice(),
+      bandCounts: this.#bandCounts.slice(),
+      histograms: this.#histograms.map(({ counts, total }) => ({ counts: counts.slice(), total })),
+      ownSums: this.#ownSums.slice(),
+      ownCounts: this.#ownCounts.slice(),
+      alive: this.#alive.slice(),
+      bandCorrections: this.#bandCorrections.slice(),
+      ownCorrections: this.#ownCorrections.slice(),
+      drift: this.#drift.slice(),
+    };
+  }
+
+  load(saved: SavedIntervals): void {
+    this.#judged = saved.judged;
+    restoreInto(this.#bandSums, saved.bandSums, 'errors by band');
+    restoreInto(this.#bandCounts, saved.bandCounts, 'errors by band');
+    this.#histograms.forEach((histogram, band) => {
+      histogram.load(saved.histograms[band]);
+    });
+    restoreInto(this.#ownSums, saved.ownSums, 'noise by partition');
+    restoreInto(this.#ownCounts, saved.ownCounts, 'noise by partition');
+    restoreInto(this.#alive, saved.alive, 'noise by partition');
+    restoreInto(this.#bandCorrections, saved.bandCorrections, 'corrections by band');
+    restoreInto(this.#ownCorrections, saved.ownCorrections, 'corrections by partition');
+    restoreInto(this.#drift, saved.drift, 'drift');
   }
 
   /**

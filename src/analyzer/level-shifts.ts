@@ -1,4 +1,5 @@
 import type { History } from './history.ts';
+import { restoreInto } from './saved.ts';
 
 /**
  * Shares of a day that a shift may be old when it is found, and by how much it must then exceed what differences there were
@@ -46,6 +47,16 @@ export interface LevelShift {
   readonly partition: number;
   readonly window: number;
   readonly factor: number;
+}
+
+export interface SavedShifts {
+  readonly distances: Float32Array;
+  readonly largest: Float32Array;
+  readonly yesterday: Float32Array;
+  readonly today: Float32Array;
+  readonly since: Int32Array;
+  readonly head: number;
+  readonly seen: number;
 }
 
 /**
@@ -114,6 +125,28 @@ export class LevelShifts {
     this.#head = (this.#head + 1) % this.#ringSize;
     this.#seen++;
     return found;
+  }
+
+  save(): SavedShifts {
+    return {
+      distances: this.#distances.slice(),
+      largest: this.#largest.slice(),
+      yesterday: this.#yesterday.slice(),
+      today: this.#today.slice(),
+      since: this.#since.slice(),
+      head: this.#head,
+      seen: this.#seen,
+    };
+  }
+
+  load(saved: SavedShifts): void {
+    restoreInto(this.#distances, saved.distances, 'distances from the usual load');
+    restoreInto(this.#largest, saved.largest, 'differences of late');
+    restoreInto(this.#yesterday, saved.yesterday, 'differences of late');
+    restoreInto(this.#today, saved.today, 'differences of late');
+    restoreInto(this.#since, saved.since, 'shifts');
+    this.#head = saved.head;
+    this.#seen = saved.seen;
   }
 
   /** A shift that was found some hours ago, if its size should be estimated anew: windows of the new level. */

@@ -1,5 +1,6 @@
 import { BAND_COUNT } from './bands.ts';
 import type { PartitionRange } from './members/member.ts';
+import { restoreInto } from './saved.ts';
 
 /** After two weeks an error counts half: long enough to have seen every hour of the week, short enough to follow a shift. */
 const HALF_LIFE_WINDOWS = 336;
@@ -15,6 +16,8 @@ const LOSS_RATIO_MAX = 2;
 
 /** A loss of nothing (a silent partition) must not divide by zero. */
 const LOSS_MIN = 1e-9;
+
+export type SavedLosses = Readonly<Record<'pooled' | 'pooledCounts' | 'own' | 'ownCounts', Float64Array>>;
 
 /**
  * How wrong each member has been: mean absolute log errors (the pinball loss of the median) of forecasts issued before the
@@ -57,6 +60,22 @@ export class Losses {
     const at = band * this.#memberCount + member;
     this.#pooled[at] = (this.#pooled[at] as number) + total;
     this.#pooledCounts[at] = (this.#pooledCounts[at] as number) + errors.length;
+  }
+
+  save(): SavedLosses {
+    return {
+      pooled: this.#pooled.slice(),
+      pooledCounts: this.#pooledCounts.slice(),
+      own: this.#own.slice(),
+      ownCounts: this.#ownCounts.slice(),
+    };
+  }
+
+  load(saved: SavedLosses): void {
+    restoreInto(this.#pooled, saved.pooled, 'losses');
+    restoreInto(this.#pooledCounts, saved.pooledCounts, 'losses');
+    restoreInto(this.#own, saved.own, 'losses by partition');
+    restoreInto(this.#ownCounts, saved.ownCounts, 'losses by partition');
   }
 
   /**

@@ -1,8 +1,12 @@
+import { restoreInto } from './saved.ts';
+
 /** After two weeks an error counts half. */
 const HALF_LIFE_WINDOWS = 336;
 
 /** A day of judged steps: less is no basis for a skill. */
 const COUNT_MIN = 24;
+
+export type SavedSkill = Readonly<Record<'errors' | 'naiveErrors' | 'counts', Float64Array>>;
 
 /** How much better than a naive forecast each partition's forecast has been, in units of load. */
 export class Skill {
@@ -27,6 +31,20 @@ export class Skill {
     this.#errors[partition] = (this.#errors[partition] as number) + error;
     this.#naiveErrors[partition] = (this.#naiveErrors[partition] as number) + naiveError;
     this.#counts[partition] = (this.#counts[partition] as number) + 1;
+  }
+
+  save(): SavedSkill {
+    return {
+      errors: this.#errors.slice(),
+      naiveErrors: this.#naiveErrors.slice(),
+      counts: this.#counts.slice(),
+    };
+  }
+
+  load(saved: SavedSkill): void {
+    restoreInto(this.#errors, saved.errors, 'skill');
+    restoreInto(this.#naiveErrors, saved.naiveErrors, 'skill');
+    restoreInto(this.#counts, saved.counts, 'skill');
   }
 
   /** f64[partition]: 1 - own error / the naive one's, NaN before a day of judged steps. */

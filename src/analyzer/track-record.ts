@@ -1,9 +1,9 @@
 import { bandOf } from './bands.ts';
 import { type History, rescaledLog } from './history.ts';
-import { type IntervalBasis, Intervals } from './intervals.ts';
+import { type IntervalBasis, Intervals, type SavedIntervals } from './intervals.ts';
 import type { LevelShift } from './level-shifts.ts';
-import { Losses } from './losses.ts';
-import { Skill } from './skill.ts';
+import { Losses, type SavedLosses } from './losses.ts';
+import { type SavedSkill, Skill } from './skill.ts';
 
 /** The member that skill is measured against. */
 const NAIVE_WEEK = 'naive-week';
@@ -24,6 +24,13 @@ export interface IssuedForecast {
   /** f32[partition][judged step]. */
   readonly combined: Float32Array;
   readonly basis: IntervalBasis;
+}
+
+export interface SavedRecord {
+  readonly losses: SavedLosses;
+  readonly intervals: SavedIntervals;
+  readonly skill: SavedSkill;
+  readonly issued: readonly IssuedForecast[];
 }
 
 /**
@@ -106,6 +113,27 @@ export class TrackRecord {
       const judged = forecast.steps.indexOf(now - forecast.origin);
       if (judged >= 0) this.#judgeStep(forecast, judged, history, window);
     }
+  }
+
+  save(): SavedRecord {
+    return {
+      losses: this.losses.save(),
+      intervals: this.intervals.save(),
+      skill: this.skill.save(),
+      issued: this.#issued.map((forecast) => ({
+        ...forecast,
+        // Shifts of level are written into them.
+        members: forecast.members.slice(),
+        combined: forecast.combined.slice(),
+      })),
+    };
+  }
+
+  load(saved: SavedRecord): void {
+    this.losses.load(saved.losses);
+    this.intervals.load(saved.intervals);
+    this.skill.load(saved.skill);
+    this.#issued.push(...saved.issued);
   }
 
   #judgeStep(forecast: IssuedForecast, judged: number, history: History, window: number): void {

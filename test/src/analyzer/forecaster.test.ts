@@ -1,5 +1,7 @@
+import { Packr, Unpackr } from 'msgpackr';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { ForecasterCheckpoint } from '../../../src/analyzer/checkpoint.ts';
 import { Forecaster } from '../../../src/analyzer/forecaster.ts';
 import { forecasterBytes, pooledRidgeBytes } from '../../../src/analyzer/memory.ts';
 import { FORECAST_DEFAULTS, type ForecastSettings } from '../../../src/analyzer/settings.ts';
@@ -13,6 +15,9 @@ import type { Forecast } from '../../../src/model/forecast.ts';
 import { LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
 import { testSeed } from '../../support/seed.ts';
 import { HOUR_MS, profileOf, weeklyLoad } from '../../support/synthetic-load.ts';
+
+const pack = (value: unknown): Uint8Array => new Packr({ moreTypes: true }).pack(value);
+const unpack = (bytes: Uint8Array): unknown => new Unpackr({ moreTypes: true }).unpack(bytes);
 
 const test = suite('analyzer/forecaster');
 const seed = testSeed('analyzer/forecaster');
@@ -260,6 +265,47 @@ test('the same seed and history give the same bytes, in both builds, here and in
   } finally {
     await pool.close();
   }
+});
+
+test('after a restart it goes on as if there had been none', async () => {
+  const load = weeklyLoad(seed, { noise: 0.2 });
+  const forecaster = newForecaster();
+  assert.is(forecaster.save(), undefined);
+  await forecaster.observe(window(load, 0, 500));
+  const checkpoint = unpack(pack(forecaster.save()!)) as ForecasterCheckpoint;
+  const expected = await forecaster.forecast({ levels: [0.8, 0.95] });
+  const restored = Forecaster.restore(checkpoint, SETTINGS, {
+    runner: inlineRunner(loadKernels()),
+    random: seededRandom(7n),
+    logger: silentLogger,
+  });
+  assertSameForecast(await restored.forecast({ levels: [0.8, 0.95] }), expected);
+  // Windows on the way let members be fitted, and forecasts be issued and judged.
+  for (let w = 500; w < 560; w++)
+    for (const each of [forecaster, restored]) await each.observe(window(load, w, 1));
+  assertSameForecast(await restored.forecast(), await forecaster.forecast());
+});
+
+test('a checkpoint of another version or shape is refused, and leaves no kernel memory behind', async () => {
+  const forecaster = newForecaster();
+  await forecaster.observe(window(weeklyLoad(seed, { noise: 0.2 }), 0, 100));
+  const checkpoint = forecaster.save()!;
+  const kernels = loadKernels();
+  const restore = (changed: object, settings: Partial<ForecastSettings> = {}) =>
+    Forecaster.restore(
+      { ...checkpoint, ...changed },
+      { ...SETTINGS, ...settings },
+      { runner: inlineRunner(kernels), random: seededRandom(7n), logger: silentLogger },
+    );
+  assert.throws(() => restore({ version: 99 }), /version 99, this is version 1/);
+  assert.throws(
+    () => restore({}, { horizonSteps: 12 }),
+    /horizonSteps was 24 when it was saved, and is 12 now/,
+  );
+  assert.throws(() => restore({}, { members: ['day'] }), /members was \["level".*and is \["day"\] now/);
+  const history = { ...checkpoint.history, rows: checkpoint.history.rows.slice(1) };
+  assert.throws(() => restore({ history }), /no 100 windows of 6 partitions/);
+  assert.is(kernels.arena.usedBytes, 0);
 });
 
 test('closing gives all kernel memory back', async () => {
