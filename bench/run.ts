@@ -14,6 +14,7 @@ export const BENCH_AREAS = [
   'forecast',
   'forecast-training',
   'seasons',
+  'logs',
   'placement',
   'migration',
   'metadata',
