@@ -97,6 +97,8 @@ export interface CaptureSettings {
 export interface AnalyzerSettings {
   /** Width of a load-profile window. */
   readonly windowMs: number;
+  /** Folder of what the analysis knows between restarts; a relative path starts at the config file's folder. */
+  readonly stateDir: string;
   /** Worker threads for forecasts and placement. One keeps the other cores for the database. */
   readonly kernelThreads: number;
 }
@@ -152,7 +154,7 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
   plugin: { mode: 'observe', modules: ['foreshard'] },
   // 65,536 slots are 4 MiB and hold half a second at 130,000 queries a second: ten drains late before one is dropped.
   capture: { ringSlots: 65_536, keyPrefixBytes: 24, keyHash: true, drainIntervalMs: 50 },
-  analyzer: { windowMs: HOUR_MS, kernelThreads: 1 },
+  analyzer: { windowMs: HOUR_MS, stateDir: '.foreshard/analyzer', kernelThreads: 1 },
   forecast: FORECAST_DEFAULTS,
   affinity: DEFAULT_AFFINITY_SETTINGS,
   migration: DEFAULT_MIGRATION_SETTINGS,

@@ -3,13 +3,13 @@
  * core together, and answers its parent's messages.
  */
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
 import { AffinityManager } from '../../src/affinity/planner.ts';
-import { Forecaster } from '../../src/analyzer/forecaster.ts';
 import { QUERY_TYPE_DEFAULTS } from '../../src/analyzer/patterns/query-types.ts';
 import { PROFILE_DEFAULTS, ProfileBuilder } from '../../src/analyzer/profile.ts';
-import { type BaseForecaster, CalendarForecaster } from '../../src/analyzer/seasons/calendar-forecaster.ts';
+import { CalendarForecaster } from '../../src/analyzer/seasons/calendar-forecaster.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { type ErrorCode, ForeshardError, type Remedy } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
@@ -29,12 +29,14 @@ import { openEmbeddedMetadata } from '../metadata/embedded.ts';
 import { NodeDirectory } from '../metadata/node-directory.ts';
 import { Analysis } from './analysis.ts';
 import { AnalysisClock } from './analysis-clock.ts';
+import { CheckpointFile } from './checkpoint-file.ts';
 import { ClusterObserver } from './cluster-observer.ts';
 import type { ControlBody } from './control-messages.ts';
 import { Coordinator } from './coordinator.ts';
 import { EventEffects } from './event-effects.ts';
 import { isOwnBug } from './faults.ts';
 import { HOLD_PHASE_VARIABLE, holdMsIn, parsePhaseHolds } from './hold-phase.ts';
+import { KeptForecaster } from './kept-forecaster.ts';
 import { createLogger } from './pino-logger.ts';
 import { ProfileLedger } from './profile-ledger.ts';
 import { ProfilePublisher } from './profile-publisher.ts';
@@ -98,14 +100,13 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
   const engine = new RpcStorageEngine(transport);
   const mapReader = new ClusterMapReader(metadata, cluster.name);
   const pool = new KernelPool({ threads: analyzer.kernelThreads }, { kernels: loadKernels(), logger });
-  const forecaster = new Forecaster(forecast, { runner: pool, random: random.fork('forecast'), logger });
+  const forecaster = new KeptForecaster(forecast, {
+    runner: pool,
+    random: random.fork('forecast'),
+    logger,
+    file: new CheckpointFile(join(analyzer.stateDir, `${cluster.name}-${nodeId}.forecast`)),
+  });
   const eventEffects = new EventEffects({ metadata, prefix: eventEffectsPrefix(cluster.name), logger });
-  const ordinaryDays: BaseForecaster = {
-    async forecast(profile) {
-      await forecaster.observe(profile);
-      return forecaster.forecast();
-    },
-  };
   const optimiser = annealer(pool, { ...DEFAULT_ANNEAL_SETTINGS, iterations: settings.affinity.iterations });
   const ledger = new ProfileLedger({
     windowMs: analyzer.windowMs,
@@ -121,11 +122,11 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
     proposalKey: proposalKey(cluster.name),
     forecaster:
       calendar === null
-        ? ordinaryDays
+        ? forecaster
         : new CalendarForecaster({
             calendar,
             driver: forecast.driver,
-            base: ordinaryDays,
+            base: forecaster,
             memory: eventEffects,
           }),
     affinity: new AffinityManager(settings.affinity, { random: random.fork('affinity'), logger, optimiser }),
@@ -193,7 +194,7 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
     analysis,
     async close() {
       await analysis.close();
-      forecaster.close();
+      await forecaster.close();
       await pool.close();
       await transport.close();
       directory.close();

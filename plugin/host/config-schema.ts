@@ -91,6 +91,7 @@ const ownSections = {
   analyzer: z
     .strictObject({
       windowMs: integer(1000, 7 * DAY_MS, 'milliseconds, a divisor of one week'),
+      stateDir: folder('the folder of what the analysis knows'),
       kernelThreads: integer(1, 64, 'worker threads'),
     })
     .partial(),

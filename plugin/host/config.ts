@@ -141,6 +141,7 @@ function withPaths(settings: Settings, folder: string): Settings {
   return {
     ...settings,
     node: { ...settings.node, dataDir: under(settings.node.dataDir) },
+    analyzer: { ...settings.analyzer, stateDir: under(settings.analyzer.stateDir) },
     metadata: { ...settings.metadata, path: under(settings.metadata.path) },
     forecast: {
       ...settings.forecast,

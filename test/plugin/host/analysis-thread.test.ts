@@ -57,6 +57,7 @@ async function withAnalysis(
       // Plans need storage nodes, which these tests have none of: silence is asked for, errors are checked by answers.
       node: { ...DEFAULT_SETTINGS.node, logLevel: 'error' },
       metadata: { kind: 'embedded', path: folder },
+      analyzer: { ...DEFAULT_SETTINGS.analyzer, stateDir: join(folder, 'analyzer') },
       forecast: { ...DEFAULT_SETTINGS.forecast, calendar },
     };
     const metadata = openEmbeddedMetadata({ path: folder });
