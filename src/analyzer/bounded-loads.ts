@@ -2,7 +2,6 @@ import { LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
 import { bandOf } from './bands.ts';
 import type { History } from './history.ts';
 import { boundOf, type IntervalBasis } from './intervals.ts';
-import type { RecentRange } from './recent-range.ts';
 
 /**
  * Log units above all that was seen in weeks: an upper bound beyond four and a half times that is of no use to a plan, and
@@ -12,7 +11,8 @@ const BOUND_MARGIN_MAX = 1.5;
 
 export interface BoundedLoadsInput {
   readonly history: History;
-  readonly range: RecentRange;
+  /** f64[partition], the highest log load of late. */
+  readonly highest: Float64Array;
   readonly basis: IntervalBasis;
   /** f32[partition][step], log loads of the driver. */
   readonly combined: Float32Array;
@@ -24,7 +24,7 @@ export interface BoundedLoadsInput {
  * one of its bounds (`tailIndex` = level x 2 + side). Other dimensions follow the driver by their recent ratio.
  */
 export function loadsOf(input: BoundedLoadsInput, tailIndex?: number): Float64Array {
-  const { history, range, basis, combined, horizonSteps } = input;
+  const { history, highest, basis, combined, horizonSteps } = input;
   const { partitionCount } = history.shape;
   const loads = new Float64Array(horizonSteps * partitionCount * LOAD_DIMENSION_COUNT);
   const { ratio, flat } = history.ratios();
@@ -34,8 +34,8 @@ export function loadsOf(input: BoundedLoadsInput, tailIndex?: number): Float64Ar
       let logLoad = point;
       if (tailIndex !== undefined) {
         const bound = point + boundOf(basis, { tailIndex, band: bandOf(step), partition: p });
-        const highest = Math.max(point, (range.highest[p] as number) + BOUND_MARGIN_MAX);
-        logLoad = Math.max(0, Math.min(bound, highest));
+        const most = Math.max(point, (highest[p] as number) + BOUND_MARGIN_MAX);
+        logLoad = Math.max(0, Math.min(bound, most));
       }
       const load = Math.expm1(logLoad);
       for (let d = 0; d < LOAD_DIMENSION_COUNT; d++) {

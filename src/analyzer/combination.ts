@@ -13,7 +13,7 @@ const MIDDLE_END = 0.75;
  *
  * @param weights f64[partition of the range][band][member], from Losses.weights
  * @param steps the steps wanted, ascending
- * @param combined f32[partition][step wanted], of all partitions: those of the range are written
+ * @param combined out, f32[partition of the range][step wanted]
  */
 export function combine(
   { range, logLoads, isAvailable }: MemberForecasts,
@@ -42,7 +42,7 @@ export function combine(
         values[at] = value;
         shares[at] = share;
       }
-      combined[(range.first + p) * steps.length + index] = middleMean(values, shares, count);
+      combined[p * steps.length + index] = middleMean(values, shares, count);
     }
 }
 

@@ -3,21 +3,20 @@ import { ForeshardError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import type { KernelRunner } from '../kernels/pool.ts';
-import type { Forecast, Interval } from '../model/forecast.ts';
+import type { Forecast } from '../model/forecast.ts';
 import type { LoadProfile } from '../model/load-profile.ts';
-import { judgedSteps } from './bands.ts';
-import { loadsOf } from './bounded-loads.ts';
 import {
   assertRestorable,
   CHECKPOINT_VERSION,
   checkpointShape,
   type ForecasterCheckpoint,
 } from './checkpoint.ts';
-import { addShares, combine, memberShares } from './combination.ts';
 import { History } from './history.ts';
+import { issueForecast, rangesToIssue } from './issue.ts';
+import type { Knowledge } from './knowledge.ts';
 import { LevelShifts } from './level-shifts.ts';
-import { type MemberForecasts, Roster } from './members/roster.ts';
-import { clampToRange, type RecentRange, recentRange } from './recent-range.ts';
+import { explainForecast, type MemberForecast, makeForecast } from './make-forecast.ts';
+import { Roster } from './members/roster.ts';
 import { assertForecastSettings, type ForecastSettings, trackedLevels } from './settings.ts';
 import { TrackRecord } from './track-record.ts';
 
@@ -26,19 +25,6 @@ const WEEK_MS = 7 * DAY_MS;
 
 /** Two windows could be anything; from the third on there is at least a mean and an error of it. */
 export const WINDOWS_MIN = 3;
-
-/**
- * Every so many windows a forecast is kept and later judged. Prime to 24, so that in time every hour of the day is an
- * origin; five are under way for a week's horizon. 25, 37 and 49 tie on log error; after a shift 49 is late.
- */
-const ORIGIN_STRIDE = 37;
-
-/** One member's own forecast. */
-export interface MemberForecast {
-  readonly name: string;
-  readonly weight: number;
-  readonly point: Float64Array;
-}
 
 export interface ForecasterComponents {
   /** The pool, or the calling thread. */
@@ -58,7 +44,7 @@ export interface ForecasterComponents {
 export class Forecaster {
   readonly #settings: ForecastSettings;
   readonly #components: ForecasterComponents;
-  #state: State | undefined;
+  #state: Knowledge | undefined;
   #isBusy = false;
 
   /** @throws ForeshardError FORESHARD_CONFIG naming a setting that is out of range. */
@@ -89,7 +75,13 @@ export class Forecaster {
     options: { readonly horizonSteps?: number; readonly levels?: readonly number[] } = {},
   ): Promise<Forecast> {
     const { horizonSteps = this.#settings.horizonSteps, levels = [] } = options;
-    return this.#exclusively(() => this.#forecast(horizonSteps, levels));
+    return this.#exclusively(() =>
+      makeForecast(this.#readyState(horizonSteps), {
+        horizonSteps,
+        levelIndex: this.#levelIndex(this.#settings.level),
+        intervalIndexes: levels.map((level) => this.#levelIndex(level)),
+      }),
+    );
   }
 
   /**
@@ -99,7 +91,8 @@ export class Forecaster {
    * @throws ForeshardError as {@link forecast} does.
    */
   explain(options: { readonly horizonSteps?: number } = {}): Promise<readonly MemberForecast[]> {
-    return this.#exclusively(() => this.#explain(options.horizonSteps ?? this.#settings.horizonSteps));
+    const { horizonSteps = this.#settings.horizonSteps } = options;
+    return this.#exclusively(() => explainForecast(this.#readyState(horizonSteps), horizonSteps));
   }
 
   /**
@@ -174,7 +167,7 @@ export class Forecaster {
     }
   }
 
-  async #afterWindow(state: State, windowsLeft: number): Promise<void> {
+  async #afterWindow(state: Knowledge, windowsLeft: number): Promise<void> {
     const { history, record, roster } = state;
     record.judge(history);
     const end = history.dropped + history.length;
@@ -186,66 +179,11 @@ export class Forecaster {
         'a level has shifted',
       );
     }
-    const isOrigin = end % ORIGIN_STRIDE === 0 && history.length >= WINDOWS_MIN;
     // In the middle of a long history members need to be up to date only where a forecast is judged.
+    const due = history.length < WINDOWS_MIN ? [] : rangesToIssue(roster.ranges, end);
     const isNewest = windowsLeft === 1;
-    if (isOrigin || isNewest) await roster.catchUp({ isNewest });
-    if (isOrigin) await this.#issue(state, end);
-  }
-
-  /** Keeps a forecast, to be judged as its windows come. */
-  async #issue(state: State, origin: number): Promise<void> {
-    const { history, record } = state;
-    const { partitionCount } = history.shape;
-    const horizon = this.#settings.horizonSteps;
-    const steps = judgedSteps(horizon);
-    const members = new Float32Array(state.roster.names.length * partitionCount * steps.length);
-    const combined = new Float32Array(partitionCount * steps.length);
-    let isAvailable: readonly boolean[] = [];
-    await predictSanely(state, (forecasts) => {
-      const { range, logLoads } = forecasts;
-      isAvailable = forecasts.isAvailable;
-      combine(forecasts, { weights: record.losses.weights(isAvailable, range), steps, combined });
-      for (let member = 0; member < isAvailable.length; member++)
-        for (let p = 0; p < range.count; p++)
-          for (let judged = 0; judged < steps.length; judged++)
-            members[(member * partitionCount + range.first + p) * steps.length + judged] = logLoads[
-              (member * range.count + p) * horizon + (steps[judged] as number)
-            ] as number;
-    });
-    record.issue({ origin, steps, isAvailable, members, combined, basis: record.intervals.basis() });
-  }
-
-  async #forecast(horizonSteps: number, levels: readonly number[]): Promise<Forecast> {
-    const state = this.#readyState(horizonSteps);
-    const { history, record, roster } = state;
-    const { partitionCount, windowMs } = history.shape;
-    const steps = Int32Array.from({ length: horizonSteps }, (_, step) => step);
-    const combined = new Float32Array(partitionCount * horizonSteps);
-    const totals = new Float64Array(roster.names.length);
-    const range = await predictSanely(state, (forecasts) => {
-      const weights = record.losses.weights(forecasts.isAvailable, forecasts.range);
-      addShares(weights, totals);
-      combine(forecasts, { weights, steps, combined });
-    });
-    const { level } = this.#settings;
-    const input = { history, range, basis: record.intervals.basis(), combined, horizonSteps };
-    const intervalOf = (wanted: number): Interval => {
-      const tailIndex = this.#levelIndex(wanted) * 2;
-      return { level: wanted, lower: loadsOf(input, tailIndex), upper: loadsOf(input, tailIndex + 1) };
-    };
-    const planned = intervalOf(level);
-    return {
-      startMs: history.endMs,
-      stepMs: windowMs,
-      horizonSteps,
-      partitionCount,
-      ...planned,
-      point: loadsOf(input),
-      intervals: levels.map((wanted) => (wanted === level ? planned : intervalOf(wanted))),
-      skill: record.skill.values(),
-      members: memberShares(roster.names, totals),
-    };
+    if (due.length > 0 || isNewest) await roster.catchUp({ isNewest });
+    for (const range of due) await issueForecast(state, range);
   }
 
   /** @throws ForeshardError FORESHARD_CONFIG on a level whose record is not kept. */
@@ -261,36 +199,8 @@ export class Forecaster {
     return index;
   }
 
-  async #explain(horizonSteps: number): Promise<readonly MemberForecast[]> {
-    const state = this.#readyState(horizonSteps);
-    const { history, record, roster } = state;
-    const { partitionCount } = history.shape;
-    const horizon = this.#settings.horizonSteps;
-    const totals = new Float64Array(roster.names.length);
-    const points = roster.names.map(() => new Float64Array(horizonSteps * partitionCount));
-    let available: readonly boolean[] = [];
-    await predictSanely(state, ({ range, logLoads, isAvailable }) => {
-      available = isAvailable;
-      addShares(record.losses.weights(isAvailable, range), totals);
-      points.forEach((point, member) => {
-        if (!isAvailable[member]) return;
-        for (let p = 0; p < range.count; p++)
-          for (let step = 0; step < horizonSteps; step++) {
-            const logLoad = logLoads[(member * range.count + p) * horizon + step] as number;
-            point[step * partitionCount + range.first + p] = Math.expm1(logLoad);
-          }
-      });
-    });
-    const shares = memberShares(roster.names, totals);
-    return roster.names.flatMap((name, member) => {
-      if (!available[member]) return [];
-      const weight = shares.find((share) => share.name === name)?.weight ?? 0;
-      return [{ name, weight, point: points[member] as Float64Array }];
-    });
-  }
-
   /** @throws ForeshardError where nothing, or nothing of that length, can be forecast. */
-  #readyState(horizonSteps: number): State {
+  #readyState(horizonSteps: number): Knowledge {
     const state = this.#state;
     const windows = state?.history.length ?? 0;
     if (state === undefined || windows < WINDOWS_MIN)
@@ -308,7 +218,7 @@ export class Forecaster {
     return state;
   }
 
-  #stateFor(profile: LoadProfile): State {
+  #stateFor(profile: LoadProfile): Knowledge {
     const { partitionCount, windowMs, startMs } = profile;
     if (this.#state !== undefined) {
       const { shape } = this.#state.history;
@@ -329,7 +239,7 @@ export class Forecaster {
     partitionCount,
     windowMs,
     startMs,
-  }: Pick<LoadProfile, 'partitionCount' | 'windowMs' | 'startMs'>): State {
+  }: Pick<LoadProfile, 'partitionCount' | 'windowMs' | 'startMs'>): Knowledge {
     const { arena } = this.#components.runner.kernels;
     const history = new History(
       {
@@ -370,24 +280,4 @@ export class Forecaster {
       this.#isBusy = false;
     }
   }
-}
-
-interface State {
-  readonly history: History;
-  readonly record: TrackRecord;
-  readonly roster: Roster;
-  readonly shifts: LevelShifts;
-}
-
-/** Lets every member speak, within what each partition's past makes believable. */
-async function predictSanely(
-  { history, roster }: State,
-  visit: (forecasts: MemberForecasts) => void,
-): Promise<RecentRange> {
-  const range = recentRange(history);
-  await roster.predict((forecasts) => {
-    clampToRange(forecasts, range);
-    visit(forecasts);
-  });
-  return range;
 }

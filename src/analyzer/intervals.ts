@@ -1,5 +1,6 @@
 import { BAND_COUNT } from './bands.ts';
 import { Histogram, type SavedHistogram } from './histogram.ts';
+import type { PartitionRange } from './members/member.ts';
 import { restoreInto } from './saved.ts';
 
 /**
@@ -48,6 +49,7 @@ const SIDES = [0, 1] as const;
 
 export interface SavedIntervals {
   readonly judged: number;
+  readonly aliveCount: number;
   readonly bandSums: Float64Array;
   readonly bandCounts: Float64Array;
   readonly histograms: readonly SavedHistogram[];
@@ -63,13 +65,13 @@ export interface SavedIntervals {
 export interface IntervalBasis {
   /** f64[band]: the mean absolute residual usual then. */
   readonly expected: Float64Array;
-  /** f32[partition]: how noisy against the others. */
+  /** f32[partition of the range]: how noisy against the others. */
   readonly ratio: Float32Array;
   /** f64[level][side][band] in units of expected x ratio; NaN while nothing is known. */
   readonly quantiles: Float64Array;
-  /** f32[level][side][partition], factors. */
+  /** f32[level][side][partition of the range], factors. */
   readonly corrections: Float32Array;
-  /** f32[partition], log units: how far forecasts of the last hours have gone astray, 0 where that may be noise. */
+  /** f32[partition of the range], log units: how far forecasts of the last hours have gone astray, 0 where that may be noise. */
   readonly drift: Float32Array;
 }
 
@@ -97,6 +99,7 @@ export class Intervals {
   /** f64[partition] fading: errors that were none of nothing; and of all together, how many steps were judged. */
   readonly #alive: Float64Array;
   #judged = 0;
+  #aliveCount = 0;
   /** f64[level][side][band] and f32[level][side][partition], log units. */
   readonly #bandCorrections: Float64Array;
   readonly #ownCorrections: Float32Array;
@@ -124,10 +127,11 @@ export class Intervals {
     scale(this.#alive, 0.5 ** (1 / ALIVE_HALF_LIFE));
     this.#judged *= slow;
     for (const histogram of this.#histograms) histogram.fade(slow);
+    this.#aliveCount = this.#alive.reduce((count, alive) => count + (alive > ALIVE_MIN ? 1 : 0), 0);
   }
 
-  /** What bounds issued now rest on. */
-  basis(): IntervalBasis {
+  /** What bounds issued now for these partitions rest on. */
+  basis({ first, count }: PartitionRange): IntervalBasis {
     const expected = Float64Array.from(this.#histograms, (_, band) => this.#expected(band) ?? Number.NaN);
     const quantiles = new Float64Array(this.levels.length * 2 * BAND_COUNT);
     this.levels.forEach((level, index) => {
@@ -141,17 +145,25 @@ export class Intervals {
           quantiles[at] = outward * Math.exp(this.#bandCorrections[at] as number);
         }
     });
+    const tailCount = this.levels.length * 2;
     return {
       expected,
       // What has been judged and has not erred, silent or constant, has no width.
-      ratio: Float32Array.from({ length: this.#partitionCount }, (_, p) =>
-        this.#judged >= JUDGED_MIN && !this.#isAlive(p) ? 0 : this.#ratio(p),
+      ratio: Float32Array.from({ length: count }, (_, i) =>
+        this.#judged >= JUDGED_MIN && !this.#isAlive(first + i) ? 0 : this.#ratio(first + i),
       ),
       quantiles,
-      corrections: this.#ownCorrections.map(Math.exp),
-      drift: this.#drift.map((drift, p) =>
-        Math.abs(drift) > DRIFT_MIN * this.#ratio(p) * (expected[0] as number) ? drift : 0,
+      corrections: Float32Array.from({ length: tailCount * count }, (_, at) =>
+        Math.exp(
+          this.#ownCorrections[
+            Math.floor(at / count) * this.#partitionCount + first + (at % count)
+          ] as number,
+        ),
       ),
+      drift: this.#drift.slice(first, first + count).map((drift, i) => {
+        const usual = this.#ratio(first + i) * (expected[0] as number);
+        return Math.abs(drift) > DRIFT_MIN * usual ? drift : 0;
+      }),
     };
   }
 
@@ -163,6 +175,7 @@ export class Intervals {
   save(): SavedIntervals {
     return {
       judged: this.#judged,
+      aliveCount: this.#aliveCount,
       bandSums: this.#bandSums.slice(),
       bandCounts: this.#bandCounts.slice(),
       histograms: this.#histograms.map(({ counts, total }) => ({ counts: counts.slice(), total })),
@@ -177,6 +190,7 @@ export class Intervals {
 
   load(saved: SavedIntervals): void {
     this.#judged = saved.judged;
+    this.#aliveCount = saved.aliveCount;
     restoreInto(this.#bandSums, saved.bandSums, 'errors by band');
     restoreInto(this.#bandCounts, saved.bandCounts, 'errors by band');
     this.#histograms.forEach((histogram, band) => {
@@ -193,60 +207,62 @@ export class Intervals {
   /**
    * Takes in what became of one step of an issued forecast.
    *
-   * @param residuals f64[partition], log actual - log forecast
+   * @param first partition of residuals[0]
+   * @param residuals f64[partition of the basis], log actual - log forecast
    */
-  judge(basis: IntervalBasis, band: number, residuals: Float64Array): void {
-    const count = this.#partitionCount;
-    this.#judged++;
-    let aliveCount = 0;
-    for (let p = 0; p < count; p++) {
-      if (Math.abs(residuals[p] as number) > ERROR_MIN) this.#alive[p] = (this.#alive[p] as number) + 1;
-      if (this.#isAlive(p)) aliveCount++;
+  judge(
+    basis: IntervalBasis,
+    { band, first }: { readonly band: number; readonly first: number },
+    residuals: Float64Array,
+  ): void {
+    this.#judged += residuals.length / this.#partitionCount;
+    let alive = 0;
+    for (let i = 0; i < residuals.length; i++) {
+      const p = first + i;
+      if (Math.abs(residuals[i] as number) > ERROR_MIN) this.#alive[p] = (this.#alive[p] as number) + 1;
+      if (this.#isAlive(p)) alive++;
     }
-    if (aliveCount === 0) return;
+    if (alive === 0) return;
+    // Some partitions at a time: together they make one judgement of all.
+    const share = 1 / Math.max(alive, this.#aliveCount);
     const expected = this.#expected(band) ?? meanAbsolute(residuals);
     const histogram = this.#histograms[band] as Histogram;
     const misses = new Float64Array(this.levels.length * 2);
     let pooled = 0;
-    for (let p = 0; p < count; p++) {
+    for (let i = 0; i < residuals.length; i++) {
+      const p = first + i;
       if (!this.#isAlive(p)) continue;
-      const residual = residuals[p] as number;
+      const residual = residuals[i] as number;
       const size = Math.abs(residual);
       const ratio = this.#ratio(p);
-      histogram.add(residual / (ratio * expected), 1 / aliveCount);
+      histogram.add(residual / (ratio * expected), share);
       pooled += Math.min(size / ratio, POOLED_OUTLIER_MAX * expected);
       this.#ownSums[p] = (this.#ownSums[p] as number) + Math.min(size / expected, OUTLIER_MAX);
       this.#ownCounts[p] = (this.#ownCounts[p] as number) + 1;
       if (band < NEAR_BANDS)
         this.#drift[p] = (this.#drift[p] as number) * (1 - DRIFT_RATE) + DRIFT_RATE * residual;
-      this.#correct(basis, band, p, residual, misses);
+      for (let tailIndex = 0; tailIndex < misses.length; tailIndex++) {
+        const bound = boundOf(basis, { tailIndex, band, partition: i });
+        const isMissed = tailIndex % 2 === 0 ? residual < bound : residual > bound;
+        if (isMissed) misses[tailIndex] = (misses[tailIndex] as number) + 1;
+        this.#correct(tailIndex, p, isMissed);
+      }
     }
-    this.#bandSums[band] = (this.#bandSums[band] as number) + pooled / aliveCount;
-    this.#bandCounts[band] = (this.#bandCounts[band] as number) + 1;
+    this.#bandSums[band] = (this.#bandSums[band] as number) + pooled * share;
+    this.#bandCounts[band] = (this.#bandCounts[band] as number) + alive * share;
     misses.forEach((missed, tailIndex) => {
       const at = tailIndex * BAND_COUNT + band;
-      const excess = missed / aliveCount - this.#tail(tailIndex);
+      const excess = (missed - alive * this.#tail(tailIndex)) * share;
       this.#bandCorrections[at] = (this.#bandCorrections[at] as number) + BAND_STEP * excess;
     });
   }
 
-  /** Moves a partition's corrections by whether the bounds of then held; counts the misses of all, f64[level][side]. */
-  #correct(
-    basis: IntervalBasis,
-    band: number,
-    partition: number,
-    residual: number,
-    misses: Float64Array,
-  ): void {
-    for (let tailIndex = 0; tailIndex < misses.length; tailIndex++) {
-      const bound = boundOf(basis, { tailIndex, band, partition });
-      const isMissed = tailIndex % 2 === 0 ? residual < bound : residual > bound;
-      if (isMissed) misses[tailIndex] = (misses[tailIndex] as number) + 1;
-      const at = tailIndex * this.#partitionCount + partition;
-      const moved =
-        (this.#ownCorrections[at] as number) + OWN_STEP * ((isMissed ? 1 : 0) - this.#tail(tailIndex));
-      this.#ownCorrections[at] = Math.max(-OWN_CORRECTION_MAX, Math.min(OWN_CORRECTION_MAX, moved));
-    }
+  /** Moves a partition's correction by whether the bound of then held. */
+  #correct(tailIndex: number, partition: number, isMissed: boolean): void {
+    const at = tailIndex * this.#partitionCount + partition;
+    const moved =
+      (this.#ownCorrections[at] as number) + OWN_STEP * ((isMissed ? 1 : 0) - this.#tail(tailIndex));
+    this.#ownCorrections[at] = Math.max(-OWN_CORRECTION_MAX, Math.min(OWN_CORRECTION_MAX, moved));
   }
 
   #isAlive(partition: number): boolean {
@@ -279,7 +295,10 @@ export class Intervals {
   }
 }
 
-/** Distance in log units of a bound from the point forecast, <= 0 below and >= 0 above. `tailIndex` = level x 2 + side. */
+/**
+ * Distance in log units of a bound from the point forecast, <= 0 below and >= 0 above. `tailIndex` = level x 2 + side,
+ * `partition` counts from the first of the basis.
+ */
 export function boundOf(
   { expected, ratio, quantiles, corrections, drift }: IntervalBasis,
   { tailIndex, band, partition }: { tailIndex: number; band: number; partition: number },

@@ -47,19 +47,22 @@ export class Losses {
       for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) * factor;
   }
 
-  /** @param errors f64[partition], what a member was wrong by in one step, log units. */
-  add(member: number, band: number, errors: Float64Array): void {
+  /**
+   * @param first partition that errors[0] is of
+   * @param errors what a member was wrong by in one step, log units
+   */
+  add(member: number, at: { readonly band: number; readonly first: number }, errors: Float64Array): void {
     let total = 0;
     errors.forEach((error, p) => {
       const size = Math.abs(error);
       total += size;
-      const own = p * this.#memberCount + member;
+      const own = (at.first + p) * this.#memberCount + member;
       this.#own[own] = (this.#own[own] as number) + size;
       this.#ownCounts[own] = (this.#ownCounts[own] as number) + 1;
     });
-    const at = band * this.#memberCount + member;
-    this.#pooled[at] = (this.#pooled[at] as number) + total;
-    this.#pooledCounts[at] = (this.#pooledCounts[at] as number) + errors.length;
+    const cell = at.band * this.#memberCount + member;
+    this.#pooled[cell] = (this.#pooled[cell] as number) + total;
+    this.#pooledCounts[cell] = (this.#pooledCounts[cell] as number) + errors.length;
   }
 
   save(): SavedLosses {

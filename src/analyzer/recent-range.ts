@@ -1,4 +1,5 @@
 import type { History } from './history.ts';
+import type { PartitionRange } from './members/member.ts';
 import type { MemberForecasts } from './members/roster.ts';
 
 /** Weeks that say between what a partition's load moves. */
@@ -10,29 +11,28 @@ const MARGIN = 0.1;
 /** Before a week is known the range says little; a factor of e beyond it is allowed. */
 const YOUNG_MARGIN = 1;
 
-/** Between what each partition's log load has moved of late. */
+/** Between what each partition's log load has moved of late; f64[partition of a range] each. */
 export interface RecentRange {
-  /** f64[partition] each. */
   readonly lowest: Float64Array;
   readonly highest: Float64Array;
   /** How far beyond the range a forecast may go. */
   readonly margin: Float64Array;
 }
 
-export function recentRange(history: History): RecentRange {
-  const { partitionCount, weekWindows } = history.shape;
+export function recentRange(history: History, range: PartitionRange): RecentRange {
+  const { weekWindows } = history.shape;
   const first = Math.max(0, history.length - WEEKS * weekWindows);
-  const lowest = new Float64Array(partitionCount).fill(Number.POSITIVE_INFINITY);
-  const highest = new Float64Array(partitionCount);
-  for (let p = 0; p < partitionCount; p++)
+  const lowest = new Float64Array(range.count).fill(Number.POSITIVE_INFINITY);
+  const highest = new Float64Array(range.count);
+  for (let p = 0; p < range.count; p++)
     for (let w = first; w < history.length; w++) {
-      const load = history.logLoad(p, w);
+      const load = history.logLoad(range.first + p, w);
       if (load < (lowest[p] as number)) lowest[p] = load;
       if (load > (highest[p] as number)) highest[p] = load;
     }
   const margin = highest.map((high, p) => {
-    const range = high - (lowest[p] as number);
-    return history.length < weekWindows ? YOUNG_MARGIN + range : MARGIN + MARGIN_SHARE * range;
+    const extent = high - (lowest[p] as number);
+    return history.length < weekWindows ? YOUNG_MARGIN + extent : MARGIN + MARGIN_SHARE * extent;
   });
   return { lowest, highest, margin };
 }
@@ -46,10 +46,9 @@ export function clampToRange(
   isAvailable.forEach((is, member) => {
     if (!is) return;
     for (let p = 0; p < range.count; p++) {
-      const partition = range.first + p;
-      const beyond = margin[partition] as number;
-      const low = Math.max(0, (lowest[partition] as number) - beyond);
-      const high = (highest[partition] as number) + beyond;
+      const beyond = margin[p] as number;
+      const low = Math.max(0, (lowest[p] as number) - beyond);
+      const high = (highest[p] as number) + beyond;
       const row = (member * range.count + p) * horizon;
       for (let i = row; i < row + horizon; i++)
         logLoads[i] = Math.min(high, Math.max(low, logLoads[i] as number));

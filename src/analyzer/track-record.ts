@@ -3,6 +3,7 @@ import { type History, rescaledLog } from './history.ts';
 import { type IntervalBasis, Intervals, type SavedIntervals } from './intervals.ts';
 import type { LevelShift } from './level-shifts.ts';
 import { Losses, type SavedLosses } from './losses.ts';
+import type { PartitionRange } from './members/member.ts';
 import { type SavedSkill, Skill } from './skill.ts';
 
 /** The member that skill is measured against. */
@@ -15,13 +16,15 @@ const KEPT_WINDOWS = 24;
 export interface IssuedForecast {
   /** The window it begins at, counted from the start of all windows. */
   readonly origin: number;
+  /** The partitions it is of. */
+  readonly range: PartitionRange;
   /** Steps that are judged, ascending. */
   readonly steps: Int32Array;
   /** Per member. */
   readonly isAvailable: readonly boolean[];
-  /** f32[member][partition][judged step], log loads. */
+  /** f32[member][partition of the range][judged step], log loads. */
   readonly members: Float32Array;
-  /** f32[partition][judged step]. */
+  /** f32[partition of the range][judged step]. */
   readonly combined: Float32Array;
   readonly basis: IntervalBasis;
 }
@@ -41,7 +44,6 @@ export class TrackRecord {
   readonly losses: Losses;
   readonly intervals: Intervals;
   readonly skill: Skill;
-  readonly #partitionCount: number;
   /** -1 where that member does not take part: then there is no skill. */
   readonly #naiveWeek: number;
   readonly #issued: IssuedForecast[] = [];
@@ -50,7 +52,6 @@ export class TrackRecord {
     partitionCount: number,
     options: { readonly memberNames: readonly string[]; readonly levels: readonly number[] },
   ) {
-    this.#partitionCount = partitionCount;
     this.#naiveWeek = options.memberNames.indexOf(NAIVE_WEEK);
     this.losses = new Losses(partitionCount, options.memberNames.length);
     this.intervals = new Intervals(partitionCount, options.levels);
@@ -70,12 +71,13 @@ export class TrackRecord {
     const end = history.dropped + history.length;
     let sum = 0;
     let count = 0;
-    for (const { origin, steps, combined } of this.#issued) {
-      if (origin > first) continue;
+    for (const { origin, range, steps, combined } of this.#issued) {
+      const own = partition - range.first;
+      if (origin > first || own < 0 || own >= range.count) continue;
       for (let judged = 0; judged < steps.length; judged++) {
         const window = origin + (steps[judged] as number);
         if (window < first || window >= end || history.isOutage(window - history.dropped)) continue;
-        const forecast = combined[partition * steps.length + judged] as number;
+        const forecast = combined[own * steps.length + judged] as number;
         sum += history.logLoad(partition, window - history.dropped) - forecast;
         count++;
       }
@@ -86,17 +88,20 @@ export class TrackRecord {
   /** What was forecast before a partition's level shifted is judged as if it had known that, from window `now` on. */
   rescale({ partition, factor }: LevelShift, now: number): void {
     this.intervals.recentre(partition);
-    for (const { origin, steps, members, combined, isAvailable } of this.#issued)
-      for (let judged = 0; judged < steps.length; judged++) {
-        if (origin + (steps[judged] as number) < now) continue;
-        const rescaleAt = (values: Float32Array, row: number): void => {
+    for (const { origin, range, steps, members, combined, isAvailable } of this.#issued) {
+      const own = partition - range.first;
+      if (own < 0 || own >= range.count) continue;
+      const rescaleRow = (values: Float32Array, row: number): void => {
+        for (let judged = 0; judged < steps.length; judged++) {
+          if (origin + (steps[judged] as number) < now) continue;
           const at = row * steps.length + judged;
           values[at] = rescaledLog(values[at] as number, factor);
-        };
-        rescaleAt(combined, partition);
-        for (let member = 0; member < isAvailable.length; member++)
-          rescaleAt(members, member * this.#partitionCount + partition);
-      }
+        }
+      };
+      rescaleRow(combined, own);
+      for (let member = 0; member < isAvailable.length; member++)
+        rescaleRow(members, member * range.count + own);
+    }
   }
 
   /** Compares what was forecast for the newest window with what came. An outage is nobody's error. */
@@ -137,27 +142,27 @@ export class TrackRecord {
   }
 
   #judgeStep(forecast: IssuedForecast, judged: number, history: History, window: number): void {
-    const { members, combined, steps, isAvailable, basis } = forecast;
-    const count = this.#partitionCount;
-    const band = bandOf(steps[judged] as number);
+    const { members, combined, range, steps, isAvailable, basis } = forecast;
+    const { first, count } = range;
+    const at = { band: bandOf(steps[judged] as number), first };
     const errors = new Float64Array(count);
+    const errorsOf = (values: Float32Array, firstRow: number): Float64Array => {
+      for (let i = 0; i < count; i++)
+        errors[i] =
+          history.logLoad(first + i, window) - (values[(firstRow + i) * steps.length + judged] as number);
+      return errors;
+    };
     isAvailable.forEach((isJudged, member) => {
-      if (!isJudged) return;
-      for (let p = 0; p < count; p++)
-        errors[p] =
-          history.logLoad(p, window) - (members[(member * count + p) * steps.length + judged] as number);
-      this.losses.add(member, band, errors);
+      if (isJudged) this.losses.add(member, at, errorsOf(members, member * count));
     });
-    for (let p = 0; p < count; p++)
-      errors[p] = history.logLoad(p, window) - (combined[p * steps.length + judged] as number);
-    this.intervals.judge(basis, band, errors);
+    this.intervals.judge(basis, at, errorsOf(combined, 0));
     if (!isAvailable[this.#naiveWeek]) return;
-    for (let p = 0; p < count; p++) {
-      const load = Math.expm1(history.logLoad(p, window));
-      const naive = members[(this.#naiveWeek * count + p) * steps.length + judged] as number;
+    for (let i = 0; i < count; i++) {
+      const load = Math.expm1(history.logLoad(first + i, window));
+      const naive = members[(this.#naiveWeek * count + i) * steps.length + judged] as number;
       this.skill.add(
-        p,
-        Math.abs(Math.expm1(combined[p * steps.length + judged] as number) - load),
+        first + i,
+        Math.abs(Math.expm1(combined[i * steps.length + judged] as number) - load),
         Math.abs(Math.expm1(naive) - load),
       );
     }

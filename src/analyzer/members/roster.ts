@@ -4,8 +4,11 @@ import type { ForecastSettings } from '../settings.ts';
 import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
 import { MEMBER_FACTORIES } from './registry.ts';
 
-/** Partitions predicted or fitted at a time: what the members' scratch memory grows with. A multiple of every tile. */
-export const CHUNK_PARTITIONS = 512;
+/**
+ * Partitions predicted or fitted at a time: what the members' scratch memory grows with, and what a window costs in which
+ * a forecast is kept. A multiple of every tile.
+ */
+export const CHUNK_PARTITIONS = 128;
 
 /** Kernels that work on several series at once take them by eights. */
 const TILE_PARTITIONS = 8;
@@ -35,10 +38,11 @@ interface Entry {
  */
 export class Roster {
   readonly names: readonly string[];
+  /** All partitions, by as many as are predicted at a time. */
+  readonly ranges: readonly PartitionRange[];
   readonly #entries: readonly Entry[];
   readonly #components: MemberComponents;
   readonly #scratch: TypedBlock<Float64Array>;
-  readonly #chunks: readonly PartitionRange[];
   #caughtUpAt = 0;
 
   /** @throws ForeshardError FORESHARD_CONFIG on a name that no member has. */
@@ -46,7 +50,7 @@ export class Roster {
     const { partitionCount } = components.history.shape;
     this.names = settings.members;
     this.#components = components;
-    this.#chunks = rangesOf(partitionCount, Math.ceil(partitionCount / CHUNK_PARTITIONS));
+    this.ranges = rangesOf(partitionCount, Math.ceil(partitionCount / CHUNK_PARTITIONS));
     this.#entries = settings.members.map((name) => {
       const member = newMember(name, settings, components);
       return { member, groups: groupsOf(member, partitionCount), fittedAt: undefined };
@@ -91,19 +95,16 @@ export class Roster {
     }
   }
 
-  /** Lets every member speak, for some partitions after the other; `visit` must take what it needs at once. */
-  async predict(visit: (forecasts: MemberForecasts) => void): Promise<void> {
-    const { horizon } = this.#components;
+  /** Lets every member speak of one of the ranges. What it says stands in scratch memory until it is asked again. */
+  async predict(range: PartitionRange): Promise<MemberForecasts> {
+    const size = range.count * this.#components.horizon;
     const isAvailable = this.#entries.map((entry) => this.#canSpeak(entry));
-    for (const range of this.#chunks) {
-      const size = range.count * horizon;
-      await Promise.all(
-        this.#entries.map(({ member }, index) =>
-          isAvailable[index] ? member.predict(range, this.#scratch.pointer + index * size * 8) : undefined,
-        ),
-      );
-      visit({ range, logLoads: this.#scratch.view.subarray(0, this.names.length * size), isAvailable });
-    }
+    await Promise.all(
+      this.#entries.map(({ member }, index) =>
+        isAvailable[index] ? member.predict(range, this.#scratch.pointer + index * size * 8) : undefined,
+      ),
+    );
+    return { range, logLoads: this.#scratch.view.subarray(0, this.names.length * size), isAvailable };
   }
 
   save(): MemberState {

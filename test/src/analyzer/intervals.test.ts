@@ -8,6 +8,8 @@ const test = suite('analyzer/intervals');
 const seed = testSeed('analyzer/intervals');
 const PARTITIONS = 40;
 const LEVELS = [0.8, 0.95];
+const ALL = { first: 0, count: PARTITIONS };
+const FIRST_BAND = { band: 0, first: 0 };
 
 /** Issues a basis and judges one step of every partition in each window; returns the share held by level in the last ones. */
 function coverage(residualOf: (partition: number, window: number) => number, windows: number): number[] {
@@ -15,7 +17,7 @@ function coverage(residualOf: (partition: number, window: number) => number, win
   const inside = LEVELS.map(() => 0);
   const counted = Math.floor(windows / 3);
   for (let w = 0; w < windows; w++) {
-    const basis = intervals.basis();
+    const basis = intervals.basis(ALL);
     const residuals = Float64Array.from({ length: PARTITIONS }, (_, p) => residualOf(p, w));
     if (w >= windows - counted)
       LEVELS.forEach((_, level) => {
@@ -25,7 +27,7 @@ function coverage(residualOf: (partition: number, window: number) => number, win
         });
       });
     intervals.fade();
-    intervals.judge(basis, 0, residuals);
+    intervals.judge(basis, FIRST_BAND, residuals);
   }
   return inside.map((count) => count / (counted * PARTITIONS));
 }
@@ -60,9 +62,9 @@ test('a partition that keeps erring to one side gets its bound moved there', () 
       (_, p) => (p === 0 ? 0.5 : 0) + random.nextFloat() - 0.5,
     );
     intervals.fade();
-    intervals.judge(intervals.basis(), 0, residuals);
+    intervals.judge(intervals.basis(ALL), FIRST_BAND, residuals);
   }
-  const basis = intervals.basis();
+  const basis = intervals.basis(ALL);
   const [lower, upper] = [0, 1].map((tailIndex) => boundOf(basis, { tailIndex, band: 0, partition: 0 }));
   assert.ok(upper! > 0.8 && lower! > -0.5, `${lower} .. ${upper}`);
 });
@@ -75,7 +77,7 @@ test('silent partitions have no width, and do not narrow the bounds of others', 
 });
 
 test('with nothing judged, bounds are a factor of four either way', () => {
-  const basis = new Intervals(PARTITIONS, LEVELS).basis();
+  const basis = new Intervals(PARTITIONS, LEVELS).basis(ALL);
   assert.is(boundOf(basis, { tailIndex: 1, band: 2, partition: 3 }), Math.log(4));
   assert.is(boundOf(basis, { tailIndex: 2, band: 0, partition: 0 }), -Math.log(4));
 });
@@ -83,15 +85,15 @@ test('with nothing judged, bounds are a factor of four either way', () => {
 test('a lone partition that errs in one horizon band and never in the next has bounds that are numbers', () => {
   const intervals = new Intervals(1, LEVELS);
   for (let w = 0; w < 20; w++) {
-    const basis = intervals.basis();
+    const basis = intervals.basis(ALL);
     for (const band of [0, 1])
       for (const tailIndex of [0, 1, 2, 3]) {
         const bound = boundOf(basis, { tailIndex, band, partition: 0 });
         assert.ok(Number.isFinite(bound), `window ${w}, band ${band}: ${bound}`);
       }
     intervals.fade();
-    intervals.judge(basis, 0, Float64Array.of(w % 10 === 0 ? 0.7 : 0));
-    intervals.judge(basis, 1, Float64Array.of(0));
+    intervals.judge(basis, FIRST_BAND, Float64Array.of(w % 10 === 0 ? 0.7 : 0));
+    intervals.judge(basis, { band: 1, first: 0 }, Float64Array.of(0));
   }
 });
 
