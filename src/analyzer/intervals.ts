@@ -131,7 +131,7 @@ export class Intervals {
   }
 
   /** What bounds issued now for these partitions rest on. */
-  basis({ first, count }: PartitionRange): IntervalBasis {
+  basis({ first, count }: PartitionRange, suspected: (partition: number) => number = () => 0): IntervalBasis {
     const expected = Float64Array.from(this.#histograms, (_, band) => this.#expected(band) ?? Number.NaN);
     const quantiles = new Float64Array(this.levels.length * 2 * BAND_COUNT);
     this.levels.forEach((level, index) => {
@@ -162,7 +162,9 @@ export class Intervals {
       ),
       drift: this.#drift.slice(first, first + count).map((drift, i) => {
         const usual = this.#ratio(first + i) * (expected[0] as number);
-        return Math.abs(drift) > DRIFT_MIN * usual ? drift : 0;
+        const known = Math.abs(drift) > DRIFT_MIN * usual ? drift : 0;
+        const other = suspected(first + i);
+        return Math.abs(other) > Math.abs(known) ? other : known;
       }),
     };
   }

@@ -36,7 +36,7 @@ export async function issueForecast(knowledge: Knowledge, range: PartitionRange)
       isAvailable,
       members,
       combined,
-      basis: record.intervals.basis(range),
+      basis: record.intervals.basis(range, (p) => knowledge.shifts.suspected(p)),
     });
   });
 }

@@ -39,7 +39,8 @@ export async function makeForecast(knowledge: Knowledge, request: ForecastReques
         combined: combined.subarray(range.first * horizonSteps, end),
       });
     });
-  const basis = record.intervals.basis({ first: 0, count: partitionCount });
+  const everyPartition = { first: 0, count: partitionCount };
+  const basis = record.intervals.basis(everyPartition, (p) => knowledge.shifts.suspected(p));
   const input = { history, highest, basis, combined, horizonSteps };
   const intervalOf = (index: number): Interval => ({
     level: record.intervals.levels[index] as number,

@@ -141,6 +141,33 @@ test('silent and constant partitions are forecast as they are', async () => {
     }
 });
 
+test('whatever comes, a forecast is finite, bounded, and near what usually was', async () => {
+  const kinds: readonly Load[] = [
+    () => 0,
+    () => 1,
+    // A million among ones, last thing before the forecast.
+    (_, w) => (w === FOUR_WEEKS - 1 ? 1e6 : 1),
+    // A month of nothing, then life.
+    (_, w) => (w < FOUR_WEEKS - 5 ? 0 : 50),
+    // Life, then nothing for a week.
+    (_, w) => (w < FOUR_WEEKS - 168 ? 50 + (w % 24) : 0),
+    (_, w) => (w % 97 === 0 ? 3 : 0),
+  ];
+  const load: Load = (p, w) => (kinds[p] as Load)(p, w);
+  const forecaster = newForecaster();
+  await forecaster.observe(window(load, 0, FOUR_WEEKS));
+  for (const extra of [0, 1, 2]) {
+    if (extra > 0) await forecaster.observe(window(load, FOUR_WEEKS + extra - 1, 1));
+    const forecast = await forecaster.forecast({ levels: [0.8, 0.95] });
+    assertBounded(forecast);
+    for (const interval of forecast.intervals!) assertBounded({ ...forecast, ...interval });
+    for (let step = 0; step < 24; step++) {
+      assert.ok(forecast.point[at(step, 0)]! < 0.01, `silence: ${forecast.point[at(step, 0)]}`);
+      assert.ok(forecast.point[at(step, 2)]! < 10, `one spike: ${forecast.point[at(step, 2)]}`);
+    }
+  }
+});
+
 test('on a noisy week it beats last week, and 80 % of what comes is inside the bounds', async () => {
   const load = weeklyLoad(seed, { noise: 0.3 });
   const forecaster = newForecaster();

@@ -35,7 +35,7 @@ function watch(load: Load, windowCount: number, surprise: 'all' | 'none' = 'all'
       found.push({ ...shift, foundAt: w });
     }
   }
-  return { found, history };
+  return { found, history, shifts };
 }
 
 const usual = weeklyLoad(seed, { noise: 0.1 });
@@ -67,6 +67,15 @@ for (const factor of [2, 0.5])
     const untouched = Math.expm1(history.logLoad(2, FOUR_WEEKS - 40));
     assert.ok(Math.abs(untouched - usual(2, FOUR_WEEKS - 40)) < 1e-6);
   });
+
+test('some hours after a shift it is suspected, in size and direction; without one nothing is', () => {
+  for (const factor of [2, 0.5]) {
+    const { found, shifts } = watch(from(FOUR_WEEKS, factor), FOUR_WEEKS + 4);
+    assert.equal(found, []);
+    assert.ok(Math.abs(shifts.suspected(1) - Math.log(factor)) < 0.2, `${shifts.suspected(1)}, SEED=${seed}`);
+    for (const other of [0, 2, 3]) assert.is(shifts.suspected(other), 0);
+  }
+});
 
 test('a level that comes back is found again', () => {
   const { found } = watch(from(FOUR_WEEKS, 2, 1, FOUR_WEEKS + 240), FOUR_WEEKS + 312);
