@@ -29,9 +29,9 @@ test('without any record all who can speak are heard alike', () => {
 test('a weight is the inverse square of the error; far worse than the best, and never judged, is not heard', () => {
   const losses = new Losses(2, 4);
   for (let i = 0; i < 10; i++) {
-    losses.add(0, { band: 1, first: 0 }, Float64Array.of(1, -1));
-    losses.add(1, { band: 1, first: 0 }, Float64Array.of(-1.5, 1.5));
-    losses.add(2, { band: 1, first: 0 }, Float64Array.of(3, 3));
+    losses.add(0, { band: 1, first: 0 }, Float64Array.of(0.1, -0.1));
+    losses.add(1, { band: 1, first: 0 }, Float64Array.of(-0.15, 0.15));
+    losses.add(2, { band: 1, first: 0 }, Float64Array.of(0.3, 0.3));
   }
   near(weightsOf(losses, [true, true, true, true])(0, 1), [9 / 13, 4 / 13, 0, 0]);
 });
@@ -40,12 +40,24 @@ test('a partition comes to be forecast by what has been best for it', () => {
   const losses = new Losses(2, 2);
   // Member 0 is good for partition 0, member 1 for partition 1; over both they tie.
   for (let i = 0; i < 500; i++) {
-    losses.add(0, { band: 0, first: 0 }, Float64Array.of(1, 5));
-    losses.add(1, { band: 0, first: 0 }, Float64Array.of(5, 1));
+    losses.add(0, { band: 0, first: 0 }, Float64Array.of(0.1, 0.5));
+    losses.add(1, { band: 0, first: 0 }, Float64Array.of(0.5, 0.1));
   }
   const weights = weightsOf(losses, [true, true]);
   near(weights(0, 0), [1, 0]);
   near(weights(1, 0), [0, 1]);
+});
+
+test('one error however wild does not decide', () => {
+  const losses = new Losses(2, 2);
+  for (let i = 0; i < 100; i++) {
+    losses.add(0, { band: 0, first: 0 }, Float64Array.of(0.1, 0.1));
+    losses.add(1, { band: 0, first: 0 }, Float64Array.of(0.2, 0.2));
+  }
+  losses.add(0, { band: 0, first: 0 }, Float64Array.of(9, 9));
+  losses.add(1, { band: 0, first: 0 }, Float64Array.of(0, 0));
+  const [first, second] = weightsOf(losses, [true, true])(0, 0);
+  assert.ok(first! > second!, `${first} > ${second}`);
 });
 
 test('old errors are forgotten', () => {
@@ -53,8 +65,8 @@ test('old errors are forgotten', () => {
   const judge = (bad: number, windows: number) => {
     for (let i = 0; i < windows; i++) {
       losses.fade();
-      losses.add(bad, { band: 0, first: 0 }, Float64Array.of(2, 2));
-      losses.add(1 - bad, { band: 0, first: 0 }, Float64Array.of(1, 1));
+      losses.add(bad, { band: 0, first: 0 }, Float64Array.of(0.2, 0.2));
+      losses.add(1 - bad, { band: 0, first: 0 }, Float64Array.of(0.1, 0.1));
     }
   };
   judge(0, 500);
