@@ -22,6 +22,12 @@ export interface MemberForecasts {
   readonly isAvailable: readonly boolean[];
 }
 
+/**
+ * While a long history is taken in, parameters are so many times as old before they are fitted again: they only serve
+ * forecasts that are judged. From 1 to 4 log errors tie; taking in M4's training part costs 7.2 ms a series instead of 8.9.
+ */
+const PASSING_AGE = 4;
+
 interface Entry {
   readonly member: Member;
   /** What is fitted together, in turn. */
@@ -84,7 +90,8 @@ export class Roster {
         );
       } else if (member.refitWindows > 0) {
         const { fittedAt } = entry;
-        const age = isEndOfMany && member.isShared ? member.refitWindows / 4 : member.refitWindows;
+        const age =
+          member.refitWindows * (isEndOfMany && member.isShared ? 1 / 4 : isNewest ? 1 : PASSING_AGE);
         const due = groups.map((_, group) => end - (fittedAt[group] as number) >= age);
         await fitAll(
           member,
