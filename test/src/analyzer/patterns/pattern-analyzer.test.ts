@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import {
@@ -10,6 +8,7 @@ import {
 import { PatternAnalyzer } from '../../../../src/analyzer/patterns/pattern-analyzer.ts';
 import type { PatternRecord } from '../../../../src/analyzer/patterns/pattern-report.ts';
 import { type Random, seededRandom } from '../../../../src/base/random.ts';
+import { collectedHeapBytes } from '../../../support/collected-heap.ts';
 import { testSeed } from '../../../support/seed.ts';
 
 const test = suite('patterns/pattern-analyzer');
@@ -248,10 +247,7 @@ test('memory is bounded however many keys, words, statements, clients and partit
 
 test('names are kept, not the chunks of the log that they were cut from', () => {
   const analyzer = new PatternAnalyzer({ partitionCount: PARTITION_COUNT });
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-  const heapBefore = process.memoryUsage().heapUsed;
+  const heapBefore = collectedHeapBytes();
   for (let c = 0; c < 400; c++) {
     // Of each chunk of 250 KB one client, one key and one search are new.
     const chunk = Buffer.alloc(250_000, `client-number-${c} kind-of-key-${c}: ${'x'.repeat(200)}\n`).toString(
@@ -262,8 +258,7 @@ test('names are kept, not the chunks of the log that they were cut from', () => 
     analyzer.add({ ...record, kind: 'command', query: `C${c}`, keys: [word] });
     analyzer.add({ ...record, kind: 'search', query: chunk.slice(0, 40) });
   }
-  collect();
-  const heapMegabytes = (process.memoryUsage().heapUsed - heapBefore) / 1e6;
+  const heapMegabytes = (collectedHeapBytes() - heapBefore) / 1e6;
   check.ok(heapMegabytes < 30, `${heapMegabytes} MB of 100 MB are still there`);
   check.is(analyzer.finish().recordCount, 800);
 });
