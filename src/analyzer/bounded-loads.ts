@@ -1,7 +1,7 @@
 import { LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
 import { bandOf } from './bands.ts';
 import type { History } from './history.ts';
-import { boundOf, type IntervalBasis } from './intervals.ts';
+import { boundOf, type IntervalBasis } from './interval-basis.ts';
 
 /**
  * Log units above all that was seen in weeks: an upper bound beyond four and a half times that is of no use to a plan, and

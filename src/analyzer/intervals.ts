@@ -1,5 +1,6 @@
 import { BAND_COUNT } from './bands.ts';
 import { Histogram, type SavedHistogram } from './histogram.ts';
+import { boundOf, type IntervalBasis } from './interval-basis.ts';
 import type { PartitionRange } from './members/member.ts';
 import { restoreInto } from './saved.ts';
 
@@ -29,9 +30,6 @@ const POOLED_OUTLIER_MAX = 20;
 /** Judged windows before errors say anything of their distribution. */
 const JUDGED_MIN = 3;
 
-/** With nothing known a load may be four times more or less: wide enough to keep a planner from trusting it. */
-const UNKNOWN_RESIDUAL = Math.log(4);
-
 /** An error below it is none: a partition that never has one is silent, or constant, and teaches nothing about others. */
 const ERROR_MIN = 1e-6;
 /** Windows after which an error is half forgotten, and the rest that still counts as one. */
@@ -58,20 +56,6 @@ export interface SavedIntervals {
   readonly alive: Float64Array;
   readonly bandCorrections: Float64Array;
   readonly ownCorrections: Float32Array;
-  readonly drift: Float32Array;
-}
-
-/** What bounds were made of when a forecast was issued: enough to tell later which values they missed. */
-export interface IntervalBasis {
-  /** f64[band]: the mean absolute residual usual then. */
-  readonly expected: Float64Array;
-  /** f32[partition of the range]: how noisy against the others. */
-  readonly ratio: Float32Array;
-  /** f64[level][side][band] in units of expected x ratio; NaN while nothing is known. */
-  readonly quantiles: Float64Array;
-  /** f32[level][side][partition of the range], factors. */
-  readonly corrections: Float32Array;
-  /** f32[partition of the range], log units: how far forecasts of the last hours have gone astray, 0 where that may be noise. */
   readonly drift: Float32Array;
 }
 
@@ -295,24 +279,6 @@ export class Intervals {
       .map((other) => this.#histograms[other] as Histogram)
       .find(({ total }) => total >= JUDGED_MIN);
   }
-}
-
-/**
- * Distance in log units of a bound from the point forecast, <= 0 below and >= 0 above. `tailIndex` = level x 2 + side,
- * `partition` counts from the first of the basis.
- */
-export function boundOf(
-  { expected, ratio, quantiles, corrections, drift }: IntervalBasis,
-  { tailIndex, band, partition }: { tailIndex: number; band: number; partition: number },
-): number {
-  if (ratio[partition] === 0) return 0;
-  const quantile = quantiles[tailIndex * BAND_COUNT + band] as number;
-  if (Number.isNaN(quantile)) return tailIndex % 2 === 0 ? -UNKNOWN_RESIDUAL : UNKNOWN_RESIDUAL;
-  const own = (ratio[partition] as number) * (corrections[tailIndex * ratio.length + partition] as number);
-  // If the last hours were the beginning of another level, the bounds should hold there too.
-  const astray = drift[partition] as number;
-  const outward = tailIndex % 2 === 0 ? Math.min(0, astray) : Math.max(0, astray);
-  return quantile * (expected[band] as number) * own + outward;
 }
 
 /** The band itself, nearer ones, then farther ones. */

@@ -1,6 +1,7 @@
 import { bandOf } from './bands.ts';
 import { type History, rescaledLog } from './history.ts';
-import { type IntervalBasis, Intervals, type SavedIntervals } from './intervals.ts';
+import type { IntervalBasis } from './interval-basis.ts';
+import { Intervals, type SavedIntervals } from './intervals.ts';
 import type { LevelShift } from './level-shifts.ts';
 import { Losses, type SavedLosses } from './losses.ts';
 import type { PartitionRange } from './members/member.ts';

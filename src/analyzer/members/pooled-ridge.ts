@@ -5,7 +5,6 @@ import type { Pointer } from '../../kernels/exports.ts';
 import type { KernelRunner } from '../../kernels/pool.ts';
 import {
   RIDGE_BLOCK_ORIGINS,
-  type RidgeGroup,
   type RidgeLayout,
   type RidgeShape,
   ridgeLayout,
@@ -14,6 +13,7 @@ import { type Clustering, clusterProfiles, cycleProfiles, cycleWindowsOf } from 
 import type { History } from '../history.ts';
 import type { RidgeSettings } from '../settings.ts';
 import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
+import { groupOf, groupWithin, listPartitions, type Model, type SavedRidge } from './ridge-models.ts';
 
 /** A day of origins: fewer rows are too few to learn a daily rhythm from. */
 const ORIGINS_MIN = 24;
@@ -337,54 +337,6 @@ class PooledRidge implements Member {
       );
     this.#epoch = this.#end;
   }
-}
-
-interface Model {
-  readonly list: TypedBlock<Int32Array>;
-  count: number;
-  readonly moments: TypedBlock<Float64Array>;
-  readonly weights: TypedBlock<Float64Array>;
-  /** The window count at which it was last solved. */
-  solvedAt: number;
-}
-
-interface SavedRidge {
-  readonly nextOrigin: Int32Array;
-  readonly epoch: number;
-  readonly rowCount: number;
-  readonly advancedAt: number;
-  readonly clusteredAt: number;
-  readonly clusterings: readonly { readonly labelOf: Int32Array; readonly centroids: Float64Array }[];
-  readonly models: readonly {
-    readonly moments: Float64Array;
-    readonly weights: Float64Array;
-    readonly solvedAt: number;
-  }[];
-}
-
-/** Each model's partitions, in ascending order. */
-function listPartitions(models: readonly Model[], clustering: Clustering): void {
-  for (const model of models) model.count = 0;
-  clustering.labelOf.forEach((label, partition) => {
-    const model = models[label] as Model;
-    model.list.view[model.count++] = partition;
-  });
-}
-
-const groupOf = (model: Model): RidgeGroup => ({
-  list: model.list.pointer,
-  count: model.count,
-  moments: model.moments.pointer,
-  weights: model.weights.pointer,
-});
-
-/** The part of a model's list that lies in a range: lists ascend. */
-function groupWithin(model: Model, { first, count }: PartitionRange): RidgeGroup {
-  const list = model.list.view.subarray(0, model.count);
-  const begin = list.findIndex((partition) => partition >= first);
-  const end = list.findLastIndex((partition) => partition < first + count) + 1;
-  const size = begin < 0 ? 0 : Math.max(0, end - begin);
-  return { ...groupOf(model), list: model.list.pointer + Math.max(0, begin) * 4, count: size };
 }
 
 /** One direct ridge regression per cluster of partitions: see {@link PooledRidge}. */

@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { boundOf, Intervals } from '../../../src/analyzer/intervals.ts';
+import { boundOf } from '../../../src/analyzer/interval-basis.ts';
+import { Intervals } from '../../../src/analyzer/intervals.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { testSeed } from '../../support/seed.ts';
 
