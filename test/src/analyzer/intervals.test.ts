@@ -70,6 +70,27 @@ test('a partition that keeps erring to one side gets its bound moved there', () 
   assert.ok(upper! > 0.8 && lower! > -0.5, `${lower} .. ${upper}`);
 });
 
+test('a level that shifts widens the bounds of its partition alone, until they have held for a while', () => {
+  const random = seededRandom(seed);
+  const intervals = new Intervals(PARTITIONS, LEVELS);
+  const judge = (windows: number): void => {
+    for (let w = 0; w < windows; w++) {
+      intervals.fade();
+      const residuals = Float64Array.from({ length: PARTITIONS }, () => random.nextFloat() - 0.5);
+      intervals.judge(intervals.basis(ALL), FIRST_BAND, residuals);
+    }
+  };
+  const upper = (partition: number) => boundOf(intervals.basis(ALL), { tailIndex: 1, band: 0, partition });
+  judge(300);
+  const [before, other] = [upper(3), upper(4)];
+  for (let found = 0; found < 4; found++) intervals.recentre(3);
+  const after = upper(3);
+  assert.ok(after > 1.3 * before, `${after} after ${before}`);
+  assert.is(upper(4), other);
+  judge(300);
+  assert.ok(upper(3) < 1.15 * before, `${upper(3)} after ${before}, SEED=${seed}`);
+});
+
 test('silent partitions have no width, and do not narrow the bounds of others', () => {
   const random = seededRandom(seed);
   const shares = coverage((p) => (p % 2 === 0 ? 0 : random.nextFloat() - 0.5), 600);
