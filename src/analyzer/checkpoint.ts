@@ -13,6 +13,8 @@ export interface CheckpointShape {
   readonly partitionCount: number;
   readonly windowMs: number;
   readonly startMs: number;
+  readonly dayWindows: number;
+  readonly weekWindows: number;
   readonly driver: string;
   readonly historyWindows: number;
   readonly horizonSteps: number;
@@ -32,11 +34,13 @@ export interface ForecasterCheckpoint {
 
 export const checkpointShape = (
   settings: ForecastSettings,
-  shape: Pick<CheckpointShape, 'partitionCount' | 'windowMs' | 'startMs'>,
+  shape: Pick<CheckpointShape, 'partitionCount' | 'windowMs' | 'startMs' | 'dayWindows' | 'weekWindows'>,
 ): CheckpointShape => ({
   partitionCount: shape.partitionCount,
   windowMs: shape.windowMs,
   startMs: shape.startMs,
+  dayWindows: shape.dayWindows,
+  weekWindows: shape.weekWindows,
   driver: settings.driver,
   historyWindows: settings.historyWindows,
   horizonSteps: settings.horizonSteps,

@@ -17,11 +17,9 @@ import type { Knowledge } from './knowledge.ts';
 import { LevelShifts } from './level-shifts.ts';
 import { explainForecast, type MemberForecast, makeForecast } from './make-forecast.ts';
 import { Roster } from './members/roster.ts';
+import { clockSeasons, type SeasonLengths, seasonLengths } from './season-lengths.ts';
 import { assertForecastSettings, type ForecastSettings, trackedLevels } from './settings.ts';
 import { TrackRecord } from './track-record.ts';
-
-const DAY_MS = 86_400_000;
-const WEEK_MS = 7 * DAY_MS;
 
 /** Two windows could be anything; from the third on there is at least a mean and an error of it. */
 export const WINDOWS_MIN = 3;
@@ -46,6 +44,8 @@ export class Forecaster {
   readonly #components: ForecasterComponents;
   #state: Knowledge | undefined;
   #isBusy = false;
+  /** Windows since the start when seasons were last looked for. */
+  #seasonsSeenAt = 0;
 
   /** @throws ForeshardError FORESHARD_CONFIG naming a setting that is out of range. */
   constructor(settings: ForecastSettings, components: ForecasterComponents) {
@@ -141,8 +141,12 @@ export class Forecaster {
   /** Gives the kernel memory back. */
   close(): void {
     assert(!this.#isBusy, 'a forecaster is closed when it rests');
-    this.#state?.roster.close();
-    this.#state?.history.close();
+    if (this.#state !== undefined) this.#close(this.#state);
+  }
+
+  #close({ roster, history }: Knowledge): void {
+    roster.close();
+    history.close();
     this.#state = undefined;
   }
 
@@ -224,7 +228,7 @@ export class Forecaster {
       const { shape } = this.#state.history;
       const isAligned = (startMs - shape.startMs) % windowMs === 0;
       if (shape.partitionCount === partitionCount && shape.windowMs === windowMs && isAligned)
-        return this.#state;
+        return this.#stateInSeason(this.#state, profile);
       throw new ForeshardError(
         'FORESHARD_CONFIG',
         'restart',
@@ -232,14 +236,37 @@ export class Forecaster {
           `${partitionCount} in windows of ${windowMs} ms${isAligned ? '' : ', and its windows begin in between'}`,
       );
     }
-    return this.#newState(profile);
+    this.#seasonsSeenAt = profile.windowCount;
+    return this.#newState({ ...profile, ...seasonLengths(profile, this.#settings.driver) });
+  }
+
+  /** Once a week: where the load has other seasons than those that members know, all is learnt anew from the profile. */
+  #stateInSeason(state: Knowledge, profile: LoadProfile): Knowledge {
+    const { history } = state;
+    const { shape } = history;
+    const firstMs = shape.startMs + history.dropped * shape.windowMs;
+    const end = (profile.startMs - shape.startMs) / shape.windowMs + profile.windowCount;
+    const isWhole = profile.startMs <= firstMs;
+    if (!isWhole || end - this.#seasonsSeenAt < clockSeasons(shape.windowMs).weekWindows) return state;
+    this.#seasonsSeenAt = end;
+    const { dayWindows, weekWindows } = seasonLengths(profile, shape.driver);
+    if (dayWindows === shape.dayWindows && weekWindows === shape.weekWindows) return state;
+    this.#components.logger.info(
+      { dayWindows, weekWindows },
+      'the load has other seasons: all is learnt anew',
+    );
+    this.#close(state);
+    this.#seasonsSeenAt = profile.windowCount;
+    return this.#newState({ ...profile, dayWindows, weekWindows });
   }
 
   #newState({
     partitionCount,
     windowMs,
     startMs,
-  }: Pick<LoadProfile, 'partitionCount' | 'windowMs' | 'startMs'>): Knowledge {
+    dayWindows,
+    weekWindows,
+  }: Pick<LoadProfile, 'partitionCount' | 'windowMs' | 'startMs'> & SeasonLengths): Knowledge {
     const { arena } = this.#components.runner.kernels;
     const history = new History(
       {
@@ -248,8 +275,8 @@ export class Forecaster {
         startMs,
         driver: this.#settings.driver,
         windowsMax: this.#settings.historyWindows,
-        weekWindows: Math.max(1, Math.round(WEEK_MS / windowMs)),
-        dayWindows: Math.max(1, Math.round(DAY_MS / windowMs)),
+        dayWindows,
+        weekWindows,
       },
       arena,
     );

@@ -11,7 +11,7 @@ import {
 import { restoreInto } from './saved.ts';
 
 /** Below this coverage the rest cannot be extrapolated: the window counts as an outage. */
-const COVERAGE_MIN = 0.2;
+export const COVERAGE_MIN = 0.2;
 
 /** A day of hours: short enough to follow a change of the mix, long enough to cover its daily rhythm. */
 const RATIO_HALF_LIFE_WINDOWS = 48;
