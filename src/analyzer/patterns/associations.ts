@@ -115,13 +115,15 @@ function believable(
 const ROUND_SHARE = 0.75;
 /** Each round looks for a quarter less. What is left then has 3 % of the strongest one's excess, and distorts little. */
 const ROUNDS_MAX = 12;
-/** Cells that chance explains as well as this with everything in the table are not looked at again without the strongest. */
-const CANDIDATE_P_VALUE = 0.02;
 
 /**
- * `findAssociations` without echoes. A strong association swells its row and column, so that less is expected of all other cells
- * than there should be, and they seem associated as well: where carts live on one partition, everything else seems to prefer the
- * others. So the strongest are believed and set aside, the rest is judged without them, and so on until nothing new is found.
+ * `findAssociations` without echoes. Where all carts live on one partition, less is expected of everything else on the others
+ * than there should be, and everything else seems to prefer them. So the strongest are believed and set aside, the rest has to
+ * stand without them as well, the strongest of these is set aside too, and so on.
+ *
+ * Setting aside only ever takes away: what is told is told of the table as it stands, with its figures. What is seen without
+ * the others alone is not to be believed: in a table where every row has mild likings, the more of a row is set aside the less
+ * is expected of the rest, until the very cells that a row avoids seem to be liked.
  *
  * @param seenWithout how a cell looks when all others of those given are set aside.
  */
@@ -132,20 +134,18 @@ export function findOwnAssociations(
   limits: AssociationLimits,
 ): Association[] {
   const believed: Association[] = [];
-  const known = new Set<number>();
-  let candidates: readonly CountCell[] = cells;
-  for (let round = 0; round <= ROUNDS_MAX; round++) {
-    const tested = testedOf(candidates.map(seenWithout(believed)), table);
-    const fresh = believable(tested, { ...table, believedCount: believed.length }, limits);
-    const [strongest] = fresh;
-    if (strongest === undefined) break;
-    for (const found of fresh) {
-      if (round < ROUNDS_MAX && excessOf(found) < ROUND_SHARE * excessOf(strongest)) break;
-      believed.push(found);
-      known.add(keyOf(found));
-    }
-    const isOpen = (cell: Tested): boolean => cell.lift >= limits.liftMin && cell.pValue <= CANDIDATE_P_VALUE;
-    candidates = tested.filter((cell) => isOpen(cell) && !known.has(keyOf(cell)));
+  const asItStands = testedOf(cells.map(seenWithout([])), table);
+  let candidates = believable(asItStands, { ...table, believedCount: 0 }, limits);
+  for (let round = 0; candidates.length > 0; round++) {
+    const strongest = candidates[0] as Association;
+    const isStrong = (found: Association): boolean =>
+      round === ROUNDS_MAX || excessOf(found) >= ROUND_SHARE * excessOf(strongest);
+    believed.push(...candidates.filter(isStrong));
+    const rest = candidates.filter((found) => !isStrong(found));
+    const seen = testedOf(rest.map(seenWithout(believed)), table);
+    const standing = believable(seen, { ...table, believedCount: believed.length }, limits).map(keyOf);
+    const isStanding = new Set(standing);
+    candidates = rest.filter((found) => isStanding.has(keyOf(found)));
   }
   return believed.sort(byExcess).slice(0, limits.listedMax);
 }
