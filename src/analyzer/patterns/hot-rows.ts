@@ -7,10 +7,10 @@ export interface PlaceCount {
   readonly count: number;
   /** Of the template in all partitions. */
   readonly rowCount: number;
-  /** f32[hour of the week], where the pair has a profile of its own. */
-  readonly ownHours: Float32Array | undefined;
+  /** f64[hour of the week], where the pair has a profile of its own. */
+  readonly ownHours: Float64Array | undefined;
   /** The same of the whole template. */
-  readonly rowHours: Float32Array | undefined;
+  readonly rowHours: Float64Array | undefined;
 }
 
 /** A profile that was forgotten and began anew knows only part of the queries, and would mistake them for the pattern. */

@@ -50,10 +50,10 @@ export class WatchedHours {
   /**
    * Counts an hour, as if all weeks were like the weighted mean of those seen.
    *
-   * @param counts f32[hour] of `HourOfWeekCounts`; none: zeros.
+   * @param counts f64[hour] of `HourOfWeekCounts`; none: zeros.
    * @returns f64[hour]; 0 where the hour was never watched.
    */
-  ratesOf(counts: Float32Array | undefined): Float64Array {
+  ratesOf(counts: Float64Array | undefined): Float64Array {
     return this.#watchedMs.map((watched, hour) =>
       watched > 0 ? ((counts?.[hour] ?? 0) * HOUR_MS) / watched : 0,
     );
@@ -67,14 +67,16 @@ export class WatchedHours {
 /**
  * Counts by hour of the week for many rows: templates, or template x partition.
  *
- * Bounded: 672 bytes a row and at most `rowsMax` rows. Where one more comes, the smallest quarter is forgotten and begins anew.
+ * 64-bit sums: queries are added one by one, and a 32-bit sum stands still from 16 million on, or rounds every weight.
+ *
+ * Bounded: 1,344 bytes a row and at most `rowsMax` rows. Where one more comes, the smallest quarter is forgotten and begins anew.
  */
 export class HourOfWeekCounts {
   readonly #rowsMax: number;
-  /** f32[hour] by row. */
-  readonly #rows = new Map<number, Float32Array>();
+  /** f64[hour] by row. */
+  readonly #rows = new Map<number, Float64Array>();
   /** Of rows that were forgotten: where rows come and go, making new ones would be most of the work. */
-  readonly #spare: Float32Array[] = [];
+  readonly #spare: Float64Array[] = [];
 
   constructor(options: { readonly rowsMax: number }) {
     assert(options.rowsMax >= 4, 'a quarter of the rows is at least one');
@@ -100,8 +102,8 @@ export class HourOfWeekCounts {
     for (const [hour, share] of hoursOf(window)) counts[hour] = (counts[hour] as number) + share * amount;
   }
 
-  /** f32[hour]; undefined where the row is not kept. */
-  of(row: number): Float32Array | undefined {
+  /** f64[hour]; undefined where the row is not kept. */
+  of(row: number): Float64Array | undefined {
     return this.#rows.get(row);
   }
 
@@ -125,11 +127,11 @@ export class HourOfWeekCounts {
       for (let h = 0; h < HOURS_PER_WEEK; h++) counts[h] = (counts[h] as number) * factor;
   }
 
-  #countsOf(row: number): Float32Array {
+  #countsOf(row: number): Float64Array {
     const known = this.#rows.get(row);
     if (known !== undefined) return known;
     if (this.#rows.size >= this.#rowsMax) this.#forgetSmallest();
-    const counts = this.#spare.pop()?.fill(0) ?? new Float32Array(HOURS_PER_WEEK);
+    const counts = this.#spare.pop()?.fill(0) ?? new Float64Array(HOURS_PER_WEEK);
     this.#rows.set(row, counts);
     return counts;
   }
@@ -144,7 +146,7 @@ export class HourOfWeekCounts {
   }
 }
 
-function sumOf(counts: Float32Array): number {
+function sumOf(counts: Float64Array): number {
   let sum = 0;
   for (const count of counts) sum += count;
   return sum;
