@@ -70,9 +70,12 @@ export function reconcile(hierarchy: Hierarchy): CoherentForecast {
   return { partitions: coherent, clusters: clusterSums, total: sumOf(clusterSums) };
 }
 
+/** A load that grows more than so many times was as good as nothing before; its bounds would be widened beyond all numbers. */
+const FACTOR_MAX = 1e6;
+
 /**
  * Bounds that follow their point: by the same factor, as errors of loads are errors of a factor; by the same difference
- * where the point was 0.
+ * where the point was 0, or so near to it that the factor would say nothing.
  *
  * @returns new bounds, 0 <= lower <= point <= upper.
  */
@@ -83,7 +86,7 @@ export function boundsAfter(
   const moved = (bound: Float64Array): Float64Array =>
     bound.map((value, i) => {
       const [from, to] = [before.point[i] as number, point[i] as number];
-      return from > 0 ? value * (to / from) : value + to;
+      return from > 0 && to / from <= FACTOR_MAX ? value * (to / from) : value + Math.max(0, to - from);
     });
   return {
     lower: moved(before.lower).map((value, i) => Math.max(0, Math.min(value, point[i] as number))),

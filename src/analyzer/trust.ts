@@ -14,8 +14,8 @@ export interface TrustedForecast {
 /**
  * Puts aside forecasts that have been worse than saying "as last week".
  *
- * Such a partition gets the load measured at the same time of the last week as its point; its bounds are widened to hold
- * that load as well, so that whoever plans on them stays careful. Left alone are partitions whose skill nobody knows yet,
+ * Such a partition gets the load measured at the same time of the last week as its point; all its bounds are widened to
+ * hold that load as well, so that whoever plans on them stays careful. Left alone are partitions whose skill nobody knows yet,
  * and hours that were not measured a week before: there is nothing better to say.
  *
  * @param skillMin partitions with a skill below it are put aside; 0 means "worse than the weekly seasonal naive".
@@ -34,6 +34,12 @@ export function trustedForecast(
   const point = forecast.point.slice();
   const lower = forecast.lower.slice();
   const upper = forecast.upper.slice();
+  const intervals = forecast.intervals?.map((interval) => ({
+    ...interval,
+    lower: interval.lower.slice(),
+    upper: interval.upper.slice(),
+  }));
+  const bounds = [{ lower, upper }, ...(intervals ?? [])];
   const { partitionCount } = forecast;
   windows.forEach((window, step) => {
     if (window === undefined) return;
@@ -44,11 +50,14 @@ export function trustedForecast(
         const from = (window * partitionCount + p) * LOAD_DIMENSION_COUNT + d;
         const load = (profile.values[from] as number) / coverage;
         point[at] = load;
-        lower[at] = Math.min(lower[at] as number, load);
-        upper[at] = Math.max(upper[at] as number, load);
+        for (const bound of bounds) {
+          bound.lower[at] = Math.min(bound.lower[at] as number, load);
+          bound.upper[at] = Math.max(bound.upper[at] as number, load);
+        }
       }
   });
-  return { forecast: { ...forecast, point, lower, upper }, ignoredPartitions: unskilled };
+  const trusted = { ...forecast, point, lower, upper, ...(intervals === undefined ? {} : { intervals }) };
+  return { forecast: trusted, ignoredPartitions: unskilled };
 }
 
 /** A quarter seen can be scaled up to the whole; of less nobody should plan anything. */

@@ -144,6 +144,18 @@ test('bounds follow their point by the same factor and stay around it', () => {
   check.equal([...upper], [40, 5, 0]);
 });
 
+test('bounds of what was as good as nothing follow by the difference, and stay finite', () => {
+  const before = {
+    point: Float64Array.of(1e-308, Number.MIN_VALUE, 0),
+    lower: Float64Array.of(0, 0, 0),
+    upper: Float64Array.of(100, 1e300, 3),
+  };
+  const { lower, upper } = boundsAfter(before, Float64Array.of(1e6, 1e6, 0));
+  // Nothing is known of such a load but the width of its bounds.
+  check.equal([...lower], [1e6, 1e6, 0]);
+  check.equal([...upper], [1e6 + 100, 1e300, 3]);
+});
+
 test('what is no forecast is our own bug', () => {
   const of =
     (point: number, variance: number): (() => unknown) =>

@@ -55,6 +55,23 @@ test('a partition forecast worse than "as last week" is planned as last week, in
   }
 });
 
+test('bounds at every level that was asked for hold the point, and those of the forecast itself are left alone', () => {
+  const forecast = forecastWithSkill([0.3, -0.2]);
+  const { point } = forecast;
+  const asked = [0.5, 0.95].map((level) => ({ level, lower: point.slice(), upper: point.map((x) => x + 1) }));
+  const given = { ...forecast, intervals: asked };
+  const trusted = trustedForecast(given, profileBefore(given, WEEK), { skillMin: 0 }).forecast;
+  check.equal(
+    trusted.intervals?.map(({ level }) => level),
+    [0.5, 0.95],
+  );
+  for (const { lower, upper } of trusted.intervals ?? []) {
+    check.ok(trusted.point.every((load, i) => (lower[i] as number) <= load && load <= (upper[i] as number)));
+    check.is(at(upper, 0, 0, 2), 8, 'a trusted partition keeps its own');
+  }
+  check.is(at(asked[0]?.upper as Float64Array, 0, 1, 2), 8);
+});
+
 test('a horizon beyond a week repeats the last week that was measured', () => {
   const forecast = forecastWithSkill([-1], WEEK + 5);
   const { forecast: trusted } = trustedForecast(forecast, profileBefore(forecast, WEEK), { skillMin: 0 });
