@@ -5,6 +5,7 @@ import {
   dimensionIndex,
   LOAD_DIMENSION_COUNT,
   LOAD_DIMENSIONS,
+  LOAD_MAX,
   type LoadDimension,
   type LoadProfile,
 } from '../model/load-profile.ts';
@@ -104,7 +105,7 @@ export class History {
   /**
    * Adds window `index` of a profile.
    *
-   * @throws ForeshardError FORESHARD_CORRUPT on a value that is not a finite number >= 0; nothing is added then.
+   * @throws ForeshardError FORESHARD_CORRUPT on a value that is not in 0..LOAD_MAX; nothing is added then.
    */
   append(profile: LoadProfile, index: number): void {
     const { partitionCount } = this.shape;
@@ -237,8 +238,10 @@ function assertLoads(values: Float64Array, coverage: number, index: number): voi
   if (!(coverage >= 0 && coverage <= 1)) throw corrupt(`coverage ${coverage} is not in 0..1`);
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
-    if (value >= 0 && value < Number.POSITIVE_INFINITY) continue;
+    if (value >= 0 && value <= LOAD_MAX) continue;
     const partition = Math.floor(i / LOAD_DIMENSION_COUNT);
-    throw corrupt(`${LOAD_DIMENSIONS[i % LOAD_DIMENSION_COUNT]} of partition ${partition} is ${value}`);
+    throw corrupt(
+      `${LOAD_DIMENSIONS[i % LOAD_DIMENSION_COUNT]} of partition ${partition} is ${value}, not in 0..${LOAD_MAX}`,
+    );
   }
 }

@@ -1,4 +1,5 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { LOAD_MAX } from '../../../src/model/load-profile.ts';
 import { ByteSource } from '../byte-source.ts';
 import { delimiterOf, splitFields } from '../csv-fields.ts';
 import { type LineSink, LineSplitter } from '../lines.ts';
@@ -28,7 +29,7 @@ const MISSING = /^(|na|n\/a|nan|null|nil|none|-)$/i;
  * Reads series from CSV, packed or not: long, with a header that names `time`, `value` and, where there is more than one,
  * `series`; or wide like the M4 competition's files, an id and then values, under a header `V1,V2,…`.
  *
- * @throws ForeshardError FORESHARD_CORRUPT naming series and row of what is no number, negative or no time; on another header,
+ * @throws ForeshardError FORESHARD_CORRUPT naming series and row of what is no number, negative, above LOAD_MAX or no time; on another header,
  *   an empty file, a file without values, damaged packing. FORESHARD_LIMIT on more values than fit. FORESHARD_CONFIG as
  *   {@link ByteSource} and {@link TimeZone} do.
  */
@@ -181,6 +182,10 @@ class SeriesTable implements LineSink {
     const value = Number(text);
     const at = `series ${quoted(id)}, row ${row}`;
     if (!Number.isFinite(value)) throw this.#corrupt(`${at}: value ${quoted(text)} is not a finite number`);
+    if (value > LOAD_MAX)
+      throw this.#corrupt(
+        `${at}: value ${text} is above ${LOAD_MAX}: forecast the series in a larger unit, or remove the value`,
+      );
     if (value < 0)
       throw this.#corrupt(
         `${at}: value ${text} is below 0: only counts and other amounts can be forecast; add a constant that makes all values positive, and take it off the forecast`,

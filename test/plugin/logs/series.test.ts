@@ -70,6 +70,7 @@ test('what cannot be forecast is refused with series, row and remedy', async () 
     [Buffer.from([1, 0, 2, 0, 255, 254]), /binary file/],
     [`${head}\na,${at(0)},-3\n`, /series "a", row 2: value -3 is below 0: .*add a constant/],
     [`${head}\na,${at(0)},1\na,${at(1)},1e999\n`, /series "a", row 3: value "1e999" is not a finite number/],
+    [`${head}\na,${at(0)},1\na,${at(1)},1e101\n`, /series "a", row 3: value 1e101 is above 1e\+100/],
     [`${head}\na,${at(0)},"1,5"\n`, /series "a", row 2: value "1,5" is not a finite number/],
     [`${head}\na,soon,1\n`, /series "a", row 2: time "soon" is neither ISO 8601 nor epoch milliseconds/],
     [`${head}\n,${at(0)},1\n`, /row 2 names no series/],

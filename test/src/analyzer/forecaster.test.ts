@@ -66,6 +66,15 @@ async function codeOf(work: () => Promise<unknown>): Promise<string> {
   }
 }
 
+async function messageOf(work: () => Promise<unknown>): Promise<string> {
+  try {
+    await work();
+    return 'none';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 function assertBounded(forecast: Forecast): void {
   for (let i = 0; i < forecast.point.length; i++) {
     const [lower, point, upper] = [forecast.lower[i]!, forecast.point[i]!, forecast.upper[i]!];
@@ -227,8 +236,12 @@ test('a corrupt profile is refused and leaves what was known as it was', async (
   const forecaster = newForecaster();
   await forecaster.observe(window(load, 0, 48));
   const before = await forecaster.forecast();
-  for (const bad of [Number.NaN, -1, Number.POSITIVE_INFINITY])
+  for (const bad of [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e101])
     assert.is(await codeOf(() => forecaster.observe(window(() => bad, 48, 1))), 'FORESHARD_CORRUPT');
+  assert.is(
+    await messageOf(() => forecaster.observe(window((p) => (p === 4 ? 1e101 : 1), 48, 3))),
+    'load profile, window 0: queries of partition 4 is 1e+101, not in 0..1e+100',
+  );
   assert.is(
     await codeOf(() => forecaster.observe(window(load, 48, 1, () => Number.NaN))),
     'FORESHARD_CORRUPT',
