@@ -2,6 +2,7 @@ import { CANDIDATES } from './ets-search.ts';
 import { type EtsFit, type EtsPlan, EtsWorkspace, seasonCountOf } from './ets-workspace.ts';
 import type { Pointer } from './exports.ts';
 import type { Job, JobContext } from './job.ts';
+import { liftToZero } from './series-rows.ts';
 
 /** f64 that a fitted series takes: number of seasons (NaN: nothing was fitted), alpha, beta, phi, gamma, delta, loss. */
 export const ETS_FIT_WIDTH = 7;
@@ -117,6 +118,7 @@ const etsPredict: Job<EtsPredictParameters, null> = {
     for (const [index, fit] of fits.entries())
       if (fit === undefined || !isPlausible(context, parameters, index))
         predictNaive(context, parameters, index);
+    liftToZero(new Float64Array(context.buffer, out, count * horizon));
     return null;
   },
 };

@@ -1,5 +1,6 @@
 import type { KernelExports, Pointer } from './exports.ts';
 import type { Job, JobContext } from './job.ts';
+import { liftToZero } from './series-rows.ts';
 
 /** Segments of a sequence, cells of the layer, and the first segment after which the head is read in training. */
 export const LSTM_STEPS = 10;
@@ -281,6 +282,7 @@ const lstmPredict: Job<LstmPredictParameters, { readonly count: number }> = {
       new Uint8Array(buffer).copyWithin(result, base, base + horizon * 8);
       exports.lstmMix(work.out, work.contrasts, base, corrected, scale, result);
     }
+    liftToZero(new Float64Array(buffer, out, count * horizon));
     return { count };
   },
 };

@@ -11,6 +11,7 @@ import { EtsWorkspace, TILE_ROW_BYTES } from './ets-workspace.ts';
 import type { Pointer } from './exports.ts';
 import type { Job, JobContext } from './job.ts';
 import { type MstlPlan, MstlWorkspace } from './mstl-workspace.ts';
+import { liftToZero } from './series-rows.ts';
 
 /** `plan` is for what is left of the series without its seasons, and has none itself. */
 export interface MstlJobParameters extends EtsJobParameters {
@@ -126,6 +127,7 @@ const mstlPredict: Job<MstlPredictParameters, null> = {
           predictNaive(context, parameters, index);
       });
     }
+    liftToZero(new Float64Array(context.buffer, out, count * horizon));
     return null;
   },
 };

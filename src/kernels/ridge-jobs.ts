@@ -2,6 +2,7 @@ import { InvariantError } from '../base/errors.ts';
 import type { KernelExports, Pointer } from './exports.ts';
 import type { Job, JobContext } from './job.ts';
 import { paddedToTile } from './layout.ts';
+import { liftToZero } from './series-rows.ts';
 
 /** Where the series and one ridge problem lie in kernel memory. */
 export interface RidgeShape {
@@ -60,6 +61,13 @@ export function ridgeLayout(shape: { readonly lagCount: number; readonly horizon
   };
 }
 
+/**
+ * The larger of the spreads at a block's ends over the smaller, beyond which the block teaches nothing. Where a partition
+ * wakes or falls silent inside, its loads are tens of spreads away from its level, and enter squared: one such block
+ * outweighs all others for weeks. On M4's training part 3 costs nothing.
+ */
+const SPREAD_RATIO_MAX = 3;
+
 /** The sum of weights, padded so that moments are a multiple of a vector. */
 const COUNT_CELLS = 4;
 
@@ -72,7 +80,7 @@ export interface AbsorbParameters {
   readonly growth: number;
 }
 
-/** Adds blocks of origins to the moments of their models. Returns how many rows that were; flat blocks are left out. */
+/** Adds blocks of origins to the moments of their models. Returns how many rows that were; flat and breaking blocks are left out. */
 const ridgeAbsorb: Job<AbsorbParameters, { readonly rowCount: number }> = {
   run(context, parameters) {
     let rowCount = 0;
@@ -112,8 +120,10 @@ function absorb(
     const center = exports.ridgeLevel(lastEnd);
     const firstEnd = row + first * 8;
     const firstSpread = exports.ridgeSpread(firstEnd, exports.ridgeLevel(firstEnd));
-    const spread = (firstSpread + exports.ridgeSpread(lastEnd, center)) / 2;
+    const lastSpread = exports.ridgeSpread(lastEnd, center);
+    const spread = (firstSpread + lastSpread) / 2;
     if (!(spread >= spreadMin)) continue;
+    if (Math.max(firstSpread, lastSpread) > SPREAD_RATIO_MAX * Math.min(firstSpread, lastSpread)) continue;
     const blockWeight = weight * growth ** (first + count / 2);
     // Blocks of one batch share a weight; of blocks days apart it differs by a hundredth, which nobody can tell.
     if (filled === RIDGE_BATCH_ROWS || Math.abs(blockWeight / batchWeight - 1) > 0.02) {
@@ -204,6 +214,7 @@ const ridgePredict: Job<PredictParameters, null> = {
     // The kernel writes to row `partition` of its output; pointers wrap, so that the base may lie before `out`.
     const base = out - firstPartition * shape.horizon * 8;
     for (const group of groups) predictGroup(exports, { shape, group, share, origin, out: base });
+    liftToZero(new Float64Array(buffer, out, count * shape.horizon));
     return null;
   },
 };

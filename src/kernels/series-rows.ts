@@ -13,6 +13,12 @@ export interface SeriesRows {
   readonly weekWindows: number;
 }
 
+/** No log load is negative: a linear model does not know that. */
+export function liftToZero(forecasts: Float64Array): void {
+  // By index: an iterator over shared memory takes longer than the forecast.
+  for (let i = 0; i < forecasts.length; i++) if ((forecasts[i] as number) < 0) forecasts[i] = 0;
+}
+
 /** Calls `work` with the end of each row, until the job is cancelled: a row is far below 10 ms. */
 export function forEachRow(
   context: JobContext,

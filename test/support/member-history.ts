@@ -18,19 +18,24 @@ export function memberComponents(options: {
   readonly build?: KernelBuild;
   /** Windows of a day, 24 by default; a week has seven of these. */
   readonly dayWindows?: number;
+  /** Windows that are kept for certain, as many as there are by default. */
+  readonly windowsMax?: number;
+  readonly isOutage?: (window: number) => boolean;
 }): MemberComponents & { append(windowCount: number): void } {
-  const { partitionCount, windowCount, horizon, load, build, dayWindows = 24 } = options;
+  const { partitionCount, windowCount, horizon, load, build, dayWindows = 24, isOutage } = options;
   const kernels = loadKernels(build === undefined ? {} : { build });
   const windowMs = (24 / dayWindows) * HOUR_MS;
   const shape = { partitionCount, windowMs, startMs: 0, dayWindows, weekWindows: 7 * dayWindows };
   const history = new History(
-    { ...shape, driver: 'queries', windowsMax: Math.max(1680, windowCount) },
+    { ...shape, driver: 'queries', windowsMax: options.windowsMax ?? Math.max(1680, windowCount) },
     kernels.arena,
   );
   const append = (count: number): void => {
     const firstWindow = history.dropped + history.length;
     const profile = profileOf({ partitionCount, firstWindow, windowCount: count, load });
-    for (let index = 0; index < count; index++) history.append(profile, index);
+    for (let index = 0; index < count; index++)
+      if (isOutage?.(firstWindow + index)) history.appendOutage();
+      else history.append(profile, index);
   };
   append(windowCount);
   return {

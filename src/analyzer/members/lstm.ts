@@ -1,4 +1,3 @@
-import { ForeshardError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Random } from '../../base/random.ts';
 import type { Block, TypedBlock } from '../../kernels/arena.ts';
@@ -15,6 +14,7 @@ import {
 import type { KernelRunner } from '../../kernels/pool.ts';
 import type { History } from '../history.ts';
 import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
+import { SavedState } from './saved-state.ts';
 
 /** Origins there must be before the first fit: four days of hours, so that there is a rhythm to learn. */
 const ORIGINS_MIN = 96;
@@ -149,22 +149,15 @@ class Lstm implements Member {
   }
 
   load(state: MemberState): void {
-    const { weights, moments, steps, fits } = state;
-    const isSame =
-      weights instanceof Float32Array &&
-      moments instanceof Float32Array &&
-      weights.length === this.#weights.view.length &&
-      moments.length === this.#moments.view.length &&
-      weights.every(Number.isFinite) &&
-      moments.every(Number.isFinite) &&
-      Number.isSafeInteger(steps) &&
-      Number.isSafeInteger(fits);
-    if (!isSame)
-      throw new ForeshardError('FORESHARD_CORRUPT', 'restart', 'lstm: the saved network has another shape');
+    const saved = new SavedState(this.name, state);
+    const weights = saved.numbersLike('weights', this.#weights.view);
+    const moments = saved.numbersLike('moments', this.#moments.view);
+    const steps = saved.integer('steps', 0, Number.MAX_SAFE_INTEGER);
+    const fits = saved.integer('fits', 0, Number.MAX_SAFE_INTEGER);
     this.#weights.view.set(weights);
     this.#moments.view.set(moments);
-    this.#steps = steps as number;
-    this.#fits = fits as number;
+    this.#steps = steps;
+    this.#fits = fits;
   }
 
   close(): void {

@@ -56,7 +56,7 @@ export interface Member {
   /** Fits the parameters of these partitions to the history as it is now. */
   fit(range: PartitionRange): Promise<void>;
   /**
-   * Writes the log loads of windows history.length .. history.length + horizon - 1.
+   * Writes the log loads of windows history.length .. history.length + horizon - 1, none of them negative.
    *
    * @param out f64[range.count][horizon] in kernel memory.
    */

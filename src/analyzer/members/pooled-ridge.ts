@@ -1,47 +1,17 @@
-import { ForeshardError } from '../../base/errors.ts';
-import type { Random } from '../../base/random.ts';
-import type { Block, TypedBlock } from '../../kernels/arena.ts';
 import type { Pointer } from '../../kernels/exports.ts';
-import type { KernelRunner } from '../../kernels/pool.ts';
-import {
-  RIDGE_BLOCK_ORIGINS,
-  type RidgeLayout,
-  type RidgeShape,
-  ridgeLayout,
-} from '../../kernels/ridge-jobs.ts';
-import { type Clustering, clusterProfiles, cycleProfiles, cycleWindowsOf } from '../cluster.ts';
-import type { History } from '../history.ts';
 import type { RidgeSettings } from '../settings.ts';
 import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
-import { groupOf, groupWithin, listPartitions, type Model, type SavedRidge } from './ridge-models.ts';
+import { groupOf, groupWithin, type RidgeModel, RidgeModels } from './ridge-models.ts';
+import { BLOCK_ORIGINS_MIN, RidgeTraining } from './ridge-training.ts';
+import { SavedState } from './saved-state.ts';
 
 /** A day of origins: fewer rows are too few to learn a daily rhythm from. */
 const ORIGINS_MIN = 24;
-
-/**
- * Log units. Below it a week of a partition is flat: normalising would only blow up its noise. A hundredth of the spread of a
- * usual day is small enough for steady series of high level (ten times more costs 4 % MASE on M4's training part).
- */
-const SPREAD_MIN = 0.002;
-/** Log units, 0.5 % of load: added to the spread for the same reason. */
-const SPREAD_FLOOR = 0.005;
-
-/** A target window that was an outage teaches the imputed value; more than this share of them spoil a row. */
-const OUTAGE_SHARE_MAX = 0.1;
-
-/** Clusters are looked at again once a week. */
-const RECLUSTER_WINDOWS = 168;
-
-/** A partition's origins enter by blocks of a day, each partition's at another hour: so no window costs much. */
-const BLOCK_ORIGINS_MIN = 24;
 
 /** A model is solved again after a day of windows; a window comes with the solving of one model at most. */
 const SOLVE_WINDOWS = 24;
 /** While single windows come, `advance` solves every model in turn. */
 const REFIT_WINDOWS = 96;
-
-/** Weights double every half-life; sums are scaled back long before they lose precision. */
-const HALF_LIVES_MAX = 20;
 
 /**
  * One direct ridge regression per cluster of partitions with a like cycle, averaged over clusterings from several seeds.
@@ -58,89 +28,59 @@ class PooledRidge implements Member {
   readonly isShared = true;
   readonly refitWindows = REFIT_WINDOWS;
   readonly #settings: RidgeSettings;
-  readonly #history: History;
-  readonly #runner: KernelRunner;
-  readonly #random: Random;
-  readonly #lagCount: number;
-  readonly #horizon: number;
-  readonly #layout: RidgeLayout;
-  readonly #scratch: Block;
-  readonly #pooled: TypedBlock<Float64Array>;
-  /** [clustering][cluster]. */
-  readonly #models: Model[][];
-  #clusterings: Clustering[] = [];
-  #clusteredAt = 0;
-  /** Per partition, window since the start of all windows: its next origin to learn from. */
-  readonly #nextOrigin: Int32Array;
-  /** The window whose rows weigh 1. */
-  #epoch = 0;
-  #rowCount = 0;
-  #advancedAt = 0;
+  readonly #components: MemberComponents;
+  readonly #models: RidgeModels;
+  readonly #training: RidgeTraining;
 
   constructor(components: MemberComponents, settings: RidgeSettings) {
-    const { history, runner, random, horizon } = components;
-    const { lagWindows: lagCount } = settings;
-    this.windowsMin = lagCount + horizon + ORIGINS_MIN + BLOCK_ORIGINS_MIN;
+    this.windowsMin = settings.lagWindows + components.horizon + ORIGINS_MIN + BLOCK_ORIGINS_MIN;
     this.#settings = settings;
-    this.#history = history;
-    this.#runner = runner;
-    this.#random = random;
-    this.#lagCount = lagCount;
-    this.#horizon = horizon;
-    const { arena } = runner.kernels;
-    this.#layout = ridgeLayout({ lagCount, horizon });
-    const { inputs, columns, momentCells, scratchCells } = this.#layout;
-    this.#scratch = arena.f64(scratchCells);
-    this.#pooled = arena.f64(momentCells);
-    this.#models = Array.from({ length: settings.clusterSeeds }, () =>
-      Array.from({ length: settings.clusterCount }, () => {
-        const moments = arena.f64(momentCells);
-        moments.view.fill(0);
-        const list = arena.i32(history.shape.partitionCount);
-        return { list, count: 0, moments, weights: arena.f64(inputs * columns), solvedAt: 0 };
-      }),
-    );
-    this.#nextOrigin = new Int32Array(history.shape.partitionCount).fill(history.dropped + lagCount);
+    this.#components = components;
+    this.#models = new RidgeModels(components, settings);
+    this.#training = new RidgeTraining(components, settings, this.#models);
   }
 
   /** Learns from origins whose targets have all been seen; of the models, one that was not solved for a day is solved. */
   async advance(): Promise<void> {
-    if (this.#history.length < this.windowsMin) return;
-    const isNextWindow = this.#end - this.#advancedAt === 1;
-    await this.#absorb();
-    if (!isNextWindow || this.#rowCount === 0) return;
-    const stale = this.#models
-      .flat()
-      .reduce((oldest, model) => (model.solvedAt < oldest.solvedAt ? model : oldest));
-    if (this.#end - stale.solvedAt >= SOLVE_WINDOWS) await this.#solve([stale]);
+    if (this.#components.history.length < this.windowsMin) return;
+    const { end } = this.#training;
+    const isNextWindow = end - this.#training.advancedAt === 1;
+    await this.#training.absorb();
+    if (!isNextWindow || this.#training.rowCount === 0) return;
+    const { all } = this.#models;
+    const stale = all.reduce((oldest, model) => (model.solvedAt < oldest.solvedAt ? model : oldest));
+    // After the first rows there is no model to go on with in the meantime.
+    if (all.every(isUnsolved)) await this.#solve(all);
+    else if (end - stale.solvedAt >= SOLVE_WINDOWS) await this.#solve([stale]);
   }
 
   async fit(): Promise<void> {
-    const stale = this.#models
-      .flat()
-      .filter((model) => this.#end - model.solvedAt >= SOLVE_WINDOWS || model.solvedAt === 0);
-    if (this.#rowCount > 0) await this.#solve(stale);
+    const { end, rowCount } = this.#training;
+    const stale = this.#models.all.filter(
+      (model) => end - model.solvedAt >= SOLVE_WINDOWS || isUnsolved(model),
+    );
+    if (rowCount > 0) await this.#solve(stale);
   }
 
   async predict(range: PartitionRange, out: Pointer): Promise<void> {
-    const history = this.#history;
-    if (this.#rowCount === 0) {
+    const { history, horizon, runner } = this.#components;
+    if (this.#models.all.every(isUnsolved)) {
       // Every row was flat: so is the forecast.
-      await this.#runner.run('seasonalMean', {
+      await runner.run('seasonalMean', {
         series: history.pointer + range.first * history.stride * 8,
         count: range.count,
         stride: history.stride,
         length: history.length,
         season: Math.min(history.shape.dayWindows, history.length),
         cycles: 1,
-        horizon: this.#horizon,
+        horizon,
         out,
       });
       return;
     }
-    await this.#runner.run('ridgePredict', {
-      shape: this.#shape,
-      groups: this.#models.flat().map((model) => groupWithin(model, range)),
+    await runner.run('ridgePredict', {
+      shape: this.#models.shape,
+      groups: this.#models.all.map((model) => groupWithin(model, range)),
       share: 1 / this.#settings.clusterSeeds,
       origin: history.length,
       out,
@@ -151,16 +91,8 @@ class PooledRidge implements Member {
 
   save(): MemberState {
     return {
-      nextOrigin: this.#nextOrigin.slice(),
-      epoch: this.#epoch,
-      rowCount: this.#rowCount,
-      advancedAt: this.#advancedAt,
-      clusteredAt: this.#clusteredAt,
-      clusterings: this.#clusterings.map(({ labelOf, centroids }) => ({
-        labelOf: labelOf.slice(),
-        centroids: centroids.slice(),
-      })),
-      models: this.#models.flat().map(({ moments, weights, solvedAt }) => ({
+      ...this.#training.save(),
+      models: this.#models.all.map(({ moments, weights, solvedAt }) => ({
         moments: moments.view.slice(),
         weights: weights.view.slice(),
         solvedAt,
@@ -169,175 +101,51 @@ class PooledRidge implements Member {
   }
 
   load(state: MemberState): void {
-    const saved = state as unknown as SavedRidge;
-    const models = this.#models.flat();
-    const { partitionCount } = this.#history.shape;
-    const { momentCells, inputs, columns } = this.#layout;
-    const isSame =
-      saved.models?.length === models.length &&
-      saved.models.every(
-        ({ moments, weights }) => moments.length === momentCells && weights.length === inputs * columns,
-      ) &&
-      saved.clusterings.every(({ labelOf }) => labelOf.length === partitionCount);
-    if (!isSame)
-      throw new ForeshardError(
-        'FORESHARD_CORRUPT',
-        'restart',
-        'pooled-ridge: the saved models have another shape',
-      );
-    this.#nextOrigin.set(saved.nextOrigin);
-    this.#epoch = saved.epoch;
-    this.#rowCount = saved.rowCount;
-    this.#advancedAt = saved.advancedAt;
-    this.#clusteredAt = saved.clusteredAt;
-    models.forEach((model, index) => {
-      const { moments, weights, solvedAt } = saved.models[index] as SavedRidge['models'][number];
+    const saved = new SavedState(this.name, state);
+    const { all } = this.#models;
+    const parts = saved.list('models', [all.length]).map((part, index) => {
+      const { moments, weights } = all[index] as RidgeModel;
+      return {
+        moments: part.numbersLike('moments', moments.view),
+        weights: part.numbersLike('weights', weights.view),
+        solvedAt: part.integer('solvedAt', 0, this.#training.end),
+      };
+    });
+    const writeTraining = this.#training.read(saved);
+    writeTraining();
+    all.forEach((model, index) => {
+      const { moments, weights, solvedAt } = parts[index] as (typeof parts)[number];
       model.moments.view.set(moments);
       model.weights.view.set(weights);
       model.solvedAt = solvedAt;
     });
-    this.#clusterings = saved.clusterings.map(({ labelOf, centroids }) => ({
-      clusterCount: this.#settings.clusterCount,
-      labelOf: Int32Array.from(labelOf),
-      centroids: Float64Array.from(centroids),
-    }));
-    this.#clusterings.forEach((clustering, index) => {
-      listPartitions(this.#models[index] as Model[], clustering);
-    });
   }
 
   close(): void {
-    const { arena } = this.#runner.kernels;
-    for (const block of [this.#scratch, this.#pooled]) arena.free(block);
-    for (const model of this.#models.flat())
-      for (const block of [model.list, model.moments, model.weights]) arena.free(block);
+    this.#models.close();
   }
 
-  /** The window that comes next, since the start of all windows. */
-  get #end(): number {
-    return this.#history.dropped + this.#history.length;
-  }
-
-  get #shape(): RidgeShape {
-    return {
-      series: this.#history.pointer,
-      stride: this.#history.stride,
-      lagCount: this.#lagCount,
-      horizon: this.#horizon,
-      spreadMin: SPREAD_MIN,
-      spreadFloor: SPREAD_FLOOR,
-      scratch: this.#scratch.pointer,
-    };
-  }
-
-  async #absorb(): Promise<void> {
-    const { dropped } = this.#history;
-    const end = this.#end;
-    if (this.#clusterings.length === 0 || end - this.#clusteredAt >= RECLUSTER_WINDOWS) this.#cluster(end);
-    if ((end - this.#epoch) / this.#settings.halfLifeWindows > HALF_LIVES_MAX) this.#scaleBack();
-    const due = this.#dueBlocks();
-    if (due.length > 0) {
-      const models = this.#models.flatMap((ofClustering, index) => {
-        const { labelOf } = this.#clusterings[index] as Clustering;
-        return ofClustering.map(({ moments }, label) => ({
-          moments: moments.pointer,
-          blocks: Int32Array.from(due.filter(([partition]) => labelOf[partition] === label).flat()),
-        }));
-      });
-      const { halfLifeWindows } = this.#settings;
-      const { rowCount } = await this.#runner.run('ridgeAbsorb', {
-        shape: this.#shape,
-        models,
-        weight: 2 ** ((dropped - this.#epoch) / halfLifeWindows),
-        growth: 2 ** (1 / halfLifeWindows),
-      });
-      this.#rowCount += rowCount;
-    }
-    this.#advancedAt = end;
-  }
-
-  /** [partition, first origin as window of the row, origins] of all origins that are complete and not learnt yet. */
-  #dueBlocks(): [number, number, number][] {
-    const history = this.#history;
-    const { dropped } = history;
-    const last = this.#end - this.#horizon;
-    const oldest = dropped + this.#lagCount;
-    const runs = this.#usableRuns(Math.max(oldest, Math.min(...this.#nextOrigin)), last);
-    const due: [number, number, number][] = [];
-    this.#nextOrigin.forEach((next, partition) => {
-      // Whole days, which end at another hour for each partition.
-      const limit = last - ((last + partition) % BLOCK_ORIGINS_MIN);
-      if (limit <= next) return;
-      for (const [runFirst, runEnd] of runs) {
-        const end = Math.min(limit, runEnd);
-        for (let first = Math.max(next, oldest, runFirst); first < end; first += RIDGE_BLOCK_ORIGINS)
-          due.push([partition, first - dropped, Math.min(RIDGE_BLOCK_ORIGINS, end - first)]);
-      }
-      this.#nextOrigin[partition] = limit;
-    });
-    return due;
-  }
-
-  /** [first, end) of runs of origins whose targets are not spoilt by outages. */
-  #usableRuns(first: number, end: number): [number, number][] {
-    const history = this.#history;
-    const runs: [number, number][] = [];
-    for (let origin = first; origin < end; origin++) {
-      const window = origin - history.dropped;
-      if (history.outageCount(window, window + this.#horizon) > OUTAGE_SHARE_MAX * this.#horizon) continue;
-      const open = runs.at(-1);
-      if (open !== undefined && open[1] === origin) open[1]++;
-      else runs.push([origin, origin + 1]);
-    }
-    return runs;
-  }
-
-  async #solve(models: readonly Model[]): Promise<void> {
-    const { exports } = this.#runner.kernels;
-    const { view, pointer } = this.#pooled;
-    view.fill(0);
+  async #solve(models: readonly RidgeModel[]): Promise<void> {
+    const { runner } = this.#components;
+    const { exports } = runner.kernels;
+    const { pooled } = this.#models;
+    pooled.view.fill(0);
     // Every clustering has all rows, so the first one's clusters add up to the whole.
-    for (const model of this.#models[0] as Model[])
-      exports.addScaled(model.moments.pointer, view.length, 1, pointer);
-    await this.#runner.run('ridgeSolve', {
-      shape: this.#shape,
+    for (const { moments } of this.#models.byClustering[0] as readonly RidgeModel[])
+      exports.addScaled(moments.pointer, pooled.view.length, 1, pooled.pointer);
+    await runner.run('ridgeSolve', {
+      shape: this.#models.shape,
       groups: models.map(groupOf),
-      pooled: pointer,
+      pooled: pooled.pointer,
       // Where a cluster has no rows of its own, all that it can know is what the others know.
       poolingShare: Math.max(this.#settings.poolingShare, 1e-6),
       lambda: this.#settings.lambda,
     });
-    for (const model of models) model.solvedAt = this.#end;
-  }
-
-  #cluster(end: number): void {
-    const cycleWindows = cycleWindowsOf(this.#history.shape, this.#history.length);
-    const profiles = cycleProfiles(this.#history, cycleWindows);
-    this.#clusterings = this.#models.map((models, index) => {
-      const previous = this.#clusterings[index];
-      const clustering = clusterProfiles(
-        profiles,
-        { clusterCount: this.#settings.clusterCount, ...(previous === undefined ? {} : { previous }) },
-        { kernels: this.#runner.kernels, random: this.#random.fork(`clustering ${index}`) },
-      );
-      listPartitions(models, clustering);
-      return clustering;
-    });
-    this.#clusteredAt = end;
-  }
-
-  #scaleBack(): void {
-    const { exports } = this.#runner.kernels;
-    const { halfLifeWindows } = this.#settings;
-    for (const { moments } of this.#models.flat())
-      exports.scaleInPlace(
-        moments.pointer,
-        moments.view.length,
-        2 ** -((this.#end - this.#epoch) / halfLifeWindows),
-      );
-    this.#epoch = this.#end;
+    for (const model of models) model.solvedAt = this.#training.end;
   }
 }
+
+const isUnsolved = ({ solvedAt }: RidgeModel): boolean => solvedAt === 0;
 
 /** One direct ridge regression per cluster of partitions: see {@link PooledRidge}. */
 export const pooledRidgeMember = (

@@ -1,10 +1,10 @@
-import { ForeshardError } from '../../base/errors.ts';
 import type { TypedBlock } from '../../kernels/arena.ts';
 import type { Pointer } from '../../kernels/exports.ts';
 import { planSeries, windowsNeeded } from '../../kernels/sarima/series.ts';
 import { isState, STATE_COUNT } from '../../kernels/sarima/state.ts';
 import { sarimaScratchBytes } from '../../kernels/sarima-jobs.ts';
 import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
+import { SavedState } from './saved-state.ts';
 
 /** Parameters of a daily rhythm hold for a week; a fit that starts from them costs a tenth of choosing an order. */
 const REFIT_DAYS = 7;
@@ -59,17 +59,13 @@ export class SarimaMember implements Member {
   }
 
   load(state: MemberState): void {
-    const { states } = state;
+    const saved = new SavedState(this.name, state);
     const { view } = this.#states;
-    const isOurs = states instanceof Float64Array && states.length === view.length;
+    const states = saved.numbersLike('states', view);
     const { season } = planSeries({ ...this.#components.history.shape, length: this.windowsMin });
-    const isWhole = isOurs && everyRow(states, (row) => isState(row, season > 1));
-    if (!isWhole)
-      throw new ForeshardError(
-        'FORESHARD_CORRUPT',
-        'restart',
-        `sarima: a saved state is f64[${view.length / STATE_COUNT}][${STATE_COUNT}] of orders and parameters; this one is not`,
-      );
+    for (let at = 0; at < states.length; at += STATE_COUNT)
+      if (!isState(states.subarray(at, at + STATE_COUNT), season > 1))
+        throw saved.corrupt('states', `are no orders and parameters for partition ${at / STATE_COUNT}`);
     view.set(states);
   }
 
@@ -104,9 +100,3 @@ export class SarimaMember implements Member {
 }
 
 export const sarimaMember = (components: MemberComponents): Member => new SarimaMember(components);
-
-function everyRow(states: Float64Array, isRow: (row: Float64Array) => boolean): boolean {
-  for (let at = 0; at < states.length; at += STATE_COUNT)
-    if (!isRow(states.subarray(at, at + STATE_COUNT))) return false;
-  return true;
-}

@@ -1,7 +1,7 @@
-import { ForeshardError } from '../../base/errors.ts';
 import type { Pointer } from '../../kernels/exports.ts';
 import type { SeriesRows } from '../../kernels/series-rows.ts';
 import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
+import { isIntegerWithin, SavedState } from './saved-state.ts';
 
 /** Partitions handed to a job at once: some milliseconds of work, some hundred KiB of parameters. */
 const BATCH_PARTITIONS = 32;
@@ -39,10 +39,12 @@ export abstract class SeriesMember implements Member {
       // A job that is cancelled half-way leaves the rest without a model.
       parameters.view.fill(-1);
       await this.fitRows(rows, parameters.pointer);
-      for (let i = 0; i < rows.count; i++)
-        this.#parameters[first + i] = Float32Array.from(
-          parameters.view.subarray(i * this.#parameterCount, (i + 1) * this.#parameterCount),
-        );
+      for (let i = 0; i < rows.count; i++) {
+        const fitted = parameters.view.subarray(i * this.#parameterCount, (i + 1) * this.#parameterCount);
+        const rounded = Float32Array.from(fitted);
+        // What f32 cannot hold is no model: of a series that hardly moves, weights may be without bounds.
+        this.#parameters[first + i] = rounded.every(Number.isFinite) ? rounded : undefined;
+      }
     });
   }
 
@@ -68,21 +70,12 @@ export abstract class SeriesMember implements Member {
   }
 
   load(state: MemberState): void {
-    const { parameterCount, partitions, values } = state;
+    const saved = new SavedState(this.name, state);
     const { partitionCount } = this.components.history.shape;
-    const isOurs =
-      parameterCount === this.#parameterCount &&
-      partitions instanceof Int32Array &&
-      values instanceof Float32Array &&
-      values.length === partitions.length * this.#parameterCount &&
-      partitions.every((p) => p >= 0 && p < partitionCount);
-    if (!isOurs)
-      throw new ForeshardError(
-        'FORESHARD_CORRUPT',
-        're-read',
-        `the saved state of forecast member ${this.name} does not fit ${partitionCount} partitions with ` +
-          `${this.#parameterCount} parameters each: start without it`,
-      );
+    saved.integer('parameterCount', this.#parameterCount, this.#parameterCount);
+    const isPartition = (value: number): boolean => isIntegerWithin(value, 0, partitionCount - 1);
+    const partitions = saved.numbers('partitions', Int32Array, undefined, isPartition);
+    const values = saved.numbers('values', Float32Array, partitions.length * this.#parameterCount);
     this.#parameters.fill(undefined);
     partitions.forEach((p, i) => {
       this.#parameters[p] = values.slice(i * this.#parameterCount, (i + 1) * this.#parameterCount);

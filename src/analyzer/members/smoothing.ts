@@ -1,4 +1,3 @@
-import { ForeshardError } from '../../base/errors.ts';
 import type { Block, TypedBlock } from '../../kernels/arena.ts';
 import { ETS_FIT_WIDTH, type EtsJobParameters, type EtsPredictParameters } from '../../kernels/ets-jobs.ts';
 import type { EtsPlan } from '../../kernels/ets-workspace.ts';
@@ -6,6 +5,7 @@ import type { Pointer } from '../../kernels/exports.ts';
 import type { KernelRunner } from '../../kernels/pool.ts';
 import { naiveSeasonOf } from './ets-plan.ts';
 import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
+import { SavedState } from './saved-state.ts';
 
 /** A week of hours: gains change slowly, and the states are filtered anew for each prediction anyway. */
 const REFIT_WINDOWS = 168;
@@ -58,13 +58,11 @@ export class SmoothingMember implements Member {
   }
 
   load(state: MemberState): void {
-    const { fits } = state as { fits?: Float64Array };
-    if (fits?.length !== this.#fits.view.length)
-      throw new ForeshardError(
-        'FORESHARD_CORRUPT',
-        'restart',
-        `${this.name}: ${fits?.length} numbers were saved, ${this.#fits.view.length} are expected`,
-      );
+    const saved = new SavedState(this.name, state);
+    const fits = saved.numbersLike('fits', this.#fits.view, isAnyNumber);
+    for (let at = 0; at < fits.length; at += ETS_FIT_WIDTH)
+      if (!isFit(fits.subarray(at, at + ETS_FIT_WIDTH)))
+        throw saved.corrupt('fits', `are neither a fit nor none for partition ${at / ETS_FIT_WIDTH}`);
     this.#fits.view.set(fits);
   }
 
@@ -101,3 +99,10 @@ export class SmoothingMember implements Member {
     return this.#scratch.pointer;
   }
 }
+
+/** NaN stands for what is not fitted: rows are looked at as a whole. */
+const isAnyNumber = (): boolean => true;
+
+/** What the jobs write: seasons and parameters, or NaN throughout. */
+const isFit = (row: Float64Array): boolean =>
+  row.every(Number.isNaN) || ([0, 1, 2].includes(row[0] as number) && row.every(Number.isFinite));

@@ -251,4 +251,22 @@ test('a kernel regression repeats what followed the last burst of the same shape
   assert.ok(error < 1, `mean log error ${error}; without the burst it would be ${Math.log(90)}`);
 });
 
+test('a kernel regression whose nearest past knows only the first steps asks the others for the rest', async () => {
+  // Chance, then twice the same five windows: what followed the first of them is known for five steps.
+  const motif: Loads[number] = (w, random) =>
+    100 * (1 + 8 * (w < 300 ? random.nextFloat() : ((w % 5) * 2) / 10));
+  const { components, predict, rows } = world([motif], { windows: 310, horizon: 11 });
+  const member = new KernelRegression(
+    { name: 'sharpest', inputs: 5, windowsMax: 310, bandwidth: 1e-4, isLevelled: false },
+    components,
+  );
+  const forecast = await predict(member);
+  const known = logs(rows[0]!, 305, 5);
+  assert.ok(meanError(forecast.subarray(0, 5), known) < 1e-9, 'the nearest past alone');
+  const all = logs(rows[0]!, 0, 300);
+  const mean = all.reduce((sum, value) => sum + value, 0) / 300;
+  for (const value of forecast.subarray(5))
+    assert.ok(Math.abs(value - mean) < 0.1, `${value}, the mean is ${mean}`);
+});
+
 test.run();

@@ -60,4 +60,14 @@ test('a level that walks and nothing else is forecast without a season', async (
   assert.ok(Math.max(...rows[0]!) - Math.min(...rows[0]!) < 0.2, `SEED=${seed}`);
 });
 
+test('parameters are judged by the second half of the history alone', async () => {
+  const random = seededRandom(seed);
+  const wild = Array.from({ length: FOUR_WEEKS / 4 }, () => Math.expm1(5 + random.nextFloat()));
+  const { rows } = await fitted((_, w) => wild[w] ?? 200);
+  assert.ok(
+    rows[0]!.every((value) => Math.abs(value - Math.log1p(200)) < 1e-6),
+    `three weeks of stillness go on: ${rows[0]}`,
+  );
+});
+
 test.run();

@@ -9,8 +9,13 @@ import { seededRandom } from '../../../../src/base/random.ts';
 import type { Block } from '../../../../src/kernels/arena.ts';
 import { loadKernels } from '../../../../src/kernels/instance.ts';
 import { jobContext } from '../../../../src/kernels/job.ts';
-import { lstmJobs, lstmWeightsOf, lstmWorkBytes } from '../../../../src/kernels/lstm-jobs.ts';
-import { inlineRunner } from '../../../../src/kernels/pool.ts';
+import {
+  type LstmSamples,
+  lstmJobs,
+  lstmWeightsOf,
+  lstmWorkBytes,
+} from '../../../../src/kernels/lstm-jobs.ts';
+import { inlineRunner, type KernelRunner } from '../../../../src/kernels/pool.ts';
 import { testSeed } from '../../../support/seed.ts';
 import { HOUR_MS, profileOf } from '../../../support/synthetic-load.ts';
 
@@ -139,7 +144,7 @@ test('silent, flat, spiking and exploding partitions, and a history of outages, 
     () => 0,
     () => 1000,
     (window) => (window % 97 === 0 ? 1e12 : 0),
-    (window) => 1e300 * (window % 2),
+    (window) => 1e97 * (window % 2),
     (window) => (window < 390 ? 0 : 50),
   ];
   for (const isOutage of [() => false, (window: number) => window > 150]) {
@@ -208,6 +213,54 @@ test('a state of another shape, or with numbers that are none, is refused', () =
     );
   assert.equal(member.save(), good);
   close();
+});
+
+test('what a fit is judged by is not what it learns from', async () => {
+  const history = setup({ partitionCount: 4, windows: 420, horizon: 8, load: wandering }).history;
+  const seen: Record<string, Int32Array[]> = {};
+  const plain = inlineRunner(kernels);
+  const runner: KernelRunner = {
+    ...plain,
+    run(name, parameters) {
+      if (name === 'lstmTrain' || name === 'lstmScore') {
+        const { samples, count } = parameters as unknown as LstmSamples;
+        seen[name] = [
+          ...(seen[name] ?? []),
+          new Int32Array(kernels.memory.buffer, samples, count * 2).slice(),
+        ];
+      }
+      return plain.run(name, parameters);
+    },
+  };
+  const random = seededRandom(seed);
+  const member = lstmMember({ history, runner, random, logger: silentLogger, horizon: 8 });
+  await member.fit({ first: 0, count: 4 });
+  const [before, after] = seen.lstmScore!;
+  assert.equal(before, after, 'judged by the same before and after');
+  assert.not.equal(seen.lstmTrain![0]!.subarray(0, before!.length), before);
+  member.close();
+  history.close();
+});
+
+test('the windows of an outage are no targets', async () => {
+  const taught = async (imputed: number): Promise<MemberState> => {
+    const { member, history, close } = setup({
+      partitionCount: 2,
+      windows: 420,
+      horizon: 8,
+      load: wandering,
+      isOutage: (window) => window >= 396,
+    });
+    for (let p = 0; p < 2; p++)
+      new Float64Array(kernels.memory.buffer, history.pointer + (p * history.stride + 396) * 8, 24).fill(
+        imputed,
+      );
+    await member.fit({ first: 0, count: 2 });
+    const state = member.save();
+    close();
+    return state;
+  };
+  assert.equal(await taught(14), await taught(0));
 });
 
 test('a fit that leaves the network worse is undone', async () => {

@@ -186,13 +186,29 @@ test('a state of another history, or with impossible orders, is refused with its
   const impossible = good.slice();
   impossible[1] = 9;
   for (const states of [good.slice(1), [...good], impossible, good.map(() => Number.NaN)])
-    assert.throws(() => member.load({ states }), /sarima: a saved state is f64\[1\]\[16\]/);
-  assert.throws(() => member.load({}), /sarima: a saved state/);
+    assert.throws(() => member.load({ states }), /forecast member sarima: states/);
+  assert.throws(() => member.load({}), /forecast member sarima: states/);
   // Of a history by the hour; a history by the minute has no seasonal terms.
   const ofMinutes = setup([new Float64Array(10)], { dayWindows: 1440, weekWindows: 10_080 }).newMember();
   assert.is(good[6], 1);
-  assert.throws(() => ofMinutes.load({ states: good }), /sarima: a saved state/);
+  assert.throws(() => ofMinutes.load({ states: good }), /forecast member sarima: states/);
   assert.equal(await predicted(member), before);
+});
+
+test('a model that leaves all that has been seen is not a forecast: the week before is', async () => {
+  // The last day is higher than the one before it: differences of both kinds add as much again for every day to come.
+  const row = dailyRow('runaway').map((value, w, { length }) => (w < length - 24 ? value : value + 6));
+  const { newMember, predicted } = setup([row]);
+  const member = newMember();
+  const states = new Float64Array(16);
+  states.set([1, 0, 1, 0, 0, 1, 0]);
+  member.load({ states });
+  const said = await predicted(member);
+  const naive = Array.from({ length: HORIZON }, (_, step) => row[row.length - 168 + (step % 168)]!);
+  assert.ok(
+    said[0]!.every((value, step) => Math.abs(value - naive[step]!) < 1e-9),
+    `${said[0]}`,
+  );
 });
 
 test('fits between two choices of the order keep it, and on the same windows stay where they were', async () => {
