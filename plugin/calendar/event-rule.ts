@@ -1,102 +1,64 @@
 import type ICAL from 'ical.js';
-import type { Calendar, CalendarEvent } from '../../src/model/calendar.ts';
-import { calendarError } from './calendar-error.ts';
-import { zoneClock } from './wall-clock.ts';
+import { momentOf, type Reading } from './wall-clock.ts';
 
-/** One entry of a calendar file, with all its occurrences. */
+/** How long an event is: first as clocks show it, then in time that passes. A day may have 23 hours, PT24H has 24. */
+export interface EventLength {
+  readonly clockMs: number;
+  readonly exactMs: number;
+}
+
+/** One entry of a calendar file. */
 export interface EventRule {
   /** For messages: file, line and name. */
   readonly where: string;
   readonly name: string;
   readonly kind: string;
   readonly uplift: number | null;
-  readonly event: InstanceType<typeof ICAL.Event>;
-  /** When a time that the event gives is. */
-  readonly momentOf: (time: InstanceType<typeof ICAL.Time>) => number;
+  /** When it begins first, on whose clock it also comes again. */
+  readonly start: Reading;
+  readonly length: EventLength;
+  readonly recurrences: readonly Recurrence[];
+  /** Further beginnings. */
+  readonly dates: readonly Reading[];
+  /** What would begin then does not; a day takes out what begins on that day. */
+  readonly excluded: readonly Reading[];
+  /** Occurrences that were moved, as they are now. */
+  readonly moved: readonly Occurrence[];
+  /** Changes of all occurrences from one on, by time. */
+  readonly changes: readonly Change[];
 }
 
-/** Since a daily event began in 1970, some 20,000 have been; more than this is a mistake. */
-const OCCURRENCES_MAX = 100_000;
-/** An occurrence may be moved from its regular place by as much and is still found. */
-const MOVED_MS_MAX = 31 * 86_400_000;
-
-/** Occurrences of the rules of a file, expanded as far as they have been asked for. */
-export class RuleCalendar implements Calendar {
-  readonly #expansions: readonly Expansion[];
-
-  constructor(rules: readonly EventRule[]) {
-    this.#expansions = rules.map((rule) => new Expansion(rule));
-  }
-
-  /** @throws ForeshardError FORESHARD_CONFIG naming an event that comes too often. */
-  occurrences(fromMs: number, toMs: number): readonly CalendarEvent[] {
-    return this.#expansions
-      .flatMap((expansion) => expansion.until(toMs))
-      .filter(({ startMs, endMs }) => startMs < toMs && endMs > fromMs)
-      .sort((a, b) => a.startMs - b.startMs || (a.name < b.name ? -1 : 1));
-  }
+export interface Recurrence {
+  /** Without end; `until` and `count` are those of the file. */
+  readonly recur: InstanceType<typeof ICAL.Recur>;
+  /** Of the last beginning, if it ends; a day is meant with all that begins on it. */
+  readonly until: Reading | null;
+  readonly count: number | null;
 }
 
-class Expansion {
-  readonly #rule: EventRule;
-  readonly #known: CalendarEvent[] = [];
-  #iterator: { next(): InstanceType<typeof ICAL.Time> | undefined | null } | null;
-  #reachedMs = Number.NEGATIVE_INFINITY;
-
-  constructor(rule: EventRule) {
-    this.#rule = rule;
-    this.#iterator = rule.event.isRecurring() ? this.#understood(() => rule.event.iterator()) : null;
-    if (this.#iterator === null) this.#add(rule.event.startDate, rule.event.endDate);
-  }
-
-  until(toMs: number): readonly CalendarEvent[] {
-    while (this.#iterator !== null && this.#reachedMs < toMs + MOVED_MS_MAX) {
-      const iterator = this.#iterator;
-      const slot = this.#understood(() => iterator.next());
-      if (slot === undefined || slot === null) {
-        this.#iterator = null;
-        break;
-      }
-      if (this.#known.length >= OCCURRENCES_MAX)
-        throw calendarError(
-          this.#rule.where,
-          `more than ${OCCURRENCES_MAX} occurrences: let it begin later, or come less often`,
-        );
-      this.#reachedMs = this.#rule.momentOf(slot);
-      const { startDate, endDate, item } = this.#rule.event.getOccurrenceDetails(slot);
-      const isCancelled = item.component.getFirstPropertyValue('status') === 'CANCELLED';
-      if (!isCancelled) this.#add(startDate, endDate);
-    }
-    return this.#known;
-  }
-
-  /** The parser finds some mistakes of a rule only when it looks for its days. */
-  #understood<Result>(look: () => Result): Result {
-    try {
-      return look();
-    } catch (error) {
-      const { message } = error instanceof Error ? error : new Error(String(error));
-      throw calendarError(this.#rule.where, `its rule cannot be followed: ${message}: mend the rule`, error);
-    }
-  }
-
-  #add(start: InstanceType<typeof ICAL.Time>, end: InstanceType<typeof ICAL.Time>): void {
-    const { name, kind, uplift, momentOf: moment } = this.#rule;
-    const [startMs, endMs] = [moment(start), moment(end)];
-    if (endMs > startMs) this.#known.push({ name, kind, uplift, startMs, endMs });
-  }
+export interface Occurrence {
+  readonly startMs: number;
+  readonly endMs: number;
 }
 
-/** Reads the wall clock of a time in a zone; UTC times say so themselves. */
-export function inZone(timeZone: string): EventRule['momentOf'] {
-  const momentOf = zoneClock(timeZone);
-  return (time) => {
-    if (time.zone?.tzid === 'UTC') return time.toUnixTime() * 1000;
-    const { year, month, day, hour, minute, second } = time;
-    return momentOf(
-      time.isDate
-        ? { year, month, day, hour: 0, minute: 0, second: 0 }
-        : { year, month, day, hour, minute, second },
-    );
-  };
+export interface Change {
+  /** Where the first changed occurrence would have begun. */
+  readonly fromMs: number;
+  readonly shiftMs: number;
+  /** Null where they are cancelled. */
+  readonly length: EventLength | null;
 }
+
+/** @returns an end that is not after the start for what has no length. */
+export function occurrenceAt(start: Reading, { clockMs, exactMs }: EventLength): Occurrence {
+  const startMs = momentOf(start);
+  const endMs = start.clock(start.localMs + clockMs) + exactMs;
+  // An event that lies in the hour that clocks skip is still some time long.
+  return { startMs, endMs: endMs > startMs ? endMs : startMs + clockMs + exactMs };
+}
+
+/** @param end whose clock may be another one: then only the time that passes is known to stay. */
+export const lengthBetween = (start: Reading, end: Reading): EventLength =>
+  start.clock === end.clock
+    ? { clockMs: end.localMs - start.localMs, exactMs: 0 }
+    : { clockMs: 0, exactMs: momentOf(end) - momentOf(start) };

@@ -1,15 +1,17 @@
 import ICAL from 'ical.js';
 import { calendarError, shown } from './calendar-error.ts';
-import { type EventRule, inZone } from './event-rule.ts';
+import { type EventRule, occurrenceAt } from './event-rule.ts';
+import { IcalTimes } from './ical-times.ts';
 import { ruleProblem } from './recurrence-rule.ts';
-import { isTimeZone } from './wall-clock.ts';
+import { recurrenceOf } from './rule-days.ts';
+import { momentOf } from './wall-clock.ts';
 
 type Component = InstanceType<typeof ICAL.Component>;
 
 /**
  * Events of an iCalendar file (RFC 5545): VEVENT with DTSTART, DTEND or DURATION, RRULE, RDATE, EXDATE, moved and cancelled
- * occurrences. SUMMARY is the name, the first of CATEGORIES the kind, X-FORESHARD-UPLIFT a factor by hand. Times without a
- * zone, and days, are those of X-WR-TIMEZONE, else UTC.
+ * occurrences. SUMMARY is the name, the first of CATEGORIES the kind, X-FORESHARD-UPLIFT a factor by hand. Each time is in the
+ * zone that it names itself; without one it is in X-WR-TIMEZONE, else UTC, as days are.
  *
  * @throws ForeshardError FORESHARD_CONFIG naming file, line, event and remedy.
  */
@@ -18,19 +20,46 @@ export function icalEvents(file: string, text: string): EventRule[] {
     throw calendarError(file, 'no BEGIN:VCALENDAR in it: export the calendar as iCalendar (.ics)');
   const lines = eventLines(text);
   const roots = parsed(file, text);
-  const components = roots.flatMap((root) =>
-    root.getAllSubcomponents('vevent').map((component) => ({ root, component })),
-  );
-  return components.flatMap(({ root, component }, index) => {
-    const name = String(component.getFirstPropertyValue('summary') ?? '').trim();
-    const where = `${file}:${lines[index] ?? 1}: event ${name === '' ? index + 1 : shown(name)}`;
-    // An occurrence that was moved belongs to the event that it was moved from.
-    if (component.hasProperty('recurrence-id')) return [];
-    if (component.getFirstPropertyValue('status') === 'CANCELLED') return [];
+  const entries = roots.flatMap((root) => {
+    const times = new IcalTimes(root);
+    return root.getAllSubcomponents('vevent').map((component) => ({ root, component, times }));
+  });
+  const named = entries.map((entry, index): Entry => {
+    const name = String(entry.component.getFirstPropertyValue('summary') ?? '').trim();
+    return {
+      ...entry,
+      name,
+      where: `${file}:${lines[index] ?? 1}: event ${name === '' ? index + 1 : shown(name)}`,
+    };
+  });
+  return named.flatMap((entry) => {
+    const { where, name } = entry;
+    if (isPart(entry) && named.some((other) => !isPart(other) && isOfOne(other, entry))) return [];
+    if (isCancelled(entry)) return [];
     if (name === '')
       throw calendarError(where, 'no SUMMARY: give it a name, by which its occurrences are known');
-    return [ruleOf(where, name, { root, component })];
+    // An occurrence whose event is not in the file stands for itself.
+    const parts = isPart(entry) ? [] : named.filter((other) => isPart(other) && isOfOne(entry, other));
+    return [understood(where, () => ruleOf(entry, parts))];
   });
+}
+
+interface Entry {
+  readonly root: Component;
+  readonly component: Component;
+  readonly times: IcalTimes;
+  readonly name: string;
+  readonly where: string;
+}
+
+/** An occurrence that was moved or cancelled. */
+const isPart = ({ component }: Entry): boolean => component.hasProperty('recurrence-id');
+const isCancelled = ({ component }: Entry): boolean =>
+  component.getFirstPropertyValue('status') === 'CANCELLED';
+
+function isOfOne(a: Entry, b: Entry): boolean {
+  const uid = a.component.getFirstPropertyValue('uid');
+  return a.root === b.root && uid !== null && uid === b.component.getFirstPropertyValue('uid');
 }
 
 function parsed(file: string, text: string): Component[] {
@@ -62,55 +91,63 @@ function eventLines(text: string): number[] {
   return text.split(/\r?\n/).flatMap((line, index) => (/^BEGIN:VEVENT\s*$/i.test(line) ? [index + 1] : []));
 }
 
-function ruleOf(
-  where: string,
-  name: string,
-  { root, component }: { root: Component; component: Component },
-): EventRule {
+function ruleOf(entry: Entry, parts: readonly Entry[]): EventRule {
+  const { where, name, component, times } = entry;
+  const { start, length } = times.spanOf(where, component);
+  const { startMs, endMs } = occurrenceAt(start, length);
+  if (endMs < startMs || (start.isDay && endMs === startMs))
+    throw calendarError(
+      where,
+      'ends before it begins: mend DTEND or DURATION (DTEND of a day is the day after)',
+    );
+  const recurs = component
+    .getAllProperties('rrule')
+    .map((rule) => rule.getFirstValue() as InstanceType<typeof ICAL.Recur>);
+  for (const recur of recurs) {
+    const problem = ruleProblem(recur);
+    if (problem !== undefined) throw calendarError(where, `RRULE: ${problem}`);
+  }
+  const excluded = times.readings(where, component, 'exdate');
+  const excludedMs = new Set(excluded.map(momentOf));
+  const replaced = parts.flatMap((part) => {
+    const [from] = times.readings(part.where, part.component, 'recurrence-id');
+    return from === undefined ? [] : [{ part, from, ...times.spanOf(part.where, part.component) }];
+  });
+  const ranges = replaced.filter(({ part }) => isRange(part));
+  return {
+    where,
+    name,
+    kind: kindOf(component),
+    uplift: upliftOf(where, component),
+    start,
+    length,
+    recurrences: recurs.map((recur) => recurrenceOf(recur, start.clock)),
+    dates: times.dates(where, component, start),
+    // What was moved does not come at its old place; it comes at its new one unless it was taken out as well.
+    excluded: [...excluded, ...replaced.map(({ from }) => from)],
+    moved: replaced
+      .filter(({ part, from }) => !isCancelled(part) && !excludedMs.has(momentOf(from)))
+      .map((one) => occurrenceAt(one.start, one.length)),
+    changes: ranges
+      .map(({ part, from, ...one }) => ({
+        fromMs: momentOf(from),
+        shiftMs: momentOf(one.start) - momentOf(from),
+        length: isCancelled(part) ? null : one.length,
+      }))
+      .sort((a, b) => a.fromMs - b.fromMs),
+  };
+}
+
+const isRange = ({ component }: Entry): boolean =>
+  component.getFirstProperty('recurrence-id')?.getFirstParameter('range') === 'THISANDFUTURE';
+
+function understood<Result>(where: string, read: () => Result): Result {
   try {
-    const uid = component.getFirstPropertyValue('uid');
-    const exceptions = root
-      .getAllSubcomponents('vevent')
-      .filter((other) => other.hasProperty('recurrence-id') && other.getFirstPropertyValue('uid') === uid);
-    const event = new ICAL.Event(component, { exceptions, strictExceptions: true });
-    assertStart(where, component);
-    for (const rule of component.getAllProperties('rrule')) {
-      const problem = ruleProblem(rule.getFirstValue() as InstanceType<typeof ICAL.Recur>);
-      if (problem !== undefined) throw calendarError(where, `RRULE: ${problem}`);
-    }
-    const rule = { where, name, kind: kindOf(component), uplift: upliftOf(where, component), event };
-    const moment = momentIn(where, root, component);
-    if (moment(event.endDate) <= moment(event.startDate))
-      throw calendarError(where, 'ends before it begins: mend DTEND or DURATION');
-    return { ...rule, momentOf: moment };
+    return read();
   } catch (error) {
     if (error instanceof Error && error.name === 'ForeshardError') throw error;
     const { message } = error instanceof Error ? error : new Error(String(error));
     throw calendarError(where, `cannot be understood: ${message}: mend the event, or take it out`, error);
-  }
-}
-
-/** The parser turns the 99th of month 13 into some other day without a word. */
-function assertStart(where: string, component: Component): void {
-  for (const name of ['dtstart', 'dtend']) {
-    const property = component.getFirstProperty(name);
-    if (property === null) {
-      if (name === 'dtstart') throw calendarError(where, 'no DTSTART: say when it begins');
-      continue;
-    }
-    const written = String((property.jCal as unknown[])[3]);
-    const match = /^(\d{4})-(\d{2})-(\d{2})(?:T(\d{2}):(\d{2}):(\d{2})Z?)?$/.exec(written);
-    const [, year, month, day, hour = 0, minute = 0, second = 0] = (match ?? []).map(Number) as [
-      number,
-      ...number[],
-    ];
-    const date = new Date(Date.UTC(year ?? 0, (month ?? 0) - 1, day ?? 0));
-    const isDate = match !== null && date.getUTCMonth() + 1 === month && date.getUTCDate() === day;
-    if (!isDate || !((hour || 0) < 24 && (minute || 0) < 60 && (second || 0) <= 60))
-      throw calendarError(
-        where,
-        `${name.toUpperCase()} ${written} is no date: write YYYYMMDD or YYYYMMDDTHHMMSS`,
-      );
   }
 }
 
@@ -128,28 +165,4 @@ function upliftOf(where: string, component: Component): number | null {
       `X-FORESHARD-UPLIFT ${written}: it must be a factor above 0 and at most 100, such as 3`,
     );
   return uplift;
-}
-
-function momentIn(where: string, root: Component, component: Component): EventRule['momentOf'] {
-  const zone = component.getFirstProperty('dtstart')?.getFirstParameter('tzid') ?? null;
-  const standard = root.getFirstPropertyValue('x-wr-timezone');
-  const name = String(zone ?? standard ?? 'UTC');
-  if (isTimeZone(name)) return inZone(name);
-  const defined = root
-    .getAllSubcomponents('vtimezone')
-    .find((own) => own.getFirstPropertyValue('tzid') === name);
-  // Some programs have names of their own for zones, and define them in the file.
-  if (zone !== null && defined !== undefined) {
-    const own = new ICAL.Timezone({ component: defined, tzid: name });
-    return (time) => {
-      if (time.zone?.tzid === 'UTC') return time.toUnixTime() * 1000;
-      const copy = time.clone();
-      copy.zone = own;
-      return copy.toUnixTime() * 1000;
-    };
-  }
-  throw calendarError(
-    where,
-    `unknown time zone ${shown(name)}: use an IANA name such as Europe/Berlin, or put its VTIMEZONE into the file`,
-  );
 }

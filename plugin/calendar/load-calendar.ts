@@ -2,13 +2,16 @@ import { readFileSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { type Calendar, EVENT_MS_MAX } from '../../src/model/calendar.ts';
 import { calendarError } from './calendar-error.ts';
-import { type EventRule, RuleCalendar } from './event-rule.ts';
+import { type EventRule, occurrenceAt } from './event-rule.ts';
 import { icalEvents } from './ical-events.ts';
+import { RuleCalendar } from './rule-calendar.ts';
 import { yamlEvents } from './yaml-events.ts';
 
 /** Twenty years of a busy person's calendar; a database dump named by mistake is refused before it is read. */
 const FILE_BYTES_MAX = 8 << 20;
 const EVENTS_MAX = 10_000;
+/** Occurrences are looked for so far ahead at once: a rule that cannot be followed ends the start, not a forecast. */
+const AHEAD_MS = 2 * 366 * 86_400_000;
 
 export interface LoadedCalendar {
   readonly calendar: Calendar;
@@ -22,7 +25,7 @@ export interface LoadedCalendar {
  *
  * @throws ForeshardError FORESHARD_CONFIG naming file, line, event and remedy.
  */
-export function loadCalendar(file: string): LoadedCalendar {
+export function loadCalendar(file: string, nowMs = Date.now()): LoadedCalendar {
   const read = { '.ics': icalEvents, '.yaml': yamlEvents, '.yml': yamlEvents }[extname(file).toLowerCase()];
   if (read === undefined) throw calendarError(file, 'a calendar ends in .ics, .yaml or .yml: rename it');
   const stat = statSync(file, { throwIfNoEntry: false });
@@ -39,18 +42,27 @@ export function loadCalendar(file: string): LoadedCalendar {
       file,
       `${rules.length} events, at most ${EVENTS_MAX} are taken: leave out those that move no load`,
     );
-  const short = rules.filter((rule) => lengthMs(rule) <= EVENT_MS_MAX);
+  const ignored = rules.map((rule) => ({ rule, reason: uselessness(rule) }));
+  const used = ignored.filter(({ reason }) => reason === undefined).map(({ rule }) => rule);
+  const calendar = new RuleCalendar(used);
+  calendar.occurrences(0, nowMs + AHEAD_MS);
   return {
-    calendar: new RuleCalendar(short),
-    eventCount: short.length,
-    ignored: rules
-      .filter((rule) => !short.includes(rule))
-      .map(
-        ({ where }) =>
-          `${where}: longer than seven days, which is a new level and not an event: it is not used`,
+    calendar,
+    eventCount: used.length,
+    ignored: [
+      ...ignored.flatMap(({ rule: { where }, reason }) =>
+        reason === undefined ? [] : [`${where}: ${reason}: it is not used`],
       ),
+      ...calendar.silent.map(
+        ({ where }) => `${where}: nothing comes of it in the next two years: is its rule right?`,
+      ),
+    ],
   };
 }
 
-const lengthMs = ({ event, momentOf }: EventRule): number =>
-  momentOf(event.endDate) - momentOf(event.startDate);
+function uselessness({ start, length, moved, changes }: EventRule): string | undefined {
+  const { startMs, endMs } = occurrenceAt(start, length);
+  if (endMs - startMs > EVENT_MS_MAX) return 'longer than seven days, which is a new level and not an event';
+  const isMoment = endMs <= startMs && moved.length === 0 && changes.length === 0;
+  return isMoment ? 'ends when it begins, so that no load can be in it (add DTEND or DURATION)' : undefined;
+}

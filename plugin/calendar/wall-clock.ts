@@ -1,12 +1,19 @@
-/** Local date and time as a calendar writes them; month 1..12. */
-export interface WallClock {
-  readonly year: number;
-  readonly month: number;
-  readonly day: number;
-  readonly hour: number;
-  readonly minute: number;
-  readonly second: number;
+/** The instant at which a clock shows `localMs`, a reading as if it were UTC. Milliseconds since 1970. */
+export type WallClock = (localMs: number) => number;
+
+/** A clock's reading, and whose clock it is. */
+export interface Reading {
+  /** As if it were UTC; midnight for a whole day. */
+  readonly localMs: number;
+  readonly isDay: boolean;
+  readonly clock: WallClock;
 }
+
+export const DAY_MS = 86_400_000;
+
+export const momentOf = ({ localMs, clock }: Reading): number => clock(localMs);
+
+export const utcClock: WallClock = (localMs) => localMs;
 
 export function isTimeZone(name: string): boolean {
   try {
@@ -17,14 +24,17 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
+/** Sixty years of a daily event. */
+const REMEMBERED_DAYS = 20_000;
+
 /**
- * When clocks of a zone show a time: of two moments (clocks set back) the first, of none (set forward) the one as long
- * after the change.
+ * The clock of a zone: of two moments that it shows the same at (clocks set back) the first, of none (set forward) the one as
+ * long after the change.
  *
  * @param timeZone an IANA name, such as "Europe/Berlin".
- * @returns milliseconds since 1970.
  */
-export function zoneClock(timeZone: string): (wall: WallClock) => number {
+export function zoneClock(timeZone: string): WallClock {
+  if (timeZone === 'UTC') return utcClock;
   // Made once: a formatter costs more than a thousand dates.
   const format = new Intl.DateTimeFormat('en-US', {
     timeZone,
@@ -43,14 +53,23 @@ export function zoneClock(timeZone: string): (wall: WallClock) => number {
     const shownMs = Date.UTC(of('year'), of('month') - 1, of('day'), of('hour'), of('minute'), of('second'));
     return shownMs - Math.floor(momentMs / 1000) * 1000;
   };
-  return ({ year, month, day, hour, minute, second }) => {
-    const asUtcMs = Date.UTC(year, month - 1, day, hour, minute, second);
-    const before = asUtcMs - offsetMs(asUtcMs - DAY_MS);
-    const after = asUtcMs - offsetMs(asUtcMs + DAY_MS);
+  const atDay = new Map<number, number>();
+  /** Asked for by every event of a day. */
+  const dayOffsetMs = (day: number): number => {
+    const known = atDay.get(day);
+    if (known !== undefined) return known;
+    if (atDay.size >= REMEMBERED_DAYS) atDay.clear();
+    const offset = offsetMs(day * DAY_MS);
+    atDay.set(day, offset);
+    return offset;
+  };
+  return (localMs) => {
+    const day = Math.floor(localMs / DAY_MS);
+    // A zone is less than a day off UTC, and changes no more than once in these three days.
+    const before = localMs - dayOffsetMs(day - 1);
+    const after = localMs - dayOffsetMs(day + 2);
     // Far from a change of the clocks the two agree; near one, one of them shows the time that was asked for, or none.
-    const isShown = (momentMs: number): boolean => momentMs + offsetMs(momentMs) === asUtcMs;
+    const isShown = (momentMs: number): boolean => momentMs + offsetMs(momentMs) === localMs;
     return before === after || isShown(before) || !isShown(after) ? before : after;
   };
 }
-
-const DAY_MS = 86_400_000;

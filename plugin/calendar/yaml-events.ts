@@ -1,9 +1,11 @@
 import ICAL from 'ical.js';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
 import { calendarError, shown } from './calendar-error.ts';
-import { type EventRule, inZone } from './event-rule.ts';
+import { type EventRule, lengthBetween } from './event-rule.ts';
 import { ruleProblem } from './recurrence-rule.ts';
-import { isTimeZone } from './wall-clock.ts';
+import { unusedExceptions } from './rule-calendar.ts';
+import { isUtc, localMsOf, recurrenceOf } from './rule-days.ts';
+import { DAY_MS, isTimeZone, type Reading, utcClock, type WallClock, zoneClock } from './wall-clock.ts';
 
 const FILE_KEYS = ['timezone', 'events'];
 const EVENT_KEYS = ['name', 'start', 'end', 'repeat', 'except', 'kind', 'uplift', 'timezone'];
@@ -48,6 +50,13 @@ export function yamlEvents(file: string, text: string): EventRule[] {
       '`events` must be a list: begin each event with "- name:"',
     );
   const standardZone = zoneIn(`${file}:${lineOf(root)}`, textOf(root, 'timezone') ?? 'UTC');
+  const clocks = new Map<string, WallClock>();
+  // One for all events of a zone: it remembers what it has looked up.
+  const clockOf = (zone: string): WallClock => {
+    const clock = clocks.get(zone) ?? zoneClock(zone);
+    clocks.set(zone, clock);
+    return clock;
+  };
   return events.items.map((item, index) => {
     const line = `${file}:${lineOf(item)}`;
     if (!isMap(item)) throw calendarError(line, `event ${index + 1} must have \`name:\` and \`start:\``);
@@ -55,7 +64,8 @@ export function yamlEvents(file: string, text: string): EventRule[] {
     const where = `${line}: event ${name === '' ? index + 1 : shown(name)}`;
     if (name === '') throw calendarError(where, 'no `name`: give it one, by which its occurrences are known');
     assertKeys(file, item, { known: EVENT_KEYS, lineOf, name });
-    return ruleOf(where, name, item, standardZone);
+    const clock = clockOf(zoneIn(where, textOf(item, 'timezone') ?? standardZone));
+    return ruleOf(where, name, item, clock);
   });
 }
 
@@ -85,7 +95,7 @@ function textOf(map: YAMLMap, key: string): string | undefined {
   return value === undefined || value === null ? undefined : String(value);
 }
 
-function ruleOf(where: string, name: string, item: YAMLMap, standardZone: string): EventRule {
+function ruleOf(where: string, name: string, item: YAMLMap, clock: WallClock): EventRule {
   const written = textOf(item, 'start');
   if (written === undefined) throw calendarError(where, 'no `start`: say when it begins, such as 2026-11-27');
   const start = timeOf(where, 'start', written);
@@ -95,39 +105,52 @@ function ruleOf(where: string, name: string, item: YAMLMap, standardZone: string
       where,
       'no `end`: an event that begins at a time of day needs one (only whole days do not)',
     );
-  const component = new ICAL.Component('vevent');
-  component.updatePropertyWithValue('dtstart', start);
-  if (endWritten !== undefined) {
-    const end = timeOf(where, 'end', endWritten);
-    if (end.isDate !== start.isDate)
-      throw calendarError(where, '`start` and `end` must both be days or both have a time of day');
-    if (end.compare(start) <= 0)
-      throw calendarError(
-        where,
-        '`end` is not after `start` (it is exclusive: of one day it is the next day)',
-      );
-    component.updatePropertyWithValue('dtend', end);
-  }
+  const begin = readingOf(start, clock);
   const repeat = textOf(item, 'repeat');
-  if (repeat !== undefined) component.updatePropertyWithValue('rrule', recurrenceOf(where, repeat));
-  for (const except of exceptionsOf(where, item)) {
-    const time = timeOf(where, 'except', except);
-    // A day takes out the occurrence of that day, whenever it begins.
-    if (time.isDate && !start.isDate) {
-      time.isDate = false;
-      [time.hour, time.minute, time.second] = [start.hour, start.minute, start.second];
-    }
-    component.addPropertyWithValue('exdate', time);
-  }
-  return {
+  const rule: EventRule = {
     where,
     name,
     kind: textOf(item, 'kind')?.trim() ?? '',
     uplift: upliftOf(where, item),
-    event: new ICAL.Event(component),
-    momentOf: inZone(zoneIn(where, textOf(item, 'timezone') ?? standardZone)),
+    start: begin,
+    length:
+      endWritten === undefined
+        ? { clockMs: DAY_MS, exactMs: 0 }
+        : lengthBetween(begin, endOf(where, endWritten, begin, clock)),
+    recurrences: repeat === undefined ? [] : [recurrenceOf(parsedRule(where, repeat), begin.clock)],
+    dates: [],
+    excluded: exceptionsOf(where, item).map((written) => {
+      const reading = readingOf(timeOf(where, 'except', written), clock);
+      // A day takes out the occurrence of that day, whenever it begins.
+      return reading.isDay ? { ...reading, clock: begin.clock } : reading;
+    }),
+    moved: [],
+    changes: [],
   };
+  const [unused] = unusedExceptions(rule);
+  if (unused !== undefined)
+    throw calendarError(
+      where,
+      `\`except\` ${new Date(unused.localMs).toISOString().slice(0, unused.isDay ? 10 : 16)}: it does not come then: mend the day, or remove it`,
+    );
+  return rule;
 }
+
+function endOf(where: string, written: string, start: Reading, clock: WallClock): Reading {
+  const end = readingOf(timeOf(where, 'end', written), clock);
+  if (end.isDay !== start.isDay)
+    throw calendarError(where, '`start` and `end` must both be days or both have a time of day');
+  const { clockMs, exactMs } = lengthBetween(start, end);
+  if (clockMs + exactMs <= 0)
+    throw calendarError(where, '`end` is not after `start` (it is exclusive: of one day it is the next day)');
+  return end;
+}
+
+const readingOf = (time: InstanceType<typeof ICAL.Time>, clock: WallClock): Reading => ({
+  localMs: localMsOf(time),
+  isDay: time.isDate,
+  clock: isUtc(time) ? utcClock : clock,
+});
 
 function timeOf(where: string, key: string, written: string): InstanceType<typeof ICAL.Time> {
   const match = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(Z)?)?$/.exec(written.trim());
@@ -149,7 +172,7 @@ function timeOf(where: string, key: string, written: string): InstanceType<typeo
   return time;
 }
 
-function recurrenceOf(where: string, written: string): InstanceType<typeof ICAL.Recur> {
+function parsedRule(where: string, written: string): InstanceType<typeof ICAL.Recur> {
   const rule = REPEATS.get(written.trim().toLowerCase()) ?? written.trim().replace(/^RRULE:/i, '');
   try {
     const recurrence = ICAL.Recur.fromString(rule);

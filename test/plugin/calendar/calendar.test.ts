@@ -121,6 +121,142 @@ test('exceptions, moved and cancelled occurrences are followed', async () => {
   check.is(fromYaml.calendar.occurrences(0, at('2027-01-01T00:00Z'))[0]?.uplift, 2.5);
 });
 
+/** Weekly at nine in Berlin, three times over the change of the clocks; `more` goes into the event, `others` beside it. */
+const weekly = async (more: readonly string[], ...others: readonly string[]): Promise<string[]> =>
+  inYear(
+    await load(
+      'a.ics',
+      ics(
+        ...vevent(
+          'UID:1',
+          'SUMMARY:W',
+          'DTSTART;TZID=Europe/Berlin:20260323T090000',
+          'DTEND;TZID=Europe/Berlin:20260323T100000',
+          'RRULE:FREQ=WEEKLY;COUNT=3',
+          ...more,
+        ),
+        ...others,
+      ),
+    ),
+    2026,
+  );
+const [FIRST, SECOND, THIRD] = ['W 2026-03-23T08:00 1', 'W 2026-03-30T07:00 1', 'W 2026-04-06T07:00 1'];
+
+test('every time is in the zone that it names itself; exceptions are found by the instant', async () => {
+  check.equal(await weekly([]), [FIRST, SECOND, THIRD]);
+  check.equal(await weekly(['EXDATE:20260330T070000Z']), [FIRST, THIRD]);
+  check.equal(await weekly(['EXDATE;TZID=America/New_York:20260330T030000']), [FIRST, THIRD]);
+  check.equal(await weekly(['EXDATE;VALUE=DATE:20260330']), [FIRST, THIRD]);
+  const moved = (...lines: readonly string[]) => weekly([], ...vevent('UID:1', 'SUMMARY:W', ...lines));
+  check.equal(
+    await moved('RECURRENCE-ID:20260330T070000Z', 'DTSTART:20260331T120000Z', 'DTEND:20260331T130000Z'),
+    [FIRST, 'W 2026-03-31T12:00 1', THIRD],
+  );
+  check.equal(
+    await moved(
+      'RECURRENCE-ID;TZID=Europe/Berlin:20260330T090000',
+      'DTSTART;TZID=America/New_York:20260331T120000',
+      'DTEND;TZID=Asia/Tokyo:20260401T020000',
+    ),
+    [FIRST, 'W 2026-03-31T16:00 1', THIRD],
+  );
+  check.equal(
+    await moved(
+      'RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Europe/Berlin:20260330T090000',
+      'DTSTART;TZID=Europe/Berlin:20260330T110000',
+      'DTEND;TZID=Europe/Berlin:20260330T130000',
+    ),
+    [FIRST, 'W 2026-03-30T09:00 2', 'W 2026-04-06T09:00 2'],
+  );
+  // An invitation to one occurrence of an event that is not in the file.
+  check.equal(
+    await weekly(
+      [],
+      ...vevent(
+        'UID:2',
+        'SUMMARY:Guest',
+        'RECURRENCE-ID:20260501T070000Z',
+        'DTSTART:20260501T080000Z',
+        'DURATION:PT1H',
+      ),
+    ),
+    [FIRST, SECOND, THIRD, 'Guest 2026-05-01T08:00 1'],
+  );
+});
+
+test('an end in another zone, in UTC, or as a duration is when it says', async () => {
+  const one = async (...lines: readonly string[]) =>
+    inYear(await load('a.ics', ics(...vevent('SUMMARY:E', ...lines))), 2026);
+  check.equal(await one('DTSTART;TZID=Europe/Berlin:20260601T080000', 'DTEND:20260601T080000Z'), [
+    'E 2026-06-01T06:00 2',
+  ]);
+  check.equal(
+    await one('DTSTART;TZID=Europe/Berlin:20260601T080000', 'DTEND;TZID=America/New_York:20260601T040000'),
+    ['E 2026-06-01T06:00 2'],
+  );
+  // Of the day on which clocks are put forward.
+  check.equal(await one('DTSTART;TZID=Europe/Berlin:20260329T000000', 'DURATION:PT24H'), [
+    'E 2026-03-28T23:00 24',
+  ]);
+  check.equal(await one('DTSTART;TZID=Europe/Berlin:20260329T000000', 'DURATION:P1D'), [
+    'E 2026-03-28T23:00 23',
+  ]);
+});
+
+test('further dates come beside the first, and an end of the rule in UTC is an instant', async () => {
+  const from = async (...lines: readonly string[]) =>
+    inYear(await load('a.ics', ics(...vevent('SUMMARY:E', ...lines))), 2026);
+  check.equal(
+    await from(
+      'DTSTART;TZID=Europe/Berlin:20260318T090000',
+      'DURATION:PT1H',
+      'RDATE;TZID=America/New_York:20260501T090000,20260601T090000',
+    ),
+    ['E 2026-03-18T08:00 1', 'E 2026-05-01T13:00 1', 'E 2026-06-01T13:00 1'],
+  );
+  // Eight in the evening of the third is one o'clock of the fourth in UTC.
+  check.is(
+    (
+      await from(
+        'DTSTART;TZID=America/New_York:20260101T200000',
+        'DURATION:PT1H',
+        'RRULE:FREQ=DAILY;UNTIL=20260104T010000Z',
+      )
+    ).length,
+    3,
+  );
+});
+
+test('a 29 February comes in leap years only', async () => {
+  const text = 'events:\n- {name: Leap, start: 2020-02-29, repeat: FREQ=YEARLY;COUNT=3}\n';
+  const loaded = await load('a.yaml', text);
+  const years = [2020, 2021, 2024, 2025, 2028, 2032].map((year) => inYear(loaded, year));
+  check.equal(years, [
+    ['Leap 2020-02-29T00:00 24'],
+    [],
+    ['Leap 2024-02-29T00:00 24'],
+    [],
+    ['Leap 2028-02-29T00:00 24'],
+    [],
+  ]);
+});
+
+test('what has no length, and what never comes, is told', async () => {
+  const moment = ics(
+    ...vevent('SUMMARY:Deploy', 'DTSTART:20260101T000000Z'),
+    ...vevent('SUMMARY:A', 'DTSTART;VALUE=DATE:20260101'),
+  );
+  const loaded = await load('a.ics', moment);
+  check.is(loaded.eventCount, 1);
+  check.match(loaded.ignored[0] as string, /a\.ics:3: event "Deploy": ends when it begins/);
+  const never = await load(
+    'a.yaml',
+    'events:\n- {name: N, start: 2026-01-01, repeat: FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30}\n',
+  );
+  check.equal(inYear(never, 2026), []);
+  check.match(never.ignored[0] as string, /event "N": nothing comes of it/);
+});
+
 test('a zone that the file defines itself is taken from there', async () => {
   const text = ics(
     'BEGIN:VTIMEZONE',
@@ -179,6 +315,28 @@ const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp]
     'a.ics',
     ics(...vevent('SUMMARY:A', 'DTSTART;VALUE=DATE:20260101', 'X-FORESHARD-UPLIFT:-3')),
     /X-FORESHARD-UPLIFT -3: it must be a factor above 0/,
+  ],
+  [
+    'a.ics',
+    ics(
+      ...vevent(
+        'SUMMARY:A',
+        'DTSTART:20260101T000000Z',
+        'DURATION:PT1H',
+        'RDATE;VALUE=PERIOD:20260501T090000Z/PT1H',
+      ),
+    ),
+    /a\.ics:3: event "A": RDATE;VALUE=PERIOD is not read: write RDATE with/,
+  ],
+  [
+    'a.yaml',
+    'events:\n- {name: A, start: 2026-01-30, repeat: FREQ=MONTHLY;BYDAY=-1FR, except: [2026-12-25, 2026-12-26]}\n',
+    /event "A": `except` 2026-12-26: it does not come then/,
+  ],
+  [
+    'a.yaml',
+    'events:\n- {name: A, start: 1700-01-01, repeat: daily}\n',
+    /event "A": more than 100000 occurrences/,
   ],
   ['a.yaml', '', /a\.yaml:1: must hold `events:`/],
   ['a.yaml', 'events: [', /a\.yaml:1: cannot be read as YAML/],
