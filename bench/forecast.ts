@@ -22,7 +22,7 @@ export async function run({ isSmall }: { readonly isSmall: boolean }): Promise<B
   await runFlights(outcome, isSmall);
   if (!isSmall) {
     await runLevelShift(outcome);
-    await runCost(outcome, [1000]);
+    await runCost(outcome, [1000, 16_384]);
   }
   const folder = sharedDataFolder();
   if (folder === undefined)

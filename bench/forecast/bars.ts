@@ -51,7 +51,9 @@ const WITH_SEASONS = new Set([
 ]);
 
 function workloadBars(results: readonly BenchResult[]): BenchResult[] {
-  const combined = results.filter((of) => methodOf(of) === 'combined' && of.baseline === 'naive-week');
+  const combined = results.filter(
+    (of) => methodOf(of) === 'combined' && of.baseline === 'naive-week' && !setOf(of).includes('level-shift'),
+  );
   return combined.flatMap((of) => {
     const bars = [
       row({ of, metric: `${of.metric}, against naive-week`, value: of.value, must: 1.05 * of.baselineValue }),
@@ -76,19 +78,27 @@ const COVERAGE_ERROR_MAX = new Map([
 ]);
 
 function coverageBars(results: readonly BenchResult[]): BenchResult[] {
-  return results
-    .filter((of) => methodOf(of) === 'combined' && of.baseline === 'nominal-level')
-    .flatMap((of) => {
-      const must = COVERAGE_ERROR_MAX.get(of.baselineValue);
-      if (must === undefined) return [];
-      const value = Math.abs(of.value - of.baselineValue);
-      return [row({ of, metric: `error of the ${of.baselineValue * 100} % bounds' coverage`, value, must })];
-    });
+  return (
+    results
+      // An hour after a level has shifted nobody knows it; the week after is held to the bar, its first day is only shown.
+      .filter(
+        (of) =>
+          methodOf(of) === 'combined' && of.baseline === 'nominal-level' && !setOf(of).endsWith('first-day'),
+      )
+      .flatMap((of) => {
+        const must = COVERAGE_ERROR_MAX.get(of.baselineValue);
+        if (must === undefined) return [];
+        const value = Math.abs(of.value - of.baselineValue);
+        return [
+          row({ of, metric: `error of the ${of.baselineValue * 100} % bounds' coverage`, value, must }),
+        ];
+      })
+  );
 }
 
 function costBars(results: readonly BenchResult[]): BenchResult[] {
   return results.flatMap((of) => {
-    if (of.name === 'forecast/one-hour-more/observe' && of.metric === 'processor time, median')
+    if (of.name === 'forecast/one-hour-more/observe' && of.metric === 'processor time, mean')
       return of.settings.partitions === 1000
         ? [row({ of, metric: of.metric, value: of.value, must: 50 })]
         : [];
