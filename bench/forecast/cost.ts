@@ -4,6 +4,7 @@ import { silentLogger } from '../../src/base/logger.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
 import { loadKernels } from '../../src/kernels/instance.ts';
 import { inlineRunner } from '../../src/kernels/pool.ts';
+import { collectedHeapBytes } from '../collected-heap.ts';
 import { profileOf } from './evaluation.ts';
 import { processorMs } from './processor-time.ts';
 import { figure, type Outcome } from './rows.ts';
@@ -25,7 +26,7 @@ export async function runCost({ results }: Outcome, partitionCounts: readonly nu
     const set = madeUp(partitionCount, warmUp + measured, seededRandom(11n));
     const kernels = loadKernels();
     const usedBefore = kernels.arena.usedBytes;
-    const heapBefore = heapBytes();
+    const heapBefore = collectedHeapBytes();
     const forecaster = new Forecaster(FORECAST_DEFAULTS, {
       runner: inlineRunner(kernels),
       random: seededRandom(1n),
@@ -37,7 +38,7 @@ export async function runCost({ results }: Outcome, partitionCounts: readonly nu
       costs.push(await timed(() => forecaster.observe(profileOf(set, w, w + 1))));
     const forecastMs = await timed(() => forecaster.forecast());
     const kernelBytes = kernels.arena.usedBytes - usedBefore;
-    const heap = heapBytes() - heapBefore;
+    const heap = collectedHeapBytes() - heapBefore;
     forecaster.close();
     costs.sort((a, b) => a - b);
     const context = {
@@ -68,12 +69,6 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   const startedMs = processorMs();
   await work();
   return processorMs() - startedMs;
-}
-
-function heapBytes(): number {
-  globalThis.gc?.();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
 }
 
 function madeUp(seriesCount: number, windowCount: number, random: Random): SeriesSet {

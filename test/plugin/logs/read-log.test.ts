@@ -2,10 +2,10 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { collectedHeapBytes } from '../../../bench/collected-heap.ts';
 import type { LogRecord, LogSummary } from '../../../plugin/logs/log-record.ts';
 import { type ReadLogOptions, readLog } from '../../../plugin/logs/read-log.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import { collectedHeapBytes } from '../../support/collected-heap.ts';
 import { testSeed } from '../../support/seed.ts';
 import { ZSTD_SAMPLE, zstdFrame } from '../../support/zstd.ts';
 

@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { collectedHeapBytes } from '../../../../bench/collected-heap.ts';
 import {
   hourOfWeek,
   hourOfWeekName,
@@ -8,7 +9,6 @@ import {
 import { PatternAnalyzer } from '../../../../src/analyzer/patterns/pattern-analyzer.ts';
 import type { PatternRecord } from '../../../../src/analyzer/patterns/pattern-report.ts';
 import { type Random, seededRandom } from '../../../../src/base/random.ts';
-import { collectedHeapBytes } from '../../../support/collected-heap.ts';
 import { testSeed } from '../../../support/seed.ts';
 
 const test = suite('patterns/pattern-analyzer');
