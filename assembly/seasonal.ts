@@ -41,7 +41,7 @@ export function seasonalTrimmedMean(
     for (; phase + 2 <= phases; phase += 2) {
       v128.store(out + ((<usize>phase) << 3), trimmedMeanOfTwo(last + ((<usize>phase) << 3), cycleBytes, cycles, isTrimmed, share));
     }
-    // An odd last phase: the pair that ends there, of which only the upper half is new.
+    // An odd last phase, alone: a pair would read beyond the row.
     if (phase < phases) {
       const pointer = last + ((<usize>phase) << 3);
       let sum = load<f64>(pointer);

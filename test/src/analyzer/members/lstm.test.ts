@@ -243,7 +243,7 @@ test('what a fit is judged by is not what it learns from', async () => {
 });
 
 test('the windows of an outage are no targets', async () => {
-  const taught = async (imputed: number): Promise<MemberState> => {
+  const taught = async (imputed: number): Promise<Float32Array> => {
     const { member, history, close } = setup({
       partitionCount: 2,
       windows: 420,
@@ -256,11 +256,13 @@ test('the windows of an outage are no targets', async () => {
         imputed,
       );
     await member.fit({ first: 0, count: 2 });
-    const state = member.save();
+    const { weights } = member.save();
     close();
-    return state;
+    return weights as Float32Array;
   };
-  assert.equal(await taught(14), await taught(0));
+  const spoilt = await taught(14);
+  // Not assert.equal: what differs in so many numbers takes minutes to print.
+  assert.ok((await taught(0)).every((weight, i) => weight === spoilt[i]));
 });
 
 test('a fit that leaves the network worse is undone', async () => {

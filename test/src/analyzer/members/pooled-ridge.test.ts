@@ -133,7 +133,9 @@ test('the windows of an outage are no targets', async () => {
     await member.fit({ first: 0, count: 3 });
     return modelsOf(member)[0]!.weights;
   };
-  assert.equal(await taught(14), await taught(0));
+  const spoilt = await taught(14);
+  // Not assert.equal: what differs in so many numbers takes minutes to print.
+  assert.ok((await taught(0)).every((weight, i) => weight === spoilt[i]));
 });
 
 test('where all was flat at first, every model is solved as soon as there is something to learn', async () => {
