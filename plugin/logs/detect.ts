@@ -66,6 +66,8 @@ export const FORMATS: readonly LogFormat[] = [
 /** As much of the beginning as is looked at. */
 export const HEAD_BYTES = 64 * 1024;
 const HEAD_LINES = 50;
+/** Of what `foreshard counts` prints, and of M4's files. */
+const SERIES_HEADER = /^(?=.*\btime\b)(?=.*\bvalue\b)[\w"]+(?:[,;\t][\w"]*)+$|^"?V1"?[,;\t]"?V2"?/i;
 
 /**
  * Finds the format from the first bytes: the one of which most lines are. One broken line, such as the rest of one that log
@@ -95,6 +97,8 @@ export function detectFormat(head: Buffer, { name, isWhole }: { name: string; is
   }
   if (best !== undefined) return best.format;
   if (text.includes('\0')) throw refuse('is a binary file, not a log');
+  if (SERIES_HEADER.test(first.trim()))
+    throw refuse('is a file of series and no query log: `foreshard forecast` reads it');
   throw refuse(
     `the format is not recognised; it begins with ${quoted(first)}. Read are ${FORMATS.map((format) => format.name).join(', ')}: see docs/logs.md, and name one with --format if the first lines are damaged`,
   );

@@ -5,10 +5,45 @@ const DAY_MS = 86_400_000;
 /** Offsets that are remembered; a log of 28 years has a million quarter hours, of which few are asked twice. */
 const REMEMBERED_MAX = 4_096;
 
+/** Tells the two passes of autumn's hour apart, by what stood before. */
+export interface Passes {
+  observe(instantMs: number): void;
+  choose(firstMs: number, secondMs: number): number;
+}
+
+/** Of a log, whose lines are nearly in order: the first pass is meant until time has reached its end. */
+export class LogPasses implements Passes {
+  #previousMs = Number.NEGATIVE_INFINITY;
+
+  observe(instantMs: number): void {
+    this.#previousMs = instantMs;
+  }
+
+  choose(firstMs: number, secondMs: number): number {
+    return firstMs >= this.#previousMs - QUARTER_HOUR_MS ? firstMs : secondMs;
+  }
+}
+
+/** Of a series, which has one value a time: a reading that has been is the other pass, in whichever direction the rows go. */
+export class SeriesPasses implements Passes {
+  #previousMs = Number.NEGATIVE_INFINITY;
+  #isDescending = false;
+
+  observe(instantMs: number): void {
+    if (instantMs !== this.#previousMs) this.#isDescending = instantMs < this.#previousMs;
+    this.#previousMs = instantMs;
+  }
+
+  choose(firstMs: number, secondMs: number): number {
+    if (this.#isDescending) return secondMs < this.#previousMs ? secondMs : firstMs;
+    return firstMs > this.#previousMs ? firstMs : secondMs;
+  }
+}
+
 /**
  * A zone of the IANA database, for logs that write local time without saying where.
  *
- * Local time is ambiguous once a year and missing once a year: see {@link toUtc}.
+ * Local time is ambiguous once a year and missing once a year: see {@link TimeZone.toUtc}.
  */
 export class TimeZone {
   readonly name: string;
@@ -46,13 +81,12 @@ export class TimeZone {
   /**
    * The instant at which a clock in this zone shows `localMs`.
    *
-   * In the hour that comes twice in autumn the first pass is meant until time has reached it, then the second: `previousMs`
-   * tells. A time that does not exist in spring counts as what a clock that was not put forward shows.
+   * A time that does not exist in spring counts as what a clock that was not put forward shows.
    *
    * @param localMs the clock's reading, as if it were UTC.
-   * @param previousMs the instant of the line before.
+   * @param passes says which one is meant in the hour that comes twice in autumn.
    */
-  toUtc(localMs: number, previousMs: number): number {
+  toUtc(localMs: number, passes: Passes): number {
     if (this.#format === null) return localMs;
     const quarter = Math.floor(localMs / QUARTER_HOUR_MS);
     if (quarter === this.#memoQuarter) return localMs - this.#memoOffset;
@@ -68,7 +102,7 @@ export class TimeZone {
     const second = localMs - after;
     const isFirst = this.#offsetAt(first) === before;
     const isSecond = this.#offsetAt(second) === after;
-    if (isFirst && isSecond) return first >= previousMs - QUARTER_HOUR_MS ? first : second;
+    if (isFirst && isSecond) return passes.choose(first, second);
     return isSecond ? second : first;
   }
 

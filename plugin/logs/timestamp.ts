@@ -1,4 +1,4 @@
-import { abbreviationOffsetMs, type TimeZone } from './time-zone.ts';
+import { abbreviationOffsetMs, LogPasses, type Passes, type TimeZone } from './time-zone.ts';
 
 /** ISO 8601 as databases write it: `2024-01-15T10:23:45.123Z`, with a space, without seconds, with or without an offset. */
 const ISO =
@@ -15,12 +15,13 @@ export const EPOCH_MS_MAX = 1e14;
 export class TimestampReader {
   readonly #zone: TimeZone;
   readonly #isZoneGiven: boolean;
-  #previousMs = Number.NEGATIVE_INFINITY;
+  readonly #passes: Passes;
   #dateText = '';
   #dateMs = 0;
 
   /** @param isZoneGiven the user named the zone: it then wins over an abbreviation that means something else there. */
-  constructor(zone: TimeZone, isZoneGiven: boolean) {
+  constructor(zone: TimeZone, isZoneGiven: boolean, passes: Passes = new LogPasses()) {
+    this.#passes = passes;
     this.#zone = zone;
     this.#isZoneGiven = isZoneGiven;
   }
@@ -55,18 +56,18 @@ export class TimestampReader {
    */
   instant(localMs: number, zone: string | undefined): number {
     const instant = this.#instant(localMs, zone);
-    if (!Number.isNaN(instant)) this.#previousMs = instant;
+    if (!Number.isNaN(instant)) this.#passes.observe(instant);
     return instant;
   }
 
   #instant(localMs: number, zone: string | undefined): number {
-    if (zone === undefined || zone === '') return this.#zone.toUtc(localMs, this.#previousMs);
+    if (zone === undefined || zone === '') return this.#zone.toUtc(localMs, this.#passes);
     if (zone === 'Z' || zone === 'UTC') return localMs;
     const first = zone.charCodeAt(0);
     if (first === 43 /* + */ || first === 45 /* - */) return localMs - offsetMs(zone);
     const offset = abbreviationOffsetMs(zone.toUpperCase());
     if (this.#isZoneGiven && (offset === undefined || !this.#zone.hasOffset(localMs, offset)))
-      return this.#zone.toUtc(localMs, this.#previousMs);
+      return this.#zone.toUtc(localMs, this.#passes);
     return offset === undefined ? Number.NaN : localMs - offset;
   }
 

@@ -1,6 +1,8 @@
 /** One series as its file has it. */
 export interface RawSeries {
   readonly id: string;
+  /** For messages. */
+  readonly file: string;
   /** Milliseconds since 1970 by value; null where the file has no times. */
   readonly timesMs: Float64Array | null;
   /** >= 0; NaN where the file has no value. */

@@ -5,7 +5,7 @@ import { delimiterOf, splitFields } from '../csv-fields.ts';
 import { type LineSink, LineSplitter } from '../lines.ts';
 import { quoted } from '../quoted.ts';
 import { QuotedLines } from '../quoted-lines.ts';
-import { TimeZone } from '../time-zone.ts';
+import { SeriesPasses, TimeZone } from '../time-zone.ts';
 import { TimestampReader } from '../timestamp.ts';
 import { GrowingNumbers, type RawSeries } from './raw-series.ts';
 
@@ -22,6 +22,8 @@ export interface ReadSeriesOptions {
 const VALUES_MAX = 20_000_000;
 /** A series of a million values on one line of the wide layout. */
 const LINE_BYTES_MAX = 16 * 1024 * 1024;
+/** As spreadsheets and databases write numbers; `0x10` is somebody's id. */
+const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 /** What people and programs write where there is no value. */
 const MISSING = /^(|na|n\/a|nan|null|nil|none|-)$/i;
 
@@ -37,9 +39,13 @@ export async function readSeries(
   from: string | AsyncIterable<Uint8Array>,
   options: ReadSeriesOptions = {},
 ): Promise<RawSeries[]> {
-  const times = new TimestampReader(new TimeZone(options.timeZone ?? 'UTC'), options.timeZone !== undefined);
+  const zone = new TimeZone(options.timeZone ?? 'UTC');
   const source = new ByteSource(from, options.name);
-  const table = new SeriesTable(source.name, times, options.valuesMax ?? VALUES_MAX);
+  const table = new SeriesTable(
+    source.name,
+    () => new TimestampReader(zone, options.timeZone !== undefined, new SeriesPasses()),
+    options.valuesMax ?? VALUES_MAX,
+  );
   const lines = new LineSplitter({ lineBytesMax: LINE_BYTES_MAX, encoding: 'utf8' });
   const quotedLines = new QuotedLines(table, { recordBytesMax: LINE_BYTES_MAX, isStart: undefined });
   for await (const chunk of source.chunks()) lines.push(chunk, quotedLines);
@@ -56,6 +62,8 @@ interface Columns {
 }
 
 interface OpenSeries {
+  /** Its own: which pass of autumn's hour is meant is told by the rows of that series. */
+  readonly clock: TimestampReader | null;
   readonly times: GrowingNumbers | null;
   readonly values: GrowingNumbers;
   readonly rows: GrowingNumbers | null;
@@ -65,7 +73,7 @@ interface OpenSeries {
 /** Adds up lines of either layout. */
 class SeriesTable implements LineSink {
   readonly #file: string;
-  readonly #times: TimestampReader;
+  readonly #newClock: () => TimestampReader;
   readonly #valuesMax: number;
   readonly #series = new Map<string, OpenSeries>();
   #delimiter = ',';
@@ -73,9 +81,9 @@ class SeriesTable implements LineSink {
   #layout: 'wide' | Columns | null = null;
   #valueCount = 0;
 
-  constructor(file: string, times: TimestampReader, valuesMax: number) {
+  constructor(file: string, newClock: () => TimestampReader, valuesMax: number) {
     this.#file = file;
-    this.#times = times;
+    this.#newClock = newClock;
     this.#valuesMax = valuesMax;
   }
 
@@ -104,6 +112,7 @@ class SeriesTable implements LineSink {
       throw this.#corrupt('there is a header and no row: there is nothing to forecast');
     return [...this.#series].map(([id, { times, values, rows, firstRow }]) => ({
       id,
+      file: this.#file,
       timesMs: times?.toArray() ?? null,
       values: values.toArray(),
       rows: rows?.toArray() ?? null,
@@ -137,15 +146,17 @@ class SeriesTable implements LineSink {
     const id = columns.series === null ? 'value' : (fields[columns.series] as string).trim();
     if (id === '') throw this.#corrupt(`row ${row} names no series`);
     const timeText = fields[columns.time] as string;
-    const timeMs = this.#times.epochOrIso(timeText);
+    let open = this.#series.get(id);
+    const clock = open?.clock ?? this.#newClock();
+    const timeMs = clock.epochOrIso(timeText);
     if (Number.isNaN(timeMs))
       throw this.#corrupt(
         `series ${quoted(id)}, row ${row}: time ${quoted(timeText)} is neither ISO 8601 nor epoch milliseconds`,
       );
     const value = this.#valueOf(fields[columns.value] as string, id, row);
-    let open = this.#series.get(id);
     if (open === undefined) {
       open = {
+        clock,
         times: new GrowingNumbers(),
         values: new GrowingNumbers(),
         rows: new GrowingNumbers(),
@@ -171,7 +182,7 @@ class SeriesTable implements LineSink {
     const end = cells.findLastIndex((cell) => cell !== '') + 1;
     const values = new GrowingNumbers();
     for (let i = 0; i < end; i++) values.push(this.#valueOf(cells[i] as string, id, row));
-    this.#series.set(id, { times: null, values, rows: null, firstRow: row });
+    this.#series.set(id, { clock: null, times: null, values, rows: null, firstRow: row });
     this.#count(end);
   }
 
@@ -179,9 +190,10 @@ class SeriesTable implements LineSink {
   #valueOf(field: string, id: string, row: number): number {
     const text = field.trim();
     if (MISSING.test(text)) return Number.NaN;
-    const value = Number(text);
+    const value = DECIMAL.test(text) ? Number(text) : Number.NaN;
     const at = `series ${quoted(id)}, row ${row}`;
-    if (!Number.isFinite(value)) throw this.#corrupt(`${at}: value ${quoted(text)} is not a finite number`);
+    if (!Number.isFinite(value))
+      throw this.#corrupt(`${at}: value ${quoted(text)} is not a finite number in decimal notation`);
     if (value > LOAD_MAX)
       throw this.#corrupt(
         `${at}: value ${text} is above ${LOAD_MAX}: forecast the series in a larger unit, or remove the value`,

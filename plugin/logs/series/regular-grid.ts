@@ -57,7 +57,7 @@ export function onRegularGrid(raw: RawSeries, options: GridOptions): GridSeries 
     throw new ForeshardError(
       'FORESHARD_CORRUPT',
       're-read',
-      `series ${quoted(raw.id)}, row ${raw.firstRow}: there is no value in it: leave the series out`,
+      `${raw.file}: series ${quoted(raw.id)}, row ${raw.firstRow}: there is no value in it: leave the series out`,
     );
   noteSpikes(raw, notes);
   if (raw.timesMs === null) {
@@ -65,7 +65,7 @@ export function onRegularGrid(raw: RawSeries, options: GridOptions): GridSeries 
     return trimmed({ id: raw.id, startMs: 0, windowMs, values: raw.values, notes }, options.windowsMax);
   }
   const ordered = inOrder({ ...raw, timesMs: raw.timesMs }, notes);
-  const points = options.aggregate === undefined ? withoutRepeats(raw.id, ordered, notes) : ordered;
+  const points = options.aggregate === undefined ? withoutRepeats(raw, ordered, notes) : ordered;
   const { timesMs } = points;
   const spacingMs = options.windowMs ?? medianSpacing(timesMs);
   const isRegular = options.aggregate === undefined && fits(timesMs, spacingMs);
@@ -74,6 +74,7 @@ export function onRegularGrid(raw: RawSeries, options: GridOptions): GridSeries 
     notes.push(
       `its times are not regular, or a window is given: ${options.aggregate ?? 'mean'} per window of ${describeMs(windowMs)}`,
     );
+  watchNewest(raw, points, { windowMs, notes, ...options });
   const originMs = isRegular ? (timesMs[0] as number) : 0;
   const binned = inWindows(points, { originMs, windowMs, isRegular, notes, ...options });
   return trimmed({ id: raw.id, windowMs, notes, ...binned }, options.windowsMax);
@@ -124,7 +125,7 @@ function picked(points: Points, indexes: Uint32Array): Points {
 }
 
 /** A row that says the same again is dropped; one that says something else is an error. */
-function withoutRepeats(id: string, points: Points, notes: string[]): Points {
+function withoutRepeats({ file, id }: RawSeries, points: Points, notes: string[]): Points {
   const { timesMs, values, rows } = points;
   const isRepeat = (i: number): boolean => i > 0 && timesMs[i] === timesMs[i - 1];
   for (let i = 1; i < timesMs.length; i++)
@@ -132,12 +133,54 @@ function withoutRepeats(id: string, points: Points, notes: string[]): Points {
       throw new ForeshardError(
         'FORESHARD_CORRUPT',
         're-read',
-        `series ${quoted(id)}, rows ${rows[i - 1]} and ${rows[i]}: two values for ${new Date(timesMs[i] as number).toISOString()}: remove one, or take them together with --aggregate sum or mean`,
+        `${file}: series ${quoted(id)}, rows ${rows[i - 1]} and ${rows[i]}: two values for ${new Date(timesMs[i] as number).toISOString()}: remove one, take them together with --aggregate sum or mean, or, if clocks were set back then, name their zone with --time-zone`,
       );
   const kept = Uint32Array.from(timesMs.keys()).filter((i) => !isRepeat(i));
   if (kept.length === timesMs.length) return points;
   notes.push(`${timesMs.length - kept.length} repeated rows were left out`);
   return picked(points, kept);
+}
+
+/** Rows after a gap, fewer than one in so many, are taken for those of a wrong clock. */
+const STRAY_ONE_IN = 10;
+const STRAY_OF_MIN = 3;
+
+/**
+ * One row of the year 2106 would leave nothing of the history before it within the newest windows.
+ *
+ * @throws ForeshardError FORESHARD_CORRUPT naming the row, where the history would be lost.
+ */
+function watchNewest(
+  { file, id }: RawSeries,
+  { timesMs, values, rows }: Points,
+  { windowMs, windowsMax, notes }: Pick<WindowOptions, 'windowMs' | 'windowsMax' | 'notes'>,
+): void {
+  const known = Uint32Array.from(timesMs.keys()).filter((i) => !Number.isNaN(values[i]));
+  const timeOf = (place: number): number => timesMs[known[place] as number] as number;
+  const firstMs = timeOf(0);
+  for (let place = known.length - 1; place >= STRAY_OF_MIN; place--) {
+    if ((known.length - place) * STRAY_ONE_IN > known.length && place < known.length - 1) return;
+    const gapMs = timeOf(place) - timeOf(place - 1);
+    // As long as all of the history before it, and so not one of the gaps that the series has.
+    if (gapMs <= Math.max(timeOf(place - 1) - firstMs, STRAY_OF_MIN * windowMs)) continue;
+    const row = rows[known[place] as number];
+    const time = new Date(timeOf(place)).toISOString();
+    const what = `row ${row}: ${time} is ${describeMs(roundDown(gapMs))} after what comes before it`;
+    if (gapMs > windowsMax * windowMs)
+      throw new ForeshardError(
+        'FORESHARD_CORRUPT',
+        're-read',
+        `${file}: series ${quoted(id)}, ${what}, and only the newest ${windowsMax} windows are used: mend its time, or remove the row`,
+      );
+    notes.push(`${what}: is its time right?`);
+    return;
+  }
+}
+
+/** Of a gap, only its size matters. */
+function roundDown(ms: number): number {
+  const unitMs = [DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS].find((unit) => ms >= 2 * unit) ?? 1;
+  return Math.floor(ms / unitMs) * unitMs;
 }
 
 function medianSpacing(timesMs: Float64Array): number {

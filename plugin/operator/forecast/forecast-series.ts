@@ -42,6 +42,8 @@ const MISSING_SHARE_MAX = 0.5;
 const UNKNOWN_FACTOR = 4;
 /** Fractions below this are forecast in a larger unit: the logarithm of 1 + load takes them for almost nothing. */
 const MEAN_MIN = 10;
+/** Errors ten times those of the naive: where the naive is right to a hair, or one value was a million. */
+const SKILL_MIN = -9;
 /** A member with less than this share of the first one's weight is not named. */
 const NAMED_WEIGHT_SHARE = 0.5;
 const NAMED_MAX = 3;
@@ -132,6 +134,8 @@ function seriesForecastOf(
   { levels, settings }: ForecastOptions,
 ): SeriesForecast {
   const skill = forecast.skill[partition] as number;
+  const isTold = Number.isFinite(skill) && skill >= SKILL_MIN;
+  const isWild = Number.isFinite(skill) && !isTold;
   const steps = (loads: Float64Array): number[] => stepsOf(loads, forecast, partition, one.scale, settings);
   return assembled({
     id: one.member.series.id,
@@ -142,9 +146,14 @@ function seriesForecastOf(
       upper: steps(upper),
     })),
     model: leadingMembers(forecast.members),
-    skill: Number.isFinite(skill) ? skill : null,
-    degraded: one.isDegraded,
-    notes: one.notes,
+    skill: isTold ? skill : null,
+    degraded: one.isDegraded || isWild,
+    notes: isWild
+      ? [
+          ...one.notes,
+          `its skill is below ${SKILL_MIN}: such errors are those of single values, and say nothing of the others`,
+        ]
+      : one.notes,
   });
 }
 

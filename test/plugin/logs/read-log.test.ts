@@ -99,6 +99,8 @@ test('what is no log is refused with the remedy', async () => {
       'hello world\nfoo\n',
       /the format is not recognised; it begins with "hello world"\. Read are monitor, .* --format/,
     ],
+    ['series,time,value\na,1,2\n', /is a file of series and no query log: `foreshard forecast` reads it/],
+    ['"V1","V2","V3"\n"H1",1,2\n', /`foreshard forecast` reads it/],
     [Buffer.from([0, 1, 2, 3, 255, 0]), /is a binary file/],
     ['OK\n', /no query in 1 lines: 0 bad; skipped: 1 reply of the server/],
     [gzipSync(monitorLog(1_000)).subarray(0, 500), /cannot be unpacked \(gzip\)/],

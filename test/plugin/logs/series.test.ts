@@ -30,6 +30,15 @@ const gridOf = async (rows: readonly string[], options: Partial<GridOptions> = {
   const [series] = await read(`series,time,value\n${rows.join('\n')}\n`);
   return onRegularGrid(series as NonNullable<typeof series>, { windowsMax: 1_000, ...options });
 };
+const refusalOfGrid = async (rows: readonly string[]): Promise<string> => {
+  try {
+    await gridOf(rows);
+  } catch (error) {
+    check.instance(error, ForeshardError);
+    return (error as Error).message;
+  }
+  throw new Error('it must be refused');
+};
 const at = (hours: number): string => new Date(START_MS + hours * HOUR_MS).toISOString();
 
 test('the long layout: columns in any order, series mixed, missing values as people write them', async () => {
@@ -72,6 +81,10 @@ test('what cannot be forecast is refused with series, row and remedy', async () 
     [`${head}\na,${at(0)},1\na,${at(1)},1e999\n`, /series "a", row 3: value "1e999" is not a finite number/],
     [`${head}\na,${at(0)},1\na,${at(1)},1e101\n`, /series "a", row 3: value 1e101 is above 1e\+100/],
     [`${head}\na,${at(0)},"1,5"\n`, /series "a", row 2: value "1,5" is not a finite number/],
+    [
+      `${head}\na,${at(0)},0x10\n`,
+      /series "a", row 2: value "0x10" is not a finite number in decimal notation/,
+    ],
     [`${head}\na,soon,1\n`, /series "a", row 2: time "soon" is neither ISO 8601 nor epoch milliseconds/],
     [`${head}\n,${at(0)},1\n`, /row 2 names no series/],
     [`${head}\na,${at(0)}\n`, /row 2 has 2 columns, the header has 3/],
@@ -81,6 +94,53 @@ test('what cannot be forecast is refused with series, row and remedy', async () 
     [`x${'y'.repeat(17 * 2 ** 20)}`, /row 1 has 17825793 bytes, at most 16777216/],
   ];
   for (const [content, expected] of cases) check.match(await refusal(content), expected);
+});
+
+const BERLIN = { name: 'f.csv', timeZone: 'Europe/Berlin' };
+const AUTUMN_MS = Date.UTC(2024, 9, 26, 22);
+/** What clocks in Berlin show in ten windows over the end of summer time. */
+const autumn = (windowMs: number): string[] =>
+  Array.from({ length: 6 * (HOUR_MS / windowMs) }, (_, i) => {
+    const instant = AUTUMN_MS + i * windowMs;
+    const summer = instant < Date.UTC(2024, 9, 27, 1) ? 2 : 1;
+    return new Date(instant + summer * HOUR_MS).toISOString().slice(0, 16).replace('T', ' ');
+  });
+
+test('the hour that clocks show twice is two hours of every series, in whichever direction rows go', async () => {
+  for (const windowMs of [HOUR_MS, HOUR_MS / 4]) {
+    const clock = autumn(windowMs);
+    const expected = clock.map((_, i) => AUTUMN_MS + i * windowMs);
+    const rows = clock.flatMap((time, i) => [`a,${time},${i}`, `b,${time},${i}`]);
+    for (const series of await readSeries(once(`series,time,value\n${rows.join('\n')}\n`), BERLIN))
+      check.equal([...(series.timesMs ?? [])], expected, series.id);
+    const [back] = await readSeries(once(`series,time,value\n${rows.reverse().join('\n')}\n`), BERLIN);
+    check.equal([...(back?.timesMs ?? [])].reverse(), expected);
+  }
+});
+
+test('two values of one time, and a series without any, are told by file, series and rows', async () => {
+  const twice = autumn(HOUR_MS).map((time, i) => `a,${time},${i}`);
+  check.is(
+    await refusalOfGrid(twice),
+    [
+      'f.csv: series "a", rows 4 and 5: two values for 2024-10-27T02:00:00.000Z: remove one, take them together with',
+      '--aggregate sum or mean, or, if clocks were set back then, name their zone with --time-zone',
+    ].join(' '),
+  );
+  check.match(await refusalOfGrid([`a,${at(0)},NA`]), /^f\.csv: series "a", row 2: there is no value/);
+});
+
+test('a row of the far future does not take the history away: it is refused by name; a nearer one is noted', async () => {
+  const rows = Array.from({ length: 50 }, (_, hour) => `a,${at(hour)},${hour}`);
+  const stray = [...rows.slice(0, 20), 'a,2106-02-07T06:00:00Z,1', ...rows.slice(20)];
+  check.match(
+    await refusalOfGrid(stray),
+    /f\.csv: series "a", row 22: 2106-02-07T06:00:00\.000Z is \d+d after what comes before it, .*mend its time, or remove the row/,
+  );
+  const near = await gridOf([...rows, `a,${at(200)},1`]);
+  check.is(near.values.length, 201);
+  check.match(near.notes.join(), /row 52: .* is 6d after what comes before it: is its time right/);
+  check.equal((await gridOf([...rows, `a,${at(70)},1`])).notes, []);
 });
 
 test('more values than fit in memory are refused, not held', async () => {

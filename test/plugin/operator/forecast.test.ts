@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -84,6 +84,18 @@ test('the command line prints series, point, bounds, model and skill as JSON; --
     check.match(bad.stderr, /^foreshard: .*bad\.csv: series "a", row 2: value -1 is below 0/);
     check.is(run([file, '--level', '30']).status, 2);
     check.is(run([join(folder, 'nowhere.csv')]).status, 2);
+    if (!existsSync('/dev/full')) return;
+    const full = openSync('/dev/full', 'w');
+    try {
+      const unwritten = spawnSync(
+        process.execPath,
+        ['--import', import.meta.resolve('tsx'), CLI, 'config', 'schema'],
+        { encoding: 'utf8', stdio: ['ignore', full, 'pipe'] },
+      );
+      check.equal([unwritten.status, unwritten.stderr], [1, 'foreshard: standard output: no space left\n']);
+    } finally {
+      closeSync(full);
+    }
   });
 });
 
@@ -111,6 +123,15 @@ test('a daily cycle goes on, in the order of the file, whatever lengths the seri
       );
   }
   check.is(found[0]?.degraded, false);
+});
+
+test('a skill that one wild value has made is not told as one', async () => {
+  const ones = new Array<number>(400).fill(1);
+  ones[200] = 1e6;
+  const [one] = await forecast([series('spike', ones)], 48);
+  check.is(one?.skill, null);
+  check.is(one?.degraded, true);
+  check.match(one?.notes.join() ?? '', /its skill is below -9/);
 });
 
 test('series that teach little get a forecast that is marked, with bounds as wide as that', async () => {
