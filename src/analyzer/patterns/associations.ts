@@ -105,16 +105,21 @@ function believable(
 ): Association[] {
   const pValues = [...tested.map(({ pValue }) => pValue), ...new Array<number>(believedCount).fill(0)];
   const rates = falseDiscoveryRates(pValues, Math.max(testCount, pValues.length));
-  return tested
-    .map((association, i): Association => ({ ...association, qValue: rates[i] as number }))
-    .filter(({ qValue, lift }) => qValue <= limits.falseDiscoveryRate && lift >= limits.liftMin)
-    .sort(byExcess);
+  const passing: Association[] = [];
+  tested.forEach((association, i) => {
+    const qValue = rates[i] as number;
+    if (qValue <= limits.falseDiscoveryRate && association.lift >= limits.liftMin)
+      passing.push({ ...association, qValue });
+  });
+  return passing.sort(byExcess);
 }
 
 /** In one round all are believed whose excess is at least this share of the largest: two sides of one coin are equal. */
 const ROUND_SHARE = 0.75;
 /** Each round looks for a quarter less. What is left then has 3 % of the strongest one's excess, and distorts little. */
 const ROUNDS_MAX = 12;
+/** Of what passes, so many are looked at: a table of 65,536 entries may hold tens of thousands, and each costs a test a round. */
+const CANDIDATES_MAX = 2048;
 
 /**
  * `findAssociations` without echoes. Where all carts live on one partition, less is expected of everything else on the others
@@ -135,7 +140,7 @@ export function findOwnAssociations(
 ): Association[] {
   const believed: Association[] = [];
   const asItStands = testedOf(cells.map(seenWithout([])), table);
-  let candidates = believable(asItStands, { ...table, believedCount: 0 }, limits);
+  let candidates = believable(asItStands, { ...table, believedCount: 0 }, limits).slice(0, CANDIDATES_MAX);
   for (let round = 0; candidates.length > 0; round++) {
     const strongest = candidates[0] as Association;
     const isStrong = (found: Association): boolean =>

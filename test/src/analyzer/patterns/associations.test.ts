@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { ASSOCIATION_DEFAULTS } from '../../../../src/analyzer/patterns/associations.ts';
+import { ASSOCIATION_DEFAULTS, findOwnAssociations } from '../../../../src/analyzer/patterns/associations.ts';
 import { CO_ACCESS_DEFAULTS, CoAccess } from '../../../../src/analyzer/patterns/co-access.ts';
 import { PatternAnalyzer } from '../../../../src/analyzer/patterns/pattern-analyzer.ts';
 import { liftsOf } from '../../../../src/analyzer/patterns/query-type-lifts.ts';
@@ -124,6 +124,30 @@ test('where all of one type is on one partition, the others do not seem to prefe
     [['GET cart', 0]],
   );
   check.ok(Math.abs((partitions[0]?.lift ?? 0) - 1 / (1 / 3 + 2 / 3 / 8)) < 0.2, `${partitions[0]?.lift}`);
+});
+
+test('of a table where tens of thousands of pairs pass, the largest are told, and few are looked at again', () => {
+  const [rows, columns] = [200, 100];
+  const cells = Array.from({ length: rows * columns }, (_, i) => ({
+    row: Math.floor(i / columns),
+    column: i % columns,
+    // Half of all cells hold what the other half lacks; (7, 7) most of all.
+    count: i === 707 ? 400 : (Math.floor(i / columns) + (i % columns)) % 2 === 0 ? 100 : 1,
+  }));
+  const sum = cells.reduce((total, { count }) => total + count, 0);
+  let tested = 0;
+  const found = findOwnAssociations(
+    cells,
+    () => (cell) => {
+      tested++;
+      return { ...cell, expectedShare: 1 / cells.length };
+    },
+    { sum, effectiveFactor: 1, testCount: cells.length },
+    { ...ASSOCIATION_DEFAULTS, listedMax: Number.POSITIVE_INFINITY },
+  );
+  check.equal([found[0]?.row, found[0]?.column], [7, 7]);
+  check.is(found.length, 2_048);
+  check.ok(tested < 2 * cells.length, `${tested} tests`);
 });
 
 test('pairs of partitions that are rarer than others are not told as asked for together', () => {
