@@ -64,6 +64,40 @@ const ESTIMATE_WEIGHT = 12;
 const LOW_FREQUENCY = 8;
 const LOW_WEIGHT = 5;
 
+/** Natural frequencies either side that a peak is compared with: narrower than a hump, of which a short series has few. */
+const REACH_MIN = 4;
+const REACH_MAX = 8;
+/** Of all natural frequencies. */
+const REACH_SHARE = 0.02;
+
+/**
+ * How far the noise stands above the background nearby, where it does. A season is a line in the spectrum; what has been
+ * averaged over some windows, as monitoring exports it, has humps between the zeros of that average, and the top of a hump
+ * stands above its band as a line does, but not above its neighbours.
+ *
+ * @param ratio f64[j]: power over background at k = j / oversampling.
+ * @returns by whole k: at least 1.
+ */
+export function localLevels(
+  ratio: Float64Array,
+  options: { readonly oversampling: number; readonly count: number; readonly shape: number },
+): Float64Array {
+  const { oversampling, count, shape } = options;
+  const whole = Float64Array.from(
+    { length: Math.floor(count) + 1 },
+    (_, k) => ratio[Math.round(k * oversampling)] ?? 0,
+  );
+  const usual = medianOfNoise(shape);
+  const reach = Math.min(REACH_MAX, Math.max(REACH_MIN, Math.round(REACH_SHARE * count)));
+  return whole.map((_, k) => {
+    const around = whole.slice(Math.max(2, k - reach), k + reach + 1).sort();
+    return Math.max(1, (around[around.length >> 1] ?? 0) / usual);
+  });
+}
+
+/** By the same root. */
+const medianOfNoise = (shape: number): number => (shape < 1.5 ? Math.LN2 : (1 - 1 / (9 * shape)) ** 3);
+
 /** The QUANTILE of a mean of `shape` unit exponentials, by Wilson and Hilferty's cube root. */
 function quantileOfNoise(shape: number): number {
   if (shape < 1.5) return -Math.log(1 - QUANTILE);

@@ -1,4 +1,4 @@
-import { backgroundOf } from './background.ts';
+import { backgroundOf, localLevels } from './background.ts';
 import { autocorrelationOf, type FourierPlan, powerSpectrum } from './fourier.ts';
 import type { PreparedRow } from './prepared-row.ts';
 
@@ -33,7 +33,9 @@ export function lookAt(rows: readonly PreparedRow[], plan: FourierPlan): View {
   const mean = power.map((sum) => sum / rows.length);
   const background = backgroundOf(mean, { oversampling, lowest: LOWEST_FREQUENCY, count: length / 2, shape });
   const first = Math.ceil(LOWEST_FREQUENCY * oversampling);
-  const ratio = mean.map((value, j) => (j < first ? 0 : value / (background[j] as number)));
+  const overBands = mean.map((value, j) => (j < first ? 0 : value / (background[j] as number)));
+  const local = localLevels(overBands, { oversampling, count: length / 2, shape });
+  const ratio = overBands.map((value, j) => value / (local[Math.round(j / oversampling)] ?? 1));
   const autocorrelation = autocorrelationOf(plan, ratio).map(
     (value, lag) => (value * length) / Math.max(1, length - lag),
   );

@@ -107,6 +107,23 @@ const NOISES: readonly (readonly [string, (random: ReturnType<typeof seededRando
     },
   ],
 ];
+/** As monitoring exports it. */
+const rollingMean = (
+  random: ReturnType<typeof seededRandom>,
+  length: number,
+  windows: number,
+): Float64Array => {
+  const noise = whiteNoise(random, length + windows);
+  return Float64Array.from({ length }, (_, t) => noise.subarray(t, t + windows).reduce((a, b) => a + b, 0));
+};
+for (const windows of [6, 12, 24])
+  test(`a rolling mean over ${windows} windows of noise has a season in at most 3 of 100 series`, () => {
+    const random = seededRandom(seed).fork(`rolling ${windows}`);
+    let found = 0;
+    for (let i = 0; i < 100; i++) if (findSeasons(rollingMean(random, 900, windows)).length > 0) found++;
+    check.ok(found <= 3, `${found} of 100`);
+  });
+
 for (const [name, make] of NOISES)
   test(`${name} has a season in at most 2 of 100 series`, () => {
     const random = seededRandom(seed).fork(name);
