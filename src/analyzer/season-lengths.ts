@@ -17,6 +17,7 @@ export interface SeasonLengths {
 
 /** A season that explains less is no reason to leave the clock. */
 const STRENGTH_MIN = 0.1;
+const DAYS_MIN = 3;
 /** Shares of a period: 24 hours and 24.4 are one season, 23 another. */
 const TOLERANCE = 0.02;
 /** Series times windows that are looked at: some tens of milliseconds. */
@@ -37,6 +38,8 @@ export const clockSeasons = (windowMs: number): SeasonLengths => ({
 export function seasonLengths(profile: LoadProfile, driver: LoadDimension): SeasonLengths {
   const clock = clockSeasons(profile.windowMs);
   const { dayWindows, weekWindows } = clock;
+  // In less than three days no day can be found, and so none be missed.
+  if (profile.windowCount < DAYS_MIN * dayWindows) return clock;
   const found = findSharedSeasons(busiestSeries(profile, driver), {
     expected: [dayWindows, weekWindows].filter((windows) => windows > 1),
     mask: profile.coverage.map((coverage) => Number(coverage < COVERAGE_MIN)),
