@@ -1,0 +1,52 @@
+import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
+import { greedy } from '../../src/affinity/greedy.ts';
+import type { Optimiser } from '../../src/affinity/optimiser.ts';
+import { AffinityManager } from '../../src/affinity/planner.ts';
+import { DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import type { Kernels } from '../../src/kernels/instance.ts';
+import { inlineRunner } from '../../src/kernels/pool.ts';
+import type { BenchResult } from '../types.ts';
+import { cpuMs, hashOf } from './measures.ts';
+import { SEED, type Size, sizeName, syntheticInputs } from './synthetic.ts';
+
+/** A whole plan, bound, greedy start, search, pruning and order, as the hourly cycle makes it. */
+export async function timePlan(kernels: Kernels, size: Size, isSmall: boolean): Promise<BenchResult> {
+  const inputs = syntheticInputs(seededRandom(SEED), size);
+  const settings = {
+    ...DEFAULT_AFFINITY_SETTINGS,
+    iterations: isSmall ? 10_000 : DEFAULT_AFFINITY_SETTINGS.iterations,
+  };
+  const search = annealer(inlineRunner(kernels), {
+    iterations: settings.iterations,
+    startFactors: DEFAULT_ANNEAL_SETTINGS.startFactors,
+    endRatio: 0.005,
+  });
+  const managerWith = (optimiser: Optimiser) =>
+    new AffinityManager(settings, { random: seededRandom(SEED), logger: silentLogger, optimiser });
+  const searching = managerWith(search);
+  const greedyOnly = managerWith(greedy);
+  // The first plan of a process also waits for the compiler.
+  if (size.partitionCount <= 1000) await searching.propose(inputs);
+  const startedMs = cpuMs();
+  const proposal = await searching.propose(inputs);
+  const betweenMs = cpuMs();
+  await greedyOnly.propose(inputs);
+  const endedMs = cpuMs();
+  return {
+    name: `plan/${sizeName(size)}`,
+    metric: 'CPU time of a plan',
+    value: betweenMs - startedMs,
+    unit: 'ms',
+    baseline: 'greedy-only plan',
+    baselineValue: endedMs - betweenMs,
+    ratio: (betweenMs - startedMs) / (endedMs - betweenMs),
+    settings: {
+      iterations: settings.iterations,
+      moves: proposal.moves.length,
+      costOverBound: Number((proposal.costAfter / proposal.lowerBound).toFixed(4)),
+    },
+    hash: hashOf(proposal.targetOwnerOf),
+  };
+}
