@@ -91,7 +91,7 @@ function smoothPhases(
   const rowBytes = <usize>season * LANE_BYTES;
   const width = <usize>phaseCount * LANE_BYTES;
   const values = valuesPtr + offset;
-  const robust = robustPtr == 0 ? 0 : robustPtr + offset;
+  const robust = robustPtr == 0 ? <usize>0 : robustPtr + offset;
   const out = outPtr + offset;
   loessPoint(values, rowBytes, width, cycles, -1, window, 0, robust, weightsPtr, out);
   loessTile(values, rowBytes, width, cycles, window, 0, jumpOf(window), robust, weightsPtr, out + rowBytes, rowBytes);

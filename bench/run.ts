@@ -45,15 +45,44 @@ function describe(result: BenchResult): string {
   return `${result.name}  ${result.metric} ${short(result.value)} ${result.unit}  ${against}  ${settings}  hash ${result.hash}`;
 }
 
+const USAGE = `usage: npm run bench [-- AREA... --small --json --help]
+
+  AREA     ${BENCH_AREAS.slice(0, 6).join(', ')},
+           ${BENCH_AREAS.slice(6).join(', ')}; all by default
+  --small  a short run, as the tests make it
+  --json   one JSON object on standard output (npm run --silent bench), lines for people on standard error
+`;
+
+/** The parser's own message is good, its stack helps nobody. */
+function parsedArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        small: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    return error as Error;
+  }
+}
+
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { json: { type: 'boolean', default: false }, small: { type: 'boolean', default: false } },
-  });
-  const unknown = positionals.filter((area) => !(BENCH_AREAS as readonly string[]).includes(area));
-  if (unknown.length > 0) {
-    console.error(`unknown bench area ${unknown.join(', ')}; there are ${BENCH_AREAS.join(', ')}`);
+  const parsed = parsedArguments();
+  const isBad = parsed instanceof Error;
+  const unknown = isBad
+    ? []
+    : parsed.positionals.filter((area) => !(BENCH_AREAS as readonly string[]).includes(area));
+  if (isBad || unknown.length > 0) {
+    console.error(`${isBad ? parsed.message : `unknown bench area ${unknown.join(', ')}`}\n\n${USAGE}`);
     process.exitCode = 2;
+    return;
+  }
+  const { values, positionals } = parsed;
+  if (values.help) {
+    console.log(USAGE);
     return;
   }
   const say = values.json ? console.error : console.log;

@@ -2,7 +2,7 @@ import ICAL from 'ical.js';
 import { calendarError, shown } from './calendar-error.ts';
 import { type EventRule, occurrenceAt } from './event-rule.ts';
 import { IcalTimes } from './ical-times.ts';
-import { ruleProblem } from './recurrence-rule.ts';
+import { ruleProblem, writtenRuleProblem } from './recurrence-rule.ts';
 import { recurrenceOf } from './rule-days.ts';
 import { momentOf } from './wall-clock.ts';
 
@@ -18,6 +18,7 @@ type Component = InstanceType<typeof ICAL.Component>;
 export function icalEvents(file: string, text: string): EventRule[] {
   if (!/^BEGIN:VCALENDAR\b/im.test(text))
     throw calendarError(file, 'no BEGIN:VCALENDAR in it: export the calendar as iCalendar (.ics)');
+  assertWrittenRules(file, text);
   const lines = eventLines(text);
   const roots = parsed(file, text);
   const entries = roots.flatMap((root) => {
@@ -89,6 +90,18 @@ function lineIn(text: string, message: string): string {
 
 function eventLines(text: string): number[] {
   return text.split(/\r?\n/).flatMap((line, index) => (/^BEGIN:VEVENT\s*$/i.test(line) ? [index + 1] : []));
+}
+
+/** Of what the parser corrects, it keeps no trace. */
+function assertWrittenRules(file: string, text: string): void {
+  const lines = text.split(/\r?\n/);
+  for (let first = 0; first < lines.length; first++) {
+    if (!/^RRULE[:;]/i.test(lines[first] as string)) continue;
+    let unfolded = lines[first] as string;
+    for (let next = first + 1; /^[ \t]/.test(lines[next] ?? ''); next++) unfolded += lines[next]?.slice(1);
+    const problem = writtenRuleProblem(unfolded.slice(unfolded.indexOf(':') + 1));
+    if (problem !== undefined) throw calendarError(`${file}:${first + 1}`, `RRULE: ${problem}`);
+  }
 }
 
 function ruleOf(entry: Entry, parts: readonly Entry[]): EventRule {

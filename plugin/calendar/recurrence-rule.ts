@@ -12,15 +12,27 @@ const MEANT_FOR: readonly (readonly [part: string, frequencies: readonly string[
 ];
 
 /**
+ * The same of a rule as it is written: the parser takes INTERVAL=0 for 1 without a word.
+ *
+ * @param rule such as FREQ=WEEKLY;INTERVAL=2
+ */
+export function writtenRuleProblem(rule: string): string | undefined {
+  const [, interval] = /(?:^|;)INTERVAL=([^;]*)/i.exec(rule) ?? [];
+  if (interval === undefined || /^0*[1-9]\d*$/.test(interval.trim())) return undefined;
+  return `INTERVAL=${interval} must be from 1 to ${INTERVAL_MAX}`;
+}
+
+/**
  * What is wrong with a rule beyond its spelling, as "what: remedy"; undefined where nothing is.
  *
  * A load that repeats more often than daily is a season, found without a calendar.
  */
-export function ruleProblem({ freq, interval, parts }: Recurrence): string | undefined {
+export function ruleProblem({ freq, interval, count, parts }: Recurrence): string | undefined {
   if (!freq) return 'no FREQ: begin with FREQ=YEARLY, MONTHLY, WEEKLY or DAILY';
   if (!FREQUENCIES.includes(freq))
     return `FREQ=${freq} is more often than daily: what comes hourly is found without a calendar`;
   if (!(interval >= 1 && interval <= INTERVAL_MAX)) return `INTERVAL must be from 1 to ${INTERVAL_MAX}`;
+  if (count !== null && count !== undefined && !(count >= 1)) return 'COUNT must be 1 or more';
   const given = parts as Readonly<Record<string, readonly (string | number)[] | undefined>>;
   for (const [part, frequencies] of MEANT_FOR)
     if (given[part] !== undefined && !frequencies.includes(freq))

@@ -2,7 +2,7 @@ import ICAL from 'ical.js';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
 import { calendarError, shown } from './calendar-error.ts';
 import { type EventRule, lengthBetween } from './event-rule.ts';
-import { ruleProblem } from './recurrence-rule.ts';
+import { ruleProblem, writtenRuleProblem } from './recurrence-rule.ts';
 import { unusedExceptions } from './rule-calendar.ts';
 import { isUtc, localMsOf, recurrenceOf } from './rule-days.ts';
 import { DAY_MS, isTimeZone, type Reading, utcClock, type WallClock, zoneClock } from './wall-clock.ts';
@@ -176,7 +176,7 @@ function parsedRule(where: string, written: string): InstanceType<typeof ICAL.Re
   const rule = REPEATS.get(written.trim().toLowerCase()) ?? written.trim().replace(/^RRULE:/i, '');
   try {
     const recurrence = ICAL.Recur.fromString(rule);
-    const problem = ruleProblem(recurrence);
+    const problem = writtenRuleProblem(rule) ?? ruleProblem(recurrence);
     if (problem !== undefined) throw new Error(problem);
     return recurrence;
   } catch (error) {

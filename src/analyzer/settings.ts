@@ -49,7 +49,7 @@ export const FORECAST_DEFAULTS: ForecastSettings = {
   // Ten weeks: what a training row of eight weeks ago still needs.
   historyWindows: 1680,
   // Found by leaving one out after the other on the training parts of M4, the flights log and the cloud sets; what was left
-  // out (pooled-ridge, ridge, card, qb-kernel, analogue, counts, sarima) made the combination worse or did not help it.
+  // out (pooled-ridge, ridge, card, qb-kernel, analogue, sparse-counts, sarima) made the combination worse or did not help it.
   members: ['level', 'day', 'naive-week', 'weeks', 'autoregression', 'qb-linear', 'ets', 'mstl', 'lstm'],
   calendar: null,
   weeksMax: 4,

@@ -1,6 +1,6 @@
 // The one file of the core that reads from disk: the Wasm bytes that were built beside it.
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ForeshardError } from '../base/errors.ts';
 
@@ -13,23 +13,49 @@ export interface KernelBytes {
   readonly hash: string;
 }
 
-// build/ stands two folders up from src/kernels (tsx) and three up from dist/src/kernels (compiled).
-const BUILD_FOLDERS = ['../../build/', '../../../build/'];
+// The root stands two folders up from src/kernels (tsx) and three up from dist/src/kernels (compiled).
+const ROOTS = ['../../', '../../../'];
 
-/** @throws ForeshardError FORESHARD_CONFIG when `FORESHARD_KERNELS` is neither debug nor release, or nothing was built. */
+/**
+ * @throws ForeshardError FORESHARD_CONFIG when `FORESHARD_KERNELS` is neither debug nor release, when nothing was built, or when
+ *   the build is older than its sources.
+ */
 export function readKernelBytes(build: KernelBuild = buildFromEnvironment()): KernelBytes {
-  const candidates = BUILD_FOLDERS.map((folder) =>
-    fileURLToPath(new URL(`${folder}kernels.${build}.wasm`, import.meta.url)),
-  );
-  const path = candidates.find((candidate) => existsSync(candidate));
-  if (path === undefined)
+  const candidates = ROOTS.map((root) => ({
+    path: fileURLToPath(new URL(`${root}build/kernels.${build}.wasm`, import.meta.url)),
+    sources: fileURLToPath(new URL(`${root}assembly`, import.meta.url)),
+  }));
+  const found = candidates.find(({ path }) => existsSync(path));
+  if (found === undefined)
     throw new ForeshardError(
       'FORESHARD_CONFIG',
       'fix-config',
-      `no kernels at ${candidates.join(' or ')}: run \`npm run build:wasm\``,
+      `no kernels at ${candidates.map(({ path }) => path).join(' or ')}: run \`npm run build:wasm\``,
+    );
+  const { path, sources } = found;
+  const newer = sourceNewerThan(path, sources);
+  if (newer !== undefined)
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `${path} is older than assembly/${newer}: run \`npm run build:wasm\``,
     );
   const bytes = new Uint8Array(readFileSync(path));
   return { build, bytes, hash: createHash('sha256').update(bytes).digest('hex').slice(0, 16) };
+}
+
+/**
+ * As `make` does it, since a stale build computes nonsense without a word. An installed package has the build alone, and
+ * nothing to compare it with.
+ *
+ * @returns the name of one source that was written after the build, if any was.
+ */
+export function sourceNewerThan(build: string, sources: string): string | undefined {
+  if (!existsSync(sources)) return undefined;
+  const builtMs = statSync(build).mtimeMs;
+  return readdirSync(sources).find(
+    (name) => name.endsWith('.ts') && statSync(`${sources}/${name}`).mtimeMs > builtMs,
+  );
 }
 
 function buildFromEnvironment(): KernelBuild {

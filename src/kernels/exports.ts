@@ -13,7 +13,6 @@ export type Pointer = number;
 interface LayoutExports {
   layoutAlignmentBytes(): number;
   layoutTile(): number;
-  layoutVersion(): number;
   /** First byte above the kernels' own constants. */
   layoutHeapBase(): Pointer;
 }

@@ -4,7 +4,6 @@ import type { KernelExports } from './exports.ts';
 /** The host's copy of the numbers in assembly/layout.ts. */
 export const ALIGNMENT_BYTES = 16;
 export const TILE = 4;
-const LAYOUT_VERSION = 1;
 
 export const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
 
@@ -14,12 +13,11 @@ export const blockBytes = (sizeBytes: number): number => Math.max(ALIGNMENT_BYTE
 /** The next multiple of TILE: matrix rows and inputs are padded to it. */
 export const paddedToTile = (count: number): number => Math.ceil(count / TILE) * TILE;
 
-/** @throws InvariantError when the Wasm build was made from other sources than this host code. */
+/** @throws InvariantError when the two copies differ. */
 export function assertSameLayout(exports: KernelExports): void {
   const pairs: readonly (readonly [string, number, number])[] = [
     ['alignment bytes', exports.layoutAlignmentBytes(), ALIGNMENT_BYTES],
     ['tile', exports.layoutTile(), TILE],
-    ['layout version', exports.layoutVersion(), LAYOUT_VERSION],
   ];
   for (const [name, built, expected] of pairs)
     if (built !== expected)

@@ -1,7 +1,6 @@
 import type { ForecastSettings } from '../settings.ts';
 import { autoregressionMember } from './autoregression.ts';
 import { cardMember } from './card.ts';
-import { countsMember } from './counts.ts';
 import { etsMember } from './ets.ts';
 import { analogueMember, qbKernelMember } from './kernel-regression.ts';
 import { lstmMember } from './lstm.ts';
@@ -12,6 +11,7 @@ import { qbLinearMember } from './qb-linear.ts';
 import { ridgeMember } from './ridge.ts';
 import { sarimaMember } from './sarima.ts';
 import { dayMember, levelMember, naiveWeekMember, weeksMember } from './seasonal.ts';
+import { sparseCountsMember } from './sparse-counts.ts';
 
 export type MemberFactory = (components: MemberComponents, settings: ForecastSettings) => Member;
 
@@ -28,7 +28,7 @@ export const MEMBER_FACTORIES: Readonly<Record<string, MemberFactory>> = {
   'qb-linear': qbLinearMember,
   'qb-kernel': qbKernelMember,
   analogue: analogueMember,
-  counts: countsMember,
+  'sparse-counts': sparseCountsMember,
   sarima: sarimaMember,
   ets: etsMember,
   lstm: lstmMember,

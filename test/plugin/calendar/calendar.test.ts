@@ -313,6 +313,11 @@ const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp]
   ],
   [
     'a.ics',
+    ics(...vevent('SUMMARY:A', 'DTSTART;VALUE=DATE:20260101', 'RRULE:FREQ=WEEKLY;', ' INTERVAL=0')),
+    /a\.ics:6: RRULE: INTERVAL=0 must be from 1 to 1000/,
+  ],
+  [
+    'a.ics',
     ics(...vevent('SUMMARY:A', 'DTSTART;VALUE=DATE:20260101', 'X-FORESHARD-UPLIFT:-3')),
     /X-FORESHARD-UPLIFT -3: it must be a factor above 0/,
   ],
@@ -367,6 +372,8 @@ const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp]
       ['FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30', /BYMONTHDAY does not go with FREQ=DAILY/],
       ['FREQ=DAILY;BYDAY=FR;INTERVAL=7', /BYDAY does not go with every so many days: write FREQ=WEEKLY/],
       ['FREQ=DAILY;INTERVAL=99999999', /INTERVAL must be from 1 to 1000/],
+      ['FREQ=DAILY;INTERVAL=0', /INTERVAL=0 must be from 1 to 1000/],
+      ['FREQ=DAILY;COUNT=0', /COUNT must be 1 or more/],
       ['FREQ=MONTHLY;BYDAY=6FR', /event "A": its rule cannot be followed/],
     ] as const
   ).map(

@@ -3,7 +3,6 @@ import * as assert from 'uvu/assert';
 import { History } from '../../../src/analyzer/history.ts';
 import { autoregressionMember } from '../../../src/analyzer/members/autoregression.ts';
 import { cardMember } from '../../../src/analyzer/members/card.ts';
-import { countsMember } from '../../../src/analyzer/members/counts.ts';
 import {
   analogueMember,
   KernelRegression,
@@ -12,6 +11,7 @@ import {
 import type { Member, MemberComponents } from '../../../src/analyzer/members/member.ts';
 import { qbLinearMember } from '../../../src/analyzer/members/qb-linear.ts';
 import { ridgeMember } from '../../../src/analyzer/members/ridge.ts';
+import { sparseCountsMember } from '../../../src/analyzer/members/sparse-counts.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { type Random, seededRandom } from '../../../src/base/random.ts';
@@ -33,7 +33,7 @@ const members: Record<string, (components: MemberComponents) => Member> = {
   'qb-linear': qbLinearMember,
   'qb-kernel': qbKernelMember,
   analogue: analogueMember,
-  counts: countsMember,
+  'sparse-counts': sparseCountsMember,
 };
 
 /** A load of each partition at each window. */
@@ -228,7 +228,7 @@ test('counts: a few events a day keep their hour; a partition that has died is n
   ];
   // 360 windows: the first to forecast has phase 0 of the day.
   const { components, predict, rows } = world(loads, { windows: 360, horizon: DAY });
-  const forecast = await predict(countsMember(components));
+  const forecast = await predict(sparseCountsMember(components));
   const hourly = forecast.subarray(0, DAY);
   assert.ok(hourly[2]! > 0.5 * Math.log1p(2), `${hourly[2]} at its hour`);
   for (const phase of [0, 1, 3, 4, 5])

@@ -1,8 +1,11 @@
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import { readKernelBytes } from '../../../src/kernels/bytes.ts';
+import { readKernelBytes, sourceNewerThan } from '../../../src/kernels/bytes.ts';
 import { instantiateKernels, loadKernels, MEMORY_PAGES } from '../../../src/kernels/instance.ts';
+import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('kernels/instance');
 
@@ -22,6 +25,23 @@ test('a second instance works on the same memory', () => {
   const second = instantiateKernels(kernels.module, kernels.memory);
   assert.is(second.memory, kernels.memory);
   assert.equal([...block.view], [3, 3, 3, 3]);
+});
+
+test('a build that is older than one of its sources is noticed, an installed package without sources is not asked', async () => {
+  await withTemporaryFolder((folder) => {
+    const build = join(folder, 'kernels.wasm');
+    const sources = join(folder, 'assembly');
+    writeFileSync(build, '');
+    assert.is(sourceNewerThan(build, sources), undefined);
+    mkdirSync(sources);
+    for (const name of ['old.ts', 'new.ts', 'tsconfig.json']) writeFileSync(join(sources, name), '');
+    utimesSync(join(sources, 'old.ts'), 1_000, 1_000);
+    utimesSync(build, 2_000, 2_000);
+    utimesSync(join(sources, 'new.ts'), 2_000, 2_000);
+    assert.is(sourceNewerThan(build, sources), undefined);
+    utimesSync(join(sources, 'new.ts'), 3_000, 3_000);
+    assert.is(sourceNewerThan(build, sources), 'new.ts');
+  });
 });
 
 test('an unknown build name is refused with the allowed ones', () => {

@@ -30,8 +30,8 @@ const LEVEL_PULL = 20;
  * sizes have a season too. Their point, that a demand which has died is noticed without waiting for the next one, is
  * kept: a level that also learns from zeros. Of a series with more events it says what the seasonal naive says.
  */
-class Counts extends SeriesMember {
-  readonly name = 'counts';
+class SparseCounts extends SeriesMember {
+  readonly name = 'sparse-counts';
   readonly windowsMin: number;
   readonly refitWindows = 0;
 
@@ -67,4 +67,4 @@ class Counts extends SeriesMember {
   }
 }
 
-export const countsMember = (components: MemberComponents): Member => new Counts(components);
+export const sparseCountsMember = (components: MemberComponents): Member => new SparseCounts(components);
