@@ -4,6 +4,7 @@ import type { Forecast } from '../model/forecast.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
 import type { NodeUtilisation } from '../model/node-utilisation.ts';
 import type { PartitionMap } from '../model/partition-map.ts';
+import { neutralRules, type PlacementRules } from './rules.ts';
 import { type AffinitySettings, assertAffinitySettings } from './settings.ts';
 
 /** Everything a plan is made from. */
@@ -27,7 +28,7 @@ export interface PlacementInputs {
  * carries no load and no weight. Loads are in units of the mean node capacity of their resource, which keeps f32 exact
  * enough whatever the unit was.
  */
-export interface PlacementInstance {
+export interface PlacementInstance extends PlacementRules {
   readonly partitionCount: number;
   readonly nodeCount: number;
   readonly slotCount: number;
@@ -232,6 +233,7 @@ export function buildInstance(inputs: PlacementInputs, settings: AffinitySetting
     safeUtilisation: settings.safeUtilisation,
     bytes: inputs.partitionBytes,
     movesMax: settings.movesMax,
+    ...neutralRules({ partitionCount, nodeCount, resourceCount }),
     ...buildRules(inputs, settings, { load, depth, horizonHours: slotCount * stepHours }),
   };
 }
