@@ -5,7 +5,7 @@
 export { annealer, DEFAULT_ANNEAL_SETTINGS } from './affinity/anneal.ts';
 export { greedy } from './affinity/greedy.ts';
 export { naiveHillClimb } from './affinity/naive-hill-climb.ts';
-export type { Optimiser } from './affinity/optimiser.ts';
+export type { Optimiser, OptimiserResult, SearchContext, SearchProgress } from './affinity/optimiser.ts';
 export { AffinityManager } from './affinity/planner.ts';
 export { type Decomposition, type DecompositionOptions, decompose } from './analyzer/decomposition.ts';
 export { Forecaster } from './analyzer/forecaster.ts';

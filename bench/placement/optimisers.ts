@@ -63,7 +63,9 @@ async function fieldPlaced(instance: PlacementInstance): Promise<Placed[]> {
     { length: instance.nodeCount },
     (_, n) => instance.capacity[n * instance.resourceCount] as number,
   );
-  const naive = await naiveHillClimb(200_000).optimise(instance, instance.home, seededRandom(SEED));
+  const naive = await naiveHillClimb(200_000).optimise(instance, instance.home, {
+    random: seededRandom(SEED),
+  });
   return [
     { name: 'naive-hill-climb', ownerOf: naive.ownerOf },
     { name: 'stay', ownerOf: instance.home },
@@ -75,7 +77,7 @@ async function fieldPlaced(instance: PlacementInstance): Promise<Placed[]> {
 
 async function searched(kernels: Kernels, instance: PlacementInstance, isSmall: boolean): Promise<Placed[]> {
   const startedMs = cpuMs();
-  const fromGreedy = (await greedy.optimise(instance, instance.home, seededRandom(SEED))).ownerOf;
+  const fromGreedy = (await greedy.optimise(instance, instance.home, { random: seededRandom(SEED) })).ownerOf;
   const greedyMs = cpuMs() - startedMs;
   const placed: Placed[] = [
     { name: 'greedy', ownerOf: fromGreedy, settings: { cpuMs: Math.round(greedyMs) } },
@@ -87,7 +89,7 @@ async function searched(kernels: Kernels, instance: PlacementInstance, isSmall: 
       endRatio: 0.002,
     });
     const beforeMs = cpuMs();
-    const { ownerOf } = await search.anneal(instance, fromGreedy, seededRandom(SEED));
+    const { ownerOf } = await search.optimise(instance, fromGreedy, { random: seededRandom(SEED) });
     return { ownerOf, cpuMs: cpuMs() - beforeMs };
   };
   const sample = isSmall ? 5_000 : 50_000;

@@ -5,7 +5,7 @@ import type { Arena, Block } from '../kernels/arena.ts';
 import { blockBytes, paddedToTile } from '../kernels/layout.ts';
 import type { KernelRunner } from '../kernels/pool.ts';
 import type { PlacementInstance } from './instance.ts';
-import type { Optimiser } from './optimiser.ts';
+import type { Optimiser, OptimiserResult } from './optimiser.ts';
 import type { AffinitySettings } from './settings.ts';
 
 export interface AnnealSettings {
@@ -162,29 +162,30 @@ export class AnnealProblem {
   }
 }
 
+export interface AnnealOutcome extends OptimiserResult, AnnealResult {
+  readonly iterations: number;
+}
+
+export interface Annealer extends Optimiser {
+  optimise(...search: Parameters<Optimiser['optimise']>): Promise<AnnealOutcome>;
+}
+
 /**
  * Simulated annealing in a kernel worker. The whole search is Wasm; what comes back is a map, integers, which the f64
  * objective judges. Deterministic for a seed, an iteration budget and a kernel build.
  */
-export function annealer(
-  runner: KernelRunner,
-  settings: AnnealSettings = DEFAULT_ANNEAL_SETTINGS,
-): Optimiser & {
-  anneal(
-    instance: PlacementInstance,
-    start: Int32Array,
-    random: Random,
-  ): Promise<AnnealResult & { readonly ownerOf: Int32Array }>;
-} {
-  async function anneal(instance: PlacementInstance, start: Int32Array, random: Random) {
-    const problem = new AnnealProblem(runner.kernels.arena, instance, start, random);
-    try {
-      const parameters: AnnealParameters = { block: problem.block.pointer, ...settings };
-      const result = await runner.run('anneal', parameters);
-      return { ...result, ownerOf: problem.bestOwnerOf.slice() };
-    } finally {
-      problem.free();
-    }
-  }
-  return { name: 'anneal', anneal, optimise: anneal };
+export function annealer(runner: KernelRunner, settings: AnnealSettings = DEFAULT_ANNEAL_SETTINGS): Annealer {
+  return {
+    name: 'anneal',
+    async optimise(instance, start, { random }) {
+      const problem = new AnnealProblem(runner.kernels.arena, instance, start, random);
+      try {
+        const parameters: AnnealParameters = { block: problem.block.pointer, ...settings };
+        const result = await runner.run('anneal', parameters);
+        return { ...result, ownerOf: problem.bestOwnerOf.slice() };
+      } finally {
+        problem.free();
+      }
+    },
+  };
 }

@@ -13,7 +13,7 @@ export const NAIVE_STEPS_DEFAULT = 20_000;
 export function naiveHillClimb(steps = NAIVE_STEPS_DEFAULT): Optimiser {
   return {
     name: 'naive-hill-climb',
-    optimise(instance, start, random) {
+    optimise(instance, start, { random }) {
       const { partitionCount, nodeCount, depth, resourceCount, capacity, home, isMovable, movesMax } =
         instance;
       const ownerOf = start.slice();

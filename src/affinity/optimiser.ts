@@ -6,14 +6,39 @@ export interface Optimiser {
   /** Names it in proposals, benches and the table of policies. */
   readonly name: string;
   /**
+   * The same instance, start and seed give the same result, unless {@link SearchContext.isCancelled} ended the search.
+   *
    * @param start i32[partition], a map that keeps the rules; not changed.
    * @returns a map that keeps the rules of the instance if `start` did.
    */
-  optimise(instance: PlacementInstance, start: Int32Array, random: Random): Promise<OptimiserResult>;
+  optimise(instance: PlacementInstance, start: Int32Array, context: SearchContext): Promise<OptimiserResult>;
+}
+
+/** What a search draws from, and what it answers to while it runs. */
+export interface SearchContext {
+  readonly random: Random;
+  /**
+   * Asked at least every 10 ms; once it is true, the search returns what it has. It may look at a clock: the result then
+   * depends on the machine, and only `iterations` of the result says how far it came.
+   */
+  isCancelled?(): boolean;
+  /** Told between two pieces of work, never more often than about every 5 ms. */
+  onProgress?(progress: SearchProgress): void;
+}
+
+/** How far a search has come. */
+export interface SearchProgress {
+  /** Of the best map so far, as the search itself sees it: f32 sums in the kernels. */
+  readonly cost: number;
+  /** Partitions away from home in that map. */
+  readonly moved: number;
+  readonly iterations: number;
 }
 
 export interface OptimiserResult {
   readonly ownerOf: Int32Array;
   /** Steps taken, in the optimiser's own unit. */
   readonly iterations: number;
+  /** Other good maps that keep the rules, best first and all different: parents for a recombination. */
+  readonly elites?: readonly Int32Array[];
 }

@@ -166,7 +166,7 @@ async function candidateOf(
   start: Int32Array,
   random: Random,
 ): Promise<Candidate> {
-  const { ownerOf, iterations } = await optimiser.optimise(instance, start, random);
+  const { ownerOf, iterations } = await optimiser.optimise(instance, start, { random });
   return { ownerOf, iterations, cost: new PlacementState(instance, ownerOf).cost() };
 }
 

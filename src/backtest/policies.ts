@@ -61,7 +61,7 @@ export async function naiveHillClimbPolicy(context: PlanningContext): Promise<Ow
   return replanHourly(context, async (inputs, hour) => {
     const instance = buildInstance(inputs, context.settings);
     const random = context.random.fork(`naive-hill-climb/${hour}`);
-    return (await optimiser.optimise(instance, instance.home, random)).ownerOf;
+    return (await optimiser.optimise(instance, instance.home, { random })).ownerOf;
   });
 }
 

@@ -118,7 +118,7 @@ test('a map found by annealing keeps the rules', async () => {
       iterations: 20_000,
       startFactors: [0.1],
       endRatio: 0.01,
-    }).optimise(instance, instance.home, seededRandom(seed));
+    }).optimise(instance, instance.home, { random: seededRandom(seed) });
     const moved = [...ownerOf.keys()].filter((p) => ownerOf[p] !== instance.home[p]);
     check.ok(moved.length > 0 && moved.length <= 9, `seed ${seed}: ${moved.length} moves`);
     check.not.ok(
@@ -143,10 +143,10 @@ test('the same seed and budget give the same bytes, in a worker as on this threa
   try {
     const inline = annealer(inlineRunner(kernels), settings);
     const pooled = annealer(pool, settings);
-    const first = await inline.anneal(instance, instance.home, seededRandom(9n));
-    const again = await pooled.anneal(instance, instance.home, seededRandom(9n));
+    const first = await inline.optimise(instance, instance.home, { random: seededRandom(9n) });
+    const again = await pooled.optimise(instance, instance.home, { random: seededRandom(9n) });
     check.equal(again, first);
-    const other = await pooled.anneal(instance, instance.home, seededRandom(10n));
+    const other = await pooled.optimise(instance, instance.home, { random: seededRandom(10n) });
     check.is.not(other.acceptedCount, first.acceptedCount);
   } finally {
     await pool.close();

@@ -21,7 +21,7 @@ test('the naive hill climb is the sketch: everything heavy ends on the node that
   const nodes = [nodeOf(0, total), nodeOf(1, total / 4)];
   const forecast = forecastOf({ horizonSteps: 1, partitionCount: 32, loadOf: (_, p) => loads[p] });
   const instance = buildInstance(inputsOf({ ownerOf, nodes, forecast }), DEFAULT_AFFINITY_SETTINGS);
-  const result = await naiveHillClimb().optimise(instance, instance.home, seededRandom(1n));
+  const result = await naiveHillClimb().optimise(instance, instance.home, { random: seededRandom(1n) });
   const onIdle = [...result.ownerOf.keys()].filter((p) => result.ownerOf[p] === 1);
   check.equal(onIdle, [24, 25, 26, 27, 28, 29, 30, 31], 'the eight heaviest');
   const before = new PlacementState(instance);
@@ -37,7 +37,7 @@ test('the naive hill climb keeps the limit of moves and partitions that rest', a
     { ...inputs, restingPartitions },
     { ...DEFAULT_AFFINITY_SETTINGS, movesMax: 10 },
   );
-  const { ownerOf } = await naiveHillClimb().optimise(instance, instance.home, seededRandom(1n));
+  const { ownerOf } = await naiveHillClimb().optimise(instance, instance.home, { random: seededRandom(1n) });
   const moved = [...ownerOf.keys()].filter((p) => ownerOf[p] !== instance.home[p]);
   check.ok(moved.length > 5 && moved.length <= 10, `${moved.length} moves`);
   check.ok(moved.every((p) => p >= 20));
