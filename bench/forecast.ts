@@ -9,6 +9,7 @@ import { barRows } from './forecast/bars.ts';
 import { runCost } from './forecast/cost.ts';
 import { runFlights, runLevelShift } from './forecast/flights.ts';
 import { runM4 } from './forecast/m4.ts';
+import { runNodeSums } from './forecast/node-sums.ts';
 import type { Outcome } from './forecast/rows.ts';
 import { m4Hourly, sharedDataFolder, workloads } from './forecast/sets.ts';
 import { runWorkload } from './forecast/workloads.ts';
@@ -22,6 +23,7 @@ export async function run({ isSmall }: { readonly isSmall: boolean }): Promise<B
   await runFlights(outcome, isSmall);
   if (!isSmall) {
     await runLevelShift(outcome);
+    await runNodeSums(outcome);
     await runCost(outcome, [1000, 16_384]);
   }
   const folder = sharedDataFolder();

@@ -64,6 +64,7 @@ export function seasonalMeanForecast(options: {
     partitionCount,
     level: LEVEL,
     point,
+    mean: point,
     lower,
     upper,
     skill: new Float64Array(partitionCount),

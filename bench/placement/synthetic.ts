@@ -56,6 +56,7 @@ export function syntheticInputs(
       partitionCount,
       level: 0.8,
       point,
+      mean: point,
       lower: point,
       upper: point,
       skill: new Float64Array(partitionCount),

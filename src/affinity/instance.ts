@@ -112,7 +112,7 @@ export function assertPlacementInputs(inputs: PlacementInputs): void {
       `the forecast is for ${forecast.partitionCount} partitions, the map for ${partitionCount}`,
     );
   const length = forecast.horizonSteps * partitionCount * LOAD_DIMENSION_COUNT;
-  if (forecast.point.length < length || forecast.upper.length < length)
+  if ([forecast.point, forecast.mean, forecast.upper].some((values) => values.length < length))
     throw badInput('the forecast is shorter than its horizon');
   if (!(forecast.level > 0 && forecast.level < 1)) throw badInput(`forecast level is ${forecast.level}`);
 }
@@ -192,12 +192,16 @@ export function buildInstance(inputs: PlacementInputs, settings: AffinitySetting
         const at = (t * partitionCount + p) * LOAD_DIMENSION_COUNT + offset;
         const point = forecast.point[at] as number;
         const upper = forecast.upper[at] as number;
+        const mean = forecast.mean[at] as number;
         if (!(point >= 0 && Number.isFinite(point) && upper >= point && Number.isFinite(upper)))
           throw badInput(`forecast of ${dimension}, partition ${p}, step ${t} is ${point} (upper ${upper})`);
+        if (!(mean >= 0 && Number.isFinite(mean)))
+          throw badInput(`forecast of ${dimension}, partition ${p}, step ${t} has a mean of ${mean}`);
         const cell = p * depth + r * slotStride + t;
-        load[cell] = point * unit;
+        // Nodes carry sums, and sums are made of means.
+        load[cell] = mean * unit;
         variance[cell] = (((upper - point) * unit) / boundZ) ** 2;
-        slotLoad += point * unit;
+        slotLoad += mean * unit;
       }
       nodes.forEach((node, n) => {
         const own = (node.background[offset] as number) * unit;

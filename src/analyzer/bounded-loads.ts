@@ -19,25 +19,37 @@ export interface BoundedLoadsInput {
   readonly horizonSteps: number;
 }
 
+/** The point forecast, f64[step][partition][dimension]. */
+export const pointLoads = (input: BoundedLoadsInput): Float64Array =>
+  loadsOf(input, (_, __, point) => Math.expm1(point));
+
+/** @param factors f64[partition], mean / point. */
+export const meanLoads = (input: BoundedLoadsInput, factors: Float64Array): Float64Array =>
+  loadsOf(input, (p, _, point) => Math.expm1(point) * (factors[p] as number));
+
+/** One of the bounds (`tailIndex` = level x 2 + side). */
+export const boundLoads = (input: BoundedLoadsInput, tailIndex: number): Float64Array =>
+  loadsOf(input, (partition, step, point) => {
+    const bound = point + boundOf(input.basis, { tailIndex, band: bandOf(step), partition });
+    const most = Math.max(point, (input.highest[partition] as number) + BOUND_MARGIN_MAX);
+    return Math.expm1(Math.max(0, Math.min(bound, most)));
+  });
+
 /**
- * From log loads of the driver to loads of every dimension, f64[step][partition][dimension]: the point forecast itself, or
- * one of its bounds (`tailIndex` = level x 2 + side). Other dimensions follow the driver by their recent ratio.
+ * Loads of every dimension from what is said of the driver: others follow it by their recent ratio.
+ *
+ * @param driverLoad natural units, from the combined log load of a partition at a step
  */
-export function loadsOf(input: BoundedLoadsInput, tailIndex?: number): Float64Array {
-  const { history, highest, basis, combined, horizonSteps } = input;
+function loadsOf(
+  { history, combined, horizonSteps }: BoundedLoadsInput,
+  driverLoad: (partition: number, step: number, logLoad: number) => number,
+): Float64Array {
   const { partitionCount } = history.shape;
   const loads = new Float64Array(horizonSteps * partitionCount * LOAD_DIMENSION_COUNT);
   const { ratio, flat } = history.ratios();
   for (let p = 0; p < partitionCount; p++)
     for (let step = 0; step < horizonSteps; step++) {
-      const point = combined[p * (combined.length / partitionCount) + step] as number;
-      let logLoad = point;
-      if (tailIndex !== undefined) {
-        const bound = point + boundOf(basis, { tailIndex, band: bandOf(step), partition: p });
-        const most = Math.max(point, (highest[p] as number) + BOUND_MARGIN_MAX);
-        logLoad = Math.max(0, Math.min(bound, most));
-      }
-      const load = Math.expm1(logLoad);
+      const load = driverLoad(p, step, combined[p * (combined.length / partitionCount) + step] as number);
       for (let d = 0; d < LOAD_DIMENSION_COUNT; d++) {
         const cell = p * LOAD_DIMENSION_COUNT + d;
         loads[(step * partitionCount + p) * LOAD_DIMENSION_COUNT + d] =

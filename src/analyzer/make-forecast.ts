@@ -1,5 +1,5 @@
 import type { Forecast, Interval } from '../model/forecast.ts';
-import { loadsOf } from './bounded-loads.ts';
+import { boundLoads, meanLoads, pointLoads } from './bounded-loads.ts';
 import { addShares, combine, memberShares } from './combination.ts';
 import { type Knowledge, predictSanely } from './knowledge.ts';
 
@@ -44,8 +44,8 @@ export async function makeForecast(knowledge: Knowledge, request: ForecastReques
   const input = { history, highest, basis, combined, horizonSteps };
   const intervalOf = (index: number): Interval => ({
     level: record.intervals.levels[index] as number,
-    lower: loadsOf(input, index * 2),
-    upper: loadsOf(input, index * 2 + 1),
+    lower: boundLoads(input, index * 2),
+    upper: boundLoads(input, index * 2 + 1),
   });
   const planned = intervalOf(request.levelIndex);
   return {
@@ -54,7 +54,8 @@ export async function makeForecast(knowledge: Knowledge, request: ForecastReques
     horizonSteps,
     partitionCount,
     ...planned,
-    point: loadsOf(input),
+    point: pointLoads(input),
+    mean: meanLoads(input, record.means.values()),
     intervals: request.intervalIndexes.map((index) =>
       index === request.levelIndex ? planned : intervalOf(index),
     ),

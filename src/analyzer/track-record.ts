@@ -4,6 +4,7 @@ import type { IntervalBasis } from './interval-basis.ts';
 import { Intervals, type SavedIntervals } from './intervals.ts';
 import type { LevelShift } from './level-shifts.ts';
 import { Losses, type SavedLosses } from './losses.ts';
+import { MeanFactors, type SavedMeanFactors } from './mean-factors.ts';
 import type { PartitionRange } from './members/member.ts';
 import { type SavedSkill, Skill } from './skill.ts';
 
@@ -34,17 +35,19 @@ export interface SavedRecord {
   readonly losses: SavedLosses;
   readonly intervals: SavedIntervals;
   readonly skill: SavedSkill;
+  readonly means: SavedMeanFactors;
   readonly issued: readonly IssuedForecast[];
 }
 
 /**
  * How good past forecasts were, judged only on windows that came after they were issued: what members are wrong by, how wide
- * bounds must be, and each partition's skill against the weekly seasonal naive.
+ * bounds must be, how far the mean lies above the point, and each partition's skill against the weekly seasonal naive.
  */
 export class TrackRecord {
   readonly losses: Losses;
   readonly intervals: Intervals;
   readonly skill: Skill;
+  readonly means: MeanFactors;
   /** -1 where that member does not take part: then there is no skill. */
   readonly #naiveWeek: number;
   readonly #issued: IssuedForecast[] = [];
@@ -57,6 +60,7 @@ export class TrackRecord {
     this.losses = new Losses(partitionCount, options.memberNames.length);
     this.intervals = new Intervals(partitionCount, options.levels);
     this.skill = new Skill(partitionCount);
+    this.means = new MeanFactors(partitionCount);
   }
 
   issue(forecast: IssuedForecast): void {
@@ -89,6 +93,7 @@ export class TrackRecord {
   /** What was forecast before a partition's level shifted is judged as if it had known that, from window `now` on. */
   rescale({ partition, factor }: LevelShift, now: number): void {
     this.intervals.recentre(partition);
+    this.means.forget(partition);
     for (const { origin, range, steps, members, combined, isAvailable } of this.#issued) {
       const own = partition - range.first;
       if (own < 0 || own >= range.count) continue;
@@ -115,6 +120,7 @@ export class TrackRecord {
     this.losses.fade();
     this.intervals.fade();
     this.skill.fade();
+    this.means.fade();
     for (const forecast of this.#issued) {
       const judged = forecast.steps.indexOf(now - forecast.origin);
       if (judged >= 0) this.#judgeStep(forecast, judged, history, window);
@@ -126,6 +132,7 @@ export class TrackRecord {
       losses: this.losses.save(),
       intervals: this.intervals.save(),
       skill: this.skill.save(),
+      means: this.means.save(),
       issued: this.#issued.map((forecast) => ({
         ...forecast,
         // Shifts of level are written into them.
@@ -139,6 +146,7 @@ export class TrackRecord {
     this.losses.load(saved.losses);
     this.intervals.load(saved.intervals);
     this.skill.load(saved.skill);
+    this.means.load(saved.means);
     this.#issued.push(...saved.issued);
   }
 
@@ -157,15 +165,13 @@ export class TrackRecord {
       if (isJudged) this.losses.add(member, at, errorsOf(members, member * count));
     });
     this.intervals.judge(basis, at, errorsOf(combined, 0));
-    if (!isAvailable[this.#naiveWeek]) return;
     for (let i = 0; i < count; i++) {
       const load = Math.expm1(history.logLoad(first + i, window));
+      const point = Math.expm1(combined[i * steps.length + judged] as number);
+      this.means.add(first + i, load, point);
+      if (!isAvailable[this.#naiveWeek]) continue;
       const naive = members[(this.#naiveWeek * count + i) * steps.length + judged] as number;
-      this.skill.add(
-        first + i,
-        Math.abs(Math.expm1(combined[i * steps.length + judged] as number) - load),
-        Math.abs(Math.expm1(naive) - load),
-      );
+      this.skill.add(first + i, Math.abs(point - load), Math.abs(Math.expm1(naive) - load));
     }
   }
 }

@@ -14,7 +14,7 @@ export interface TrustedForecast {
 /**
  * Puts aside forecasts that have been worse than saying "as last week".
  *
- * Such a partition gets the load measured at the same time of the last week as its point; all its bounds are widened to
+ * Such a partition gets the load measured at the same time of the last week as its point and mean; all its bounds are widened to
  * hold that load as well, so that whoever plans on them stays careful. Left alone are partitions whose skill nobody knows yet,
  * and hours that were not measured a week before: there is nothing better to say.
  *
@@ -32,6 +32,7 @@ export function trustedForecast(
   if (unskilled.length === 0 || windows.every((window) => window === undefined))
     return { forecast, ignoredPartitions: [] };
   const point = forecast.point.slice();
+  const mean = forecast.mean.slice();
   const lower = forecast.lower.slice();
   const upper = forecast.upper.slice();
   const intervals = forecast.intervals?.map((interval) => ({
@@ -50,13 +51,21 @@ export function trustedForecast(
         const from = (window * partitionCount + p) * LOAD_DIMENSION_COUNT + d;
         const load = (profile.values[from] as number) / coverage;
         point[at] = load;
+        mean[at] = load;
         for (const bound of bounds) {
           bound.lower[at] = Math.min(bound.lower[at] as number, load);
           bound.upper[at] = Math.max(bound.upper[at] as number, load);
         }
       }
   });
-  const trusted = { ...forecast, point, lower, upper, ...(intervals === undefined ? {} : { intervals }) };
+  const trusted = {
+    ...forecast,
+    point,
+    mean,
+    lower,
+    upper,
+    ...(intervals === undefined ? {} : { intervals }),
+  };
   return { forecast: trusted, ignoredPartitions: unskilled };
 }
 

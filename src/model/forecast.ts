@@ -17,6 +17,11 @@ export interface Forecast {
   readonly level: number;
   /** f64[step][partition][dimension] each, units of LoadProfile.values; lower <= point <= upper, all >= 0. */
   readonly point: Float64Array;
+  /**
+   * What to expect on average, >= 0: what sums over partitions are made of. A point is the middle of what may come, and of a load
+   * that is mostly silent far less than its mean, which may even lie above `upper`.
+   */
+  readonly mean: Float64Array;
   readonly lower: Float64Array;
   readonly upper: Float64Array;
   /** Bounds at the levels that were asked for. */

@@ -46,6 +46,7 @@ export function forecastOf(options: {
     partitionCount,
     level: 0.8,
     point,
+    mean: point,
     lower: point.map((value) => Math.max(0, value * (1 - spread))),
     upper: point.map((value) => value * (1 + spread)),
     skill: new Float64Array(partitionCount),

@@ -20,24 +20,26 @@ interface RaisedStep {
 }
 
 /**
- * A forecast of ordinary days with the events to come put in: point and bounds times the event's factor, bounds further
+ * A forecast of ordinary days with the events to come put in: point, mean and bounds times the event's factor, bounds further
  * apart by how unsure that is. A window that an event covers in part gets part of it; of events at once the factors
  * multiply. All dimensions follow the driver.
  */
 export function applyUplift(forecast: Forecast, expected: readonly ExpectedEvent[]): Forecast {
   const raised = raisedSteps(forecast, expected);
   if (raised.length === 0) return forecast;
-  const point = forecast.point.slice();
+  const [point, mean] = [forecast.point.slice(), forecast.mean.slice()];
   const width = forecast.partitionCount * LOAD_DIMENSION_COUNT;
   for (const { step, factor } of raised)
     for (let i = 0; i < width; i++) {
       const at = step * width + i;
-      point[at] = (point[at] as number) * (factor[Math.floor(i / LOAD_DIMENSION_COUNT)] as number);
+      for (const values of [point, mean])
+        values[at] = (values[at] as number) * (factor[Math.floor(i / LOAD_DIMENSION_COUNT)] as number);
     }
   const { lower, upper } = raisedInterval(forecast, raised, forecast);
   return {
     ...forecast,
     point,
+    mean,
     lower,
     upper,
     ...(forecast.intervals && {

@@ -1,7 +1,7 @@
 import { Packr, Unpackr } from 'msgpackr';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ForecasterCheckpoint } from '../../../src/analyzer/checkpoint.ts';
+import { CHECKPOINT_VERSION, type ForecasterCheckpoint } from '../../../src/analyzer/checkpoint.ts';
 import { Forecaster } from '../../../src/analyzer/forecaster.ts';
 import { forecasterBytes, pooledRidgeBytes } from '../../../src/analyzer/memory.ts';
 import { FORECAST_DEFAULTS, type ForecastSettings } from '../../../src/analyzer/settings.ts';
@@ -80,12 +80,15 @@ function assertBounded(forecast: Forecast): void {
     const [lower, point, upper] = [forecast.lower[i]!, forecast.point[i]!, forecast.upper[i]!];
     if (!(lower >= 0 && lower <= point && point <= upper && upper < Number.POSITIVE_INFINITY))
       assert.unreachable(`value ${i}: ${lower} <= ${point} <= ${upper} does not hold`);
+    const mean = forecast.mean[i]!;
+    if (!(mean >= point / 2 && mean <= 4 * point))
+      assert.unreachable(`value ${i}: a mean of ${mean} is not near ${point}`);
   }
 }
 
 /** Bit for bit; uvu's equal calls two NaN different. */
 function assertSameForecast(actual: Forecast, expected: Forecast): void {
-  for (const name of ['point', 'lower', 'upper', 'skill'] as const)
+  for (const name of ['point', 'mean', 'lower', 'upper', 'skill'] as const)
     for (let i = 0; i < expected[name].length; i++)
       if (!Object.is(actual[name][i], expected[name][i]))
         assert.unreachable(`${name}[${i}]: ${actual[name][i]} is not ${expected[name][i]}`);
@@ -173,6 +176,7 @@ test('whatever comes, a forecast is finite, bounded, and near what usually was',
     for (let step = 0; step < 24; step++) {
       assert.ok(forecast.point[at(step, 0)]! < 0.01, `silence: ${forecast.point[at(step, 0)]}`);
       assert.ok(forecast.point[at(step, 2)]! < 10, `one spike: ${forecast.point[at(step, 2)]}`);
+      assert.ok(forecast.mean[at(step, 2)]! < 10, `one spike: ${forecast.mean[at(step, 2)]}`);
     }
   }
 });
@@ -199,6 +203,33 @@ test('on a noisy week it beats last week, and 80 % of what comes is inside the b
   assert.ok(coverage > 0.74 && coverage < 0.86, `coverage ${coverage}, SEED=${seed}`);
   const skill = skills.reduce((sum, value) => sum + value, 0) / skills.length;
   assert.ok(skill > 0.1, `skill ${skill}, SEED=${seed}`);
+});
+
+test('means of sparse partitions add up to what comes in all, where points do not', async () => {
+  const rate = (w: number): number => 0.5 * (1 + 0.9 * Math.sin((2 * Math.PI * w) / 24));
+  const load: Load = (p, w) => {
+    const random = seededRandom(seed ^ (BigInt(p + 1) << 40n) ^ BigInt(w));
+    let count = 0;
+    // Knuth's way to a Poisson count.
+    for (let rest = random.nextFloat(); rest > Math.exp(-rate(w)); rest *= random.nextFloat()) count++;
+    return count;
+  };
+  const forecaster = newForecaster();
+  await forecaster.observe(window(load, 0, FOUR_WEEKS));
+  const sums = { point: 0, mean: 0, expected: 0 };
+  for (let origin = FOUR_WEEKS; origin < FOUR_WEEKS + 96; origin += 24) {
+    const { point, mean } = await forecaster.forecast();
+    for (let step = 0; step < 24; step++)
+      for (let p = 0; p < PARTITIONS; p++) {
+        sums.point += point[at(step, p)]!;
+        sums.mean += mean[at(step, p)]!;
+        sums.expected += rate(origin + step);
+      }
+    await forecaster.observe(window(load, origin, 24));
+  }
+  const said = `SEED=${seed}: ${JSON.stringify(sums)}`;
+  assert.ok(sums.point < 0.9 * sums.expected, said);
+  assert.ok(Math.abs(sums.mean - sums.expected) < 0.12 * sums.expected, said);
 });
 
 test('an outage is neither learnt nor judged: the forecast after it is as good as without', async () => {
@@ -268,7 +299,7 @@ test('every dimension follows the queries by its own ratio', async () => {
   await forecaster.observe(window(weeklyLoad(seed, { noise: 0.1 }), 0, 200));
   const forecast = await forecaster.forecast();
   for (const [dimension, ratio] of [2e-5, 200, 16].entries())
-    for (const values of [forecast.point, forecast.lower, forecast.upper]) {
+    for (const values of [forecast.point, forecast.mean, forecast.lower, forecast.upper]) {
       const expected = values[at(3, 2)]! * ratio;
       assert.ok(Math.abs(values[at(3, 2, dimension + 1)]! - expected) <= 1e-9 * expected);
     }
@@ -337,7 +368,10 @@ test('a checkpoint of another version or shape is refused, and leaves no kernel 
       { ...SETTINGS, ...settings },
       { runner: inlineRunner(kernels), random: seededRandom(7n), logger: silentLogger },
     );
-  assert.throws(() => restore({ version: 99 }), /version 99, this is version 1/);
+  assert.throws(
+    () => restore({ version: 99 }),
+    new RegExp(`version 99, this is version ${CHECKPOINT_VERSION}`),
+  );
   assert.throws(
     () => restore({}, { horizonSteps: 12 }),
     /horizonSteps was 24 when it was saved, and is 12 now/,

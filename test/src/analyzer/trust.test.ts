@@ -50,6 +50,7 @@ test('a partition forecast worse than "as last week" is planned as last week, in
   for (let step = 0; step < 24; step++) {
     check.is(at(trusted.point, step, 0, 3), 7);
     check.is(at(trusted.point, step, 1, 3), loadOf(WEEK + step, 1), `step ${step}`);
+    check.is(at(trusted.mean, step, 1, 3), loadOf(WEEK + step, 1), `step ${step}`);
     check.is(at(trusted.point, step, 2, 3), 7, 'skill that nobody knows is no reason');
     check.ok(at(trusted.lower, step, 1, 3) <= 7 && at(trusted.upper, step, 1, 3) >= loadOf(WEEK + step, 1));
   }

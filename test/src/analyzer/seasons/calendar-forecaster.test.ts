@@ -96,6 +96,7 @@ const lastWeekAgain = {
       partitionCount: PARTITIONS,
       level: 0.8,
       point,
+      mean: point,
       lower: point.map((value) => value * 0.8),
       upper: point.map((value) => value * 1.2),
       skill: new Float64Array(PARTITIONS),
@@ -271,6 +272,7 @@ const flat = (level: number): Forecast => {
     partitionCount: PARTITIONS,
     level: 0.8,
     point: of(level),
+    mean: of(1.5 * level),
     lower: of(level / 2),
     upper: of(level * 2),
     skill: new Float64Array(PARTITIONS),
@@ -293,6 +295,9 @@ test('a window covered by half gets half of the log factor, two events at once m
   ]);
   const points = [0, 1, 2, 3, 4].map((step) => Math.round(pointAt(raised, step) * 1e6) / 1e6);
   check.equal(points, [10, 20, 120, 20, 10]);
+  raised.mean.forEach((mean, i) => {
+    check.ok(Math.abs(mean - 1.5 * (raised.point[i] as number)) < 1e-9, 'the mean is raised as the point is');
+  });
 });
 
 test('bounds go with the point and further apart, and a forecast of nothing stays at nothing or above', () => {
