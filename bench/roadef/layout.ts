@@ -1,0 +1,81 @@
+/** Byte offsets of the control block's fields: the host's copy of the numbers in assembly/roadef/block.ts. */
+export const ROADEF = {
+  processCount: 0,
+  machineCount: 4,
+  columnCount: 8,
+  serviceCount: 12,
+  richCount: 16,
+  locationCount: 20,
+  neighbourhoodCount: 24,
+  listCapacity: 28,
+  requirement: 32,
+  capacity: 36,
+  safety: 40,
+  weight: 44,
+  staying: 48,
+  home: 52,
+  service: 56,
+  rich: 60,
+  processPrice: 64,
+  machinePrice: 68,
+  location: 72,
+  neighbourhood: 76,
+  spreadMin: 80,
+  needsStart: 84,
+  needs: 88,
+  neededByStart: 92,
+  neededBy: 96,
+  servicePrice: 100,
+  negativeLog: 104,
+  owner: 108,
+  bestOwner: 112,
+  over: 116,
+  free: 120,
+  machineCost: 124,
+  list: 128,
+  listLength: 132,
+  listIndex: 136,
+  away: 140,
+  awayIndex: 144,
+  present: 148,
+  locationUse: 152,
+  locationSpread: 156,
+  neighbours: 160,
+  missing: 164,
+  needing: 168,
+  moved: 172,
+  movedHistogram: 176,
+  journal: 180,
+  operators: 184,
+  operatorStats: 188,
+  awayCount: 192,
+  movedMost: 196,
+  journalLength: 200,
+  isBestKept: 204,
+  tournament: 208,
+  acceptedCount: 212,
+  cost: 216,
+  bestCost: 224,
+  temperature: 232,
+  random: 240,
+} as const;
+
+export const ROADEF_BLOCK_BYTES = 248;
+export const JOURNAL_COUNT = 65536;
+export const NEGATIVE_LOG_COUNT = 4096;
+
+/** In the order of their numbers in assembly/roadef/run.ts. */
+export const OPERATORS = [
+  'shift',
+  'swap',
+  'hot-shift',
+  'hot-swap',
+  'return',
+  'replace',
+  'away-shift',
+  'away-swap',
+] as const;
+export type Operator = (typeof OPERATORS)[number];
+
+/** Six random bits choose the operator. */
+export const OPERATOR_DRAWS = 64;
