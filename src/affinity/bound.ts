@@ -1,12 +1,14 @@
 import { LINEAR_ABOVE, phi, SLOPE_AT_LINEAR } from './cost-model.ts';
 import type { PlacementInstance } from './instance.ts';
+import { movePriceTo } from './move-price.ts';
+import { forbidden } from './rule-state.ts';
 
 /** About 1 ms each at 256 partitions x 8 nodes x 168 slots; more make the bound tighter by less and less. */
 const DUAL_STEPS = 8;
 
 /**
  * A value no map can fall below, in O(depth x (partitions + nodes log nodes)): moving is taken to be free and errors between
- * partitions to cancel. Latency: the load of all partitions is poured, as if it were water, over the live nodes to one
+ * partitions to cancel. Latency: the load of all partitions is poured, as if it were water, over the nodes to one
  * common utilisation, since marginal costs are equal there and the cost is convex. Overload: what exceeds the safe
  * utilisation of all nodes goes to the largest, where it shows least. The sum of two minima is below the minimum of the sum.
  */
@@ -24,7 +26,7 @@ export function pouredBound(instance: PlacementInstance): number {
 }
 
 function slotBound(instance: PlacementInstance, d: number, r: number, water: number): number {
-  const { nodeCount, depth, resourceCount, safeUtilisation, isTarget } = instance;
+  const { nodeCount, depth, resourceCount, safeUtilisation } = instance;
   const allowance = 1 + instance.riskZ * instance.commonError;
   const level = pourLevel(instance, d, r, water);
   let latency = 0;
@@ -34,10 +36,9 @@ function slotBound(instance: PlacementInstance, d: number, r: number, water: num
   for (let n = 0; n < nodeCount; n++) {
     const own = instance.capacity[n * resourceCount + r] as number;
     const floor = (instance.background[n * depth + d] as number) / own;
-    const rho = isTarget[n] === 1 ? Math.max(floor, level) : floor;
+    const rho = Math.max(floor, level);
     latency += rho * own * phi(rho * allowance);
     overload += Math.max(0, floor * allowance - safeUtilisation);
-    if (isTarget[n] === 0) continue;
     excess -= Math.max(0, safeUtilisation / allowance - floor) * own;
     capacityMax = Math.max(capacityMax, own);
   }
@@ -45,13 +46,16 @@ function slotBound(instance: PlacementInstance, d: number, r: number, water: num
   return latency + (instance.overloadFactor[r] as number) * overload;
 }
 
-/** The utilisation to which `water` fills the live nodes, whose floors are their background. */
+/**
+ * The utilisation to which `water` fills the nodes, whose floors are their background. Nodes that must not receive are
+ * filled as well: what they hold may stay there.
+ */
 function pourLevel(instance: PlacementInstance, d: number, r: number, water: number): number {
-  const { nodeCount, depth, resourceCount, capacity, background, isTarget } = instance;
+  const { nodeCount, depth, resourceCount, capacity, background } = instance;
   const floors: { floor: number; own: number }[] = [];
   for (let n = 0; n < nodeCount; n++) {
     const own = capacity[n * resourceCount + r] as number;
-    if (isTarget[n] === 1) floors.push({ floor: (background[n * depth + d] as number) / own, own });
+    floors.push({ floor: (background[n * depth + d] as number) / own, own });
   }
   floors.sort((a, b) => a.floor - b.floor);
   let width = 0;
@@ -174,12 +178,13 @@ function cheapestNode(
   gradient: Float64Array,
   p: number,
 ): { node: number; cost: number } {
-  const { nodeCount, depth, load, home, isMovable, isTarget, movePrice, holdPenalty } = instance;
+  const { nodeCount, depth, load, home, isMovable, stayPenalty, holdPenalty, memberCount } = instance;
   let best = { node: home[p] as number, cost: Number.POSITIVE_INFINITY };
   for (let n = 0; n < nodeCount; n++) {
     const isHome = n === home[p];
-    if (!isHome && (isMovable[p] === 0 || isTarget[n] === 0)) continue;
-    let cost = (holdPenalty[n] as number) + (isHome ? 0 : (movePrice[p] as number));
+    if (!isHome && (isMovable[p] === 0 || forbidden(instance, p, n) !== null)) continue;
+    let cost = (holdPenalty[n] as number) * (memberCount[p] as number);
+    cost += isHome ? (stayPenalty[p] as number) : movePriceTo(instance, p, n);
     for (let d = 0; d < depth; d++)
       cost += (gradient[n * depth + d] as number) * (load[p * depth + d] as number);
     if (cost < best.cost) best = { node: n, cost };
@@ -187,7 +192,38 @@ function cheapestNode(
   return best;
 }
 
+/**
+ * What the highest utilisation cannot fall below: poured, all nodes would be at one level, but for those whose background
+ * is above it; and every partition is somewhere, at best alone on the largest node.
+ */
+export function peakBound(instance: PlacementInstance): number {
+  const { partitionCount, nodeCount, depth, slotStride, slotCount, resourceCount, capacity } = instance;
+  const allowance = 1 + instance.riskZ * instance.commonError;
+  let peak = 0;
+  for (let r = 0; r < resourceCount; r++) {
+    let capacityMax = 0;
+    for (let n = 0; n < nodeCount; n++)
+      capacityMax = Math.max(capacityMax, capacity[n * resourceCount + r] as number);
+    for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
+      let water = 0;
+      for (let p = 0; p < partitionCount; p++) {
+        const own = instance.load[p * depth + d] as number;
+        water += own;
+        peak = Math.max(peak, (own / capacityMax) * allowance);
+      }
+      peak = Math.max(peak, pourLevel(instance, d, r, water) * allowance);
+      for (let n = 0; n < nodeCount; n++) {
+        const floor =
+          (instance.background[n * depth + d] as number) / (capacity[n * resourceCount + r] as number);
+        peak = Math.max(peak, floor * allowance);
+      }
+    }
+  }
+  return peak;
+}
+
 /** The better of the two bounds; `ownerOf` is a good map, the better the tighter. */
 export function lowerBound(instance: PlacementInstance, ownerOf: Int32Array, steps = DUAL_STEPS): number {
-  return Math.max(pouredBound(instance), dualBound(instance, ownerOf, steps));
+  const peak = instance.peakWeight === 0 ? 0 : instance.peakWeight * peakBound(instance);
+  return Math.max(pouredBound(instance), dualBound(instance, ownerOf, steps)) + peak;
 }

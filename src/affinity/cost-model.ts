@@ -1,5 +1,9 @@
 import { assert } from '../base/assert.ts';
+import { addPartition, HardCapacity, type NodeSums } from './hard-capacity.ts';
 import type { PlacementInstance } from './instance.ts';
+import { movePriceTo } from './move-price.ts';
+import type { MoveRefusal } from './refusals.ts';
+import { RuleState } from './rule-state.ts';
 
 /** Where the queueing curve gives way to its tangent: finite beyond, so that search can repair an overload. */
 export const LINEAR_ABOVE = 0.95;
@@ -11,6 +15,14 @@ export function phi(rho: number): number {
   return rho <= LINEAR_ABOVE ? rho / (1 - rho) : PHI_AT_LINEAR + SLOPE_AT_LINEAR * (rho - LINEAR_ABOVE);
 }
 
+/** What one node adds to the objective. */
+export interface NodeCost {
+  /** Latency and overload, index points. */
+  readonly cost: number;
+  /** Its highest utilisation over resources and slots; counted in the objective only where `peakWeight` is above 0. */
+  readonly peak: number;
+}
+
 /**
  * The objective, in f64: the oracle of the search kernel, and the only judge of what is proposed.
  *
@@ -18,8 +30,8 @@ export function phi(rho: number): number {
  * U_nd = background + sum of mean load of the partitions on n          d = resource x slot
  * V_nd = sum of their variances + (commonError U_nd)^2
  * rho_nd = (U_nd + riskZ sqrt(V_nd)) / capacity
- * J = sum_nd slotWeight_d [ U_nd phi(rho_nd) + overloadFactor max(0, rho_nd - safe) ]
- *   + sum over partitions away from home of movePrice + sum over nodes of holdPenalty x partitions held
+ * J = sum_nd slotWeight_d [ U_nd phi(rho_nd) + overloadFactor max(0, rho_nd - safe) ] + peakWeight max_nd rho_nd
+ *   + sum over p of (at home: stayPenalty; elsewhere: movePriceTo) + sum over nodes of holdPenalty x partitions held
  * ```
  * The background errs together with the partitions: it is measured now and assumed to go on, a forecast as well.
  */
@@ -29,37 +41,32 @@ export class PlacementState {
   readonly ownerOf: Int32Array;
   /** Partitions away from home. */
   movedCount = 0;
-  readonly #load: Float64Array;
-  readonly #variance: Float64Array;
-  /** f64[node]: latency and overload of the node; held up to date. */
-  readonly #nodeCost: Float64Array;
-  readonly #bytesFree: Float64Array;
+  readonly #sums: NodeSums;
+  /** Held up to date. */
+  readonly #nodeCosts: NodeCost[];
+  readonly #rules: RuleState;
+  readonly #hardCapacity: HardCapacity | null;
   #ruleCost = 0;
 
   /** @param ownerOf starts there; home if absent. */
   constructor(instance: PlacementInstance, ownerOf: Int32Array = instance.home) {
-    const { partitionCount, nodeCount, depth } = instance;
+    const { partitionCount, nodeCount, depth, capacityZ } = instance;
     assert(ownerOf.length === partitionCount, 'a map has one owner for each partition');
     this.instance = instance;
     this.ownerOf = ownerOf.slice();
-    this.#load = instance.background.slice();
-    this.#variance = new Float64Array(nodeCount * depth);
-    this.#nodeCost = new Float64Array(nodeCount);
-    this.#bytesFree = instance.bytesFree.slice();
+    this.#sums = { load: instance.background.slice(), variance: new Float64Array(nodeCount * depth) };
+    this.#rules = new RuleState(instance, ownerOf);
+    this.#hardCapacity = capacityZ === null ? null : new HardCapacity(instance, capacityZ);
     for (let p = 0; p < partitionCount; p++) {
       const n = ownerOf[p] as number;
-      for (let d = 0; d < depth; d++) {
-        this.#load[n * depth + d]! += instance.load[p * depth + d] as number;
-        this.#variance[n * depth + d]! += instance.variance[p * depth + d] as number;
-      }
-      this.#ruleCost += instance.holdPenalty[n] as number;
+      addPartition(instance, this.#sums, p, n, 1);
+      this.#ruleCost += this.#rulePrice(p, n);
       if (n !== instance.home[p]) {
-        this.#ruleCost += instance.movePrice[p] as number;
-        this.#bytesFree[n]! -= instance.bytes[p] as number;
+        this.#hardCapacity?.noteAway(p, 1);
         this.movedCount++;
       }
     }
-    for (let n = 0; n < nodeCount; n++) this.#nodeCost[n] = this.#costWith(n, -1, -1);
+    this.#nodeCosts = Array.from({ length: nodeCount }, (_, n) => this.#costWith(n, -1, -1));
   }
 
   /** J, index points. */
@@ -67,35 +74,51 @@ export class PlacementState {
     return this.loadCost() + this.#ruleCost;
   }
 
-  /** Latency and overload alone, without prices and penalties. */
+  /** Latency, overload and peak alone, without prices and penalties. */
   loadCost(): number {
     let sum = 0;
-    for (const cost of this.#nodeCost) sum += cost;
-    return sum;
+    for (const { cost } of this.#nodeCosts) sum += cost;
+    return sum + this.instance.peakWeight * this.peak();
+  }
+
+  /** The highest utilisation of any node, with its allowance for error. */
+  peak(): number {
+    let peak = 0;
+    for (const node of this.#nodeCosts) peak = Math.max(peak, node.peak);
+    return peak;
   }
 
   nodeCost(node: number): number {
-    return this.#nodeCost[node] as number;
+    return (this.#nodeCosts[node] as NodeCost).cost;
   }
 
-  /** Utilisation as the objective sees it, with its allowance for error. */
-  utilisation(node: number, resource: number, slot: number): number {
+  /** Mean load, in units of the instance, without an allowance for error. */
+  nodeLoad(node: number, resource: number, slot: number): number {
+    const { depth, slotStride } = this.instance;
+    return this.#sums.load[node * depth + resource * slotStride + slot] as number;
+  }
+
+  /** Utilisation as the objective sees it, with its allowance for error; of `deviations` instead of riskZ where given. */
+  utilisation(node: number, resource: number, slot: number, deviations = this.instance.riskZ): number {
     const { depth, slotStride, resourceCount, capacity } = this.instance;
     const at = node * depth + resource * slotStride + slot;
-    return (
-      this.#allowFor(this.#load[at] as number, this.#variance[at] as number) /
-      (capacity[node * resourceCount + resource] as number)
-    );
+    const load = this.#sums.load[at] as number;
+    const spread = this.#spread(load, this.#sums.variance[at] as number);
+    return (load + deviations * spread) / (capacity[node * resourceCount + resource] as number);
   }
 
-  /** Whether the rules let `partition` go to `node` (its home is always allowed). */
+  /** Whether the rules let `partition` go to `node`. */
   canMove(partition: number, node: number): boolean {
-    const { home, isMovable, isTarget, bytes, movesMax } = this.instance;
-    if (isMovable[partition] === 0) return false;
-    if (node === home[partition]) return true;
-    if (isTarget[node] === 0 || (this.#bytesFree[node] as number) < (bytes[partition] as number))
-      return false;
-    return this.ownerOf[partition] !== home[partition] || this.movedCount < movesMax;
+    return this.refusal(partition, node) === null;
+  }
+
+  /** Why `partition` may not go to `node` from where it is now; null if it may. */
+  refusal(partition: number, node: number): MoveRefusal | null {
+    const source = this.ownerOf[partition] as number;
+    if (source === node) return null;
+    const refusal = this.#rules.refusal(partition, source, node);
+    if (refusal !== null || this.#hardCapacity === null) return refusal;
+    return this.#hardCapacity.hasRoom(this.#sums, partition, node) ? null : 'capacity';
   }
 
   /** Change of J if `partition` goes to `node`. */
@@ -105,22 +128,39 @@ export class PlacementState {
     return this.loadDelta(partition, node) + this.ruleDelta(partition, node);
   }
 
-  /** Change of latency and overload alone. */
+  /** Change of latency, overload and peak alone. */
   loadDelta(partition: number, node: number): number {
     const source = this.ownerOf[partition] as number;
     if (source === node) return 0;
-    return this.leaveDelta(partition) + this.joinDelta(partition, node);
+    return this.pairDelta(source, this.costWithout(partition), node, this.costJoined(partition, node));
   }
 
-  /** Change of its owner's latency and overload if `partition` left. */
-  leaveDelta(partition: number): number {
-    const source = this.ownerOf[partition] as number;
-    return this.#costWith(source, partition, -1) - (this.#nodeCost[source] as number);
+  /** Its owner without `partition`. */
+  costWithout(partition: number): NodeCost {
+    return this.#costWith(this.ownerOf[partition] as number, partition, -1);
   }
 
-  /** Change of the latency and overload of `node` if `partition` came. */
-  joinDelta(partition: number, node: number): number {
-    return this.#costWith(node, -1, partition) - (this.#nodeCost[node] as number);
+  /** `node` with `partition` besides what it holds. */
+  costJoined(partition: number, node: number): NodeCost {
+    return this.#costWith(node, -1, partition);
+  }
+
+  /** Change of latency, overload and peak if two nodes were to cost so much. */
+  pairDelta(first: number, newFirst: NodeCost, second: number, newSecond: NodeCost): number {
+    const { peakWeight } = this.instance;
+    const delta =
+      newFirst.cost -
+      (this.#nodeCosts[first] as NodeCost).cost +
+      (newSecond.cost - (this.#nodeCosts[second] as NodeCost).cost);
+    if (peakWeight === 0) return delta;
+    let before = 0;
+    let after = Math.max(newFirst.peak, newSecond.peak);
+    for (let n = 0; n < this.#nodeCosts.length; n++) {
+      const { peak } = this.#nodeCosts[n] as NodeCost;
+      before = Math.max(before, peak);
+      if (n !== first && n !== second) after = Math.max(after, peak);
+    }
+    return delta + peakWeight * (after - before);
   }
 
   /** Change of J if the two change places. */
@@ -129,10 +169,7 @@ export class PlacementState {
     const b = this.ownerOf[second] as number;
     if (a === b) return 0;
     return (
-      this.#costWith(a, first, second) -
-      (this.#nodeCost[a] as number) +
-      this.#costWith(b, second, first) -
-      (this.#nodeCost[b] as number) +
+      this.pairDelta(a, this.#costWith(a, first, second), b, this.#costWith(b, second, first)) +
       this.ruleDelta(first, b) +
       this.ruleDelta(second, a)
     );
@@ -140,58 +177,58 @@ export class PlacementState {
 
   /** Carries a move out. The caller has asked {@link canMove} where the rules matter. */
   move(partition: number, node: number): void {
-    const { depth, home, bytes } = this.instance;
+    const { home } = this.instance;
     const source = this.ownerOf[partition] as number;
     if (source === node) return;
     this.#ruleCost += this.ruleDelta(partition, node);
-    for (let d = 0; d < depth; d++) {
-      const load = this.instance.load[partition * depth + d] as number;
-      const variance = this.instance.variance[partition * depth + d] as number;
-      this.#load[source * depth + d]! -= load;
-      this.#load[node * depth + d]! += load;
-      this.#variance[source * depth + d]! -= variance;
-      this.#variance[node * depth + d]! += variance;
+    addPartition(this.instance, this.#sums, partition, source, -1);
+    addPartition(this.instance, this.#sums, partition, node, 1);
+    this.#rules.move(partition, source, node);
+    if (source === home[partition]) {
+      this.movedCount++;
+      this.#hardCapacity?.noteAway(partition, 1);
+    } else if (node === home[partition]) {
+      this.movedCount--;
+      this.#hardCapacity?.noteAway(partition, -1);
     }
-    if (source === home[partition]) this.movedCount++;
-    else this.#bytesFree[source]! += bytes[partition] as number;
-    if (node === home[partition]) this.movedCount--;
-    else this.#bytesFree[node]! -= bytes[partition] as number;
     this.ownerOf[partition] = node;
-    this.#nodeCost[source] = this.#costWith(source, -1, -1);
-    this.#nodeCost[node] = this.#costWith(node, -1, -1);
+    this.#nodeCosts[source] = this.#costWith(source, -1, -1);
+    this.#nodeCosts[node] = this.#costWith(node, -1, -1);
   }
 
   /** Change of prices and penalties alone. */
   ruleDelta(partition: number, node: number): number {
-    const { home, movePrice, holdPenalty } = this.instance;
-    const source = this.ownerOf[partition] as number;
-    const price = movePrice[partition] as number;
-    return (
-      (node === home[partition] ? 0 : price) -
-      (source === home[partition] ? 0 : price) +
-      (holdPenalty[node] as number) -
-      (holdPenalty[source] as number)
-    );
+    return this.#rulePrice(partition, node) - this.#rulePrice(partition, this.ownerOf[partition] as number);
   }
 
-  #allowFor(load: number, variance: number): number {
-    const { riskZ, commonError } = this.instance;
-    const common = commonError * load;
-    // Rounding may leave a variance a hair below zero after many moves.
-    return load + riskZ * Math.sqrt(Math.max(0, variance) + common * common);
+  #rulePrice(partition: number, node: number): number {
+    const { home, stayPenalty, holdPenalty, memberCount } = this.instance;
+    const own =
+      node === home[partition]
+        ? (stayPenalty[partition] as number)
+        : movePriceTo(this.instance, partition, node);
+    return own + (holdPenalty[node] as number) * (memberCount[partition] as number);
+  }
+
+  /** The standard deviation of a node's load. Rounding may leave a variance a hair below zero after many moves. */
+  #spread(load: number, variance: number): number {
+    const common = this.instance.commonError * load;
+    return Math.sqrt(Math.max(0, variance) + common * common);
   }
 
   /** Cost of a node without partition `minus` and with `plus`; -1 stands for none. */
-  #costWith(node: number, minus: number, plus: number): number {
+  #costWith(node: number, minus: number, plus: number): NodeCost {
     const { instance } = this;
-    const { depth, slotStride, slotCount, resourceCount, slotWeight, safeUtilisation } = instance;
-    let sum = 0;
+    const { depth, slotStride, slotCount, resourceCount, slotWeight, safeUtilisation, riskZ } = instance;
+    const sums = this.#sums;
+    let cost = 0;
+    let peak = 0;
     for (let r = 0; r < resourceCount; r++) {
       const inverse = 1 / (instance.capacity[node * resourceCount + r] as number);
       const overload = instance.overloadFactor[r] as number;
       for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
-        let load = this.#load[node * depth + d] as number;
-        let variance = this.#variance[node * depth + d] as number;
+        let load = sums.load[node * depth + d] as number;
+        let variance = sums.variance[node * depth + d] as number;
         if (minus >= 0) {
           load -= instance.load[minus * depth + d] as number;
           variance -= instance.variance[minus * depth + d] as number;
@@ -200,10 +237,11 @@ export class PlacementState {
           load += instance.load[plus * depth + d] as number;
           variance += instance.variance[plus * depth + d] as number;
         }
-        const rho = this.#allowFor(load, variance) * inverse;
-        sum += (slotWeight[d] as number) * (load * phi(rho) + overload * Math.max(0, rho - safeUtilisation));
+        const rho = (load + riskZ * this.#spread(load, variance)) * inverse;
+        if (rho > peak) peak = rho;
+        cost += (slotWeight[d] as number) * (load * phi(rho) + overload * Math.max(0, rho - safeUtilisation));
       }
     }
-    return sum;
+    return { cost, peak };
   }
 }

@@ -1,4 +1,5 @@
 import { PlacementState } from './cost-model.ts';
+import { DeltaCache } from './delta-cache.ts';
 import type { PlacementInstance } from './instance.ts';
 import type { Optimiser } from './optimiser.ts';
 
@@ -18,7 +19,7 @@ export function descend(
   stepsMax = 4 * instance.partitionCount,
 ): { ownerOf: Int32Array; steps: number } {
   const state = new PlacementState(instance, start);
-  const deltas = new DeltaCache(state);
+  const deltas = new DeltaCache(state, state.instance.nodeCount);
   const { nodeCount } = instance;
   // A node that found nothing to give stays settled until something it could use has changed: any move unsettles all.
   const isSettled = new Uint8Array(nodeCount);
@@ -54,56 +55,6 @@ function hottestUnsettled(state: PlacementState, isSettled: Uint8Array): number 
   return hottest;
 }
 
-/**
- * What leaving its node and joining another would change, for each partition and node, kept while neither node changes: a
- * step changes two nodes, so that most of what was computed for the last step still holds.
- */
-class DeltaCache {
-  readonly #state: PlacementState;
-  /** Steps so far when a node last changed. */
-  readonly #changedAt: Int32Array;
-  readonly #leave: Float64Array;
-  readonly #leaveAt: Int32Array;
-  /** [partition][node] */
-  readonly #join: Float64Array;
-  readonly #joinAt: Int32Array;
-
-  constructor(state: PlacementState) {
-    const { partitionCount, nodeCount } = state.instance;
-    this.#state = state;
-    this.#changedAt = new Int32Array(nodeCount);
-    this.#leave = new Float64Array(partitionCount);
-    this.#leaveAt = new Int32Array(partitionCount).fill(-1);
-    this.#join = new Float64Array(partitionCount * nodeCount);
-    this.#joinAt = new Int32Array(partitionCount * nodeCount).fill(-1);
-  }
-
-  /** PlacementState.moveDelta. */
-  moveDelta(partition: number, node: number, step: number): number {
-    const { nodeCount } = this.#state.instance;
-    const source = this.#state.ownerOf[partition] as number;
-    const at = partition * nodeCount + node;
-    if ((this.#leaveAt[partition] as number) < (this.#changedAt[source] as number)) {
-      this.#leave[partition] = this.#state.leaveDelta(partition);
-      this.#leaveAt[partition] = step;
-    }
-    if ((this.#joinAt[at] as number) < (this.#changedAt[node] as number)) {
-      this.#join[at] = this.#state.joinDelta(partition, node);
-      this.#joinAt[at] = step;
-    }
-    return (
-      (this.#leave[partition] as number) + (this.#join[at] as number) + this.#state.ruleDelta(partition, node)
-    );
-  }
-
-  /** A partition has gone from one to the other in `step`; what was computed before it no longer holds for them. */
-  noteMove(partition: number, source: number, target: number, step: number): void {
-    this.#changedAt[source] = step + 1;
-    this.#changedAt[target] = step + 1;
-    this.#leaveAt[partition] = -1;
-  }
-}
-
 function bestMoveFrom(
   state: PlacementState,
   deltas: DeltaCache,
@@ -114,11 +65,12 @@ function bestMoveFrom(
   let best: { partition: number; target: number } | null = null;
   let deltaMin = -GAIN_MIN;
   for (let p = 0; p < partitionCount; p++) {
-    if (state.ownerOf[p] !== node) continue;
+    if (state.ownerOf[p] !== node || state.instance.isMovable[p] === 0) continue;
     for (let n = 0; n < nodeCount; n++) {
-      if (n === node || !state.canMove(p, n)) continue;
+      if (n === node) continue;
       const delta = deltas.moveDelta(p, n, step);
-      if (delta < deltaMin) {
+      // Whether it may go is the dearer question: room at the quantile is asked of every slot.
+      if (delta < deltaMin && state.canMove(p, n)) {
         deltaMin = delta;
         best = { partition: p, target: n };
       }

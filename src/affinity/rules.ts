@@ -7,14 +7,20 @@
 export interface PlacementRules {
   /** u8[partition][node]: 1 where a partition may go; null if any partition may go to any node. */
   readonly allowed: Uint8Array | null;
+  /** u8[partition][node]: 1 where it is a rule of zones that forbids; for explanations alone. */
+  readonly zoneForbidden: Uint8Array | null;
   /** f64[partition]: index points for staying at a home that is not allowed; 0 at one that is. */
   readonly stayPenalty: Float64Array;
   /** i32[partition]: members of one group, such as replicas of the same data, never share a node; -1 for none. */
   readonly groupOf: Int32Array;
+  /** All groups of a partition that is in more than one; kernels see the first only, the judge sees all. */
+  readonly groupsOf: ReadonlyMap<number, readonly number[]>;
   /** i32[group]: zones its members have to be spread over, at least. */
   readonly groupZonesMin: Int32Array;
   /** i32[node]: its zone, counted from 0. */
   readonly zoneOf: Int32Array;
+  /** i32[partition]: partitions it stands for, 1 but for a unit of co-located ones; budgets of moves count them. */
+  readonly memberCount: Int32Array;
   /** Moves out of a node and into it, together, in one plan. */
   readonly nodeMovesMax: number;
   /** Bytes that one plan may move. */
@@ -32,6 +38,8 @@ export interface PlacementRules {
   readonly bandwidth: Float64Array;
   /** f64[partition]: bytes per second written to it, which have to be copied again. */
   readonly dirtyRate: Float64Array;
+  /** f64[partition]: what of `movePrice` is for copying, to the target where that costs least; see `move-price.ts`. */
+  readonly leastCopyPrice: Float64Array;
   /** f64[node]: index points for one second of copying, out of it or into it. */
   readonly secondPrice: Float64Array;
 }
@@ -45,10 +53,13 @@ export function neutralRules(shape: {
   const { partitionCount, nodeCount, resourceCount } = shape;
   return {
     allowed: null,
+    zoneForbidden: null,
     stayPenalty: new Float64Array(partitionCount),
     groupOf: new Int32Array(partitionCount).fill(-1),
+    groupsOf: new Map(),
     groupZonesMin: new Int32Array(0),
     zoneOf: new Int32Array(nodeCount),
+    memberCount: new Int32Array(partitionCount).fill(1),
     nodeMovesMax: Number.POSITIVE_INFINITY,
     bytesMovedMax: Number.POSITIVE_INFINITY,
     peakWeight: 0,
@@ -56,6 +67,7 @@ export function neutralRules(shape: {
     isTransient: new Uint8Array(resourceCount),
     bandwidth: new Float64Array(nodeCount).fill(Number.POSITIVE_INFINITY),
     dirtyRate: new Float64Array(partitionCount),
+    leastCopyPrice: new Float64Array(partitionCount),
     secondPrice: new Float64Array(nodeCount),
   };
 }

@@ -1,0 +1,100 @@
+import type { Refusal } from '../model/proposal.ts';
+import { lowerBound } from './bound.ts';
+import { PlacementState } from './cost-model.ts';
+import { greedy } from './greedy.ts';
+import type { PlacementInstance } from './instance.ts';
+import { withRaisedPrices } from './move-price.ts';
+import type { Optimiser, SearchContext } from './optimiser.ts';
+import { leaveOutWhatDoesNotPay, orderMoves } from './order-moves.ts';
+
+export interface PlanOptions {
+  /** Searches on from what the greedy descent found. */
+  readonly optimiser: Optimiser;
+  readonly context: SearchContext;
+  /** See the settings of the same names. */
+  readonly benefitCostRatio: number;
+  readonly boundTolerance: number;
+}
+
+/** A plan for an instance, in its own numbers. */
+export interface InstancePlan {
+  /** Partitions in the order of their moves, each from home to `ownerOf`; empty if there is a refusal. */
+  readonly order: readonly number[];
+  readonly ownerOf: Int32Array;
+  readonly costBefore: number;
+  readonly costAfter: number;
+  readonly lowerBound: number;
+  readonly refusal?: Refusal;
+  /** Of the optimiser, in its own unit. */
+  readonly iterations: number;
+}
+
+/** What is left of a suggested map when it has been repaired, pruned and ordered. */
+interface FinishedPlan {
+  readonly order: readonly number[];
+  readonly ownerOf: Int32Array;
+  readonly cost: number;
+}
+
+/**
+ * Plans an instance: greedy descent, search, and of each what the rules and the prices leave; then the cheaper of the two.
+ *
+ * Whatever the optimiser suggests, the plan keeps every hard rule at every step, and costs no more than staying or than what
+ * the greedy descent alone leads to. The search sees prices raised by the ratio that a plan has to earn, so that it does
+ * not look for what will be left out.
+ */
+export async function planInstance(instance: PlacementInstance, options: PlanOptions): Promise<InstancePlan> {
+  const { optimiser, context, benefitCostRatio, boundTolerance } = options;
+  const costBefore = new PlacementState(instance).cost();
+  let bound = lowerBound(instance, instance.home);
+  const stay = (refusal: Refusal, iterations = 0): InstancePlan => ({
+    order: [],
+    ownerOf: instance.home,
+    costBefore,
+    costAfter: costBefore,
+    lowerBound: bound,
+    refusal,
+    iterations,
+  });
+  if (costBefore - bound <= boundTolerance * bound) return stay('near-bound');
+  if (!instance.isMovable.includes(1)) return stay('residence');
+
+  const raised = withRaisedPrices(instance, benefitCostRatio);
+  const fromGreedy = await greedy.optimise(raised, raised.home, context);
+  const found = await optimiser.optimise(raised, fromGreedy.ownerOf, context);
+  bound = Math.max(bound, lowerBound(instance, cheaperOf(raised, fromGreedy.ownerOf, found.ownerOf)));
+  const plans = [found, fromGreedy].map(({ ownerOf }) => finishPlan(instance, raised, ownerOf));
+  const best = plans.reduce((cheapest, plan) => (plan.cost < cheapest.cost ? plan : cheapest));
+  if (best.order.length === 0 || !earnsItsPrice(raised, best.ownerOf))
+    return stay('below-minimum-gain', found.iterations);
+  return {
+    order: best.order,
+    ownerOf: best.ownerOf,
+    costBefore,
+    costAfter: best.cost,
+    lowerBound: bound,
+    iterations: found.iterations,
+  };
+}
+
+/** Leaves out moves until all that are left pay and can be carried out one after the other. */
+function finishPlan(
+  instance: PlacementInstance,
+  raised: PlacementInstance,
+  suggested: Int32Array,
+): FinishedPlan {
+  for (let ownerOf = suggested; ; ) {
+    const pruned = leaveOutWhatDoesNotPay(raised, ownerOf);
+    const { order, state, left } = orderMoves(instance, pruned.ownerOf);
+    if (left.size === 0) return { order, ownerOf: state.ownerOf, cost: state.cost() };
+    ownerOf = state.ownerOf;
+  }
+}
+
+function cheaperOf(instance: PlacementInstance, first: Int32Array, second: Int32Array): Int32Array {
+  const cost = (ownerOf: Int32Array): number => new PlacementState(instance, ownerOf).cost();
+  return cost(second) < cost(first) ? second : first;
+}
+
+const earnsItsPrice = (raised: PlacementInstance, ownerOf: Int32Array): boolean =>
+  new PlacementState(raised, ownerOf).cost() < new PlacementState(raised).cost();

@@ -1,0 +1,32 @@
+/** Why one partition may not go to one node. */
+export type MoveRefusal =
+  | 'pinned'
+  | 'forbidden'
+  | 'zone'
+  | 'node-down'
+  | 'dirty-rate'
+  | 'apart'
+  | 'zones-min'
+  | 'bytes'
+  | 'budget-bytes'
+  | 'budget-moves'
+  | 'node-moves'
+  | 'capacity'
+  | 'window';
+
+/** What each refusal means, for people and for `docs/affinity.md`. */
+export const MOVE_REFUSALS: Readonly<Record<MoveRefusal, string>> = {
+  pinned: 'it rests: a rule pins it, it is being moved or was moved lately',
+  forbidden: 'a rule keeps it from this node',
+  zone: 'a rule keeps it to other zones',
+  'node-down': 'the node takes no writes',
+  'dirty-rate': 'it is written to faster than it can be copied',
+  apart: 'a partition it has to be apart from is there',
+  'zones-min': 'its group would be spread over too few zones',
+  bytes: 'the disk has no room for it: what leaves frees nothing until the plan is done',
+  'budget-bytes': 'the plan would move more bytes than it may',
+  'budget-moves': 'the plan would have more moves than it may',
+  'node-moves': 'one of the nodes would take part in more moves than it may',
+  capacity: 'the node would be above its capacity at the upper quantile',
+  window: 'no window for moves is left in the horizon',
+};
