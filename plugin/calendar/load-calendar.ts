@@ -5,6 +5,8 @@ import { calendarError } from './calendar-error.ts';
 import { type EventRule, occurrenceAt } from './event-rule.ts';
 import { icalEvents } from './ical-events.ts';
 import { RuleCalendar } from './rule-calendar.ts';
+import { firstBesideStart } from './rule-days.ts';
+import type { Reading } from './wall-clock.ts';
 import { yamlEvents } from './yaml-events.ts';
 
 /** Twenty years of a busy person's calendar; a database dump named by mistake is refused before it is read. */
@@ -16,8 +18,8 @@ const AHEAD_MS = 2 * 366 * 86_400_000;
 export interface LoadedCalendar {
   readonly calendar: Calendar;
   readonly eventCount: number;
-  /** Events that have no part in forecasts, with the reason: for the log. */
-  readonly ignored: readonly string[];
+  /** Events that have no part in forecasts, and those that may not be meant as they are written: for the log. */
+  readonly remarks: readonly string[];
 }
 
 /**
@@ -49,16 +51,30 @@ export function loadCalendar(file: string, nowMs = Date.now()): LoadedCalendar {
   return {
     calendar,
     eventCount: used.length,
-    ignored: [
+    remarks: [
       ...ignored.flatMap(({ rule: { where }, reason }) =>
         reason === undefined ? [] : [`${where}: ${reason}: it is not used`],
       ),
       ...calendar.silent.map(
         ({ where }) => `${where}: nothing comes of it in the next two years: is its rule right?`,
       ),
+      ...used.flatMap((rule) => {
+        const first = firstBesideStart(rule, nowMs + AHEAD_MS);
+        return first === undefined
+          ? []
+          : [
+              `${rule.where}: its start is not a day of its rule, it first comes ${textOf(first)}: is either wrong?`,
+            ];
+      }),
     ],
   };
 }
+
+const textOf = ({ localMs, isDay }: Reading): string =>
+  new Date(localMs)
+    .toISOString()
+    .slice(0, isDay ? 10 : 16)
+    .replace('T', ' ');
 
 function uselessness({ start, length, moved, changes }: EventRule): string | undefined {
   const { startMs, endMs } = occurrenceAt(start, length);

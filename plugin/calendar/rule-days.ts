@@ -1,5 +1,5 @@
 import ICAL from 'ical.js';
-import type { Recurrence } from './event-rule.ts';
+import type { EventRule, Recurrence } from './event-rule.ts';
 import { DAY_MS, momentOf, type Reading, utcClock, type WallClock } from './wall-clock.ts';
 
 type Recur = InstanceType<typeof ICAL.Recur>;
@@ -50,6 +50,24 @@ export function* ruleDays(
     if (day.isMeant && ++given === count) return undefined;
   }
   return undefined;
+}
+
+/**
+ * The first day of the rules of an event that does not begin on one of them.
+ *
+ * @param untilMs looked for so far: some rules have no day at all.
+ * @returns undefined where it begins on one, has no rule, or none of its days is found.
+ */
+export function firstBesideStart({ start, recurrences }: EventRule, untilMs: number): Reading | undefined {
+  const firsts = recurrences.flatMap((recurrence) => {
+    for (const day of ruleDays(start, recurrence)) {
+      if (day.isMeant) return [day.start];
+      if (momentOf(day.start) > untilMs) return [];
+    }
+    return [];
+  });
+  if (firsts.some(({ localMs }) => localMs === start.localMs)) return undefined;
+  return firsts.sort((a, b) => a.localMs - b.localMs)[0];
 }
 
 /** A day is with all that begins on it. */

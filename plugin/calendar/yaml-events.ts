@@ -82,9 +82,11 @@ function assertKeys(
     const word = isScalar(key) ? String(key.value) : '?';
     if (options.known.includes(word)) continue;
     const event = options.name === undefined ? '' : ` of event ${shown(options.name)}`;
+    // {repeat: FREQ=MONTHLY;BYMONTHDAY=1,15} is a key 15 to YAML.
+    const remedy = /^[-+\d]/.test(word) ? 'put a rule with commas in quotes' : 'remove it';
     throw calendarError(
       `${file}:${options.lineOf(key)}`,
-      `unknown key ${shown(word)}${event}: remove it (known: ${options.known.join(', ')})`,
+      `unknown key ${shown(word)}${event}: ${remedy} (known: ${options.known.join(', ')})`,
     );
   }
 }

@@ -206,8 +206,8 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
 /** @throws ForeshardError FORESHARD_CONFIG naming file, line and event. */
 function readCalendar({ calendar: file }: Settings['forecast'], logger: Logger): Calendar | null {
   if (file === null) return null;
-  const { calendar, eventCount, ignored } = loadCalendar(file);
-  for (const reason of ignored) logger.warn({}, reason);
+  const { calendar, eventCount, remarks } = loadCalendar(file);
+  for (const remark of remarks) logger.warn({}, remark);
   logger.info({ file, eventCount }, 'calendar read');
   return calendar;
 }

@@ -3,13 +3,19 @@ import { SLOT_COUNT } from '../../src/model/partition-map.ts';
 import { LOG_FORMATS } from '../logs/log-record.ts';
 import { COUNTED_BY, type CountFlags } from './counts/flags.ts';
 import { type CommonFlags, settingsOf, wholeNumber, withConfig, withJson } from './flags.ts';
-import { type ForecastFlags, HORIZON_MAX, parseLevels } from './forecast/flags.ts';
+import { BACKTEST_ORIGINS_MAX, type ForecastFlags, HORIZON_MAX, parseLevels } from './forecast/flags.ts';
 import { parseBadLineLimit } from './log-input/open-log.ts';
 import { type PatternFlags, parseHour } from './patterns/flags.ts';
 
 const HORIZON_DEFAULT = 48;
 /** Of an imagined cluster: more would say nothing. */
 const NODES_MAX = 1_024;
+/** Arbitrary, above any file's. */
+const ROWS_MAX = 1e9;
+const PROGRESS = [
+  '--progress',
+  'tell on standard error how far it is, also where that is no terminal',
+] as const;
 
 /** The commands that look at a file and need no cluster. */
 export function addFileCommands(program: Command): void {
@@ -31,6 +37,14 @@ export function addFileCommands(program: Command): void {
       ]),
     )
     .option('--time-zone <name>', 'of times that name none (default: UTC)')
+    .option('--calendar <file>', 'events to learn and to forecast (default: forecast.calendar)')
+    .option(
+      '--backtest <origins>',
+      'hide the last windows, forecast them from so many origins, and print the errors',
+      wholeNumber('--backtest', 1, BACKTEST_ORIGINS_MAX),
+    )
+    .option('--top <number>', 'only the series with the highest peaks', wholeNumber('--top', 1, ROWS_MAX))
+    .option(...PROGRESS)
     .action(async (file: string, flags: ForecastFlags & CommonFlags) => {
       const { settings } = await settingsOf(flags);
       // Loaded here, so that `map` does not load the kernels.
@@ -83,4 +97,4 @@ const withLog = (command: Command): Command =>
       'lines or percent (default: 1000, or 1% where that is more)',
       parseBadLineLimit,
     )
-    .option('--progress', 'tell on standard error how far it is, also where that is no terminal');
+    .option(...PROGRESS);

@@ -8,6 +8,7 @@ import { configJsonSchema } from '../host/config-schema.ts';
 import { createLogger } from '../host/pino-logger.ts';
 import { parseListenAddress } from '../node/listen-address.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
+import { calendarLines } from './calendar-lines.ts';
 import { describeMap, describeProposal, setPaused } from './cluster-commands.ts';
 import { addFileCommands } from './file-commands.ts';
 import { type CommonFlags, settingsOf, weekHour, wholeNumber, withConfig, withJson } from './flags.ts';
@@ -98,8 +99,9 @@ function buildProgram(exitWith: (code: number) => void): Command {
       const { file, settings } = await settingsOf(flags);
       const calendar = settings.forecast.calendar === null ? null : loadCalendar(settings.forecast.calendar);
       printLine(`${file ?? 'defaults (no config file)'}: ok`);
-      if (calendar !== null) printLine(`${settings.forecast.calendar}: ${calendar.eventCount} events`);
-      for (const reason of calendar?.ignored ?? []) printLine(reason);
+      if (calendar === null) return;
+      printLine(`${settings.forecast.calendar}: ${calendar.eventCount} events`);
+      for (const line of calendarLines(calendar, Date.now())) printLine(line);
     });
   withConfig(config.command('show'))
     .description('print the settings in effect: defaults, config file, environment')

@@ -57,11 +57,15 @@ export class Forecaster {
   /**
    * Takes in the windows that are new: those from the end of what is known on. Windows missing between count as outages.
    *
+   * @param options.onWindow told after each window how many of the profile's are taken in.
    * @throws ForeshardError FORESHARD_CORRUPT on loads that are no finite numbers >= 0.
    * @throws ForeshardError FORESHARD_CONFIG when the profile has another shape than the ones before.
    */
-  observe(profile: LoadProfile): Promise<void> {
-    return this.#exclusively(() => this.#observe(profile));
+  observe(
+    profile: LoadProfile,
+    options: { readonly onWindow?: (windowCount: number) => void } = {},
+  ): Promise<void> {
+    return this.#exclusively(() => this.#observe(profile, options.onWindow));
   }
 
   /**
@@ -150,7 +154,7 @@ export class Forecaster {
     this.#state = undefined;
   }
 
-  async #observe(profile: LoadProfile): Promise<void> {
+  async #observe(profile: LoadProfile, onWindow?: (windowCount: number) => void): Promise<void> {
     const state = this.#stateFor(profile);
     const { history } = state;
     const firstNew = Math.round((history.endMs - profile.startMs) / profile.windowMs);
@@ -168,6 +172,7 @@ export class Forecaster {
     for (let index = Math.max(0, firstNew); index < profile.windowCount; index++) {
       history.append(profile, index);
       await this.#afterWindow(state, profile.windowCount - index);
+      onWindow?.(index + 1);
     }
   }
 

@@ -8,10 +8,19 @@ export interface ForecastFlags {
   readonly window?: string;
   readonly aggregate?: Aggregate;
   readonly timeZone?: string;
+  readonly calendar?: string;
+  /** Rows. */
+  readonly top?: number;
+  /** Origins. */
+  readonly backtest?: number;
+  readonly progress?: boolean;
 }
 
 /** What the forecaster's direct models are trained for at most. */
 export const HORIZON_MAX = 1_344;
+
+/** Each costs as much as a forecast. */
+export const BACKTEST_ORIGINS_MAX = 100;
 
 /** `80,95` as percent, ascending. */
 export function parseLevels(text: string): number[] {

@@ -1,14 +1,22 @@
 import type { ForecastSettings } from '../../../src/analyzer/settings.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { Calendar } from '../../../src/model/calendar.ts';
+import { loadCalendar } from '../../calendar/load-calendar.ts';
+import type { RawSeries } from '../../logs/series/raw-series.ts';
 import { readSeries } from '../../logs/series/read-series.ts';
 import { type GridSeries, onRegularGrid } from '../../logs/series/regular-grid.ts';
 import { parseDuration } from '../duration.ts';
 import { printJson, printLine } from '../output.ts';
+import { ProgressLine } from '../progress-line.ts';
+import { backtestSeries } from './backtest.ts';
+import { backtestLines } from './backtest-table.ts';
 import type { ForecastFlags } from './flags.ts';
-import { forecastSeries, type SeriesForecast } from './forecast-series.ts';
-import { sparkline } from './sparkline.ts';
+import { type ForecastOptions, forecastSeries } from './forecast-series.ts';
+import { eventLines, forecastLines } from './forecast-table.ts';
 
 /** A week of minutes, or more than a year of hours: what is older says little about tomorrow, and costs as much. */
 const HISTORY_WINDOWS_MAX = 10_080;
+
 /** `foreshard forecast FILE`. */
 export async function forecastFile(
   file: string,
@@ -20,6 +28,7 @@ export async function forecastFile(
     ...(flags.timeZone === undefined ? {} : { timeZone: flags.timeZone }),
     ...(file === '-' ? { name: 'standard input' } : {}),
   });
+  const calendar = calendarFor(raw, flags, settings);
   const grids = raw.map((series) =>
     onRegularGrid(series, {
       windowsMax: HISTORY_WINDOWS_MAX,
@@ -27,66 +36,84 @@ export async function forecastFile(
       ...(flags.aggregate === undefined ? {} : { aggregate: flags.aggregate }),
     }),
   );
-  const series = await forecastSeries(grids, { horizonSteps: flags.horizon, levels: flags.level, settings });
-  if (flags.json) return printJson({ series });
-  for (const line of tableOf(grids, series, flags.level)) printLine(line);
-}
-
-const HISTORY_COLUMNS = 24;
-const FORECAST_COLUMNS = 24;
-const ID_COLUMNS_MAX = 24;
-
-/** One line a series: how it went and how it will go on, its next value, its mean and its peak with the widest bounds. */
-function tableOf(
-  grids: readonly GridSeries[],
-  forecasts: readonly SeriesForecast[],
-  levels: readonly number[],
-): string[] {
-  const widest = String(levels.at(-1));
-  const idColumns = Math.min(ID_COLUMNS_MAX, Math.max(6, ...forecasts.map(({ id }) => id.length)));
-  const lines = [
-    `${'series'.padEnd(idColumns)}  ${'lately | forecast'.padEnd(HISTORY_COLUMNS + FORECAST_COLUMNS + 1)}  next (${widest} %), mean, peak; model, skill`,
-  ];
-  for (const [i, forecast] of forecasts.entries()) {
-    const { id, point, lower, upper, model, skill, notes, degraded } = forecast;
-    const history = (grids[i] as GridSeries).values.map((value) => (Number.isNaN(value) ? 0 : value));
-    const lately = history.subarray(-2 * point.length);
-    // One scale for both sides, or the eye would compare what cannot be compared.
-    const [before, after] = sparklines(lately, point);
-    const peak = point.indexOf(Math.max(...point));
-    const mean = point.reduce((sum, value) => sum + value / point.length, 0);
-    lines.push(
-      `${shortened(id, idColumns).padEnd(idColumns)}  ${before}|${after}  ` +
-        `${shown(point[0])} (${shown(lower[widest]?.[0])} to ${shown(upper[widest]?.[0])}), mean ${shown(mean)}, ` +
-        `peak ${shown(point[peak])} in step ${peak + 1}; ${model}, skill ${skill === null ? '-' : skill.toFixed(2)}`,
-    );
-    for (const note of notes) lines.push(`${' '.repeat(idColumns)}  ${degraded ? 'degraded: ' : ''}${note}`);
+  const progress = new ProgressLine(ProgressLine.optionsOf(flags));
+  const options: ForecastOptions = {
+    horizonSteps: flags.horizon,
+    levels: flags.level,
+    settings,
+    onProgress: (share) =>
+      progress.update(
+        (seconds) => `${grids.length} series: ${Math.floor(100 * share)} % in ${Math.round(seconds)} s`,
+      ),
+    ...(calendar === undefined ? {} : { calendar }),
+  };
+  try {
+    if (flags.backtest === undefined) await printForecast(grids, flags, options);
+    else await printBacktest(grids, { ...flags, backtest: flags.backtest }, options);
+  } finally {
+    progress.end();
   }
-  return lines;
 }
 
-function sparklines(before: ArrayLike<number>, after: ArrayLike<number>): [string, string] {
-  const columns = HISTORY_COLUMNS + FORECAST_COLUMNS;
-  const beforeColumns = before.length === 0 ? 0 : Math.min(HISTORY_COLUMNS, before.length);
-  const afterColumns = Math.min(FORECAST_COLUMNS, after.length);
-  const highest = Math.max(1e-300, maximum(before), maximum(after));
-  const scaled = (values: ArrayLike<number>, width: number): string => sparkline(values, width, highest);
-  return [
-    scaled(before, beforeColumns).padStart(HISTORY_COLUMNS),
-    scaled(after, afterColumns).padEnd(columns - HISTORY_COLUMNS),
-  ];
+async function printForecast(
+  grids: readonly GridSeries[],
+  flags: ForecastFlags,
+  options: ForecastOptions,
+): Promise<void> {
+  const { series, events } = await forecastSeries(grids, options);
+  const byPeak = [...series.keys()].sort((a, b) => peakOf(series[b]?.point) - peakOf(series[a]?.point));
+  const chosen = byPeak.slice(0, flags.top);
+  if (flags.json)
+    return printJson({
+      series: flags.top === undefined ? series : chosen.map((index) => series[index]),
+      ...(options.calendar === undefined ? {} : { events }),
+    });
+  const rowsOf = <Row>(rows: readonly Row[]): Row[] => chosen.map((index) => rows[index] as Row);
+  for (const line of forecastLines(rowsOf(grids), rowsOf(series), flags.level)) printLine(line);
+  if (chosen.length < series.length) printLine(`and ${series.length - chosen.length} more`);
+  for (const line of eventLines(events)) printLine(line);
 }
 
-function maximum(values: ArrayLike<number>): number {
-  let highest = 0;
-  for (let i = 0; i < values.length; i++) highest = Math.max(highest, values[i] as number);
-  return highest;
+const peakOf = (values: readonly number[] = []): number =>
+  values.reduce((highest, value) => Math.max(highest, value), 0);
+
+async function printBacktest(
+  grids: readonly GridSeries[],
+  flags: ForecastFlags & { readonly backtest: number },
+  options: ForecastOptions,
+): Promise<void> {
+  const backtest = await backtestSeries(grids, { ...options, originCount: flags.backtest });
+  const byLoad = [...backtest.series].sort((a, b) => b.meanValue - a.meanValue).slice(0, flags.top);
+  if (flags.json)
+    return printJson({ backtest: flags.top === undefined ? backtest : { ...backtest, series: byLoad } });
+  for (const line of backtestLines({ ...backtest, series: byLoad }, flags.level)) printLine(line);
 }
 
-const shortened = (text: string, columns: number): string =>
-  text.length <= columns ? text : `${text.slice(0, columns - 1)}…`;
-
-/** Four digits are as many as a forecast has. */
-function shown(value = 0): string {
-  return value >= 1_000 && value < 1e9 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
+/**
+ * The calendar of the flag, else that of the config.
+ *
+ * @throws ForeshardError FORESHARD_CONFIG where one was asked for and the series have no times, so that no window is of any day.
+ */
+function calendarFor(
+  raw: readonly RawSeries[],
+  flags: ForecastFlags,
+  settings: ForecastSettings,
+): Calendar | undefined {
+  const file = flags.calendar ?? settings.calendar;
+  if (file === null) return undefined;
+  const undated = raw.find(({ timesMs }) => timesMs === null);
+  if (undated !== undefined) {
+    const what = `${undated.file}: series without times (the wide layout), to which no calendar can be applied`;
+    if (flags.calendar !== undefined)
+      throw new ForeshardError(
+        'FORESHARD_CONFIG',
+        'fix-config',
+        `--calendar: ${what}: use the long layout, series,time,value`,
+      );
+    process.stderr.write(`foreshard: forecast.calendar is not used: ${what}\n`);
+    return undefined;
+  }
+  const { calendar, remarks } = loadCalendar(file);
+  for (const remark of remarks) process.stderr.write(`foreshard: ${remark}\n`);
+  return calendar;
 }

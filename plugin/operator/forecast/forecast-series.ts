@@ -4,12 +4,14 @@ import type { ForecastSettings } from '../../../src/analyzer/settings.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
-import { inlineRunner, type KernelRunner } from '../../../src/kernels/pool.ts';
+import { inlineRunner } from '../../../src/kernels/pool.ts';
+import type { Calendar } from '../../../src/model/calendar.ts';
 import type { Forecast } from '../../../src/model/forecast.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT, type LoadProfile } from '../../../src/model/load-profile.ts';
-import { describeMs, type GridSeries } from '../../logs/series/regular-grid.ts';
-import { fillMissing } from './filled-series.ts';
-import { type GroupMember, groupSeries, type SeriesGroup } from './series-groups.ts';
+import type { GridSeries } from '../../logs/series/regular-grid.ts';
+import { type ForecastEvent, forecastWithEvents } from './event-forecast.ts';
+import { type Prepared, prepare, profileOf } from './prepared-series.ts';
+import { groupSeries, type SeriesGroup } from './series-groups.ts';
 
 /** What a series will be, in the units of its file. */
 export interface SeriesForecast {
@@ -32,18 +34,27 @@ export interface ForecastOptions {
   /** Percent, ascending. */
   readonly levels: readonly number[];
   readonly settings: ForecastSettings;
+  /** Whose events are learnt and forecast; series need times for it. */
+  readonly calendar?: Calendar;
+  /** Told now and then which share of the work is done, 0..1. */
+  readonly onProgress?: (share: number) => void;
 }
 
-/** History windows that are asked of a series before its forecast is called whole: three days of hours, say. */
-const WINDOWS_WHOLE = 72;
-/** A forecast for which more of the history was filled in than measured. */
-const MISSING_SHARE_MAX = 0.5;
+export interface FileForecast {
+  /** In the order of the file. */
+  readonly series: readonly SeriesForecast[];
+  /** Of the calendar within the horizon, once for each group of series that are forecast together. */
+  readonly events: readonly ForecastEvent[];
+}
+
 /** The forecaster's own bounds where it knows no error: a factor of so much either way. */
 const UNKNOWN_FACTOR = 4;
-/** Fractions below this are forecast in a larger unit: the logarithm of 1 + load takes them for almost nothing. */
-const MEAN_MIN = 10;
-/** Errors ten times those of the naive: where the naive is right to a hair, or one value was a million. */
-const SKILL_MIN = -9;
+/**
+ * A skill is told down to errors of ten times the naive's. Beyond, it is one of a series where last week was right to a hair, or
+ * of one value that was a million, and would pass for a judgement of the others.
+ */
+const NAIVE_ERROR_RATIO_MAX = 10;
+const SKILL_TOLD_MIN = 1 - NAIVE_ERROR_RATIO_MAX;
 /** A member with less than this share of the first one's weight is not named. */
 const NAMED_WEIGHT_SHARE = 0.5;
 const NAMED_MAX = 3;
@@ -57,19 +68,26 @@ const GROUP_BYTES_MAX = 96 * 1024 * 1024;
 export async function forecastSeries(
   all: readonly GridSeries[],
   options: ForecastOptions,
-): Promise<SeriesForecast[]> {
-  const forecasts = new Array<SeriesForecast>(all.length);
-  const seriesMax = (windowMs: number, windowCount: number): number =>
-    seriesThatFit(settingsFor(options, windowCount), windowMs);
-  for (const group of groupSeries(all, seriesMax)) {
-    const isShort = group.windowCount < WINDOWS_MIN;
-    // Kernel memory of its own for each group: its size differs, and freed blocks would not fit the next.
-    const made = isShort
-      ? lastValues(group, options)
-      : await forecastGroup(group, options, inlineRunner(loadKernels()));
-    for (const [i, { index }] of group.members.entries()) forecasts[index] = made[i] as SeriesForecast;
+): Promise<FileForecast> {
+  const series = new Array<SeriesForecast>(all.length);
+  const events: ForecastEvent[] = [];
+  const groups = groupSeries(all, {
+    seriesMax: (windowMs, windowCount) => seriesThatFit(settingsFor(options, windowCount), windowMs),
+    isByTime: options.calendar !== undefined,
+  });
+  let seriesDone = 0;
+  for (const group of groups) {
+    const done = (share: number): void =>
+      options.onProgress?.((seriesDone + share * group.members.length) / all.length);
+    const made =
+      group.windowCount < WINDOWS_MIN
+        ? { series: lastValues(group, options), events: [] }
+        : await forecastGroup(group, options, done);
+    for (const [i, { index }] of group.members.entries()) series[index] = made.series[i] as SeriesForecast;
+    events.push(...made.events);
+    seriesDone += group.members.length;
   }
-  return forecasts;
+  return { series, events };
 }
 
 const settingsFor = (
@@ -95,31 +113,35 @@ function seriesThatFit(settings: ForecastSettings, windowMs: number): number {
   return partitionCount;
 }
 
-interface Prepared {
-  readonly member: GroupMember;
-  readonly values: Float64Array;
-  /** What values are multiplied with while they are forecast. */
-  readonly scale: number;
-  readonly notes: readonly string[];
-  readonly isDegraded: boolean;
-}
-
 async function forecastGroup(
   group: SeriesGroup,
   options: ForecastOptions,
-  runner: KernelRunner,
-): Promise<SeriesForecast[]> {
+  onProgress: (share: number) => void,
+): Promise<FileForecast> {
+  const { calendar, settings, levels } = options;
   const prepared = group.members.map((member) => prepare(member, group, options));
-  const profile = profileOf(prepared, group, options.settings);
   const forecaster = new Forecaster(settingsFor(options, group.windowCount), {
-    runner,
+    // Kernel memory of its own for each group: its size differs, and freed blocks would not fit the next.
+    runner: inlineRunner(loadKernels()),
     random: seededRandom(1n),
     logger: silentLogger,
   });
+  const base = {
+    forecast: async (profile: LoadProfile): Promise<Forecast> => {
+      await forecaster.observe(profile, { onWindow: (count) => onProgress(count / group.windowCount) });
+      return forecaster.forecast({ levels: levels.map(shareOf) });
+    },
+  };
   try {
-    await forecaster.observe(profile);
-    const forecast = await forecaster.forecast({ levels: options.levels.map(shareOf) });
-    return prepared.map((one, index) => seriesForecastOf(forecast, one, index, options));
+    const profile = profileOf(prepared, group, settings);
+    const { forecast, events } =
+      calendar === undefined
+        ? { forecast: await base.forecast(profile), events: [] }
+        : await forecastWithEvents(profile, { calendar, driver: settings.driver, base });
+    return {
+      series: prepared.map((one, index) => seriesForecastOf(forecast, one, index, options)),
+      events,
+    };
   } finally {
     forecaster.close();
   }
@@ -134,7 +156,7 @@ function seriesForecastOf(
   { levels, settings }: ForecastOptions,
 ): SeriesForecast {
   const skill = forecast.skill[partition] as number;
-  const isTold = Number.isFinite(skill) && skill >= SKILL_MIN;
+  const isTold = Number.isFinite(skill) && skill >= SKILL_TOLD_MIN;
   const isWild = Number.isFinite(skill) && !isTold;
   const steps = (loads: Float64Array): number[] => stepsOf(loads, forecast, partition, one.scale, settings);
   return assembled({
@@ -151,7 +173,7 @@ function seriesForecastOf(
     notes: isWild
       ? [
           ...one.notes,
-          `its skill is below ${SKILL_MIN}: such errors are those of single values, and say nothing of the others`,
+          `its errors were more than ${NAIVE_ERROR_RATIO_MAX} times those of last week's values, as single wild values make them: no skill is told`,
         ]
       : one.notes,
   });
@@ -180,59 +202,6 @@ function lastValues({ members }: SeriesGroup, { horizonSteps, levels }: Forecast
       ],
     });
   });
-}
-
-function prepare(member: GroupMember, group: SeriesGroup, { horizonSteps }: ForecastOptions): Prepared {
-  const { series } = member;
-  const { values, missingCount, longestGap } = fillMissing(member.values, group.windowMs);
-  const notes = [...series.notes];
-  const windowCount = values.length;
-  if (series.values.length > windowCount)
-    notes.push(
-      `its oldest ${series.values.length - windowCount} windows are left out, to forecast it with others`,
-    );
-  if (missingCount > 0)
-    notes.push(
-      `${missingCount} of ${windowCount} windows without a value, ${longestGap} in a row (${describeMs(longestGap * group.windowMs)}): filled with the week, day or window before`,
-    );
-  if (windowCount < WINDOWS_WHOLE)
-    notes.push(`${windowCount} windows of history, below ${WINDOWS_WHOLE} bounds are guesses`);
-  if (horizonSteps > windowCount)
-    notes.push(`the horizon of ${horizonSteps} windows is longer than the history of ${windowCount}`);
-  const isConstant = values.every((value) => value === values[0]);
-  if (isConstant) notes.push(values[0] === 0 ? 'all values are 0' : 'all values are equal');
-  const isDegraded =
-    windowCount < WINDOWS_WHOLE ||
-    horizonSteps > windowCount ||
-    missingCount > MISSING_SHARE_MAX * windowCount;
-  return { member, values, scale: scaleOf(values), notes, isDegraded };
-}
-
-/** A power of ten, so that values come back as they were written; 1 for counts. */
-function scaleOf(values: Float64Array): number {
-  if (values.every(Number.isInteger)) return 1;
-  const mean = values.reduce((sum, value) => sum + value / values.length, 0);
-  return mean >= MEAN_MIN || mean === 0 ? 1 : 10 ** Math.min(300, Math.ceil(Math.log10(MEAN_MIN / mean)));
-}
-
-/** A window that no series has a value for is an outage, from which nothing is learnt; others were filled. */
-function profileOf(
-  prepared: readonly Prepared[],
-  { windowMs, windowCount }: SeriesGroup,
-  { driver }: ForecastSettings,
-): LoadProfile {
-  const partitionCount = prepared.length;
-  const values = new Float64Array(windowCount * partitionCount * LOAD_DIMENSION_COUNT);
-  const coverage = new Float64Array(windowCount);
-  const dimension = dimensionIndex(driver);
-  for (const [p, one] of prepared.entries())
-    for (let w = 0; w < windowCount; w++) {
-      values[(w * partitionCount + p) * LOAD_DIMENSION_COUNT + dimension] =
-        (one.values[w] as number) * one.scale;
-      if (!Number.isNaN(one.member.values[w] as number)) coverage[w] = 1;
-    }
-  // Seasons are told by their length and not by the calendar, so any beginning will do.
-  return { startMs: 0, windowMs, windowCount, partitionCount, values, coverage };
 }
 
 function stepsOf(

@@ -2,6 +2,8 @@ import type { GridSeries } from '../../logs/series/regular-grid.ts';
 
 /** Series that are forecast together: the same window, and the same number of them. */
 export interface SeriesGroup {
+  /** Of window 0; 0 where series are put together whose times differ. */
+  readonly startMs: number;
   readonly windowMs: number;
   readonly windowCount: number;
   readonly members: readonly GroupMember[];
@@ -21,23 +23,30 @@ const LENGTH_SHARE_MIN = 0.9;
  * Groups series by window and length. Those of nearly equal length are cut to the shortest of them, on the left: forecasts
  * begin after the last value, whenever that was.
  *
- * @param seriesMax how many series of that window and length fit into memory together, at least 1.
+ * @param options.seriesMax how many series of that window and length fit into memory together, at least 1.
+ * @param options.isByTime together only what ends together: where it matters which day a window is of.
  */
 export function groupSeries(
   all: readonly GridSeries[],
-  seriesMax: (windowMs: number, windowCount: number) => number,
+  options: {
+    readonly seriesMax: (windowMs: number, windowCount: number) => number;
+    readonly isByTime: boolean;
+  },
 ): SeriesGroup[] {
+  const { seriesMax, isByTime } = options;
   const order = all
-    .map((series, index) => ({ series, index }))
+    .map((series, index) => ({ series, index, endWindow: isByTime ? endWindowOf(series) : 0 }))
     .sort(
       (a, b) =>
         a.series.windowMs - b.series.windowMs ||
+        a.endWindow - b.endWindow ||
         b.series.values.length - a.series.values.length ||
         a.index - b.index,
     );
   const groups: SeriesGroup[] = [];
   for (let first = 0; first < order.length; ) {
-    const { windowMs, values } = (order[first] as (typeof order)[number]).series;
+    const { series, endWindow } = order[first] as (typeof order)[number];
+    const { windowMs, values } = series;
     const lengthMin = Math.ceil(values.length * LENGTH_SHARE_MIN);
     const countMax = seriesMax(windowMs, values.length);
     let end = first + 1;
@@ -45,12 +54,15 @@ export function groupSeries(
       end < order.length &&
       end - first < countMax &&
       order[end]?.series.windowMs === windowMs &&
+      order[end]?.endWindow === endWindow &&
       (order[end]?.series.values.length ?? 0) >= lengthMin
     )
       end++;
     const chosen = order.slice(first, end);
-    const windowCount = (chosen.at(-1) as (typeof order)[number]).series.values.length;
+    const shortest = (chosen.at(-1) as (typeof order)[number]).series;
+    const windowCount = shortest.values.length;
     groups.push({
+      startMs: isByTime ? shortest.startMs : 0,
       windowMs,
       windowCount,
       members: chosen.map(({ series, index }) => ({
@@ -63,3 +75,6 @@ export function groupSeries(
   }
   return groups;
 }
+
+const endWindowOf = ({ startMs, windowMs, values }: GridSeries): number =>
+  Math.round(startMs / windowMs) + values.length;

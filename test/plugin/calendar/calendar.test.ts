@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { type LoadedCalendar, loadCalendar } from '../../../plugin/calendar/load-calendar.ts';
+import { calendarLines } from '../../../plugin/operator/calendar-lines.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -248,13 +249,13 @@ test('what has no length, and what never comes, is told', async () => {
   );
   const loaded = await load('a.ics', moment);
   check.is(loaded.eventCount, 1);
-  check.match(loaded.ignored[0] as string, /a\.ics:3: event "Deploy": ends when it begins/);
+  check.match(loaded.remarks[0] as string, /a\.ics:3: event "Deploy": ends when it begins/);
   const never = await load(
     'a.yaml',
     'events:\n- {name: N, start: 2026-01-01, repeat: FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30}\n',
   );
   check.equal(inYear(never, 2026), []);
-  check.match(never.ignored[0] as string, /event "N": nothing comes of it/);
+  check.match(never.remarks[0] as string, /event "N": nothing comes of it/);
 });
 
 test('a zone that the file defines itself is taken from there', async () => {
@@ -281,7 +282,33 @@ test('asking again, or for an earlier time, gives the same occurrences', async (
 test('an event of more than a week is told and not used', async () => {
   const loaded = await load('a.yaml', 'events:\n- {name: Summer, start: 2026-06-01, end: 2026-09-01}\n');
   check.is(loaded.eventCount, 0);
-  check.match(loaded.ignored[0] as string, /a\.yaml:2: event "Summer": longer than seven days/);
+  check.match(loaded.remarks[0] as string, /a\.yaml:2: event "Summer": longer than seven days/);
+});
+
+test('a start that is not on its rule is remarked on, with the day on which the event first comes', async () => {
+  const event = (start: string) =>
+    `events:\n- {name: Pay, start: ${start} 06:00, end: ${start} 09:00, repeat: FREQ=MONTHLY;BYDAY=-1FR}\n`;
+  check.equal((await load('a.yaml', event('2026-01-30'))).remarks, []);
+  const { remarks } = await load('a.yaml', event('2026-01-15'));
+  check.is(remarks.length, 1);
+  check.match(
+    remarks[0] as string,
+    /a\.yaml:2: event "Pay": its start is not a day of its rule, it first comes 2026-01-30 06:00: is either wrong\?/,
+  );
+});
+
+test('the next occurrences of each name are listed for whoever checks a calendar', async () => {
+  const loaded = await load(
+    'a.yaml',
+    'events:\n- {name: Sale, start: 2026-01-01, repeat: weekly}\n- {name: Over, start: 2020-01-01}\n',
+  );
+  check.equal(
+    [...calendarLines(loaded, at('2026-03-01T00:00Z'))],
+    [
+      'next, in UTC:',
+      '  Sale: 2026-03-05 00:00 to 2026-03-06 00:00, 2026-03-12 00:00 to 2026-03-13 00:00, 2026-03-19 00:00 to 2026-03-20 00:00',
+    ],
+  );
 });
 
 const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp])[] = [
@@ -352,6 +379,11 @@ const MISTAKES: readonly (readonly [name: string, text: string, message: RegExp]
     /a\.yaml:2: unknown key "zone": remove it \(known: timezone, events\)/,
   ],
   ['a.yaml', 'events:\n- name: A\n  begin: 2026-01-01\n', /a\.yaml:3: unknown key "begin" of event "A"/],
+  [
+    'a.yaml',
+    'events:\n- {name: A, start: 2026-01-01, repeat: FREQ=MONTHLY;BYMONTHDAY=1,15}\n',
+    /unknown key "15" of event "A": put a rule with commas in quotes/,
+  ],
   ['a.yaml', 'events:\n- start: 2026-01-01\n', /a\.yaml:2: event 1: no `name`/],
   ['a.yaml', 'events:\n- name: A\n', /event "A": no `start`/],
   ['a.yaml', 'events:\n- {name: A, start: 2026-02-30}\n', /event "A": `start` "2026-02-30" is no date/],

@@ -14,6 +14,7 @@ import { groupSeries } from '../../../plugin/operator/forecast/series-groups.ts'
 import { sparkline } from '../../../plugin/operator/forecast/sparkline.ts';
 import { FORECAST_DEFAULTS } from '../../../src/analyzer/settings.ts';
 import { seededRandom } from '../../../src/base/random.ts';
+import type { Calendar, CalendarEvent } from '../../../src/model/calendar.ts';
 import { testSeed } from '../../support/seed.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -33,8 +34,9 @@ const series = (id: string, values: readonly number[]): GridSeries => ({
 });
 const days = (count: number, loadAt = daily): number[] =>
   Array.from({ length: count * 24 }, (_, hour) => loadAt(hour));
-const forecast = (all: readonly GridSeries[], horizonSteps = 24) =>
-  forecastSeries(all, { horizonSteps, levels: [80, 95], settings: FORECAST_DEFAULTS });
+const OPTIONS = { levels: [80, 95], settings: FORECAST_DEFAULTS };
+const forecast = async (all: readonly GridSeries[], horizonSteps = 24) =>
+  (await forecastSeries(all, { ...OPTIONS, horizonSteps })).series;
 
 /** What every forecast must hold, however bad the series. */
 function assertWhole(one: SeriesForecast, horizonSteps: number): void {
@@ -131,7 +133,70 @@ test('a skill that one wild value has made is not told as one', async () => {
   const [one] = await forecast([series('spike', ones)], 48);
   check.is(one?.skill, null);
   check.is(one?.degraded, true);
-  check.match(one?.notes.join() ?? '', /its skill is below -9/);
+  check.match(one?.notes.join() ?? '', /errors were more than 10 times those of last week/);
+});
+
+test('an event that has come before is put into the forecast, and told; one that nobody knows is told as well', async () => {
+  const SALE_DAYS = [10, 24, 38, 52];
+  const withSales = (factor: number) =>
+    days(50, (hour) => factor * daily(hour) * (SALE_DAYS.includes(Math.floor(hour / 24)) ? 3 : 1));
+  const event = (name: string, day: number): CalendarEvent => ({
+    name,
+    kind: '',
+    uplift: null,
+    startMs: day * 24 * HOUR_MS,
+    endMs: (day + 1) * 24 * HOUR_MS,
+  });
+  const all = [
+    ...SALE_DAYS.slice(0, -1).map((day) => event('Sale', day)),
+    event('Launch', 51),
+    event('Sale', 52),
+  ];
+  const calendar: Calendar = {
+    occurrences: (fromMs, toMs) => all.filter(({ startMs, endMs }) => startMs < toMs && endMs > fromMs),
+  };
+  // The second ends a day earlier: its steps are those of other days.
+  const grids = [series('a', withSales(1)), series('b', withSales(2).slice(0, -24))];
+  const found = await forecastSeries(grids, { ...OPTIONS, horizonSteps: 96, calendar });
+  for (const [i, { point, id }] of found.series.entries()) {
+    const ratio = (day: number): number => {
+      const first = (day - (i === 0 ? 50 : 49)) * 24;
+      const mean = point.slice(first, first + 24).reduce((sum, value) => sum + value / 24, 0);
+      return mean / (i === 0 ? 100 : 200);
+    };
+    check.ok(ratio(52) > 2.4 && ratio(52) < 3.6, `${id}: ${ratio(52)} times on the day of the sale`);
+    check.ok(ratio(51) > 0.8 && ratio(51) < 1.25, `${id}: ${ratio(51)} times on the day before`);
+  }
+  check.equal(
+    found.events.map(({ name, occurrenceCount, factor }) => [name, occurrenceCount, factor === null]),
+    [
+      ['Launch', 0, true],
+      ['Sale', 3, false],
+      ['Launch', 0, true],
+      ['Sale', 3, false],
+    ],
+  );
+});
+
+test('a calendar for a file without times is refused; --top keeps the highest peaks, in their order', async () => {
+  await withTemporaryFolder((folder) => {
+    const run = (args: readonly string[]) =>
+      spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), CLI, 'forecast', ...args], {
+        cwd: folder,
+        encoding: 'utf8',
+        timeout: 60_000,
+      });
+    writeFileSync(join(folder, 'wide.csv'), 'V1,V2,V3,V4\nlow,1,2,3\nhigh,7,8,9\nmiddle,4,5,6\n');
+    writeFileSync(join(folder, 'c.yaml'), 'events:\n- {name: A, start: 2026-01-01}\n');
+    const refused = run(['wide.csv', '--calendar', 'c.yaml']);
+    check.is(refused.status, 2);
+    check.match(refused.stderr, /--calendar: wide\.csv: series without times .* use the long layout/);
+    const { stdout } = run(['wide.csv', '--top', '2', '--json']);
+    check.equal(
+      JSON.parse(stdout).series.map(({ id }: { id: string }) => id),
+      ['high', 'middle'],
+    );
+  });
 });
 
 test('series that teach little get a forecast that is marked, with bounds as wide as that', async () => {
@@ -149,7 +214,7 @@ test('series that teach little get a forecast that is marked, with bounds as wid
     ],
   ];
   for (const [one, expected] of cases) {
-    const [found] = (await forecast([one], 48)) as [SeriesForecast];
+    const [found] = (await forecast([one], 48)) as readonly [SeriesForecast];
     assertWhole(found, 48);
     check.is(found.degraded, true, one.id);
     check.ok(
@@ -201,7 +266,7 @@ test('small fractions have bounds of their own size', async () => {
       'rate',
       days(20, (hour) => daily(hour) / 1e6),
     ),
-  ])) as [SeriesForecast];
+  ])) as readonly [SeriesForecast];
   check.ok((found.upper['95']?.[6] as number) < 1e-3, `the upper bound is ${found.upper['95']?.[6]}`);
 });
 
@@ -213,20 +278,17 @@ test('any series at all is forecast without NaN', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(value, { minLength: 1, maxLength: 60 }), async (values) => {
       if (values.every(Number.isNaN)) return;
-      const [found] = (await forecastSeries([series('any', values)], {
-        horizonSteps: 5,
-        levels: [80, 95],
-        settings: FORECAST_DEFAULTS,
-      })) as [SeriesForecast];
+      const [found] = (await forecast([series('any', values)], 5)) as readonly [SeriesForecast];
       assertWhole(found, 5);
     }),
     { seed, numRuns: 15 },
   );
 });
 
+const TOGETHER = { seriesMax: () => 512, isByTime: false };
 test('groups have one window and nearly one length, are cut on the left, and hold every series once', () => {
   const lengthsOf = (all: GridSeries[]) =>
-    groupSeries(all, () => 512).map(({ members, windowCount }) => [
+    groupSeries(all, TOGETHER).map(({ members, windowCount }) => [
       members.map(({ series: { id } }) => id).join(),
       windowCount,
     ]);
@@ -248,11 +310,11 @@ test('groups have one window and nearly one length, are cut on the left, and hol
       ['b', 50],
     ],
   );
-  const [group] = groupSeries([counting('a', 100), counting('c', 95)], () => 512);
+  const [group] = groupSeries([counting('a', 100), counting('c', 95)], TOGETHER);
   check.is(group?.members[0]?.values[0], 5);
   const many = groupSeries(
     Array.from({ length: 1_200 }, (_, i) => series(String(i), [1, 2, 3])),
-    () => 512,
+    TOGETHER,
   );
   check.is(
     many.reduce((sum, { members }) => sum + members.length, 0),
