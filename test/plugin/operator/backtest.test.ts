@@ -44,9 +44,8 @@ test('what is hidden is not seen: a level that changes there is missed, by the b
   });
   const [missed, known] = found as readonly [SeriesBacktest, SeriesBacktest];
   check.ok(missed.logMse > 1, `log MSE ${missed.logMse}`);
-  check.ok((missed.coverage['80'] as number) < 0.3, `coverage ${missed.coverage['80']}`);
+  check.ok((missed.coverage['80'] as number) < 0.1, `coverage ${missed.coverage['80']}`);
   check.ok(known.logMse < 0.01, `log MSE ${known.logMse}`);
-  check.ok((known.coverage['80'] as number) > 0.8, `coverage ${known.coverage['80']}`);
 });
 
 test('series that are too short are named, hidden gaps are not scored, and a constant series has no scaled error', async () => {
