@@ -7,6 +7,7 @@ export { greedy } from './affinity/greedy.ts';
 export { naiveHillClimb } from './affinity/naive-hill-climb.ts';
 export type { Optimiser, OptimiserResult, SearchContext, SearchProgress } from './affinity/optimiser.ts';
 export { AffinityManager } from './affinity/planner.ts';
+export { DEFAULT_PORTFOLIO_SETTINGS, type PortfolioSettings, portfolio } from './affinity/portfolio.ts';
 export { type Decomposition, type DecompositionOptions, decompose } from './analyzer/decomposition.ts';
 export { Forecaster } from './analyzer/forecaster.ts';
 export { PatternAnalyzer, type PatternSettings } from './analyzer/patterns/pattern-analyzer.ts';

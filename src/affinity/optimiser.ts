@@ -33,6 +33,10 @@ export interface SearchProgress {
   /** Partitions away from home in that map. */
   readonly moved: number;
   readonly iterations: number;
+  /** Bytes of these partitions, where the search counts them. */
+  readonly bytesMoved?: number;
+  /** What no map can cost less than, where the search has found it out. */
+  readonly lowerBound?: number;
 }
 
 export interface OptimiserResult {
@@ -41,4 +45,6 @@ export interface OptimiserResult {
   readonly iterations: number;
   /** Other good maps that keep the rules, best first and all different: parents for a recombination. */
   readonly elites?: readonly Int32Array[];
+  /** What no map of the instance can cost less than, where the search has found it out. */
+  readonly lowerBound?: number;
 }

@@ -1,0 +1,70 @@
+import { PlacementState } from './cost-model.ts';
+import type { PlacementInstance } from './instance.ts';
+
+export interface Elite {
+  /** i32[partition]; not to be changed. */
+  readonly ownerOf: Int32Array;
+  /** By the f64 objective. */
+  readonly cost: number;
+}
+
+/** The best different maps met so far, best first. Its content depends on the order in which maps are offered. */
+export class Elites {
+  readonly instance: PlacementInstance;
+  readonly #most: number;
+  readonly #elites: Elite[] = [];
+
+  /** @param start the first of them. */
+  constructor(instance: PlacementInstance, start: Int32Array, most: number) {
+    this.instance = instance;
+    this.#most = most;
+    this.offer(start);
+  }
+
+  get best(): Elite {
+    return this.#elites[0] as Elite;
+  }
+
+  get all(): readonly Elite[] {
+    return this.#elites;
+  }
+
+  /**
+   * Takes a map in if it is new and good enough. Moves that the rules forbid are left out first: a search may not know all of
+   * them. Returns whether it is the new best.
+   */
+  offer(suggested: Int32Array): boolean {
+    const ownerOf = withLegalMovesOnly(this.instance, suggested);
+    const cost = new PlacementState(this.instance, ownerOf).cost();
+    const place = this.#elites.findIndex((elite) => cost <= elite.cost);
+    const at = place < 0 ? this.#elites.length : place;
+    if (at >= this.#most) return false;
+    // The same map has the same cost to the last bit, as the sums are taken in the same order.
+    for (let i = at; i < this.#elites.length && this.#elites[i]?.cost === cost; i++)
+      if (isSameMap((this.#elites[i] as Elite).ownerOf, ownerOf)) return false;
+    this.#elites.splice(at, 0, { ownerOf, cost });
+    if (this.#elites.length > this.#most) this.#elites.pop();
+    return at === 0;
+  }
+}
+
+/** Carries the moves out from home in any order that the rules allow; what cannot be carried out stays home. */
+export function withLegalMovesOnly(instance: PlacementInstance, ownerOf: Int32Array): Int32Array {
+  const state = new PlacementState(instance);
+  let open = [...ownerOf.keys()].filter((p) => ownerOf[p] !== instance.home[p]);
+  for (let count = -1; open.length !== count; ) {
+    count = open.length;
+    open = open.filter((p) => {
+      const target = ownerOf[p] as number;
+      if (!state.canMove(p, target)) return true;
+      state.move(p, target);
+      return false;
+    });
+  }
+  return state.ownerOf;
+}
+
+function isSameMap(a: Int32Array, b: Int32Array): boolean {
+  for (let p = 0; p < a.length; p++) if (a[p] !== b[p]) return false;
+  return true;
+}

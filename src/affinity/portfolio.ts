@@ -1,0 +1,203 @@
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { AnnealSettings } from './anneal.ts';
+import { Elites } from './elites.ts';
+import type { PlacementInstance } from './instance.ts';
+import { Relaxation } from './lp/relaxation.ts';
+import { regrets, roundRelaxation } from './lp/rounding.ts';
+import type { Optimiser, OptimiserResult, SearchContext, SearchProgress } from './optimiser.ts';
+
+export interface PortfolioSettings {
+  /** Proposals of all annealings together. */
+  readonly iterations: number;
+  /**
+   * Annealings side by side in a round. It is part of the result, so it is a setting and not the number of threads: with
+   * fewer threads they wait for each other, and find the same.
+   */
+  readonly lanes: number;
+}
+
+export const DEFAULT_PORTFOLIO_SETTINGS: PortfolioSettings = { iterations: 2_000_000, lanes: 2 };
+
+export interface PortfolioComponents {
+  readonly annealerWith: (settings: AnnealSettings) => Optimiser;
+  /** Lets others run between two pieces of work, so that a cancellation can arrive. */
+  readonly clock: Clock;
+}
+
+/**
+ * Relaxation, rounding and many short annealings of the few partitions that are in doubt.
+ *
+ * ```
+ * relax (bound, prices) -> round -> round 0: lane 0, lane 1 .. -> merge -> round 1: .. -> the best by the f64 objective
+ * ```
+ * The schedule is fixed: what a lane does depends on the seed and on what the rounds before it found, never on which lane
+ * ends first. So seed and iteration budget replay a result, on any number of threads.
+ */
+export function portfolio(
+  components: PortfolioComponents,
+  settings: PortfolioSettings = DEFAULT_PORTFOLIO_SETTINGS,
+): Optimiser {
+  return {
+    name: 'portfolio',
+    optimise: (instance, start, context) =>
+      new PortfolioSearch(components, settings, { instance, start, context }).run(),
+  };
+}
+
+/** Maps that are kept as parents. */
+const ELITES_MAX = 8;
+
+/** A relaxation this near to its minimum, relative, has the right prices; the bound is then as near to the best one. */
+const RELAXED = 1e-6;
+/** At most so many rounds of sweeps: what is left then is a bound a little lower. */
+const RELAX_ROUNDS_MAX = 60;
+
+/**
+ * What the annealings differ in. The fewer partitions are open, the further a short annealing gets; the optimum may need
+ * one more to be open. Hot starts forget the start map, cold ones mend it. Found by trial on the bench's instances.
+ */
+const TASKS: readonly { readonly open: number; readonly startFactor: number }[] = [
+  { open: 32, startFactor: 0.05 },
+  { open: 64, startFactor: 0.005 },
+  { open: 64, startFactor: 0.05 },
+  { open: 128, startFactor: 0.005 },
+  { open: Number.POSITIVE_INFINITY, startFactor: 0.0005 },
+];
+
+const END_RATIO = 0.002;
+
+/** Proposals of one annealing for each pair of an open partition and a node: enough to cool slowly, short enough to repeat. */
+const PROPOSALS_PER_PAIR = 400;
+
+class PortfolioSearch {
+  readonly #components: PortfolioComponents;
+  readonly #settings: PortfolioSettings;
+  readonly #instance: PlacementInstance;
+  readonly #context: SearchContext;
+  readonly #elites: Elites;
+  #lowerBound: number | undefined;
+  #iterations = 0;
+
+  constructor(
+    components: PortfolioComponents,
+    settings: PortfolioSettings,
+    problem: { instance: PlacementInstance; start: Int32Array; context: SearchContext },
+  ) {
+    this.#components = components;
+    this.#settings = settings;
+    this.#instance = problem.instance;
+    this.#context = problem.context;
+    this.#elites = new Elites(problem.instance, problem.start, ELITES_MAX);
+  }
+
+  async run(): Promise<OptimiserResult> {
+    const byRegret = await this.#relax();
+    const random = this.#context.random.fork('portfolio');
+    let done = 0;
+    for (let round = 0; done < this.#settings.iterations && !this.#isCancelled(); round++) {
+      const tasks = this.#tasksOf(round, this.#settings.iterations - done);
+      const found = await Promise.all(tasks.map((task) => this.#anneal(task, byRegret, random)));
+      for (const { ownerOf, iterations } of found) {
+        this.#elites.offer(ownerOf);
+        this.#iterations += iterations;
+      }
+      for (const { iterations } of tasks) done += iterations;
+      this.#report();
+    }
+    return {
+      ownerOf: this.#elites.best.ownerOf.slice(),
+      iterations: this.#iterations,
+      elites: this.#elites.all.map(({ ownerOf }) => ownerOf),
+      ...(this.#lowerBound === undefined ? {} : { lowerBound: this.#lowerBound }),
+    };
+  }
+
+  /** @returns i32[partition]: those first whose best place is least certain. */
+  async #relax(): Promise<Int32Array> {
+    const relaxation = new Relaxation(this.#instance, this.#elites.best.ownerOf);
+    for (let round = 0; round < RELAX_ROUNDS_MAX && !this.#isCancelled(); round++) {
+      const gap = relaxation.advance();
+      this.#lowerBound = relaxation.lowerBound;
+      if (gap <= RELAXED * Math.abs(relaxation.lowerBound)) break;
+      await this.#pause();
+    }
+    const reducedCost = relaxation.reducedCosts();
+    const regret = regrets(relaxation, reducedCost);
+    const byRegret = Int32Array.from(regret.keys()).sort(
+      (p, q) => (regret[p] as number) - (regret[q] as number) || p - q,
+    );
+    if (!this.#isCancelled()) this.#elites.offer(roundRelaxation(relaxation, reducedCost));
+    this.#report();
+    await this.#pause();
+    return byRegret;
+  }
+
+  #tasksOf(round: number, left: number): Task[] {
+    const { lanes } = this.#settings;
+    const { nodeCount, partitionCount } = this.#instance;
+    const tasks: Task[] = [];
+    for (let lane = 0; lane < lanes && left > 0; lane++) {
+      const index = round * lanes + lane;
+      const { open, startFactor } = TASKS[index % TASKS.length] as (typeof TASKS)[number];
+      const openCount = Math.min(open, partitionCount);
+      const iterations = Math.min(left, PROPOSALS_PER_PAIR * openCount * nodeCount);
+      left -= iterations;
+      tasks.push({ index, openCount, startFactor, iterations });
+    }
+    return tasks;
+  }
+
+  #anneal(task: Task, byRegret: Int32Array, random: Random): Promise<OptimiserResult> {
+    const isMovable = new Uint8Array(this.#instance.partitionCount);
+    for (const p of byRegret.subarray(0, task.openCount))
+      isMovable[p] = this.#instance.isMovable[p] as number;
+    const { all } = this.#elites;
+    const start = all[task.index % all.length] as { ownerOf: Int32Array };
+    const search = this.#components.annealerWith({
+      iterations: task.iterations,
+      startFactors: [task.startFactor],
+      endRatio: END_RATIO,
+    });
+    const { isCancelled } = this.#context;
+    return search.optimise({ ...this.#instance, isMovable }, start.ownerOf, {
+      random: random.fork(String(task.index)),
+      ...(isCancelled && { isCancelled: () => isCancelled() }),
+    });
+  }
+
+  #isCancelled(): boolean {
+    return this.#context.isCancelled?.() ?? false;
+  }
+
+  #pause(): Promise<void> {
+    return this.#components.clock.sleep(0);
+  }
+
+  #report(): void {
+    const { home, bytes } = this.#instance;
+    const { ownerOf, cost } = this.#elites.best;
+    let moved = 0;
+    let bytesMoved = 0;
+    ownerOf.forEach((n, p) => {
+      if (n === home[p]) return;
+      moved++;
+      bytesMoved += bytes[p] as number;
+    });
+    const progress: SearchProgress = {
+      cost,
+      moved,
+      iterations: this.#iterations,
+      bytesMoved,
+      ...(this.#lowerBound === undefined ? {} : { lowerBound: this.#lowerBound }),
+    };
+    this.#context.onProgress?.(progress);
+  }
+}
+
+interface Task {
+  readonly index: number;
+  readonly openCount: number;
+  readonly startFactor: number;
+  readonly iterations: number;
+}
