@@ -12,7 +12,7 @@ const RUN_MIN = 32;
 export interface ClockWatchSettings {
   /** Further behind than this is no reordering any more. */
   readonly toleranceMs: number;
-  /** Silence longer than this is reported: nothing was asked, or the clock was put forward. */
+  /** A silence longer than this is counted. */
   readonly gapMs: number;
 }
 
@@ -21,6 +21,8 @@ export class ClockWatch {
   readonly #settings: ClockWatchSettings;
   readonly steps: ClockStep[] = [];
   stepCount = 0;
+  silenceCount = 0;
+  longestSilence: ClockStep | null = null;
   reorderedCount = 0;
   firstMs = Number.POSITIVE_INFINITY;
   lastMs = Number.NEGATIVE_INFINITY;
@@ -39,7 +41,8 @@ export class ClockWatch {
     if (timeMs < this.firstMs) this.firstMs = timeMs;
     if (timeMs > this.lastMs) this.lastMs = timeMs;
     if (!(timeMs < this.#highMs)) {
-      if (timeMs - this.#highMs > this.#settings.gapMs) this.#report('gap', line, this.#highMs, timeMs);
+      if (timeMs - this.#highMs > this.#settings.gapMs)
+        this.#reportSilence({ line, beforeMs: this.#highMs, afterMs: timeMs });
       this.#highMs = timeMs;
       this.#runLength = 0;
       return;
@@ -60,14 +63,19 @@ export class ClockWatch {
     }
     this.#runHighMs = Math.max(this.#runHighMs, timeMs);
     if (++this.#runLength < RUN_MIN) return;
-    this.#report('back', this.#runLine, this.#highMs, this.#runFirstMs);
+    this.stepCount++;
+    if (this.steps.length < STEPS_LISTED)
+      this.steps.push({ line: this.#runLine, beforeMs: this.#highMs, afterMs: this.#runFirstMs });
     this.#highMs = this.#runHighMs;
     this.reorderedCount -= this.#runLength;
     this.#runLength = 0;
   }
 
-  #report(kind: ClockStep['kind'], line: number, beforeMs: number, afterMs: number): void {
-    this.stepCount++;
-    if (this.steps.length < STEPS_LISTED) this.steps.push({ line, kind, beforeMs, afterMs });
+  #reportSilence(silence: ClockStep): void {
+    this.silenceCount++;
+    const longest = this.longestSilence;
+    if (longest === null || lengthOf(silence) > lengthOf(longest)) this.longestSilence = silence;
   }
 }
+
+const lengthOf = ({ beforeMs, afterMs }: ClockStep): number => afterMs - beforeMs;

@@ -48,10 +48,10 @@ export interface NumberedReason {
   readonly reason: string;
 }
 
-/** A place where the log's clock jumps. */
+/** Two lines whose times are not in order, or far from each other. */
 export interface ClockStep {
+  /** Of the latter. */
   readonly line: number;
-  readonly kind: 'back' | 'gap';
   readonly beforeMs: number;
   readonly afterMs: number;
 }
@@ -69,9 +69,12 @@ export interface LogSummary {
   readonly skippedReasons: ReadonlyMap<string, number>;
   /** Records that came after later ones; within the reorder window they are handed out in order. */
   readonly reorderedCount: number;
+  /** How often the log's clock was put back, and the first places. */
   readonly clockStepCount: number;
-  /** The first clock steps. */
   readonly clockSteps: readonly ClockStep[];
+  /** Spans without a query: nobody asked, nobody logged, or the clock was put forward. A log cannot tell which. */
+  readonly silenceCount: number;
+  readonly longestSilence: ClockStep | null;
   readonly firstMs: number | null;
   readonly lastMs: number | null;
   /** Of the file, compressed where it is. */

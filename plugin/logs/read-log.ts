@@ -134,7 +134,7 @@ class Reading implements LogReading {
 
   summary(): LogSummary {
     const { badCount, badLines, skippedCount, skippedReasons } = this.#tally;
-    const { reorderedCount, stepCount, steps, firstMs, lastMs } = this.#clock;
+    const { reorderedCount, stepCount, steps, silenceCount, longestSilence, firstMs, lastMs } = this.#clock;
     const { bytesRead, bytesTotal, compression } = this.#source;
     return {
       format: this.#format?.name ?? null,
@@ -148,6 +148,8 @@ class Reading implements LogReading {
       reorderedCount,
       clockStepCount: stepCount,
       clockSteps: [...steps],
+      silenceCount,
+      longestSilence,
       firstMs: Number.isFinite(firstMs) ? firstMs : null,
       lastMs: Number.isFinite(lastMs) ? lastMs : null,
       bytesRead,

@@ -6,6 +6,7 @@ import { decodeQueryHours, type QueryHoursRecord, unpackHours } from '../host/qu
 import { queryHoursPrefix } from '../host/record-keys.ts';
 import { withMetadata } from './cluster-commands.ts';
 import { printJson, printLine } from './output.ts';
+import { isWorthALine, rateText } from './rate-text.ts';
 
 /** A table is for reading; --json has all there are. */
 const LISTED_MAX = 20;
@@ -36,14 +37,15 @@ export function describeHotTypes(
       return printJson({ nodeId, hour: hourOfWeekName(hour), isUtc: true, watchedHours, ratePerHour, types });
     const who = nodeId === null ? 'all nodes' : `node ${nodeId}`;
     printLine(
-      `${who}, ${hourOfWeekName(hour)} UTC: ${numberText(ratePerHour)} queries an hour (${watchedHours} of ${HOURS_PER_WEEK} hours of the week watched)`,
+      `${who}, ${hourOfWeekName(hour)} UTC: ${rateText(ratePerHour)} queries an hour (${watchedHours} of ${HOURS_PER_WEEK} hours of the week watched)`,
     );
     printLine('   share     an hour  usually an hour  query type');
-    for (const type of types.slice(0, LISTED_MAX))
+    const listed = types.filter(isWorthALine);
+    for (const type of listed.slice(0, LISTED_MAX))
       printLine(
-        `${(100 * type.share).toFixed(1).padStart(6)} % ${numberText(type.ratePerHour).padStart(11)} ${numberText(type.usualRatePerHour).padStart(16)}  ${type.template}`,
+        `${(100 * type.share).toFixed(1).padStart(6)} % ${rateText(type.ratePerHour).padStart(11)} ${rateText(type.usualRatePerHour).padStart(16)}  ${type.template}`,
       );
-    if (types.length > LISTED_MAX) printLine(`         and ${types.length - LISTED_MAX} more`);
+    if (listed.length > LISTED_MAX) printLine(`         and ${listed.length - LISTED_MAX} more`);
   });
 }
 
@@ -78,6 +80,3 @@ function assertWatched(
         : `nothing has been published of storage node ${nodeId}: it owns no partition, or no window (analyzer.windowMs, ${windowMs} ms) has been closed yet`;
   throw new ForeshardError('FORESHARD_NOT_READY', 'wait', why);
 }
-
-const numberText = (value: number): string =>
-  value >= 100 ? Math.round(value).toLocaleString('en-US') : value.toFixed(1);

@@ -14,6 +14,8 @@ function* warningsOf({
   badLines,
   clockStepCount,
   clockSteps,
+  silenceCount,
+  longestSilence,
   notes,
 }: Warnings): Generator<string> {
   if (badCount > 0) {
@@ -21,9 +23,13 @@ function* warningsOf({
     for (const { line, reason } of badLines) yield `  line ${line}: ${reason}`;
   }
   if (clockStepCount > 0) {
-    yield `the log's clock jumps ${clockStepCount} times`;
-    for (const { line, kind, beforeMs, afterMs } of clockSteps)
-      yield `  line ${line}: ${kind === 'back' ? 'back' : 'gap'}, ${isoOf(beforeMs)} -> ${isoOf(afterMs)}`;
+    yield `the log's clock was put back ${clockStepCount === 1 ? 'once' : `${clockStepCount} times`}`;
+    for (const { line, beforeMs, afterMs } of clockSteps)
+      yield `  line ${line}: ${isoOf(beforeMs)} -> ${isoOf(afterMs)}`;
+  }
+  if (longestSilence !== null) {
+    const { line, beforeMs, afterMs } = longestSilence;
+    yield `no query for more than two hours: ${silenceCount === 1 ? 'once' : `${silenceCount} times, the longest`} before line ${line}, from ${isoOf(beforeMs)} to ${isoOf(afterMs)}`;
   }
   yield* notes;
 }

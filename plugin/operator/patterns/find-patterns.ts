@@ -42,6 +42,7 @@ export async function findPatterns(
     nodeCount,
     seasons: seasons.finish(),
     hour: flags.hour === undefined ? null : hourOfWeekName(flags.hour),
+    isHourWatched: flags.hour !== undefined && analyzer.watchedHours.has(flags.hour),
     hotNodes: flags.hour === undefined ? [] : hotNodes(analyzer, flags.hour, ownerOf, nodeCount),
     ...report,
   };
@@ -88,8 +89,9 @@ function hotNodes(
   ownerOf: Int32Array,
   nodeCount: number,
 ): HotNode[] {
-  return Array.from({ length: nodeCount }, (_, nodeId) => ({
-    nodeId,
-    types: analyzer.hotTypes(hour, (partition) => ownerOf[partition] === nodeId).slice(0, HOT_TYPES_MAX),
-  }));
+  return Array.from({ length: nodeCount }, (_, nodeId) => {
+    const types = analyzer.hotTypes(hour, (partition) => ownerOf[partition] === nodeId);
+    const ratePerHour = types.reduce((sum, type) => sum + type.ratePerHour, 0);
+    return { nodeId, ratePerHour, types: types.slice(0, HOT_TYPES_MAX) };
+  });
 }

@@ -1,3 +1,4 @@
+import { HOURS_PER_WEEK } from '../../../src/analyzer/patterns/hour-of-week.ts';
 import type {
   AssociationReport,
   HotType,
@@ -6,11 +7,14 @@ import type {
 } from '../../../src/analyzer/patterns/pattern-report.ts';
 import type { LogSummary } from '../../logs/log-record.ts';
 import { describeMs } from '../../logs/series/regular-grid.ts';
+import { isWorthALine, rateText } from '../rate-text.ts';
 import type { FoundSeason, LogSeasons } from './log-seasons.ts';
 
 /** The types that bring most to one storage node in one hour of the week. */
 export interface HotNode {
   readonly nodeId: number;
+  /** Of all types. */
+  readonly ratePerHour: number;
   readonly types: readonly HotType[];
 }
 
@@ -23,6 +27,8 @@ export interface PatternFindings extends PatternReport {
   readonly nodeCount: number;
   readonly seasons: LogSeasons;
   readonly hour: string | null;
+  /** Whether the log has that hour at all. */
+  readonly isHourWatched: boolean;
   readonly hotNodes: readonly HotNode[];
 }
 
@@ -117,14 +123,18 @@ function* pairLines(title: string, sign: string, pairs: readonly PairReport[]): 
     yield `  ${partitionA} ${sign} ${partitionB}: ${lift.toFixed(1)} times as often as expected (${Math.round(recentCount)} times)`;
 }
 
-function* hotLines({ hour, hotNodes }: PatternFindings): Generator<string> {
+function* hotLines({ hour, isHourWatched, watchedHours, hotNodes }: PatternFindings): Generator<string> {
   if (hour === null) return;
-  for (const { nodeId, types } of hotNodes) {
-    if (types.length === 0) continue;
-    const rate = types.reduce((sum, { ratePerHour }) => sum + ratePerHour, 0);
-    yield `node ${nodeId} on ${hour}: ${Math.round(rate)} queries an hour`;
-    for (const { template, share, ratePerHour, usualRatePerHour } of types.slice(0, MEMBERS_LISTED))
-      yield `${percent(share).padStart(9)}  ${shortened(template)}: ${Math.round(ratePerHour)} an hour, usually ${Math.round(usualRatePerHour)}`;
+  if (!isHourWatched) {
+    yield `nodes on ${hour}: unknown, the log has no such hour (it has ${watchedHours} of the ${HOURS_PER_WEEK} hours of a week)`;
+    return;
+  }
+  for (const { nodeId, types, ratePerHour: rate } of hotNodes) {
+    yield `node ${nodeId} on ${hour}: ${rate === 0 ? 'no query with a key' : `${rateText(rate)} queries an hour`}`;
+    for (const { template, share, ratePerHour, usualRatePerHour } of types
+      .filter(isWorthALine)
+      .slice(0, MEMBERS_LISTED))
+      yield `${percent(share).padStart(9)}  ${shortened(template)}: ${rateText(ratePerHour)} an hour, usually ${rateText(usualRatePerHour)}`;
   }
 }
 

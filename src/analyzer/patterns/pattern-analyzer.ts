@@ -161,6 +161,11 @@ export class PatternAnalyzer {
     });
   }
 
+  /** Hours of the week between the first and the last record, queries or not: of the others nothing can be said. */
+  get watchedHours(): Pick<WatchedHours, 'has' | 'count'> {
+    return this.#watched;
+  }
+
   /**
    * Which templates make some partitions hot in an hour of the week, the largest first.
    *

@@ -175,19 +175,27 @@ test('a clock that is put back is reported once, and times stay as they are', as
     Array.from({ length: 100 }, (_, i) => monitorLine(START_MS + i * 1_000)).join('') + back,
   );
   check.is(records.length, 200);
-  check.equal(summary.clockSteps, [
-    { kind: 'back', line: 101, beforeMs: START_MS + 99_000, afterMs: START_MS - hourMs },
-  ]);
+  check.equal(summary.clockSteps, [{ line: 101, beforeMs: START_MS + 99_000, afterMs: START_MS - hourMs }]);
   check.is(summary.reorderedCount, 0);
   check.is(summary.firstMs, START_MS - hourMs);
   check.is(summary.lastMs, START_MS + 99_000);
 });
 
-test('a long silence is reported as a gap; a straggler is no step', async () => {
+test('long silences are counted, and no step of the clock; a straggler is neither', async () => {
   const later = START_MS + 5 * 3_600_000;
-  const lines = [START_MS, START_MS + 1_000, later, later + 1_000, START_MS + 2_000, later + 2_000];
+  const evenLater = later + 3 * 3_600_000;
+  const lines = [
+    START_MS,
+    START_MS + 1_000,
+    later,
+    later + 1_000,
+    START_MS + 2_000,
+    later + 2_000,
+    evenLater,
+  ];
   const { summary } = await read(lines.map((ms) => monitorLine(ms)).join(''));
-  check.equal(summary.clockSteps, [{ kind: 'gap', line: 3, beforeMs: START_MS + 1_000, afterMs: later }]);
+  check.equal(summary.longestSilence, { line: 3, beforeMs: START_MS + 1_000, afterMs: later });
+  check.equal([summary.silenceCount, summary.clockStepCount], [2, 0]);
   check.is(summary.reorderedCount, 1);
 });
 

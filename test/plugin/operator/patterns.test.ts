@@ -138,8 +138,23 @@ test('what people read names each finding once, on lines of its own', () => {
   check.match(text, /%\s+HGET user:\{n\}:cart: \d+ queries, 0\.0 % writes/);
   check.match(text, /templates and clients: .*\n(.*\n)* {2}ZRANGE \{\}:\{n\} -> client nightly: /);
   check.match(text, /partitions in one query: 2 pairs found/);
-  check.match(text, /node [01] on wed 03:00: \d+ queries an hour/);
+  check.match(text, /node [01] on wed 03:00: \d+\.\d queries an hour/);
   check.ok(lines.every((line) => !line.includes('\n') && !/NaN|undefined|Infinity/.test(line)));
+});
+
+test('an hour that the log does not have is said to be unknown, a node without queries to have none', async () => {
+  const log = Array.from({ length: 48 }, (_, i) => `{"time":${START_MS + i * 1_800_000},"key":"a"}\n`).join(
+    '',
+  );
+  const linesOf = async (hour: string): Promise<string[]> =>
+    [...patternLines(await find(log, { hour: parseHour(hour) }))].filter((line) => /^nodes? /.test(line));
+  check.equal(await linesOf('tue 09:00'), [
+    'nodes on tue 09:00: unknown, the log has no such hour (it has 24 of the 168 hours of a week)',
+  ]);
+  check.equal((await linesOf('mon 09:00')).sort(), [
+    'node 0 on mon 09:00: no query with a key',
+    'node 1 on mon 09:00: 2.0 queries an hour',
+  ]);
 });
 
 test('a statement of SQL is told by its structure', async () => {
