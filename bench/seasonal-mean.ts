@@ -1,4 +1,4 @@
-import { normalQuantile } from '../src/affinity/instance.ts';
+import { normalQuantile } from '../src/affinity/normal-quantile.ts';
 import { ForeshardError } from '../src/base/errors.ts';
 import type { Forecast } from '../src/model/forecast.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../src/model/load-profile.ts';

@@ -1,4 +1,5 @@
 import { annealBytes } from './affinity/anneal.ts';
+import { clusterInconsistencies } from './affinity/rule-claims.ts';
 import {
   type AffinitySettings,
   affinityInconsistencies,
@@ -179,6 +180,8 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
     ...below('affinity', affinityInconsistencies(affinity)),
     ...below('migration', migrationInconsistencies(settings.migration)),
   ];
+  if (!found.some(({ path }) => path.startsWith('affinity.rules')))
+    found.push(...below('affinity', clusterInconsistencies(affinity.rules, cluster)));
   // Of a section that is wrong already, sizes would say nothing; without our plugin nothing is forecast.
   if (found.length === 0 && plugin.modules.includes('foreshard'))
     found.push(...memoryInconsistencies(settings));

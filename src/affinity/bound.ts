@@ -1,6 +1,6 @@
-import { LINEAR_ABOVE, phi, SLOPE_AT_LINEAR } from './cost-model.ts';
 import type { PlacementInstance } from './instance.ts';
 import { movePriceTo } from './move-price.ts';
+import { LINEAR_ABOVE, phi, SLOPE_AT_LINEAR } from './phi.ts';
 import { forbidden } from './rule-state.ts';
 
 /** About 1 ms each at 256 partitions x 8 nodes x 168 slots; more make the bound tighter by less and less. */

@@ -2,18 +2,11 @@ import { assert } from '../base/assert.ts';
 import { addPartition, HardCapacity, type NodeSums } from './hard-capacity.ts';
 import type { PlacementInstance } from './instance.ts';
 import { movePriceTo } from './move-price.ts';
+import { phi } from './phi.ts';
 import type { MoveRefusal } from './refusals.ts';
 import { RuleState } from './rule-state.ts';
 
-/** Where the queueing curve gives way to its tangent: finite beyond, so that search can repair an overload. */
-export const LINEAR_ABOVE = 0.95;
-const PHI_AT_LINEAR = LINEAR_ABOVE / (1 - LINEAR_ABOVE);
-export const SLOPE_AT_LINEAR = 1 / (1 - LINEAR_ABOVE) ** 2;
-
-/** Mean waiting time of an M/M/1 queue in service times, rho / (1 - rho), continued by its tangent above 0.95. */
-export function phi(rho: number): number {
-  return rho <= LINEAR_ABOVE ? rho / (1 - rho) : PHI_AT_LINEAR + SLOPE_AT_LINEAR * (rho - LINEAR_ABOVE);
-}
+export { LINEAR_ABOVE, phi, SLOPE_AT_LINEAR } from './phi.ts';
 
 /** What one node adds to the objective. */
 export interface NodeCost {

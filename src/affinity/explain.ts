@@ -1,5 +1,5 @@
 import type { PlacementState } from './cost-model.ts';
-import { phi } from './cost-model.ts';
+import { phi } from './phi.ts';
 
 /** What is said about a move, for people. */
 export interface MoveFacts {

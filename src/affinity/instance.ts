@@ -1,9 +1,12 @@
-import { assert } from '../base/assert.ts';
 import { ForeshardError } from '../base/errors.ts';
 import type { Forecast } from '../model/forecast.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
 import type { NodeUtilisation } from '../model/node-utilisation.ts';
 import type { PartitionMap } from '../model/partition-map.ts';
+import { buildLoads, type LoadTable } from './loads.ts';
+import { withPrices } from './move-price.ts';
+import { normalQuantile } from './normal-quantile.ts';
+import { compileRules } from './rule-set.ts';
 import { neutralRules, type PlacementRules } from './rules.ts';
 import { type AffinitySettings, assertAffinitySettings } from './settings.ts';
 
@@ -70,10 +73,10 @@ export interface PlacementInstance extends PlacementRules {
  * Index points for each partition left on a node that is down. Far above any price of moving and far below what
  * overloading the others would cost when every partition of the node is hot: an unreachable partition is an outage.
  */
-const DRAIN_PENALTY = 1;
+export const DRAIN_PENALTY = 1;
 
-/** Bandwidth assumed where a node states none (0 or not finite): 1 Gbit/s, half used. Only prices depend on it. */
-const BANDWIDTH_DEFAULT = 62_500_000;
+/** Bandwidth assumed where a node states none: 1 Gbit/s, half used. */
+export const BANDWIDTH_DEFAULT = 62_500_000;
 
 const HOUR_MS = 3_600_000;
 
@@ -117,40 +120,6 @@ export function assertPlacementInputs(inputs: PlacementInputs): void {
   if (!(forecast.level > 0 && forecast.level < 1)) throw badInput(`forecast level is ${forecast.level}`);
 }
 
-/** Inverse of the standard normal distribution, relative error below 1.2e-9. @see Acklam, 2003 */
-export function normalQuantile(probability: number): number {
-  assert(probability > 0 && probability < 1, 'a probability is inside 0..1');
-  if (probability < 0.5) return -normalQuantile(1 - probability);
-  if (probability > 0.97575) {
-    const q = Math.sqrt(-2 * Math.log(1 - probability));
-    const top =
-      ((((-0.007784894002430293 * q - 0.3223964580411365) * q - 2.400758277161838) * q - 2.549732539343734) *
-        q +
-        4.374664141464968) *
-        q +
-      2.938163982698783;
-    const bottom =
-      (((0.007784695709041462 * q + 0.3224671290700398) * q + 2.445134137142996) * q + 3.754408661907416) *
-        q +
-      1;
-    return -top / bottom;
-  }
-  const q = probability - 0.5;
-  const r = q * q;
-  const top =
-    (((((-39.69683028665376 * r + 220.9460984245205) * r - 275.9285104469687) * r + 138.357751867269) * r -
-      30.66479806614716) *
-      r +
-      2.506628277459239) *
-    q;
-  const bottom =
-    ((((-54.47609879822406 * r + 161.5858368580409) * r - 155.6989798598866) * r + 66.80131188771972) * r -
-      13.28068155288572) *
-      r +
-    1;
-  return top / bottom;
-}
-
 /**
  * Turns a forecast and the state of the nodes into a placement problem.
  *
@@ -158,158 +127,127 @@ export function normalQuantile(probability: number): number {
  *   node), FORESHARD_CONFIG for a setting out of range, FORESHARD_NOT_READY for a forecast without a step.
  */
 export function buildInstance(inputs: PlacementInputs, settings: AffinitySettings): PlacementInstance {
+  return buildRuledInstance(inputs, settings).instance;
+}
+
+/** {@link buildInstance}, and the sets of partitions that the rules move as one. */
+export function buildRuledInstance(inputs: PlacementInputs, settings: AffinitySettings): RuledInstance {
   assertAffinitySettings(settings);
   assertPlacementInputs(inputs);
   const { map, forecast, nodes } = inputs;
-  const { partitionCount } = map;
-  const nodeCount = nodes.length;
   const slotCount = Math.min(forecast.horizonSteps, settings.slotCountMax);
   if (slotCount < 1)
     throw new ForeshardError('FORESHARD_NOT_READY', 'wait', 'placement input: the forecast has no step');
-  const resourceCount = settings.dimensions.length;
-  const slotStride = (slotCount + 3) & ~3;
-  const depth = resourceCount * slotStride;
-  const load = new Float64Array(partitionCount * depth);
-  const variance = new Float64Array(partitionCount * depth);
-  const background = new Float64Array(nodeCount * depth);
-  const capacity = new Float64Array(nodeCount * resourceCount);
-  const slotWeight = new Float64Array(depth);
-  const overloadFactor = new Float64Array(resourceCount);
-  const stepHours = forecast.stepMs / HOUR_MS;
-  const weightSum = settings.dimensions.reduce((sum, { weight }) => sum + weight, 0);
-  // The upper bound is the (1 + level) / 2 quantile, so many standard deviations above the point.
-  const boundZ = normalQuantile((1 + forecast.level) / 2);
+  const loads = buildLoads(forecastTable(inputs, settings, slotCount), settings);
+  const shape = { partitionCount: map.partitionCount, nodeCount: nodes.length, ...loads };
+  const owners = ownersOf(inputs);
+  const { isPinned, units, ...rules } = rulesOf(inputs, settings, owners.home);
+  const priced = withPrices(
+    {
+      ...neutralRules(shape),
+      ...shape,
+      ...limitsOf(settings),
+      ...owners,
+      ...rules,
+      isMovable: owners.isMovable.map((isMovable, p) => (isPinned[p] === 1 ? 0 : isMovable)),
+      bytes: inputs.partitionBytes,
+      bandwidth: Float64Array.from(nodes, ({ bandwidthBytesPerSecond: own }) =>
+        own > 0 ? own : BANDWIDTH_DEFAULT,
+      ),
+      dirtyRate: writtenBytesPerSecond(forecast),
+    },
+    settings,
+    (slotCount * forecast.stepMs) / HOUR_MS,
+  );
+  return { instance: priced, units };
+}
 
-  settings.dimensions.forEach(({ dimension, weight }, r) => {
-    const offset = dimensionIndex(dimension);
-    const unit = 1 / scaleCapacity(nodes, offset, { dimension, capacity, r, resourceCount });
-    let discountSum = 0;
-    let loadSum = 0;
-    for (let t = 0; t < slotCount; t++) {
-      const discount = settings.discountPerDay ** ((t * stepHours) / 24);
-      let slotLoad = 0;
-      for (let p = 0; p < partitionCount; p++) {
-        const at = (t * partitionCount + p) * LOAD_DIMENSION_COUNT + offset;
-        const point = forecast.point[at] as number;
-        const upper = forecast.upper[at] as number;
-        const mean = forecast.mean[at] as number;
-        if (!(point >= 0 && Number.isFinite(point) && upper >= point && Number.isFinite(upper)))
-          throw badInput(`forecast of ${dimension}, partition ${p}, step ${t} is ${point} (upper ${upper})`);
-        if (!(mean >= 0 && Number.isFinite(mean)))
-          throw badInput(`forecast of ${dimension}, partition ${p}, step ${t} has a mean of ${mean}`);
-        const cell = p * depth + r * slotStride + t;
-        // Nodes carry sums, and sums are made of means.
-        load[cell] = mean * unit;
-        variance[cell] = (((upper - point) * unit) / boundZ) ** 2;
-        slotLoad += mean * unit;
-      }
-      nodes.forEach((node, n) => {
-        const own = (node.background[offset] as number) * unit;
-        background[n * depth + r * slotStride + t] = own;
-        slotLoad += own;
-      });
-      slotWeight[r * slotStride + t] = discount;
-      discountSum += discount;
-      loadSum += discount * slotLoad;
-    }
-    const share = weight / weightSum;
-    // A forecast of no load at all is legal: every map is as good as any other then.
-    const scale = loadSum > 0 ? share / loadSum : 0;
-    for (let t = 0; t < slotCount; t++) slotWeight[r * slotStride + t]! *= scale;
-    overloadFactor[r] = (settings.overloadWeight * loadSum) / discountSum;
-  });
+export interface RuledInstance {
+  readonly instance: PlacementInstance;
+  /** Partitions that move as one; see `units.ts`. */
+  readonly units: readonly (readonly number[])[];
+}
 
+/** Of the settings, what an instance takes over as it stands. */
+export function limitsOf(settings: AffinitySettings) {
   return {
-    partitionCount,
-    nodeCount,
-    slotCount,
-    slotStride,
-    resourceCount,
-    depth,
-    load,
-    variance,
-    background,
-    capacity,
-    slotWeight,
-    overloadFactor,
     riskZ: settings.riskZ,
     commonError: settings.commonError,
     safeUtilisation: settings.safeUtilisation,
-    bytes: inputs.partitionBytes,
     movesMax: settings.movesMax,
-    ...neutralRules({ partitionCount, nodeCount, resourceCount }),
-    ...buildRules(inputs, settings, { load, depth, horizonHours: slotCount * stepHours }),
+    nodeMovesMax: settings.nodeMovesMax,
+    bytesMovedMax: settings.bytesMovedMax,
+    peakWeight: settings.peakWeight,
+    capacityZ: settings.isCapacityHard ? settings.capacityZ : null,
   };
 }
 
-/** Fills capacity[node][r] in units of the mean, which it returns. */
-function scaleCapacity(
-  nodes: readonly NodeUtilisation[],
-  offset: number,
-  {
-    dimension,
-    capacity,
-    r,
-    resourceCount,
-  }: {
-    dimension: string;
-    capacity: Float64Array;
-    r: number;
-    resourceCount: number;
-  },
-): number {
-  // A node that is down may be unable to say what it could carry; as a source only, it counts as an average one.
-  let sum = 0;
-  let aliveCount = 0;
-  for (const node of nodes) {
-    if (!node.isAlive) continue;
-    const own = node.capacity[offset] as number;
-    if (!(own > 0 && Number.isFinite(own)))
-      throw badInput(`capacity of node ${node.nodeId} in ${dimension} is ${own}: it must be above 0`);
-    sum += own;
-    aliveCount++;
-  }
-  const mean = sum / aliveCount;
-  nodes.forEach((node, n) => {
-    const own = node.capacity[offset] as number;
-    capacity[n * resourceCount + r] = own > 0 && Number.isFinite(own) ? own / mean : 1;
-  });
-  return mean;
+function forecastTable(
+  { map, forecast, nodes }: PlacementInputs,
+  settings: AffinitySettings,
+  slotCount: number,
+): LoadTable {
+  const { partitionCount } = map;
+  const offsets = settings.dimensions.map(({ dimension }) => dimensionIndex(dimension));
+  const cell = (p: number, r: number, t: number): number =>
+    (t * partitionCount + p) * LOAD_DIMENSION_COUNT + (offsets[r] as number);
+  const node = (n: number): NodeUtilisation => nodes[n] as NodeUtilisation;
+  return {
+    partitionCount,
+    nodeCount: nodes.length,
+    slotCount,
+    slotHours: forecast.stepMs / HOUR_MS,
+    resources: settings.dimensions.map(({ dimension, weight }) => ({ name: dimension, weight })),
+    // The upper bound is the (1 + level) / 2 quantile, so many standard deviations above the point.
+    upperZ: normalQuantile((1 + forecast.level) / 2),
+    mean: (p, r, t) => forecast.point[cell(p, r, t)] as number,
+    upper: (p, r, t) => forecast.upper[cell(p, r, t)] as number,
+    background: (n, r) => node(n).background[offsets[r] as number] as number,
+    capacity: (n, r) => node(n).capacity[offsets[r] as number] as number,
+    isAlive: (n) => node(n).isAlive,
+    partitionName: (p) => `partition ${p}`,
+    nodeName: (n) => `node ${n}`,
+  };
 }
 
-/** Who may go where, and at what price. */
-function buildRules(
-  inputs: PlacementInputs,
-  settings: AffinitySettings,
-  { load, depth, horizonHours }: { load: Float64Array; depth: number; horizonHours: number },
-) {
-  const { map, nodes, partitionBytes, restingPartitions } = inputs;
-  const openMigrations = inputs.openMigrations ?? new Map<number, number>();
-  const { partitionCount } = map;
+/** Who owns what, who may give and who may take. */
+function ownersOf({ map, nodes, partitionBytes, restingPartitions, openMigrations }: PlacementInputs) {
   const home = map.ownerOf.slice();
   const isTarget = Uint8Array.from(nodes, (node) => (node.isAlive ? 1 : 0));
   const holdPenalty = Float64Array.from(nodes, (node) => (node.isAlive ? 0 : DRAIN_PENALTY));
   const bytesFree = Float64Array.from(nodes, (node) => node.dataBytesMax - node.dataBytes);
-  for (const [p, target] of openMigrations) {
+  const isMovable = new Uint8Array(map.partitionCount).fill(1);
+  for (const p of restingPartitions) isMovable[p] = 0;
+  for (const [p, target] of openMigrations ?? []) {
     home[p] = target;
+    isMovable[p] = 0;
     bytesFree[target]! -= partitionBytes[p] as number;
   }
+  return { home, isTarget, holdPenalty, bytesFree, isMovable };
+}
 
-  let loadNow = 0;
-  for (let p = 0; p < partitionCount; p++) loadNow += load[p * depth] as number;
-  const isMovable = new Uint8Array(partitionCount);
-  const movePrice = new Float64Array(partitionCount);
-  for (let p = 0; p < partitionCount; p++) {
-    const { bandwidthBytesPerSecond } = nodes[home[p] as number] as NodeUtilisation;
-    const bandwidth = bandwidthBytesPerSecond > 0 ? bandwidthBytesPerSecond : BANDWIDTH_DEFAULT;
-    const copySeconds = (partitionBytes[p] as number) / bandwidth;
-    const loadShare = loadNow > 0 ? (load[p * depth] as number) / loadNow : 0;
-    movePrice[p] =
-      (settings.moveFixedIndexHours +
-        settings.moveIndexHoursPerSecond * copySeconds +
-        settings.moveBlipIndexHours * loadShare) /
-      horizonHours;
-    isMovable[p] = restingPartitions.has(p) || openMigrations.has(p) ? 0 : 1;
-  }
-  return { home, isTarget, holdPenalty, bytesFree, isMovable, movePrice };
+function rulesOf(
+  { map, nodes, partitionBytes }: PlacementInputs,
+  settings: AffinitySettings,
+  home: Int32Array,
+) {
+  const { nodeZones, ...rules } = settings.rules;
+  return compileRules(rules, {
+    partitionCount: map.partitionCount,
+    nodeCount: nodes.length,
+    home,
+    bytes: partitionBytes,
+    nodeZones: nodes.map((_, n) => nodeZones[n] ?? ''),
+    partitionName: (p) => `partition ${p}`,
+    nodeName: (n) => `node ${n}`,
+  });
+}
+
+/** f64[partition]: what is written to each in the first step, which a copy has to catch up with. */
+function writtenBytesPerSecond({ partitionCount, point, stepMs }: Forecast): Float64Array {
+  const offset = dimensionIndex('writeBytes');
+  return Float64Array.from(
+    { length: partitionCount },
+    (_, p) => (1000 / stepMs) * Math.max(0, point[p * LOAD_DIMENSION_COUNT + offset] as number),
+  );
 }

@@ -1,4 +1,6 @@
 import type { PlacementInstance } from './instance.ts';
+import { phi } from './phi.ts';
+import type { AffinitySettings } from './settings.ts';
 
 /**
  * Seconds that copying takes: a copy has the bandwidth of its slower end, and what is written meanwhile has to be copied
@@ -38,9 +40,7 @@ function copyPrice(instance: PlacementInstance, partition: number, source: numbe
  * f64[partition]: copying from home to the node where that costs least. 0 for a partition that no node could take: the rules
  * keep it home.
  */
-export function leastCopyPrices(
-  instance: Omit<PlacementInstance, 'movePrice' | 'leastCopyPrice'>,
-): Float64Array {
+export function leastCopyPrices(instance: Unpriced & Pick<PlacementInstance, 'secondPrice'>): Float64Array {
   const { partitionCount, nodeCount, bandwidth, secondPrice, bytes, dirtyRate, home } = instance;
   // Nodes differ in bandwidth and price only: the best pair of the two, taken apart, is a bound that is met where either is
   // the same for all.
@@ -67,4 +67,56 @@ export function withRaisedPrices(instance: PlacementInstance, factor: number): P
     leastCopyPrice: raise(instance.leastCopyPrice),
     secondPrice: raise(instance.secondPrice),
   };
+}
+
+/** An instance that has not been given its prices. */
+type Unpriced = Omit<PlacementInstance, 'movePrice' | 'leastCopyPrice' | 'secondPrice'>;
+
+/**
+ * The three prices of moving, in index points: of the network while copying, of what copying adds to the load of both nodes,
+ * and of the latency of a partition's own queries while it is fenced; and a fixed one.
+ *
+ * @param horizonHours a price is paid once, and divided by them.
+ */
+export function withPrices(
+  unpriced: Unpriced,
+  settings: Pick<
+    AffinitySettings,
+    'moveFixedIndexHours' | 'moveIndexHoursPerSecond' | 'moveBlipIndexHours' | 'copyUtilisation'
+  >,
+  horizonHours: number,
+): PlacementInstance {
+  const { partitionCount, load, depth } = unpriced;
+  const secondPrice = copyLoadPrices(unpriced, settings.copyUtilisation).map(
+    (perHour) => (settings.moveIndexHoursPerSecond / 2 + perHour / 3600) / horizonHours,
+  );
+  const leastCopyPrice = leastCopyPrices({ ...unpriced, secondPrice });
+  let loadNow = 0;
+  for (let p = 0; p < partitionCount; p++) loadNow += load[p * depth] as number;
+  const movePrice = leastCopyPrice.map((copying, p) => {
+    const share = loadNow > 0 ? (load[p * depth] as number) / loadNow : 0;
+    return (settings.moveFixedIndexHours + settings.moveBlipIndexHours * share) / horizonHours + copying;
+  });
+  return { ...unpriced, secondPrice, leastCopyPrice, movePrice };
+}
+
+/**
+ * f64[node]: index points that the node's queries lose while a copy takes a share of it, in the mean over the horizon and with
+ * the map at home: copying is dear where it is hot.
+ */
+function copyLoadPrices(instance: Unpriced, copyUtilisation: number): Float64Array {
+  const { partitionCount, nodeCount, depth, slotStride, resourceCount, home, capacity } = instance;
+  const sums = instance.background.slice();
+  for (let p = 0; p < partitionCount; p++)
+    for (let d = 0; d < depth; d++)
+      sums[(home[p] as number) * depth + d]! += instance.load[p * depth + d] as number;
+  return Float64Array.from({ length: nodeCount }, (_, n) => {
+    let price = 0;
+    for (let d = 0; d < depth; d++) {
+      const own = sums[n * depth + d] as number;
+      const rho = own / (capacity[n * resourceCount + Math.floor(d / slotStride)] as number);
+      price += (instance.slotWeight[d] as number) * own * (phi(rho + copyUtilisation) - phi(rho));
+    }
+    return price;
+  });
 }

@@ -6,6 +6,7 @@ import type { PlacementInstance } from './instance.ts';
 import { withRaisedPrices } from './move-price.ts';
 import type { Optimiser, SearchContext } from './optimiser.ts';
 import { leaveOutWhatDoesNotPay, orderMoves } from './order-moves.ts';
+import { mergeUnits } from './units.ts';
 
 export interface PlanOptions {
   /** Searches on from what the greedy descent found. */
@@ -14,11 +15,16 @@ export interface PlanOptions {
   /** See the settings of the same names. */
   readonly benefitCostRatio: number;
   readonly boundTolerance: number;
+  /** Partitions that move as one; none if absent. */
+  readonly units?: readonly (readonly number[])[];
 }
 
 /** A plan for an instance, in its own numbers. */
 export interface InstancePlan {
-  /** Partitions in the order of their moves, each from home to `ownerOf`; empty if there is a refusal. */
+  /**
+   * Partitions in the order of their moves, each from home to `ownerOf`; members of a unit follow each other, and the plan
+   * is worth its price where a unit ends. Empty if there is a refusal.
+   */
   readonly order: readonly number[];
   readonly ownerOf: Int32Array;
   readonly costBefore: number;
@@ -43,7 +49,23 @@ interface FinishedPlan {
  * the greedy descent alone leads to. The search sees prices raised by the ratio that a plan has to earn, so that it does
  * not look for what will be left out.
  */
-export async function planInstance(instance: PlacementInstance, options: PlanOptions): Promise<InstancePlan> {
+export async function planInstance(
+  partitions: PlacementInstance,
+  options: PlanOptions,
+): Promise<InstancePlan> {
+  const { instance, membersOf, split } = mergeUnits(partitions, options.units ?? []);
+  const plan = await planUnits(instance, options);
+  const ownerOf = split(plan.ownerOf);
+  return {
+    ...plan,
+    order: plan.order.flatMap((unit) => membersOf[unit] as readonly number[]),
+    ownerOf,
+    costBefore: new PlacementState(partitions).cost(),
+    costAfter: new PlacementState(partitions, ownerOf).cost(),
+  };
+}
+
+async function planUnits(instance: PlacementInstance, options: PlanOptions): Promise<InstancePlan> {
   const { optimiser, context, benefitCostRatio, boundTolerance } = options;
   const costBefore = new PlacementState(instance).cost();
   let bound = lowerBound(instance, instance.home);

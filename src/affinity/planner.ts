@@ -4,7 +4,7 @@ import { asNodeId, asPartitionId } from '../model/ids.ts';
 import type { Move, Proposal } from '../model/proposal.ts';
 import { PlacementState } from './cost-model.ts';
 import { explainMove } from './explain.ts';
-import { buildInstance, type PlacementInputs, type PlacementInstance } from './instance.ts';
+import { buildRuledInstance, type PlacementInputs, type PlacementInstance } from './instance.ts';
 import { movePriceTo } from './move-price.ts';
 import type { Optimiser } from './optimiser.ts';
 import { type InstancePlan, planInstance } from './plan-instance.ts';
@@ -39,16 +39,17 @@ export class AffinityManager {
    * The same inputs, settings and seed give the same bytes.
    *
    * @throws ForeshardError FORESHARD_CORRUPT for numbers that cannot be (NaN or negative load, no capacity, an unknown
-   *   node), FORESHARD_NOT_READY for a forecast without a step.
+   *   node), FORESHARD_CONFIG for rules that cannot all hold, FORESHARD_NOT_READY for a forecast without a step.
    */
   async propose(inputs: PlacementInputs): Promise<Proposal> {
     const { logger, optimiser, random } = this.#components;
-    const instance = buildInstance(inputs, this.#settings);
+    const { instance, units } = buildRuledInstance(inputs, this.#settings);
     const plan = await planInstance(instance, {
       optimiser,
       context: { random: random.fork('affinity') },
       benefitCostRatio: this.#settings.benefitCostRatio,
       boundTolerance: this.#settings.boundTolerance,
+      units,
     });
     const moves = this.#movesOf(inputs, instance, plan);
     const { costBefore, costAfter, lowerBound } = plan;

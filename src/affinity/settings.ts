@@ -1,5 +1,7 @@
 import { assertConsistent, type Inconsistency, integerFrom, numberFrom, outOfRange } from '../base/claims.ts';
 import { LOAD_DIMENSIONS, type LoadDimension } from '../model/load-profile.ts';
+import { ruleInconsistencies } from './rule-claims.ts';
+import { NO_RULES, type RuleSet } from './rule-set.ts';
 
 /**
  * What an operator may tune about placement.
@@ -30,14 +32,34 @@ export interface AffinitySettings {
   readonly moveIndexHoursPerSecond: number;
   /** Index-hours of fencing one partition that carries the whole load of the cluster; scaled by its share. */
   readonly moveBlipIndexHours: number;
+  /** Share of a node that a copy takes while it runs, 0..1: what its queries lose by it is a price of the move. */
+  readonly copyUtilisation: number;
   /** A plan, and each of its moves when it is left out of the plan, must gain so many times its price. */
   readonly benefitCostRatio: number;
   /** Nothing is proposed while staying costs at most this share more than the lower bound. */
   readonly boundTolerance: number;
   /** Moves in one proposal. */
   readonly movesMax: number;
+  /** Moves out of one node and into it, together, in one proposal. */
+  readonly nodeMovesMax: number;
+  /** Bytes that one proposal may move. */
+  readonly bytesMovedMax: number;
+  /** Index points for the highest utilisation of any node in any slot being 1; linear in it. */
+  readonly peakWeight: number;
+  /** Whether a plan may never bring a node above its capacity at the quantile of `capacityZ`, or above what it was there. */
+  readonly isCapacityHard: boolean;
+  /** Standard deviations above the mean at which a node has to be within its capacity. */
+  readonly capacityZ: number;
+  /** What the map has to keep to, whatever it costs. */
+  readonly rules: RuleSettings;
   /** Annealing proposals per plan: the budget is counted, not timed, so that a plan can be made again. */
   readonly iterations: number;
+}
+
+/** Rules by partition and node ids; `rule-set.ts` says what each means. */
+export interface RuleSettings extends RuleSet {
+  /** Zone of each storage node, in order of nodeId; nodes that are not named are in a zone of their own, together. */
+  readonly nodeZones: readonly string[];
 }
 
 export interface AffinityDimension {
@@ -74,8 +96,20 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   // As in the design notes: a forecast is not yet a fact.
   benefitCostRatio: 1.5,
   boundTolerance: 0.01,
+  // What the throttle leaves to a migration is about this: see migration.md.
+  copyUtilisation: 0.05,
   // Arbitrary: more than a first plan has needed, few enough for a person to read.
   movesMax: 64,
+  // No limit of its own: what copies at one time take is limited where they run.
+  nodeMovesMax: 64,
+  // A pebibyte, so none: operators know their links.
+  bytesMovedMax: 2 ** 50,
+  // The mean decides, the highest node only where an operator says so: one hot slot of one node would move everything else.
+  peakWeight: 0,
+  isCapacityHard: true,
+  // The upper bound of an 80 % interval: one slot in ten is above it.
+  capacityZ: 1.2816,
+  rules: { nodeZones: [], ...NO_RULES },
   // About 50 ms at 256 x 8 x 168; twice as many found nothing better on average.
   iterations: 100_000,
 };
@@ -90,15 +124,22 @@ const RANGES = {
   moveFixedIndexHours: numberFrom(0, 1e6),
   moveIndexHoursPerSecond: numberFrom(0, 1e6),
   moveBlipIndexHours: numberFrom(0, 1e6),
+  copyUtilisation: numberFrom(0, 1),
   benefitCostRatio: numberFrom(1, 1e6),
   boundTolerance: numberFrom(0, 1),
   movesMax: integerFrom(0, 1e6),
+  nodeMovesMax: integerFrom(0, 1e6),
+  bytesMovedMax: numberFrom(0, 2 ** 60),
+  peakWeight: numberFrom(0, 1e6),
+  capacityZ: numberFrom(0, 10),
   iterations: integerFrom(0, 1e9),
 };
 
 /** What of the settings does not hold, paths from `affinity` on. */
 export function affinityInconsistencies(settings: AffinitySettings): Inconsistency[] {
-  const found = outOfRange(settings, RANGES);
+  const found = [...outOfRange(settings, RANGES), ...ruleInconsistencies(settings.rules)];
+  if (typeof settings.isCapacityHard !== 'boolean')
+    found.push({ path: 'isCapacityHard', expected: 'true or false' });
   if (!isDimensionList(settings.dimensions))
     found.push({
       path: 'dimensions',

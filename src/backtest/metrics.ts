@@ -1,4 +1,4 @@
-import { phi } from '../affinity/cost-model.ts';
+import { phi } from '../affinity/phi.ts';
 import { ForeshardError } from '../base/errors.ts';
 
 /** Utilisation above which a node-hour counts as overloaded, whatever a policy's own settings say. */

@@ -1,9 +1,11 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { dualBound, pouredBound } from '../../../src/affinity/bound.ts';
-import { PlacementState, phi } from '../../../src/affinity/cost-model.ts';
+import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { descend } from '../../../src/affinity/greedy.ts';
-import { buildInstance, normalQuantile } from '../../../src/affinity/instance.ts';
+import { buildInstance } from '../../../src/affinity/instance.ts';
+import { normalQuantile } from '../../../src/affinity/normal-quantile.ts';
+import { phi } from '../../../src/affinity/phi.ts';
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { seededRandom } from '../../../src/base/random.ts';

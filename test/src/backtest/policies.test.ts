@@ -1,8 +1,8 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { seasonalMeanForecast } from '../../../bench/seasonal-mean.ts';
-import { phi } from '../../../src/affinity/cost-model.ts';
 import { greedy } from '../../../src/affinity/greedy.ts';
+import { phi } from '../../../src/affinity/phi.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import { evaluateTimeline, type MeasuredLoad } from '../../../src/backtest/metrics.ts';
 import {

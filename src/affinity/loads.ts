@@ -1,0 +1,132 @@
+import { ForeshardError } from '../base/errors.ts';
+import type { PlacementInstance } from './instance.ts';
+import type { AffinitySettings } from './settings.ts';
+
+/** What loads partitions and nodes, whatever it was read from; in any unit, the same for all of a resource. */
+export interface LoadTable {
+  readonly partitionCount: number;
+  readonly nodeCount: number;
+  readonly slotCount: number;
+  readonly slotHours: number;
+  /** Weights relative, at least one above 0; a resource of weight 0 is a limit and no cost. */
+  readonly resources: readonly { readonly name: string; readonly weight: number }[];
+  /** Standard deviations from `mean` to `upper`. */
+  readonly upperZ: number;
+  mean(partition: number, resource: number, slot: number): number;
+  upper(partition: number, resource: number, slot: number): number;
+  background(node: number, resource: number, slot: number): number;
+  capacity(node: number, resource: number): number;
+  isAlive(node: number): boolean;
+  /** How they are called where a number is refused. */
+  partitionName(partition: number): string;
+  nodeName(node: number): string;
+}
+
+export type Loads = Pick<
+  PlacementInstance,
+  | 'slotCount'
+  | 'slotStride'
+  | 'resourceCount'
+  | 'depth'
+  | 'load'
+  | 'variance'
+  | 'background'
+  | 'capacity'
+  | 'slotWeight'
+  | 'overloadFactor'
+>;
+
+const badInput = (message: string): ForeshardError =>
+  new ForeshardError('FORESHARD_CORRUPT', 'report', `placement input: ${message}`);
+
+/**
+ * Loads in units of the mean capacity of live nodes, and weights that make the objective a load-weighted mean over the
+ * horizon.
+ *
+ * @throws ForeshardError FORESHARD_CORRUPT naming the first number that cannot be.
+ */
+export function buildLoads(
+  table: LoadTable,
+  settings: Pick<AffinitySettings, 'discountPerDay' | 'overloadWeight'>,
+): Loads {
+  const { partitionCount, nodeCount, slotCount, slotHours, resources, upperZ } = table;
+  const resourceCount = resources.length;
+  const slotStride = (slotCount + 3) & ~3;
+  const depth = resourceCount * slotStride;
+  const load = new Float64Array(partitionCount * depth);
+  const variance = new Float64Array(partitionCount * depth);
+  const background = new Float64Array(nodeCount * depth);
+  const capacity = new Float64Array(nodeCount * resourceCount);
+  const slotWeight = new Float64Array(depth);
+  const overloadFactor = new Float64Array(resourceCount);
+  const weightSum = resources.reduce((sum, { weight }) => sum + weight, 0);
+
+  resources.forEach(({ name, weight }, r) => {
+    const unit = 1 / scaleCapacity(table, r, capacity);
+    let discountSum = 0;
+    let loadSum = 0;
+    for (let t = 0; t < slotCount; t++) {
+      const discount = settings.discountPerDay ** ((t * slotHours) / 24);
+      let slotLoad = 0;
+      for (let p = 0; p < partitionCount; p++) {
+        const mean = table.mean(p, r, t);
+        const upper = table.upper(p, r, t);
+        if (!(mean >= 0 && Number.isFinite(mean) && upper >= mean && Number.isFinite(upper)))
+          throw badInput(`load of ${name}, ${table.partitionName(p)}, step ${t} is ${mean} (upper ${upper})`);
+        const cell = p * depth + r * slotStride + t;
+        load[cell] = mean * unit;
+        variance[cell] = (((upper - mean) * unit) / upperZ) ** 2;
+        slotLoad += mean * unit;
+      }
+      for (let n = 0; n < nodeCount; n++) {
+        const own = table.background(n, r, t) * unit;
+        background[n * depth + r * slotStride + t] = own;
+        slotLoad += own;
+      }
+      slotWeight[r * slotStride + t] = discount;
+      discountSum += discount;
+      loadSum += discount * slotLoad;
+    }
+    const share = weight / weightSum;
+    // A forecast of no load at all is legal: every map is as good as any other then.
+    const scale = loadSum > 0 ? share / loadSum : 0;
+    for (let t = 0; t < slotCount; t++) slotWeight[r * slotStride + t]! *= scale;
+    overloadFactor[r] = (settings.overloadWeight * loadSum) / discountSum;
+  });
+  return {
+    slotCount,
+    slotStride,
+    resourceCount,
+    depth,
+    load,
+    variance,
+    background,
+    capacity,
+    slotWeight,
+    overloadFactor,
+  };
+}
+
+/** Fills capacity[node][r] in units of the mean, which it returns. */
+function scaleCapacity(table: LoadTable, r: number, capacity: Float64Array): number {
+  const { nodeCount, resources } = table;
+  // A node that is down may be unable to say what it could carry; as a source only, it counts as an average one.
+  let sum = 0;
+  let aliveCount = 0;
+  for (let n = 0; n < nodeCount; n++) {
+    if (!table.isAlive(n)) continue;
+    const own = table.capacity(n, r);
+    if (!(own > 0 && Number.isFinite(own)))
+      throw badInput(
+        `capacity of ${table.nodeName(n)} in ${resources[r]?.name} is ${own}: it must be above 0`,
+      );
+    sum += own;
+    aliveCount++;
+  }
+  const mean = sum / aliveCount;
+  for (let n = 0; n < nodeCount; n++) {
+    const own = table.capacity(n, r);
+    capacity[n * resources.length + r] = own > 0 && Number.isFinite(own) ? own / mean : 1;
+  }
+  return mean;
+}
