@@ -10,12 +10,12 @@ export { AffinityManager } from './affinity/planner.ts';
 export { DEFAULT_PORTFOLIO_SETTINGS, type PortfolioSettings, portfolio } from './affinity/portfolio.ts';
 export { type Decomposition, type DecompositionOptions, decompose } from './analyzer/decomposition.ts';
 export { Forecaster } from './analyzer/forecaster.ts';
+export { HierarchyForecaster } from './analyzer/hierarchy/hierarchy-forecaster.ts';
 export { PatternAnalyzer, type PatternSettings } from './analyzer/patterns/pattern-analyzer.ts';
 export type { PatternRecord, PatternReport } from './analyzer/patterns/pattern-report.ts';
 export type { SqlParser, TemplateKind } from './analyzer/patterns/templates.ts';
 export { mergeSegments, ProfileBuilder, type ProfileSegment } from './analyzer/profile.ts';
 export {
-  boundsAfter,
   type CoherentForecast,
   type Hierarchy,
   type LevelForecast,

@@ -5,7 +5,7 @@ import {
   affinityInconsistencies,
   DEFAULT_AFFINITY_SETTINGS,
 } from './affinity/settings.ts';
-import { forecasterBytes } from './analyzer/memory.ts';
+import { allForecastersBytes } from './analyzer/memory.ts';
 import { FORECAST_DEFAULTS, type ForecastSettings, forecastInconsistencies } from './analyzer/settings.ts';
 import type { Inconsistency } from './base/claims.ts';
 import type { PluginMode } from './controller.ts';
@@ -237,7 +237,7 @@ function memoryInconsistencies({ cluster, analyzer, forecast, affinity }: Settin
     predictions,
     models,
     passing: fitting,
-  } = forecasterBytes(forecast, {
+  } = allForecastersBytes(forecast, {
     partitionCount,
     windowMs: analyzer.windowMs,
   });

@@ -1,11 +1,12 @@
-import { Forecaster } from '../../src/analyzer/forecaster.ts';
-import { FORECAST_DEFAULTS } from '../../src/analyzer/settings.ts';
+import { HierarchyForecaster } from '../../src/analyzer/hierarchy/hierarchy-forecaster.ts';
+import { FORECAST_DEFAULTS, type ForecastSettings } from '../../src/analyzer/settings.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { loadKernels } from '../../src/kernels/instance.ts';
 import { inlineRunner } from '../../src/kernels/pool.ts';
 import { contiguousMap } from '../../src/model/partition-map.ts';
 import { driverOf, lastOrigins, profileOf } from './evaluation.ts';
+import { processorMs } from './processor-time.ts';
 import { figure, hashOf, type Outcome } from './rows.ts';
 import { flightsByPartition, type SeriesSet } from './sets.ts';
 
@@ -19,7 +20,7 @@ const ORIGINS = 10;
 
 /**
  * What the load of a storage node is forecast to be: the sum over its partitions of their means, which plans are made of,
- * beside the sum of their points. On the last days of the flights log, and on a tenth of it drawn by chance, where most
+ * beside the sum of their points; and of means that were reconciled with forecasts of clusters and of the total. On the last days of the flights log, and on a tenth of it drawn by chance, where most
  * partitions see nothing in most hours.
  */
 export async function runNodeSums({ results }: Outcome): Promise<void> {
@@ -28,45 +29,80 @@ export async function runNodeSums({ results }: Outcome): Promise<void> {
   const flights = await flightsByPartition({ firstDay: LAST_DAY - dayCount, dayCount, partitionCount: 256 });
   if (flights === undefined) return;
   for (const set of [flights, thinned(flights, 0.1)]) {
-    const { point, mean, hash } = await sumErrors(set);
-    const context = { set: 'node-sums', settings: { load: set.name, nodes: NODES, origins: ORIGINS }, hash };
-    const row = (metric: string, of: (errors: SumErrors) => number) =>
-      figure(context, {
-        method: 'mean',
-        metric,
-        value: of(mean),
-        baseline: 'point',
-        baselineValue: of(point),
-      });
+    const alone = await sumErrors(set, { isReconciled: false });
+    const together = await sumErrors(set, { isReconciled: true });
+    const settings = { load: set.name, nodes: NODES, origins: ORIGINS };
+    const rows = (
+      method: string,
+      { errors, hash }: Forecasts,
+      beside: Forecasts & { readonly name: string },
+    ) =>
+      METRICS.map(([metric, of]) =>
+        figure(
+          { set: 'node-sums', settings, hash },
+          { method, metric, value: of(errors), baseline: beside.name, baselineValue: of(beside.errors) },
+        ),
+      );
+    const ofPoints = { name: 'point', errors: alone.point, hash: alone.hash };
+    const ofMeans = { name: 'mean', errors: alone.mean, hash: alone.hash };
+    const ofReconciled = { errors: together.mean, hash: together.hash };
     results.push(
-      row('error of the sums, relative', ({ error, load }) => sumOf(error) / sumOf(load)),
-      row('bias of all, relative', ({ bias, load }) => sumOf(bias) / sumOf(load)),
-      row('bias of the worst node, relative', ({ bias, load }) =>
-        Math.max(...bias.map((value, node) => Math.abs(value / (load[node] as number)))),
+      ...rows('mean', ofMeans, ofPoints),
+      ...rows('reconciled-mean', ofReconciled, ofMeans),
+      figure(
+        { set: 'node-sums', settings, hash: together.hash },
+        {
+          method: 'reconciled-mean',
+          metric: `processor time of ${STEP_HOURS} windows more and a forecast`,
+          unit: 'ms',
+          value: together.cycleMs,
+          baseline: 'mean',
+          baselineValue: alone.cycleMs,
+        },
       ),
     );
   }
 }
 
-/** f64[node] each: sums over steps of |forecast - load|, forecast - load, and load. */
+interface Forecasts {
+  readonly errors: SumErrors;
+  readonly hash: string;
+}
+
+const METRICS: readonly (readonly [metric: string, of: (errors: SumErrors) => number])[] = [
+  ['error of the sums, relative', ({ error, load }) => sumOf(error) / sumOf(load)],
+  ['error of the total, relative', ({ total, load }) => (total[0] as number) / sumOf(load)],
+  ['bias of all, relative', ({ bias, load }) => sumOf(bias) / sumOf(load)],
+  [
+    'bias of the worst node, relative',
+    ({ bias, load }) => Math.max(...bias.map((value, node) => Math.abs(value / (load[node] as number)))),
+  ],
+];
+
+/** f64[node] each: sums over steps of |forecast - load|, forecast - load, and load; and f64[1] of |forecast - load| of all. */
 interface SumErrors {
   readonly error: Float64Array;
   readonly bias: Float64Array;
   readonly load: Float64Array;
+  readonly total: Float64Array;
 }
 
 const newErrors = (): SumErrors => ({
   error: new Float64Array(NODES),
   bias: new Float64Array(NODES),
   load: new Float64Array(NODES),
+  total: new Float64Array(1),
 });
 
-async function sumErrors(set: SeriesSet): Promise<{ point: SumErrors; mean: SumErrors; hash: string }> {
-  const forecaster = new Forecaster(FORECAST_DEFAULTS, {
-    runner: inlineRunner(loadKernels()),
-    random: seededRandom(1n),
-    logger: silentLogger,
-  });
+async function sumErrors(
+  set: SeriesSet,
+  settings: Pick<ForecastSettings, 'isReconciled'>,
+): Promise<{ point: SumErrors; mean: SumErrors; hash: string; cycleMs: number }> {
+  const forecaster = new HierarchyForecaster(
+    { ...FORECAST_DEFAULTS, ...settings },
+    { runner: inlineRunner(loadKernels()), random: seededRandom(1n), logger: silentLogger },
+  );
+  let cyclesMs = 0;
   const errors = { point: newErrors(), mean: newErrors() };
   const means: Float64Array[] = [];
   const origins = lastOrigins(set, {
@@ -76,9 +112,11 @@ async function sumErrors(set: SeriesSet): Promise<{ point: SumErrors; mean: SumE
   });
   let known = (origins[0] as number) - HISTORY_HOURS;
   for (const origin of origins) {
+    const startedMs = processorMs();
     await forecaster.observe(profileOf(set, known, origin));
-    known = origin;
     const forecast = await forecaster.forecast();
+    if (origin - known === STEP_HOURS) cyclesMs += processorMs() - startedMs;
+    known = origin;
     for (const kind of ['point', 'mean'] as const) {
       const said = driverOf(forecast[kind], forecast);
       addErrors(errors[kind], said, { set, origin });
@@ -86,12 +124,12 @@ async function sumErrors(set: SeriesSet): Promise<{ point: SumErrors; mean: SumE
     }
   }
   forecaster.close();
-  return { ...errors, hash: hashOf(means) };
+  return { ...errors, hash: hashOf(means), cycleMs: cyclesMs / (ORIGINS - 1) };
 }
 
 /** @param said f64[step][partition] */
 function addErrors(
-  { error, bias, load }: SumErrors,
+  { error, bias, load, total }: SumErrors,
   said: Float64Array,
   { set, origin }: { readonly set: SeriesSet; readonly origin: number },
 ): void {
@@ -104,6 +142,7 @@ function addErrors(
       forecast[node] = (forecast[node] as number) + (said[step * seriesCount + p] as number);
       actual[node] = (actual[node] as number) + (values[p * windowCount + origin + step] as number);
     }
+    total[0] = (total[0] as number) + Math.abs(sumOf(forecast) - sumOf(actual));
     for (let node = 0; node < NODES; node++) {
       const off = (forecast[node] as number) - (actual[node] as number);
       error[node] = (error[node] as number) + Math.abs(off);

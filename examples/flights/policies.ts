@@ -1,5 +1,5 @@
 import { DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
-import { Forecaster } from '../../src/analyzer/forecaster.ts';
+import { HierarchyForecaster } from '../../src/analyzer/hierarchy/hierarchy-forecaster.ts';
 import { FORECAST_DEFAULTS } from '../../src/analyzer/settings.ts';
 import { evaluateTimeline, type MeasuredLoad, type OwnershipTimeline } from '../../src/backtest/metrics.ts';
 import { naiveHillClimbPolicy, staticPolicy, stayPolicy } from '../../src/backtest/policies.ts';
@@ -80,7 +80,7 @@ async function withForecasts<Result>(
   use: (forecastAt: (hour: number) => Promise<Forecast>) => Promise<Result>,
 ): Promise<Result> {
   const { historyHours } = inputs;
-  const forecaster = new Forecaster(FORECAST_DEFAULTS, {
+  const forecaster = new HierarchyForecaster(FORECAST_DEFAULTS, {
     runner: inlineRunner(loadKernels()),
     random: seededRandom(inputs.seed).fork('forecast'),
     logger: silentLogger,

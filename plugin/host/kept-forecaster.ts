@@ -1,5 +1,6 @@
-import type { ForecasterCheckpoint } from '../../src/analyzer/checkpoint.ts';
-import { Forecaster, type ForecasterComponents } from '../../src/analyzer/forecaster.ts';
+import type { ForecasterComponents } from '../../src/analyzer/forecaster.ts';
+import type { HierarchyCheckpoint } from '../../src/analyzer/hierarchy/checkpoint.ts';
+import { HierarchyForecaster } from '../../src/analyzer/hierarchy/hierarchy-forecaster.ts';
 import type { ForecastSettings } from '../../src/analyzer/settings.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Forecast } from '../../src/model/forecast.ts';
@@ -20,7 +21,7 @@ export interface KeptForecasterComponents extends ForecasterComponents {
 export class KeptForecaster {
   readonly #settings: ForecastSettings;
   readonly #components: KeptForecasterComponents;
-  #forecaster: Forecaster | null = null;
+  #forecaster: HierarchyForecaster | null = null;
   #writing: Promise<void> | null = null;
 
   constructor(settings: ForecastSettings, components: KeptForecasterComponents) {
@@ -28,7 +29,7 @@ export class KeptForecaster {
     this.#components = components;
   }
 
-  /** Takes in the windows that are new, and forecasts. @throws ForeshardError as {@link Forecaster} does. */
+  /** Takes in the windows that are new, and forecasts. @throws ForeshardError as {@link HierarchyForecaster} does. */
   async forecast(profile: LoadProfile): Promise<Forecast> {
     const forecast =
       this.#forecaster === null
@@ -63,15 +64,15 @@ export class KeptForecaster {
         if (!(error instanceof ForeshardError)) throw error;
         this.#putAside(error.message);
       }
-    this.#forecaster = new Forecaster(this.#settings, this.#components);
+    this.#forecaster = new HierarchyForecaster(this.#settings, this.#components);
     return advanced(this.#forecaster, profile);
   }
 
-  async #restored(): Promise<Forecaster | undefined> {
+  async #restored(): Promise<HierarchyForecaster | undefined> {
     try {
       const checkpoint = await this.#components.file.read();
       if (checkpoint === undefined) return undefined;
-      return Forecaster.restore(checkpoint as ForecasterCheckpoint, this.#settings, this.#components);
+      return HierarchyForecaster.restore(checkpoint as HierarchyCheckpoint, this.#settings, this.#components);
     } catch (error) {
       if (!(error instanceof ForeshardError)) throw error;
       this.#putAside(error.message);
@@ -99,7 +100,7 @@ export class KeptForecaster {
   }
 }
 
-async function advanced(forecaster: Forecaster, profile: LoadProfile): Promise<Forecast> {
+async function advanced(forecaster: HierarchyForecaster, profile: LoadProfile): Promise<Forecast> {
   await forecaster.observe(profile);
   return forecaster.forecast();
 }

@@ -99,6 +99,11 @@ export class Forecaster {
     return this.#exclusively(() => explainForecast(this.#readyState(horizonSteps), horizonSteps));
   }
 
+  /** What it has taken in, to be read between two calls; undefined before the first window. */
+  get history(): Readonly<History> | undefined {
+    return this.#state?.history;
+  }
+
   /**
    * All it knows, to be stored and given to {@link Forecaster.restore} after a restart; undefined before the first window.
    */

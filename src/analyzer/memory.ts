@@ -1,6 +1,7 @@
 import { blockBytes } from '../kernels/layout.ts';
 import { ridgeLayout } from '../kernels/ridge-jobs.ts';
 import { cycleWindowsOf } from './cluster.ts';
+import { aggregateCountOf } from './hierarchy/aggregates.ts';
 import { historyStride } from './history.ts';
 import { CHUNK_PARTITIONS } from './members/roster.ts';
 import type { ForecastSettings } from './settings.ts';
@@ -49,6 +50,32 @@ export function forecasterBytes(settings: ForecastSettings, shape: ForecastShape
     passing: ridge.clustering + WORKSPACE_BYTES,
   };
 }
+
+/** Of the forecaster that the settings ask for: beside that of the partitions there may be one of their sums. */
+export function allForecastersBytes(settings: ForecastSettings, shape: ForecastShape): ForecasterBytes {
+  const partitions = forecasterBytes(settings, shape);
+  const sumCount = settings.isReconciled ? aggregateCountOf(shape.partitionCount) : 0;
+  if (sumCount === 0) return partitions;
+  const sums = forecasterBytes(settings, { ...shape, partitionCount: sumCount });
+  return {
+    history: partitions.history + sums.history,
+    predictions: partitions.predictions + sums.predictions,
+    models: partitions.models + sums.models,
+    passing:
+      partitions.passing + sums.passing + clusteringBytes(shape.partitionCount, cyclesOf(shape).weekWindows),
+  };
+}
+
+/** What k-means of the partitions' weeks takes: points, centroids, labels and distances. */
+const clusteringBytes = (partitionCount: number, weekWindows: number): number => {
+  const dimension = weekWindows + (weekWindows % 2);
+  return (
+    f64(partitionCount * dimension) +
+    f64(aggregateCountOf(partitionCount) * dimension) +
+    i32(partitionCount) +
+    f64(partitionCount)
+  );
+};
 
 /** Models of the pooled ridge; and what clustering takes on the way. */
 export function pooledRidgeBytes(

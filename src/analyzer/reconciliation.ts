@@ -70,30 +70,6 @@ export function reconcile(hierarchy: Hierarchy): CoherentForecast {
   return { partitions: coherent, clusters: clusterSums, total: sumOf(clusterSums) };
 }
 
-/** A load that grows more than so many times was as good as nothing before; its bounds would be widened beyond all numbers. */
-const FACTOR_MAX = 1e6;
-
-/**
- * Bounds that follow their point: by the same factor, as errors of loads are errors of a factor; by the same difference
- * where the point was 0, or so near to it that the factor would say nothing.
- *
- * @returns new bounds, 0 <= lower <= point <= upper.
- */
-export function boundsAfter(
-  before: { readonly point: Float64Array; readonly lower: Float64Array; readonly upper: Float64Array },
-  point: Float64Array,
-): { readonly lower: Float64Array; readonly upper: Float64Array } {
-  const moved = (bound: Float64Array): Float64Array =>
-    bound.map((value, i) => {
-      const [from, to] = [before.point[i] as number, point[i] as number];
-      return from > 0 && to / from <= FACTOR_MAX ? value * (to / from) : value + Math.max(0, to - from);
-    });
-  return {
-    lower: moved(before.lower).map((value, i) => Math.max(0, Math.min(value, point[i] as number))),
-    upper: moved(before.upper).map((value, i) => Math.max(value, point[i] as number)),
-  };
-}
-
 function assertLevel({ point, variance }: LevelForecast, count: number): void {
   assert(point.length === count && variance.length === count, 'each forecast has a variance');
   assert(

@@ -18,6 +18,8 @@ export interface ForecastSettings {
   readonly members: readonly string[];
   /** A calendar file of holidays and events (.ics, .yaml), whose effect is learnt and forecast; null for none. */
   readonly calendar: string | null;
+  /** Whether clusters of partitions and the total are forecast too, and all made to agree. */
+  readonly isReconciled: boolean;
   /** Whole weeks the seasonal mean looks back. */
   readonly weeksMax: number;
   readonly ridge: RidgeSettings;
@@ -52,6 +54,9 @@ export const FORECAST_DEFAULTS: ForecastSettings = {
   // out (pooled-ridge, ridge, card, qb-kernel, analogue, sparse-counts, sarima) made the combination worse or did not help it.
   members: ['level', 'day', 'naive-week', 'weeks', 'autoregression', 'qb-linear', 'ets', 'mstl', 'lstm'],
   calendar: null,
+  // Sums of means are no better for it where partitions are busy, and a little better where most are silent; a cycle costs half
+  // as much again: docs/decisions/0006.
+  isReconciled: false,
   weeksMax: 4,
   ridge: {
     lagWindows: 168,
@@ -92,6 +97,8 @@ export function forecastInconsistencies(settings: ForecastSettings): Inconsisten
     found.push({ path: 'levels', expected: 'a list of numbers in 0.5..0.99' });
   if (!LOAD_DIMENSIONS.includes(settings.driver))
     found.push({ path: 'driver', expected: `one of ${LOAD_DIMENSIONS.join(', ')}` });
+  if (typeof settings.isReconciled !== 'boolean')
+    found.push({ path: 'isReconciled', expected: 'true or false' });
   if (settings.calendar !== null && (typeof settings.calendar !== 'string' || settings.calendar === ''))
     found.push({ path: 'calendar', expected: 'a path of an .ics or .yaml file, or null' });
   return found;

@@ -48,8 +48,8 @@ async function run(
 const windows = (first: number, count: number): LoadProfile =>
   profileOf({ partitionCount: PARTITIONS, firstWindow: first, windowCount: count, load: LOAD });
 
-const bytesOf = ({ point, lower, upper }: Forecast): string =>
-  [point, lower, upper].map((values) => Buffer.from(values.buffer).toString('base64')).join();
+const bytesOf = ({ point, mean, lower, upper }: Forecast): string =>
+  [point, mean, lower, upper].map((values) => Buffer.from(values.buffer).toString('base64')).join();
 
 test('after a restart the forecast goes on as if there had been none', async () => {
   await withTemporaryFolder(async (folder) => {
@@ -60,6 +60,21 @@ test('after a restart the forecast goes on as if there had been none', async () 
     const { forecasts: resumed, said } = await run(join(folder, 'b'), [after]);
     check.ok(said.includes('the forecast goes on from its checkpoint'), said.join());
     check.is(bytesOf(resumed[0] as Forecast), bytesOf(whole[1] as Forecast));
+  });
+});
+
+test('with sums of partitions too, which are left behind where they are no longer wanted', async () => {
+  const settings = { ...SETTINGS, isReconciled: true };
+  await withTemporaryFolder(async (folder) => {
+    const [before, after] = [windows(0, 480), windows(0, 481)];
+    const { forecasts: whole } = await run(join(folder, 'a'), [before, after], settings);
+    await run(join(folder, 'b'), [before], settings);
+    const { forecasts: resumed } = await run(join(folder, 'b'), [after], settings);
+    check.is(bytesOf(resumed[0] as Forecast), bytesOf(whole[1] as Forecast));
+    const { forecasts: alone, said } = await run(join(folder, 'b'), [after]);
+    check.ok(said.includes('the forecast goes on from its checkpoint'), said.join());
+    check.is.not(bytesOf(alone[0] as Forecast), bytesOf(resumed[0] as Forecast));
+    check.equal(alone[0]?.point, resumed[0]?.point);
   });
 });
 

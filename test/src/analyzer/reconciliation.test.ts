@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { boundsAfter, type Hierarchy, reconcile } from '../../../src/analyzer/reconciliation.ts';
+import { type Hierarchy, reconcile } from '../../../src/analyzer/reconciliation.ts';
 import { InvariantError } from '../../../src/base/errors.ts';
 import { type Random, seededRandom } from '../../../src/base/random.ts';
 import { denseReconciliation } from '../../oracles/reconciliation.ts';
@@ -131,29 +131,6 @@ test('a cluster without partitions is 0', () => {
     },
   });
   check.equal([...clusters], [4, 0]);
-});
-
-test('bounds follow their point by the same factor and stay around it', () => {
-  const before = {
-    point: Float64Array.of(10, 0, 4),
-    lower: Float64Array.of(5, 0, 4),
-    upper: Float64Array.of(20, 2, 4),
-  };
-  const { lower, upper } = boundsAfter(before, Float64Array.of(20, 3, 0));
-  check.equal([...lower], [10, 3, 0]);
-  check.equal([...upper], [40, 5, 0]);
-});
-
-test('bounds of what was as good as nothing follow by the difference, and stay finite', () => {
-  const before = {
-    point: Float64Array.of(1e-308, Number.MIN_VALUE, 0),
-    lower: Float64Array.of(0, 0, 0),
-    upper: Float64Array.of(100, 1e300, 3),
-  };
-  const { lower, upper } = boundsAfter(before, Float64Array.of(1e6, 1e6, 0));
-  // Nothing is known of such a load but the width of its bounds.
-  check.equal([...lower], [1e6, 1e6, 0]);
-  check.equal([...upper], [1e6 + 100, 1e300, 3]);
 });
 
 test('what is no forecast is our own bug', () => {
