@@ -170,18 +170,22 @@ export class Forecaster {
         'restart',
         `${missing} windows are missing between the history and this profile: nothing known is left to forecast from`,
       );
+    const windowsTaken = missing + profile.windowCount - Math.max(0, firstNew);
     for (let i = 0; i < missing; i++) {
       history.appendOutage();
-      await this.#afterWindow(state, missing - i + profile.windowCount);
+      await this.#afterWindow(state, { isNewest: false, windowsTaken });
     }
     for (let index = Math.max(0, firstNew); index < profile.windowCount; index++) {
       history.append(profile, index);
-      await this.#afterWindow(state, profile.windowCount - index);
+      await this.#afterWindow(state, { isNewest: index === profile.windowCount - 1, windowsTaken });
       onWindow?.(index + 1);
     }
   }
 
-  async #afterWindow(state: Knowledge, windowsLeft: number): Promise<void> {
+  async #afterWindow(
+    state: Knowledge,
+    taking: { readonly isNewest: boolean; readonly windowsTaken: number },
+  ): Promise<void> {
     const { history, record, roster } = state;
     record.judge(history);
     const end = history.dropped + history.length;
@@ -194,9 +198,8 @@ export class Forecaster {
       );
     }
     // In the middle of a long history members need to be up to date only where a forecast is judged.
-    const due = history.length < WINDOWS_MIN ? [] : rangesToIssue(roster.ranges, end);
-    const isNewest = windowsLeft === 1;
-    if (due.length > 0 || isNewest) await roster.catchUp({ isNewest });
+    const due = history.length < WINDOWS_MIN ? [] : rangesToIssue(history.shape.partitionCount, end);
+    if (due.length > 0 || taking.isNewest) await roster.catchUp(taking);
     for (const range of due) await issueForecast(state, range);
   }
 

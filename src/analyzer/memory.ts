@@ -3,7 +3,7 @@ import { ridgeLayout } from '../kernels/ridge-jobs.ts';
 import { cycleWindowsOf } from './cluster.ts';
 import { aggregateCountOf } from './hierarchy/aggregates.ts';
 import { historyStride } from './history.ts';
-import { CHUNK_PARTITIONS } from './members/roster.ts';
+import { CHUNK_PARTITIONS } from './members/ranges.ts';
 import type { ForecastSettings } from './settings.ts';
 
 const DAY_MS = 86_400_000;

@@ -13,7 +13,7 @@ export const LSTM_HORIZON_MAX = 168;
 /** Spreads from where on an error counts as itself and not squared: nearly the absolute error (0.1 costs 3 % MASE on M4). */
 const HUBER_DELTA = 0.02;
 /** Sequences that a step of Adam averages. */
-const BATCH_SEQUENCES = 32;
+export const LSTM_BATCH_SEQUENCES = 32;
 /** Of the gradient of a batch per sequence and output; only spikes exceed it. */
 const GRADIENT_NORM_MAX = 1;
 /** The rate falls to this share of itself along half a cosine. */
@@ -57,10 +57,14 @@ export interface LstmSamples {
   readonly count: number;
 }
 
+/** Some batches of a fit, which may be all: it can be spread over several jobs. */
 export interface LstmTrainParameters extends LstmSamples {
-  /** Length of a step of Adam at the beginning. */
+  /** Length of a step of Adam when the fit begins. */
   readonly rate: number;
-  /** Steps of Adam made before this fit. */
+  /** Batches that the whole fit has, and how many of them were learnt from before these samples. */
+  readonly batchCount: number;
+  readonly batchesBefore: number;
+  /** Steps of Adam made before this job, in this fit and in those that its moments are from. */
   readonly stepsBefore: number;
 }
 
@@ -189,16 +193,16 @@ function lossOf(
 const lstmTrain: Job<LstmTrainParameters, { readonly steps: number }> = {
   run(context, parameters) {
     const { exports } = context;
-    const { model, count, rate, stepsBefore } = parameters;
+    const { model, count, rate, batchCount, batchesBefore, stepsBefore } = parameters;
     const work = workOf(exports, model, model.work);
     const samples = new Int32Array(context.buffer, parameters.samples, count * 2);
-    const batches = Math.ceil(count / BATCH_SEQUENCES);
+    const batches = Math.ceil(count / LSTM_BATCH_SEQUENCES);
     const weightCount = lstmWeightsOf(exports, model.corrected);
     let steps = 0;
     // A batch takes about 2 ms.
     for (; steps < batches && !context.isCancelled(); steps++) {
-      const first = steps * BATCH_SEQUENCES;
-      const end = Math.min(count, first + BATCH_SEQUENCES);
+      const first = steps * LSTM_BATCH_SEQUENCES;
+      const end = Math.min(count, first + LSTM_BATCH_SEQUENCES);
       for (let index = first; index < end; index++) {
         const sample = {
           partition: samples[index * 2] as number,
@@ -217,7 +221,7 @@ const lstmTrain: Job<LstmTrainParameters, { readonly steps: number }> = {
           model.gradients,
         );
       }
-      const cosine = (1 + Math.cos((Math.PI * steps) / batches)) / 2;
+      const cosine = (1 + Math.cos((Math.PI * (batchesBefore + steps)) / batchCount)) / 2;
       exports.lstmAdam(
         model.weights,
         model.gradients,
@@ -304,7 +308,7 @@ function warmUpLstm(context: JobContext, scratch: { readonly pointer: Pointer })
   const values = new Float64Array(buffer, series, stride);
   for (let i = 0; i < stride; i++) values[i] = 3 + Math.sin((i * Math.PI) / 12) + ((i * 7919) % 101) / 101;
   const samples = series + stride * 8;
-  const count = 8 * BATCH_SEQUENCES;
+  const count = 8 * LSTM_BATCH_SEQUENCES;
   new Int32Array(buffer, samples, count * 2).forEach((_, i, list) => {
     list[i] = i % 2 === 0 ? 0 : 400 + i;
   });
@@ -319,7 +323,8 @@ function warmUpLstm(context: JobContext, scratch: { readonly pointer: Pointer })
     phases,
     phase: 0,
   };
-  lstmTrain.run(context, { model, input, samples, count, rate: 0.01, stepsBefore: 0 });
+  const fit = { rate: 0.01, batchCount: 8, batchesBefore: 0, stepsBefore: 0 };
+  lstmTrain.run(context, { model, input, samples, count, ...fit });
   const out = phases + weekWindows * 24;
   for (let repeat = 0; repeat < 50; repeat++)
     lstmPredict.run(context, { model, input, firstPartition: 0, count: 1, out });

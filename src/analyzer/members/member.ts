@@ -56,6 +56,11 @@ export interface Member {
   /** Fits the parameters of these partitions to the history as it is now. */
   fit(range: PartitionRange): Promise<void>;
   /**
+   * Begins to fit all partitions in the background, where that takes so long that no window should wait for it: the calls of
+   * `advance` to come do the work, some of it each, and what was fitted last is in use until it is done.
+   */
+  beginFit?(): void;
+  /**
    * Writes the log loads of windows history.length .. history.length + horizon - 1, none of them negative.
    *
    * @param out f64[range.count][horizon] in kernel memory.

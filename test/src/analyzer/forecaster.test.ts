@@ -382,6 +382,36 @@ test('a checkpoint of another version or shape is refused, and leaves no kernel 
   assert.is(kernels.arena.usedBytes, 0);
 });
 
+test('after a long history at once, each window fits some partitions again, and a week all of them once', async () => {
+  const partitionCount = 80;
+  const plain = inlineRunner(loadKernels());
+  const fitted: number[] = [];
+  const runner: KernelRunner = {
+    ...plain,
+    run(name, parameters) {
+      if (name === 'etsFit') fitted.push(fitted.pop()! + (parameters as { readonly count: number }).count);
+      return plain.run(name, parameters);
+    },
+  };
+  const forecaster = new Forecaster(
+    { ...SETTINGS, members: ['level', 'ets'] },
+    { runner, random: seededRandom(7n), logger: silentLogger },
+  );
+  const load = weeklyLoad(seed, { noise: 0.1 });
+  const observe = (firstWindow: number, windowCount: number): Promise<void> => {
+    fitted.push(0);
+    return forecaster.observe(profileOf({ partitionCount, firstWindow, windowCount, load }));
+  };
+  await observe(0, 336);
+  assert.ok(fitted.pop()! >= partitionCount, 'at once');
+  for (let w = 336; w < 504; w++) await observe(w, 1);
+  assert.is(Math.max(...fitted), 8, 'a tile of them at most');
+  assert.is(
+    fitted.reduce((sum, count) => sum + count, 0),
+    partitionCount,
+  );
+});
+
 test('closing gives all kernel memory back', async () => {
   const kernels = loadKernels();
   const forecaster = newForecaster({ runner: inlineRunner(kernels) });

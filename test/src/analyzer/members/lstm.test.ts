@@ -16,6 +16,7 @@ import {
   lstmWorkBytes,
 } from '../../../../src/kernels/lstm-jobs.ts';
 import { inlineRunner, type KernelRunner } from '../../../../src/kernels/pool.ts';
+import { memberComponents, predictAll } from '../../../support/member-history.ts';
 import { testSeed } from '../../../support/seed.ts';
 import { HOUR_MS, profileOf } from '../../../support/synthetic-load.ts';
 
@@ -195,6 +196,61 @@ test('a saved network goes on in a new member to the last bit, fits included', a
   after.close();
 });
 
+test('a fit begun in the background changes nothing until it has ended, some windows on', async () => {
+  const components = memberComponents({ partitionCount: 3, windowCount: 420, horizon: 12, load: wandering });
+  const trained: number[] = [];
+  const { runner } = components;
+  const counting: KernelRunner = {
+    ...runner,
+    run(name, parameters) {
+      if (name === 'lstmTrain') trained.push((parameters as unknown as LstmSamples).count);
+      return runner.run(name, parameters);
+    },
+  };
+  const member = lstmMember({ ...components, runner: counting });
+  const weightsOf = (): Float32Array => member.save().weights as Float32Array;
+  const untrained = weightsOf();
+  // Not assert.equal: what differs in so many numbers takes minutes to print.
+  const isUntrained = (): boolean => weightsOf().every((weight, i) => weight === untrained[i]);
+  member.beginFit!();
+  await member.advance!();
+  assert.equal(trained, [], 'no window has come since');
+  // 1,024 sequences and 16 for each partition are 34 batches of 32.
+  for (let window = 1; window <= 17; window++) {
+    assert.ok(isUntrained(), `before window ${window}`);
+    components.append(1);
+    await member.advance!();
+  }
+  assert.not(isUntrained());
+  components.append(1);
+  await member.advance!();
+  assert.equal(trained, Array(17).fill(64));
+  member.close();
+  components.history.close();
+});
+
+test('saved in the middle of a fit it goes on to the last bit', async () => {
+  const options = { partitionCount: 2, windowCount: 420, horizon: 12, load: wandering };
+  const [before, after] = [memberComponents(options), memberComponents(options)];
+  const member = lstmMember(before);
+  member.beginFit!();
+  for (const { append } of [before, after]) append(5);
+  await member.advance!();
+  const restored = lstmMember(after);
+  restored.load(structuredClone(member.save()));
+  for (let window = 0; window < 20; window++)
+    for (const [each, { append }] of [
+      [member, before],
+      [restored, after],
+    ] as const) {
+      append(1);
+      await each.advance!();
+    }
+  assert.equal(await predictAll(restored, after), await predictAll(member, before));
+  assert.is(member.save().fits, 1);
+  assert.equal(restored.save(), member.save());
+});
+
 test('a state of another shape, or with numbers that are none, is refused', () => {
   const { member, close } = setup({ partitionCount: 1, windows: 1, horizon: 4, load: () => 0 });
   const good = member.save();
@@ -206,6 +262,8 @@ test('a state of another shape, or with numbers that are none, is refused', () =
     { ...good, weights: spoilt },
     { ...good, moments: null },
     { ...good, steps: 'many' },
+    { ...good, batch: 1e6 },
+    { ...good, learning: undefined },
   ] as MemberState[])
     assert.throws(
       () => member.load(state),
@@ -357,6 +415,8 @@ test('a cancelled fit stops at the next batch and keeps what it has', () => {
       samples: samples.pointer,
       count,
       rate: 0.01,
+      batchCount: 5,
+      batchesBefore: 0,
       stepsBefore: 0,
     },
   );
