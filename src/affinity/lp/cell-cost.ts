@@ -21,21 +21,26 @@ export class CellCost {
   readonly #overloadFactor: Float64Array;
   readonly #safe: number;
   readonly #resourceCount: number;
-  /** f64[node][resource]: utilisation of one unit of load. */
-  readonly perLoad: Float64Array;
+  /** f64[node][resource]. */
+  readonly #perLoad: Float64Array;
 
   constructor(instance: PlacementInstance) {
     const allowance = 1 + instance.riskZ * instance.commonError;
-    this.perLoad = instance.capacity.map((own) => allowance / own);
+    this.#perLoad = instance.capacity.map((own) => allowance / own);
     this.#slotWeight = instance.slotWeight;
     this.#overloadFactor = instance.overloadFactor;
     this.#safe = instance.safeUtilisation;
     this.#resourceCount = instance.resourceCount;
   }
 
+  /** Of node n by one unit of load of resource r. */
+  utilisation(n: number, r: number): number {
+    return this.#perLoad[n * this.#resourceCount + r] as number;
+  }
+
   /** f(used) of node n, resource r, cell d = resource x slot. */
   value(n: number, r: number, d: number, used: number): number {
-    const rho = used * (this.perLoad[n * this.#resourceCount + r] as number);
+    const rho = used * (this.#perLoad[n * this.#resourceCount + r] as number);
     const phi =
       rho <= LINEAR_ABOVE ? rho / (1 - rho) : PHI_AT_LINEAR + SLOPE_AT_LINEAR * (rho - LINEAR_ABOVE);
     const over = rho - this.#safe;
@@ -47,7 +52,7 @@ export class CellCost {
 
   /** f'(used). */
   slope(n: number, r: number, d: number, used: number): number {
-    const perLoad = this.perLoad[n * this.#resourceCount + r] as number;
+    const perLoad = this.#perLoad[n * this.#resourceCount + r] as number;
     const rho = used * perLoad;
     // d(u phi)/du = phi + rho phi', which is (1 / (1 - rho)^2) - 1 below the tangent.
     const latency =
@@ -58,5 +63,18 @@ export class CellCost {
     if (over <= 0) return (this.#slotWeight[d] as number) * latency;
     const hinge = Math.min(1, over / KINK_WIDTH) * (this.#overloadFactor[r] as number) * perLoad;
     return (this.#slotWeight[d] as number) * (latency + hinge);
+  }
+
+  /** f''(used). */
+  curvature(n: number, r: number, d: number, used: number): number {
+    const perLoad = this.#perLoad[n * this.#resourceCount + r] as number;
+    const rho = used * perLoad;
+    const latency = rho <= LINEAR_ABOVE ? 1 / (1 - rho) ** 3 : SLOPE_AT_LINEAR;
+    const over = rho - this.#safe;
+    const hinge =
+      over > 0 && over < KINK_WIDTH
+        ? ((this.#overloadFactor[r] as number) * perLoad * perLoad) / KINK_WIDTH
+        : 0;
+    return (this.#slotWeight[d] as number) * (2 * perLoad * latency + hinge);
   }
 }

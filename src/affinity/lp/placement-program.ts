@@ -29,8 +29,10 @@ interface Entry {
  * ```
  * columns  x[choice] in 0..1      cost: its price
  *          s[cell][segment] >= 0  load between two tangents' crossings; cost: the tangent's slope, which rises
+ *          peak                   cost: peakWeight
  * rows     sum of x of a partition = 1
  *          sum of load x on the cell - sum of s = 0
+ *          utilisation of background and sum of s - peak <= 0
  * ```
  * Segments as bounded columns instead of one row for each tangent keep the basis small: rows are partitions + cells.
  */
@@ -64,6 +66,19 @@ export function placementProgram(
     }
 
   const costs = new CellCost(instance);
+  const peakRow = new Map<Cell, number>();
+  if (instance.peakWeight > 0) {
+    for (const cell of cells) {
+      const least = costs.utilisation(cell.n, cell.r) * (instance.background[cell.at] as number);
+      peakRow.set(cell, builder.addRow(Number.NEGATIVE_INFINITY, -least));
+    }
+    builder.addColumn({
+      cost: instance.peakWeight,
+      upper: Number.POSITIVE_INFINITY,
+      entries: Array.from(peakRow.values(), (row) => ({ row, value: -1 })),
+      isInteger: false,
+    });
+  }
   for (const cell of cells) {
     const { segments, base } = segmentsOf(
       costs,
@@ -72,11 +87,15 @@ export function placementProgram(
       options.tangentsAt,
     );
     builder.offset += base;
+    const onPeak = peakRow.get(cell);
     for (const { slope, width } of segments)
       builder.addColumn({
         cost: slope,
         upper: width,
-        entries: [{ row: loadRow[cell.at] as number, value: -1 }],
+        entries: [
+          { row: loadRow[cell.at] as number, value: -1 },
+          ...(onPeak === undefined ? [] : [{ row: onPeak, value: costs.utilisation(cell.n, cell.r) }]),
+        ],
         isInteger: false,
       });
   }

@@ -1,12 +1,17 @@
 import type { PlacementInstance } from '../instance.ts';
 import { CellCost } from './cell-cost.ts';
 import { type Choices, listChoices } from './choices.ts';
+import { newtonDirection } from './newton.ts';
+import { PeakPrices } from './peak-prices.ts';
 
 /** Sweeps over what still moves between two sweeps over everything. */
-const ACTIVE_SWEEPS = 12;
+const ACTIVE_SWEEPS = 6;
+
+/** Steps of all split partitions together between two sweeps over everything. */
+const NEWTON_STEPS = 40;
 
 /** Halvings, at worst, of the interval in which the best step lies; regula falsi needs three or four as a rule. */
-const STEPS_MAX = 8;
+const STEPS_MAX = 12;
 
 /** A step is good enough once the slope has fallen to this share of what it was: the next sweep comes anyway. */
 const SLOPE_LEFT = 0.02;
@@ -16,14 +21,16 @@ const SHARE_MIN = 1e-12;
 
 /**
  * The placement problem with partitions that can be split, solved by coordinate descent: each partition in turn moves
- * load from the dearest node it is on to its cheapest, as far as that lowers the cost. The relaxed cost is convex, so that
- * what the sweeps approach is its minimum; its marginal costs are prices of load, under which every partition's cheapest
- * choice gives a value that no map falls below:
+ * load from the dearest node it is on to its cheapest, as far as that lowers the cost; then the split ones move together by
+ * Newton's method, since alone they wait for each other. The relaxed cost is convex, so that what this approaches is its
+ * minimum; its marginal costs are prices of load, under which every partition's cheapest choice gives a value that no map
+ * falls below:
  *
  *   sum over cells of [ f(l) - f'(l) (l - background) ] + sum over p of min over n of [ f'(l_n) load_p + price(p, n) ]
  *
  * It is a bound for any l, however far from the minimum, and f64 throughout: no solver's tolerance enters. At the minimum it
- * equals the linear programme over all tangents. Most partitions end whole, on one node.
+ * equals the linear programme over all tangents. Most partitions end whole, on one node. A charge on the highest utilisation
+ * adds its prices to the slopes ({@link PeakPrices}).
  *
  * A sweep is O(choices x depth).
  *
@@ -36,9 +43,8 @@ export class Relaxation {
   readonly shareOf: Float64Array;
   /** The largest bound met so far. */
   lowerBound = Number.NEGATIVE_INFINITY;
-  /** Partitions looked at so far. */
-  visits = 0;
   readonly #cells: CellCost;
+  readonly #peak: PeakPrices | null;
   /** f64[node][depth]: background and relaxed load. */
   readonly #used: Float64Array;
   /** f64[node][depth]: marginal cost there. */
@@ -47,7 +53,7 @@ export class Relaxation {
 
   /** @param ownerOf i32[partition], where to start from; partitions that are where they may not be start at home. */
   constructor(instance: PlacementInstance, ownerOf: Int32Array) {
-    const { partitionCount, nodeCount, depth } = instance;
+    const { partitionCount, nodeCount, depth, peakWeight } = instance;
     this.instance = instance;
     this.choices = listChoices(instance);
     this.#cells = new CellCost(instance);
@@ -62,6 +68,7 @@ export class Relaxation {
       this.shareOf[choice] = 1;
       this.#addLoad(p, nodeOf[choice] as number, 1);
     }
+    this.#peak = peakWeight > 0 ? new PeakPrices(peakWeight, this.#utilisation()) : null;
     for (let n = 0; n < nodeCount; n++) this.#refresh(n);
   }
 
@@ -75,11 +82,21 @@ export class Relaxation {
     this.#active = [];
     for (let p = 0; p < partitionCount; p++) if (this.#improve(p)) this.#active.push(p);
     for (let sweep = 0; sweep < ACTIVE_SWEEPS; sweep++) {
+      this.#settlePeak();
       let didMove = false;
       for (const p of this.#active) didMove = this.#improve(p) || didMove;
       if (!didMove) break;
     }
-    return this.#price();
+    for (let step = 0; step < NEWTON_STEPS; step++) {
+      this.#settlePeak();
+      if (!this.#stepTogether()) break;
+    }
+    this.#sumAfresh();
+    this.#settlePeak();
+    const gap = this.#price();
+    this.#peak?.keep(this.#utilisation());
+    this.#settlePeak();
+    return gap;
   }
 
   /** f64[node][depth]: background and relaxed load. */
@@ -104,34 +121,52 @@ export class Relaxation {
     return reduced;
   }
 
-  /** Takes the sums afresh, keeps the bound if it is better, and returns the duality gap. */
+  /** Steps leave rounding in shares and sums. */
+  #sumAfresh(): void {
+    const { startOf, nodeOf } = this.choices;
+    this.#used.set(this.instance.background);
+    for (let p = 0; p < this.instance.partitionCount; p++) {
+      const start = startOf[p] as number;
+      const end = startOf[p + 1] as number;
+      let sum = 0;
+      for (let c = start; c < end; c++) sum += this.shareOf[c] as number;
+      for (let c = start; c < end; c++) {
+        if ((this.shareOf[c] as number) === 0) continue;
+        this.shareOf[c]! /= sum;
+        this.#addLoad(p, nodeOf[c] as number, this.shareOf[c] as number);
+      }
+    }
+    this.#refreshAll();
+  }
+
+  /** Takes the sums at the present slopes, keeps the bound if it is better, and returns the duality gap. */
   #price(): number {
-    const { instance } = this;
-    const { partitionCount, nodeCount, depth, slotStride, slotCount, resourceCount, background } = instance;
+    const { partitionCount, background, peakWeight } = this.instance;
     const { startOf } = this.choices;
     let bound = 0;
-    for (let n = 0; n < nodeCount; n++)
-      for (let r = 0; r < resourceCount; r++)
-        for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
-          const at = n * depth + d;
-          const used = this.#used[at] as number;
-          const slope = this.#slope[at] as number;
-          bound += this.#cells.value(n, r, d, used) - slope * (used - (background[at] as number));
-        }
-    let gap = 0;
+    let cost = 0;
+    let peak = 0;
+    this.#forEachCell((at, n, r, d) => {
+      const used = this.#used[at] as number;
+      const value = this.#cells.value(n, r, d, used);
+      const rho = used * this.#cells.utilisation(n, r);
+      cost += value;
+      peak = Math.max(peak, rho);
+      // Prices of the peak pay for utilisation itself, which is linear: they have no tangent of their own to stand on.
+      const onPeak = this.#peak === null ? 0 : this.#peak.price(at, rho) * rho;
+      bound += value + onPeak - (this.#slope[at] as number) * (used - (background[at] as number));
+    });
+    cost += peakWeight * peak;
     for (let p = 0; p < partitionCount; p++) {
       let least = Number.POSITIVE_INFINITY;
-      let spent = 0;
       for (let c = startOf[p] as number; c < (startOf[p + 1] as number); c++) {
-        const cost = this.#costOf(p, c);
-        spent += (this.shareOf[c] as number) * cost;
-        if (cost < least) least = cost;
+        cost += (this.shareOf[c] as number) * (this.choices.priceOf[c] as number);
+        least = Math.min(least, this.#costOf(p, c));
       }
       bound += least;
-      gap += spent - least;
     }
     this.lowerBound = Math.max(this.lowerBound, bound);
-    return gap;
+    return cost - bound;
   }
 
   /** What partition p costs at choice c, at the present marginal costs. */
@@ -151,7 +186,6 @@ export class Relaxation {
     const start = startOf[p] as number;
     const end = startOf[p + 1] as number;
     if (end - start < 2) return false;
-    this.visits++;
     let best = start;
     let worst = start;
     let bestCost = Number.POSITIVE_INFINITY;
@@ -183,29 +217,7 @@ export class Relaxation {
     const target = nodeOf[best] as number;
     const most = this.shareOf[worst] as number;
     const price = (priceOf[best] as number) - (priceOf[worst] as number);
-    const slopeAt = (step: number): number => this.#slopeAlong(p, source, target, step) + price;
-    let step = most;
-    let highSlope = slopeAt(most);
-    if (highSlope > 0) {
-      // Regula falsi, with the end that stays halved so that it cannot stall (the Illinois rule).
-      let low = 0;
-      let lowSlope = -excess;
-      let high = most;
-      for (let i = 0; i < STEPS_MAX; i++) {
-        step = low + ((high - low) * lowSlope) / (lowSlope - highSlope);
-        const slope = slopeAt(step);
-        if (Math.abs(slope) < SLOPE_LEFT * excess) break;
-        if (slope < 0) {
-          low = step;
-          lowSlope = slope;
-          highSlope /= 2;
-        } else {
-          high = step;
-          highSlope = slope;
-          lowSlope /= 2;
-        }
-      }
-    }
+    let step = bestStep(most, -excess, (at) => this.#slopeAlong(p, source, target, at) + price);
     if (most - step < SHARE_MIN) step = most;
     this.shareOf[worst] = most - step;
     this.shareOf[best]! += step;
@@ -223,12 +235,82 @@ export class Relaxation {
       for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
         const own = load[p * depth + d] as number;
         const shifted = step * own;
+        const source1 = source * depth + d;
+        const target1 = target * depth + d;
         sum +=
           own *
-          (this.#cells.slope(target, r, d, (this.#used[target * depth + d] as number) + shifted) -
-            this.#cells.slope(source, r, d, (this.#used[source * depth + d] as number) - shifted));
+          (this.#slopeAt(target1, target, r, d, (this.#used[target1] as number) + shifted) -
+            this.#slopeAt(source1, source, r, d, (this.#used[source1] as number) - shifted));
       }
     return sum;
+  }
+
+  /** Moves the shares of all split partitions together. Returns whether a share came to its end, and another step is due. */
+  #stepTogether(): boolean {
+    const { instance, choices } = this;
+    const curvature = new Float64Array(this.#used.length);
+    this.#forEachCell((at, n, r, d) => {
+      const used = this.#used[at] as number;
+      const perLoad = this.#cells.utilisation(n, r);
+      curvature[at] = this.#cells.curvature(n, r, d, used);
+      if (this.#peak !== null && this.#peak.price(at, used * perLoad) > 0)
+        curvature[at]! += this.#peak.stiffness * perLoad * perLoad;
+    });
+    const direction = newtonDirection({
+      instance,
+      choices,
+      shareOf: this.shareOf,
+      active: this.#active,
+      curvature,
+      costOf: (p, c) => this.#costOf(p, c),
+    });
+    if (direction === null) return false;
+    const { change, loadChange, slope, stepMax } = direction;
+    const along = (step: number): number => {
+      let sum = 0;
+      this.#forEachCell((at, n, r, d) => {
+        const own = loadChange[at] as number;
+        if (own !== 0) sum += own * this.#slopeAt(at, n, r, d, (this.#used[at] as number) + step * own);
+      });
+      return sum + direction.priceSlope;
+    };
+    const step = bestStep(stepMax, slope, along);
+    for (const { choice, share } of change) {
+      const now = (this.shareOf[choice] as number) + step * share;
+      this.shareOf[choice] = now < SHARE_MIN ? 0 : now;
+    }
+    for (let at = 0; at < loadChange.length; at++) this.#used[at]! += step * (loadChange[at] as number);
+    this.#refreshAll();
+    return step === stepMax && stepMax < 1;
+  }
+
+  #slopeAt(at: number, n: number, r: number, d: number, used: number): number {
+    const slope = this.#cells.slope(n, r, d, used);
+    if (this.#peak === null) return slope;
+    const perLoad = this.#cells.utilisation(n, r);
+    return slope + perLoad * this.#peak.price(at, used * perLoad);
+  }
+
+  #settlePeak(): void {
+    if (this.#peak === null) return;
+    this.#peak.settle(this.#utilisation());
+    this.#refreshAll();
+  }
+
+  /** f64[node][depth]; NaN in padding. */
+  #utilisation(): Float64Array {
+    const utilisation = new Float64Array(this.#used.length).fill(Number.NaN);
+    this.#forEachCell((at, n, r) => {
+      utilisation[at] = (this.#used[at] as number) * this.#cells.utilisation(n, r);
+    });
+    return utilisation;
+  }
+
+  #forEachCell(visit: (at: number, n: number, r: number, d: number) => void): void {
+    const { nodeCount, depth, slotStride, slotCount, resourceCount } = this.instance;
+    for (let n = 0; n < nodeCount; n++)
+      for (let r = 0; r < resourceCount; r++)
+        for (let d = r * slotStride; d < r * slotStride + slotCount; d++) visit(n * depth + d, n, r, d);
   }
 
   #addLoad(p: number, n: number, share: number): void {
@@ -236,12 +318,42 @@ export class Relaxation {
     for (let d = 0; d < depth; d++) this.#used[n * depth + d]! += share * (load[p * depth + d] as number);
   }
 
+  #refreshAll(): void {
+    for (let n = 0; n < this.instance.nodeCount; n++) this.#refresh(n);
+  }
+
   #refresh(n: number): void {
     const { depth, slotStride, slotCount, resourceCount } = this.instance;
     for (let r = 0; r < resourceCount; r++)
       for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
         const at = n * depth + d;
-        this.#slope[at] = this.#cells.slope(n, r, d, this.#used[at] as number);
+        this.#slope[at] = this.#slopeAt(at, n, r, d, this.#used[at] as number);
       }
   }
+}
+
+/** The step in 0..most at which a rising slope, below 0 at 0, comes to 0: regula falsi with the Illinois rule. */
+function bestStep(most: number, slopeAtZero: number, slopeAt: (step: number) => number): number {
+  let highSlope = slopeAt(most);
+  if (highSlope <= 0) return most;
+  let low = 0;
+  let lowSlope = slopeAtZero;
+  let high = most;
+  let step = most;
+  for (let i = 0; i < STEPS_MAX; i++) {
+    step = low + ((high - low) * lowSlope) / (lowSlope - highSlope);
+    const slope = slopeAt(step);
+    if (Math.abs(slope) < -SLOPE_LEFT * slopeAtZero) break;
+    // The end that stays is halved, so that it cannot stall.
+    if (slope < 0) {
+      low = step;
+      lowSlope = slope;
+      highSlope /= 2;
+    } else {
+      high = step;
+      highSlope = slope;
+      lowSlope /= 2;
+    }
+  }
+  return step;
 }
