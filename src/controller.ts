@@ -1,3 +1,4 @@
+import type { PlanMemory } from './affinity/plan-memory.ts';
 import { trustedForecast } from './analyzer/trust.ts';
 import type { Clock } from './base/clock.ts';
 import { ForeshardError } from './base/errors.ts';
@@ -31,9 +32,13 @@ export interface CycleComponents {
   /** The cluster as it is now: the map in effect, its nodes, how large each partition is, which are being moved. */
   readonly cluster: { observe(): Promise<ClusterState> };
   /** Data Affinity Manager. */
-  readonly affinity: { propose(input: ClusterState & { readonly forecast: Forecast }): Promise<Proposal> };
-  /** Where a proposal is kept, so that people can read it, with the partitions whose forecast was put aside. */
-  readonly proposals: { record(proposal: Proposal, ignoredForecasts: readonly PartitionId[]): Promise<void> };
+  readonly affinity: { propose(input: PlanningInput): Promise<Proposal> };
+  readonly proposals: {
+    /** The last proposal, and what has been moved lately. */
+    memory(): Promise<PlanMemory>;
+    /** Where a proposal is kept, so that people can read it, with the partitions whose forecast was put aside. */
+    record(proposal: Proposal, ignoredForecasts: readonly PartitionId[]): Promise<void>;
+  };
   /** Dynamic Data Migration: takes moves in and carries them out on its own time. */
   readonly migration: { admit(proposal: Proposal): Promise<AdmissionReport> };
 }
@@ -49,10 +54,18 @@ export interface ClusterState {
   readonly openMigrations: ReadonlyMap<number, number>;
 }
 
+/** All that a proposal is made from. */
+export interface PlanningInput extends ClusterState {
+  readonly forecast: Forecast;
+  readonly memory: PlanMemory;
+}
+
 export interface AdmissionReport {
   readonly admittedCount: number;
   /** Moves that wait for a free place: at most one copy runs out of and one into a node. */
   readonly queuedCount: number;
+  /** Moves that wait for their hour by the timetable. */
+  readonly scheduledCount: number;
 }
 
 export interface CycleReport {
@@ -66,7 +79,7 @@ export interface CycleReport {
   readonly planMs: number;
 }
 
-const NOTHING_ADMITTED: AdmissionReport = { admittedCount: 0, queuedCount: 0 };
+const NOTHING_ADMITTED: AdmissionReport = { admittedCount: 0, queuedCount: 0, scheduledCount: 0 };
 
 /**
  * The whole loop on one page: measured load -> forecast -> proposal -> migrations.
@@ -91,7 +104,8 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
   const state = await cluster.observe();
   const planStartedMs = clock.monotonicMs();
   const trusted = trustedForecast(forecast, profile, { skillMin });
-  const proposal = await affinity.propose({ ...state, forecast: trusted.forecast });
+  const memory = await proposals.memory();
+  const proposal = await affinity.propose({ ...state, forecast: trusted.forecast, memory });
   const planMs = clock.monotonicMs() - planStartedMs;
 
   if (mode !== 'observe') await proposals.record(proposal, trusted.ignoredPartitions);

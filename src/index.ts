@@ -6,6 +6,7 @@ export { annealer, DEFAULT_ANNEAL_SETTINGS } from './affinity/anneal.ts';
 export { greedy } from './affinity/greedy.ts';
 export { naiveHillClimb } from './affinity/naive-hill-climb.ts';
 export type { Optimiser, OptimiserResult, SearchContext, SearchProgress } from './affinity/optimiser.ts';
+export type { PlanMemory } from './affinity/plan-memory.ts';
 export { AffinityManager } from './affinity/planner.ts';
 export { DEFAULT_PORTFOLIO_SETTINGS, type PortfolioSettings, portfolio } from './affinity/portfolio.ts';
 export { type Decomposition, type DecompositionOptions, decompose } from './analyzer/decomposition.ts';
@@ -69,7 +70,7 @@ export { LOAD_DIMENSIONS, type LoadDimension, type LoadProfile } from './model/l
 export { MIGRATION_PHASES, type MigrationPhase, type PartitionRecord } from './model/migration.ts';
 export type { NodeUtilisation } from './model/node-utilisation.ts';
 export { contiguousMap, type PartitionMap, partitionOfSlot, SLOT_COUNT } from './model/partition-map.ts';
-export type { Move, Proposal } from './model/proposal.ts';
+export type { LeftOutMove, Move, MoveSchedule, Proposal } from './model/proposal.ts';
 export type { QueryRecord } from './model/query-log.ts';
 export type { LogSource } from './ports/log-source.ts';
 export type { MetadataStore } from './ports/metadata-store.ts';

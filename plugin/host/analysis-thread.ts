@@ -129,7 +129,12 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
             base: forecaster,
             memory: eventEffects,
           }),
-    affinity: new AffinityManager(settings.affinity, { random: random.fork('affinity'), logger, optimiser }),
+    affinity: new AffinityManager(settings.affinity, {
+      random: random.fork('affinity'),
+      logger,
+      optimiser,
+      copiesPerNodeMax: settings.migration.copiesPerNodeMax,
+    }),
     observer: new ClusterObserver(settings, { mapReader, engine, clock: machineClock, logger }),
     loadProfile: () => analysis.loadProfile(),
     // Migrations run, and are stamped, in the machine's time: copying does not go faster in a replay.
@@ -143,6 +148,7 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
         metadata,
         codec: recordCodec(cluster.name),
         leadership,
+        planNowMs: () => clock.nowMs(),
         holdMs: (partitionId, phase) => holdMsIn(holds, partitionId, phase),
       }),
   });

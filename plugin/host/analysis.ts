@@ -271,6 +271,7 @@ function summaryOf(report: CycleReport): CycleSummary {
     proposedCount: proposal?.moves.length ?? 0,
     admittedCount: admission.admittedCount,
     queuedCount: admission.queuedCount,
+    scheduledCount: admission.scheduledCount,
     refusal: proposal?.refusal ?? null,
     costBefore: proposal?.costBefore ?? 0,
     costAfter: proposal?.costAfter ?? 0,

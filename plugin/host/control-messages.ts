@@ -90,6 +90,7 @@ export interface CycleSummary extends Pick<CycleReport, 'atMs' | 'outcome' | 'fo
   readonly proposedCount: number;
   readonly admittedCount: number;
   readonly queuedCount: number;
+  readonly scheduledCount: number;
   readonly refusal: string | null;
   readonly costBefore: number;
   readonly costAfter: number;
@@ -113,6 +114,8 @@ export interface MigrationStatusReport {
     readonly phase: MigrationPhase;
   }[];
   readonly queuedCount: number;
+  /** Moves whose hour by the timetable is still to come. */
+  readonly scheduledCount: number;
   readonly doneCount: number;
   readonly abortedCount: number;
   readonly movedBytes: number;

@@ -1,6 +1,6 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Components } from '../../src/components.ts';
-import { type ClusterState, type CycleReport, runCycle } from '../../src/controller.ts';
+import { type ClusterState, type CycleReport, type PlanningInput, runCycle } from '../../src/controller.ts';
 import type { MigrationExecutor } from '../../src/migration/executor.ts';
 import type { ClusterKeys } from '../../src/migration/records.ts';
 import type { Forecast } from '../../src/model/forecast.ts';
@@ -9,6 +9,7 @@ import type { Proposal } from '../../src/model/proposal.ts';
 import type { Leadership } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { MigrationStatusReport } from './control-messages.ts';
+import { readPlanMemory } from './plan-memory-record.ts';
 import { encodeProposal } from './proposal-record.ts';
 
 /** Without open migrations the executor only looks for records that a predecessor left. */
@@ -19,7 +20,7 @@ export interface CoordinatorComponents extends Components {
   readonly keys: ClusterKeys;
   readonly proposalKey: string;
   readonly forecaster: { forecast(profile: LoadProfile): Promise<Forecast> };
-  readonly affinity: { propose(input: ClusterState & { readonly forecast: Forecast }): Promise<Proposal> };
+  readonly affinity: { propose(input: PlanningInput): Promise<Proposal> };
   readonly observer: { observe(profile: LoadProfile): Promise<ClusterState> };
   /** Measured load as it is now, of all query nodes. */
   readonly loadProfile: () => Promise<LoadProfile>;
@@ -90,6 +91,7 @@ export class Coordinator {
         phase,
       })),
       queuedCount: status.queuedMoveCount,
+      scheduledCount: status.scheduledMoveCount,
       doneCount: status.doneCount,
       abortedCount: status.abortedCount,
       movedBytes: status.copiedBytes,
@@ -105,8 +107,10 @@ export class Coordinator {
   }
 
   #runCycleNow(): Promise<CycleReport> {
-    const { clock, logger, metadata, loadProfile, forecaster, affinity, observer, proposalKey } =
+    const { clock, logger, metadata, loadProfile, forecaster, affinity, observer, keys, proposalKey } =
       this.#components;
+    const { forecast, analyzer } = this.#settings;
+    const horizonMs = forecast.horizonSteps * analyzer.windowMs;
     let profile: LoadProfile | null = null;
     return runCycle({
       mode: this.#settings.plugin.mode,
@@ -123,6 +127,7 @@ export class Coordinator {
       cluster: { observe: () => observer.observe(profile as LoadProfile) },
       affinity,
       proposals: {
+        memory: () => readPlanMemory(metadata, { keys, proposalKey, horizonMs, nowMs: clock.nowMs() }),
         record: async (proposal, ignoredForecasts) => {
           const term = this.#leadership;
           if (term === null) return;
@@ -137,7 +142,12 @@ export class Coordinator {
       migration: {
         admit: async (proposal) => {
           const { queued } = await this.#executor.admit(proposal);
-          return { admittedCount: queued.length, queuedCount: this.#executor.status().queuedMoveCount };
+          const { queuedMoveCount, scheduledMoveCount } = this.#executor.status();
+          return {
+            admittedCount: queued.length,
+            queuedCount: queuedMoveCount,
+            scheduledCount: scheduledMoveCount,
+          };
         },
       },
     });

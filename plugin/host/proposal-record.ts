@@ -1,9 +1,9 @@
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { Proposal } from '../../src/model/proposal.ts';
+import type { LeftOutMove, MoveSchedule, Proposal } from '../../src/model/proposal.ts';
 
 /** What people read and approve: `proposal/latest` in the metadata store, as JSON. */
 export interface ProposalRecord {
-  readonly v: 2;
+  readonly v: 3;
   readonly atMs: number;
   readonly algorithm: string;
   /** Decimal: it does not fit a JSON number. */
@@ -11,6 +11,7 @@ export interface ProposalRecord {
   readonly iterations: number;
   readonly costBefore: number;
   readonly costAfter: number;
+  readonly costOverTime: number;
   readonly lowerBound: number;
   readonly refusal: string | null;
   /** Partitions that were planned with last week's load, because their forecasts had been worse than that. */
@@ -25,7 +26,10 @@ export interface ProposalRecord {
     readonly gain: number;
     readonly cost: number;
     readonly reason: string;
+    /** Null: as soon as there is a place. */
+    readonly schedule: MoveSchedule | null;
   }[];
+  readonly leftOut: readonly LeftOutMove[];
 }
 
 export function encodeProposal(
@@ -33,13 +37,14 @@ export function encodeProposal(
   options: { readonly atMs: number; readonly ignoredForecasts: readonly number[] },
 ): Uint8Array {
   const record: ProposalRecord = {
-    v: 2,
+    v: 3,
     atMs: options.atMs,
     algorithm: proposal.algorithm,
     seed: proposal.seed.toString(),
     iterations: proposal.iterations,
     costBefore: proposal.costBefore,
     costAfter: proposal.costAfter,
+    costOverTime: proposal.costOverTime,
     lowerBound: proposal.lowerBound,
     refusal: proposal.refusal ?? null,
     ignoredForecasts: options.ignoredForecasts,
@@ -52,7 +57,9 @@ export function encodeProposal(
       gain: move.gain,
       cost: move.cost,
       reason: move.reason,
+      schedule: move.schedule,
     })),
+    leftOut: proposal.leftOut,
   };
   return new TextEncoder().encode(JSON.stringify(record));
 }
@@ -61,7 +68,7 @@ export function encodeProposal(
 export function decodeProposal(bytes: Uint8Array): ProposalRecord {
   try {
     const record = JSON.parse(new TextDecoder().decode(bytes)) as ProposalRecord;
-    if (record.v === 2 && Array.isArray(record.moves) && Array.isArray(record.ignoredForecasts))
+    if (record.v === 3 && Array.isArray(record.moves) && Array.isArray(record.ignoredForecasts))
       return record;
   } catch (cause) {
     throw new ForeshardError('FORESHARD_CORRUPT', 'report', 'the latest proposal cannot be read', { cause });

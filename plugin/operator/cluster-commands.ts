@@ -84,18 +84,26 @@ export function describeProposal(
       );
     const proposal = decodeProposal(entry.value);
     if (isJson) return printJson(proposal);
-    const { costBefore, costAfter, lowerBound, moves, refusal, ignoredForecasts, atMs } = proposal;
+    const { costBefore, costAfter, lowerBound, moves, leftOut, refusal, ignoredForecasts, atMs } = proposal;
     printLine(
       `${new Date(atMs).toISOString()}: ${moves.length} moves${refusal === null ? '' : ` (${refusal})`}, cost ${costBefore.toFixed(4)} -> ${costAfter.toFixed(4)}, no map below ${lowerBound.toFixed(4)}`,
     );
-    for (const { partitionId, sourceNodeId, targetNodeId, reason } of moves)
-      printLine(`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${reason}`);
+    for (const { partitionId, sourceNodeId, targetNodeId, reason, schedule } of moves) {
+      const when =
+        schedule === null ? '' : ` from ${asTime(schedule.startMs)}, ${asSeconds(schedule.seconds)}`;
+      printLine(`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}${when}: ${reason}`);
+    }
+    for (const { partitionId, sourceNodeId, targetNodeId, code } of leftOut)
+      printLine(`left out: partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${code}`);
     if (ignoredForecasts.length > 0)
       printLine(
         `planned with last week's load, because their forecasts were worse than that: partitions ${asRanges(ignoredForecasts)}`,
       );
   });
 }
+
+const asTime = (ms: number): string => new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
+const asSeconds = (seconds: number): string => `${Math.max(1, Math.round(seconds))} s`;
 
 /** `foreshard pause` and `resume`: the operator's switch, obeyed by whoever is coordinator. */
 export function setPaused(settings: Settings, isPaused: boolean): Promise<void> {

@@ -6,6 +6,7 @@ import type { PartitionMap } from '../model/partition-map.ts';
 import { buildLoads, type LoadTable } from './loads.ts';
 import { withPrices } from './move-price.ts';
 import { normalQuantile } from './normal-quantile.ts';
+import type { PlanMemory } from './plan-memory.ts';
 import { compileRules } from './rule-set.ts';
 import { neutralRules, type PlacementRules } from './rules.ts';
 import { type AffinitySettings, assertAffinitySettings } from './settings.ts';
@@ -22,6 +23,8 @@ export interface PlacementInputs {
   readonly restingPartitions: ReadonlySet<number>;
   /** Where partitions that are being moved go: moves in flight count as done. Those named here rest as well. */
   readonly openMigrations?: ReadonlyMap<number, number>;
+  /** What was planned and done before; none is nothing. */
+  readonly memory?: PlanMemory;
 }
 
 /**
@@ -78,7 +81,7 @@ export const DRAIN_PENALTY = 1;
 /** Bandwidth assumed where a node states none: 1 Gbit/s, half used. */
 export const BANDWIDTH_DEFAULT = 62_500_000;
 
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 
 const badInput = (message: string): ForeshardError =>
   new ForeshardError('FORESHARD_CORRUPT', 'report', `placement input: ${message}`);

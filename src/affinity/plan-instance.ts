@@ -6,7 +6,7 @@ import type { PlacementInstance } from './instance.ts';
 import { withRaisedPrices } from './move-price.ts';
 import type { Optimiser, SearchContext } from './optimiser.ts';
 import { leaveOutWhatDoesNotPay, orderMoves } from './order-moves.ts';
-import { mergeUnits } from './units.ts';
+import { joinUnits, mergeUnits } from './units.ts';
 
 export interface PlanOptions {
   /** Searches on from what the greedy descent found. */
@@ -17,6 +17,8 @@ export interface PlanOptions {
   readonly boundTolerance: number;
   /** Partitions that move as one; none if absent. */
   readonly units?: readonly (readonly number[])[];
+  /** i32[partition]: what is still to be done of the last plan; kept unless another map is better by `boundTolerance`. */
+  readonly lastPlan?: Int32Array;
 }
 
 /** A plan for an instance, in its own numbers. */
@@ -36,7 +38,7 @@ export interface InstancePlan {
 }
 
 /** What is left of a suggested map when it has been repaired, pruned and ordered. */
-interface FinishedPlan {
+export interface FinishedPlan {
   readonly order: readonly number[];
   readonly ownerOf: Int32Array;
   readonly cost: number;
@@ -54,7 +56,8 @@ export async function planInstance(
   options: PlanOptions,
 ): Promise<InstancePlan> {
   const { instance, membersOf, split } = mergeUnits(partitions, options.units ?? []);
-  const plan = await planUnits(instance, options);
+  const lastPlan = options.lastPlan && joinUnits(membersOf, instance.home, options.lastPlan);
+  const plan = await planUnits(instance, { ...options, ...(lastPlan === undefined ? {} : { lastPlan }) });
   const ownerOf = split(plan.ownerOf);
   return {
     ...plan,
@@ -86,7 +89,11 @@ async function planUnits(instance: PlacementInstance, options: PlanOptions): Pro
   const found = await optimiser.optimise(raised, fromGreedy.ownerOf, context);
   bound = Math.max(bound, lowerBound(instance, cheaperOf(raised, fromGreedy.ownerOf, found.ownerOf)));
   const plans = [found, fromGreedy].map(({ ownerOf }) => finishPlan(instance, raised, ownerOf));
-  const best = plans.reduce((cheapest, plan) => (plan.cost < cheapest.cost ? plan : cheapest));
+  const cheapest = plans.reduce((best, plan) => (plan.cost < best.cost ? plan : best));
+  const last = finishPlan(instance, raised, options.lastPlan ?? instance.home);
+  // A plan that changes with every forecast comes to no end.
+  const isLastKept = last.order.length > 0 && last.cost <= cheapest.cost + boundTolerance * bound;
+  const best = isLastKept ? last : cheapest;
   if (best.order.length === 0 || !earnsItsPrice(raised, best.ownerOf))
     return stay('below-minimum-gain', found.iterations);
   return {
@@ -100,7 +107,7 @@ async function planUnits(instance: PlacementInstance, options: PlanOptions): Pro
 }
 
 /** Leaves out moves until all that are left pay and can be carried out one after the other. */
-function finishPlan(
+export function finishPlan(
   instance: PlacementInstance,
   raised: PlacementInstance,
   suggested: Int32Array,

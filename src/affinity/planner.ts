@@ -1,26 +1,39 @@
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { asNodeId, asPartitionId } from '../model/ids.ts';
-import type { Move, Proposal } from '../model/proposal.ts';
+import type { LeftOutMove, Move, Proposal } from '../model/proposal.ts';
 import { PlacementState } from './cost-model.ts';
 import { explainMove } from './explain.ts';
-import { buildRuledInstance, type PlacementInputs, type PlacementInstance } from './instance.ts';
+import {
+  buildRuledInstance,
+  type PlacementInputs,
+  type PlacementInstance,
+  type RuledInstance,
+} from './instance.ts';
 import { movePriceTo } from './move-price.ts';
 import type { Optimiser } from './optimiser.ts';
 import { type InstancePlan, planInstance } from './plan-instance.ts';
+import { carryOver, NO_MEMORY, withoutReturns } from './plan-memory.ts';
 import { type AffinitySettings, assertAffinitySettings } from './settings.ts';
+import { type TimedPlan, timePlan } from './timed-plan.ts';
+import { makeTimetableProblem } from './timetable/make-problem.ts';
+import { priceSum } from './timetable/problem.ts';
+import { mergeUnits } from './units.ts';
 
 export interface AffinityComponents {
   readonly random: Random;
   readonly logger: Logger;
   /** Searches on from what the greedy descent found; usually the annealer. */
   readonly optimiser: Optimiser;
+  /** Copies out of a node, and as many into it, that the executor has open at one time; 1 if absent. */
+  readonly copiesPerNodeMax?: number;
 }
 
 /**
  * DATA AFFINITY MANAGER: current map + forecast + nodes -> proposal.
  *
- *   greedy descent -> search (kernel, f32) -> leave out what does not pay -> order -> best by the f64 objective -> explain
+ *   greedy descent -> search (kernel, f32) -> leave out what does not pay -> order -> best by the f64 objective,
+ *   or the last plan where that is as good -> timetable -> explain
  *
  * The kernel suggests whole maps and nothing else; which of them is proposed, which moves stay in and in what order is
  * decided here, in f64, from integers alone. So a rounding difference can change what is suggested, never how it is judged.
@@ -43,32 +56,64 @@ export class AffinityManager {
    */
   async propose(inputs: PlacementInputs): Promise<Proposal> {
     const { logger, optimiser, random } = this.#components;
-    const { instance, units } = buildRuledInstance(inputs, this.#settings);
+    const { memory = NO_MEMORY } = inputs;
+    const { instance: built, units } = buildRuledInstance(inputs, this.#settings);
+    const instance = { ...built, allowed: withoutReturns(built, memory) };
     const plan = await planInstance(instance, {
       optimiser,
       context: { random: random.fork('affinity') },
       benefitCostRatio: this.#settings.benefitCostRatio,
       boundTolerance: this.#settings.boundTolerance,
       units,
+      lastPlan: carryOver(instance, memory),
     });
-    const moves = this.#movesOf(inputs, instance, plan);
-    const { costBefore, costAfter, lowerBound } = plan;
+    const timed = this.#time(inputs, { instance, units }, plan);
+    const moves = this.#describe(inputs, instance, timed);
+    const { costBefore, lowerBound } = plan;
+    const costAfter = new PlacementState(instance, timed.ownerOf).cost();
     logger.debug({ moves: moves.length, costBefore, costAfter, lowerBound }, 'proposal made');
-    return this.#proposal(inputs, plan, moves);
+    return this.#proposal(inputs, { ...plan, costAfter }, { moves, timed });
   }
 
-  #proposal({ map, openMigrations }: PlacementInputs, plan: InstancePlan, moves: readonly Move[]): Proposal {
+  #time(inputs: PlacementInputs, { instance, units }: RuledInstance, plan: InstancePlan): TimedPlan {
+    const merged = mergeUnits(instance, units);
+    const problem = makeTimetableProblem(inputs, merged, {
+      settings: this.#settings,
+      copiesPerNodeMax: this.#components.copiesPerNodeMax ?? 1,
+    });
+    return timePlan(problem, merged, plan, {
+      benefitCostRatio: this.#settings.benefitCostRatio,
+      lastMoves: inputs.memory?.lastMoves ?? [],
+      startKeepShare: this.#settings.timetable.startKeepShare,
+    });
+  }
+
+  #proposal(
+    { map, openMigrations }: PlacementInputs,
+    plan: InstancePlan,
+    { moves, timed }: { readonly moves: readonly Move[]; readonly timed: TimedPlan },
+  ): Proposal {
     const targetOwnerOf = map.ownerOf.slice();
     for (const move of moves) targetOwnerOf[move.partitionId] = move.targetNodeId;
     const isMoving = plan.refusal === 'residence' && (openMigrations?.size ?? 0) > 0;
-    const refusal = isMoving ? 'migrations-open' : plan.refusal;
+    const isTooLate = plan.order.length > 0 && moves.length === 0;
+    const refusal = isMoving ? 'migrations-open' : isTooLate ? 'no-time' : plan.refusal;
     return {
       baseOwnerOf: map.ownerOf.slice(),
       baseEpochOf: map.epochOf.slice(),
       targetOwnerOf,
       moves,
+      leftOut: timed.leftOut.map(
+        ({ partition, source, target, code }): LeftOutMove => ({
+          partitionId: asPartitionId(partition),
+          sourceNodeId: asNodeId(source),
+          targetNodeId: asNodeId(target),
+          code,
+        }),
+      ),
       costBefore: plan.costBefore,
       costAfter: plan.costAfter,
+      costOverTime: timed.cost,
       lowerBound: plan.lowerBound,
       ...(refusal === undefined ? {} : { refusal }),
       algorithm: `greedy+${this.#components.optimiser.name}`,
@@ -77,14 +122,25 @@ export class AffinityManager {
     };
   }
 
-  #movesOf(inputs: PlacementInputs, instance: PlacementInstance, plan: InstancePlan): Move[] {
-    const final = new PlacementState(instance, plan.ownerOf);
+  /** What is said of each move, in order of time, each against the map that those before it leave. */
+  #describe(inputs: PlacementInputs, instance: PlacementInstance, timed: TimedPlan): Move[] {
+    const { startMs, stepMs } = inputs.forecast;
+    const final = new PlacementState(instance, timed.ownerOf);
     const now = new PlacementState(instance);
-    return plan.order.map((p) => {
-      const source = instance.home[p] as number;
-      const target = plan.ownerOf[p] as number;
+    return timed.moves.map((scheduled): Move => {
+      const { partition: p, source, target } = scheduled;
       const cost = movePriceTo(instance, p, target);
-      const move: Move = {
+      const reason = explainMove(now, {
+        partition: p,
+        source,
+        target,
+        isSourceDown: !(inputs.nodes[source] as { isAlive: boolean }).isAlive,
+        startMs,
+        stepMs,
+        dimensions: this.#settings.dimensions.map(({ dimension }) => dimension),
+      });
+      now.move(p, target);
+      return {
         partitionId: asPartitionId(p),
         sourceNodeId: asNodeId(source),
         targetNodeId: asNodeId(target),
@@ -92,18 +148,16 @@ export class AffinityManager {
         // What the whole plan would lose if this move alone were left out.
         gain: final.moveDelta(p, source) + cost,
         cost,
-        reason: explainMove(now, {
-          partition: p,
-          source,
-          target,
-          isSourceDown: !(inputs.nodes[source] as { isAlive: boolean }).isAlive,
-          startMs: inputs.forecast.startMs,
-          stepMs: inputs.forecast.stepMs,
-          dimensions: this.#settings.dimensions.map(({ dimension }) => dimension),
-        }),
+        reason,
+        schedule: {
+          startMs: startMs + scheduled.startSlot * stepMs,
+          endMs: startMs + Math.round((scheduled.endSlot + scheduled.endShare) * stepMs),
+          seconds: scheduled.seconds,
+          bytesPerSecond: scheduled.bytesPerSecond,
+          price: priceSum(scheduled.price),
+          gain: scheduled.gain,
+        },
       };
-      now.move(p, target);
-      return move;
     });
   }
 }

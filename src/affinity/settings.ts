@@ -2,6 +2,11 @@ import { assertConsistent, type Inconsistency, integerFrom, numberFrom, outOfRan
 import { LOAD_DIMENSIONS, type LoadDimension } from '../model/load-profile.ts';
 import { ruleInconsistencies } from './rule-claims.ts';
 import { NO_RULES, type RuleSet } from './rule-set.ts';
+import {
+  DEFAULT_TIMETABLE_SETTINGS,
+  type TimetableSettings,
+  timetableInconsistencies,
+} from './timetable/settings.ts';
 
 /**
  * What an operator may tune about placement.
@@ -54,6 +59,8 @@ export interface AffinitySettings {
   readonly rules: RuleSettings;
   /** Annealing proposals per plan: the budget is counted, not timed, so that a plan can be made again. */
   readonly iterations: number;
+  /** When moves may start, and what decides it. */
+  readonly timetable: TimetableSettings;
 }
 
 /** Rules by partition and node ids; `rule-set.ts` says what each means. */
@@ -112,6 +119,7 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   rules: { nodeZones: [], ...NO_RULES },
   // About 50 ms at 256 x 8 x 168; twice as many found nothing better on average.
   iterations: 100_000,
+  timetable: DEFAULT_TIMETABLE_SETTINGS,
 };
 
 const RANGES = {
@@ -145,6 +153,8 @@ export function affinityInconsistencies(settings: AffinitySettings): Inconsisten
       path: 'dimensions',
       expected: `a list of { dimension, weight }: ${LOAD_DIMENSIONS.join(', ')}, at least one, each once, weights above 0`,
     });
+  for (const { path, expected } of timetableInconsistencies(settings.timetable))
+    found.push({ path: `timetable.${path}`, expected });
   return found;
 }
 

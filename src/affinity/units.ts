@@ -88,6 +88,18 @@ export function mergeUnits(instance: PlacementInstance, units: readonly (readonl
   };
 }
 
+/** i32[unit]: where a map of partitions puts whole units; one whose members it parts is at home. */
+export function joinUnits(
+  membersOf: UnitInstance['membersOf'],
+  home: Int32Array,
+  ownerOf: Int32Array,
+): Int32Array {
+  return Int32Array.from(membersOf, (members, unit) => {
+    const owner = ownerOf[members[0] as number] as number;
+    return members.every((p) => ownerOf[p] === owner) ? owner : (home[unit] as number);
+  });
+}
+
 function ownGroup({ groupOf }: PlacementInstance, partition: number): number[] {
   const group = groupOf[partition] as number;
   return group < 0 ? [] : [group];

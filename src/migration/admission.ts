@@ -10,6 +10,7 @@ export const ADMISSION_REFUSALS = [
   'migration-open',
   'residence',
   'quarantine', // too many failed attempts
+  'not-due', // its hour by the timetable is still to come
   'source-busy',
   'target-busy',
   'cluster-busy',
@@ -19,6 +20,7 @@ export type AdmissionRefusal = (typeof ADMISSION_REFUSALS)[number];
 
 /** Refusals that pass by themselves: the move stays in the queue. */
 export const isTemporary = (refusal: AdmissionRefusal): boolean =>
+  refusal === 'not-due' ||
   refusal === 'source-busy' ||
   refusal === 'target-busy' ||
   refusal === 'cluster-busy' ||
@@ -30,9 +32,15 @@ export interface AdmissionContext {
   readonly storageNodeCount: number;
   readonly settings: MigrationSettings;
   readonly nowMs: number;
+  /** Wall clock of the plan: a replay's, where there is one. */
+  readonly planNowMs: number;
   readonly isPaused: boolean;
   readonly isQuarantined: (partitionId: number) => boolean;
 }
+
+/** Whether its hour by the timetable has come. */
+export const isDue = ({ schedule }: Move, planNowMs: number): boolean =>
+  schedule === null || schedule.startMs <= planNowMs;
 
 /** Copies that are open, by node. Admitting one adds to it, so that one pass can admit several moves. */
 export class CopyCounts {
@@ -72,6 +80,7 @@ export function refusalOf(
   if (context.isQuarantined(move.partitionId)) return 'quarantine';
   if (record.ownedSinceMs > 0 && context.nowMs - record.ownedSinceMs < settings.residenceMs)
     return 'residence';
+  if (!isDue(move, context.planNowMs)) return 'not-due';
   if (context.isPaused) return 'paused';
   if ((copies.outgoing.get(move.sourceNodeId) ?? 0) >= settings.copiesPerNodeMax) return 'source-busy';
   if ((copies.incoming.get(move.targetNodeId) ?? 0) >= settings.copiesPerNodeMax) return 'target-busy';

@@ -8,7 +8,7 @@ import type { MigrationPhase, PartitionRecord } from '../model/migration.ts';
 import type { Move, Proposal } from '../model/proposal.ts';
 import type { Leadership, MetadataStore, MetadataWrite } from '../ports/metadata-store.ts';
 import type { StorageEngine } from '../ports/storage-engine.ts';
-import { type AdmissionRefusal, CopyCounts, isTemporary, refusalOf } from './admission.ts';
+import { type AdmissionRefusal, CopyCounts, isDue, isTemporary, refusalOf } from './admission.ts';
 import { RetryBook } from './backoff.ts';
 import { doNodeWork, mustRetry } from './node-work.ts';
 import { isCopying, isHot, mayAbort } from './phases.ts';
@@ -37,6 +37,8 @@ export interface ExecutorComponents {
   readonly readGuard?: (partitionId: number) => string | null;
   /** Failpoint, for tests: how long a partition's migration stands in a phase before that phase's commands go out. */
   readonly holdMs?: (partitionId: number, phase: MigrationPhase) => number;
+  /** The clock by which plans are stamped, where it is not `clock`: a replay's. */
+  readonly planNowMs?: () => number;
 }
 
 export interface AdmissionReport {
@@ -59,7 +61,10 @@ export interface OpenMigrationStatus {
 
 export interface ExecutorStatus {
   readonly open: readonly OpenMigrationStatus[];
+  /** Moves whose hour has come and that wait for a place. */
   readonly queuedMoveCount: number;
+  /** Moves whose hour by the timetable is still to come. */
+  readonly scheduledMoveCount: number;
   /** Since this executor was made: what a coordinator before it did is in the history. */
   readonly doneCount: number;
   readonly abortedCount: number;
@@ -164,14 +169,21 @@ export class MigrationExecutor {
       failure: this.#failureOf.get(partitionId) ?? null,
       copiedBytes: this.#copiedBytesOf.get(partitionId) ?? 0,
     }));
+    const waiting = this.#queue?.moves ?? [];
+    const queuedMoveCount = waiting.filter((move) => isDue(move, this.#planNowMs())).length;
     return {
       open,
-      queuedMoveCount: this.#queue?.moves.length ?? 0,
+      queuedMoveCount,
+      scheduledMoveCount: waiting.length - queuedMoveCount,
       doneCount: this.#doneCount,
       abortedCount: this.#abortedCount,
       copiedBytes: this.#copiedBytes,
       quarantinedPartitionIds: this.#retries.quarantined(),
     };
+  }
+
+  #planNowMs(): number {
+    return this.#components.planNowMs?.() ?? this.#components.clock.nowMs();
   }
 
   async #readMap(): Promise<{ record: OpenRecord; revision: number }[]> {
@@ -474,6 +486,7 @@ export class MigrationExecutor {
       storageNodeCount: owners.size,
       settings: this.#settings,
       nowMs: this.#components.clock.nowMs(),
+      planNowMs: this.#planNowMs(),
       isPaused,
       isQuarantined: (partitionId: number) => this.#retries.isQuarantined(partitionId),
     };

@@ -12,10 +12,36 @@ export interface Move {
   readonly cost: number;
   /** For people: which node, when, and what is relieved. */
   readonly reason: string;
+  /** Null: as soon as there is a place. */
+  readonly schedule: MoveSchedule | null;
+}
+
+/** When a move is carried out, and what it takes. */
+export interface MoveSchedule {
+  /** Wall clock before which it does not begin, milliseconds. */
+  readonly startMs: number;
+  /** When it should have ended, if it begins at the start of its slot. */
+  readonly endMs: number;
+  /** From the start of the copy to the switch. */
+  readonly seconds: number;
+  /** The most that its copy takes. */
+  readonly bytesPerSecond: number;
+  /** Its price at that hour, and the fall of the objective from its arrival on, among the other moves at their times. */
+  readonly price: number;
+  readonly gain: number;
+}
+
+/** A move that is worth while and finds no time. */
+export interface LeftOutMove {
+  readonly partitionId: PartitionId;
+  readonly sourceNodeId: NodeId;
+  readonly targetNodeId: NodeId;
+  /** See `docs/affinity.md`. */
+  readonly code: string;
 }
 
 /** Why a proposal is empty, or smaller than the search found. */
-export type Refusal = 'below-minimum-gain' | 'near-bound' | 'migrations-open' | 'residence';
+export type Refusal = 'below-minimum-gain' | 'near-bound' | 'migrations-open' | 'residence' | 'no-time';
 
 /** The recommended map as an ordered difference from the current one. */
 export interface Proposal {
@@ -25,9 +51,12 @@ export interface Proposal {
   readonly targetOwnerOf: Int32Array;
   /** In the order in which they should be carried out: no prefix is worse than the start. */
   readonly moves: readonly Move[];
+  readonly leftOut: readonly LeftOutMove[];
   /** Objective of staying, and of the target map, move price included. */
   readonly costBefore: number;
   readonly costAfter: number;
+  /** Objective with each partition where the timetable has it at the time, and each move at the price of its hour. */
+  readonly costOverTime: number;
   /** No map costs less than this. */
   readonly lowerBound: number;
   readonly refusal?: Refusal;

@@ -278,6 +278,7 @@ class World {
       gain: 1,
       cost: 0,
       reason: 'simulated',
+      schedule: null,
     };
     const proposal = {
       baseOwnerOf,
@@ -286,6 +287,8 @@ class World {
       moves: [move],
       costBefore: 1,
       costAfter: 0,
+      costOverTime: 0,
+      leftOut: [],
       lowerBound: 0,
       algorithm: 'simulated',
       seed: 0n,

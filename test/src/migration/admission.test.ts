@@ -2,7 +2,12 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { VirtualClock } from '../../../src/base/clock.ts';
 import { seededRandom } from '../../../src/base/random.ts';
-import { type AdmissionContext, CopyCounts, refusalOf } from '../../../src/migration/admission.ts';
+import {
+  type AdmissionContext,
+  CopyCounts,
+  isTemporary,
+  refusalOf,
+} from '../../../src/migration/admission.ts';
 import { RetryBook } from '../../../src/migration/backoff.ts';
 import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
 import { Throttle } from '../../../src/migration/throttle.ts';
@@ -51,6 +56,7 @@ const moveOf = (partitionId: number, source: number, target: number): Move => ({
   gain: 1,
   cost: 0,
   reason: '',
+  schedule: null,
 });
 
 function contextOf(
@@ -62,6 +68,7 @@ function contextOf(
     storageNodeCount: 8,
     settings: SETTINGS,
     nowMs: NOW_MS,
+    planNowMs: NOW_MS,
     isPaused: false,
     isQuarantined: () => false,
     ...change,
@@ -76,6 +83,15 @@ function refusal(move: Move, context: AdmissionContext, epoch = 1) {
   };
   return refusalOf(move, base, new CopyCounts(context.records), context);
 }
+
+test('a move whose hour is still to come waits for it, by the clock of the plan', () => {
+  const records = [recordOf(0, 0), recordOf(1, 1)];
+  const schedule = { startMs: 500, endMs: 600, seconds: 0.1, bytesPerSecond: 1, price: 0, gain: 1 };
+  const move = { ...moveOf(0, 0, 1), schedule };
+  check.is(refusal(move, contextOf(records, { planNowMs: 499 })), 'not-due');
+  check.ok(isTemporary('not-due'), 'it stays in the queue');
+  check.is(refusal(move, contextOf(records, { planNowMs: 500 })), null);
+});
 
 test('a move on the map it was made for is admitted', () => {
   check.is(refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0)])), null);
