@@ -69,6 +69,10 @@ const HEAD_LINES = 50;
 /** Of what `foreshard counts` prints, and of M4's files. */
 const SERIES_HEADER = /^(?=.*\btime\b)(?=.*\bvalue\b)[\w"]+(?:[,;\t][\w"]*)+$|^"?V1"?[,;\t]"?V2"?/i;
 
+/** PostgreSQL's other two formats: the plain one, in whose lines a statement has no end, and JSON. */
+const OTHER_POSTGRES =
+  /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*? (?:LOG|ERROR|FATAL|WARNING|STATEMENT|DETAIL): {2}|^\{"timestamp":.*"error_severity":/;
+
 /**
  * Finds the format from the first bytes: the one of which most lines are. One broken line, such as the rest of one that log
  * rotation has cut, does not matter.
@@ -86,6 +90,8 @@ export function detectFormat(head: Buffer, { name, isWhole }: { name: string; is
     .slice(0, HEAD_LINES);
   const [first] = lines;
   if (first === undefined) throw refuse('the file is empty: there is nothing to read');
+  if (OTHER_POSTGRES.test(first))
+    throw refuse("is a log of PostgreSQL, of which csvlog is read: set log_destination = 'csvlog'");
   let best: { readonly format: LogFormat; readonly count: number } | undefined;
   for (const format of FORMATS) {
     // A header is one line: it counts as if all were of that format.
