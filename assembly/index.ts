@@ -1,6 +1,6 @@
 // Every kernel the host can call. Rooms add one line each.
 export * from "./layout";
-export { annealBlockBytes, annealReset, annealRun } from "./anneal";
+export * from "./search/kernels";
 export * from "./seasonal";
 export * from "./ridge";
 export * from "./ridge-sums";

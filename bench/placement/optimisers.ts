@@ -94,9 +94,8 @@ async function searched(kernels: Kernels, instance: PlacementInstance, isSmall: 
   ];
   const anneal = async (iterations: number) => {
     const search = annealer(inlineRunner(kernels), {
+      ...DEFAULT_ANNEAL_SETTINGS,
       iterations,
-      startFactors: DEFAULT_ANNEAL_SETTINGS.startFactors,
-      endRatio: 0.002,
     });
     const beforeMs = cpuMs();
     const { ownerOf } = await search.optimise(instance, fromGreedy, { random: seededRandom(SEED) });

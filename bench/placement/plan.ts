@@ -19,9 +19,8 @@ export async function timePlan(kernels: Kernels, size: Size, isSmall: boolean): 
     iterations: isSmall ? 10_000 : DEFAULT_AFFINITY_SETTINGS.iterations,
   };
   const search = annealer(inlineRunner(kernels), {
+    ...DEFAULT_ANNEAL_SETTINGS,
     iterations: settings.iterations,
-    startFactors: DEFAULT_ANNEAL_SETTINGS.startFactors,
-    endRatio: 0.005,
   });
   const managerWith = (optimiser: Optimiser) =>
     new AffinityManager(settings, { random: seededRandom(SEED), logger: silentLogger, optimiser });

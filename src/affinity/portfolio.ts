@@ -57,15 +57,15 @@ const RELAX_ROUNDS_MAX = 60;
  * What the annealings differ in. The fewer partitions are open, the further a short annealing gets; the optimum may need
  * one more to be open. Hot starts forget the start map, cold ones mend it. Found by trial on the bench's instances.
  */
-const TASKS: readonly { readonly open: number; readonly startFactor: number }[] = [
-  { open: 32, startFactor: 0.05 },
-  { open: 64, startFactor: 0.005 },
-  { open: 64, startFactor: 0.05 },
-  { open: 128, startFactor: 0.005 },
-  { open: Number.POSITIVE_INFINITY, startFactor: 0.0005 },
+const TASKS: readonly { readonly open: number; readonly startAcceptance: number }[] = [
+  { open: 32, startAcceptance: 0.2 },
+  { open: 64, startAcceptance: 0.05 },
+  { open: 64, startAcceptance: 0.2 },
+  { open: 128, startAcceptance: 0.05 },
+  { open: Number.POSITIVE_INFINITY, startAcceptance: 0.01 },
 ];
 
-const END_RATIO = 0.002;
+const END_ACCEPTANCE = 0.0002;
 
 /** Proposals of one annealing for each pair of an open partition and a node: enough to cool slowly, short enough to repeat. */
 const PROPOSALS_PER_PAIR = 400;
@@ -139,11 +139,11 @@ class PortfolioSearch {
     const tasks: Task[] = [];
     for (let lane = 0; lane < lanes && left > 0; lane++) {
       const index = round * lanes + lane;
-      const { open, startFactor } = TASKS[index % TASKS.length] as (typeof TASKS)[number];
+      const { open, startAcceptance } = TASKS[index % TASKS.length] as (typeof TASKS)[number];
       const openCount = Math.min(open, partitionCount);
       const iterations = Math.min(left, PROPOSALS_PER_PAIR * openCount * nodeCount);
       left -= iterations;
-      tasks.push({ index, openCount, startFactor, iterations });
+      tasks.push({ index, openCount, startAcceptance, iterations });
     }
     return tasks;
   }
@@ -156,8 +156,9 @@ class PortfolioSearch {
     const start = all[task.index % all.length] as { ownerOf: Int32Array };
     const search = this.#components.annealerWith({
       iterations: task.iterations,
-      startFactors: [task.startFactor],
-      endRatio: END_RATIO,
+      startAcceptances: [task.startAcceptance],
+      endAcceptance: END_ACCEPTANCE,
+      raceShare: 0,
     });
     const { isCancelled } = this.#context;
     return search.optimise({ ...this.#instance, isMovable }, start.ownerOf, {
@@ -198,6 +199,6 @@ class PortfolioSearch {
 interface Task {
   readonly index: number;
   readonly openCount: number;
-  readonly startFactor: number;
+  readonly startAcceptance: number;
   readonly iterations: number;
 }

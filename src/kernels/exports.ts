@@ -1,10 +1,10 @@
 import type { AnalyzerExports } from './analyzer-exports.ts';
-import type { AnnealExports } from './anneal-layout.ts';
 import type { CssExports } from './css-exports.ts';
 import type { EtsExports } from './ets-exports.ts';
 import type { LstmExports } from './lstm-exports.ts';
 import type { MstlExports } from './mstl-exports.ts';
 import type { RegressionExports } from './regression-exports.ts';
+import type { SearchExports } from './search-layout.ts';
 
 /** A byte offset into the kernels' memory, made by the arena. */
 export type Pointer = number;
@@ -21,9 +21,9 @@ interface LayoutExports {
 export interface KernelExports
   extends LayoutExports,
     AnalyzerExports,
-    AnnealExports,
     EtsExports,
     MstlExports,
     RegressionExports,
     CssExports,
-    LstmExports {}
+    LstmExports,
+    SearchExports {}

@@ -1,4 +1,3 @@
-import { annealJobs } from './anneal-jobs.ts';
 import { baseJobs } from './base-jobs.ts';
 import { etsJobs } from './ets-jobs.ts';
 import { lstmJobs } from './lstm-jobs.ts';
@@ -6,6 +5,7 @@ import { mstlJobs } from './mstl-jobs.ts';
 import { regressionJobs } from './regression-jobs.ts';
 import { ridgeJobs } from './ridge-jobs.ts';
 import { sarimaJobs } from './sarima-jobs.ts';
+import { searchJobs } from './search-jobs.ts';
 import { seasonalJobs } from './seasonal-jobs.ts';
 
 /**
@@ -14,13 +14,13 @@ import { seasonalJobs } from './seasonal-jobs.ts';
  */
 export const jobs = {
   ...baseJobs,
-  ...annealJobs,
   ...etsJobs,
   ...lstmJobs,
   ...mstlJobs,
   ...regressionJobs,
   ...ridgeJobs,
   ...sarimaJobs,
+  ...searchJobs,
   ...seasonalJobs,
 };
 

@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { annealer } from '../../../src/affinity/anneal.ts';
+import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../src/affinity/anneal.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { greedy } from '../../../src/affinity/greedy.ts';
 import { buildInstance, type PlacementInputs } from '../../../src/affinity/instance.ts';
@@ -19,7 +19,7 @@ const test = suite('affinity/planner');
 const SEED = testSeed('affinity/planner');
 
 const search = (): Optimiser =>
-  annealer(inlineRunner(loadKernels()), { iterations: 20_000, startFactors: [0.025], endRatio: 0.005 });
+  annealer(inlineRunner(loadKernels()), { ...DEFAULT_ANNEAL_SETTINGS, iterations: 20_000 });
 
 function propose(
   inputs: PlacementInputs,
