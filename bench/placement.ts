@@ -4,18 +4,30 @@
  */
 import { loadKernels } from '../src/kernels/instance.ts';
 import { comparePoliciesOnFlights } from './flights-policies.ts';
+import { barRows } from './placement/bars.ts';
 import { compareKernelWithTwin } from './placement/kernel.ts';
 import { compareOptimisers } from './placement/optimisers.ts';
 import { timePlan } from './placement/plan.ts';
+import { type Problem, problemA, problemB } from './placement/problems.ts';
 import type { Size } from './placement/synthetic.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
 export const area = 'placement';
 
-const SIZES: readonly Size[] = [
+const ONE_SLOT: readonly Size[] = [
   { partitionCount: 256, nodeCount: 8, slotCount: 1 },
   { partitionCount: 1024, nodeCount: 16, slotCount: 1 },
-  { partitionCount: 256, nodeCount: 8, slotCount: 24 },
+];
+
+const PROBLEMS: readonly (() => Problem)[] = [
+  ...ONE_SLOT.map((size) => () => problemA(size)),
+  ...ONE_SLOT.map((size) => () => problemB(size)),
+  () => problemB({ partitionCount: 256, nodeCount: 8, slotCount: 24 }),
+];
+
+const SMALL_PROBLEMS: readonly (() => Problem)[] = [
+  () => problemA({ partitionCount: 64, nodeCount: 8, slotCount: 1 }),
+  () => problemB({ partitionCount: 64, nodeCount: 8, slotCount: 4 }),
 ];
 
 const PLANS: readonly Size[] = [
@@ -26,8 +38,8 @@ const PLANS: readonly Size[] = [
 export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutcome> {
   const kernels = loadKernels();
   const results: BenchResult[] = [];
-  for (const size of isSmall ? [{ partitionCount: 64, nodeCount: 8, slotCount: 4 }] : SIZES)
-    results.push(...(await compareOptimisers(kernels, size, isSmall)));
+  for (const problem of isSmall ? SMALL_PROBLEMS : PROBLEMS)
+    results.push(...(await compareOptimisers(kernels, problem(), isSmall)));
   for (const slotCount of isSmall ? [96] : [96, 168])
     results.push(compareKernelWithTwin(kernels, slotCount, isSmall));
   for (const size of isSmall ? [{ partitionCount: 256, nodeCount: 8, slotCount: 24 }] : PLANS)
@@ -38,5 +50,7 @@ export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutco
         skipped: [{ name: 'policies/flights', why: 'a week of hourly plans takes half a minute' }],
       }
     : await comparePoliciesOnFlights(kernels);
+  // A small run is too small to hold it to anything.
+  if (!isSmall) results.push(...barRows(results));
   return { results: [...results, ...flights.results], skipped: flights.skipped };
 }

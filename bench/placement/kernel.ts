@@ -1,5 +1,4 @@
 import { kernelSeed } from '../../src/affinity/anneal.ts';
-import { buildInstance } from '../../src/affinity/instance.ts';
 import { placePrices } from '../../src/affinity/place-prices.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { Kernels } from '../../src/kernels/instance.ts';
@@ -7,13 +6,13 @@ import { placementBlock } from '../../src/kernels/placement-block.ts';
 import { PlacementOracle } from '../../test/oracles/placement-search.ts';
 import type { BenchResult } from '../types.ts';
 import { cpuMs, hashOf } from './measures.ts';
-import { objectiveB, SEED, syntheticInputs } from './synthetic.ts';
+import { problemB } from './problems.ts';
+import { SEED } from './synthetic.ts';
 
 /** Proposals a CPU second of the SIMD kernel, against the same algorithm in plain JavaScript. */
 export function compareKernelWithTwin(kernels: Kernels, slotCount: number, isSmall: boolean): BenchResult {
   const size = { partitionCount: 256, nodeCount: 8, slotCount };
-  const inputs = syntheticInputs(seededRandom(SEED), size);
-  const instance = buildInstance(inputs, objectiveB(inputs));
+  const { instance } = problemB(size);
   const start = instance.home;
   const numbers = { ...instance, placePrice: placePrices(instance) };
   const words = kernelSeed(seededRandom(SEED));

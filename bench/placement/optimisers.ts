@@ -1,8 +1,9 @@
-import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
-import { dualBound, lowerBound } from '../../src/affinity/bound.ts';
+import { type AnnealSettings, annealer, DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
 import { greedy } from '../../src/affinity/greedy.ts';
-import { buildInstance, type PlacementInstance } from '../../src/affinity/instance.ts';
+import type { PlacementInstance } from '../../src/affinity/instance.ts';
+import { Relaxation } from '../../src/affinity/lp/relaxation.ts';
 import { naiveHillClimb } from '../../src/affinity/naive-hill-climb.ts';
+import type { Optimiser, SearchContext } from '../../src/affinity/optimiser.ts';
 import { portfolio } from '../../src/affinity/portfolio.ts';
 import { balanceByMeanLoad } from '../../src/affinity/static-balance.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -13,7 +14,8 @@ import type { BenchResult } from '../types.ts';
 import { citusGreedy, redisCliRebalance } from './field.ts';
 import { highsMip } from './highs-mip.ts';
 import { costOf, cpuMs, hashOf, meanLoad, movedCount } from './measures.ts';
-import { objectiveB, SEED, type Size, sizeName, syntheticInputs } from './synthetic.ts';
+import type { Problem } from './problems.ts';
+import { SEED } from './synthetic.ts';
 
 /** A map that some way of placing ended with. */
 interface Placed {
@@ -28,33 +30,29 @@ const BUDGETS_MS = [100, 1000, 3000];
 /** What HiGHS gets: a general solver needs seconds where a search needs milliseconds. */
 const MIP_SECONDS = 12;
 
+/** Sweeps of the relaxation whose minimum no map can beat. */
+const BOUND_SWEEPS = 200;
+
 /** Every way to a map, as its gap to the lower bound, beside the specification's hill climb. */
 export async function compareOptimisers(
   kernels: Kernels,
-  size: Size,
+  { name: problem, instance }: Problem,
   isSmall: boolean,
 ): Promise<BenchResult[]> {
-  const inputs = syntheticInputs(seededRandom(SEED), size);
-  const instance = buildInstance(inputs, objectiveB(inputs));
   const placed: Placed[] = [
     ...(await fieldPlaced(instance)),
     ...(await searched(kernels, instance, isSmall)),
-    ...(await combined(kernels, instance, isSmall)),
   ];
   const seconds = isSmall ? 1 : MIP_SECONDS;
   const mip = await highsMip(instance, seconds);
   placed.push({ name: 'highs-mip', ownerOf: mip.ownerOf, settings: { seconds } });
-  const best = placed.reduce((a, b) => (costOf(instance, b.ownerOf) < costOf(instance, a.ownerOf) ? b : a));
-  const bound = Math.max(
-    lowerBound(instance, best.ownerOf),
-    dualBound(instance, best.ownerOf, isSmall ? 50 : 1000),
-  );
+  const bound = Math.max(mip.bound, boundOf(instance, isSmall ? 20 : BOUND_SWEEPS));
   const gapOf = ({ ownerOf }: Placed): number => 100 * (costOf(instance, ownerOf) / bound - 1);
   const baselineValue = gapOf(placed.find(({ name }) => name === 'naive-hill-climb') as Placed);
   return placed
     .filter(({ name }) => name !== 'naive-hill-climb')
     .map((map) => ({
-      name: `${map.name}/${sizeName(size)}`,
+      name: `${map.name}/${problem}`,
       metric: 'gap to the lower bound',
       value: gapOf(map),
       unit: '%',
@@ -64,6 +62,12 @@ export async function compareOptimisers(
       settings: { seed: Number(SEED), moved: movedCount(instance, map.ownerOf), ...map.settings },
       hash: hashOf(map.ownerOf),
     }));
+}
+
+function boundOf(instance: PlacementInstance, sweeps: number): number {
+  const relaxation = new Relaxation(instance, instance.home);
+  for (let sweep = 0; sweep < sweeps; sweep++) relaxation.advance();
+  return relaxation.lowerBound;
 }
 
 /** What operators and the specification do. */
@@ -85,55 +89,60 @@ async function fieldPlaced(instance: PlacementInstance): Promise<Placed[]> {
   ];
 }
 
+/** Searches at stated processor times, each from the greedy map, whose time is part of theirs. */
 async function searched(kernels: Kernels, instance: PlacementInstance, isSmall: boolean): Promise<Placed[]> {
+  const context = (): SearchContext => ({ random: seededRandom(SEED) });
+  const budgetsMs = isSmall ? BUDGETS_MS.slice(0, 1) : BUDGETS_MS;
+  const annealerWith = (settings: AnnealSettings) => annealer(inlineRunner(kernels), settings);
+  // The first searches of a process are slow: code is compiled while it runs. A coordinator plans every hour.
+  for (let round = 0; round < WARM_UPS; round++) await greedy.optimise(instance, instance.home, context());
   const startedMs = cpuMs();
-  const fromGreedy = (await greedy.optimise(instance, instance.home, { random: seededRandom(SEED) })).ownerOf;
+  const fromGreedy = (await greedy.optimise(instance, instance.home, context())).ownerOf;
   const greedyMs = cpuMs() - startedMs;
   const placed: Placed[] = [
     { name: 'greedy', ownerOf: fromGreedy, settings: { cpuMs: Math.round(greedyMs) } },
   ];
-  const anneal = async (iterations: number) => {
-    const search = annealer(inlineRunner(kernels), {
-      ...DEFAULT_ANNEAL_SETTINGS,
-      iterations,
+  const search = async (name: string, optimiser: Optimiser, budgetMs: number): Promise<void> => {
+    const beforeMs = cpuMs() - greedyMs;
+    const { ownerOf, iterations } = await optimiser.optimise(instance, fromGreedy, {
+      ...context(),
+      isCancelled: () => cpuMs() - beforeMs > budgetMs,
     });
-    const beforeMs = cpuMs();
-    const { ownerOf } = await search.optimise(instance, fromGreedy, { random: seededRandom(SEED) });
-    return { ownerOf, cpuMs: cpuMs() - beforeMs };
+    placed.push({ name, ownerOf, settings: { iterations, cpuMs: Math.round(cpuMs() - beforeMs) } });
   };
   const sample = isSmall ? 5_000 : 50_000;
-  await anneal(sample);
-  const perMs = sample / (await anneal(sample)).cpuMs;
-  for (const budgetMs of isSmall ? BUDGETS_MS.slice(0, 1) : BUDGETS_MS) {
-    const iterations = Math.max(1000, Math.round(perMs * (budgetMs - greedyMs)));
-    const found = await anneal(isSmall ? Math.min(iterations, 20_000) : iterations);
-    placed.push({
-      name: `anneal-${budgetMs}ms`,
-      ownerOf: found.ownerOf,
-      settings: { iterations, cpuMs: Math.round(greedyMs + found.cpuMs) },
-    });
+  let perMs = 1;
+  for (let round = 0; round < WARM_UPS; round++) {
+    const beforeMs = cpuMs();
+    await annealerWith({ ...DEFAULT_ANNEAL_SETTINGS, iterations: sample }).optimise(
+      instance,
+      fromGreedy,
+      context(),
+    );
+    perMs = sample / (cpuMs() - beforeMs);
   }
+  for (const budgetMs of budgetsMs) {
+    // It cools by its budget, so it has to be told how many proposals that is.
+    const iterations = Math.max(1000, Math.round(perMs * (budgetMs - greedyMs)));
+    const annealing = annealerWith({ ...DEFAULT_ANNEAL_SETTINGS, iterations });
+    await search(`anneal-${budgetMs}ms`, annealing, budgetMs);
+  }
+  const combined = portfolio(
+    { annealerWith, clock: systemClock() },
+    { iterations: Number.MAX_SAFE_INTEGER, lanes: 2 },
+  );
+  for (let round = 0; round < WARM_UPS; round++)
+    await combined.optimise(instance, fromGreedy, {
+      ...context(),
+      isCancelled: cancelAfter(isSmall ? 20 : 200),
+    });
+  for (const budgetMs of budgetsMs) await search(`portfolio-${budgetMs}ms`, combined, budgetMs);
   return placed;
 }
 
-/** Relaxation, rounding and annealings of what is in doubt. The first search of a process pays for compiling itself. */
-async function combined(kernels: Kernels, instance: PlacementInstance, isSmall: boolean): Promise<Placed[]> {
-  const placed: Placed[] = [];
-  for (const budgetMs of isSmall ? BUDGETS_MS.slice(0, 1) : BUDGETS_MS) {
-    const startedMs = cpuMs();
-    const search = portfolio(
-      { annealerWith: (settings) => annealer(inlineRunner(kernels), settings), clock: systemClock() },
-      { iterations: Number.MAX_SAFE_INTEGER, lanes: 2 },
-    );
-    const { ownerOf, iterations } = await search.optimise(instance, instance.home, {
-      random: seededRandom(SEED),
-      isCancelled: () => cpuMs() - startedMs > budgetMs,
-    });
-    placed.push({
-      name: `portfolio-${budgetMs}ms`,
-      ownerOf,
-      settings: { iterations, cpuMs: Math.round(cpuMs() - startedMs) },
-    });
-  }
-  return placed;
+const WARM_UPS = 3;
+
+function cancelAfter(ms: number): () => boolean {
+  const startedMs = cpuMs();
+  return () => cpuMs() - startedMs > ms;
 }

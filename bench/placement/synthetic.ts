@@ -1,5 +1,4 @@
 import type { PlacementInputs } from '../../src/affinity/instance.ts';
-import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
 import type { Random } from '../../src/base/random.ts';
 import { asNodeId } from '../../src/model/ids.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../../src/model/load-profile.ts';
@@ -16,7 +15,8 @@ export const sizeName = ({ partitionCount, nodeCount, slotCount }: Size): string
 /** Of every instance of the bench. */
 export const SEED = 1n;
 
-const BANDWIDTH = 1e8;
+/** Bytes a second that copies may use, the same everywhere. */
+export const BANDWIDTH = 1e8;
 
 /**
  * Loads lognormal x Zipf 0.7, capacities 1 : 1 : 1.5 : 2, utilisation 0.6, a random map; more than one slot gives each
@@ -75,21 +75,3 @@ export function syntheticInputs(
     restingPartitions: new Set(),
   };
 }
-
-/** Settings under which the price of a plan is `perShare` x the share of all bytes that moves, and nothing else is priced. */
-function pricedByBytes(inputs: PlacementInputs, perShare: number): AffinitySettings {
-  const bytes = inputs.partitionBytes.reduce((sum, own) => sum + own, 0);
-  return {
-    ...DEFAULT_AFFINITY_SETTINGS,
-    riskZ: 0,
-    overloadWeight: 0,
-    moveFixedIndexHours: 0,
-    moveBlipIndexHours: 0,
-    moveIndexHoursPerSecond: (perShare * inputs.forecast.horizonSteps * BANDWIDTH) / bytes,
-    benefitCostRatio: 1,
-    movesMax: inputs.map.partitionCount,
-  };
-}
-
-/** Objective B: the load-weighted mean of rho / (1 - rho), plus 0.5 x the share of all bytes that moves. */
-export const objectiveB = (inputs: PlacementInputs): AffinitySettings => pricedByBytes(inputs, 0.5);

@@ -7,7 +7,7 @@ import {
 
 const REBUILD_ACCEPTS = 16384;
 const MEMORY = 0.9;
-const LEARNT_SHARE = 0.5;
+const ENTRIES_MIN = 4;
 
 export const REJECTED = Number.POSITIVE_INFINITY;
 
@@ -23,36 +23,35 @@ export abstract class SearchOracle {
   /** The first rises that were proposed. */
   readonly samples: number[] = [];
   readonly weights: number[];
-  readonly #operators: readonly { readonly price: number; readonly share: number }[];
+  readonly #prices: readonly number[];
   readonly #samplesMax: number;
   readonly #bestMargin: number;
   readonly #logs = negativeLogTable();
   readonly #random: Uint32Array;
-  readonly #credit: number[];
-  readonly #tries: number[];
+  #credit: number[];
+  #tries: number[];
   #table: number[] = [];
   #iteration = 0;
-  /** Lowest cost since weights were made. */
-  #level = 0;
 
   constructor(
     start: Int32Array,
     options: {
       readonly seed: readonly number[];
-      readonly operators: readonly { readonly price: number; readonly share: number }[];
+      readonly prices: readonly number[];
       readonly samplesMax: number;
       readonly bestMargin: number;
     },
   ) {
     this.owner = start.slice();
     this.best = start.slice();
-    this.#operators = options.operators;
+    this.#prices = options.prices;
     this.#samplesMax = options.samplesMax;
     this.#bestMargin = options.bestMargin;
     this.#random = Uint32Array.from(options.seed);
-    this.weights = options.operators.map(({ share }) => share);
-    this.#credit = options.operators.map(() => 0);
-    this.#tries = options.operators.map(() => 0);
+    const usable = options.prices.filter((price) => price > 0).length;
+    this.weights = options.prices.map((price) => (price > 0 ? 1 / usable : 0));
+    this.#credit = options.prices.map(() => 0);
+    this.#tries = options.prices.map(() => 0);
     this.#fillTable();
   }
 
@@ -64,7 +63,6 @@ export abstract class SearchOracle {
   protected reset(): void {
     this.rebuild();
     this.bestCost = this.cost;
-    this.#level = this.cost;
   }
 
   run(iterations: number): number {
@@ -72,10 +70,9 @@ export abstract class SearchOracle {
       const operator = this.#table[this.draw() >>> 24];
       const delta = this.attempt(operator);
       this.#tries[operator]++;
+      if (delta < 0) this.#credit[operator] -= delta;
       if (delta !== REJECTED) {
         this.cost += delta;
-        this.#credit[operator] += Math.max(0, this.#level - this.cost);
-        this.#level = Math.min(this.#level, this.cost);
         if (++this.acceptedCount % REBUILD_ACCEPTS === 0) this.rebuild();
         if (this.cost < this.bestCost - this.#bestMargin) {
           this.bestCost = this.cost;
@@ -118,7 +115,7 @@ export abstract class SearchOracle {
   }
 
   #learn(): void {
-    const rates = this.#operators.map(({ price }, o) =>
+    const rates = this.#prices.map((price, o) =>
       this.#tries[o] > 0 ? this.#credit[o] / (this.#tries[o] * price) : 0,
     );
     const sum = rates.reduce((total, rate) => total + rate, 0);
@@ -126,18 +123,20 @@ export abstract class SearchOracle {
       rates.forEach((rate, o) => {
         this.weights[o] = MEMORY * this.weights[o] + ((1 - MEMORY) * rate) / sum;
       });
-    this.#credit.fill(0);
-    this.#tries.fill(0);
-    this.#level = this.cost;
+    this.#credit = this.#prices.map(() => 0);
+    this.#tries = this.#prices.map(() => 0);
     this.#fillTable();
   }
 
   #fillTable(): void {
+    const usable = this.#prices.filter((price) => price > 0).length;
+    const spread = OPERATOR_TABLE_COUNT - usable * ENTRIES_MIN;
     this.#table = [];
     let upTo = 0;
     let last = 0;
-    this.#operators.forEach(({ share }, o) => {
-      upTo += OPERATOR_TABLE_COUNT * (LEARNT_SHARE * this.weights[o] + (1 - LEARNT_SHARE) * share);
+    this.#prices.forEach((price, o) => {
+      if (price === 0) return;
+      upTo += ENTRIES_MIN + spread * this.weights[o];
       while (this.#table.length < OPERATOR_TABLE_COUNT && this.#table.length + 0.5 < upTo) {
         this.#table.push(o);
         last = o;
