@@ -18,6 +18,7 @@ export function resetSearch<P extends SearchState>(block: usize): void {
   const search = changetype<P>(block);
   search.rebuild();
   search.bestCost = search.cost;
+  search.level = search.cost;
   memory.copy(search.bestOwner, search.owner, (<usize>search.itemCount) << 2);
   search.journalCount = 0;
   search.iteration = 0;
@@ -32,9 +33,10 @@ export function runSearch<P extends SearchState>(block: usize, iterations: u32):
   for (let i: u32 = 0; i < iterations; i++) {
     const operator = search.drawOperator();
     const delta = search.attempt(operator);
-    search.credit(operator, delta);
+    search.countTry(operator);
     if (delta != REJECTED) {
       search.cost += delta;
+      search.creditFall(operator);
       search.acceptedCount++;
       if ((search.acceptedCount & (REBUILD_ACCEPTS - 1)) == 0) search.rebuild();
       if (search.cost < search.bestCost - search.bestMargin) search.keepBest();

@@ -17,14 +17,16 @@ const LEARN_EPOCHS: u32 = 8;
 const MEMORY: f64 = 0.9;
 /** Entries of the table that operators are drawn from. */
 const TABLE_COUNT: u32 = 256;
-/** Table entries of the least useful operator: what is never tried cannot show that it has become useful. */
-const ENTRIES_MIN: f64 = 4;
+/** Share of the draws that goes by the weights; the rest goes by fixed shares: what is never tried cannot show that it has become useful. */
+const LEARNT_SHARE: f64 = 0.5;
 
-/** Where an operator's numbers stand in its f64[4] of `operators`. */
+/** Where an operator's numbers stand in its f64[5] of `operators`. */
+const OPERATOR_BYTES: usize = 40;
 const WEIGHT: usize = 0;
 const CREDIT: usize = 8;
 const TRIES: usize = 16;
 const PRICE: usize = 24;
+const SHARE: usize = 32;
 
 @unmanaged
 export class SearchState {
@@ -35,6 +37,8 @@ export class SearchState {
   bestCost: f64;
   /** A map is a new best one only if it is better by more than this: the rounding of sums. */
   bestMargin: f64;
+  /** Lowest cost since weights were made. */
+  level: f64;
   /** Done since the reset. */
   iteration: u32;
   acceptedCount: u32;
@@ -56,7 +60,7 @@ export class SearchState {
   operatorCount: u32;
   /** u8[256]: operators are drawn from it evenly. */
   operatorTable: usize;
-  /** f64[operator][4]: weight, credit and tries since weights were made, price of a try. */
+  /** f64[operator][5]: weight, credit and tries since weights were made, price of a try, fixed share. */
   operators: usize;
   /** 0 keeps the weights as they are. */
   isLearning: u32;
@@ -135,12 +139,22 @@ export class SearchState {
     return <u32>load<u8>(this.operatorTable + <usize>(this.draw() >> 24));
   }
 
-  /** An operator is worth what it lowers the cost by, per price of a try; what it raises it by is chance's doing. */
   @inline
-  credit(operator: u32, delta: f64): void {
-    const at = this.operators + ((<usize>operator) << 5);
+  countTry(operator: u32): void {
+    const at = this.operators + <usize>operator * OPERATOR_BYTES;
     store<f64>(at, load<f64>(at, TRIES) + 1, TRIES);
-    if (delta < 0) store<f64>(at, load<f64>(at, CREDIT) - delta, CREDIT);
+  }
+
+  /**
+   * An operator is worth what it lowers the cost by below all costs of the round: mere descent from what a rise has lifted
+   * to would make the operator the best that undoes what the others do.
+   */
+  @inline
+  creditFall(operator: u32): void {
+    if (this.cost >= this.level) return;
+    const at = this.operators + <usize>operator * OPERATOR_BYTES;
+    store<f64>(at, load<f64>(at, CREDIT) + (this.level - this.cost), CREDIT);
+    this.level = this.cost;
   }
 
   endEpoch(): void {
@@ -158,35 +172,34 @@ export class SearchState {
     for (let o: u32 = 0; o < count; o++) sum += this.rateOf(o);
     if (sum > 0)
       for (let o: u32 = 0; o < count; o++) {
-        const at = this.operators + ((<usize>o) << 5);
+        const at = this.operators + <usize>o * OPERATOR_BYTES;
         store<f64>(at, MEMORY * load<f64>(at, WEIGHT) + ((1 - MEMORY) * this.rateOf(o)) / sum, WEIGHT);
       }
     for (let o: u32 = 0; o < count; o++) {
-      const at = this.operators + ((<usize>o) << 5);
+      const at = this.operators + <usize>o * OPERATOR_BYTES;
       store<f64>(at, 0, CREDIT);
       store<f64>(at, 0, TRIES);
     }
+    this.level = this.cost;
     this.fillOperatorTable();
   }
 
   @inline
   rateOf(operator: u32): f64 {
-    const at = this.operators + ((<usize>operator) << 5);
+    const at = this.operators + <usize>operator * OPERATOR_BYTES;
     const tries = load<f64>(at, TRIES);
     return tries > 0 ? load<f64>(at, CREDIT) / (tries * load<f64>(at, PRICE)) : 0;
   }
 
-  /** Weights sum to 1. An operator of price 0 is none of this problem's, and is never drawn. */
+  /** Weights sum to 1, and so do the fixed shares. */
   fillOperatorTable(): void {
     const count = this.operatorCount;
-    let usable: f64 = 0;
-    for (let o: u32 = 0; o < count; o++) if (this.priceOf(o) > 0) usable += 1;
-    const spread = <f64>TABLE_COUNT - usable * ENTRIES_MIN;
     let upTo: f64 = 0;
     let entry: u32 = 0;
     for (let o: u32 = 0; o < count; o++) {
-      if (this.priceOf(o) == 0) continue;
-      upTo += ENTRIES_MIN + spread * load<f64>(this.operators + ((<usize>o) << 5), WEIGHT);
+      const at = this.operators + <usize>o * OPERATOR_BYTES;
+      const share = LEARNT_SHARE * load<f64>(at, WEIGHT) + (1 - LEARNT_SHARE) * load<f64>(at, SHARE);
+      upTo += <f64>TABLE_COUNT * share;
       for (; entry < TABLE_COUNT && <f64>entry + 0.5 < upTo; entry++)
         store<u8>(this.operatorTable + <usize>entry, <u8>o);
     }
@@ -195,10 +208,4 @@ export class SearchState {
       store<u8>(this.operatorTable + <usize>entry, load<u8>(this.operatorTable + <usize>entry - 1));
       entry++;
     }
-  }
-
-  @inline
-  priceOf(operator: u32): f64 {
-    return load<f64>(this.operators + ((<usize>operator) << 5), PRICE);
-  }
-}
+  }}

@@ -91,11 +91,11 @@ export class Analysis {
       case 'queryTypes': {
         const { map } = await this.#components.loadMap();
         const { clock, queryTypes } = this.#components;
-        return queryTypes.report({
+        return (await queryTypes.report({
           nowMs: clock.nowMs(),
           droppedCount: this.#droppedCount,
           ownerOf: map.ownerOf,
-        }) satisfies ControlReplies['queryTypes'];
+        })) satisfies ControlReplies['queryTypes'];
       }
       case 'captureStatus':
         this.#drain();

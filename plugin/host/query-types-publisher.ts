@@ -6,11 +6,13 @@ import { QueryTypeCounts, type QueryTypeSettings } from '../../src/analyzer/patt
 import { WINDOW_PATTERN_DEFAULTS, WindowPatterns } from '../../src/analyzer/patterns/window-patterns.ts';
 import { WordTree } from '../../src/analyzer/patterns/word-tree.ts';
 import type { ProfileSegment } from '../../src/analyzer/profile.ts';
+import type { Sliced } from '../../src/base/slices.ts';
 import type { QueryRecord } from '../../src/model/query-log.ts';
 import type { MetadataStore, MetadataWrite } from '../../src/ports/metadata-store.ts';
 import { COMMANDS } from '../commands/table.ts';
 import type { QueryTypesReport } from './control-messages.ts';
 import { encodeHotKeys, PUBLISHED_HOT_KEYS } from './hot-keys-record.ts';
+import { inSlices } from './in-slices.ts';
 import {
   decodeQueryClusters,
   encodeQueryClusters,
@@ -117,11 +119,9 @@ export class QueryTypesPublisher {
     const { queryNodeId, windowMs, halfLifeWindows } = this.#settings;
     const { atMs, droppedCount, ownerOf } = about;
     const { counts, sequences, hotKeys } = this.#known;
-    const summary = counts.summary(PUBLISHED_LIMITS);
-    const nodesOf = counts.nodesOf(
-      summary.types.map(({ template }) => template),
-      ownerOf,
-    );
+    const summary = await inSlices(counts.summing(PUBLISHED_LIMITS));
+    const templates = summary.types.map(({ template }) => template);
+    const nodesOf = await inSlices(counts.findingNodes(templates, ownerOf));
     const writes: MetadataWrite[] = [
       {
         kind: 'put',
@@ -138,7 +138,7 @@ export class QueryTypesPublisher {
         key: `${this.#prefixes.hotKeys}${queryNodeId}`,
         value: encodeHotKeys(hotKeys.report(PUBLISHED_HOT_KEYS), { atMs }),
       },
-      ...this.#hoursWrites(atMs, ownerOf),
+      ...(await inSlices(this.#hoursWrites(atMs, ownerOf))),
     ];
     for (let first = 0; first < writes.length; first += COMMIT_WRITES_MAX)
       await this.#metadata.commit({
@@ -147,19 +147,17 @@ export class QueryTypesPublisher {
       });
   }
 
-  report(options: {
+  async report(options: {
     readonly nowMs: number;
     readonly droppedCount: number;
     readonly ownerOf: ArrayLike<number>;
-  }): QueryTypesReport {
+  }): Promise<QueryTypesReport> {
     const { windowMs, halfLifeWindows } = this.#settings;
     const { nowMs, droppedCount, ownerOf } = options;
     const { counts } = this.#known;
-    const { types, ...sums } = counts.summary(PUBLISHED_LIMITS);
-    const nodesOf = counts.nodesOf(
-      types.map(({ template }) => template),
-      ownerOf,
-    );
+    const { types, ...sums } = await inSlices(counts.summing(PUBLISHED_LIMITS));
+    const templates = types.map(({ template }) => template);
+    const nodesOf = await inSlices(counts.findingNodes(templates, ownerOf));
     return {
       nowMs,
       windowMs,
@@ -176,24 +174,21 @@ export class QueryTypesPublisher {
     return { shape: publishedClusters(patterns.shape), terms: publishedClusters(patterns.terms) };
   }
 
-  #hoursWrites(atMs: number, ownerOf: ArrayLike<number>): MetadataWrite[] {
+  *#hoursWrites(atMs: number, ownerOf: ArrayLike<number>): Sliced<MetadataWrite[]> {
     const { queryNodeId, windowMs } = this.#settings;
     const { patterns } = this.#known;
     const hours = Array.from({ length: HOURS_PER_WEEK }, (_, hour) => hour);
     const nodeIds = [...new Set(Array.from(ownerOf))].filter((nodeId) => nodeId >= 0).sort((a, b) => a - b);
-    return nodeIds.slice(0, PUBLISHED_HOURS_NODES_MAX).map((nodeId) => ({
-      kind: 'put',
-      key: `${this.#prefixes.hours}${nodeId}/${queryNodeId}`,
-      value: encodeQueryHours(
-        patterns.hoursOf((partition) => ownerOf[partition] === nodeId, PUBLISHED_HOURS_TYPES_MAX),
-        {
-          atMs,
-          windowMs,
-          halfLifeMs: WINDOW_PATTERN_DEFAULTS.halfLifeMs,
-          watched: hours.map((hour) => Number(patterns.watched.has(hour))).join(''),
-        },
-      ),
-    }));
+    const watched = hours.map((hour) => Number(patterns.watched.has(hour))).join('');
+    const about = { atMs, windowMs, halfLifeMs: WINDOW_PATTERN_DEFAULTS.halfLifeMs, watched };
+    const writes: MetadataWrite[] = [];
+    for (const nodeId of nodeIds.slice(0, PUBLISHED_HOURS_NODES_MAX)) {
+      const isMeant = (partition: number): boolean => ownerOf[partition] === nodeId;
+      const value = encodeQueryHours(patterns.hoursOf(isMeant, PUBLISHED_HOURS_TYPES_MAX), about);
+      writes.push({ kind: 'put', key: `${this.#prefixes.hours}${nodeId}/${queryNodeId}`, value });
+      yield;
+    }
+    return writes;
   }
 }
 

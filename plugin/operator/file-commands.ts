@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { SLOT_COUNT } from '../../src/model/partition-map.ts';
 import { LOG_FORMATS } from '../logs/log-record.ts';
 import { COUNTED_BY, type CountFlags } from './counts/flags.ts';
@@ -6,6 +6,8 @@ import { type CommonFlags, settingsOf, wholeNumber, withConfig, withJson } from 
 import { BACKTEST_ORIGINS_MAX, type ForecastFlags, HORIZON_MAX, parseLevels } from './forecast/flags.ts';
 import { parseBadLineLimit } from './log-input/open-log.ts';
 import { type PatternFlags, parseHour } from './patterns/flags.ts';
+import type { PlanFlags } from './plan/flags.ts';
+import { OPTIMIZERS } from './plan/flags.ts';
 
 const HORIZON_DEFAULT = 48;
 /** Of an imagined cluster: more would say nothing. */
@@ -71,6 +73,35 @@ export function addFileCommands(program: Command): void {
       const { printCounts } = await import('./counts/counts-command.ts');
       await printCounts(file, flags, settings);
     });
+
+  withJson(withConfig(program.command('plan')))
+    .description('find the best map of an instance file, and the moves that lead to it')
+    .argument('[file]', 'JSON, see docs/plan.md; - is standard input')
+    .option('--schema', 'print the JSON Schema of such files instead')
+    .option(
+      '--seconds <number>',
+      'to search for (default: affinity.iterations steps, which can be replayed)',
+      seconds,
+    )
+    .option('--seed <number>', 'of the search', wholeNumber('--seed', 0, 2 ** 32 - 1), 1)
+    .addOption(
+      new Option('--optimizer <name>', 'what searches').choices(OPTIMIZERS).default('anneal' as const),
+    )
+    .action(async (file: string | undefined, flags: PlanFlags & CommonFlags, command: Command) => {
+      const { planFile, printSchema } = await import('./plan/plan-command.ts');
+      if (flags.schema) return printSchema();
+      if (file === undefined) command.error("error: missing required argument 'file'");
+      const { settings } = await settingsOf(flags);
+      await planFile(file, flags, settings.affinity);
+    });
+}
+
+/** Of a search: a day is surely a slip. */
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 86_400))
+    throw new InvalidArgumentError('--seconds is a number above 0, at most 86400.');
+  return value;
 }
 
 /** What every command takes that reads a query log. */

@@ -7,11 +7,21 @@ export interface MoveFacts {
   readonly source: number;
   readonly target: number;
   readonly isSourceDown: boolean;
-  /** Wall clock of slot 0, and a slot's length, milliseconds. */
-  readonly startMs: number;
-  readonly stepMs: number;
   readonly dimensions: readonly string[];
+  /** Such as `2026-01-01 13:00 UTC`. */
+  slotName(slot: number): string;
+  /** Such as `partition 3` and `node 1`. */
+  partitionName(partition: number): string;
+  nodeName(node: number): string;
 }
+
+/** How a cluster's own partitions, nodes and steps are called. */
+export const numberedNames = (startMs: number, stepMs: number) => ({
+  slotName: (slot: number) =>
+    `${new Date(startMs + slot * stepMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`,
+  partitionName: (partition: number) => `partition ${partition}`,
+  nodeName: (node: number) => `node ${node}`,
+});
 
 /**
  * One sentence on why a move is proposed: the slot in which it relieves its source most, and what it does to both nodes
@@ -22,7 +32,9 @@ export interface MoveFacts {
 export function explainMove(state: PlacementState, facts: MoveFacts): string {
   const { partition, source, target } = facts;
   if (facts.isSourceDown)
-    return `node ${source} takes no writes: partition ${partition} goes to node ${target}`;
+    return `${facts.nodeName(source)} takes no writes: ${facts.partitionName(partition)} goes to ${facts.nodeName(target)}`;
+  if ((state.instance.stayPenalty[partition] as number) > 0)
+    return `the rules do not want ${facts.partitionName(partition)} on ${facts.nodeName(source)}: it goes to ${facts.nodeName(target)}`;
   const { instance } = state;
   const { resourceCount, slotCount, slotStride, depth, capacity, load } = instance;
   let best = { relief: Number.NEGATIVE_INFINITY, r: 0, t: 0 };
@@ -40,10 +52,9 @@ export function explainMove(state: PlacementState, facts: MoveFacts): string {
     (load[partition * depth + r * slotStride + t] as number) / (capacity[n * resourceCount + r] as number);
   const before = state.utilisation(source, r, t);
   const targetBefore = state.utilisation(target, r, t);
-  const at = new Date(facts.startMs + t * facts.stepMs).toISOString().slice(0, 16).replace('T', ' ');
   return (
-    `relieves node ${source} in ${facts.dimensions[r]}, most at ${at} UTC: about ${percent(before)} -> ` +
-    `${percent(before - added(source))}; node ${target}: ${percent(targetBefore)} -> ${percent(targetBefore + added(target))}`
+    `relieves ${facts.nodeName(source)} in ${facts.dimensions[r]}, most at ${facts.slotName(t)}: about ${percent(before)} -> ` +
+    `${percent(before - added(source))}; ${facts.nodeName(target)}: ${percent(targetBefore)} -> ${percent(targetBefore + added(target))}`
   );
 }
 

@@ -203,7 +203,8 @@ function forecastTable(
     resources: settings.dimensions.map(({ dimension, weight }) => ({ name: dimension, weight })),
     // The upper bound is the (1 + level) / 2 quantile, so many standard deviations above the point.
     upperZ: normalQuantile((1 + forecast.level) / 2),
-    mean: (p, r, t) => forecast.point[cell(p, r, t)] as number,
+    mean: (p, r, t) => forecast.mean[cell(p, r, t)] as number,
+    point: (p, r, t) => forecast.point[cell(p, r, t)] as number,
     upper: (p, r, t) => forecast.upper[cell(p, r, t)] as number,
     background: (n, r) => node(n).background[offsets[r] as number] as number,
     capacity: (n, r) => node(n).capacity[offsets[r] as number] as number,
@@ -247,10 +248,10 @@ function rulesOf(
 }
 
 /** f64[partition]: what is written to each in the first step, which a copy has to catch up with. */
-function writtenBytesPerSecond({ partitionCount, point, stepMs }: Forecast): Float64Array {
+function writtenBytesPerSecond({ partitionCount, mean, stepMs }: Forecast): Float64Array {
   const offset = dimensionIndex('writeBytes');
   return Float64Array.from(
     { length: partitionCount },
-    (_, p) => (1000 / stepMs) * Math.max(0, point[p * LOAD_DIMENSION_COUNT + offset] as number),
+    (_, p) => (1000 / stepMs) * Math.max(0, mean[p * LOAD_DIMENSION_COUNT + offset] as number),
   );
 }

@@ -10,9 +10,12 @@ export interface LoadTable {
   readonly slotHours: number;
   /** Weights relative, at least one above 0; a resource of weight 0 is a limit and no cost. */
   readonly resources: readonly { readonly name: string; readonly weight: number }[];
-  /** Standard deviations from `mean` to `upper`. */
+  /** Standard deviations from `point` to `upper`. */
   readonly upperZ: number;
+  /** What nodes carry are sums, and sums are made of means. */
   mean(partition: number, resource: number, slot: number): number;
+  /** The middle of what may come; not above `upper`, as a mean may be. */
+  point(partition: number, resource: number, slot: number): number;
   upper(partition: number, resource: number, slot: number): number;
   background(node: number, resource: number, slot: number): number;
   capacity(node: number, resource: number): number;
@@ -70,12 +73,15 @@ export function buildLoads(
       let slotLoad = 0;
       for (let p = 0; p < partitionCount; p++) {
         const mean = table.mean(p, r, t);
+        const point = table.point(p, r, t);
         const upper = table.upper(p, r, t);
-        if (!(mean >= 0 && Number.isFinite(mean) && upper >= mean && Number.isFinite(upper)))
-          throw badInput(`load of ${name}, ${table.partitionName(p)}, step ${t} is ${mean} (upper ${upper})`);
+        const place = (): string => `load of ${name}, ${table.partitionName(p)}, step ${t}`;
+        if (!(point >= 0 && Number.isFinite(point) && upper >= point && Number.isFinite(upper)))
+          throw badInput(`${place()} is ${point} (upper ${upper})`);
+        if (!(mean >= 0 && Number.isFinite(mean))) throw badInput(`${place()} has a mean of ${mean}`);
         const cell = p * depth + r * slotStride + t;
         load[cell] = mean * unit;
-        variance[cell] = (((upper - mean) * unit) / upperZ) ** 2;
+        variance[cell] = (((upper - point) * unit) / upperZ) ** 2;
         slotLoad += mean * unit;
       }
       for (let n = 0; n < nodeCount; n++) {

@@ -3,7 +3,7 @@ import type { Random } from '../base/random.ts';
 import { asNodeId, asPartitionId } from '../model/ids.ts';
 import type { LeftOutMove, Move, Proposal } from '../model/proposal.ts';
 import { PlacementState } from './cost-model.ts';
-import { explainMove } from './explain.ts';
+import { explainMove, numberedNames } from './explain.ts';
 import {
   buildRuledInstance,
   type PlacementInputs,
@@ -135,8 +135,7 @@ export class AffinityManager {
         source,
         target,
         isSourceDown: !(inputs.nodes[source] as { isAlive: boolean }).isAlive,
-        startMs,
-        stepMs,
+        ...numberedNames(startMs, stepMs),
         dimensions: this.#settings.dimensions.map(({ dimension }) => dimension),
       });
       now.move(p, target);

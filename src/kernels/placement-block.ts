@@ -77,12 +77,7 @@ export function placementBlock(
     { ...shaped, ...ruled.arrays },
     { ...loadValues(numbers, isRisky), ...orderValues(numbers, movable), targets },
   );
-  const block = new SearchBlock(
-    arena,
-    PLACEMENT_FIELDS,
-    arrays,
-    PLACEMENT_OPERATORS.map(({ price }) => price),
-  );
+  const block = new SearchBlock(arena, PLACEMENT_FIELDS, arrays, PLACEMENT_OPERATORS);
   block.owner.set(start);
   block.bestOwner.set(start);
   // Sums of f32 costs of about 1 are no better than that.

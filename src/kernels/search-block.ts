@@ -77,7 +77,7 @@ export class SearchBlock<Fields extends SearchFields> {
   /** i32[item]: the present map, and the best one. */
   readonly owner: Int32Array;
   readonly bestOwner: Int32Array;
-  /** f64[operator][4]: weight, credit, tries, price. */
+  /** f64[operator][5]: weight, credit, tries, price, fixed share. */
   readonly operators: Float64Array;
   readonly #offsets: Record<keyof Fields, number>;
   readonly #kinds: Fields;
@@ -86,12 +86,12 @@ export class SearchBlock<Fields extends SearchFields> {
   readonly #arena: Pick<Arena, 'free'>;
   #block: Block | undefined;
 
-  /** @param prices f64[operator]: what a try takes; 0 for an operator that must not be used. */
+  /** @param operators what a try of each takes, and the share of draws that is its own whatever is learnt; shares sum to 1. */
   constructor(
     arena: Pick<Arena, 'u8' | 'free'>,
     fields: Fields,
     arrays: Record<string, SearchArray>,
-    prices: readonly number[],
+    operators: readonly { readonly price: number; readonly share: number }[],
   ) {
     const { offsets, bytes } = layOut(fields);
     const block = arena.u8(searchBlockBytes(fields, arrays));
@@ -111,14 +111,17 @@ export class SearchBlock<Fields extends SearchFields> {
     }
     this.owner = this.i32('owner', arrays.owner?.count ?? 0);
     this.bestOwner = this.i32('bestOwner', this.owner.length);
-    this.operators = new Float64Array(this.#buffer, this.get('operators'), OPERATOR_NUMBERS * prices.length);
+    this.operators = new Float64Array(
+      this.#buffer,
+      this.get('operators'),
+      OPERATOR_NUMBERS * operators.length,
+    );
     this.set('itemCount', this.owner.length);
     this.set('journalMax', this.owner.length);
-    this.set('operatorCount', prices.length);
+    this.set('operatorCount', operators.length);
     this.set('sampleMax', SAMPLES_MAX);
-    const usable = prices.filter((price) => price > 0).length;
-    prices.forEach((price, o) => {
-      this.operators.set([price > 0 ? 1 / usable : 0, 0, 0, price], OPERATOR_NUMBERS * o);
+    operators.forEach(({ price, share }, o) => {
+      this.operators.set([share, 0, 0, price, share], OPERATOR_NUMBERS * o);
     });
   }
 

@@ -17,6 +17,7 @@ export const SEARCH_FIELDS = {
   cost: 'f64',
   bestCost: 'f64',
   bestMargin: 'f64',
+  level: 'f64',
   iteration: 'u32',
   acceptedCount: 'u32',
   random0: 'u32',
@@ -126,8 +127,8 @@ export function layOut<Fields extends Record<string, FieldKind>>(
 /** Iterations between two steps of the temperature, and between two looks at the operators' credit. */
 export const SEARCH_EPOCH = 256;
 export const SEARCH_LEARN_EPOCHS = 8;
-/** Numbers of each operator: weight, credit, tries, price. */
-export const OPERATOR_NUMBERS = 4;
+/** Numbers of each operator: weight, credit, tries, price, fixed share. */
+export const OPERATOR_NUMBERS = 5;
 export const OPERATOR_TABLE_COUNT = 256;
 export const NEGATIVE_LOG_COUNT = 1024;
 
@@ -144,15 +145,16 @@ export const RULE_FLAGS = { groups: 1, nodeMoves: 2, bytesMoved: 4 } as const;
 
 /**
  * The operators of assembly/search/placement-moves.ts in order, with what a try takes, relative to a shift at 24 slots: the
- * loop divides their gains by it. Measured roughly; the weights are not sensitive to it.
+ * loop divides their gains by it; and the share of draws that is theirs whatever the loop learns, before it is halved. Both measured
+ * roughly; the search is not sensitive to them.
  */
 export const PLACEMENT_OPERATORS = [
-  { name: 'shift', price: 1 },
-  { name: 'swap', price: 1 },
-  { name: 'home', price: 1 },
-  { name: 'hot-shift', price: 1.1 },
-  { name: 'near-swap', price: 1.1 },
-  { name: 'hot-swap', price: 1.2 },
-  { name: 'chain', price: 2.5 },
-  { name: 'bundle', price: 2 },
+  { name: 'shift', price: 1, share: 0.2 },
+  { name: 'swap', price: 1, share: 0.05 },
+  { name: 'home', price: 0.5, share: 0.1 },
+  { name: 'hot-shift', price: 1.1, share: 0.1 },
+  { name: 'near-swap', price: 1.1, share: 0.25 },
+  { name: 'hot-swap', price: 1.2, share: 0.1 },
+  { name: 'chain', price: 2, share: 0.1 },
+  { name: 'bundle', price: 1.5, share: 0.1 },
 ] as const;

@@ -29,23 +29,28 @@ export function mergeAffinityCounts(all: readonly AffinityCounts[], partitionCou
     clientOf: counts.clients.map((name) => clients.indexOf(name)),
   }));
   const clientCount = clients.names.length;
-  const sums = new Map<number, { template: number; partition: number; client: number; count: number }>();
+  // All templates x partitions x clients of a large cluster are far below 2^53: one number is the key, in the order of entries.
+  const sums = new Map<number, number>();
   for (const { counts, templateOf, clientOf } of numbered)
     counts.count.forEach((count, entry) => {
       const template = templateOf[counts.template[entry] as number] as number;
       const client = clientOf[counts.client[entry] as number] as number;
       const partition = counts.partition[entry] as number;
-      // All templates x partitions x clients of a large cluster are far below 2^53: one number is the key.
       const key = (template * partitionCount + partition) * clientCount + client;
-      const sum = sums.get(key);
-      if (sum === undefined) sums.set(key, { template, partition, client, count });
-      else sum.count += count;
+      sums.set(key, (sums.get(key) ?? 0) + count);
     });
-  return packAffinityCounts([...sums.values()], {
+  // Numbers sort ten times as fast as entries.
+  const keys = Float64Array.from(sums.keys()).sort();
+  const placeOf = (key: number): number => Math.floor(key / clientCount);
+  return {
     partitionCount,
     templates: templates.names,
     clients: clients.names,
-  });
+    template: Uint32Array.from(keys, (key) => Math.floor(placeOf(key) / partitionCount)),
+    partition: Uint32Array.from(keys, (key) => placeOf(key) % partitionCount),
+    client: Uint32Array.from(keys, (key) => key % clientCount),
+    count: keys.map((key) => sums.get(key) as number),
+  };
 }
 
 /** Sorts entries and lays them out as columns. */

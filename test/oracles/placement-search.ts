@@ -44,7 +44,7 @@ export class PlacementOracle extends SearchOracle {
       seed,
       samplesMax,
       bestMargin: 1e-9,
-      prices: PLACEMENT_OPERATORS.map(({ price }) => price),
+      operators: PLACEMENT_OPERATORS,
     });
     const { partitionCount, nodeCount, depth } = numbers;
     const rowsOf = (load: Float64Array, variance: Float64Array | null, count: number): Row[] =>

@@ -7,7 +7,7 @@ import {
 
 const REBUILD_ACCEPTS = 16384;
 const MEMORY = 0.9;
-const ENTRIES_MIN = 4;
+const LEARNT_SHARE = 0.5;
 
 export const REJECTED = Number.POSITIVE_INFINITY;
 
@@ -23,35 +23,36 @@ export abstract class SearchOracle {
   /** The first rises that were proposed. */
   readonly samples: number[] = [];
   readonly weights: number[];
-  readonly #prices: readonly number[];
+  readonly #operators: readonly { readonly price: number; readonly share: number }[];
   readonly #samplesMax: number;
   readonly #bestMargin: number;
   readonly #logs = negativeLogTable();
   readonly #random: Uint32Array;
-  #credit: number[];
-  #tries: number[];
+  readonly #credit: number[];
+  readonly #tries: number[];
   #table: number[] = [];
   #iteration = 0;
+  /** Lowest cost since weights were made. */
+  #level = 0;
 
   constructor(
     start: Int32Array,
     options: {
       readonly seed: readonly number[];
-      readonly prices: readonly number[];
+      readonly operators: readonly { readonly price: number; readonly share: number }[];
       readonly samplesMax: number;
       readonly bestMargin: number;
     },
   ) {
     this.owner = start.slice();
     this.best = start.slice();
-    this.#prices = options.prices;
+    this.#operators = options.operators;
     this.#samplesMax = options.samplesMax;
     this.#bestMargin = options.bestMargin;
     this.#random = Uint32Array.from(options.seed);
-    const usable = options.prices.filter((price) => price > 0).length;
-    this.weights = options.prices.map((price) => (price > 0 ? 1 / usable : 0));
-    this.#credit = options.prices.map(() => 0);
-    this.#tries = options.prices.map(() => 0);
+    this.weights = options.operators.map(({ share }) => share);
+    this.#credit = options.operators.map(() => 0);
+    this.#tries = options.operators.map(() => 0);
     this.#fillTable();
   }
 
@@ -63,6 +64,7 @@ export abstract class SearchOracle {
   protected reset(): void {
     this.rebuild();
     this.bestCost = this.cost;
+    this.#level = this.cost;
   }
 
   run(iterations: number): number {
@@ -70,9 +72,10 @@ export abstract class SearchOracle {
       const operator = this.#table[this.draw() >>> 24];
       const delta = this.attempt(operator);
       this.#tries[operator]++;
-      if (delta < 0) this.#credit[operator] -= delta;
       if (delta !== REJECTED) {
         this.cost += delta;
+        this.#credit[operator] += Math.max(0, this.#level - this.cost);
+        this.#level = Math.min(this.#level, this.cost);
         if (++this.acceptedCount % REBUILD_ACCEPTS === 0) this.rebuild();
         if (this.cost < this.bestCost - this.#bestMargin) {
           this.bestCost = this.cost;
@@ -115,7 +118,7 @@ export abstract class SearchOracle {
   }
 
   #learn(): void {
-    const rates = this.#prices.map((price, o) =>
+    const rates = this.#operators.map(({ price }, o) =>
       this.#tries[o] > 0 ? this.#credit[o] / (this.#tries[o] * price) : 0,
     );
     const sum = rates.reduce((total, rate) => total + rate, 0);
@@ -123,20 +126,18 @@ export abstract class SearchOracle {
       rates.forEach((rate, o) => {
         this.weights[o] = MEMORY * this.weights[o] + ((1 - MEMORY) * rate) / sum;
       });
-    this.#credit = this.#prices.map(() => 0);
-    this.#tries = this.#prices.map(() => 0);
+    this.#credit.fill(0);
+    this.#tries.fill(0);
+    this.#level = this.cost;
     this.#fillTable();
   }
 
   #fillTable(): void {
-    const usable = this.#prices.filter((price) => price > 0).length;
-    const spread = OPERATOR_TABLE_COUNT - usable * ENTRIES_MIN;
     this.#table = [];
     let upTo = 0;
     let last = 0;
-    this.#prices.forEach((price, o) => {
-      if (price === 0) return;
-      upTo += ENTRIES_MIN + spread * this.weights[o];
+    this.#operators.forEach(({ share }, o) => {
+      upTo += OPERATOR_TABLE_COUNT * (LEARNT_SHARE * this.weights[o] + (1 - LEARNT_SHARE) * share);
       while (this.#table.length < OPERATOR_TABLE_COUNT && this.#table.length + 0.5 < upTo) {
         this.#table.push(o);
         last = o;

@@ -1,3 +1,4 @@
+import { atOnce, type Sliced } from '../../base/slices.ts';
 import { binomialTail, cellTail, falseDiscoveryRates } from './significance.ts';
 
 /** What goes together more often than chance: a template and a partition, two partitions, … */
@@ -64,7 +65,7 @@ export function findAssociations(
   table: AssociationTable,
   limits: AssociationLimits,
 ): Association[] {
-  return believable(testedOf(cells, table), { ...table, believedCount: 0 }, limits).slice(
+  return believable(atOnce(testing(cells, table)), { ...table, believedCount: 0 }, limits).slice(
     0,
     limits.listedMax,
   );
@@ -81,9 +82,14 @@ export interface AssociationTable {
 
 type Tested = Omit<Association, 'qValue'>;
 
-function testedOf(cells: Iterable<Cell>, { sum, effectiveFactor }: AssociationTable): Tested[] {
+/** Some tests take 10 us: so many at most between two rests, some milliseconds. */
+const TESTS_A_SLICE = 256;
+
+function* testing(cells: Iterable<Cell>, { sum, effectiveFactor }: AssociationTable): Sliced<Tested[]> {
   const tested: Tested[] = [];
+  let seen = 0;
   for (const cell of cells) {
+    if (++seen % TESTS_A_SLICE === 0) yield;
     const { row, column, count } = cell;
     const expected = 'rowSum' in cell ? (cell.rowSum * cell.columnSum) / cell.sum : cell.expectedShare * sum;
     if (!(expected > 0) || count * effectiveFactor < EFFECTIVE_COUNT_MIN) continue;
@@ -132,14 +138,18 @@ const CANDIDATES_MAX = 2048;
  *
  * @param seenWithout how a cell looks when all others of those given are set aside.
  */
-export function findOwnAssociations(
+export const findOwnAssociations = (...of: Parameters<typeof findingOwnAssociations>): Association[] =>
+  atOnce(findingOwnAssociations(...of));
+
+/** The same with rests. */
+export function* findingOwnAssociations(
   cells: readonly CountCell[],
   seenWithout: (aside: readonly Association[]) => (cell: CountCell) => Cell,
   table: AssociationTable,
   limits: AssociationLimits,
-): Association[] {
+): Sliced<Association[]> {
   const believed: Association[] = [];
-  const asItStands = testedOf(cells.map(seenWithout([])), table);
+  const asItStands = yield* testing(eachSeen(cells, seenWithout([])), table);
   let candidates = believable(asItStands, { ...table, believedCount: 0 }, limits).slice(0, CANDIDATES_MAX);
   for (let round = 0; candidates.length > 0; round++) {
     const strongest = candidates[0] as Association;
@@ -147,12 +157,16 @@ export function findOwnAssociations(
       round === ROUNDS_MAX || excessOf(found) >= ROUND_SHARE * excessOf(strongest);
     believed.push(...candidates.filter(isStrong));
     const rest = candidates.filter((found) => !isStrong(found));
-    const seen = testedOf(rest.map(seenWithout(believed)), table);
+    const seen = yield* testing(eachSeen(rest, seenWithout(believed)), table);
     const standing = believable(seen, { ...table, believedCount: believed.length }, limits).map(keyOf);
     const isStanding = new Set(standing);
     candidates = rest.filter((found) => isStanding.has(keyOf(found)));
   }
   return believed.sort(byExcess).slice(0, limits.listedMax);
+}
+
+function* eachSeen(cells: readonly CountCell[], seenAs: (cell: CountCell) => Cell): Generator<Cell> {
+  for (const cell of cells) yield seenAs(cell);
 }
 
 const excessOf = ({ count, expected }: Association): number => count - expected;

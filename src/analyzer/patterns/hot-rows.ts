@@ -25,17 +25,28 @@ const WHOLE_SHARE = 0.9;
  * @returns by row: f64[hour], queries an hour.
  */
 export function hotRows(places: Iterable<PlaceCount>, watched: WatchedHours): Map<number, Float64Array> {
-  const found = new Map<number, Float64Array>();
+  const sums = new Map<number, RowSum>();
   for (const { row, count, rowCount, ownHours, rowHours } of places) {
-    const isWhole =
-      ownHours !== undefined && ownHours.reduce((sum, value) => sum + value, 0) >= WHOLE_SHARE * count;
-    const rates = watched.ratesOf(isWhole ? ownHours : rowHours);
-    const share = isWhole || rowCount <= 0 ? 1 : count / rowCount;
-    const sum = found.get(row) ?? new Float64Array(HOURS_PER_WEEK);
-    found.set(row, sum);
-    for (let h = 0; h < HOURS_PER_WEEK; h++) sum[h] = (sum[h] as number) + share * (rates[h] as number);
+    const sum = sums.get(row) ?? { own: new Float64Array(HOURS_PER_WEEK), share: 0, rowHours };
+    sums.set(row, sum);
+    if (ownHours === undefined || ownHours.reduce((all, value) => all + value, 0) < WHOLE_SHARE * count)
+      sum.share += rowCount > 0 ? count / rowCount : 1;
+    else
+      for (let h = 0; h < HOURS_PER_WEEK; h++) sum.own[h] = (sum.own[h] as number) + (ownHours[h] as number);
   }
-  return found;
+  return new Map(
+    Array.from(sums, ([row, { own, share, rowHours }]) => [
+      row,
+      watched.ratesOf(own.map((count, h) => count + share * (rowHours?.[h] ?? 0))),
+    ]),
+  );
+}
+
+/** Of a row: counts of the places that have a profile of their own, and what share of the row all others are. */
+interface RowSum {
+  readonly own: Float64Array;
+  share: number;
+  readonly rowHours: Float64Array | undefined;
 }
 
 /** What one of many brings in one hour of the week. */

@@ -92,14 +92,10 @@ export class HourOfWeekCounts {
     counts[hour] = (counts[hour] as number) + amount;
   }
 
-  /** A count of a whole window, spread evenly over the hours that it covers. */
-  addWindow(
-    row: number,
-    window: { readonly startMs: number; readonly windowMs: number },
-    amount: number,
-  ): void {
+  /** A count of a whole window, spread evenly over the hours that it covers: `hoursOf(window)`. */
+  addWindow(row: number, hours: ReadonlyMap<number, number>, amount: number): void {
     const counts = this.#countsOf(row);
-    for (const [hour, share] of hoursOf(window)) counts[hour] = (counts[hour] as number) + share * amount;
+    for (const [hour, share] of hours) counts[hour] = (counts[hour] as number) + share * amount;
   }
 
   /** f64[hour]; undefined where the row is not kept. */
@@ -153,7 +149,7 @@ function sumOf(counts: Float64Array): number {
 }
 
 /** The hours of the week that a window covers, with the share of it that falls in each. */
-function hoursOf({
+export function hoursOf({
   startMs,
   windowMs,
 }: {

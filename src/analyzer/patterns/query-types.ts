@@ -1,13 +1,9 @@
 import { assert } from '../../base/assert.ts';
-import {
-  type AffinityCounts,
-  mergeAffinityCounts,
-  OTHER,
-  packAffinityCounts,
-} from '../../model/affinity-matrix.ts';
+import { atOnce, type Sliced } from '../../base/slices.ts';
+import { type AffinityCounts, mergeAffinityCounts, OTHER } from '../../model/affinity-matrix.ts';
 import { ASSOCIATION_DEFAULTS } from './associations.ts';
 import { splitKeyWords } from './key-pattern.ts';
-import { type Lifts, liftsOf } from './query-type-lifts.ts';
+import { ENTRIES_A_SLICE, findingLifts, type Lifts } from './query-type-lifts.ts';
 import { WordTree } from './word-tree.ts';
 
 export interface QueryTypeSettings {
@@ -24,6 +20,12 @@ export const QUERY_TYPE_DEFAULTS: Omit<QueryTypeSettings, 'windowMs'> = {
   // As in one window; some 1.5 MB.
   entriesMax: 65_536,
 };
+
+export interface SummaryLimits {
+  readonly typesMax: number;
+  readonly partitionsMax: number;
+  readonly clientsMax: number;
+}
 
 /** An entry that has decayed to this is forgotten: a single query, after four half-lives. */
 const FORGOTTEN_COUNT = 1 / 16;
@@ -91,9 +93,14 @@ export class QueryTypeCounts {
 
   /** Adds a closed window. One that is older than the newest so far counts as much less as it is older. */
   add({ startMs, affinity }: { readonly startMs: number; readonly affinity: AffinityCounts }): void {
+    const added = new Float64Array(affinity.templates.length);
     affinity.count.forEach((count, entry) => {
-      const template = affinity.templates[affinity.template[entry] as number] as string;
-      this.#totals.set(template, (this.#totals.get(template) ?? 0) + count);
+      const template = affinity.template[entry] as number;
+      added[template] = (added[template] as number) + count;
+    });
+    added.forEach((count, index) => {
+      const template = affinity.templates[index] as string;
+      if (count > 0) this.#totals.set(template, (this.#totals.get(template) ?? 0) + count);
     });
     const newestMs = Math.max(this.#startMs, startMs);
     const knownWeight = this.#weight(newestMs - this.#startMs);
@@ -102,32 +109,35 @@ export class QueryTypeCounts {
     const addedSum = affinity.count.reduce((sum, count) => sum + count, 0);
     this.#squares = this.#squares * knownWeight ** 2 + addedSum * addedWeight ** 2;
     const known = this.#recent === null ? [] : [scaled(this.#recent, knownWeight)];
-    const added = scaled(affinity, addedWeight);
+    const newest = scaled(affinity, addedWeight);
     this.#startMs = newestMs;
     this.#recent = this.#pruned(
-      this.#generalised(mergeAffinityCounts([...known, added], affinity.partitionCount)),
+      this.#generalised(mergeAffinityCounts([...known, newest], affinity.partitionCount)),
     );
     this.#forgetTemplates(this.#recent);
   }
 
   /** The largest types. Ties are in the order of names, so that equal counts give an equal summary. */
-  summary(limits: {
-    readonly typesMax: number;
-    readonly partitionsMax: number;
-    readonly clientsMax: number;
-  }): QueryTypeSummary {
-    const found = this.#recent === null ? [] : typesOf(this.#recent);
+  summary(limits: SummaryLimits): QueryTypeSummary {
+    return atOnce(this.summing(limits));
+  }
+
+  /** The same with rests, of what is known at the first step: full tables take some tenths of a second. */
+  *summing(limits: SummaryLimits): Sliced<QueryTypeSummary> {
+    const known = this.#snapshot();
+    const { recent, totals, forgottenCount } = known;
+    const found = yield* typesOf(recent);
     const recentCount = found.reduce((sum, type) => sum + type.recentCount, 0);
     found.sort((a, b) => b.recentCount - a.recentCount || compare(a.template, b.template));
-    const partitionLifts = this.#lifts((entry) => this.#recent?.partition[entry] as number);
-    const clientLifts = this.#lifts((entry) => this.#recent?.client[entry] as number);
+    const partitionLifts = yield* lifts(known, (entry) => recent.partition[entry] as number);
+    const clientLifts = yield* lifts(known, (entry) => recent.client[entry] as number);
     const types = found.slice(0, limits.typesMax).map((type): QueryType => {
       const { index, template, partitions, clients } = type;
       return {
         template,
         share: type.recentCount / recentCount,
         recentCount: type.recentCount,
-        totalCount: this.#totals.get(template) ?? 0,
+        totalCount: totals.get(template) ?? 0,
         partitions: largest(partitions, limits.partitionsMax).map(([partitionId, count]) => ({
           partitionId,
           recentCount: count,
@@ -135,15 +145,15 @@ export class QueryTypeCounts {
         })),
         partitionCount: partitions.size,
         clients: largest(clients, limits.clientsMax).map(([client, count]) => ({
-          client: this.#recent?.clients[client] ?? OTHER,
+          client: recent.clients[client] ?? OTHER,
           recentCount: count,
           ...liked(clientLifts, index, client),
         })),
         clientCount: clients.size,
       };
     });
-    const totalCount = [...this.#totals.values()].reduce((sum, count) => sum + count, 0);
-    return { types, typeCount: found.length, recentCount, totalCount, forgottenCount: this.#forgottenCount };
+    const totalCount = [...totals.values()].reduce((sum, count) => sum + count, 0);
+    return { types, typeCount: found.length, recentCount, totalCount, forgottenCount };
   }
 
   /**
@@ -155,16 +165,25 @@ export class QueryTypeCounts {
     templates: readonly string[],
     ownerOf: ArrayLike<number>,
   ): ReadonlyMap<string, readonly TypeNode[]> {
-    const recent = this.#recent;
-    if (recent === null) return new Map();
+    return atOnce(this.findingNodes(templates, ownerOf));
+  }
+
+  /** The same with rests. */
+  *findingNodes(
+    templates: readonly string[],
+    ownerOf: ArrayLike<number>,
+  ): Sliced<ReadonlyMap<string, readonly TypeNode[]>> {
+    const known = this.#snapshot();
+    const { recent } = known;
     const nodeOf = (entry: number): number => ownerOf[recent.partition[entry] as number] ?? -1;
-    const lifts = this.#lifts(nodeOf);
+    const nodeLifts = yield* lifts(known, nodeOf);
     const byTemplate = new Map<number, Map<number, number>>();
-    recent.count.forEach((count, entry) => {
+    for (const [entry, count] of recent.count.entries()) {
+      if (entry % ENTRIES_A_SLICE === 0) yield;
       const template = recent.template[entry] as number;
       const nodes = byTemplate.get(template) ?? new Map<number, number>();
       byTemplate.set(template, nodes.set(nodeOf(entry), (nodes.get(nodeOf(entry)) ?? 0) + count));
-    });
+    }
     return new Map(
       templates.map((template) => {
         const index = recent.templates.indexOf(template);
@@ -172,18 +191,21 @@ export class QueryTypeCounts {
         const told = largest(nodes, nodes.size).map(([nodeId, recentCount]) => ({
           nodeId,
           recentCount,
-          ...liked(lifts, index, nodeId),
+          ...liked(nodeLifts, index, nodeId),
         }));
         return [template, told];
       }),
     );
   }
 
-  #lifts(columnOf: (entry: number) => number): Lifts {
-    if (this.#recent === null || this.#squares <= 0) return new Map();
-    const sum = this.#recent.count.reduce((total, count) => total + count, 0);
-    const effectiveFactor = sum / this.#squares;
-    return liftsOf(this.#recent, { columnOf, effectiveFactor, limits: ASSOCIATION_DEFAULTS });
+  /** Windows that are added later leave it as it is: counts are replaced, not changed. */
+  #snapshot(): Snapshot {
+    return {
+      recent: this.#recent ?? mergeAffinityCounts([], 1),
+      squares: this.#squares,
+      totals: new Map(this.#totals),
+      forgottenCount: this.#forgottenCount,
+    };
   }
 
   #weight(ageMs: number): number {
@@ -207,12 +229,18 @@ export class QueryTypeCounts {
 
   /** Without what has decayed to nearly nothing, and without the smallest beyond the limit. */
   #pruned(counts: AffinityCounts): AffinityCounts {
-    const order = Array.from(counts.count.keys())
-      .filter((entry) => (counts.count[entry] as number) > FORGOTTEN_COUNT)
-      .sort((a, b) => (counts.count[b] as number) - (counts.count[a] as number) || a - b);
-    for (const entry of order.slice(this.#settings.entriesMax))
-      this.#forgottenCount += counts.count[entry] as number;
-    return picked(counts, order.slice(0, this.#settings.entriesMax));
+    const { entriesMax } = this.#settings;
+    const living = counts.count.filter((count) => count > FORGOTTEN_COUNT).sort();
+    const beyond = living.subarray(0, Math.max(0, living.length - entriesMax));
+    this.#forgottenCount += beyond.reduce((sum, count) => sum + count, 0);
+    // Of those that are equal to the smallest that is kept the first ones are.
+    const smallest = living[beyond.length] ?? 0;
+    let equalKept = living.subarray(beyond.length).findIndex((count) => count > smallest);
+    if (equalKept < 0) equalKept = living.length - beyond.length;
+    return picked(counts, (entry) => {
+      const count = counts.count[entry] as number;
+      return count > FORGOTTEN_COUNT && (count > smallest || (count === smallest && equalKept-- > 0));
+    });
   }
 
   #forgetTemplates(recent: AffinityCounts): void {
@@ -227,8 +255,23 @@ export class QueryTypeCounts {
   }
 }
 
-function liked(lifts: Lifts, template: number, column: number): Liked {
-  const lift = lifts.get(template)?.get(column);
+/** What is known at one moment. */
+interface Snapshot {
+  readonly recent: AffinityCounts;
+  readonly squares: number;
+  readonly totals: ReadonlyMap<string, number>;
+  readonly forgottenCount: number;
+}
+
+function* lifts({ recent, squares }: Snapshot, columnOf: (entry: number) => number): Sliced<Lifts> {
+  if (squares <= 0) return new Map();
+  const sum = recent.count.reduce((total, count) => total + count, 0);
+  const effectiveFactor = sum / squares;
+  return yield* findingLifts(recent, { columnOf, effectiveFactor, limits: ASSOCIATION_DEFAULTS });
+}
+
+function liked(found: Lifts, template: number, column: number): Liked {
+  const lift = found.get(template)?.get(column);
   return lift === undefined ? {} : { lift };
 }
 
@@ -240,7 +283,7 @@ interface TypeCounts {
   readonly clients: Map<number, number>;
 }
 
-function typesOf(counts: AffinityCounts): TypeCounts[] {
+function* typesOf(counts: AffinityCounts): Sliced<TypeCounts[]> {
   const types = counts.templates.map(
     (template, index): TypeCounts => ({
       index,
@@ -250,14 +293,15 @@ function typesOf(counts: AffinityCounts): TypeCounts[] {
       clients: new Map(),
     }),
   );
-  counts.count.forEach((count, entry) => {
+  for (const [entry, count] of counts.count.entries()) {
+    if (entry % ENTRIES_A_SLICE === 0) yield;
     const type = types[counts.template[entry] as number] as TypeCounts;
     const partition = counts.partition[entry] as number;
     const client = counts.client[entry] as number;
     type.recentCount += count;
     type.partitions.set(partition, (type.partitions.get(partition) ?? 0) + count);
     type.clients.set(client, (type.clients.get(client) ?? 0) + count);
-  });
+  }
   return types.filter((type) => type.recentCount > 0);
 }
 
@@ -266,24 +310,22 @@ const scaled = (counts: AffinityCounts, weight: number): AffinityCounts => ({
   count: counts.count.map((count) => count * weight),
 });
 
-/** The entries at these indexes, with only the names that they use. */
-function picked(counts: AffinityCounts, entries: readonly number[]): AffinityCounts {
-  const kept = entries.map((entry) => ({
-    template: counts.template[entry] as number,
-    partition: counts.partition[entry] as number,
-    client: counts.client[entry] as number,
-    count: counts.count[entry] as number,
-  }));
-  const packed = packAffinityCounts(kept, counts);
+/** Some of the entries, with only the names that they use. */
+function picked(counts: AffinityCounts, isKept: (entry: number) => boolean): AffinityCounts {
+  const kept = Uint32Array.from(counts.count.keys()).filter(isKept);
+  const template = kept.map((entry) => counts.template[entry] as number);
+  const client = kept.map((entry) => counts.client[entry] as number);
   // Merging numbers names by their first use; what nobody uses stays behind.
-  const templates = usedNames(packed.templates, packed.template);
-  const clients = usedNames(packed.clients, packed.client);
+  const templates = usedNames(counts.templates, template);
+  const clients = usedNames(counts.clients, client);
   return {
-    ...packed,
+    partitionCount: counts.partitionCount,
     templates: templates.names,
     clients: clients.names,
-    template: packed.template.map((index) => templates.indexOf[index] as number),
-    client: packed.client.map((index) => clients.indexOf[index] as number),
+    template: template.map((index) => templates.indexOf[index] as number),
+    partition: kept.map((entry) => counts.partition[entry] as number),
+    client: client.map((index) => clients.indexOf[index] as number),
+    count: Float64Array.from(kept, (entry) => counts.count[entry] as number),
   };
 }
 

@@ -2,7 +2,7 @@ import { type AffinityCounts, OTHER } from '../../model/affinity-matrix.ts';
 import type { ClusterEvent, NamedGroup } from './cluster-names.ts';
 import { ForwardDecay } from './decay.ts';
 import { hotRows, type PlaceCount } from './hot-rows.ts';
-import { HOURS_PER_WEEK, HourOfWeekCounts, WatchedHours } from './hour-of-week.ts';
+import { HOURS_PER_WEEK, HourOfWeekCounts, hoursOf, WatchedHours } from './hour-of-week.ts';
 import { splitKeyWords } from './key-pattern.ts';
 import { OnlineClusters, SHAPE_CLUSTER_DEFAULTS, TERM_CLUSTER_DEFAULTS } from './online-clusters.ts';
 import { SparseCounts } from './sparse-counts.ts';
@@ -119,8 +119,8 @@ export class WindowPatterns {
     const { windowMs, partitionCount } = this.#settings;
     if (this.#decay.isBeyond(startMs)) this.#rescale(startMs);
     const weight = this.#decay.weightAt(startMs);
-    const window = { startMs, windowMs };
-    this.#watched.add(window, weight);
+    this.#watched.add({ startMs, windowMs }, weight);
+    const hours = hoursOf({ startMs, windowMs });
     this.#settle();
     const counts = byTemplateAndPartition(affinity);
     for (const [template, places] of counts) {
@@ -129,8 +129,8 @@ export class WindowPatterns {
         row.count += count;
         row.weight += count * weight;
         this.#places.add(row.row, partition, weight, count);
-        this.#hours.addWindow(row.row, window, count * weight);
-        this.#placeHours.addWindow(row.row * partitionCount + partition, window, count * weight);
+        this.#hours.addWindow(row.row, hours, count * weight);
+        this.#placeHours.addWindow(row.row * partitionCount + partition, hours, count * weight);
       }
     }
     // Not with the first window: of less than a day, everything looks alike.

@@ -212,6 +212,17 @@ test('numbers that cannot be are refused with the place they stand in', () => {
     );
 });
 
+test('nodes carry sums of means, and doubt is what lies between the middle and the upper bound', () => {
+  const inputs = evenInputs(new Array<number>(16).fill(0));
+  const built = (mean: number) =>
+    buildInstance(
+      { ...inputs, forecast: { ...inputs.forecast, mean: inputs.forecast.point.map((own) => mean * own) } },
+      DEFAULT_AFFINITY_SETTINGS,
+    );
+  check.is(built(3).load[0], 3 * built(1).load[0]);
+  check.is(built(3).variance[0], built(1).variance[0]);
+});
+
 test('a setting out of range is refused by name', () => {
   const inputs = evenInputs(new Array<number>(16).fill(0));
   const cases: readonly [Partial<AffinitySettings>, RegExp][] = [

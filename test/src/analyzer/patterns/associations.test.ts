@@ -3,8 +3,9 @@ import * as check from 'uvu/assert';
 import { ASSOCIATION_DEFAULTS, findOwnAssociations } from '../../../../src/analyzer/patterns/associations.ts';
 import { CO_ACCESS_DEFAULTS, CoAccess } from '../../../../src/analyzer/patterns/co-access.ts';
 import { PatternAnalyzer } from '../../../../src/analyzer/patterns/pattern-analyzer.ts';
-import { liftsOf } from '../../../../src/analyzer/patterns/query-type-lifts.ts';
+import { findingLifts } from '../../../../src/analyzer/patterns/query-type-lifts.ts';
 import { type Random, seededRandom } from '../../../../src/base/random.ts';
+import { atOnce } from '../../../../src/base/slices.ts';
 import { packAffinityCounts } from '../../../../src/model/affinity-matrix.ts';
 import { testSeed } from '../../../support/seed.ts';
 import { normal } from '../../../support/series.ts';
@@ -63,11 +64,13 @@ function toldOf(random: Random, size: Size): Told[] {
     entries.filter(({ count }) => count > 0),
     { partitionCount: size.columns, templates, clients: ['(other)'] },
   );
-  const lifts = liftsOf(counts, {
-    columnOf: (entry) => counts.partition[entry] as number,
-    effectiveFactor: 1,
-    limits: ASSOCIATION_DEFAULTS,
-  });
+  const lifts = atOnce(
+    findingLifts(counts, {
+      columnOf: (entry) => counts.partition[entry] as number,
+      effectiveFactor: 1,
+      limits: ASSOCIATION_DEFAULTS,
+    }),
+  );
   const countOf = (isIn: (entry: number) => boolean): number =>
     counts.count.reduce((sum, count, entry) => sum + (isIn(entry) ? count : 0), 0);
   const sum = countOf(() => true);

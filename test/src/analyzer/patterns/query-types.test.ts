@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { QUERY_TYPE_DEFAULTS, QueryTypeCounts } from '../../../../src/analyzer/patterns/query-types.ts';
+import { atOnce } from '../../../../src/base/slices.ts';
 import { type AffinityCounts, packAffinityCounts } from '../../../../src/model/affinity-matrix.ts';
 
 const test = suite('patterns/query-types');
@@ -177,6 +178,25 @@ test('before the first window there is nothing, and that is no error', () => {
     totalCount: 0,
     forgottenCount: 0,
   });
+});
+
+test('a summary with rests is of one moment, whatever is counted meanwhile', () => {
+  const rows = Array.from(
+    { length: 10_000 },
+    (_, i) => [`GET t${i % 40}:{n}`, i % 16, `q0/${Math.floor(i / 640)}`, 1 + ((i * 7) % 13)] as const,
+  );
+  const ownerOf = Int32Array.from({ length: 16 }, (_, partition) => partition % 3);
+  const counts = countsOf();
+  counts.add(window(0, rows));
+  const summary = counts.summary(ALL);
+  const templates = summary.types.map(({ template }) => template);
+  const nodes = counts.nodesOf(templates, ownerOf);
+  const rested = [counts.summing(ALL), counts.findingNodes(templates, ownerOf)] as const;
+  for (const work of rested) check.is(work.next().done, false, 'it rests');
+  counts.add(window(9, [['SET other', 1, 'q0/1', 500]]));
+  check.equal(atOnce(rested[0]), summary);
+  check.equal(atOnce(rested[1]), nodes);
+  check.is.not(counts.summary(ALL).recentCount, summary.recentCount);
 });
 
 test.run();
