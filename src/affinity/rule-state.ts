@@ -143,7 +143,7 @@ class GroupSpread {
     if (onNode + 1 > Math.max(1, this.#onNodeAtHome.get(node) ?? 0)) return 'apart';
     const leaving = this.#zoneOf[source] as number;
     const coming = this.#zoneOf[node] as number;
-    if (leaving === coming || this.#inZone.get(leaving) !== 1 || this.#inZone.has(coming)) return null;
+    if (leaving === coming || this.#inZone.get(leaving) !== 1 || !this.#inZone.has(coming)) return null;
     // The only member in its zone joins another zone's: one zone fewer.
     return this.#inZone.size - 1 < this.#zonesMin ? 'zones-min' : null;
   }

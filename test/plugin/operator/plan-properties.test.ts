@@ -1,0 +1,257 @@
+/** What holds for every instance: checked by an oracle of its own, on random files with random rules. */
+import fc from 'fast-check';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import type { OptimizerName } from '../../../plugin/operator/plan/flags.ts';
+import type { PlanInstanceFile } from '../../../plugin/operator/plan/instance-schema.ts';
+import { makeInstance, type NamedInstance } from '../../../plugin/operator/plan/make-instance.ts';
+import { planNamed } from '../../../plugin/operator/plan/plan-command.ts';
+import { planResult } from '../../../plugin/operator/plan/plan-result.ts';
+import { PlacementState } from '../../../src/affinity/cost-model.ts';
+import type { Optimiser } from '../../../src/affinity/optimiser.ts';
+import { planInstance } from '../../../src/affinity/plan-instance.ts';
+import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import { type Random, seededRandom } from '../../../src/base/random.ts';
+import { breaches, type OracleFile, objective, ownersAlong, startOwners } from '../../oracles/placement.ts';
+import { testSeed } from '../../support/seed.ts';
+
+const test = suite('foreshard plan, on random instances');
+const SEED = testSeed('operator/plan-properties');
+const SETTINGS = { ...DEFAULT_AFFINITY_SETTINGS, iterations: 2_000 };
+const RUNS = { numRuns: 70, seed: Number(SEED % 2n ** 31n) };
+
+const instances = fc
+  .record({
+    seed: fc.bigInt({ min: 0n, max: 2n ** 60n }),
+    partitionCount: fc.integer({ min: 1, max: 14 }),
+    nodeCount: fc.integer({ min: 1, max: 6 }),
+    slotCount: fc.integer({ min: 1, max: 3 }),
+    fill: fc.double({ min: 0.2, max: 1.1, noNaN: true }),
+    hasRules: fc.boolean(),
+  })
+  .map(randomFile);
+
+interface Shape {
+  readonly seed: bigint;
+  readonly partitionCount: number;
+  readonly nodeCount: number;
+  readonly slotCount: number;
+  readonly fill: number;
+  readonly hasRules: boolean;
+}
+
+/** Of any kind: nodes above their capacity, rules in breach from the start, disks nearly full. */
+function randomFile(shape: Shape): OracleFile {
+  const { partitionCount, nodeCount, slotCount, fill, hasRules } = shape;
+  const random = seededRandom(shape.seed);
+  const chance = (share: number): boolean => random.nextFloat() < share;
+  const slots = (scale: number): number[] =>
+    Array.from({ length: slotCount }, () => scale * (0.5 + random.nextFloat()));
+  const nodes = Array.from({ length: nodeCount }, (_, n) => ({
+    id: `n${n}`,
+    zone: `z${n % 3}`,
+    capacity: { cpu: 1 + random.nextBelow(3), memory: 4 + random.nextBelow(4), io: 1 + random.nextFloat() },
+    background: chance(0.5) ? { cpu: 0.2 * random.nextFloat() } : {},
+    ...(hasRules && chance(0.3) ? { freeBytes: 3e9 * random.nextFloat() } : {}),
+    ...(hasRules && n > 0 && chance(0.1) ? { isDraining: true } : {}),
+  }));
+  const scale = (fill * 2 * nodeCount) / partitionCount;
+  const partitions = Array.from({ length: partitionCount }, (_, p) => {
+    const load = { cpu: slots(scale), memory: slots(2 * scale), io: slots(0.5 * scale) };
+    const above = (values: readonly number[]): number[] =>
+      values.map((value) => value * (1 + 0.3 * random.nextFloat()));
+    return {
+      id: `p${p}`,
+      node: `n${random.nextBelow(nodeCount)}`,
+      sizeBytes: 1e9 * (0.2 + random.nextFloat()),
+      load,
+      upper: { cpu: above(load.cpu), memory: above(load.memory), io: above(load.io) },
+      ...(chance(0.2) ? { dirtyBytesPerSecond: 12e7 * random.nextFloat() } : {}),
+    };
+  });
+  return {
+    slotSeconds: 6 * 3600,
+    bandwidthBytesPerSecond: 1e8,
+    nodes,
+    partitions,
+    rules: hasRules ? randomRules(random, partitions, nodes) : {},
+  };
+}
+
+function randomRules(
+  random: Random,
+  partitions: OracleFile['partitions'],
+  nodes: OracleFile['nodes'],
+): OracleFile['rules'] {
+  const some = <Item extends { readonly id: string }>(list: readonly Item[], count: number): string[] => [
+    ...new Set(Array.from({ length: count }, () => list[random.nextBelow(list.length)]?.id as string)),
+  ];
+  const maybe = <Rule>(share: number, make: () => Rule): Rule[] =>
+    random.nextFloat() < share ? [make()] : [];
+  return {
+    pinned: [
+      ...maybe(0.3, () => ({ partitions: some(partitions, 2) })),
+      ...maybe(0.3, () => ({ partitions: some(partitions, 1), node: some(nodes, 1)[0] as string })),
+    ],
+    forbidden: maybe(0.5, () => ({ partitions: some(partitions, 3), nodes: some(nodes, 2) })),
+    zones: maybe(0.4, () => ({
+      partitions: some(partitions, 2),
+      zones: ['z0', 'z1'].slice(0, 1 + random.nextBelow(2)),
+    })),
+    apart: [
+      ...maybe(0.8, () => ({ partitions: some(partitions, 4), zonesMin: 1 + random.nextBelow(2) })),
+      ...maybe(0.3, () => ({ partitions: some(partitions, 2) })),
+    ],
+    together: maybe(0.5, () => ({ partitions: some(partitions, 3) })),
+    ...(random.nextFloat() < 0.3 ? { movesMax: random.nextBelow(5) } : {}),
+    ...(random.nextFloat() < 0.3 ? { nodeMovesMax: 1 + random.nextBelow(3) } : {}),
+    ...(random.nextFloat() < 0.3 ? { bytesMovedMax: 4e9 * random.nextFloat() } : {}),
+  };
+}
+
+/** Null where the rules contradict each other. */
+function named(file: OracleFile): NamedInstance | null {
+  try {
+    return makeInstance('random.json', file as unknown as PlanInstanceFile, SETTINGS);
+  } catch (error) {
+    if (error instanceof ForeshardError && error.code === 'FORESHARD_CONFIG') return null;
+    throw error;
+  }
+}
+
+async function plan(instance: NamedInstance, optimizer: OptimizerName, seed = 1) {
+  return planResult(instance, await planNamed(instance, { optimizer, seed }, SETTINGS));
+}
+
+test('every plan keeps every rule at every step, and is no worse than staying or than the greedy plan', async () => {
+  let feasible = 0;
+  let moves = 0;
+  await fc.assert(
+    fc.asyncProperty(instances, async (file) => {
+      const instance = named(file);
+      if (instance === null) return;
+      feasible++;
+      const greedy = await plan(instance, 'greedy');
+      for (const optimizer of ['anneal', 'naive-hill-climb'] as const) {
+        const result = await plan(instance, optimizer);
+        moves += result.moves.length;
+        check.equal(breaches(file, result.moves, SETTINGS), [], optimizer);
+        check.ok(result.costAfter <= result.costBefore, 'staying');
+        check.ok(result.costAfter <= greedy.costAfter, 'greedy');
+        check.ok(
+          result.lowerBound <= result.costAfter * (1 + 1e-9),
+          `${result.lowerBound} <= ${result.costAfter}`,
+        );
+        check.is(result.moves.length === 0, result.refusal !== null, 'an empty plan says why');
+      }
+    }),
+    RUNS,
+  );
+  check.ok(feasible > RUNS.numRuns / 2, `${feasible} instances had rules that can hold`);
+  check.ok(moves > RUNS.numRuns, `${moves} moves were looked at`);
+});
+
+test('whatever an optimiser suggests, what comes out keeps the rules and is no worse than staying', async () => {
+  const wild: Optimiser = {
+    name: 'wild',
+    optimise: ({ partitionCount, nodeCount }, _, { random }) =>
+      Promise.resolve({
+        ownerOf: Int32Array.from({ length: partitionCount }, () => random.nextBelow(nodeCount)),
+        iterations: 1,
+      }),
+  };
+  await fc.assert(
+    fc.asyncProperty(instances, async (file) => {
+      const instance = named(file);
+      if (instance === null) return;
+      const made = await planInstance(instance.instance, {
+        optimiser: wild,
+        context: { random: seededRandom(1n) },
+        benefitCostRatio: 1,
+        boundTolerance: 0,
+        units: instance.units,
+      });
+      const result = planResult(instance, made);
+      check.equal(breaches(file, result.moves, SETTINGS), []);
+      check.ok(result.costAfter <= result.costBefore);
+    }),
+    RUNS,
+  );
+});
+
+test('without rules, the cost is that of the definition, and no prefix of the moves is worse than the start', async () => {
+  let moves = 0;
+  await fc.assert(
+    fc.asyncProperty(instances, async (file) => {
+      const free = { ...file, rules: {}, nodes: file.nodes.map(({ isDraining: _, ...node }) => node) };
+      const instance = named(free) as NamedInstance;
+      const result = await plan(instance, 'anneal');
+      const start = objective(free, startOwners(free), SETTINGS);
+      const near = (value: number, expected: number): void =>
+        check.ok(Math.abs(value - expected) <= 1e-9 * (1 + expected), `${value} is ${expected}`);
+      near(result.costBefore, start);
+      for (const owners of ownersAlong(free, result.moves))
+        check.ok(objective(free, owners, SETTINGS) <= start * (1 + 1e-8));
+      near(
+        result.costAfter,
+        objective(free, ownersAlong(free, result.moves).at(-1) as Map<string, string>, SETTINGS),
+      );
+      moves += result.moves.length;
+    }),
+    RUNS,
+  );
+  check.ok(moves > RUNS.numRuns / 2, `${moves} moves were looked at`);
+});
+
+test('the change that a move is said to make is the difference of two full computations, rules or none', () => {
+  fc.assert(
+    fc.property(
+      instances,
+      fc.infiniteStream(fc.nat()),
+      fc.double({ min: 0, max: 50, noNaN: true }),
+      (file, draws, peakWeight) => {
+        const instance = named(file)?.instance;
+        if (instance === undefined) return;
+        const state = new PlacementState({ ...instance, peakWeight });
+        const draw = (below: number): number => (draws.next().value as number) % below;
+        const near = (value: number, expected: number): void =>
+          check.ok(
+            Math.abs(value - expected) <= 1e-9 * (1 + Math.abs(expected) + state.cost()),
+            `${value} is ${expected}`,
+          );
+        for (let step = 0; step < 10; step++) {
+          const p = draw(instance.partitionCount);
+          const q = draw(instance.partitionCount);
+          const n = draw(instance.nodeCount);
+          const swapped = state.ownerOf.slice();
+          [swapped[p], swapped[q]] = [swapped[q] as number, swapped[p] as number];
+          const isPriced = (owners: Int32Array): boolean =>
+            Number.isFinite(new PlacementState(state.instance, owners).cost());
+          if (isPriced(swapped))
+            near(state.swapDelta(p, q), new PlacementState(state.instance, swapped).cost() - state.cost());
+          if (!state.canMove(p, n)) continue;
+          const before = state.cost();
+          const delta = state.moveDelta(p, n);
+          state.move(p, n);
+          near(delta, state.cost() - before);
+          near(state.cost(), new PlacementState(state.instance, state.ownerOf).cost());
+        }
+      },
+    ),
+    RUNS,
+  );
+});
+
+test('the same file and seed give the same plan', async () => {
+  await fc.assert(
+    fc.asyncProperty(instances, fc.nat(), async (file, seed) => {
+      const [first, second] = [named(file), named(file)];
+      if (first === null || second === null) return;
+      check.equal(await plan(first, 'anneal', seed), await plan(second, 'anneal', seed));
+    }),
+    { ...RUNS, numRuns: 15 },
+  );
+});
+
+test.run();

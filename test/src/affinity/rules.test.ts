@@ -1,0 +1,283 @@
+/** Single rules, each in the smallest instance that shows it; `test/plugin/operator/plan-properties.test.ts` has them all at once. */
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { PlacementState } from '../../../src/affinity/cost-model.ts';
+import { greedy } from '../../../src/affinity/greedy.ts';
+import { buildRuledInstance, type PlacementInputs } from '../../../src/affinity/instance.ts';
+import { copySeconds, movePriceTo } from '../../../src/affinity/move-price.ts';
+import { orderMoves } from '../../../src/affinity/order-moves.ts';
+import { AffinityManager } from '../../../src/affinity/planner.ts';
+import {
+  type AffinitySettings,
+  affinityInconsistencies,
+  DEFAULT_AFFINITY_SETTINGS,
+  type RuleSettings,
+} from '../../../src/affinity/settings.ts';
+import { mergeUnits } from '../../../src/affinity/units.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import { dimensionIndex } from '../../../src/model/load-profile.ts';
+import { DEFAULT_SETTINGS, inconsistencies } from '../../../src/settings.ts';
+import { forecastOf, inputsOf, nodeOf } from '../../support/placement.ts';
+
+const test = suite('affinity/rules');
+
+/** One partition a load, constant over a day; `nodes` of capacity 10. */
+function inputsWith(
+  loads: readonly number[],
+  ownerOf: readonly number[],
+  nodeCount: number,
+  changes: Partial<PlacementInputs> = {},
+): PlacementInputs {
+  const queries = dimensionIndex('queries');
+  const forecast = forecastOf({
+    horizonSteps: 24,
+    partitionCount: loads.length,
+    loadOf: (_, p, dimension) => (dimension === queries ? (loads[p] as number) : 0),
+  });
+  return inputsOf({
+    ownerOf,
+    forecast,
+    nodes: Array.from({ length: nodeCount }, (_, n) => nodeOf(n, 10)),
+    changes,
+  });
+}
+
+const settingsWith = (
+  rules: Partial<RuleSettings> = {},
+  changes: Partial<AffinitySettings> = {},
+): AffinitySettings => ({
+  ...DEFAULT_AFFINITY_SETTINGS,
+  ...changes,
+  rules: { ...DEFAULT_AFFINITY_SETTINGS.rules, ...rules },
+});
+
+function stateOf(inputs: PlacementInputs, settings: AffinitySettings): PlacementState {
+  return new PlacementState(buildRuledInstance(inputs, settings).instance);
+}
+
+const propose = (inputs: PlacementInputs, settings: AffinitySettings) =>
+  new AffinityManager(settings, {
+    random: seededRandom(1n),
+    logger: silentLogger,
+    optimiser: greedy,
+  }).propose(inputs);
+
+test('members of a group never meet on a node, and may come back to where they were', () => {
+  const state = stateOf(
+    inputsWith([1, 1, 1], [0, 1, 2], 4),
+    settingsWith({ apart: [{ partitions: [0, 1] }] }),
+  );
+  check.is(state.refusal(0, 1), 'apart');
+  check.is(state.refusal(0, 2), null, 'the third is no member');
+  state.move(1, 3);
+  check.is(state.refusal(0, 1), null, 'it has gone');
+  state.move(0, 1);
+  check.is(state.refusal(1, 1), 'apart', 'its home has been taken');
+});
+
+test('a group that begins on one node may stay there, may not grow there, and is moved apart first of all', async () => {
+  const rules = settingsWith({ apart: [{ partitions: [0, 1, 2] }] });
+  const inputs = inputsWith([1, 1, 1, 1], [0, 0, 1, 2], 4);
+  const state = stateOf(inputs, rules);
+  check.is(state.refusal(2, 0), 'apart');
+  state.move(0, 3);
+  check.is(state.refusal(0, 0), null, 'no worse than at the start');
+  const { moves } = await propose(inputs, rules);
+  check.is(moves.length, 1, 'two equal loads on one of four nodes would not pay for a move');
+  check.match(moves[0]?.reason ?? '', /the rules do not want partition [01] on node 0/);
+});
+
+test('a group keeps its zones, and wins them where it has too few', async () => {
+  const rules = settingsWith({
+    nodeZones: ['east', 'west', 'east', 'west'],
+    apart: [{ partitions: [0, 1], zonesMin: 2 }],
+  });
+  const kept = stateOf(inputsWith([1, 1], [0, 1], 4), rules);
+  check.is(kept.refusal(0, 3), 'zones-min');
+  check.is(kept.refusal(0, 2), null);
+  const inputs = inputsWith([1, 1, 1, 1], [0, 2, 1, 3], 4);
+  const { targetOwnerOf } = await propose(inputs, rules);
+  const zones = [targetOwnerOf[0], targetOwnerOf[1]].map((n) => rules.rules.nodeZones[n as number]);
+  check.equal([...new Set(zones)].sort(), ['east', 'west']);
+});
+
+test('a node is never brought above its capacity at the upper quantile; one that is above may only fall', () => {
+  // Means of 8.5 would fit, the upper bounds of 20 % each do not.
+  const state = stateOf(inputsWith([4.5, 4.5, 11, 1], [0, 1, 2, 2], 4), settingsWith());
+  check.is(state.refusal(0, 1), 'capacity');
+  check.is(state.refusal(0, 3), null);
+  check.is(state.refusal(0, 2), 'capacity');
+  state.move(3, 3);
+  check.is(state.refusal(3, 2), null, 'home again: as high as it was');
+  const free = stateOf(inputsWith([4.5, 4.5], [0, 1], 2), settingsWith({}, { isCapacityHard: false }));
+  check.is(free.refusal(0, 1), null);
+});
+
+test('what leaves frees no memory until the plan is done', () => {
+  const inputs = inputsWith([6, 6, 1], [0, 1, 1], 3);
+  const { instance } = buildRuledInstance(inputs, settingsWith());
+  const state = new PlacementState({ ...instance, isTransient: Uint8Array.of(1) });
+  state.move(1, 2);
+  check.is(state.refusal(0, 1), 'capacity', 'the copy that leaves is there still');
+  check.is(state.refusal(1, 1), null);
+  const plain = new PlacementState(instance);
+  plain.move(1, 2);
+  check.is(plain.refusal(0, 1), null);
+});
+
+test('budgets of moves, bytes and nodes end a plan', () => {
+  const inputs = inputsWith([1, 1, 1, 1], [0, 0, 0, 1], 3);
+  const refusalAfter = (changes: Partial<AffinitySettings>): (string | null)[] => {
+    const state = stateOf(inputs, settingsWith({}, changes));
+    state.move(0, 1);
+    return [
+      state.refusal(1, 1),
+      state.refusal(1, 2),
+      state.refusal(3, 2),
+      state.refusal(0, 2),
+      state.refusal(0, 0),
+    ];
+  };
+  check.equal(refusalAfter({ movesMax: 1 }), ['budget-moves', 'budget-moves', 'budget-moves', null, null]);
+  check.equal(refusalAfter({ bytesMovedMax: 1.5e6 }), [
+    'budget-bytes',
+    'budget-bytes',
+    'budget-bytes',
+    null,
+    null,
+  ]);
+  check.equal(refusalAfter({ nodeMovesMax: 1 }), ['node-moves', 'node-moves', 'node-moves', null, null]);
+});
+
+test('a copy has the bandwidth of its slower end, and never ends where it is slower than the writes', () => {
+  const inputs = inputsWith([1, 1], [0, 1], 3, {
+    nodes: [1e8, 4e7, 1e9].map((bandwidthBytesPerSecond, n) => nodeOf(n, 10, { bandwidthBytesPerSecond })),
+    partitionBytes: Float64Array.of(3e9, 3e9),
+  });
+  const { instance } = buildRuledInstance(inputs, settingsWith());
+  check.is(copySeconds(instance, 0, 0, 1), 75);
+  check.is(copySeconds(instance, 0, 0, 2), 30);
+  const written = { ...instance, dirtyRate: Float64Array.of(2e7, 6e7) };
+  check.is(copySeconds(written, 0, 0, 1), 150);
+  const state = new PlacementState(written);
+  check.is(state.refusal(0, 1), null);
+  check.is(state.refusal(1, 0), 'dirty-rate');
+  check.ok(movePriceTo(instance, 0, 1) > movePriceTo(instance, 0, 2), 'slower is dearer');
+  check.ok(
+    Math.abs(movePriceTo(instance, 0, 2) - (instance.movePrice[0] as number)) < 1e-12,
+    'a search that knows one price a partition has the least one',
+  );
+});
+
+test('copying is dearer out of a hot node than out of a cool one, and more so the more of it it takes', () => {
+  const inputs = inputsWith([8, 1, 1], [0, 1, 2], 3, { partitionBytes: new Float64Array(3).fill(1e11) });
+  const priceOf = (copyUtilisation: number, p: number, n: number): number =>
+    movePriceTo(
+      buildRuledInstance(inputs, settingsWith({}, { copyUtilisation, moveBlipIndexHours: 0 })).instance,
+      p,
+      n,
+    );
+  check.ok(priceOf(0.05, 1, 0) > priceOf(0.05, 1, 2));
+  check.ok(priceOf(0.1, 1, 0) > priceOf(0.05, 1, 0));
+  check.is(priceOf(0, 1, 0), priceOf(0, 1, 2));
+});
+
+test('co-located partitions move as one, a scattered set is gathered where most of it is', async () => {
+  const rules = settingsWith({ together: [{ partitions: [0, 1] }, { partitions: [1, 2] }] });
+  const hot = await propose(inputsWith([2, 2, 2, 3, 1], [0, 0, 0, 0, 1], 2), rules);
+  const owners = [...hot.targetOwnerOf];
+  check.ok(hot.moves.length > 0);
+  check.is(owners[0], owners[1]);
+  check.is(owners[1], owners[2]);
+  const scattered = inputsWith([1, 1, 1, 1], [0, 1, 1, 0], 3);
+  const gathered = await propose(scattered, rules);
+  check.equal([...gathered.targetOwnerOf].slice(0, 3), [1, 1, 1]);
+});
+
+test('units carry what their members carry', () => {
+  const { instance, units } = buildRuledInstance(
+    inputsWith([1, 2, 3, 4], [0, 0, 1, 1], 2),
+    settingsWith({ together: [{ partitions: [2, 3] }], apart: [{ partitions: [1, 3] }] }),
+  );
+  const merged = mergeUnits(instance, units);
+  check.equal(merged.membersOf, [[2, 3], [0], [1]]);
+  check.equal([...merged.instance.home], [1, 0, 0]);
+  check.is(merged.instance.bytes[0], 2e6);
+  check.equal([...merged.instance.memberCount], [2, 1, 1]);
+  check.is(merged.instance.groupOf[0], merged.instance.groupOf[2]);
+  const cost = (ownerOf: number[]): number =>
+    new PlacementState(merged.instance, Int32Array.from(ownerOf)).cost();
+  const split = merged.split(Int32Array.of(0, 0, 1));
+  check.equal([...split], [0, 1, 0, 0]);
+  check.ok(Math.abs(cost([0, 0, 1]) - new PlacementState(instance, split).cost()) < 1e-12);
+});
+
+test('two partitions that could only change places at one instant stay, and it is said why', () => {
+  const { instance } = buildRuledInstance(inputsWith([6, 7], [0, 1], 2), settingsWith());
+  const { order, left, state } = orderMoves(instance, Int32Array.of(1, 0));
+  check.equal(order, []);
+  check.equal([...left.values()], ['capacity', 'capacity']);
+  check.equal([...state.ownerOf], [0, 1]);
+  const soft = orderMoves({ ...instance, capacityZ: null }, Int32Array.of(1, 0));
+  check.equal([...soft.left.values()], ['worse', 'worse']);
+});
+
+test('an order is found in which what stands in the way leaves first', () => {
+  const { instance } = buildRuledInstance(inputsWith([6, 6], [0, 1], 3), settingsWith());
+  const free = { ...instance, movePrice: new Float64Array(2), leastCopyPrice: new Float64Array(2) };
+  const { order, left } = orderMoves(free, Int32Array.of(1, 2));
+  check.equal(order, [1, 0]);
+  check.is(left.size, 0);
+});
+
+test('rules of a config file are checked with it: form, names, contradictions', () => {
+  const withRules = (rules: Record<string, unknown>) => ({
+    ...DEFAULT_SETTINGS,
+    affinity: settingsWith(rules as Partial<RuleSettings>),
+  });
+  const cases: readonly [Record<string, unknown>, string, RegExp][] = [
+    [{ pinned: [{ partition: 3 }] }, 'affinity.rules.pinned', /partitions, node/],
+    [{ forbidden: [{ partitions: [1] }] }, 'affinity.rules.forbidden', /partitions, nodes/],
+    [{ apart: [{ partitions: [1, 2], zonesMin: 0 }] }, 'affinity.rules.apart', /zonesMin/],
+    [{ together: [{ partitions: ['a'] }] }, 'affinity.rules.together', /ids/],
+    [{ pinned: [{ partitions: [99_999] }] }, 'affinity.rules', /partition 99999/],
+    [{ zones: [{ partitions: [1], zones: ['moon'] }] }, 'affinity.rules', /zone "moon"/],
+    [
+      { pinned: [{ partitions: [1], node: 0 }], forbidden: [{ partitions: [1], nodes: [0] }] },
+      'affinity.rules',
+      /rules\.pinned\[0\].*rules\.forbidden\[0\]/,
+    ],
+  ];
+  for (const [rules, path, message] of cases) {
+    const found = inconsistencies(withRules(rules));
+    check.equal(
+      found.map((one) => one.path),
+      [path],
+    );
+    check.match(found[0]?.expected ?? '', message);
+  }
+  check.equal(
+    inconsistencies(withRules({ pinned: [{ partitions: [1] }], apart: [{ partitions: [1, 2] }] })),
+    [],
+  );
+  check.is(
+    affinityInconsistencies(settingsWith({}, { isCapacityHard: 1 as never }))[0]?.path,
+    'isCapacityHard',
+  );
+});
+
+test('a contradiction that only the present map makes is refused when it is planned', async () => {
+  const rules = settingsWith({ apart: [{ partitions: [0, 1] }], pinned: [{ partitions: [0, 1] }] });
+  try {
+    await propose(inputsWith([1, 1], [0, 0], 2), rules);
+    check.unreachable();
+  } catch (error) {
+    check.instance(error, ForeshardError);
+    check.is((error as ForeshardError).code, 'FORESHARD_CONFIG');
+    check.match((error as Error).message, /rules\.pinned\[0\].*rules\.apart\[0\]/);
+  }
+});
+
+test.run();
