@@ -5,19 +5,20 @@ import { ForeshardError, InvariantError } from '../../src/base/errors.ts';
 import { Arena } from '../../src/kernels/arena.ts';
 import { sourceNewerThan } from '../../src/kernels/bytes.ts';
 import type { Pointer } from '../../src/kernels/exports.ts';
-import { ROADEF_BLOCK_BYTES } from './layout.ts';
+import { layOut } from '../../src/kernels/search-layout.ts';
+import { ROADEF_FIELDS } from './layout.ts';
 
 /** assembly/roadef/index.ts */
 export interface RoadefExports {
   layoutHeapBase(): Pointer;
   roadefBlockBytes(): number;
-  /** Counts everything afresh for the map in OWNER, which has to be legal, and makes it the best one. */
+  /** Takes `owner` as it stands, which has to be legal, and starts the best map there. */
   roadefReset(block: Pointer): void;
   /** @returns proposals accepted since the reset. */
   roadefRun(block: Pointer, iterations: number): number;
-  /** Change of the cost if p went to machine b and q (or the null process) came back; 2^63 - 1 if that is forbidden. */
-  roadefDelta(block: Pointer, p: number, q: number, b: number): bigint;
-  roadefApply(block: Pointer, p: number, q: number, b: number): void;
+  /** Change of the cost if p went to machine b and q (or the null process) from there to c; Infinity if that is forbidden. */
+  roadefDelta(block: Pointer, p: number, q: number, b: number, c: number): number;
+  roadefApply(block: Pointer, p: number, q: number, b: number, c: number): void;
 }
 
 export interface RoadefKernel {
@@ -71,7 +72,7 @@ export function instantiateRoadef(module: WebAssembly.Module, memory: WebAssembl
     },
   });
   const roadefExports = exports as unknown as RoadefExports;
-  if (roadefExports.roadefBlockBytes() !== ROADEF_BLOCK_BYTES)
+  if (roadefExports.roadefBlockBytes() !== layOut(ROADEF_FIELDS).bytes)
     throw new InvariantError('the kernel has another layout: run `npm run build:wasm`');
   return { exports: roadefExports, memory };
 }

@@ -1,35 +1,28 @@
-/** The instance in kernel memory, once for all searches on it, and the state of one search. */
+/** The instance in kernel memory, once for all searches on it, and what one search has for itself. */
 import { assert } from '../../src/base/assert.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Random } from '../../src/base/random.ts';
-import type { Arena, TypedBlock } from '../../src/kernels/arena.ts';
-import type { Pointer } from '../../src/kernels/exports.ts';
-import {
-  JOURNAL_COUNT,
-  NEGATIVE_LOG_COUNT,
-  OPERATOR_DRAWS,
-  OPERATORS,
-  ROADEF,
-  ROADEF_BLOCK_BYTES,
-} from './layout.ts';
+import type { Arena } from '../../src/kernels/arena.ts';
+import { loopArrays, type SearchArray, SearchBlock } from '../../src/kernels/search-block.ts';
+import { OPERATOR_NUMBERS } from '../../src/kernels/search-layout.ts';
+import { ROADEF_FIELDS, ROADEF_OPERATORS } from './layout.ts';
 import type { Model } from './model.ts';
 
 const LANES = 4;
+/** Machines drawn for the hottest of them: of 100, the hottest fifth gets half of the draws. */
+const TOURNAMENT = 3;
 const INT32_MAX = 2 ** 31 - 1;
 /** Capacity of a balance objective's column, which nothing may exceed: half the range, so that usage of either sign fits. */
 const UNBOUNDED = 2 ** 30;
 
-type Field = keyof typeof ROADEF;
-type Integers = Int32Array | Uint8Array | Uint32Array;
+type Field = keyof typeof ROADEF_FIELDS;
 
 /** The arrays of an instance that searches share, and their shapes. */
 export interface SharedProblem {
   readonly fields: ReadonlyMap<Field, number>;
-  readonly columnCount: number;
-  readonly richCount: number;
+  readonly processCount: number;
   /** Processes of the largest service. */
   readonly serviceSizeMax: number;
-  readonly listCapacity: number;
 }
 
 /**
@@ -98,16 +91,11 @@ export function placeProblem(arena: Arena, model: Model, initial: Int32Array): S
   );
   place('location', model.locationOf);
   place('neighbourhood', model.neighbourhoodOf);
-  const negativeLog = arena.f32(NEGATIVE_LOG_COUNT);
-  for (let i = 0; i < NEGATIVE_LOG_COUNT; i++)
-    negativeLog.view[i] = -Math.log((i + 0.5) / NEGATIVE_LOG_COUNT);
-  fields.set('negativeLog', negativeLog.pointer);
 
   const sizes = new Int32Array(model.serviceCount);
   for (const service of model.serviceOf) sizes[service]!++;
   const richCount = placeServices(model, sizes, place);
   const scalars: readonly (readonly [Field, number])[] = [
-    ['processCount', processCount],
     ['machineCount', machineCount],
     ['columnCount', columnCount],
     ['serviceCount', model.serviceCount],
@@ -124,13 +112,7 @@ export function placeProblem(arena: Arena, model: Model, initial: Int32Array): S
   const listCapacity =
     Math.min(processCount, 2 * onMachine.reduce((most, own) => Math.max(most, own), 0) + 64) + 1;
   fields.set('listCapacity', listCapacity);
-  return {
-    fields,
-    columnCount,
-    richCount,
-    listCapacity,
-    serviceSizeMax: sizes.reduce((most, own) => Math.max(most, own), 0),
-  };
+  return { fields, processCount, serviceSizeMax: sizes.reduce((most, own) => Math.max(most, own), 0) };
 }
 
 /** Services that can forbid a move, in a numbering of their own, as lists of both directions of dependency. */
@@ -204,113 +186,57 @@ function assertRange(model: Model): void {
   });
 }
 
-/** One search on a placed instance. Everything in it belongs to one thread at a time. */
-export class SearchState {
-  readonly pointer: Pointer;
-  /** i32[process] */
-  readonly bestOwnerOf: Int32Array;
-  readonly #owner: Int32Array;
-  readonly #fields: DataView;
-  readonly #operators: Uint8Array;
-  readonly #stats: Uint32Array;
+export type RoadefBlock = SearchBlock<typeof ROADEF_FIELDS>;
 
-  /** @param block from {@link placeSearch}; workers make their own view of it. */
-  constructor(memory: WebAssembly.Memory, pointer: Pointer) {
-    this.pointer = pointer;
-    const buffer = memory.buffer;
-    this.#fields = new DataView(buffer, pointer, ROADEF_BLOCK_BYTES);
-    const processCount = this.#fields.getUint32(ROADEF.processCount, true);
-    const at = (field: Field): number => this.#fields.getUint32(ROADEF[field], true);
-    this.#owner = new Int32Array(buffer, at('owner'), processCount);
-    this.bestOwnerOf = new Int32Array(buffer, at('bestOwner'), processCount);
-    this.#operators = new Uint8Array(buffer, at('operators'), OPERATOR_DRAWS);
-    this.#stats = new Uint32Array(buffer, at('operatorStats'), 2 * OPERATORS.length);
-  }
-
-  get cost(): bigint {
-    return this.#fields.getBigInt64(ROADEF.cost, true);
-  }
-
-  get bestCost(): bigint {
-    return this.#fields.getBigInt64(ROADEF.bestCost, true);
-  }
-
-  get awayCount(): number {
-    return this.#fields.getUint32(ROADEF.awayCount, true);
-  }
-
-  set temperature(value: number) {
-    this.#fields.setFloat64(ROADEF.temperature, value, true);
-  }
-
-  set tournament(value: number) {
-    this.#fields.setUint32(ROADEF.tournament, value, true);
-  }
-
-  /** Proposed and accepted per operator since the last call. */
-  takeStats(): { readonly proposed: number; readonly accepted: number }[] {
-    const stats = OPERATORS.map((_, i) => ({
-      proposed: this.#stats[2 * i] as number,
-      accepted: this.#stats[2 * i + 1] as number,
-    }));
-    this.#stats.fill(0);
-    return stats;
-  }
-
-  /** @param shares f64[operator], at least one above 0. */
-  setOperators(shares: readonly number[]): void {
-    const total = shares.reduce((sum, own) => sum + own, 0);
-    assert(total > 0, 'some operator is drawn');
-    let sum = 0;
-    let first = 0;
-    shares.forEach((share, operator) => {
-      sum += share;
-      const end = Math.round((sum / total) * OPERATOR_DRAWS);
-      this.#operators.fill(operator, first, end);
-      first = end;
-    });
-  }
-
-  /** The next reset starts from this map, which has to be legal. */
-  start(ownerOf: Int32Array): void {
-    this.#owner.set(ownerOf);
-  }
+/** The state of one search; it needs a start in `owner` and a reset before it runs. */
+export function placeSearch(arena: Arena, problem: SharedProblem, random: Random): RoadefBlock {
+  const count = (field: Field): number => problem.fields.get(field) as number;
+  const processes = problem.processCount;
+  const machines = count('machineCount');
+  const rich = count('richCount');
+  const i32 = (length: number): SearchArray => ({ kind: 'i32', count: length });
+  const block = new SearchBlock(
+    arena,
+    ROADEF_FIELDS,
+    {
+      ...loopArrays({ itemCount: processes, operatorCount: ROADEF_OPERATORS.length }),
+      over: i32(machines * count('columnCount')),
+      free: i32(machines * count('columnCount')),
+      machineCost: { kind: 'f64', count: machines },
+      list: i32(machines * count('listCapacity')),
+      listLength: i32(machines),
+      listIndex: i32(processes),
+      away: i32(processes),
+      awayIndex: i32(processes),
+      present: { kind: 'u8', count: rich * machines },
+      locationUse: i32(rich * count('locationCount')),
+      locationSpread: i32(rich),
+      neighbours: i32(rich * count('neighbourhoodCount')),
+      missing: i32(rich * count('neighbourhoodCount')),
+      needing: i32(rich * count('neighbourhoodCount')),
+      moved: i32(count('serviceCount')),
+      movedHistogram: i32(problem.serviceSizeMax + 2),
+    },
+    ROADEF_OPERATORS.map(() => ({ price: 1, share: 1 / ROADEF_OPERATORS.length })),
+  );
+  for (const [field, value] of problem.fields) block.set(field, value);
+  block.set('tournament', TOURNAMENT);
+  const low = random.nextU64();
+  const high = random.nextU64();
+  // An all-zero state would stay zero.
+  const words = [low & 0xffffffffn, low >> 32n, high & 0xffffffffn, (high >> 32n) | 1n];
+  (['random0', 'random1', 'random2', 'random3'] as const).forEach((field, i) => {
+    block.set(field, Number(words[i]));
+  });
+  return block;
 }
 
-/** Makes the state of one search; it needs a start and a reset before it runs. */
-export function placeSearch(arena: Arena, problem: SharedProblem, random: Random): Pointer {
-  const block = arena.u8(ROADEF_BLOCK_BYTES);
-  const fields = new DataView(block.view.buffer, block.pointer, ROADEF_BLOCK_BYTES);
-  for (const [field, value] of problem.fields) fields.setInt32(ROADEF[field], value, true);
-  const count = (field: Field): number => problem.fields.get(field) as number;
-  const [processes, machines, rich] = [count('processCount'), count('machineCount'), problem.richCount];
-  const place = (field: Field, placed: TypedBlock<Integers | Float64Array>): void =>
-    fields.setUint32(ROADEF[field], placed.pointer, true);
-  const words: readonly (readonly [Field, number])[] = [
-    ['owner', processes + 1],
-    ['bestOwner', processes],
-    ['over', machines * problem.columnCount],
-    ['free', machines * problem.columnCount],
-    ['list', machines * problem.listCapacity],
-    ['listLength', machines],
-    ['listIndex', processes],
-    ['away', processes],
-    ['awayIndex', processes],
-    ['locationUse', rich * count('locationCount')],
-    ['locationSpread', rich],
-    ['neighbours', rich * count('neighbourhoodCount')],
-    ['missing', rich * count('neighbourhoodCount')],
-    ['needing', rich * count('neighbourhoodCount')],
-    ['moved', count('serviceCount')],
-    ['movedHistogram', problem.serviceSizeMax + 2],
-    ['journal', 2 * JOURNAL_COUNT],
-    ['operatorStats', 2 * OPERATORS.length],
-  ];
-  for (const [field, length] of words) place(field, arena.i32(length));
-  place('machineCost', arena.f64(machines));
-  place('present', arena.u8(rich * machines));
-  place('operators', arena.u8(OPERATOR_DRAWS));
-  fields.setBigUint64(ROADEF.random, random.nextU64(), true);
-  fields.setUint32(ROADEF.tournament, 3, true);
-  return block.pointer;
+/** @param shares f64[operator], at least one above 0; an operator of share 0 is never tried. */
+export function setOperators(block: RoadefBlock, shares: readonly number[]): void {
+  const total = shares.reduce((sum, own) => sum + own, 0);
+  assert(total > 0 && shares.length === ROADEF_OPERATORS.length, 'every operator has a share, some above 0');
+  shares.forEach((share, operator) => {
+    const own = share / total;
+    block.operators.set([own, 0, 0, 1, own], OPERATOR_NUMBERS * operator);
+  });
 }
