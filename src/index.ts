@@ -3,6 +3,7 @@
  * Nothing here opens a file or a socket. The plugin for a database node is `foreshard/plugin`.
  */
 export { annealer, DEFAULT_ANNEAL_SETTINGS } from './affinity/anneal.ts';
+export { DEFAULT_GENETIC_SETTINGS, type GeneticSettings, genetic } from './affinity/genetic.ts';
 export { greedy } from './affinity/greedy.ts';
 export { naiveHillClimb } from './affinity/naive-hill-climb.ts';
 export type { Optimiser, OptimiserResult, SearchContext, SearchProgress } from './affinity/optimiser.ts';

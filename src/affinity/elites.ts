@@ -1,4 +1,5 @@
 import { PlacementState } from './cost-model.ts';
+import { stateWithLegalMoves } from './crossover.ts';
 import type { PlacementInstance } from './instance.ts';
 
 export interface Elite {
@@ -34,7 +35,7 @@ export class Elites {
    * them. Returns whether it is the new best.
    */
   offer(suggested: Int32Array): boolean {
-    const ownerOf = withLegalMovesOnly(this.instance, suggested);
+    const ownerOf = stateWithLegalMoves(this.instance, suggested).ownerOf;
     const cost = new PlacementState(this.instance, ownerOf).cost();
     const place = this.#elites.findIndex((elite) => cost <= elite.cost);
     const at = place < 0 ? this.#elites.length : place;
@@ -46,22 +47,6 @@ export class Elites {
     if (this.#elites.length > this.#most) this.#elites.pop();
     return at === 0;
   }
-}
-
-/** Carries the moves out from home in any order that the rules allow; what cannot be carried out stays home. */
-export function withLegalMovesOnly(instance: PlacementInstance, ownerOf: Int32Array): Int32Array {
-  const state = new PlacementState(instance);
-  let open = [...ownerOf.keys()].filter((p) => ownerOf[p] !== instance.home[p]);
-  for (let count = -1; open.length !== count; ) {
-    count = open.length;
-    open = open.filter((p) => {
-      const target = ownerOf[p] as number;
-      if (!state.canMove(p, target)) return true;
-      state.move(p, target);
-      return false;
-    });
-  }
-  return state.ownerOf;
 }
 
 function isSameMap(a: Int32Array, b: Int32Array): boolean {

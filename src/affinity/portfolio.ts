@@ -2,9 +2,10 @@ import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { AnnealSettings } from './anneal.ts';
 import { Elites } from './elites.ts';
+import { breed } from './genetic.ts';
 import type { PlacementInstance } from './instance.ts';
 import { Relaxation } from './lp/relaxation.ts';
-import { regrets, roundRelaxation } from './lp/rounding.ts';
+import { byRegret, roundRelaxation } from './lp/rounding.ts';
 import type { Optimiser, OptimiserResult, SearchContext, SearchProgress } from './optimiser.ts';
 
 export interface PortfolioSettings {
@@ -46,12 +47,17 @@ export function portfolio(
 }
 
 /** Maps that are kept as parents. */
-const ELITES_MAX = 8;
+const ELITES_MAX = 16;
 
-/** A relaxation this near to its minimum, relative, has the right prices; the bound is then as near to the best one. */
+/**
+ * Gap of the relaxation, relative, with which the first search begins: a tenth of a percent, which rounding and search need
+ * anyway. Between rounds of search it is closed further, to where it shows in no digit that is printed.
+ */
+const ROUGHLY_RELAXED = 1e-3;
 const RELAXED = 1e-6;
-/** At most so many rounds of sweeps: what is left then is a bound a little lower. */
-const RELAX_ROUNDS_MAX = 60;
+/** Rounds of sweeps before the first search at most, and after each round of it. */
+const ROUGH_ROUNDS_MAX = 30;
+const FINE_ROUNDS = 3;
 
 /**
  * What the annealings differ in. The fewer partitions are open, the further a short annealing gets; the optimum may need
@@ -69,6 +75,11 @@ const END_ACCEPTANCE = 0.0002;
 
 /** Proposals of one annealing for each pair of an open partition and a node: enough to cool slowly, short enough to repeat. */
 const PROPOSALS_PER_PAIR = 400;
+
+/** Children of a round, in additions, so that they take about 2 ms whatever the size, and at most. */
+const CELLS_OF_CHILDREN = 200_000;
+const CHILDREN_MAX = 16;
+const BREEDING = { tournamentSize: 1, mutations: 2 };
 
 class PortfolioSearch {
   readonly #components: PortfolioComponents;
@@ -92,18 +103,22 @@ class PortfolioSearch {
   }
 
   async run(): Promise<OptimiserResult> {
-    const byRegret = await this.#relax();
+    const relaxation = new Relaxation(this.#instance, this.#elites.best.ownerOf);
+    let order = await this.#relax(relaxation, ROUGHLY_RELAXED, ROUGH_ROUNDS_MAX);
     const random = this.#context.random.fork('portfolio');
     let done = 0;
     for (let round = 0; done < this.#settings.iterations && !this.#isCancelled(); round++) {
       const tasks = this.#tasksOf(round, this.#settings.iterations - done);
-      const found = await Promise.all(tasks.map((task) => this.#anneal(task, byRegret, random)));
+      const found = await Promise.all(tasks.map((task) => this.#anneal(task, order, random)));
       for (const { ownerOf, iterations } of found) {
         this.#elites.offer(ownerOf);
         this.#iterations += iterations;
       }
       for (const { iterations } of tasks) done += iterations;
+      this.#recombine(random.fork(`children of round ${round}`));
       this.#report();
+      if (relaxation.gap > RELAXED * Math.abs(relaxation.lowerBound))
+        order = await this.#relax(relaxation, RELAXED, FINE_ROUNDS);
     }
     return {
       ownerOf: this.#elites.best.ownerOf.slice(),
@@ -114,23 +129,18 @@ class PortfolioSearch {
   }
 
   /** @returns i32[partition]: those first whose best place is least certain. */
-  async #relax(): Promise<Int32Array> {
-    const relaxation = new Relaxation(this.#instance, this.#elites.best.ownerOf);
-    for (let round = 0; round < RELAX_ROUNDS_MAX && !this.#isCancelled(); round++) {
+  async #relax(relaxation: Relaxation, tolerance: number, roundsMax: number): Promise<Int32Array> {
+    for (let round = 0; round < roundsMax && !this.#isCancelled(); round++) {
       const gap = relaxation.advance();
       this.#lowerBound = relaxation.lowerBound;
-      if (gap <= RELAXED * Math.abs(relaxation.lowerBound)) break;
+      if (gap <= tolerance * Math.abs(relaxation.lowerBound)) break;
       await this.#pause();
     }
     const reducedCost = relaxation.reducedCosts();
-    const regret = regrets(relaxation, reducedCost);
-    const byRegret = Int32Array.from(regret.keys()).sort(
-      (p, q) => (regret[p] as number) - (regret[q] as number) || p - q,
-    );
     if (!this.#isCancelled()) this.#elites.offer(roundRelaxation(relaxation, reducedCost));
     this.#report();
     await this.#pause();
-    return byRegret;
+    return byRegret(relaxation, reducedCost);
   }
 
   #tasksOf(round: number, left: number): Task[] {
@@ -148,10 +158,9 @@ class PortfolioSearch {
     return tasks;
   }
 
-  #anneal(task: Task, byRegret: Int32Array, random: Random): Promise<OptimiserResult> {
+  #anneal(task: Task, order: Int32Array, random: Random): Promise<OptimiserResult> {
     const isMovable = new Uint8Array(this.#instance.partitionCount);
-    for (const p of byRegret.subarray(0, task.openCount))
-      isMovable[p] = this.#instance.isMovable[p] as number;
+    for (const p of order.subarray(0, task.openCount)) isMovable[p] = this.#instance.isMovable[p] as number;
     const { all } = this.#elites;
     const start = all[task.index % all.length] as { ownerOf: Int32Array };
     const search = this.#components.annealerWith({
@@ -165,6 +174,13 @@ class PortfolioSearch {
       random: random.fork(String(task.index)),
       ...(isCancelled && { isCancelled: () => isCancelled() }),
     });
+  }
+
+  /** Crossover finds what no single move leads to: two good maps that differ in ten partitions have a thousand children. */
+  #recombine(random: Random): void {
+    const { partitionCount, depth } = this.#instance;
+    const count = Math.min(CHILDREN_MAX, Math.floor(CELLS_OF_CHILDREN / (partitionCount * depth)));
+    for (let i = 0; i < count && !this.#isCancelled(); i++) breed(this.#elites, BREEDING, random);
   }
 
   #isCancelled(): boolean {

@@ -10,6 +10,9 @@ const ACTIVE_SWEEPS = 6;
 /** Steps of all split partitions together between two sweeps over everything. */
 const NEWTON_STEPS = 40;
 
+/** Rounds of sweeps alone: while many partitions are still on their way, quadratic models of the cost say little. */
+const NEWTON_AFTER = 2;
+
 /** Halvings, at worst, of the interval in which the best step lies; regula falsi needs three or four as a rule. */
 const STEPS_MAX = 12;
 
@@ -43,6 +46,9 @@ export class Relaxation {
   readonly shareOf: Float64Array;
   /** The largest bound met so far. */
   lowerBound = Number.NEGATIVE_INFINITY;
+  /** What the relaxed cost is still above the bound of the last round, index points: 0 at the minimum. */
+  gap = Number.POSITIVE_INFINITY;
+  #rounds = 0;
   readonly #cells: CellCost;
   readonly #peak: PeakPrices | null;
   /** f64[node][depth]: background and relaxed load. */
@@ -75,7 +81,7 @@ export class Relaxation {
   /**
    * One sweep over all partitions, several over those that moved or are split, and a new bound.
    *
-   * @returns what the relaxed cost is still above the bound, index points: 0 at the minimum.
+   * @returns {@link gap}.
    */
   advance(): number {
     const { partitionCount } = this.instance;
@@ -87,16 +93,17 @@ export class Relaxation {
       for (const p of this.#active) didMove = this.#improve(p) || didMove;
       if (!didMove) break;
     }
-    for (let step = 0; step < NEWTON_STEPS; step++) {
+    for (let step = 0; this.#rounds >= NEWTON_AFTER && step < NEWTON_STEPS; step++) {
       this.#settlePeak();
       if (!this.#stepTogether()) break;
     }
     this.#sumAfresh();
     this.#settlePeak();
-    const gap = this.#price();
+    this.#rounds++;
+    this.gap = this.#price();
     this.#peak?.keep(this.#utilisation());
     this.#settlePeak();
-    return gap;
+    return this.gap;
   }
 
   /** f64[node][depth]: background and relaxed load. */

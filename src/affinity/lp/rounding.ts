@@ -1,6 +1,10 @@
 import { PlacementState } from '../cost-model.ts';
-import { descend } from '../greedy.ts';
+import { settle } from '../crossover.ts';
 import type { Relaxation } from './relaxation.ts';
+
+/** Of 8,000 partitions few are in doubt; looking at all again would take longer than the relaxation. */
+const SETTLED_MAX = 256;
+const SETTLE_TURNS = 4;
 
 /** A share this near to 1 is a whole partition. */
 const WHOLE = 1 - 1e-6;
@@ -8,7 +12,7 @@ const WHOLE = 1 - 1e-6;
 /**
  * Makes a map of a relaxed one. Whole partitions go where they are, those first that gain most by leaving home, so that a
  * limit on moves cuts off the least. Each split one, the largest first, goes where the f64 objective has it cheapest. Then
- * a descent mends what that left.
+ * those that are least certain of their place settle: the others are where the prices want them.
  *
  * @returns i32[partition], a map that keeps the rules.
  */
@@ -32,30 +36,17 @@ export function roundRelaxation(relaxation: Relaxation, reducedCost: Float64Arra
   whole.sort((a, b) => b.gain - a.gain || a.p - b.p);
   for (const { p, target } of whole) if (state.canMove(p, target)) state.move(p, target);
   split.sort((a, b) => b.size - a.size || a.p - b.p);
-  for (const { p } of split) moveToCheapest(state, p);
-  return descend(instance, state.ownerOf).ownerOf;
-}
-
-function moveToCheapest(state: PlacementState, p: number): void {
-  let target = -1;
-  let deltaMin = 0;
-  for (let n = 0; n < state.instance.nodeCount; n++) {
-    if (n === state.ownerOf[p] || !state.canMove(p, n)) continue;
-    const delta = state.moveDelta(p, n);
-    if (delta < deltaMin) {
-      deltaMin = delta;
-      target = n;
-    }
-  }
-  if (target >= 0) state.move(p, target);
+  const order = byRegret(relaxation, reducedCost);
+  settle(state, [...split.map(({ p }) => p), ...order.subarray(0, SETTLED_MAX)], SETTLE_TURNS);
+  return state.ownerOf;
 }
 
 /**
  * f64[partition], index points: what leaving its node for the next best costs each partition at the prices of the
- * relaxation, 0 for one that is split, Infinity for one without another choice. The optimum differs from the rounded map in
+ * relaxation, 0 for one that is split, infinite for one without another choice. The optimum differs from the rounded map in
  * few partitions, nearly all of them with small regret: a search among these is a search among thousands of maps fewer.
  */
-export function regrets(relaxation: Relaxation, reducedCost: Float64Array): Float64Array {
+function regretsOf(relaxation: Relaxation, reducedCost: Float64Array): Float64Array {
   const { instance, choices, shareOf } = relaxation;
   return Float64Array.from({ length: instance.partitionCount }, (_, p) => {
     const start = choices.startOf[p] as number;
@@ -67,4 +58,12 @@ export function regrets(relaxation: Relaxation, reducedCost: Float64Array): Floa
       if (c !== most) regret = Math.min(regret, Math.max(0, reducedCost[c] as number));
     return regret;
   });
+}
+
+/** i32[partition]: those first whose best place is least certain. */
+export function byRegret(relaxation: Relaxation, reducedCost: Float64Array): Int32Array {
+  const regret = regretsOf(relaxation, reducedCost);
+  return Int32Array.from(regret.keys()).sort(
+    (p, q) => (regret[p] as number) - (regret[q] as number) || p - q,
+  );
 }
