@@ -1,5 +1,5 @@
 /** What `--optimizer` takes; loaded with every command line, so it names and does not load. */
-export const OPTIMIZERS = ['anneal', 'portfolio', 'greedy', 'naive-hill-climb'] as const;
+export const OPTIMIZERS = ['anneal', 'portfolio', 'genetic', 'greedy', 'naive-hill-climb'] as const;
 export type OptimizerName = (typeof OPTIMIZERS)[number];
 
 export interface PlanFlags {

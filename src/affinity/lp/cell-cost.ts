@@ -1,5 +1,5 @@
-import { LINEAR_ABOVE, SLOPE_AT_LINEAR } from '../cost-model.ts';
 import type { PlacementInstance } from '../instance.ts';
+import { LINEAR_ABOVE, SLOPE_AT_LINEAR } from '../phi.ts';
 
 const PHI_AT_LINEAR = LINEAR_ABOVE / (1 - LINEAR_ABOVE);
 
