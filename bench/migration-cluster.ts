@@ -241,6 +241,7 @@ function proposalOf(map: LoadedMap['map'], partitionId: number, targetNodeId: nu
     costAfter: 0,
     costOverTime: 0,
     leftOut: [],
+    growth: [],
     lowerBound: 0,
     algorithm: 'none',
     seed: 0n,

@@ -1,4 +1,5 @@
 import type { PlanMemory } from './affinity/plan-memory.ts';
+import { type Relief, reliefAlone, withRelief } from './affinity/relief/plan-relief.ts';
 import { trustedForecast } from './analyzer/trust.ts';
 import type { Clock } from './base/clock.ts';
 import { ForeshardError } from './base/errors.ts';
@@ -8,7 +9,7 @@ import type { PartitionId } from './model/ids.ts';
 import type { LoadProfile } from './model/load-profile.ts';
 import type { NodeUtilisation } from './model/node-utilisation.ts';
 import type { PartitionMap } from './model/partition-map.ts';
-import type { Proposal } from './model/proposal.ts';
+import type { Move, Proposal } from './model/proposal.ts';
 
 /**
  * observe: record and forecast, change nothing. propose: also write proposals, for people to read.
@@ -32,7 +33,15 @@ export interface CycleComponents {
   /** The cluster as it is now: the map in effect, its nodes, how large each partition is, which are being moved. */
   readonly cluster: { observe(): Promise<ClusterState> };
   /** Data Affinity Manager. */
-  readonly affinity: { propose(input: PlanningInput): Promise<Proposal> };
+  readonly affinity: {
+    propose(input: PlanningInput): Promise<Proposal>;
+    /** What nodes need at once that were measured outside their comfort zone, beside the moves of the plan that begin now. */
+    relieve(
+      input: Omit<PlanningInput, 'forecast'>,
+      profile: LoadProfile,
+      options: { readonly dueMoves: readonly Move[] },
+    ): Relief;
+  };
   readonly proposals: {
     /** The last proposal, and what has been moved lately. */
     memory(): Promise<PlanMemory>;
@@ -70,7 +79,7 @@ export interface AdmissionReport {
 
 export interface CycleReport {
   readonly atMs: number;
-  /** Why the cycle ended early, if it did. */
+  /** Without a forecast there is no plan; relief there may be. */
   readonly outcome: 'planned' | 'too-little-history';
   readonly forecast: Forecast | null;
   readonly proposal: Proposal | null;
@@ -95,35 +104,58 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
   const profile = await analyzer.loadProfile();
   const forecast = await forecastUnlessTooEarly(analyzer, profile);
   const forecastMs = clock.monotonicMs() - startedMs;
-  if (forecast === null) {
-    logger.info({ windows: profile.windowCount }, 'too little history to forecast: nothing is moved');
-    const nothing = { proposal: null, admission: NOTHING_ADMITTED, planMs: 0 };
-    return { atMs, outcome: 'too-little-history', forecast, forecastMs, ...nothing };
-  }
+  if (forecast === null)
+    logger.info({ windows: profile.windowCount }, 'too little history to forecast: relief is all there is');
 
   const state = await cluster.observe();
   const planStartedMs = clock.monotonicMs();
-  const trusted = trustedForecast(forecast, profile, { skillMin });
-  const memory = await proposals.memory();
-  const proposal = await affinity.propose({ ...state, forecast: trusted.forecast, memory });
+  const input = { ...state, memory: await proposals.memory() };
+  const trusted = forecast && trustedForecast(forecast, profile, { skillMin });
+  const plan = trusted && (await affinity.propose({ ...input, forecast: trusted.forecast }));
+  const dueMoves = plan?.moves.filter(({ schedule }) => (schedule?.startMs ?? 0) <= atMs) ?? [];
+  const relief = reliefOrNothing(() => affinity.relieve(input, profile, { dueMoves }));
+  const proposal = plan ? withRelief(plan, relief) : reliefAlone(state, relief);
   const planMs = clock.monotonicMs() - planStartedMs;
 
-  if (mode !== 'observe') await proposals.record(proposal, trusted.ignoredPartitions);
-  const admission = mode === 'auto' ? await migration.admit(proposal) : NOTHING_ADMITTED;
+  const isWorthTelling = plan !== null || proposal.moves.length > 0;
+  const ignoredPartitions = trusted?.ignoredPartitions ?? [];
+  if (mode !== 'observe' && isWorthTelling) await proposals.record(proposal, ignoredPartitions);
+  const admission = mode === 'auto' && isWorthTelling ? await migration.admit(proposal) : NOTHING_ADMITTED;
 
   logger.info(
     {
       moves: proposal.moves.length,
+      reliefMoves: relief.moves.length,
       refusal: proposal.refusal,
       costBefore: proposal.costBefore,
       costAfter: proposal.costAfter,
       lowerBound: proposal.lowerBound,
-      ignoredForecasts: trusted.ignoredPartitions.length,
+      ignoredForecasts: ignoredPartitions.length,
       admitted: admission.admittedCount,
     },
     'cycle',
   );
-  return { atMs, outcome: 'planned', forecast, proposal, admission, forecastMs, planMs };
+  return {
+    atMs,
+    outcome: plan === null ? 'too-little-history' : 'planned',
+    forecast,
+    proposal: isWorthTelling ? proposal : null,
+    admission,
+    forecastMs,
+    planMs,
+  };
+}
+
+const NO_RELIEF: Relief = { moves: [], costBefore: 0, costAfter: 0 };
+
+/** Without a measured window there is nothing to relieve. */
+function reliefOrNothing(relieve: () => Relief): Relief {
+  try {
+    return relieve();
+  } catch (error) {
+    if (error instanceof ForeshardError && error.code === 'FORESHARD_NOT_READY') return NO_RELIEF;
+    throw error;
+  }
 }
 
 async function forecastUnlessTooEarly(

@@ -1,11 +1,10 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Components } from '../../src/components.ts';
-import { type ClusterState, type CycleReport, type PlanningInput, runCycle } from '../../src/controller.ts';
+import { type ClusterState, type CycleComponents, type CycleReport, runCycle } from '../../src/controller.ts';
 import type { MigrationExecutor } from '../../src/migration/executor.ts';
 import type { ClusterKeys } from '../../src/migration/records.ts';
 import type { Forecast } from '../../src/model/forecast.ts';
 import type { LoadProfile } from '../../src/model/load-profile.ts';
-import type { Proposal } from '../../src/model/proposal.ts';
 import type { Leadership } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { MigrationStatusReport } from './control-messages.ts';
@@ -20,7 +19,7 @@ export interface CoordinatorComponents extends Components {
   readonly keys: ClusterKeys;
   readonly proposalKey: string;
   readonly forecaster: { forecast(profile: LoadProfile): Promise<Forecast> };
-  readonly affinity: { propose(input: PlanningInput): Promise<Proposal> };
+  readonly affinity: CycleComponents['affinity'];
   readonly observer: { observe(profile: LoadProfile): Promise<ClusterState> };
   /** Measured load as it is now, of all query nodes. */
   readonly loadProfile: () => Promise<LoadProfile>;

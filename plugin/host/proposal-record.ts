@@ -1,5 +1,5 @@
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { LeftOutMove, MoveSchedule, Proposal } from '../../src/model/proposal.ts';
+import type { GrowthAdvice, LeftOutMove, MoveSchedule, Proposal } from '../../src/model/proposal.ts';
 
 /** What people read and approve: `proposal/latest` in the metadata store, as JSON. */
 export interface ProposalRecord {
@@ -30,6 +30,7 @@ export interface ProposalRecord {
     readonly schedule: MoveSchedule | null;
   }[];
   readonly leftOut: readonly LeftOutMove[];
+  readonly growth: readonly GrowthAdvice[];
 }
 
 export function encodeProposal(
@@ -60,6 +61,7 @@ export function encodeProposal(
       schedule: move.schedule,
     })),
     leftOut: proposal.leftOut,
+    growth: proposal.growth,
   };
   return new TextEncoder().encode(JSON.stringify(record));
 }

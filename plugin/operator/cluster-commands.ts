@@ -6,6 +6,7 @@ import { decodeProposal } from '../host/proposal-record.ts';
 import { proposalKey } from '../host/record-keys.ts';
 import { clusterKeys, type LoadedMap, loadMap } from '../metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../metadata/embedded.ts';
+import { growthLines } from './growth-lines.ts';
 import { printJson, printLine } from './output.ts';
 
 /** `foreshard map`. */
@@ -95,6 +96,7 @@ export function describeProposal(
     }
     for (const { partitionId, sourceNodeId, targetNodeId, code } of leftOut)
       printLine(`left out: partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${code}`);
+    for (const line of await growthLines(metadata, settings.cluster.name, proposal.growth)) printLine(line);
     if (ignoredForecasts.length > 0)
       printLine(
         `planned with last week's load, because their forecasts were worse than that: partitions ${asRanges(ignoredForecasts)}`,

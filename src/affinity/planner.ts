@@ -1,9 +1,11 @@
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { asNodeId, asPartitionId } from '../model/ids.ts';
-import type { LeftOutMove, Move, Proposal } from '../model/proposal.ts';
+import type { LoadProfile } from '../model/load-profile.ts';
+import type { GrowthAdvice, LeftOutMove, Move, Proposal } from '../model/proposal.ts';
 import { PlacementState } from './cost-model.ts';
 import { explainMove, numberedNames } from './explain.ts';
+import { adviseGrowth } from './growth.ts';
 import {
   buildRuledInstance,
   type PlacementInputs,
@@ -14,6 +16,7 @@ import { movePriceTo } from './move-price.ts';
 import type { Optimiser } from './optimiser.ts';
 import { type InstancePlan, planInstance } from './plan-instance.ts';
 import { carryOver, NO_MEMORY, withoutReturns } from './plan-memory.ts';
+import { planRelief, type Relief } from './relief/plan-relief.ts';
 import { type AffinitySettings, assertAffinitySettings } from './settings.ts';
 import { type TimedPlan, timePlan } from './timed-plan.ts';
 import { makeTimetableProblem } from './timetable/make-problem.ts';
@@ -72,7 +75,22 @@ export class AffinityManager {
     const { costBefore, lowerBound } = plan;
     const costAfter = new PlacementState(instance, timed.ownerOf).cost();
     logger.debug({ moves: moves.length, costBefore, costAfter, lowerBound }, 'proposal made');
-    return this.#proposal(inputs, { ...plan, costAfter }, { moves, timed });
+    const growth = adviseGrowth(new PlacementState(instance, timed.ownerOf), {
+      dimensions: this.#settings.dimensions.map(({ dimension }) => dimension),
+      relief: this.#settings.relief,
+      startMs: inputs.forecast.startMs,
+      stepMs: inputs.forecast.stepMs,
+    });
+    return this.#proposal(inputs, { ...plan, costAfter }, { moves, timed, growth });
+  }
+
+  /** What nodes outside their comfort zone need at once: see `relief/`. */
+  relieve(
+    inputs: Omit<PlacementInputs, 'forecast'>,
+    profile: LoadProfile,
+    options: { readonly dueMoves: readonly Move[] },
+  ): Relief {
+    return planRelief(inputs, profile, this.#settings, options);
   }
 
   #time(inputs: PlacementInputs, { instance, units }: RuledInstance, plan: InstancePlan): TimedPlan {
@@ -91,8 +109,13 @@ export class AffinityManager {
   #proposal(
     { map, openMigrations }: PlacementInputs,
     plan: InstancePlan,
-    { moves, timed }: { readonly moves: readonly Move[]; readonly timed: TimedPlan },
+    said: {
+      readonly moves: readonly Move[];
+      readonly timed: TimedPlan;
+      readonly growth: readonly GrowthAdvice[];
+    },
   ): Proposal {
+    const { moves, timed, growth } = said;
     const targetOwnerOf = map.ownerOf.slice();
     for (const move of moves) targetOwnerOf[move.partitionId] = move.targetNodeId;
     const isMoving = plan.refusal === 'residence' && (openMigrations?.size ?? 0) > 0;
@@ -111,6 +134,7 @@ export class AffinityManager {
           code,
         }),
       ),
+      growth,
       costBefore: plan.costBefore,
       costAfter: plan.costAfter,
       costOverTime: timed.cost,

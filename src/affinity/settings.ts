@@ -1,5 +1,6 @@
 import { assertConsistent, type Inconsistency, integerFrom, numberFrom, outOfRange } from '../base/claims.ts';
 import { LOAD_DIMENSIONS, type LoadDimension } from '../model/load-profile.ts';
+import { DEFAULT_RELIEF_SETTINGS, type ReliefSettings, reliefInconsistencies } from './relief/settings.ts';
 import { ruleInconsistencies } from './rule-claims.ts';
 import { NO_RULES, type RuleSet } from './rule-set.ts';
 import {
@@ -61,6 +62,8 @@ export interface AffinitySettings {
   readonly iterations: number;
   /** When moves may start, and what decides it. */
   readonly timetable: TimetableSettings;
+  /** Comfort zones, and what is done when a node is outside its own. */
+  readonly relief: ReliefSettings;
 }
 
 /** Rules by partition and node ids; `rule-set.ts` says what each means. */
@@ -120,6 +123,7 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   // About 50 ms at 256 x 8 x 168; twice as many found nothing better on average.
   iterations: 100_000,
   timetable: DEFAULT_TIMETABLE_SETTINGS,
+  relief: DEFAULT_RELIEF_SETTINGS,
 };
 
 const RANGES = {
@@ -155,6 +159,8 @@ export function affinityInconsistencies(settings: AffinitySettings): Inconsisten
     });
   for (const { path, expected } of timetableInconsistencies(settings.timetable))
     found.push({ path: `timetable.${path}`, expected });
+  for (const { path, expected } of reliefInconsistencies(settings.relief))
+    found.push({ path: `relief.${path}`, expected });
   return found;
 }
 

@@ -37,6 +37,24 @@ export interface OwnershipTimeline {
   ownerOfAt(hour: number): Int32Array;
 }
 
+/** Moves that put a partition back on a node that it left less than `withinHours` before. */
+export function countReturns(timeline: OwnershipTimeline, hourCount: number, withinHours: number): number {
+  const leftAt = new Map<string, number>();
+  let previous = timeline.startOwnerOf;
+  let returns = 0;
+  for (let hour = 0; hour < hourCount; hour++) {
+    const ownerOf = timeline.ownerOfAt(hour);
+    for (let p = 0; p < ownerOf.length; p++) {
+      if (ownerOf[p] === previous[p]) continue;
+      const left = leftAt.get(`${p} ${ownerOf[p]}`);
+      if (left !== undefined && hour - left < withinHours) returns++;
+      leftAt.set(`${p} ${previous[p]}`, hour);
+    }
+    previous = ownerOf;
+  }
+  return returns;
+}
+
 const badInput = (message: string): ForeshardError =>
   new ForeshardError('FORESHARD_CORRUPT', 'report', `backtest input: ${message}`);
 

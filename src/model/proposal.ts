@@ -1,4 +1,5 @@
 import type { NodeId, PartitionId } from './ids.ts';
+import type { LoadDimension } from './load-profile.ts';
 
 /** One partition that changes its owner. */
 export interface Move {
@@ -43,6 +44,39 @@ export interface LeftOutMove {
 /** Why a proposal is empty, or smaller than the search found. */
 export type Refusal = 'below-minimum-gain' | 'near-bound' | 'migrations-open' | 'residence' | 'no-time';
 
+/** What no map can mend, or what the cluster could do without. */
+export type GrowthAdvice =
+  /** All load together is more than all nodes can hold in their comfort zones: no map satisfies. */
+  | {
+      readonly kind: 'add-nodes';
+      readonly dimension: LoadDimension;
+      /** Of the present median kind. */
+      readonly nodeCount: number;
+      /** The first step in which it is too much, wall clock. */
+      readonly atMs: number;
+      /** Of all nodes, if load were water. */
+      readonly utilisation: number;
+    }
+  /** One partition is more than any node can hold in its comfort zone: only a smaller partition, or a cooler key, helps. */
+  | {
+      readonly kind: 'split-partition';
+      readonly dimension: LoadDimension;
+      readonly partitionId: PartitionId;
+      readonly atMs: number;
+      /** Of the roomiest node, if it carried nothing else. */
+      readonly utilisation: number;
+    }
+  /** Neither is proven, and yet the proposed map leaves a node outside its comfort zone. */
+  | {
+      readonly kind: 'still-stressed';
+      readonly dimension: LoadDimension;
+      readonly nodeId: NodeId;
+      readonly atMs: number;
+      readonly utilisation: number;
+    }
+  /** So many nodes can go: the others would stay half-way between low and high at the highest. */
+  | { readonly kind: 'remove-nodes'; readonly nodeCount: number; readonly utilisation: number };
+
 /** The recommended map as an ordered difference from the current one. */
 export interface Proposal {
   /** The ownership it starts from, i32[partition]: a proposal on another map is void. */
@@ -52,6 +86,7 @@ export interface Proposal {
   /** In the order in which they should be carried out: no prefix is worse than the start. */
   readonly moves: readonly Move[];
   readonly leftOut: readonly LeftOutMove[];
+  readonly growth: readonly GrowthAdvice[];
   /** Objective of staying, and of the target map, move price included. */
   readonly costBefore: number;
   readonly costAfter: number;

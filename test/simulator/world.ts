@@ -289,6 +289,7 @@ class World {
       costAfter: 0,
       costOverTime: 0,
       leftOut: [],
+      growth: [],
       lowerBound: 0,
       algorithm: 'simulated',
       seed: 0n,

@@ -97,13 +97,17 @@ export function schedule(
     else scheduler.leaveOut(bad, worst === null ? 'prefix' : 'gain-too-late');
     scheduler.settle(candidates);
   }
-  scheduler.measure(candidates);
+  // Afresh: the sums of the search depend on its way, and the same plan has to give the same bytes.
+  const final = new Timeline(problem.instance);
+  for (const { partition, source, target, run } of inTimeOrder(candidates))
+    final.shift(partition, source, target, endOf(run));
+  new Scheduler(problem, final, places, 0).measure(candidates);
   return {
     moves: inTimeOrder(candidates).map(asScheduled),
     leftOut: candidates.flatMap(({ partition, source, target, code }) =>
       code === null ? [] : [{ partition, source, target, code }],
     ),
-    cost: timelineCost(problem, timeline, candidates),
+    cost: timelineCost(problem, final, candidates),
     costStay,
   };
 }

@@ -1,0 +1,115 @@
+/** Weeks of weekday and weekend load, with the real planner: what was right last weekend is not undone on Monday. */
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { seasonalMeanForecast } from '../../../bench/seasonal-mean.ts';
+import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../src/affinity/anneal.ts';
+import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
+import { countReturns, evaluateTimeline } from '../../../src/backtest/metrics.ts';
+import {
+  hottestToCoolestPolicy,
+  type PlanningContext,
+  reliefPolicy,
+  simulatedPredictivePolicy,
+  stayPolicy,
+} from '../../../src/backtest/policies.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import { loadKernels } from '../../../src/kernels/instance.ts';
+import { inlineRunner } from '../../../src/kernels/pool.ts';
+import { contiguousMap } from '../../../src/model/partition-map.ts';
+import { testSeed } from '../../support/seed.ts';
+
+const test = suite('backtest/weeks');
+const SEED = testSeed('backtest/weeks');
+const PARTITION_COUNT = 16;
+const NODE_COUNT = 4;
+const HISTORY_HOURS = 14 * 24;
+const WEEK_HOURS = 168;
+
+/** The first half of the partitions works on weekdays from 8 to 18, the other at the weekend; 10 % of noise. */
+function weekdaysAndWeekends(liveHours: number, changes: Partial<AffinitySettings> = {}): PlanningContext {
+  const random = seededRandom(SEED);
+  const load = Float64Array.from({ length: (HISTORY_HOURS + liveHours) * PARTITION_COUNT }, (_, i) => {
+    const p = i % PARTITION_COUNT;
+    const hour = Math.floor(i / PARTITION_COUNT);
+    const isWeekend = Math.floor(hour / 24) % 7 >= 5;
+    const isDay = hour % 24 >= 8 && hour % 24 < 18;
+    const isBusy = isDay && isWeekend === p >= PARTITION_COUNT / 2;
+    return (isBusy ? 100 : 10) * (0.9 + 0.2 * random.nextFloat());
+  });
+  let peak = 0;
+  for (let hour = 0; hour < load.length / PARTITION_COUNT; hour++) {
+    const total = load
+      .subarray(hour * PARTITION_COUNT, (hour + 1) * PARTITION_COUNT)
+      .reduce((sum, own) => sum + own, 0);
+    peak = Math.max(peak, total);
+  }
+  return {
+    measured: {
+      load: load.subarray(HISTORY_HOURS * PARTITION_COUNT),
+      hourCount: liveHours,
+      partitionCount: PARTITION_COUNT,
+      capacity: new Float64Array(NODE_COUNT).fill(peak / NODE_COUNT / 0.7),
+      partitionBytes: new Float64Array(PARTITION_COUNT).fill(1e6),
+    },
+    startOwnerOf: contiguousMap(PARTITION_COUNT, NODE_COUNT).ownerOf,
+    history: load.subarray(0, HISTORY_HOURS * PARTITION_COUNT),
+    forecastAt: (hour) =>
+      seasonalMeanForecast({
+        load,
+        partitionCount: PARTITION_COUNT,
+        nowHour: HISTORY_HOURS + hour,
+        weekCount: 2,
+        horizonSteps: WEEK_HOURS,
+        startMs: Date.UTC(2001, 0, 1),
+      }),
+    settings: { ...DEFAULT_AFFINITY_SETTINGS, iterations: 2_000, ...changes },
+    residenceHours: 1,
+    random: seededRandom(SEED),
+  };
+}
+
+const search = () => annealer(inlineRunner(loadKernels()), { ...DEFAULT_ANNEAL_SETTINGS, iterations: 2_000 });
+
+test('three weeks, planned every hour: the map gets good once, and no move is undone', async () => {
+  const context = weekdaysAndWeekends(3 * WEEK_HOURS);
+  const timeline = await simulatedPredictivePolicy(context, { optimiser: search(), logger: silentLogger });
+  const { latencyIndex, moves } = evaluateTimeline(context.measured, timeline, 24);
+  const stay = evaluateTimeline(context.measured, stayPolicy(context.startOwnerOf), 24);
+  check.ok(latencyIndex < stay.latencyIndex / 2, `${latencyIndex}, staying costs ${stay.latencyIndex}`);
+  check.is(countReturns(timeline, 3 * WEEK_HOURS, WEEK_HOURS), 0);
+  check.ok(moves > 0 && moves <= PARTITION_COUNT, `${moves} moves`);
+  const settled = evaluateTimeline(
+    context.measured,
+    {
+      startOwnerOf: timeline.ownerOfAt(WEEK_HOURS),
+      ownerOfAt: (hour) => timeline.ownerOfAt(Math.max(hour, WEEK_HOURS)),
+    },
+    24,
+  );
+  check.ok(settled.moves <= 2, `${settled.moves} moves after the first week`);
+});
+
+test('with a day as the horizon, where each night looks like the time to move, nothing goes back within it either', async () => {
+  const context = weekdaysAndWeekends(2 * WEEK_HOURS, { slotCountMax: 24 });
+  const timeline = await simulatedPredictivePolicy(context, { optimiser: search(), logger: silentLogger });
+  check.is(countReturns(timeline, 2 * WEEK_HOURS, 24), 0);
+});
+
+test('relief alone ends overloads without going to and fro', async () => {
+  const context = weekdaysAndWeekends(3 * WEEK_HOURS);
+  const relief = await reliefPolicy(context);
+  const naive = await hottestToCoolestPolicy({ ...context, residenceHours: 0 });
+  const [ours, theirs, stay] = [relief, naive, stayPolicy(context.startOwnerOf)].map((timeline) =>
+    evaluateTimeline(context.measured, timeline, 24),
+  );
+  check.ok(
+    ours.overloadNodeHours < stay.overloadNodeHours / 4,
+    `${ours.overloadNodeHours} of ${stay.overloadNodeHours}`,
+  );
+  check.ok(ours.latencyIndex < stay.latencyIndex, `${ours.latencyIndex} < ${stay.latencyIndex}`);
+  check.is(countReturns(relief, 3 * WEEK_HOURS, WEEK_HOURS), 0);
+  check.ok(ours.moves <= theirs.moves, `${ours.moves} of ${theirs.moves} moves`);
+});
+
+test.run();
