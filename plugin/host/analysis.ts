@@ -203,7 +203,7 @@ export class Analysis {
 
   async #closeWindows(toMs: number): Promise<number> {
     const segments = this.#builder.closeUntil(toMs);
-    this.#components.queryTypes.add(segments);
+    const counted = this.#components.queryTypes.add(segments);
     const closed = segments
       .filter(({ startMs }) => startMs >= this.#wholeFromMs)
       .map(
@@ -215,13 +215,16 @@ export class Analysis {
           droppedCount,
         }),
       );
-    if (closed.length === 0) return 0;
     for (const window of closed) this.#components.ledger.add(window);
-    await this.#publish(closed, async () => {
-      const { clock, queryTypes, loadMap } = this.#components;
-      const { ownerOf } = (await loadMap()).map;
-      await queryTypes.publish({ atMs: clock.nowMs(), droppedCount: this.#droppedCount, ownerOf });
-    });
+    const published =
+      closed.length === 0
+        ? undefined
+        : this.#publish(closed, async () => {
+            const { clock, queryTypes, loadMap } = this.#components;
+            const { ownerOf } = (await loadMap()).map;
+            await queryTypes.publish({ atMs: clock.nowMs(), droppedCount: this.#droppedCount, ownerOf });
+          });
+    await Promise.all([counted, published]);
     return closed.length;
   }
 

@@ -56,6 +56,7 @@ export class QueryTypesPublisher {
   /** Such as `/foreshard/v1/main/query-types/`. */
   readonly #prefixes: RecordPrefixes;
   #known: Known;
+  #added: Promise<void> = Promise.resolve();
   /** Published again until there are clusters of this life, so that another restart does not lose them. */
   #adopted: Pick<QueryClustersRecord, 'shape' | 'terms'> | null = null;
 
@@ -103,11 +104,18 @@ export class QueryTypesPublisher {
     this.#adopted = { shape, terms };
   }
 
-  add(segments: readonly ProfileSegment[]): void {
-    for (const segment of segments) {
-      this.#known.counts.add(segment);
-      this.#known.patterns.add(segment);
-    }
+  /** One after the other, a few milliseconds at a time; what is published or reported waits for those that were given before. */
+  add(segments: readonly ProfileSegment[]): Promise<void> {
+    const { counts, patterns } = this.#known;
+    const added = this.#added.then(async () => {
+      for (const segment of segments) {
+        await inSlices(counts.adding(segment));
+        await inSlices(patterns.adding(segment));
+      }
+    });
+    // The next one does not fail with this one; whoever asked for this one learns of it.
+    this.#added = added.catch(() => undefined);
+    return added;
   }
 
   /** @param about.ownerOf owner by partition, of the map in effect. */
@@ -118,6 +126,7 @@ export class QueryTypesPublisher {
   }): Promise<void> {
     const { queryNodeId, windowMs, halfLifeWindows } = this.#settings;
     const { atMs, droppedCount, ownerOf } = about;
+    await this.#added;
     const { counts, sequences, hotKeys } = this.#known;
     const summary = await inSlices(counts.summing(PUBLISHED_LIMITS));
     const templates = summary.types.map(({ template }) => template);
@@ -154,6 +163,7 @@ export class QueryTypesPublisher {
   }): Promise<QueryTypesReport> {
     const { windowMs, halfLifeWindows } = this.#settings;
     const { nowMs, droppedCount, ownerOf } = options;
+    await this.#added;
     const { counts } = this.#known;
     const { types, ...sums } = await inSlices(counts.summing(PUBLISHED_LIMITS));
     const templates = types.map(({ template }) => template);

@@ -1,3 +1,5 @@
+import { atOnce, type Sliced } from '../base/slices.ts';
+
 /**
  * Who asks what of which partition: sparse counts, sorted by template, partition, client.
  * Index 0 of `templates` and of `clients` stands for all those beyond the limits of the table they were counted in.
@@ -19,8 +21,18 @@ export interface AffinityCounts {
 /** What is beyond the limits of a table. */
 export const OTHER = '(other)';
 
+/** Entries between two rests, at 0.2 us each. */
+const ENTRIES_A_SLICE = 8_192;
+
 /** Adds sparse counts of several query nodes or windows; templates and clients are matched by name. */
-export function mergeAffinityCounts(all: readonly AffinityCounts[], partitionCount: number): AffinityCounts {
+export const mergeAffinityCounts = (all: readonly AffinityCounts[], partitionCount: number): AffinityCounts =>
+  atOnce(mergingAffinityCounts(all, partitionCount));
+
+/** The same with rests. */
+export function* mergingAffinityCounts(
+  all: readonly AffinityCounts[],
+  partitionCount: number,
+): Sliced<AffinityCounts> {
   const templates = new NameTable();
   const clients = new NameTable();
   const numbered = all.map((counts) => ({
@@ -32,25 +44,36 @@ export function mergeAffinityCounts(all: readonly AffinityCounts[], partitionCou
   // All templates x partitions x clients of a large cluster are far below 2^53: one number is the key, in the order of entries.
   const sums = new Map<number, number>();
   for (const { counts, templateOf, clientOf } of numbered)
-    counts.count.forEach((count, entry) => {
+    for (let entry = 0; entry < counts.count.length; entry++) {
+      if (entry % ENTRIES_A_SLICE === 0) yield;
       const template = templateOf[counts.template[entry] as number] as number;
       const client = clientOf[counts.client[entry] as number] as number;
       const partition = counts.partition[entry] as number;
       const key = (template * partitionCount + partition) * clientCount + client;
-      sums.set(key, (sums.get(key) ?? 0) + count);
-    });
+      sums.set(key, (sums.get(key) ?? 0) + (counts.count[entry] as number));
+    }
+  yield;
   // Numbers sort ten times as fast as entries.
   const keys = Float64Array.from(sums.keys()).sort();
-  const placeOf = (key: number): number => Math.floor(key / clientCount);
-  return {
+  const merged = {
     partitionCount,
     templates: templates.names,
     clients: clients.names,
-    template: Uint32Array.from(keys, (key) => Math.floor(placeOf(key) / partitionCount)),
-    partition: Uint32Array.from(keys, (key) => placeOf(key) % partitionCount),
-    client: Uint32Array.from(keys, (key) => key % clientCount),
-    count: keys.map((key) => sums.get(key) as number),
+    template: new Uint32Array(keys.length),
+    partition: new Uint32Array(keys.length),
+    client: new Uint32Array(keys.length),
+    count: new Float64Array(keys.length),
   };
+  for (let entry = 0; entry < keys.length; entry++) {
+    if (entry % ENTRIES_A_SLICE === 0) yield;
+    const key = keys[entry] as number;
+    const place = Math.floor(key / clientCount);
+    merged.template[entry] = Math.floor(place / partitionCount);
+    merged.partition[entry] = place % partitionCount;
+    merged.client[entry] = key - place * clientCount;
+    merged.count[entry] = sums.get(key) as number;
+  }
+  return merged;
 }
 
 /** Sorts entries and lays them out as columns. */

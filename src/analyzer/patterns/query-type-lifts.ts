@@ -33,8 +33,9 @@ export function* findingLifts(
   const rowSums = new Map<number, number>();
   const columnSums = new Map<number, number>();
   let sum = 0;
-  for (const [entry, count] of counts.count.entries()) {
+  for (let entry = 0; entry < counts.count.length; entry++) {
     if (entry % ENTRIES_A_SLICE === 0) yield;
+    const count = counts.count[entry] as number;
     const column = columnOf(entry);
     if (column < 0) continue;
     const row = counts.template[entry] as number;

@@ -1,6 +1,11 @@
 import { assert } from '../../base/assert.ts';
 import { atOnce, type Sliced } from '../../base/slices.ts';
-import { type AffinityCounts, mergeAffinityCounts, OTHER } from '../../model/affinity-matrix.ts';
+import {
+  type AffinityCounts,
+  mergeAffinityCounts,
+  mergingAffinityCounts,
+  OTHER,
+} from '../../model/affinity-matrix.ts';
 import { ASSOCIATION_DEFAULTS } from './associations.ts';
 import { splitKeyWords } from './key-pattern.ts';
 import { ENTRIES_A_SLICE, findingLifts, type Lifts } from './query-type-lifts.ts';
@@ -20,6 +25,12 @@ export const QUERY_TYPE_DEFAULTS: Omit<QueryTypeSettings, 'windowMs'> = {
   // As in one window; some 1.5 MB.
   entriesMax: 65_536,
 };
+
+/** A window that has closed, such as a segment of a profile. */
+export interface CountedWindow {
+  readonly startMs: number;
+  readonly affinity: AffinityCounts;
+}
 
 export interface SummaryLimits {
   readonly typesMax: number;
@@ -77,7 +88,7 @@ export class QueryTypeCounts {
   readonly #words: WordTree;
   #recent: AffinityCounts | null = null;
   /** Whole counts by template; those of a template that is forgotten go to "other". */
-  #totals = new Map<string, number>();
+  #totals: ReadonlyMap<string, number> = new Map();
   #startMs = Number.NEGATIVE_INFINITY;
   #forgottenCount = 0;
   /** Of the squares of all weights: for the effective sample size. */
@@ -92,7 +103,13 @@ export class QueryTypeCounts {
   }
 
   /** Adds a closed window. One that is older than the newest so far counts as much less as it is older. */
-  add({ startMs, affinity }: { readonly startMs: number; readonly affinity: AffinityCounts }): void {
+  add(window: CountedWindow): void {
+    atOnce(this.adding(window));
+  }
+
+  /** The same with rests, one window at a time; until it is done, all that is told is of the windows before. */
+  *adding({ startMs, affinity }: CountedWindow): Sliced<void> {
+    const totals = new Map(this.#totals);
     const added = new Float64Array(affinity.templates.length);
     affinity.count.forEach((count, entry) => {
       const template = affinity.template[entry] as number;
@@ -100,21 +117,25 @@ export class QueryTypeCounts {
     });
     added.forEach((count, index) => {
       const template = affinity.templates[index] as string;
-      if (count > 0) this.#totals.set(template, (this.#totals.get(template) ?? 0) + count);
+      if (count > 0) totals.set(template, (totals.get(template) ?? 0) + count);
     });
     const newestMs = Math.max(this.#startMs, startMs);
     const knownWeight = this.#weight(newestMs - this.#startMs);
-    this.#forgottenCount *= knownWeight;
     const addedWeight = this.#weight(newestMs - startMs);
     const addedSum = affinity.count.reduce((sum, count) => sum + count, 0);
-    this.#squares = this.#squares * knownWeight ** 2 + addedSum * addedWeight ** 2;
     const known = this.#recent === null ? [] : [scaled(this.#recent, knownWeight)];
     const newest = scaled(affinity, addedWeight);
+    yield;
+    const merged = yield* mergingAffinityCounts([...known, newest], affinity.partitionCount);
+    yield;
+    const general = yield* this.#generalised(merged, totals);
+    yield;
+    const { counts, forgotten } = yield* this.#pruned(general.counts);
+    this.#recent = counts;
+    this.#totals = withoutForgotten(general.totals, counts);
     this.#startMs = newestMs;
-    this.#recent = this.#pruned(
-      this.#generalised(mergeAffinityCounts([...known, newest], affinity.partitionCount)),
-    );
-    this.#forgetTemplates(this.#recent);
+    this.#forgottenCount = this.#forgottenCount * knownWeight + forgotten;
+    this.#squares = this.#squares * knownWeight ** 2 + addedSum * addedWeight ** 2;
   }
 
   /** The largest types. Ties are in the order of names, so that equal counts give an equal summary. */
@@ -203,7 +224,7 @@ export class QueryTypeCounts {
     return {
       recent: this.#recent ?? mergeAffinityCounts([], 1),
       squares: this.#squares,
-      totals: new Map(this.#totals),
+      totals: this.#totals,
       forgottenCount: this.#forgottenCount,
     };
   }
@@ -213,46 +234,56 @@ export class QueryTypeCounts {
   }
 
   /** Names that turn out to hold values are counted together, here and in the totals. */
-  #generalised(counts: AffinityCounts): AffinityCounts {
+  *#generalised(counts: AffinityCounts, totals: ReadonlyMap<string, number>): Sliced<Counted> {
     for (const name of counts.templates) this.#words.learn(splitKeyWords(name));
     const generalOf = (name: string): string => this.#words.resolve(splitKeyWords(name)).join('');
     const templates = counts.templates.map(generalOf);
-    if (templates.every((name, i) => name === counts.templates[i])) return counts;
-    const totals = new Map<string, number>();
-    for (const [name, total] of this.#totals) {
+    if (templates.every((name, i) => name === counts.templates[i])) return { counts, totals };
+    const generalTotals = new Map<string, number>();
+    for (const [name, total] of totals) {
       const general = generalOf(name);
-      totals.set(general, (totals.get(general) ?? 0) + total);
+      generalTotals.set(general, (generalTotals.get(general) ?? 0) + total);
     }
-    this.#totals = totals;
-    return mergeAffinityCounts([{ ...counts, templates }], counts.partitionCount);
+    const merged = yield* mergingAffinityCounts([{ ...counts, templates }], counts.partitionCount);
+    return { counts: merged, totals: generalTotals };
   }
 
   /** Without what has decayed to nearly nothing, and without the smallest beyond the limit. */
-  #pruned(counts: AffinityCounts): AffinityCounts {
+  *#pruned(counts: AffinityCounts): Sliced<{ readonly counts: AffinityCounts; readonly forgotten: number }> {
     const { entriesMax } = this.#settings;
     const living = counts.count.filter((count) => count > FORGOTTEN_COUNT).sort();
+    yield;
     const beyond = living.subarray(0, Math.max(0, living.length - entriesMax));
-    this.#forgottenCount += beyond.reduce((sum, count) => sum + count, 0);
     // Of those that are equal to the smallest that is kept the first ones are.
     const smallest = living[beyond.length] ?? 0;
     let equalKept = living.subarray(beyond.length).findIndex((count) => count > smallest);
     if (equalKept < 0) equalKept = living.length - beyond.length;
-    return picked(counts, (entry) => {
-      const count = counts.count[entry] as number;
-      return count > FORGOTTEN_COUNT && (count > smallest || (count === smallest && equalKept-- > 0));
-    });
+    const entries = counts.template
+      .map((_, entry) => entry)
+      .filter((entry) => {
+        const count = counts.count[entry] as number;
+        return count > FORGOTTEN_COUNT && (count > smallest || (count === smallest && equalKept-- > 0));
+      });
+    yield;
+    return { counts: picked(counts, entries), forgotten: beyond.reduce((sum, count) => sum + count, 0) };
   }
+}
 
-  #forgetTemplates(recent: AffinityCounts): void {
-    const known = new Set(recent.templates);
-    let forgotten = 0;
-    for (const [template, total] of this.#totals) {
-      if (known.has(template)) continue;
-      forgotten += total;
-      this.#totals.delete(template);
-    }
-    if (forgotten > 0) this.#totals.set(OTHER, (this.#totals.get(OTHER) ?? 0) + forgotten);
-  }
+/** Of a template that is forgotten the whole count goes to "other". */
+function withoutForgotten(totals: ReadonlyMap<string, number>, recent: AffinityCounts): Map<string, number> {
+  const known = new Set(recent.templates);
+  const kept = new Map<string, number>();
+  let forgotten = 0;
+  for (const [template, total] of totals)
+    if (known.has(template)) kept.set(template, total);
+    else forgotten += total;
+  if (forgotten > 0) kept.set(OTHER, (kept.get(OTHER) ?? 0) + forgotten);
+  return kept;
+}
+
+interface Counted {
+  readonly counts: AffinityCounts;
+  readonly totals: ReadonlyMap<string, number>;
 }
 
 /** What is known at one moment. */
@@ -310,9 +341,8 @@ const scaled = (counts: AffinityCounts, weight: number): AffinityCounts => ({
   count: counts.count.map((count) => count * weight),
 });
 
-/** Some of the entries, with only the names that they use. */
-function picked(counts: AffinityCounts, isKept: (entry: number) => boolean): AffinityCounts {
-  const kept = Uint32Array.from(counts.count.keys()).filter(isKept);
+/** The entries at these indexes, with only the names that they use. */
+function picked(counts: AffinityCounts, kept: Uint32Array): AffinityCounts {
   const template = kept.map((entry) => counts.template[entry] as number);
   const client = kept.map((entry) => counts.client[entry] as number);
   // Merging numbers names by their first use; what nobody uses stays behind.
@@ -325,8 +355,14 @@ function picked(counts: AffinityCounts, isKept: (entry: number) => boolean): Aff
     template: template.map((index) => templates.indexOf[index] as number),
     partition: kept.map((entry) => counts.partition[entry] as number),
     client: client.map((index) => clients.indexOf[index] as number),
-    count: Float64Array.from(kept, (entry) => counts.count[entry] as number),
+    count: countsAt(counts.count, kept),
   };
+}
+
+function countsAt(counts: Float64Array, entries: Uint32Array): Float64Array {
+  const picked = new Float64Array(entries.length);
+  for (let i = 0; i < picked.length; i++) picked[i] = counts[entries[i] as number] as number;
+  return picked;
 }
 
 /** Index 0, "other", is always kept. */

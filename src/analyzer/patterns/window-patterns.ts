@@ -1,3 +1,4 @@
+import { atOnce, type Sliced } from '../../base/slices.ts';
 import { type AffinityCounts, OTHER } from '../../model/affinity-matrix.ts';
 import type { ClusterEvent, NamedGroup } from './cluster-names.ts';
 import { ForwardDecay } from './decay.ts';
@@ -5,6 +6,8 @@ import { hotRows, type PlaceCount } from './hot-rows.ts';
 import { HOURS_PER_WEEK, HourOfWeekCounts, hoursOf, WatchedHours } from './hour-of-week.ts';
 import { splitKeyWords } from './key-pattern.ts';
 import { OnlineClusters, SHAPE_CLUSTER_DEFAULTS, TERM_CLUSTER_DEFAULTS } from './online-clusters.ts';
+import { ENTRIES_A_SLICE } from './query-type-lifts.ts';
+import type { CountedWindow } from './query-types.ts';
 import { SparseCounts } from './sparse-counts.ts';
 import { shapeMembers, termMembers } from './template-members.ts';
 import { type TemplateRow, TemplateRows } from './template-rows.ts';
@@ -115,16 +118,22 @@ export class WindowPatterns {
   }
 
   /** Adds a closed window. */
-  add({ startMs, affinity }: { readonly startMs: number; readonly affinity: AffinityCounts }): void {
+  add(window: CountedWindow): void {
+    atOnce(this.adding(window));
+  }
+
+  /** The same with rests, one window at a time; what is told before it is done may lack parts of it. */
+  *adding({ startMs, affinity }: CountedWindow): Sliced<void> {
     const { windowMs, partitionCount } = this.#settings;
     if (this.#decay.isBeyond(startMs)) this.#rescale(startMs);
     const weight = this.#decay.weightAt(startMs);
     this.#watched.add({ startMs, windowMs }, weight);
     const hours = hoursOf({ startMs, windowMs });
     this.#settle();
-    const counts = byTemplateAndPartition(affinity);
+    const counts = yield* byTemplateAndPartition(affinity);
     for (const [template, places] of counts) {
       const row = this.#rowOf(affinity.templates[template] as string);
+      yield;
       for (const [partition, count] of places) {
         row.count += count;
         row.weight += count * weight;
@@ -226,16 +235,17 @@ export class WindowPatterns {
   }
 }
 
-function byTemplateAndPartition({
+function* byTemplateAndPartition({
   template,
   partition,
   count,
-}: AffinityCounts): Map<number, Map<number, number>> {
+}: AffinityCounts): Sliced<Map<number, Map<number, number>>> {
   const sums = new Map<number, Map<number, number>>();
-  count.forEach((entryCount, entry) => {
+  for (const [entry, entryCount] of count.entries()) {
+    if (entry % ENTRIES_A_SLICE === 0) yield;
     const places = sums.get(template[entry] as number) ?? new Map<number, number>();
     sums.set(template[entry] as number, places);
     places.set(partition[entry] as number, (places.get(partition[entry] as number) ?? 0) + entryCount);
-  });
+  }
   return sums;
 }

@@ -180,6 +180,30 @@ test('before the first window there is nothing, and that is no error', () => {
   });
 });
 
+test('while a window is added with rests, all that is told is of the windows before', () => {
+  const [rested, whole] = [countsOf({ entriesMax: 50 }), countsOf({ entriesMax: 50 })];
+  const first = window(0, [['GET a', 1, 'q0/1', 8]]);
+  for (const counts of [rested, whole]) counts.add(first);
+  const before = rested.summary(ALL);
+  // Names that turn out to hold a value, and more entries than are kept.
+  const second = window(
+    3,
+    Array.from(
+      { length: 60 },
+      (_, i) => [`GET user:${'abcdefghij'[i % 10]}${i}`, i % 16, 'q0/2', 1 + (i % 3)] as const,
+    ),
+  );
+  whole.add(second);
+  let restCount = 0;
+  for (const _ of rested.adding(second)) {
+    restCount++;
+    check.equal(rested.summary(ALL), before);
+  }
+  check.ok(restCount >= 4, `${restCount} rests`);
+  check.equal(rested.summary(ALL), whole.summary(ALL));
+  check.ok(whole.summary(ALL).recentCount > before.recentCount);
+});
+
 test('a summary with rests is of one moment, whatever is counted meanwhile', () => {
   const rows = Array.from(
     { length: 10_000 },
