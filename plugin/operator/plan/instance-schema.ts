@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WINDOW_FORMAT } from '../../../src/affinity/timetable/windows.ts';
 
 /** The file that `foreshard plan` reads. Descriptions complete the sentence "it must be …" of an error message. */
 const amount = () => z.number().min(0).describe('a number, 0 or more');
@@ -55,6 +56,12 @@ const rules = z.strictObject({
   movesMax: count('moves in the plan').optional(),
   nodeMovesMax: count('moves out of one node and into it').optional(),
   bytesMovedMax: amount().optional(),
+  copiesPerNodeMax: z.number().int().min(1).describe('a whole number from 1').optional(),
+  windows: z
+    .array(z.string())
+    .min(1)
+    .describe(`a list of times in which moves may run, such as ${WINDOW_FORMAT}`)
+    .optional(),
 });
 
 export const planInstanceSchema = z.strictObject({

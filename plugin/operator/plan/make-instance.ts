@@ -23,6 +23,10 @@ export interface NamedInstance {
   readonly slotSeconds: number;
   /** Wall clock of slot 0, milliseconds; null where the file names none. */
   readonly startMs: number | null;
+  /** Copies out of a node, and as many into it, at one time. */
+  readonly copiesPerNodeMax: number;
+  /** Times of the week in which moves may run; none: any time. */
+  readonly windows: readonly string[];
 }
 
 /** The 90 % quantile: upper bound of an 80 % interval, as forecasts have it. */
@@ -70,6 +74,8 @@ class InstanceMaker {
 
   make(): NamedInstance {
     const { nodes, partitions, rules = {}, slotSeconds, startTime } = this.#content;
+    if (startTime === undefined && rules.windows !== undefined)
+      throw this.#mistake('rules.windows are times of the week: state startTime, when slot 0 begins');
     const slotCount = this.#slotCount();
     const loads = buildLoads(this.#table(slotCount), this.#settings);
     const shape = { partitionCount: partitions.length, nodeCount: nodes.length, ...loads };
@@ -110,6 +116,8 @@ class InstanceMaker {
       nodeIds: nodes.map(({ id }) => id),
       slotSeconds,
       startMs: startTime === undefined ? null : Date.parse(startTime),
+      copiesPerNodeMax: rules.copiesPerNodeMax ?? 1,
+      windows: rules.windows ?? [],
     };
   }
 

@@ -11,6 +11,7 @@ import { makeInstance, type NamedInstance } from './make-instance.ts';
 import { optimizers } from './optimizers.ts';
 import { type PlanResult, planResult } from './plan-result.ts';
 import { readPlanInstance } from './read-instance.ts';
+import { type ScheduledPlan, schedulePlan } from './time-plan.ts';
 
 /** `foreshard plan FILE`. */
 export async function planFile(file: string, flags: PlanFlags, settings: AffinitySettings): Promise<void> {
@@ -25,8 +26,27 @@ export async function planFile(file: string, flags: PlanFlags, settings: Affinit
 /** `foreshard plan --schema`: what `docs/plan-instance.schema.json` holds. */
 export const printSchema = (): void => printJson(planInstanceJsonSchema());
 
-/** The same file, flags and settings give the same plan, unless `--seconds` leaves it to the machine how far it comes. */
+/**
+ * The plan with the slots of its moves. Where the horizon is too short for some of them, the greedy plan may lose fewer: then
+ * that one is taken.
+ */
 export async function planNamed(
+  named: NamedInstance,
+  flags: PlanFlags,
+  settings: AffinitySettings,
+): Promise<ScheduledPlan> {
+  const best = schedulePlan(named, await searchNamed(named, flags, settings), settings);
+  if (best.leftOut.length === 0 || flags.optimizer === 'greedy') return best;
+  const other = schedulePlan(
+    named,
+    await searchNamed(named, { ...flags, optimizer: 'greedy' }, settings),
+    settings,
+  );
+  return other.costAfter < best.costAfter ? { ...other, iterations: best.iterations } : best;
+}
+
+/** The same file, flags and settings give the same plan, unless `--seconds` leaves it to the machine how far it comes. */
+async function searchNamed(
   { instance, units }: NamedInstance,
   { seconds, seed, optimizer }: PlanFlags,
   settings: AffinitySettings,
@@ -87,6 +107,8 @@ function linesOf(result: PlanResult, optimizer: string): string[] {
   });
   if (result.moves.length > ROWS_MAX)
     lines.push(`     and ${result.moves.length - ROWS_MAX} more: see --json`);
+  for (const { partition, source, target, code, reason } of result.leftOut)
+    lines.push(`not in time: ${partition}: ${source} -> ${target} (${code}: ${reason})`);
   for (const { partition, target, gain, refusal, reason } of result.blocked)
     lines.push(
       `not moved: ${partition} to ${target} would gain ${gain.toPrecision(3)} (${refusal}: ${reason})`,

@@ -2,9 +2,10 @@ import { type BlockedMove, blockedMoves, oversizedPartitions } from '../../../sr
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { explainMove } from '../../../src/affinity/explain.ts';
 import { movePriceTo } from '../../../src/affinity/move-price.ts';
-import type { InstancePlan } from '../../../src/affinity/plan-instance.ts';
 import { MOVE_REFUSALS } from '../../../src/affinity/refusals.ts';
+import { LEFT_OUT_MEANING } from '../../../src/affinity/timetable/problem.ts';
 import type { NamedInstance } from './make-instance.ts';
+import type { ScheduledPlan } from './time-plan.ts';
 
 /** What `foreshard plan --json` prints. */
 export interface PlanResult {
@@ -21,6 +22,14 @@ export interface PlanResult {
   /** Why there are no moves. */
   readonly refusal: string | null;
   readonly moves: readonly PlannedMove[];
+  /** Moves that would pay, and for which the horizon has no slot in time. */
+  readonly leftOut: readonly {
+    readonly partition: string;
+    readonly source: string;
+    readonly target: string;
+    readonly code: string;
+    readonly reason: string;
+  }[];
   /** Moves that would pay and are not allowed. */
   readonly blocked: readonly {
     readonly partition: string;
@@ -52,7 +61,7 @@ export interface PlannedMove {
 }
 
 /** Gives a plan the names of its file. */
-export function planResult(named: NamedInstance, plan: InstancePlan): PlanResult {
+export function planResult(named: NamedInstance, plan: ScheduledPlan): PlanResult {
   const { instance, partitionIds, nodeIds, resources } = named;
   const before = new PlacementState(instance);
   const after = new PlacementState(instance, plan.ownerOf);
@@ -66,6 +75,13 @@ export function planResult(named: NamedInstance, plan: InstancePlan): PlanResult
     peakAfter: after.peak(),
     refusal: plan.refusal ?? null,
     moves: movesOf(named, plan, after),
+    leftOut: plan.leftOut.map(({ partition, source, target, code }) => ({
+      partition: partitionIds[partition] as string,
+      source: nodeIds[source] as string,
+      target: nodeIds[target] as string,
+      code,
+      reason: LEFT_OUT_MEANING[code],
+    })),
     blocked: blockedMoves(after).map(({ partition, target, gain, refusal }: BlockedMove) => ({
       partition: partitionIds[partition] as string,
       target: nodeIds[target] as string,
@@ -82,7 +98,7 @@ export function planResult(named: NamedInstance, plan: InstancePlan): PlanResult
   };
 }
 
-function movesOf(named: NamedInstance, plan: InstancePlan, after: PlacementState): PlannedMove[] {
+function movesOf(named: NamedInstance, plan: ScheduledPlan, after: PlacementState): PlannedMove[] {
   const { instance, partitionIds, nodeIds, resources } = named;
   const now = new PlacementState(instance);
   return plan.order.map((p) => {
@@ -105,7 +121,7 @@ function movesOf(named: NamedInstance, plan: InstancePlan, after: PlacementState
       source: nodeIds[source] as string,
       target: nodeIds[target] as string,
       sizeBytes: instance.bytes[p] as number,
-      startSlot: 0,
+      startSlot: plan.startSlotOf[p] as number,
       gain: after.moveDelta(p, source) + cost,
       cost,
       reason,

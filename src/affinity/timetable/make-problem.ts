@@ -5,19 +5,46 @@ import type { UnitInstance } from '../units.ts';
 import type { TimetableProblem } from './problem.ts';
 import { isWithin, parseMoveWindows } from './windows.ts';
 
-/** @param copiesPerNodeMax as the executor allows: a plan that it could not keep up with would be late. */
+/** What a timetable needs to know besides the placement problem. */
+export interface TimetableFacts {
+  /** Wall clock of slot 0, milliseconds, and a slot's length. */
+  readonly startMs: number;
+  readonly stepMs: number;
+  readonly settings: Pick<
+    AffinitySettings,
+    'timetable' | 'copyUtilisation' | 'moveFixedIndexHours' | 'moveIndexHoursPerSecond' | 'moveBlipIndexHours'
+  >;
+  /** As the executor allows: a plan that it could not keep up with would be late. */
+  readonly copiesPerNodeMax: number;
+  /** Bytes written to a partition each second of a slot. */
+  dirtyRate(partition: number, slot: number): number;
+}
+
+/** The timetable's problem of a cluster. */
 export function makeTimetableProblem(
-  inputs: PlacementInputs,
-  { instance, membersOf }: Pick<UnitInstance, 'instance' | 'membersOf'>,
+  { forecast }: PlacementInputs,
+  units: Pick<UnitInstance, 'instance' | 'membersOf'>,
   { settings, copiesPerNodeMax }: { readonly settings: AffinitySettings; readonly copiesPerNodeMax: number },
 ): TimetableProblem {
-  const { forecast, nodes } = inputs;
+  const { partitionCount, startMs, stepMs, mean } = forecast;
+  const written = dimensionIndex('writeBytes');
+  return timetableProblem(units, {
+    startMs,
+    stepMs,
+    settings,
+    copiesPerNodeMax,
+    dirtyRate: (p, t) =>
+      (mean[(t * partitionCount + p) * LOAD_DIMENSION_COUNT + written] as number) / (stepMs / 1000),
+  });
+}
+
+export function timetableProblem(
+  { instance, membersOf }: Pick<UnitInstance, 'instance' | 'membersOf'>,
+  { startMs, stepMs, settings, copiesPerNodeMax, dirtyRate }: TimetableFacts,
+): TimetableProblem {
   const { slotCount } = instance;
-  const { partitionCount } = forecast;
-  const { startMs, stepMs } = forecast;
   const { timetable } = settings;
   const windows = parseMoveWindows(timetable.windows);
-  const written = dimensionIndex('writeBytes');
   const horizonHours = (slotCount * stepMs) / HOUR_MS;
   return {
     instance,
@@ -30,15 +57,11 @@ export function makeTimetableProblem(
     // Members of a unit are copied one after the other: what is too hot for one of them is so for all.
     dirtyRate: Float64Array.from({ length: instance.partitionCount * slotCount }, (_, i) => {
       const members = membersOf[Math.floor(i / slotCount)] as readonly number[];
-      const rates = members.map((p) => {
-        const at = ((i % slotCount) * partitionCount + p) * LOAD_DIMENSION_COUNT + written;
-        return (forecast.mean[at] as number) / (stepMs / 1000);
-      });
-      return Math.max(...rates);
+      return Math.max(...members.map((p) => dirtyRate(p, i % slotCount)));
     }),
     copiesPerNodeMax,
     // As in the admission of moves: at most half of the nodes are busy with copies.
-    copiesMax: Math.max(1, nodes.length >> 1),
+    copiesMax: Math.max(1, instance.nodeCount >> 1),
     bandwidthMax: timetable.bandwidthBytesPerSecondMax,
     fixedSeconds: timetable.fixedSeconds,
     copyUtilisation: settings.copyUtilisation,

@@ -7,6 +7,7 @@ import type { PlanInstanceFile } from '../../../plugin/operator/plan/instance-sc
 import { makeInstance, type NamedInstance } from '../../../plugin/operator/plan/make-instance.ts';
 import { planNamed } from '../../../plugin/operator/plan/plan-command.ts';
 import { planResult } from '../../../plugin/operator/plan/plan-result.ts';
+import { schedulePlan } from '../../../plugin/operator/plan/time-plan.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import type { Optimiser } from '../../../src/affinity/optimiser.ts';
 import { planInstance } from '../../../src/affinity/plan-instance.ts';
@@ -172,7 +173,7 @@ test('whatever an optimiser suggests, what comes out keeps the rules and is no w
         boundTolerance: 0,
         units: instance.units,
       });
-      const result = planResult(instance, made);
+      const result = planResult(instance, schedulePlan(instance, made, SETTINGS));
       check.equal(breaches(file, result.moves, SETTINGS), []);
       check.ok(result.costAfter <= result.costBefore);
     }),

@@ -299,6 +299,31 @@ test('16,384 partitions on two nodes are planned in seconds, by every rule', asy
   check.ok(result.costAfter < result.costBefore);
 });
 
+test('a move begins in a window and before its load, one copy after the other; what comes too late is told', async () => {
+  const day = (peakSlot: number, peak: number): number[] =>
+    Array.from({ length: 24 }, (_, t) => (Math.abs(t - peakSlot) <= 3 ? peak : 1));
+  const content = (changes: Tree = {}): Tree => ({
+    slotSeconds: 3600,
+    startTime: '2026-01-05T00:00:00Z',
+    bandwidthBytesPerSecond: 1e8,
+    nodes: [node('a'), node('b')],
+    partitions: [partition('p', 'a', day(16, 4)), partition('q', 'a', day(16, 4)), partition('r', 'a', 1)],
+    ...changes,
+  });
+  const free = await plan(content());
+  check.is(free.leftOut.length, 0);
+  const starts = free.moves.map(({ startSlot }) => startSlot);
+  check.ok(starts.length > 0 && starts.every((slot) => slot < 13), `${starts}`);
+  const windowed = await plan(content({ rules: { windows: ['mon 04:00-06:00'] } }));
+  check.ok(windowed.moves.length > 0);
+  check.ok(windowed.moves.every(({ startSlot }) => startSlot === 4 || startSlot === 5));
+  const late = await plan(content({ rules: { windows: ['mon 22:00-24:00'] } }));
+  check.equal(late.moves, []);
+  check.is(late.refusal, 'no-time');
+  check.ok(late.leftOut.every(({ code }) => code === 'gain-too-late') && late.leftOut.length > 0);
+  check.is(late.costAfter, late.costBefore);
+});
+
 test('what pays and may not be done is listed with the code of its rule', async () => {
   const rules: readonly [string, Tree, Tree?][] = [
     ['pinned', { rules: { pinned: [{ partitions: ['p', 'q', 'r', 's'] }] } }],
