@@ -173,6 +173,7 @@ function readProcesses(
   { resourceCount, serviceCount }: { readonly resourceCount: number; readonly serviceCount: number },
 ) {
   const processCount = reader.next('the count of processes', {
+    min: 1,
     max: Math.min(COUNT_MAX, TABLE_MAX / resourceCount),
   });
   const serviceOf = new Int32Array(processCount);
