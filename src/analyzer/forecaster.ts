@@ -12,11 +12,12 @@ import {
   type ForecasterCheckpoint,
 } from './checkpoint.ts';
 import { History } from './history.ts';
-import { issueForecast, rangesToIssue } from './issue.ts';
+import { issueForecast } from './issue.ts';
 import type { Knowledge } from './knowledge.ts';
 import { LevelShifts } from './level-shifts.ts';
 import { explainForecast, type MemberForecast, makeForecast } from './make-forecast.ts';
 import { Roster } from './members/roster.ts';
+import { rangesToIssue } from './origins.ts';
 import { clockSeasons, type SeasonLengths, seasonLengths } from './season-lengths.ts';
 import { assertForecastSettings, type ForecastSettings, trackedLevels } from './settings.ts';
 import { TrackRecord } from './track-record.ts';
@@ -35,7 +36,7 @@ export interface ForecasterComponents {
  * Forecasts every partition's load.
  *
  * Several members (`members/registry.ts`) are combined in log space with weights from their own record. Windows are taken in one at a time, in order; on the way a forecast is issued every
- * ORIGIN_STRIDE windows and judged as its steps come true, so that weights, bounds and skill rest on errors made on windows
+ * few windows (`origins.ts`) and judged as its steps come true, so that weights, bounds and skill rest on errors made on windows
  * that were not known then. Deterministic for a seed and a history; a history taken in at once and window by window give
  * the same judgements but not the same models to the last bit, since those are solved at other times.
  */

@@ -2,6 +2,7 @@ import { BAND_COUNT } from './bands.ts';
 import { Histogram, type SavedHistogram } from './histogram.ts';
 import { boundOf, type IntervalBasis } from './interval-basis.ts';
 import type { PartitionRange } from './members/member.ts';
+import { ORIGIN_STRIDE, originStride } from './origins.ts';
 import { restoreInto } from './saved.ts';
 
 /**
@@ -20,6 +21,11 @@ const RATIO_PRIOR_COUNT = 5;
  */
 const OWN_STEP = 0.02;
 const BAND_STEP = 0.1;
+/**
+ * Few partitions are judged more often, and by forecasts that overlap more: the step shrinks with the root of the stride. On one
+ * series at a time, whole steps miss 80 % by as little and are a fifth wider of the interval score.
+ */
+const stepScale = (partitionCount: number): number => Math.sqrt(originStride(partitionCount) / ORIGIN_STRIDE);
 /** A partition's correction is at most e^2, sevenfold: beyond it is another partition. */
 const OWN_CORRECTION_MAX = 2;
 
@@ -79,6 +85,8 @@ export interface SavedIntervals {
 export class Intervals {
   readonly levels: readonly number[];
   readonly #partitionCount: number;
+  readonly #ownStep: number;
+  readonly #bandStep: number;
   /** f64[band] fading: sums of mean |residual| / ratio, and how many. */
   readonly #bandSums = new Float64Array(BAND_COUNT);
   readonly #bandCounts = new Float64Array(BAND_COUNT);
@@ -99,6 +107,8 @@ export class Intervals {
   constructor(partitionCount: number, levels: readonly number[]) {
     this.levels = levels;
     this.#partitionCount = partitionCount;
+    this.#ownStep = OWN_STEP * stepScale(partitionCount);
+    this.#bandStep = BAND_STEP * stepScale(partitionCount);
     this.#ownSums = new Float64Array(partitionCount);
     this.#ownCounts = new Float64Array(partitionCount);
     this.#alive = new Float64Array(partitionCount);
@@ -249,7 +259,7 @@ export class Intervals {
     misses.forEach((missed, tailIndex) => {
       const at = tailIndex * BAND_COUNT + band;
       const excess = (missed - alive * this.#tail(tailIndex)) * share;
-      this.#bandCorrections[at] = (this.#bandCorrections[at] as number) + BAND_STEP * excess;
+      this.#bandCorrections[at] = (this.#bandCorrections[at] as number) + this.#bandStep * excess;
     });
   }
 
@@ -257,7 +267,7 @@ export class Intervals {
   #correct(tailIndex: number, partition: number, isMissed: boolean): void {
     const at = tailIndex * this.#partitionCount + partition;
     const moved =
-      (this.#ownCorrections[at] as number) + OWN_STEP * ((isMissed ? 1 : 0) - this.#tail(tailIndex));
+      (this.#ownCorrections[at] as number) + this.#ownStep * ((isMissed ? 1 : 0) - this.#tail(tailIndex));
     this.#ownCorrections[at] = Math.max(-OWN_CORRECTION_MAX, Math.min(OWN_CORRECTION_MAX, moved));
   }
 
