@@ -38,8 +38,12 @@ const PLANS: readonly Size[] = [
 export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutcome> {
   const kernels = loadKernels();
   const results: BenchResult[] = [];
-  for (const problem of isSmall ? SMALL_PROBLEMS : PROBLEMS)
-    results.push(...(await compareOptimisers(kernels, problem(), isSmall)));
+  const skipped: BenchOutcome['skipped'][number][] = [];
+  for (const problem of isSmall ? SMALL_PROBLEMS : PROBLEMS) {
+    const compared = await compareOptimisers(kernels, problem(), isSmall);
+    results.push(...compared.results);
+    skipped.push(...compared.skipped);
+  }
   for (const slotCount of isSmall ? [96] : [96, 168])
     results.push(compareKernelWithTwin(kernels, slotCount, isSmall));
   for (const size of isSmall ? [{ partitionCount: 256, nodeCount: 8, slotCount: 24 }] : PLANS)
@@ -52,5 +56,5 @@ export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutco
     : await comparePoliciesOnFlights(kernels);
   // A small run is too small to hold it to anything.
   if (!isSmall) results.push(...barRows(results));
-  return { results: [...results, ...flights.results], skipped: flights.skipped };
+  return { results: [...results, ...flights.results], skipped: [...skipped, ...flights.skipped] };
 }

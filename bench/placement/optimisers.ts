@@ -10,7 +10,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { Kernels } from '../../src/kernels/instance.ts';
 import { inlineRunner } from '../../src/kernels/pool.ts';
-import type { BenchResult } from '../types.ts';
+import type { BenchOutcome } from '../types.ts';
 import { citusGreedy, redisCliRebalance } from './field.ts';
 import { highsMip } from './highs-mip.ts';
 import { costOf, cpuMs, hashOf, meanLoad, movedCount } from './measures.ts';
@@ -38,18 +38,20 @@ export async function compareOptimisers(
   kernels: Kernels,
   { name: problem, instance }: Problem,
   isSmall: boolean,
-): Promise<BenchResult[]> {
+): Promise<BenchOutcome> {
+  const skipped: { name: string; why: string }[] = [];
   const placed: Placed[] = [
     ...(await fieldPlaced(instance)),
     ...(await searched(kernels, instance, isSmall)),
   ];
   const seconds = isSmall ? 1 : MIP_SECONDS;
   const mip = await highsMip(instance, seconds);
-  placed.push({ name: 'highs-mip', ownerOf: mip.ownerOf, settings: { seconds } });
-  const bound = Math.max(mip.bound, boundOf(instance, isSmall ? 20 : BOUND_SWEEPS));
+  if (mip === null) skipped.push({ name: `highs-mip/${problem}`, why: `no answer within ${seconds} s` });
+  else placed.push({ name: 'highs-mip', ownerOf: mip.ownerOf, settings: { seconds } });
+  const bound = boundOf(instance, isSmall ? 20 : BOUND_SWEEPS);
   const gapOf = ({ ownerOf }: Placed): number => 100 * (costOf(instance, ownerOf) / bound - 1);
   const baselineValue = gapOf(placed.find(({ name }) => name === 'naive-hill-climb') as Placed);
-  return placed
+  const results = placed
     .filter(({ name }) => name !== 'naive-hill-climb')
     .map((map) => ({
       name: `${map.name}/${problem}`,
@@ -62,6 +64,7 @@ export async function compareOptimisers(
       settings: { seed: Number(SEED), moved: movedCount(instance, map.ownerOf), ...map.settings },
       hash: hashOf(map.ownerOf),
     }));
+  return { results, skipped };
 }
 
 function boundOf(instance: PlacementInstance, sweeps: number): number {
