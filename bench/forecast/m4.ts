@@ -2,7 +2,7 @@ import { FORECAST_DEFAULTS, type ForecastSettings } from '../../src/analyzer/set
 import { evaluate } from './evaluation.ts';
 import { withOtherMembers } from './member-alone.ts';
 import { naive2 } from './naive2.ts';
-import { augursMstl, npmArima, type PeerForecast, type PeerRun, rStlf } from './peers.ts';
+import { augursMstl, npmArimaCss, npmArimaMl, type PeerForecast, type PeerRun, rStlf } from './peers.ts';
 import { coverageRows, figure, hashOf, type Outcome } from './rows.ts';
 import { type Score, ScoreBoard, seasonalDifference } from './scores.ts';
 import type { SeriesSet } from './sets.ts';
@@ -71,7 +71,7 @@ export async function runM4(
     hash: hashOf(points),
   };
   for (const score of scores) {
-    if (score === naive || score.method === SLOW_PEER) continue;
+    if (score === naive) continue;
     const owa = (score.smape / naive.smape + score.mase / naive.mase) / 2;
     results.push(
       figure(context, {
@@ -86,7 +86,7 @@ export async function runM4(
       ...msisRows(context, score, scores),
     );
   }
-  for (const { peer, cpuMs, count } of costs)
+  for (const { peer, cpuMs, count, explodedCount } of costs)
     results.push(
       figure(context, {
         method: 'combined',
@@ -95,12 +95,13 @@ export async function runM4(
         unit: 'ms',
         baseline: peer,
         baselineValue: cpuMs / count,
-        settings: { peerSeries: count },
+        settings: { peerSeries: count, peerExploded: explodedCount },
       }),
     );
 }
 
-const SLOW_PEER = 'npm-arima';
+/** A forecast this many times the highest value of the history has left it, and so has one that is not finite. */
+const EXPLODED_FACTOR = 10;
 
 interface Task {
   readonly history: Float64Array;
@@ -143,6 +144,16 @@ interface PeerCost {
   readonly peer: string;
   readonly cpuMs: number;
   readonly count: number;
+  /** Series whose forecast has left all bounds. */
+  readonly explodedCount: number;
+}
+
+function costOf(peer: string, tasks: readonly Task[], { cpuMs, forecasts }: PeerRun): PeerCost {
+  const exploded = tasks.filter(({ history }, index) => {
+    const limit = EXPLODED_FACTOR * history.reduce((highest, value) => Math.max(highest, value), 0);
+    return forecasts[index]?.point.some((value) => !(Math.abs(value) <= limit));
+  });
+  return { peer, cpuMs, count: tasks.length, explodedCount: exploded.length };
 }
 
 function runPeers(input: {
@@ -153,7 +164,7 @@ function runPeers(input: {
   const { board, tasks, skipped } = input;
   const costs: PeerCost[] = [];
   const judge = (peer: string, judged: readonly Task[], run: PeerRun): void => {
-    costs.push({ peer, cpuMs: run.cpuMs, count: judged.length });
+    costs.push(costOf(peer, judged, run));
     judged.forEach(({ actual, scale }, index) => {
       const { point, lower, upper } = run.forecasts[index] as PeerForecast;
       board.add({ method: peer, actual, scale, point, bounds: [{ level: 0.95, lower, upper }] });
@@ -162,7 +173,11 @@ function runPeers(input: {
   const historiesOf = (judged: readonly Task[]): Float64Array[] => judged.map(({ history }) => history);
   judge('augurs-mstl-ets', tasks, augursMstl(historiesOf(tasks), HORIZON));
   const few = tasks.filter((_, index) => index % SLOW_PEER_STRIDE === 0);
-  judge(SLOW_PEER, few, npmArima(historiesOf(few), HORIZON));
+  // Of these only the cost is told: of few series an OWA says little, and of exploded ones nothing.
+  costs.push(
+    costOf('npm-arima-ml', few, npmArimaMl(historiesOf(few), HORIZON)),
+    costOf('npm-arima-css', tasks, npmArimaCss(historiesOf(tasks), HORIZON)),
+  );
   const r = rStlf(historiesOf(tasks), HORIZON);
   if (r === undefined)
     skipped.push({
