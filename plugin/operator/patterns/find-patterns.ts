@@ -1,9 +1,7 @@
 import { hourOfWeekName } from '../../../src/analyzer/patterns/hour-of-week.ts';
 import { PATTERN_DEFAULTS, PatternAnalyzer } from '../../../src/analyzer/patterns/pattern-analyzer.ts';
-import type { PatternRecord } from '../../../src/analyzer/patterns/pattern-report.ts';
 import { contiguousMap } from '../../../src/model/partition-map.ts';
 import type { Settings } from '../../../src/settings.ts';
-import type { LogRecord } from '../../logs/log-record.ts';
 import type { LogReading } from '../../logs/read-log.ts';
 import { openPostgresParser } from '../../templates/postgres-sql.ts';
 import { LogProgress } from '../log-input/log-progress.ts';
@@ -64,7 +62,7 @@ async function analyse(
       analysers ??= open(hasSql ? await openPostgresParser() : undefined);
       for (const record of records) {
         analysers.seasons.add(record.timeMs);
-        analysers.patterns.add(patternRecordOf(record));
+        analysers.patterns.add(record);
       }
       progress.update();
     }
@@ -73,14 +71,6 @@ async function analyse(
   }
   // A log without any record has ended in an error.
   return (analysers as Analysers).patterns;
-}
-
-function patternRecordOf({ latencyMs, bytes, ...record }: LogRecord): PatternRecord {
-  return {
-    ...record,
-    ...(latencyMs === undefined ? {} : { latencyMs }),
-    ...(bytes === undefined ? {} : { bytes }),
-  };
 }
 
 function hotNodes(

@@ -15,8 +15,8 @@ export interface PatternRecord {
   readonly keys?: readonly string[];
   /** Where known; else they come from `keys` by `partitionOf`. */
   readonly partitions?: readonly number[];
-  readonly latencyMs?: number;
-  readonly bytes?: number;
+  readonly latencyMs?: number | undefined;
+  readonly bytes?: number | undefined;
   readonly isWrite?: boolean;
 }
 
