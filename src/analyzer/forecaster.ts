@@ -18,7 +18,8 @@ import { LevelShifts } from './level-shifts.ts';
 import { explainForecast, type MemberForecast, makeForecast } from './make-forecast.ts';
 import { Roster } from './members/roster.ts';
 import { rangesToIssue } from './origins.ts';
-import { clockSeasons, type SeasonLengths, seasonLengths } from './season-lengths.ts';
+import { type SeasonLengths, seasonLengths } from './season-lengths.ts';
+import { SeasonWatch } from './season-watch.ts';
 import { assertForecastSettings, type ForecastSettings, trackedLevels } from './settings.ts';
 import { TrackRecord } from './track-record.ts';
 
@@ -35,9 +36,9 @@ export interface ForecasterComponents {
 /**
  * Forecasts every partition's load.
  *
- * Several members (`members/registry.ts`) are combined in log space with weights from their own record. Windows are taken in one at a time, in order; on the way a forecast is issued every
- * few windows (`origins.ts`) and judged as its steps come true, so that weights, bounds and skill rest on errors made on windows
- * that were not known then. Deterministic for a seed and a history; a history taken in at once and window by window give
+ * Several members (`members/registry.ts`) are combined in log space with weights from their own record. Windows are taken in
+ * one at a time, in order; on the way a forecast is issued every few windows (`origins.ts`) and judged as its steps come true,
+ * so that weights, bounds and skill rest on errors made on windows that were not known then. Deterministic for a seed and a history; a history taken in at once and window by window give
  * the same judgements but not the same models to the last bit, since those are solved at other times.
  */
 export class Forecaster {
@@ -45,14 +46,14 @@ export class Forecaster {
   readonly #components: ForecasterComponents;
   #state: Knowledge | undefined;
   #isBusy = false;
-  /** Windows since the start when seasons were last looked for. */
-  #seasonsSeenAt = 0;
+  #seasons: SeasonWatch;
 
   /** @throws ForeshardError FORESHARD_CONFIG naming a setting that is out of range. */
   constructor(settings: ForecastSettings, components: ForecasterComponents) {
     assertForecastSettings(settings);
     this.#settings = settings;
     this.#components = components;
+    this.#seasons = new SeasonWatch(settings.driver, 0);
   }
 
   /**
@@ -250,27 +251,28 @@ export class Forecaster {
           `${partitionCount} in windows of ${windowMs} ms${isAligned ? '' : ', and its windows begin in between'}`,
       );
     }
-    this.#seasonsSeenAt = profile.windowCount;
+    this.#seasons = new SeasonWatch(this.#settings.driver, profile.windowCount);
     return this.#newState({ ...profile, ...seasonLengths(profile, this.#settings.driver) });
   }
 
-  /** Once a week: where the load has other seasons than those that members know, all is learnt anew from the profile. */
+  /** Where the load turns out to have other seasons than those that members know, all is learnt anew from the profile. */
   #stateInSeason(state: Knowledge, profile: LoadProfile): Knowledge {
     const { history } = state;
     const { shape } = history;
-    const firstMs = shape.startMs + history.dropped * shape.windowMs;
+    const isWhole = profile.startMs <= shape.startMs + history.dropped * shape.windowMs;
+    if (!isWhole) return state;
     const end = (profile.startMs - shape.startMs) / shape.windowMs + profile.windowCount;
-    const isWhole = profile.startMs <= firstMs;
-    if (!isWhole || end - this.#seasonsSeenAt < clockSeasons(shape.windowMs).weekWindows) return state;
-    this.#seasonsSeenAt = end;
-    const { dayWindows, weekWindows } = seasonLengths(profile, shape.driver);
+    const newWindows = end - history.dropped - history.length;
+    const found = this.#seasons.look(profile, { end, newWindows });
+    if (found === undefined) return state;
+    const { dayWindows, weekWindows } = found;
     if (dayWindows === shape.dayWindows && weekWindows === shape.weekWindows) return state;
     this.#components.logger.info(
       { dayWindows, weekWindows },
       'the load has other seasons: all is learnt anew',
     );
     this.#close(state);
-    this.#seasonsSeenAt = profile.windowCount;
+    this.#seasons = new SeasonWatch(this.#settings.driver, profile.windowCount);
     return this.#newState({ ...profile, dayWindows, weekWindows });
   }
 

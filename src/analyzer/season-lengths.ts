@@ -5,7 +5,7 @@ import {
   type LoadProfile,
 } from '../model/load-profile.ts';
 import { COVERAGE_MIN } from './history.ts';
-import { findSharedSeasons } from './seasons/find-seasons.ts';
+import { searchSharedSeasons } from './seasons/find-seasons.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -36,11 +36,23 @@ export const clockSeasons = (windowMs: number): SeasonLengths => ({
  * day needs no change: what repeats after six hours repeats after a day.
  */
 export function seasonLengths(profile: LoadProfile, driver: LoadDimension): SeasonLengths {
+  const search = searchSeasonLengths(profile, driver);
+  for (;;) {
+    const { done, value } = search.next();
+    if (done) return value;
+  }
+}
+
+/** The same in steps of some milliseconds; the profile is not read after the first one. */
+export function* searchSeasonLengths(
+  profile: LoadProfile,
+  driver: LoadDimension,
+): Generator<undefined, SeasonLengths> {
   const clock = clockSeasons(profile.windowMs);
   const { dayWindows, weekWindows } = clock;
   // In less than three days no day can be found, and so none be missed.
   if (profile.windowCount < DAYS_MIN * dayWindows) return clock;
-  const found = findSharedSeasons(busiestSeries(profile, driver), {
+  const found = yield* searchSharedSeasons(busiestSeries(profile, driver), {
     expected: [dayWindows, weekWindows].filter((windows) => windows > 1),
     mask: profile.coverage.map((coverage) => Number(coverage < COVERAGE_MIN)),
     maxPeriod: weekWindows,

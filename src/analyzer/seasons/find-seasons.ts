@@ -53,6 +53,18 @@ export function findSeasons(values: Float64Array, options: SeasonOptions = {}): 
  * mean of their spectra, so that a cycle too weak to be seen in one is seen in all.
  */
 export function findSharedSeasons(series: readonly Float64Array[], options: SeasonOptions = {}): Season[] {
+  const search = searchSharedSeasons(series, options);
+  for (;;) {
+    const { done, value } = search.next();
+    if (done) return value;
+  }
+}
+
+/** The same search in steps of some milliseconds, one look at the spectra each, for those who have other things to do. */
+export function* searchSharedSeasons(
+  series: readonly Float64Array[],
+  options: SeasonOptions = {},
+): Generator<undefined, Season[]> {
   const length = series[0]?.length ?? 0;
   const { significance = SIGNIFICANCE_DEFAULT, expected = [] } = options;
   assertOptions(series, length, options);
@@ -65,6 +77,7 @@ export function findSharedSeasons(series: readonly Float64Array[], options: Seas
   const barred: number[] = [];
   let looks = 0;
   while (pValues.size < SEASONS_MAX && looks++ < PEAKS_MAX) {
+    yield;
     const view = lookAt(rest, plan);
     const peak = [highestPeak(view, barred, expected), highestHill(view, maxPeriod, barred)].find(
       (evidence) => evidence !== undefined && evidence.pValue <= significance,
@@ -78,6 +91,7 @@ export function findSharedSeasons(series: readonly Float64Array[], options: Seas
     pValues.set(period, peak.pValue);
     rest = rest.map((row) => withoutProfile(row, profileOf(row, period)));
   }
+  yield;
   return describe(rows, pValues);
 }
 

@@ -93,6 +93,9 @@ test('a load that repeats every ten hours is forecast, at once or found on the w
   check.ok(atOnce < 0.12, `at once: ${atOnce}, SEED=${seed}`);
   const onTheWay = await errorAfter([profileWith(load, 26), profileWith(load, 411)], load);
   check.ok(onTheWay < 0.12, `on the way: ${onTheWay}, SEED=${seed}`);
+  const oneByOne = Array.from({ length: 385 }, (_, w) => profileWith(load, 27 + w));
+  const slowly = await errorAfter([profileWith(load, 26), ...oneByOne], load);
+  check.ok(slowly < 0.12, `a window at a time: ${slowly}, SEED=${seed}`);
   // The history is not handed over again: nothing can be learnt anew, and the clock is all there is.
   const tail = profileOf({ partitionCount: PARTITIONS, firstWindow: 26, windowCount: 385, load });
   const byTheClock = await errorAfter([profileWith(load, 26), tail], load);
