@@ -31,7 +31,7 @@ function allow(loads: v128, variance: v128, z: v128, betaSquared: v128): v128 {
 }
 
 @inline
-function sum4(v: v128): f32 {
+export function sum4(v: v128): f32 {
   return (
     f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
   );

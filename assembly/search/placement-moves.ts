@@ -6,6 +6,7 @@ import { addRows, nodeWith, pairCost, peakDelta, rankPeaks } from "./placement-c
 import { countStep, hasRoom, keepsOtherRules, keepsRoomAndCount, putStep } from "./placement-rules";
 import { stepPartition, stepSource, stepTarget } from "./placement-rules";
 import { Placement } from "./placement";
+import { leastRise, tangents } from "./placement-screen";
 import { REJECTED } from "./state";
 
 // Operators, in the order of the host's table.
@@ -143,14 +144,29 @@ function tryPair(s: Placement, p: u32, q: u32, a: u32, b: u32): f64 {
   }
   const rowP = s.loadRow(p);
   const rowQ = s.loadRow(q);
-  pairCost(s, a, b, rowP, rowQ);
-  const delta = <f64>pairDelta(s, a, b, price);
-  if (!s.accepts(delta)) return REJECTED;
+  const delta = judgePair(s, a, b, rowP, rowQ, price);
+  if (delta == REJECTED) return REJECTED;
   s.movedDelta = moved;
   commitPair(s, a, b, rowP, rowQ);
   commitStep(s, p, a, b);
   if (q != none) commitStep(s, q, b, a);
   return delta;
+}
+
+/** Change of the cost if row p goes from a to b and row q back, or REJECTED: nearly always, so it is looked at cheaply first. */
+@inline
+function judgePair(s: Placement, a: u32, b: u32, rowP: usize, rowQ: usize, price: f32): f64 {
+  // Rises are sampled from all proposals, not from those that a screen lets through.
+  if (s.isScreened == 0 || s.sampleCount < s.sampleMax) {
+    pairCost(s, a, b, rowP, rowQ);
+    const own = <f64>pairDelta(s, a, b, price);
+    return s.accepts(own) ? own : REJECTED;
+  }
+  const threshold = s.drawThreshold();
+  if (<f64>(leastRise(s, a, b, rowP, rowQ) + price) > threshold) return REJECTED;
+  pairCost(s, a, b, rowP, rowQ);
+  const delta = <f64>pairDelta(s, a, b, price);
+  return delta <= 0 || delta < threshold ? delta : REJECTED;
 }
 
 @inline
@@ -171,6 +187,10 @@ function commitPair(s: Placement, a: u32, b: u32, rowP: usize, rowQ: usize): voi
   store<f32>(s.nodeCost + ((<usize>b) << 2), s.costB);
   s.movedCount += s.movedDelta;
   if (s.ruleFlags != 0) s.bytesMoved += s.bytesDelta;
+  if (s.isScreened != 0) {
+    tangents(s, a);
+    tangents(s, b);
+  }
   if (s.peakWeight > 0) {
     store<f32>(s.nodePeak + ((<usize>a) << 2), s.peakA);
     store<f32>(s.nodePeak + ((<usize>b) << 2), s.peakB);
@@ -266,6 +286,11 @@ function tryChain(s: Placement): f64 {
   store<f32>(s.nodeCost + ((<usize>a) << 2), s.costA);
   store<f32>(s.nodeCost + ((<usize>b) << 2), s.costB);
   store<f32>(s.nodeCost + ((<usize>c) << 2), s.costC);
+  if (s.isScreened != 0) {
+    tangents(s, a);
+    tangents(s, b);
+    tangents(s, c);
+  }
   s.movedCount += s.movedDelta;
   if (s.ruleFlags != 0) s.bytesMoved += s.bytesDelta;
   if (s.peakWeight > 0) {
@@ -293,9 +318,8 @@ function tryBundle(s: Placement): f64 {
   if (price == Infinity) return REJECTED;
   const rowP = s.loadRow(p);
   const bundle = sumBundle(s);
-  pairCost(s, a, b, rowP, bundle);
-  const delta = <f64>pairDelta(s, a, b, price);
-  if (!s.accepts(delta)) return REJECTED;
+  const delta = judgePair(s, a, b, rowP, bundle, price);
+  if (delta == REJECTED) return REJECTED;
   commitPair(s, a, b, rowP, bundle);
   commitSteps(s);
   return delta;

@@ -2,6 +2,7 @@
 import { nodeWith, rankPeaks } from "./placement-cost";
 import { joinRing } from "./placement-moves";
 import { countInGroup, GROUPS, NODE_MOVES } from "./placement-rules";
+import { tangents } from "./placement-screen";
 import { Placement } from "./placement";
 
 export function rebuild(s: Placement): void {
@@ -12,6 +13,7 @@ export function rebuild(s: Placement): void {
   for (let n: u32 = 0; n < s.nodeCount; n++) {
     nodeWith(s, n, none, none);
     store<f32>(s.nodeCost + ((<usize>n) << 2), s.costA);
+    if (s.isScreened != 0) tangents(s, n);
     if (s.peakWeight > 0) store<f32>(s.nodePeak + ((<usize>n) << 2), s.peakA);
     cost += <f64>s.costA;
   }

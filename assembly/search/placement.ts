@@ -23,6 +23,12 @@ export class Placement extends SearchState {
   /** f32[node][depth]; nodeVariance 0 if riskZ is 0. */
   nodeLoad: usize;
   nodeVariance: usize;
+  /** f32[node][depth]: what `placement-screen.ts` knows of a node; none unless isScreened, nodeDoubt only with risk. */
+  nodeSlope: usize;
+  nodeBend: usize;
+  nodeDoubt: usize;
+  /** 1 if proposals are screened: rows are long enough, and no peak is priced. */
+  isScreened: u32;
   /** f32[node][depth] */
   background: usize;
   /** f32[node]: latency and overload of the node, and its highest utilisation (kept only if peakWeight is above 0). */

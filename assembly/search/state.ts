@@ -98,8 +98,13 @@ export class SearchState {
       store<f64>(this.samples + ((<usize>this.sampleCount) << 3), delta);
       this.sampleCount++;
     }
-    const index = this.draw() >> 22;
-    return delta < this.temperature * <f64>load<f32>(this.negativeLog + ((<usize>index) << 2));
+    return delta < this.drawThreshold();
+  }
+
+  /** Metropolis' threshold, for a problem that can tell cheaply that a delta is above it. */
+  @inline
+  drawThreshold(): f64 {
+    return this.temperature * <f64>load<f32>(this.negativeLog + ((<usize>(this.draw() >> 22)) << 2));
   }
 
   @inline

@@ -43,6 +43,9 @@ const STEPS_MAX = 5;
 /** Counts of moves are i32. */
 const COUNT_MAX = 0x7fffffff;
 
+/** With shorter rows a price is found as fast as a screen. A peak may fall by more than the screen's bound knows of. */
+export const SCREENED_DEPTH_MIN = 16;
+
 /** What the size of a placement's arrays depends on. */
 export interface PlacementShape {
   readonly partitionCount: number;
@@ -98,6 +101,7 @@ export function placementBlock(
   block.set('zoneCount', zoneCountOf(numbers));
   block.set('nodeMovesMax', Math.min(numbers.nodeMovesMax, COUNT_MAX));
   block.set('bytesMovedMax', numbers.bytesMovedMax);
+  block.set('isScreened', numbers.depth >= SCREENED_DEPTH_MIN && numbers.peakWeight === 0 ? 1 : 0);
   block.set('isLearning', 1);
   (['random0', 'random1', 'random2', 'random3'] as const).forEach((field, i) => {
     block.set(field, seed[i] as number);
@@ -131,7 +135,9 @@ function shapedArrays(
     ...loopArrays({ itemCount: partitionCount, operatorCount: PLACEMENT_OPERATORS.length }),
     load: f32(rows),
     nodeLoad: f32(nodeRows),
-    ...(isRisky ? { variance: f32(rows), nodeVariance: f32(nodeRows) } : {}),
+    ...(isRisky ? { variance: f32(rows), nodeVariance: f32(nodeRows), nodeDoubt: f32(nodeRows) } : {}),
+    nodeSlope: f32(nodeRows),
+    nodeBend: f32(nodeRows),
     background: f32(nodeRows),
     nodeCost: f32(nodeCount),
     nodePeak: f32(nodeCount),

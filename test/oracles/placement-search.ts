@@ -1,4 +1,4 @@
-import { type PlacementNumbers, sizesOf } from '../../src/kernels/placement-block.ts';
+import { type PlacementNumbers, SCREENED_DEPTH_MIN, sizesOf } from '../../src/kernels/placement-block.ts';
 import { PLACEMENT_OPERATORS } from '../../src/kernels/search-layout.ts';
 import { REJECTED, SearchOracle } from './search-loop.ts';
 
@@ -15,6 +15,13 @@ interface Step {
 interface Row {
   readonly load: Float32Array;
   readonly variance: Float32Array;
+}
+
+/** What a change of load, its square, and a change of variance do to a node's cost in each slot. */
+interface Tangent {
+  readonly slope: Float32Array;
+  readonly bend: Float32Array;
+  readonly doubt: Float32Array;
 }
 
 /**
@@ -34,6 +41,9 @@ export class PlacementOracle extends SearchOracle {
   readonly #movable: number[];
   readonly #targets: number[];
   readonly #nodes: Row[];
+  /** Proposals that the screen has rejected, and those of them that their price would not have. */
+  screenedOutCount = 0;
+  wronglyScreenedOutCount = 0;
   #nodeCost: number[] = [];
   #nodePeak: number[] = [];
   /** Members of each node in the order they are drawn, the last one drawn last; NONE closes the kernel's ring. */
@@ -255,6 +265,9 @@ export class PlacementOracle extends SearchOracle {
       const own = f(this.#rulePrice(partition, target) - this.#rulePrice(partition, source));
       price = i === 0 ? own : f(price + own);
     });
+    const isScreened = this.#isScreened && nodes.length === 2 && !this.isSampling;
+    const threshold = isScreened ? this.drawThreshold() : 0;
+    const isScreenedOut = isScreened && f(this.#leastRise(nodes[0].node, nodes[1]) + price) > threshold;
     const after = nodes.map(({ node, plus, minus, sign }) => this.#nodeWith(node, plus, minus, sign));
     const rises = after.map(({ cost }, i) => f(cost - this.#nodeCost[nodes[i].node]));
     let delta = f(rises.slice(1).reduce((sum, rise) => f(sum + rise), rises[0]) + price);
@@ -266,7 +279,12 @@ export class PlacementOracle extends SearchOracle {
       const rise = f(Math.max(...peaks) - Math.max(...this.#nodePeak));
       delta = f(delta + f(f(this.#numbers.peakWeight) * rise));
     }
-    if (!this.accepts(delta)) return REJECTED;
+    if (isScreenedOut) {
+      this.screenedOutCount++;
+      if (delta <= 0 || delta < threshold) this.wronglyScreenedOutCount++;
+      return REJECTED;
+    }
+    if (isScreened ? delta > 0 && delta >= threshold : !this.accepts(delta)) return REJECTED;
     nodes.forEach(({ node, plus, minus, sign }, i) => {
       this.#nodes[node] = this.#rowsWith(node, plus, minus, sign);
       this.#nodeCost[node] = after[i].cost;
@@ -284,16 +302,78 @@ export class PlacementOracle extends SearchOracle {
     return this.#numbers.placePrice[p * this.#numbers.nodeCount + node];
   }
 
+  #sum(partitions: readonly number[], what: keyof Row, d: number): number {
+    return partitions.reduce((total, p) => f(total + this.#rows[p][what][d]), 0);
+  }
+
   #rowsWith(node: number, plus: readonly number[], minus: readonly number[], sign: -1 | 1): Row {
     const { depth } = this.#numbers;
-    const sum = (rows: readonly number[], what: keyof Row, d: number): number =>
-      rows.reduce((total, p) => f(total + this.#rows[p][what][d]), 0);
     const changed = (what: keyof Row): Float32Array =>
       Float32Array.from(
         { length: depth },
-        (_, d) => this.#nodes[node][what][d] + sign * f(sum(plus, what, d) - sum(minus, what, d)),
+        (_, d) => this.#nodes[node][what][d] + sign * f(this.#sum(plus, what, d) - this.#sum(minus, what, d)),
       );
     return { load: changed('load'), variance: changed('variance') };
+  }
+
+  get #isScreened(): boolean {
+    return this.#numbers.depth >= SCREENED_DEPTH_MIN && this.#numbers.peakWeight === 0;
+  }
+
+  /** What a and the other node would cost more at least, by tangents and half of the bends, if `plus` went from a and `minus` came. */
+  #leastRise(a: number, b: { node: number; plus: number[]; minus: number[] }): number {
+    const { depth, riskZ } = this.#numbers;
+    const tangentA = this.#tangentOf(a);
+    const tangentB = this.#tangentOf(b.node);
+    const lanes = new Float32Array(4);
+    for (let d = 0; d < depth; d++) {
+      const coming = f(this.#sum(b.plus, 'load', d) - this.#sum(b.minus, 'load', d));
+      const bend = f(tangentA.bend[d] + tangentB.bend[d]);
+      const slope = f(tangentB.slope[d] - tangentA.slope[d]);
+      lanes[d & 3] += f(coming * f(slope + f(coming * bend)));
+      if (riskZ === 0) continue;
+      const doubt = f(this.#sum(b.plus, 'variance', d) - this.#sum(b.minus, 'variance', d));
+      lanes[d & 3] += f(doubt * f(tangentB.doubt[d] - tangentA.doubt[d]));
+    }
+    return f(f(lanes[0] + lanes[1]) + f(lanes[2] + lanes[3]));
+  }
+
+  #tangentOf(node: number): Tangent {
+    const { depth, slotStride, resourceCount, riskZ, commonError, safeUtilisation } = this.#numbers;
+    const tangent: Tangent = {
+      slope: new Float32Array(depth),
+      bend: new Float32Array(depth),
+      doubt: new Float32Array(depth),
+    };
+    const { load, variance } = this.#nodes[node];
+    for (let d = 0; d < depth; d++) {
+      const r = Math.floor(d / slotStride);
+      const inverse = this.#inverse[node * resourceCount + r];
+      let u = load[d];
+      let uByLoad = 1;
+      let uByVariance = 0;
+      if (riskZ > 0) {
+        const common = f(load[d] * f(commonError ** 2));
+        const x = f(f(Math.max(variance[d], 0)) + f(load[d] * common));
+        const spread = Math.max(f(Math.sqrt(x)), f(1e-6));
+        const zBySpread = f(f(riskZ) / spread);
+        u = f(u + f(f(riskZ) * spread));
+        uByLoad = f(1 + f(zBySpread * common));
+        uByVariance = f(zBySpread * 0.5);
+      }
+      const rho = f(u * inverse);
+      const m = Math.min(rho, f(0.95));
+      const root = f(1 / f(1 - m));
+      const phi = f(f(root - 1) + f(f(rho - m) * 400));
+      const squared = f(root * root);
+      const byRho = f(f(load[d] * squared) + (rho > f(safeUtilisation) ? this.#overload[r] : 0));
+      const rhoByLoad = f(uByLoad * inverse);
+      tangent.slope[d] = this.#weight[d] * f(phi + f(byRho * rhoByLoad));
+      const curved = rho < f(0.95) ? f(f(load[d] * squared) * f(root * rhoByLoad)) : 0;
+      tangent.bend[d] = this.#weight[d] * f(f(rhoByLoad * f(squared + curved)) * 0.5);
+      tangent.doubt[d] = this.#weight[d] * f(byRho * f(uByVariance * inverse));
+    }
+    return tangent;
   }
 
   /** Cost and peak of a node with rows added and others taken away (sign 1), or the other way round (-1). */

@@ -111,10 +111,18 @@ export abstract class SearchOracle {
     return Math.floor((this.draw() * count) / 4294967296);
   }
 
+  protected get isSampling(): boolean {
+    return this.samples.length < this.#samplesMax;
+  }
+
+  protected drawThreshold(): number {
+    return this.temperature * this.#logs[this.draw() >>> 22];
+  }
+
   protected accepts(delta: number): boolean {
     if (delta <= 0) return true;
-    if (this.samples.length < this.#samplesMax) this.samples.push(delta);
-    return delta < this.temperature * this.#logs[this.draw() >>> 22];
+    if (this.isSampling) this.samples.push(delta);
+    return delta < this.drawThreshold();
   }
 
   #learn(): void {

@@ -101,6 +101,8 @@ for (const build of ['debug', 'release'] as const)
       const words = kernelSeed(seededRandom(seed));
       const block = placementBlock(kernels.arena, numbers, start, words);
       const { pointer } = block;
+      // Few samples, so that most proposals come after them and are screened.
+      block.set('sampleMax', 60);
       block.set('temperature', 0.01);
       block.set('cooling', 0.9);
       const twin = new PlacementOracle(numbers, start, words, block.get('sampleMax'));
@@ -121,6 +123,11 @@ for (const build of ['debug', 'release'] as const)
         'weights of operators',
       );
       check.ok(twin.acceptedCount > 10, 'the run did accept proposals');
+      if (instance.peakWeight === 0)
+        check.ok(twin.screenedOutCount > 100, `${twin.screenedOutCount} proposals were screened out`);
+      // The screen's bound holds without risk; with risk it is an estimate.
+      const wronglyMax = instance.riskZ > 0 ? 0.02 * twin.screenedOutCount : 0;
+      check.ok(twin.wronglyScreenedOutCount <= wronglyMax, `${twin.wronglyScreenedOutCount} wrongly`);
       const before = new PlacementState(instance, start).cost();
       check.ok(twin.bestCost < before, 'and found a better map');
       const exact = new PlacementState(instance, twin.owner).cost();
