@@ -10,6 +10,7 @@ import type { LoadProfile } from './model/load-profile.ts';
 import type { NodeUtilisation } from './model/node-utilisation.ts';
 import type { PartitionMap } from './model/partition-map.ts';
 import type { Move, Proposal } from './model/proposal.ts';
+import type { ProposalEvidence } from './model/proposal-evidence.ts';
 
 /**
  * observe: record and forecast, change nothing. propose: also write proposals, for people to read.
@@ -41,12 +42,14 @@ export interface CycleComponents {
       profile: LoadProfile,
       options: { readonly dueMoves: readonly Move[] },
     ): Relief;
+    /** What stands behind a proposal that was made from these inputs. */
+    evidence(input: PlanningInput, proposal: Proposal): ProposalEvidence;
   };
   readonly proposals: {
     /** The last proposal, and what has been moved lately. */
     memory(): Promise<PlanMemory>;
-    /** Where a proposal is kept, so that people can read it, with the partitions whose forecast was put aside. */
-    record(proposal: Proposal, ignoredForecasts: readonly PartitionId[]): Promise<void>;
+    /** Where a proposal is kept, so that people can read it. */
+    record(proposal: Proposal, background: ProposalBackground): Promise<void>;
   };
   /** Dynamic Data Migration: takes moves in and carries them out on its own time. */
   readonly migration: { admit(proposal: Proposal): Promise<AdmissionReport> };
@@ -67,6 +70,15 @@ export interface ClusterState {
 export interface PlanningInput extends ClusterState {
   readonly forecast: Forecast;
   readonly memory: PlanMemory;
+}
+
+/** What a proposal does not say itself. */
+export interface ProposalBackground {
+  /** Partitions that were planned with last week's load. */
+  readonly ignoredForecasts: readonly PartitionId[];
+  /** Null for relief alone: nothing was forecast. */
+  readonly inputs: PlanningInput | null;
+  readonly evidence: ProposalEvidence | null;
 }
 
 export interface AdmissionReport {
@@ -111,15 +123,19 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
   const planStartedMs = clock.monotonicMs();
   const input = { ...state, memory: await proposals.memory() };
   const trusted = forecast && trustedForecast(forecast, profile, { skillMin });
-  const plan = trusted && (await affinity.propose({ ...input, forecast: trusted.forecast }));
+  const inputs = trusted && { ...input, forecast: trusted.forecast };
+  const plan = inputs && (await affinity.propose(inputs));
   const dueMoves = plan?.moves.filter(({ schedule }) => (schedule?.startMs ?? 0) <= atMs) ?? [];
   const relief = reliefOrNothing(() => affinity.relieve(input, profile, { dueMoves }));
   const proposal = plan ? withRelief(plan, relief) : reliefAlone(state, relief);
   const planMs = clock.monotonicMs() - planStartedMs;
 
   const isWorthTelling = plan !== null || proposal.moves.length > 0;
-  const ignoredPartitions = trusted?.ignoredPartitions ?? [];
-  if (mode !== 'observe' && isWorthTelling) await proposals.record(proposal, ignoredPartitions);
+  const ignoredForecasts = trusted?.ignoredPartitions ?? [];
+  if (mode !== 'observe' && isWorthTelling) {
+    const evidence = inputs && affinity.evidence(inputs, proposal);
+    await proposals.record(proposal, { ignoredForecasts, inputs, evidence });
+  }
   const admission = mode === 'auto' && isWorthTelling ? await migration.admit(proposal) : NOTHING_ADMITTED;
 
   logger.info(
@@ -130,7 +146,7 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
       costBefore: proposal.costBefore,
       costAfter: proposal.costAfter,
       lowerBound: proposal.lowerBound,
-      ignoredForecasts: ignoredPartitions.length,
+      ignoredForecasts: ignoredForecasts.length,
       admitted: admission.admittedCount,
     },
     'cycle',

@@ -49,6 +49,7 @@ import {
   queryClustersPrefix,
   queryHoursPrefix,
   queryTypesPrefix,
+  staysKey,
 } from './record-keys.ts';
 
 export interface AnalysisSetup {
@@ -99,7 +100,8 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
   });
   const engine = new RpcStorageEngine(transport);
   const mapReader = new ClusterMapReader(metadata, cluster.name);
-  const pool = new KernelPool({ threads: analyzer.kernelThreads }, { kernels: loadKernels(), logger });
+  const kernels = loadKernels();
+  const pool = new KernelPool({ threads: analyzer.kernelThreads }, { kernels, logger });
   const forecaster = new KeptForecaster(forecast, {
     runner: pool,
     random: random.fork('forecast'),
@@ -120,6 +122,8 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
     metadata,
     keys: clusterKeys(cluster.name),
     proposalKey: proposalKey(cluster.name),
+    staysKey: staysKey(cluster.name),
+    kernelHash: kernels.hash,
     forecaster:
       calendar === null
         ? forecaster

@@ -1,15 +1,23 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Components } from '../../src/components.ts';
-import { type ClusterState, type CycleComponents, type CycleReport, runCycle } from '../../src/controller.ts';
+import {
+  type ClusterState,
+  type CycleComponents,
+  type CycleReport,
+  type ProposalBackground,
+  runCycle,
+} from '../../src/controller.ts';
 import type { MigrationExecutor } from '../../src/migration/executor.ts';
 import type { ClusterKeys } from '../../src/migration/records.ts';
 import type { Forecast } from '../../src/model/forecast.ts';
 import type { LoadProfile } from '../../src/model/load-profile.ts';
+import type { Proposal } from '../../src/model/proposal.ts';
 import type { Leadership } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { MigrationStatusReport } from './control-messages.ts';
+import { inputsHash } from './inputs-hash.ts';
 import { readPlanMemory } from './plan-memory-record.ts';
-import { encodeProposal } from './proposal-record.ts';
+import { encodeProposal, encodeStays } from './proposal-record.ts';
 
 /** Without open migrations the executor only looks for records that a predecessor left. */
 const IDLE_TICK_MS = 250;
@@ -18,6 +26,9 @@ const IDLE_TICK_MS = 250;
 export interface CoordinatorComponents extends Components {
   readonly keys: ClusterKeys;
   readonly proposalKey: string;
+  readonly staysKey: string;
+  /** Of the kernels that search: a plan replays with the same ones only. */
+  readonly kernelHash: string;
   readonly forecaster: { forecast(profile: LoadProfile): Promise<Forecast> };
   readonly affinity: CycleComponents['affinity'];
   readonly observer: { observe(profile: LoadProfile): Promise<ClusterState> };
@@ -127,16 +138,7 @@ export class Coordinator {
       affinity,
       proposals: {
         memory: () => readPlanMemory(metadata, { keys, proposalKey, horizonMs, nowMs: clock.nowMs() }),
-        record: async (proposal, ignoredForecasts) => {
-          const term = this.#leadership;
-          if (term === null) return;
-          const value = encodeProposal(proposal, { atMs: clock.nowMs(), ignoredForecasts });
-          // A deposed coordinator must not write over what its successor has proposed.
-          await metadata.commit({
-            conditions: [term.fence],
-            writes: [{ kind: 'put', key: proposalKey, value }],
-          });
-        },
+        record: (proposal, background) => this.#record(proposal, background),
       },
       migration: {
         admit: async (proposal) => {
@@ -149,6 +151,34 @@ export class Coordinator {
           };
         },
       },
+    });
+  }
+
+  async #record(
+    proposal: Proposal,
+    { ignoredForecasts, inputs, evidence }: ProposalBackground,
+  ): Promise<void> {
+    const { clock, metadata, proposalKey, staysKey, kernelHash } = this.#components;
+    const { controller, migration, affinity } = this.#settings;
+    const term = this.#leadership;
+    if (term === null) return;
+    const atMs = clock.nowMs();
+    const value = encodeProposal(proposal, {
+      atMs,
+      expiresAtMs: atMs + controller.cycleIntervalMs,
+      wayBackMs: migration.graceMs,
+      inputsHash: inputs && inputsHash(inputs, affinity),
+      kernelHash,
+      ignoredForecasts,
+      evidence,
+    });
+    // A deposed coordinator must not write over what its successor has proposed.
+    await metadata.commit({
+      conditions: [term.fence],
+      writes: [
+        { kind: 'put', key: proposalKey, value },
+        { kind: 'put', key: staysKey, value: encodeStays(evidence?.stays ?? [], atMs) },
+      ],
     });
   }
 

@@ -1,9 +1,12 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { GrowthAdvice, LeftOutMove, MoveSchedule, Proposal } from '../../src/model/proposal.ts';
 
+import type { ProposalEvidence, StayReason } from '../../src/model/proposal-evidence.ts';
+import { decodeRecord, encodeRecord } from './json-record.ts';
+
 /** What people read and approve: `proposal/latest` in the metadata store, as JSON. */
 export interface ProposalRecord {
-  readonly v: 3;
+  readonly v: 4;
   readonly atMs: number;
   readonly algorithm: string;
   /** Decimal: it does not fit a JSON number. */
@@ -31,15 +34,38 @@ export interface ProposalRecord {
   }[];
   readonly leftOut: readonly LeftOutMove[];
   readonly growth: readonly GrowthAdvice[];
+  /** The next cycle makes another: from then on this one says what was. */
+  readonly expiresAtMs: number;
+  /** For so long after a move its old owner follows the new one. */
+  readonly wayBackMs: number;
+  /** With seed and iterations all that makes the same plan again: of everything it was made from, and of the kernels. */
+  readonly inputsHash: string | null;
+  readonly kernelHash: string;
+  /** Null for relief alone. */
+  readonly evidence: Omit<ProposalEvidence, 'stays'> | null;
 }
 
-export function encodeProposal(
-  proposal: Proposal,
-  options: { readonly atMs: number; readonly ignoredForecasts: readonly number[] },
-): Uint8Array {
+/** `proposal/stays`: why every other partition stays where it is. Apart, since it is as long as the map. */
+export interface StaysRecord {
+  readonly v: 1;
+  readonly atMs: number;
+  readonly stays: readonly StayReason[];
+}
+
+export interface ProposalContext {
+  readonly atMs: number;
+  readonly expiresAtMs: number;
+  readonly wayBackMs: number;
+  readonly inputsHash: string | null;
+  readonly kernelHash: string;
+  readonly ignoredForecasts: readonly number[];
+  readonly evidence: ProposalEvidence | null;
+}
+
+export function encodeProposal(proposal: Proposal, context: ProposalContext): Uint8Array {
   const record: ProposalRecord = {
-    v: 3,
-    atMs: options.atMs,
+    v: 4,
+    atMs: context.atMs,
     algorithm: proposal.algorithm,
     seed: proposal.seed.toString(),
     iterations: proposal.iterations,
@@ -48,7 +74,7 @@ export function encodeProposal(
     costOverTime: proposal.costOverTime,
     lowerBound: proposal.lowerBound,
     refusal: proposal.refusal ?? null,
-    ignoredForecasts: options.ignoredForecasts,
+    ignoredForecasts: context.ignoredForecasts,
     moves: proposal.moves.map((move) => ({
       partitionId: move.partitionId,
       sourceNodeId: move.sourceNodeId,
@@ -62,6 +88,11 @@ export function encodeProposal(
     })),
     leftOut: proposal.leftOut,
     growth: proposal.growth,
+    expiresAtMs: context.expiresAtMs,
+    wayBackMs: context.wayBackMs,
+    inputsHash: context.inputsHash,
+    kernelHash: context.kernelHash,
+    evidence: context.evidence && withoutStays(context.evidence),
   };
   return new TextEncoder().encode(JSON.stringify(record));
 }
@@ -70,10 +101,21 @@ export function encodeProposal(
 export function decodeProposal(bytes: Uint8Array): ProposalRecord {
   try {
     const record = JSON.parse(new TextDecoder().decode(bytes)) as ProposalRecord;
-    if (record.v === 3 && Array.isArray(record.moves) && Array.isArray(record.ignoredForecasts))
+    if (record.v === 4 && Array.isArray(record.moves) && Array.isArray(record.ignoredForecasts))
       return record;
   } catch (cause) {
     throw new ForeshardError('FORESHARD_CORRUPT', 'report', 'the latest proposal cannot be read', { cause });
   }
   throw new ForeshardError('FORESHARD_CORRUPT', 'report', 'the latest proposal is of an unknown version');
 }
+
+function withoutStays({ stays: _, ...evidence }: ProposalEvidence): ProposalRecord['evidence'] {
+  return evidence;
+}
+
+export const encodeStays = (stays: readonly StayReason[], atMs: number): Uint8Array =>
+  encodeRecord({ v: 1, atMs, stays } satisfies StaysRecord);
+
+/** @throws ForeshardError FORESHARD_CORRUPT when it is not what encodeStays wrote. */
+export const decodeStays = (key: string, bytes: Uint8Array): StaysRecord =>
+  decodeRecord(key, bytes, (record: StaysRecord) => record.v === 1 && Array.isArray(record.stays));

@@ -5,6 +5,7 @@ import { clusterKeys } from '../metadata/cluster-map.ts';
 const clusterRoot = (clusterName: string): string => clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '');
 
 export const proposalKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/latest`;
+export const staysKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/stays`;
 export const queryTypesPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}query-types/`;
 export const queryHoursPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}query-hours/`;
 export const queryClustersPrefix = (clusterName: string): string =>

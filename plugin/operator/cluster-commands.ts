@@ -2,11 +2,8 @@ import { existsSync } from 'node:fs';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
-import { decodeProposal } from '../host/proposal-record.ts';
-import { proposalKey } from '../host/record-keys.ts';
 import { clusterKeys, type LoadedMap, loadMap } from '../metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../metadata/embedded.ts';
-import { growthLines } from './growth-lines.ts';
 import { printJson, printLine } from './output.ts';
 
 /** `foreshard map`. */
@@ -69,43 +66,6 @@ export function asRanges(sorted: readonly number[]): string {
   }
   return ranges.join(' ');
 }
-
-/** `foreshard proposal`. */
-export function describeProposal(
-  settings: Settings,
-  { isJson }: { readonly isJson: boolean },
-): Promise<void> {
-  return withMetadata(settings, async (metadata) => {
-    const entry = await metadata.get(proposalKey(settings.cluster.name));
-    if (entry === undefined)
-      throw new ForeshardError(
-        'FORESHARD_NOT_READY',
-        'wait',
-        'there is no proposal yet: plugin.mode must be "propose" or "auto", and a cycle must have run',
-      );
-    const proposal = decodeProposal(entry.value);
-    if (isJson) return printJson(proposal);
-    const { costBefore, costAfter, lowerBound, moves, leftOut, refusal, ignoredForecasts, atMs } = proposal;
-    printLine(
-      `${new Date(atMs).toISOString()}: ${moves.length} moves${refusal === null ? '' : ` (${refusal})`}, cost ${costBefore.toFixed(4)} -> ${costAfter.toFixed(4)}, no map below ${lowerBound.toFixed(4)}`,
-    );
-    for (const { partitionId, sourceNodeId, targetNodeId, reason, schedule } of moves) {
-      const when =
-        schedule === null ? '' : ` from ${asTime(schedule.startMs)}, ${asSeconds(schedule.seconds)}`;
-      printLine(`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}${when}: ${reason}`);
-    }
-    for (const { partitionId, sourceNodeId, targetNodeId, code } of leftOut)
-      printLine(`left out: partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${code}`);
-    for (const line of await growthLines(metadata, settings.cluster.name, proposal.growth)) printLine(line);
-    if (ignoredForecasts.length > 0)
-      printLine(
-        `planned with last week's load, because their forecasts were worse than that: partitions ${asRanges(ignoredForecasts)}`,
-      );
-  });
-}
-
-const asTime = (ms: number): string => new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
-const asSeconds = (seconds: number): string => `${Math.max(1, Math.round(seconds))} s`;
 
 /** `foreshard pause` and `resume`: the operator's switch, obeyed by whoever is coordinator. */
 export function setPaused(settings: Settings, isPaused: boolean): Promise<void> {

@@ -9,11 +9,13 @@ import { createLogger } from '../host/pino-logger.ts';
 import { parseListenAddress } from '../node/listen-address.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import { calendarLines } from './calendar-lines.ts';
-import { describeMap, describeProposal, setPaused } from './cluster-commands.ts';
+import { describeMap, setPaused } from './cluster-commands.ts';
+import { explainPartition } from './explain-command.ts';
 import { addFileCommands } from './file-commands.ts';
 import { type CommonFlags, settingsOf, weekHour, wholeNumber, withConfig, withJson } from './flags.ts';
 import { describeHotKeys } from './hot-keys-command.ts';
 import { printJson, printLine } from './output.ts';
+import { describeProposal } from './proposal-command.ts';
 import { describeHotTypes } from './query-hours-command.ts';
 import { describeQueryTypes } from './query-types-command.ts';
 
@@ -24,6 +26,8 @@ export const EXIT_USAGE = 2;
 
 /** Node ids travel as 16 bits. */
 const NODE_ID_MAX = 65_535;
+/** As many as there are hash slots. */
+const PARTITION_ID_MAX = 16_383;
 
 interface NodeFlags extends CommonFlags {
   readonly role: 'storage' | 'query';
@@ -123,6 +127,12 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .description('print the latest proposal, move by move with its reason')
     .action(async (flags: CommonFlags) =>
       describeProposal((await settingsOf(flags)).settings, { isJson: flags.json === true }),
+    );
+  withJson(withConfig(program.command('explain')))
+    .argument('<partition>', 'number of the partition', wholeNumber('partition', 0, PARTITION_ID_MAX))
+    .description('say why the latest proposal moves a partition, or why it stays where it is')
+    .action(async (partitionId: number, flags: CommonFlags) =>
+      explainPartition((await settingsOf(flags)).settings, { partitionId, isJson: flags.json === true }),
     );
   withJson(withConfig(program.command('query-types')))
     .description(

@@ -3,7 +3,9 @@ import type { Random } from '../base/random.ts';
 import { asNodeId, asPartitionId } from '../model/ids.ts';
 import type { LoadProfile } from '../model/load-profile.ts';
 import type { GrowthAdvice, LeftOutMove, Move, Proposal } from '../model/proposal.ts';
+import type { ProposalEvidence } from '../model/proposal-evidence.ts';
 import { PlacementState } from './cost-model.ts';
+import { gatherEvidence } from './evidence/gather-evidence.ts';
 import { explainMove, numberedNames } from './explain.ts';
 import { adviseGrowth } from './growth.ts';
 import {
@@ -91,6 +93,11 @@ export class AffinityManager {
     options: { readonly dueMoves: readonly Move[] },
   ): Relief {
     return planRelief(inputs, profile, this.#settings, options);
+  }
+
+  /** What stands behind a proposal that was made from these inputs. */
+  evidence(inputs: PlacementInputs, proposal: Proposal): ProposalEvidence {
+    return gatherEvidence(inputs, proposal, this.#settings);
   }
 
   #time(inputs: PlacementInputs, { instance, units }: RuledInstance, plan: InstancePlan): TimedPlan {

@@ -7,15 +7,28 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { encodeHotKeys } from '../../../plugin/host/hot-keys-record.ts';
+import { encodeProposal, encodeStays } from '../../../plugin/host/proposal-record.ts';
 import { encodeQueryHours } from '../../../plugin/host/query-hours-record.ts';
 import { encodeQueryTypes, PUBLISHED_LIMITS } from '../../../plugin/host/query-types-record.ts';
-import { hotKeysPrefix, queryHoursPrefix, queryTypesPrefix } from '../../../plugin/host/record-keys.ts';
+import {
+  hotKeysPrefix,
+  proposalKey,
+  queryHoursPrefix,
+  queryTypesPrefix,
+  staysKey,
+} from '../../../plugin/host/record-keys.ts';
 import { bootstrapCluster, clusterKeys } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { asRanges } from '../../../plugin/operator/cluster-commands.ts';
+import { greedy } from '../../../src/affinity/greedy.ts';
+import { AffinityManager } from '../../../src/affinity/planner.ts';
 import { QUERY_TYPE_DEFAULTS, QueryTypeCounts } from '../../../src/analyzer/patterns/query-types.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { seededRandom } from '../../../src/base/random.ts';
 import { packAffinityCounts } from '../../../src/model/affinity-matrix.ts';
 import { asPartitionId } from '../../../src/model/ids.ts';
+import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
+import { forecastOf, inputsOf, nodeOf } from '../../support/placement.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('command line');
@@ -243,6 +256,87 @@ test('hot keys are printed with their partition, its node and their share; witho
     check.match(stdout, 'partition 9 (node 1): "user:{42}\\n" #000000ab makes 40 % to 45 % of its queries\n');
     check.match(stdout, 'partition 3 (node 0): #deadbeef makes 40 % to 45 % of its queries\n');
     check.is(JSON.parse(run(folder, ['hot-keys', '--json']).stdout).queryNodes[0].hotKeys[1].queries, 800);
+  });
+});
+
+test('a proposal is told move by move, and why a partition stays', async () => {
+  await withTemporaryFolder(async (folder) => {
+    writeFileSync(
+      join(folder, 'foreshard.config.json'),
+      '{"cluster":{"partitionCount":16},"metadata":{"path":"m"}}',
+    );
+    const metadata = openEmbeddedMetadata({ path: join(folder, 'm') });
+    // Partition 0 is as hot as the rest of its node; partition 15 is too hot for any.
+    const forecast = forecastOf({
+      horizonSteps: 24,
+      partitionCount: 16,
+      spread: 0.1,
+      loadOf: (_, p) => (p === 15 ? 19 : p === 0 ? 8 : 1),
+    });
+    const ownerOf = Int32Array.from({ length: 16 }, (_, p) => (p < 12 ? 0 : p < 15 ? 1 : 2));
+    const inputs = inputsOf({ ownerOf, nodes: [nodeOf(0, 20), nodeOf(1, 20), nodeOf(2, 20)], forecast });
+    const manager = new AffinityManager(DEFAULT_SETTINGS.affinity, {
+      random: seededRandom(1n),
+      logger: silentLogger,
+      optimiser: greedy,
+    });
+    const proposal = await manager.propose(inputs);
+    const evidence = manager.evidence(inputs, proposal);
+    const context = { atMs: 1e12, expiresAtMs: 1e12 + 3_600_000, wayBackMs: 900_000, evidence };
+    const hashes = { inputsHash: 'ab', kernelHash: 'cd', ignoredForecasts: [3, 4] };
+    const hotKeys = encodeHotKeys(
+      [
+        {
+          partitionId: asPartitionId(15),
+          keyPrefix: 'hot',
+          keyHash: 1,
+          queries: 9,
+          shareMin: 0.6,
+          shareMax: 0.7,
+        },
+      ],
+      { atMs: 1000 },
+    );
+    await metadata.commit({
+      conditions: [],
+      writes: [
+        { kind: 'put', key: proposalKey('main'), value: encodeProposal(proposal, { ...context, ...hashes }) },
+        { kind: 'put', key: staysKey('main'), value: encodeStays(evidence.stays, 1e12) },
+        { kind: 'put', key: `${hotKeysPrefix('main')}10000`, value: hotKeys },
+      ],
+    });
+    await metadata.close();
+    const { status, stdout } = run(folder, ['proposal']);
+    check.is(status, 0);
+    check.match(stdout, /if nothing is done, node \d leaves its comfort zone at 2001-01-01 00:00 UTC/);
+    check.match(stdout, /cost by number of moves, the most useful first: 0: \d/);
+    check.match(
+      stdout,
+      /partition \d+: node 0 -> 1 from 2001-01-01 \d\d:00 UTC, 30 s at up to 100\.0 MB\/s: relieves/,
+    );
+    check.match(
+      stdout,
+      /gains [\d.]+ in the plan, [\d.]+ alone, [\d.-]+ if load is at its lower bound, for /,
+    );
+    check.match(
+      stdout,
+      /partition 15 is too hot for any node: .*: "hot" #00000001 makes 60 % to 70 % of its queries/,
+    );
+    check.match(
+      stdout,
+      "planned with last week's load, because their forecasts were worse than that: partitions 3-4",
+    );
+    const moved = proposal.moves[0].partitionId;
+    check.match(
+      run(folder, ['explain', `${moved}`]).stdout,
+      /^partition \d+: node 0 -> 1 from .*\n {2}gains /,
+    );
+    check.match(
+      run(folder, ['explain', '13']).stdout,
+      /^partition 13 stays on node 1: no other node is better/,
+    );
+    check.is(JSON.parse(run(folder, ['explain', '13', '--json']).stdout).stay.code, 'no-gain');
+    check.is(run(folder, ['explain', '16']).status, 2);
   });
 });
 

@@ -1,0 +1,78 @@
+import { MOVE_REFUSALS, type MoveRefusal } from '../../src/affinity/refusals.ts';
+import { LEFT_OUT_MEANING, type LeftOutCode } from '../../src/affinity/timetable/problem.ts';
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { StayReason } from '../../src/model/proposal-evidence.ts';
+import type { Settings } from '../../src/settings.ts';
+import { decodeStays, type ProposalRecord } from '../host/proposal-record.ts';
+import { staysKey } from '../host/record-keys.ts';
+import { withMetadata } from './cluster-commands.ts';
+import { printJson, printLine } from './output.ts';
+import { asTime, moveLines, readProposal } from './proposal-command.ts';
+
+/** `foreshard explain PARTITION`: why the latest proposal moves a partition, or why it stays where it is. */
+export function explainPartition(
+  settings: Settings,
+  { partitionId, isJson }: { readonly partitionId: number; readonly isJson: boolean },
+): Promise<void> {
+  return withMetadata(settings, async (metadata) => {
+    if (partitionId >= settings.cluster.partitionCount)
+      throw new ForeshardError(
+        'FORESHARD_CONFIG',
+        'fix-config',
+        `partition ${partitionId}: partitions are numbered 0..${settings.cluster.partitionCount - 1}`,
+      );
+    const proposal = await readProposal(metadata, settings.cluster.name);
+    const key = staysKey(settings.cluster.name);
+    const entry = await metadata.get(key);
+    const stays = entry === undefined ? [] : decodeStays(key, entry.value).stays;
+    const index = proposal.moves.findIndex((move) => move.partitionId === partitionId);
+    const stay = stays.find((reason) => reason.partitionId === partitionId);
+    const leftOut = proposal.leftOut.find((move) => move.partitionId === partitionId);
+    if (isJson)
+      return printJson({
+        partitionId,
+        atMs: proposal.atMs,
+        move: proposal.moves[index] ?? null,
+        evidence: proposal.evidence?.moves[index] ?? null,
+        leftOut: leftOut ?? null,
+        stay: stay ?? null,
+      });
+    for (const line of lines(proposal, { partitionId, index, stay, leftOut })) printLine(line);
+  });
+}
+
+function lines(
+  proposal: ProposalRecord,
+  found: {
+    readonly partitionId: number;
+    readonly index: number;
+    readonly stay: StayReason | undefined;
+    readonly leftOut: ProposalRecord['leftOut'][number] | undefined;
+  },
+): string[] {
+  const { partitionId, index, stay, leftOut } = found;
+  const said: string[] = [];
+  if (index >= 0) said.push(...moveLines(proposal, index));
+  if (leftOut !== undefined)
+    said.push(
+      `partition ${partitionId} would go to node ${leftOut.targetNodeId}, but ${LEFT_OUT_MEANING[leftOut.code as LeftOutCode] ?? leftOut.code}`,
+    );
+  if (stay !== undefined)
+    said.push(`partition ${partitionId} stays on node ${stay.nodeId}: ${whyStay(stay)}`);
+  if (said.length === 0)
+    said.push(
+      `the proposal of ${asTime(proposal.atMs)} was relief alone: it says nothing of partition ${partitionId}`,
+    );
+  return said;
+}
+
+function whyStay({ alternativeNodeId, gain, price, code }: StayReason): string {
+  if (alternativeNodeId === null) return 'there is no other node';
+  if (code === 'no-gain')
+    return `no other node is better; node ${alternativeNodeId} would cost ${(-gain).toFixed(5)} more`;
+  const alternative = `node ${alternativeNodeId} would gain ${gain.toFixed(5)}`;
+  if (code === 'price') return `${alternative}, which is not enough for its price of ${price.toFixed(5)}`;
+  if (code === 'not-found')
+    return `${alternative} for ${price.toFixed(5)}, which the search did not find, or an older plan is kept`;
+  return `${alternative}, but ${MOVE_REFUSALS[code as MoveRefusal] ?? code} (${code})`;
+}

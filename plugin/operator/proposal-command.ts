@@ -1,0 +1,112 @@
+import { LEFT_OUT_MEANING, type LeftOutCode } from '../../src/affinity/timetable/problem.ts';
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { Settings } from '../../src/settings.ts';
+import { decodeProposal, type ProposalRecord } from '../host/proposal-record.ts';
+import { proposalKey } from '../host/record-keys.ts';
+import { asRanges, withMetadata } from './cluster-commands.ts';
+import { growthLines } from './growth-lines.ts';
+import { printJson, printLine } from './output.ts';
+
+/** `foreshard proposal`. */
+export function describeProposal(
+  settings: Settings,
+  { isJson }: { readonly isJson: boolean },
+): Promise<void> {
+  return withMetadata(settings, async (metadata) => {
+    const proposal = await readProposal(metadata, settings.cluster.name);
+    if (isJson) return printJson(proposal);
+    printLine(headline(proposal));
+    for (const line of situationLines(proposal)) printLine(line);
+    proposal.moves.forEach((_, index) => {
+      for (const line of moveLines(proposal, index)) printLine(line);
+    });
+    for (const { partitionId, sourceNodeId, targetNodeId, code } of proposal.leftOut)
+      printLine(
+        `left out: partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${LEFT_OUT_MEANING[code as LeftOutCode] ?? code}`,
+      );
+    for (const line of await growthLines(metadata, settings.cluster.name, proposal.growth)) printLine(line);
+    if (proposal.ignoredForecasts.length > 0)
+      printLine(
+        `planned with last week's load, because their forecasts were worse than that: partitions ${asRanges(proposal.ignoredForecasts)}`,
+      );
+  });
+}
+
+/** @throws ForeshardError FORESHARD_NOT_READY before the first one. */
+export async function readProposal(metadata: MetadataStore, clusterName: string): Promise<ProposalRecord> {
+  const entry = await metadata.get(proposalKey(clusterName));
+  if (entry === undefined)
+    throw new ForeshardError(
+      'FORESHARD_NOT_READY',
+      'wait',
+      'there is no proposal yet: plugin.mode must be "propose" or "auto", and a cycle must have run',
+    );
+  return decodeProposal(entry.value);
+}
+
+function headline({ atMs, moves, refusal, ...costs }: ProposalRecord): string {
+  const { costBefore, costAfter, costOverTime, lowerBound, expiresAtMs } = costs;
+  return (
+    `${new Date(atMs).toISOString()}: ${moves.length} moves${refusal === null ? '' : ` (${refusal})`}, cost ` +
+    `${costBefore.toFixed(4)} -> ${costAfter.toFixed(4)} (${costOverTime.toFixed(4)} with the hours of the moves), no map below ` +
+    `${lowerBound.toFixed(4)}; holds until ${asTime(expiresAtMs)}`
+  );
+}
+
+/** What comes if nothing is done, how much each number of moves helps, and what stands in the way. */
+function situationLines({ evidence }: ProposalRecord): string[] {
+  if (evidence === null) return ['nothing could be forecast: relief alone'];
+  const { firstBreach: breach, frontier, binding } = evidence;
+  const lines = [
+    breach === null
+      ? 'if nothing is done, every node stays inside its comfort zone'
+      : `if nothing is done, node ${breach.nodeId} leaves its comfort zone at ${asTime(breach.atMs)}: ` +
+        `${percent(breach.utilisation)} of its ${breach.dimension}`,
+  ];
+  if (frontier.length > 1)
+    lines.push(
+      `cost by number of moves, the most useful first: ${shownOf(frontier)
+        .map(({ moveCount, cost }) => `${moveCount}: ${cost.toFixed(4)}`)
+        .join(', ')}`,
+    );
+  if (binding.length > 0)
+    lines.push(
+      `what keeps partitions from a better place: ${binding
+        .map(({ code, partitionCount }) => `${code} (${partitionCount})`)
+        .join(', ')}`,
+    );
+  return lines;
+}
+
+/** What is said of one move; also of a partition that is asked about. */
+export function moveLines({ moves, evidence, wayBackMs }: ProposalRecord, index: number): string[] {
+  const move = moves[index] as ProposalRecord['moves'][number];
+  const { partitionId, sourceNodeId, targetNodeId, schedule } = move;
+  const when =
+    schedule === null
+      ? ''
+      : ` from ${asTime(schedule.startMs)}, ${Math.max(1, Math.round(schedule.seconds))} s at up to ${megabytes(schedule.bytesPerSecond)} MB/s`;
+  const lines = [`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}${when}: ${move.reason}`];
+  const own = evidence?.moves[index];
+  if (own === undefined) return lines;
+  const skill = own.skill === null ? 'unknown' : own.skill.toFixed(2);
+  const after = own.after.length === 0 ? '' : `; after partitions ${own.after.join(', ')}`;
+  lines.push(
+    `  gains ${move.gain.toFixed(4)} in the plan, ${own.gainAlone.toFixed(4)} alone, ${own.gainLower.toFixed(4)} if load is at its ` +
+      `lower bound, for ${move.cost.toFixed(4)}; ${megabytes(move.sizeBytes)} MB; skill of its forecast ${skill}; ` +
+      `way back for ${Math.round(wayBackMs / 60_000)} min${after}`,
+  );
+  return lines;
+}
+
+/** A handful of points, the first and the last among them. */
+function shownOf<Point>(points: readonly Point[]): Point[] {
+  const step = Math.max(1, Math.ceil((points.length - 1) / 8));
+  return points.filter((_, i) => i % step === 0 || i === points.length - 1);
+}
+
+export const asTime = (ms: number): string =>
+  `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
