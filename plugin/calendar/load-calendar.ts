@@ -31,7 +31,7 @@ export function loadCalendar(file: string, nowMs = Date.now()): LoadedCalendar {
   const read = { '.ics': icalEvents, '.yaml': yamlEvents, '.yml': yamlEvents }[extname(file).toLowerCase()];
   if (read === undefined) throw calendarError(file, 'a calendar ends in .ics, .yaml or .yml: rename it');
   const stat = statSync(file, { throwIfNoEntry: false });
-  if (stat === undefined) throw calendarError(file, 'no such file: check forecast.calendar, or leave it out');
+  if (stat === undefined) throw calendarError(file, 'no such file: check forecast.calendar or --calendar');
   if (!stat.isFile()) throw calendarError(file, 'is not a file: name the calendar itself');
   if (stat.size > FILE_BYTES_MAX)
     throw calendarError(
