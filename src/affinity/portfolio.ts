@@ -61,20 +61,25 @@ const FINE_ROUNDS = 3;
 
 /**
  * What the annealings differ in. The fewer partitions are open, the further a short annealing gets; the optimum may need
- * one more to be open. Hot starts forget the start map, cold ones mend it. Found by trial on the bench's instances.
+ * one more to be open, and the relaxation knows nothing of risk and budgets, so that all have their turn. Hot starts forget the start map, cold ones mend it. Found by trial on the bench's instances.
  */
 const TASKS: readonly { readonly open: number; readonly startAcceptance: number }[] = [
   { open: 32, startAcceptance: 0.2 },
-  { open: 64, startAcceptance: 0.05 },
-  { open: 64, startAcceptance: 0.2 },
+  { open: 64, startAcceptance: 0.1 },
+  { open: 16, startAcceptance: 0.2 },
+  { open: 48, startAcceptance: 0.2 },
   { open: 128, startAcceptance: 0.05 },
+  { open: 32, startAcceptance: 0.1 },
   { open: Number.POSITIVE_INFINITY, startAcceptance: 0.01 },
 ];
 
 const END_ACCEPTANCE = 0.0002;
 
-/** Proposals of one annealing for each pair of an open partition and a node: enough to cool slowly, short enough to repeat. */
-const PROPOSALS_PER_PAIR = 400;
+/** Proposals of one annealing for each pair of an open partition and a node: many short ones find more than few long ones. */
+const PROPOSALS_PER_PAIR = 100;
+
+/** Elites that annealings begin from in turn. */
+const PARENTS_MAX = 4;
 
 /** Children of a round, in additions, so that they take about 2 ms whatever the size, and at most. */
 const CELLS_OF_CHILDREN = 200_000;
@@ -162,7 +167,7 @@ class PortfolioSearch {
     const isMovable = new Uint8Array(this.#instance.partitionCount);
     for (const p of order.subarray(0, task.openCount)) isMovable[p] = this.#instance.isMovable[p] as number;
     const { all } = this.#elites;
-    const start = all[task.index % all.length] as { ownerOf: Int32Array };
+    const start = all[task.index % Math.min(all.length, PARENTS_MAX)] as { ownerOf: Int32Array };
     const search = this.#components.annealerWith({
       iterations: task.iterations,
       startAcceptances: [task.startAcceptance],
