@@ -1,7 +1,7 @@
 import type { Refusal } from '../model/proposal.ts';
 import { lowerBound } from './bound.ts';
 import { PlacementState } from './cost-model.ts';
-import { greedy } from './greedy.ts';
+import { descend, greedy } from './greedy.ts';
 import type { PlacementInstance } from './instance.ts';
 import { withRaisedPrices } from './move-price.ts';
 import type { Optimiser, SearchContext } from './optimiser.ts';
@@ -42,6 +42,8 @@ export interface FinishedPlan {
   readonly order: readonly number[];
   readonly ownerOf: Int32Array;
   readonly cost: number;
+  /** Whether moves that would have paid had to be left out. */
+  readonly isCut: boolean;
 }
 
 /**
@@ -81,14 +83,16 @@ async function planUnits(instance: PlacementInstance, options: PlanOptions): Pro
     refusal,
     iterations,
   });
-  if (costBefore - bound <= boundTolerance * bound) return stay('near-bound');
+  if (costBefore - bound <= boundTolerance * bound && !isInBreach(instance)) return stay('near-bound');
   if (!instance.isMovable.includes(1)) return stay('residence');
 
   const raised = withRaisedPrices(instance, benefitCostRatio);
   const fromGreedy = await greedy.optimise(raised, raised.home, context);
   const found = await optimiser.optimise(raised, fromGreedy.ownerOf, context);
   bound = Math.max(bound, lowerBound(instance, cheaperOf(raised, fromGreedy.ownerOf, found.ownerOf)));
-  const plans = [found, fromGreedy].map(({ ownerOf }) => finishPlan(instance, raised, ownerOf));
+  const plans = [found, fromGreedy].map(({ ownerOf }) =>
+    mended(instance, raised, finishPlan(instance, raised, ownerOf)),
+  );
   const cheapest = plans.reduce((best, plan) => (plan.cost < best.cost ? plan : best));
   const last = finishPlan(instance, raised, options.lastPlan ?? instance.home);
   // A plan that changes with every forecast comes to no end.
@@ -106,19 +110,42 @@ async function planUnits(instance: PlacementInstance, options: PlanOptions): Pro
   };
 }
 
+/** Each lowers the cost, the first by most. */
+const MENDS_MAX = 4;
+
 /** Leaves out moves until all that are left pay and can be carried out one after the other. */
 export function finishPlan(
   instance: PlacementInstance,
   raised: PlacementInstance,
   suggested: Int32Array,
 ): FinishedPlan {
+  let isCut = false;
   for (let ownerOf = suggested; ; ) {
     const pruned = leaveOutWhatDoesNotPay(raised, ownerOf);
     const { order, state, left } = orderMoves(instance, pruned.ownerOf);
-    if (left.size === 0) return { order, ownerOf: state.ownerOf, cost: state.cost() };
+    if (left.size === 0) return { order, ownerOf: state.ownerOf, cost: state.cost(), isCut };
     ownerOf = state.ownerOf;
+    isCut = true;
   }
 }
+
+/** What rules took out of a plan leaves gaps, which descents from there fill as far as they allow. */
+function mended(instance: PlacementInstance, raised: PlacementInstance, plan: FinishedPlan): FinishedPlan {
+  let best = plan;
+  for (let round = 0; best.isCut && round < MENDS_MAX; round++) {
+    const again = finishPlan(instance, raised, descend(raised, best.ownerOf).ownerOf);
+    if (again.cost >= best.cost) return best;
+    best = again;
+  }
+  return best;
+}
+
+/** Whether anything that may move is where rules or a drain do not want it: then a cost near the bound is not enough. */
+const isInBreach = ({ home, isMovable, stayPenalty, holdPenalty }: PlacementInstance): boolean =>
+  home.some(
+    (owner, p) =>
+      isMovable[p] === 1 && ((stayPenalty[p] as number) > 0 || (holdPenalty[owner] as number) > 0),
+  );
 
 function cheaperOf(instance: PlacementInstance, first: Int32Array, second: Int32Array): Int32Array {
   const cost = (ownerOf: Int32Array): number => new PlacementState(instance, ownerOf).cost();

@@ -89,6 +89,18 @@ test('a group that begins on one node may stay there, may not grow there, and is
   check.match(moves[0]?.reason ?? '', /the rules do not want partition [01] on node 0/);
 });
 
+test('a breach is mended even where so much is wrong that the rest is as good as the bound', async () => {
+  const rules = settingsWith(
+    { pinned: [{ partitions: [0, 1] }], forbidden: [{ partitions: [2], nodes: [0] }] },
+    { isCapacityHard: false },
+  );
+  const { moves } = await propose(inputsWith([30, 30, 0.001], [0, 1, 0], 2), rules);
+  check.equal(
+    moves.map(({ partitionId, targetNodeId }) => [partitionId, targetNodeId]),
+    [[2, 1]],
+  );
+});
+
 test('a group keeps its zones, and wins them where it has too few', async () => {
   const rules = settingsWith({
     nodeZones: ['east', 'west', 'east', 'west'],
