@@ -1,5 +1,5 @@
 /**
- * Kernels of the forecast beside hand-written C (`gcc -O3 -msse4.2`) on the same work, in the same run.
+ * Kernels of forecast and placement beside hand-written C (`gcc -O3 -msse4.2`) on the same work, in the same run.
  *
  * Rounds of the kernel and of C alternate, each measures its own processor time, and the ratio is the median of the ratios
  * of neighbouring rounds: whatever else the machine does then weighs on both. It is for kernels that need not be as
@@ -25,12 +25,21 @@ const SOURCE_FOLDER = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './native/' : '../../bench/native/', import.meta.url),
 );
 
-/** Every kernel with a C twin; without a compiler each is skipped, aloud. */
-export async function kernelsAgainstC({ isSmall }: { readonly isSmall: boolean }): Promise<BenchOutcome> {
+/** Every kernel of an area with a C twin; without a compiler each is skipped, aloud. */
+export async function kernelsAgainstC({
+  isSmall,
+  area = 'forecast',
+}: {
+  readonly isSmall: boolean;
+  readonly area?: keyof typeof NATIVE_CASES;
+}): Promise<BenchOutcome> {
   const why = whyNotHere();
-  if (why !== undefined) return { results: [], skipped: [{ name: 'forecast/kernel', why }] };
+  if (why !== undefined) return { results: [], skipped: [{ name: `${area}/kernel`, why }] };
   const results: BenchResult[] = [];
-  for (const makeCase of NATIVE_CASES) results.push(await compareWithC(makeCase({ isSmall }), { isSmall }));
+  for (const makeCase of NATIVE_CASES[area]) {
+    const result = await compareWithC(makeCase({ isSmall }), { isSmall });
+    results.push({ ...result, name: `${area}/${result.name}` });
+  }
   return { results, skipped: [] };
 }
 
@@ -68,7 +77,7 @@ export async function compareWithC(
     const ratio = median(ratios);
     const value = (median(kernelSeconds) / contest.amount) * 1e9;
     return {
-      name: `forecast/kernel/${contest.name}`,
+      name: `kernel/${contest.name}`,
       metric: 'cpu',
       value,
       unit: `ns/${contest.unit}`,

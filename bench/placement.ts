@@ -4,6 +4,7 @@
  */
 import { loadKernels } from '../src/kernels/instance.ts';
 import { comparePoliciesOnFlights } from './flights-policies.ts';
+import { kernelsAgainstC } from './native.ts';
 import { barRows } from './placement/bars.ts';
 import { compareKernelWithTwin } from './placement/kernel.ts';
 import { compareOptimisers } from './placement/optimisers.ts';
@@ -46,6 +47,9 @@ export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutco
   }
   for (const slotCount of isSmall ? [96] : [96, 168])
     results.push(compareKernelWithTwin(kernels, slotCount, isSmall));
+  const againstC = await kernelsAgainstC({ isSmall, area: 'placement' });
+  results.push(...againstC.results);
+  skipped.push(...againstC.skipped);
   for (const size of isSmall ? [{ partitionCount: 256, nodeCount: 8, slotCount: 24 }] : PLANS)
     results.push(await timePlan(kernels, size, isSmall));
   const flights = isSmall

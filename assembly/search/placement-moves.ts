@@ -126,7 +126,9 @@ function nearInSize(s: Placement, p: u32, isSmaller: bool): u32 {
 /** p from a to b, and q, unless it is the null partition, from b to a. */
 function tryPair(s: Placement, p: u32, q: u32, a: u32, b: u32): f64 {
   const none = s.itemCount;
-  if (a == b || !hasRoom(s, p, b)) return REJECTED;
+  if (a == b) return REJECTED;
+  const threshold = screenThreshold(s);
+  if (!hasRoom(s, p, b)) return REJECTED;
   let moved = s.movesFor(p, b) - s.movesFor(p, a);
   let price = s.priceAt(p, b) - s.priceAt(p, a);
   if (q != none) {
@@ -136,15 +138,17 @@ function tryPair(s: Placement, p: u32, q: u32, a: u32, b: u32): f64 {
   }
   if (price == Infinity) return REJECTED;
   if (moved > 0 && <i32>s.movedCount + moved > <i32>s.movesMax) return REJECTED;
+  const rowP = s.loadRow(p);
+  const rowQ = s.loadRow(q);
+  if (!isNaN(threshold) && <f64>(leastRise(s, a, b, rowP, rowQ) + price) > threshold) return REJECTED;
+  // Later than the screen, which is cheaper and rejects more.
   if (s.ruleFlags != 0) {
     s.stepCount = 0;
     putStep(s, p, a, b);
     if (q != none) putStep(s, q, b, a);
     if (!keepsOtherRules(s)) return REJECTED;
   }
-  const rowP = s.loadRow(p);
-  const rowQ = s.loadRow(q);
-  const delta = judgePair(s, a, b, rowP, rowQ, price);
+  const delta = judgePair(s, a, b, rowP, rowQ, price, threshold);
   if (delta == REJECTED) return REJECTED;
   s.movedDelta = moved;
   commitPair(s, a, b, rowP, rowQ);
@@ -153,19 +157,18 @@ function tryPair(s: Placement, p: u32, q: u32, a: u32, b: u32): f64 {
   return delta;
 }
 
-/** Change of the cost if row p goes from a to b and row q back, or REJECTED: nearly always, so it is looked at cheaply first. */
+/** Threshold of a proposal that is to be screened, else NaN: rises are sampled from all proposals, not from those let through. */
 @inline
-function judgePair(s: Placement, a: u32, b: u32, rowP: usize, rowQ: usize, price: f32): f64 {
-  // Rises are sampled from all proposals, not from those that a screen lets through.
-  if (s.isScreened == 0 || s.sampleCount < s.sampleMax) {
-    pairCost(s, a, b, rowP, rowQ);
-    const own = <f64>pairDelta(s, a, b, price);
-    return s.accepts(own) ? own : REJECTED;
-  }
-  const threshold = s.drawThreshold();
-  if (<f64>(leastRise(s, a, b, rowP, rowQ) + price) > threshold) return REJECTED;
+function screenThreshold(s: Placement): f64 {
+  return s.isScreened == 0 || s.sampleCount < s.sampleMax ? NaN : s.drawThreshold();
+}
+
+/** Change of the cost if row p goes from a to b and row q back, or REJECTED; a NaN threshold is yet to be drawn. */
+@inline
+function judgePair(s: Placement, a: u32, b: u32, rowP: usize, rowQ: usize, price: f32, threshold: f64): f64 {
   pairCost(s, a, b, rowP, rowQ);
   const delta = <f64>pairDelta(s, a, b, price);
+  if (isNaN(threshold)) return s.accepts(delta) ? delta : REJECTED;
   return delta <= 0 || delta < threshold ? delta : REJECTED;
 }
 
@@ -310,6 +313,7 @@ function tryBundle(s: Placement): f64 {
   const a = s.ownerOf(p);
   const b = s.ownerOf(first);
   if (a == b) return REJECTED;
+  const threshold = screenThreshold(s);
   s.stepCount = 0;
   putStep(s, p, a, b);
   gatherBundle(s, first, a, b, BUNDLE_SLACK * load<f32>(s.size + ((<usize>p) << 2)));
@@ -318,7 +322,8 @@ function tryBundle(s: Placement): f64 {
   if (price == Infinity) return REJECTED;
   const rowP = s.loadRow(p);
   const bundle = sumBundle(s);
-  const delta = judgePair(s, a, b, rowP, bundle, price);
+  if (!isNaN(threshold) && <f64>(leastRise(s, a, b, rowP, bundle) + price) > threshold) return REJECTED;
+  const delta = judgePair(s, a, b, rowP, bundle, price, threshold);
   if (delta == REJECTED) return REJECTED;
   commitPair(s, a, b, rowP, bundle);
   commitSteps(s);

@@ -1,6 +1,6 @@
 /** One kernel beside the same algorithm by hand in C: the same work on the same input. */
 export interface NativeCase {
-  /** Last part of `forecast/kernel/<name>`. */
+  /** Last part of `<area>/kernel/<name>`. */
   readonly name: string;
   /** File of bench/native/ that includes native.h. */
   readonly source: string;

@@ -9,6 +9,9 @@ import { cpuMs, hashOf } from './measures.ts';
 import { problemB } from './problems.ts';
 import { SEED } from './synthetic.ts';
 
+/** Of these proposals a few in a hundred are accepted, as in the middle of an annealing. */
+const TEMPERATURE = 3e-4;
+
 /** Proposals a CPU second of the SIMD kernel, against the same algorithm in plain JavaScript. */
 export function compareKernelWithTwin(kernels: Kernels, slotCount: number, isSmall: boolean): BenchResult {
   const size = { partitionCount: 256, nodeCount: 8, slotCount };
@@ -19,9 +22,9 @@ export function compareKernelWithTwin(kernels: Kernels, slotCount: number, isSma
   const block = placementBlock(kernels.arena, numbers, start, words);
   const twin = new PlacementOracle(numbers, start, words, block.get('sampleMax'));
   kernels.exports.placementReset(block.pointer);
-  block.set('temperature', 1e-3);
+  block.set('temperature', TEMPERATURE);
   block.set('cooling', 1);
-  twin.temperature = 1e-3;
+  twin.temperature = TEMPERATURE;
   const rounds = isSmall ? 5 : 30;
   const perRound = 4_000;
   let kernelMs = 0;
@@ -51,7 +54,7 @@ export function compareKernelWithTwin(kernels: Kernels, slotCount: number, isSma
     baseline: 'js-twin',
     baselineValue,
     ratio: value / baselineValue,
-    settings: { proposals, temperature: 1e-3 },
+    settings: { proposals, temperature: TEMPERATURE },
     hash,
   };
 }

@@ -241,7 +241,11 @@ export class PlacementOracle extends SearchOracle {
       sum = f(sum + this.#size[member]);
       bundle.push(member);
     }
-    if (bundle.length < 2) return REJECTED;
+    if (bundle.length < 2) {
+      // The kernel has drawn its threshold by then.
+      if (this.#isScreened && !this.isSampling) this.drawThreshold();
+      return REJECTED;
+    }
     return this.#trySteps(
       [
         { partition: p, source: a, target: b },
@@ -259,14 +263,14 @@ export class PlacementOracle extends SearchOracle {
     steps: readonly Step[],
     nodes: readonly { node: number; sign: -1 | 1; plus: number[]; minus: number[] }[],
   ): number {
+    const isScreened = this.#isScreened && nodes.length === 2 && !this.isSampling;
+    const threshold = isScreened ? this.drawThreshold() : 0;
     if (!this.#keepsRules(steps)) return REJECTED;
     let price = 0;
     steps.forEach(({ partition, source, target }, i) => {
       const own = f(this.#rulePrice(partition, target) - this.#rulePrice(partition, source));
       price = i === 0 ? own : f(price + own);
     });
-    const isScreened = this.#isScreened && nodes.length === 2 && !this.isSampling;
-    const threshold = isScreened ? this.drawThreshold() : 0;
     const isScreenedOut = isScreened && f(this.#leastRise(nodes[0].node, nodes[1]) + price) > threshold;
     const after = nodes.map(({ node, plus, minus, sign }) => this.#nodeWith(node, plus, minus, sign));
     const rises = after.map(({ cost }, i) => f(cost - this.#nodeCost[nodes[i].node]));
