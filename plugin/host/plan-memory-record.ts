@@ -30,6 +30,10 @@ export async function readPlanMemory(
     recentMoves: history
       .filter(isRecent)
       .map(({ partitionId, sourceNodeId }) => ({ partitionId, sourceNodeId })),
+    samples: history
+      .filter(({ outcome }) => outcome === 'done')
+      .sort((a, b) => a.endedAtMs - b.endedAtMs)
+      .map(({ copiedBytes, copySeconds, fenceSeconds }) => ({ copiedBytes, copySeconds, fenceSeconds })),
   };
 }
 

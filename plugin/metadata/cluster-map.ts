@@ -125,6 +125,8 @@ const history = z.object({
   fenceLsn: count.nullable(),
   verifiedLsn: count.nullable(),
   copiedBytes: count,
+  copySeconds: z.number().nonnegative().nullable().default(null),
+  fenceSeconds: z.number().nonnegative().nullable().default(null),
 });
 
 const encodeJson = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));

@@ -57,7 +57,7 @@ function headline({ atMs, moves, refusal, ...costs }: ProposalRecord): string {
 /** What comes if nothing is done, how much each number of moves helps, and what stands in the way. */
 function situationLines({ evidence }: ProposalRecord): string[] {
   if (evidence === null) return ['nothing could be forecast: relief alone'];
-  const { firstBreach: breach, frontier, binding } = evidence;
+  const { firstBreach: breach, frontier, binding, fence } = evidence;
   const lines = [
     breach === null
       ? 'if nothing is done, every node stays inside its comfort zone'
@@ -69,6 +69,11 @@ function situationLines({ evidence }: ProposalRecord): string[] {
       `cost by number of moves, the most useful first: ${shownOf(frontier)
         .map(({ moveCount, cost }) => `${moveCount}: ${cost.toFixed(4)}`)
         .join(', ')}`,
+    );
+  if (frontier.length > 1)
+    lines.push(
+      `while a partition is handed over writes to it wait ${milliseconds(fence.seconds)}, nine times in ten less than ` +
+        `${milliseconds(fence.secondsHigh)} (${fence.sampleCount} migrations seen)`,
     );
   if (binding.length > 0)
     lines.push(
@@ -109,4 +114,5 @@ function shownOf<Point>(points: readonly Point[]): Point[] {
 export const asTime = (ms: number): string =>
   `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
+const milliseconds = (seconds: number): string => `${Math.round(1000 * seconds)} ms`;
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);

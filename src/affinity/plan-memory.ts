@@ -1,3 +1,4 @@
+import type { MigrationSample } from './calibration.ts';
 import { PlacementState } from './cost-model.ts';
 import type { PlacementInstance } from './instance.ts';
 
@@ -7,6 +8,8 @@ export interface PlanMemory {
   readonly lastMoves: readonly RememberedMove[];
   /** Moves that were carried out within the horizon. */
   readonly recentMoves: readonly { readonly partitionId: number; readonly sourceNodeId: number }[];
+  /** Migrations that have ended, the newest last: how long the next ones will take. */
+  readonly samples?: readonly MigrationSample[];
 }
 
 export interface RememberedMove {

@@ -4,6 +4,7 @@ import { asNodeId, asPartitionId } from '../model/ids.ts';
 import type { LoadProfile } from '../model/load-profile.ts';
 import type { GrowthAdvice, LeftOutMove, Move, Proposal } from '../model/proposal.ts';
 import type { ProposalEvidence } from '../model/proposal-evidence.ts';
+import { calibrated } from './calibration.ts';
 import { PlacementState } from './cost-model.ts';
 import { gatherEvidence } from './evidence/gather-evidence.ts';
 import { explainMove, numberedNames } from './explain.ts';
@@ -59,10 +60,11 @@ export class AffinityManager {
    * @throws ForeshardError FORESHARD_CORRUPT for numbers that cannot be (NaN or negative load, no capacity, an unknown
    *   node), FORESHARD_CONFIG for rules that cannot all hold, FORESHARD_NOT_READY for a forecast without a step.
    */
-  async propose(inputs: PlacementInputs): Promise<Proposal> {
+  async propose(measured: PlacementInputs): Promise<Proposal> {
     const { logger, optimiser, random } = this.#components;
+    const { inputs, settings } = calibrated(measured, this.#settings);
     const { memory = NO_MEMORY } = inputs;
-    const { instance: built, units } = buildRuledInstance(inputs, this.#settings);
+    const { instance: built, units } = buildRuledInstance(inputs, settings);
     const instance = { ...built, allowed: withoutReturns(built, memory) };
     const plan = await planInstance(instance, {
       optimiser,
@@ -72,7 +74,7 @@ export class AffinityManager {
       units,
       lastPlan: carryOver(instance, memory),
     });
-    const timed = this.#time(inputs, { instance, units }, plan);
+    const timed = this.#time(inputs, { instance, units }, { plan, settings });
     const moves = this.#describe(inputs, instance, timed);
     const { costBefore, lowerBound } = plan;
     const costAfter = new PlacementState(instance, timed.ownerOf).cost();
@@ -92,24 +94,30 @@ export class AffinityManager {
     profile: LoadProfile,
     options: { readonly dueMoves: readonly Move[] },
   ): Relief {
-    return planRelief(inputs, profile, this.#settings, options);
+    const known = calibrated(inputs, this.#settings);
+    return planRelief(known.inputs, profile, known.settings, options);
   }
 
   /** What stands behind a proposal that was made from these inputs. */
   evidence(inputs: PlacementInputs, proposal: Proposal): ProposalEvidence {
-    return gatherEvidence(inputs, proposal, this.#settings);
+    const known = calibrated(inputs, this.#settings);
+    return gatherEvidence(known.inputs, proposal, known.settings);
   }
 
-  #time(inputs: PlacementInputs, { instance, units }: RuledInstance, plan: InstancePlan): TimedPlan {
+  #time(
+    inputs: PlacementInputs,
+    { instance, units }: RuledInstance,
+    { plan, settings }: { readonly plan: InstancePlan; readonly settings: AffinitySettings },
+  ): TimedPlan {
     const merged = mergeUnits(instance, units);
     const problem = makeTimetableProblem(inputs, merged, {
-      settings: this.#settings,
+      settings,
       copiesPerNodeMax: this.#components.copiesPerNodeMax ?? 1,
     });
     return timePlan(problem, merged, plan, {
-      benefitCostRatio: this.#settings.benefitCostRatio,
+      benefitCostRatio: settings.benefitCostRatio,
       lastMoves: inputs.memory?.lastMoves ?? [],
-      startKeepShare: this.#settings.timetable.startKeepShare,
+      startKeepShare: settings.timetable.startKeepShare,
     });
   }
 

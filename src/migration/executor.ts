@@ -97,6 +97,8 @@ export class MigrationExecutor {
   readonly #inFlight = new Map<number, Promise<void>>();
   readonly #decoded = new Map<string, { revision: number; record: PartitionRecord | null }>();
   readonly #copiedBytesOf = new Map<number, number>();
+  /** How long phases took, for the history. */
+  readonly #secondsOf = new Map<number, { copySeconds: number | null; fenceSeconds: number | null }>();
   readonly #failureOf = new Map<number, string>();
   /** Phases whose hold is over, `partition/migration/phase`. */
   readonly #held = new Set<string>();
@@ -394,10 +396,20 @@ export class MigrationExecutor {
     const committed = await this.#commit(decision.record, revision, writes);
     if (committed === null) return null;
     const phase = decision.record.migration?.phase ?? 'stable';
+    this.#notePhase(before, phase);
     logger.info({ partitionId, migrationId: migration.migrationId, phase }, 'migration stepped');
     if (decision.kind === 'end') this.#ended(before, decision.outcome);
     else if (decision.isBadCopy) this.#retries.quarantine(partitionId);
     return committed;
+  }
+
+  /** Phases are stamped in the record, so that one which began under another coordinator is measured as well. */
+  #notePhase({ partitionId, migration }: OpenRecord, next: MigrationPhase | 'stable'): void {
+    const seconds = Math.max(0, this.#components.clock.nowMs() - migration.phaseAtMs) / 1000;
+    const known = this.#secondsOf.get(partitionId) ?? NO_SECONDS;
+    if (migration.phase === 'COPY' && next === 'CATCHUP')
+      this.#secondsOf.set(partitionId, { ...known, copySeconds: seconds });
+    if (next === 'SWITCHED') this.#secondsOf.set(partitionId, { ...known, fenceSeconds: seconds });
   }
 
   #historyOf({ partitionId, epoch, migration }: OpenRecord, outcome: 'done' | 'aborted'): MigrationHistory {
@@ -414,6 +426,7 @@ export class MigrationExecutor {
       fenceLsn: migration.fenceLsn ?? null,
       verifiedLsn: migration.verified?.lsn ?? null,
       copiedBytes: this.#copiedBytesOf.get(partitionId) ?? 0,
+      ...(this.#secondsOf.get(partitionId) ?? NO_SECONDS),
     };
   }
 
@@ -427,6 +440,7 @@ export class MigrationExecutor {
       this.#retries.aborted(partitionId);
     }
     this.#copiedBytesOf.delete(partitionId);
+    this.#secondsOf.delete(partitionId);
     this.#records[partitionId] = null; // until the next reading
   }
 
@@ -492,6 +506,8 @@ export class MigrationExecutor {
     };
   }
 }
+
+const NO_SECONDS = { copySeconds: null, fenceSeconds: null };
 
 const isOpen = (record: PartitionRecord | null | undefined): record is OpenRecord =>
   record !== null && record !== undefined && record.migration !== null;

@@ -44,6 +44,9 @@ export interface MigrationHistory {
   readonly fenceLsn: number | null;
   readonly verifiedLsn: number | null;
   readonly copiedBytes: number;
+  /** In COPY, and from the fence to the switch: null where this coordinator did not see both ends. */
+  readonly copySeconds: number | null;
+  readonly fenceSeconds: number | null;
 }
 
 /** Written before the thing to clean exists, deleted only after the node's durable acknowledgement. */

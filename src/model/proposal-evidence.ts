@@ -51,6 +51,8 @@ export interface ProposalEvidence {
   readonly firstBreach: NodeMoment | null;
   readonly utilisation: UtilisationTable;
   readonly moves: readonly MoveEvidence[];
+  /** So long writes to a partition wait while it is handed over: typical, and what nine of ten stay below. */
+  readonly fence: { readonly seconds: number; readonly secondsHigh: number; readonly sampleCount: number };
   readonly frontier: readonly FrontierPoint[];
   /** What keeps partitions from a better place: by code, how many. */
   readonly binding: readonly { readonly code: string; readonly partitionCount: number }[];

@@ -2,8 +2,14 @@ import type { Forecast } from '../../model/forecast.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT, type LoadDimension } from '../../model/load-profile.ts';
 import type { Proposal } from '../../model/proposal.ts';
 import type { ProposalEvidence, StayReason } from '../../model/proposal-evidence.ts';
+import { paceAt } from '../calibration.ts';
 import { PlacementState } from '../cost-model.ts';
-import { buildInstance, type PlacementInputs, type PlacementInstance } from '../instance.ts';
+import {
+  BANDWIDTH_DEFAULT,
+  buildInstance,
+  type PlacementInputs,
+  type PlacementInstance,
+} from '../instance.ts';
 import { normalQuantile } from '../normal-quantile.ts';
 import { NO_MEMORY, withoutReturns } from '../plan-memory.ts';
 import type { AffinitySettings } from '../settings.ts';
@@ -35,6 +41,7 @@ export function gatherEvidence(
   const before = new PlacementState(instance);
   const after = new PlacementState(instance);
   for (const { partition, target } of moves) after.move(partition, target);
+  const pace = paceAt(inputs.memory?.samples ?? [], BANDWIDTH_DEFAULT);
   const stays = explainStays(after, settings.benefitCostRatio);
   return {
     firstBreach: firstBreach(before, { ...horizon, relief: settings.relief }),
@@ -47,6 +54,11 @@ export function gatherEvidence(
       lower: atLowerBound(instance, forecast, dimensions),
       skill: forecast.skill,
     }),
+    fence: {
+      seconds: pace.fenceSeconds,
+      secondsHigh: pace.fenceSecondsHigh,
+      sampleCount: pace.sampleCount,
+    },
     frontier: frontierOf(instance, moves),
     binding: bindingOf(stays),
     stays,
