@@ -1,4 +1,4 @@
-// The neighbourhood: eleven ways to propose a change, priced exactly.
+// The neighbourhood: twelve ways to propose a change, priced exactly.
 import { REJECTED } from "../search/state";
 import { chainDelta, INFEASIBLE, moveDelta, usageDelta } from "./cost";
 import { at, Reassignment } from "./reassignment";
@@ -17,18 +17,20 @@ const HOT_SHIFT: u32 = 2;
 const HOT_SWAP: u32 = 3;
 /** Any process to where another is, and that one to any machine. */
 const CHAIN: u32 = 4;
+/** Two processes of about the same size change places: where room is scarce, hardly any others can. */
+const NEAR_SWAP: u32 = 5;
 /** A moved process to its home. */
-const RETURN: u32 = 5;
+const RETURN: u32 = 6;
 /** A moved process to its home, and one from there in its place. */
-const REPLACE: u32 = 6;
+const REPLACE: u32 = 7;
 /** A moved process to any machine. */
-const AWAY_SHIFT: u32 = 7;
+const AWAY_SHIFT: u32 = 8;
 /** A moved process changes places with any process. */
-const AWAY_SWAP: u32 = 8;
+const AWAY_SWAP: u32 = 9;
 /** A moved process to its home, and any process to the room it leaves. */
-const RELIEVE: u32 = 9;
+const RELIEVE: u32 = 10;
 /** The same with a process of a hot machine. */
-const HOT_RELIEVE: u32 = 10;
+const HOT_RELIEVE: u32 = 11;
 
 /** The costliest of a few random machines. */
 function hotMachine(s: Reassignment): i32 {
@@ -64,6 +66,14 @@ function awayProcess(s: Reassignment): i32 {
   return s.awayCount == 0 ? -1 : at(s.away, s.drawBelow(s.awayCount));
 }
 
+/** A random process of about the size of p; p itself now and then. */
+@inline
+function nearInSize(s: Reassignment, p: i32): i32 {
+  const last = <i32>s.itemCount - 1;
+  const rank = at(s.rankOf, p) + s.drawBelow(2 * s.nearRanks + 1) - s.nearRanks;
+  return at(s.bySize, rank < 0 ? 0 : rank > last ? last : rank);
+}
+
 /** Draws one proposal, judges it and carries it out. @returns change of the cost, or REJECTED. */
 export function attempt(s: Reassignment, operator: u32): f64 {
   let p: i32;
@@ -79,6 +89,7 @@ export function attempt(s: Reassignment, operator: u32): f64 {
   if (operator == REPLACE) q = processOn(s, at(s.home, p));
   else if (operator == HOT_SWAP) q = processOn(s, anyMachine(s));
   else if (operator >= RELIEVE) q = awayProcess(s);
+  else if (operator == NEAR_SWAP) q = nearInSize(s, p);
   else q = anyProcess(s);
   if (q < 0) return REJECTED;
   let c = a;

@@ -58,6 +58,11 @@ export class Reassignment extends SearchState {
   neededByStart: usize;
   neededBy: usize;
 
+  /** i32[process]: smallest first; i32[process]: where in it; how many ranks away is about the same size */
+  bySize: usize;
+  rankOf: usize;
+  nearRanks: i32;
+
   // The state of this search.
   /** i32[machine][column]: usage - safety capacity */
   over: usize;

@@ -11,6 +11,8 @@ import type { Model } from './model.ts';
 const LANES = 4;
 /** Machines drawn for the hottest of them: of 100, the hottest fifth gets half of the draws. */
 const TOURNAMENT = 3;
+/** Of all processes, those counted as about the same size on either side. */
+const NEAR_SHARE = 0.02;
 const INT32_MAX = 2 ** 31 - 1;
 /** Capacity of a balance objective's column, which nothing may exceed: half the range, so that usage of either sign fits. */
 const UNBOUNDED = 2 ** 30;
@@ -89,6 +91,13 @@ export function placeProblem(arena: Arena, model: Model, initial: Int32Array): S
     'machinePrice',
     model.machineMoveCost.map((cost) => cost * model.machineMoveWeight),
   );
+  const bySize = processesBySize(model);
+  const rankOf = new Int32Array(processCount);
+  bySize.forEach((p, rank) => {
+    rankOf[p] = rank;
+  });
+  place('bySize', bySize);
+  place('rankOf', rankOf);
   place('location', model.locationOf);
   place('neighbourhood', model.neighbourhoodOf);
 
@@ -102,6 +111,7 @@ export function placeProblem(arena: Arena, model: Model, initial: Int32Array): S
     ['richCount', richCount],
     ['locationCount', model.locationCount],
     ['neighbourhoodCount', model.neighbourhoodCount],
+    ['nearRanks', Math.max(1, Math.round(NEAR_SHARE * processCount))],
     ['servicePrice', int32(model.serviceMoveWeight, 'servicePrice')],
   ];
   for (const [field, value] of scalars) fields.set(field, value);
@@ -113,6 +123,22 @@ export function placeProblem(arena: Arena, model: Model, initial: Int32Array): S
     Math.min(processCount, 2 * onMachine.reduce((most, own) => Math.max(most, own), 0) + 64) + 1;
   fields.set('listCapacity', listCapacity);
   return { fields, processCount, serviceSizeMax: sizes.reduce((most, own) => Math.max(most, own), 0) };
+}
+
+/** Smallest first: the sum over resources of what a process needs, as a share of all there is. */
+function processesBySize({ processCount, resourceCount, requirement, capacity }: Model): Int32Array {
+  const total = new Float64Array(resourceCount);
+  capacity.forEach((own, i) => {
+    total[i % resourceCount]! += own;
+  });
+  const size = Float64Array.from({ length: processCount }, (_, p) => {
+    let sum = 0;
+    for (let r = 0; r < resourceCount; r++)
+      if ((total[r] as number) > 0)
+        sum += (requirement[p * resourceCount + r] as number) / (total[r] as number);
+    return sum;
+  });
+  return Int32Array.from(size.keys()).sort((p, q) => (size[p] as number) - (size[q] as number) || p - q);
 }
 
 /** Services that can forbid a move, in a numbering of their own, as lists of both directions of dependency. */

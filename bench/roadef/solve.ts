@@ -9,7 +9,7 @@ import { assert } from '../../src/base/assert.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { type Crew, inlineCrew, threadedCrew } from './crew.ts';
 import { compileRoadef, createRoadefMemory, type RoadefBuild } from './kernel.ts';
-import type { Budget, Leg, Schedule } from './leg.ts';
+import { type Budget, type Leg, type Schedule, temperatureAt } from './leg.ts';
 import type { Model } from './model.ts';
 import { placeProblem, placeSearch, type RoadefBlock, setOperators } from './problem.ts';
 
@@ -34,16 +34,16 @@ export interface Solution {
   readonly kind: string;
 }
 
-/** Shares of the operators, in their order. */
+/** Shares of the operators, in their order, above lukewarm; below, it is always the first. */
 const MIXES = {
   // Moved processes are looked at as often as all others together: few of many should move.
-  homeward: [6, 6, 2, 2, 0, 3, 3, 3, 3, 3, 3],
-  even: [6, 6, 2, 2, 3, 1, 1, 1, 1, 1, 1],
+  homeward: [6, 6, 2, 2, 0, 0, 3, 3, 3, 3, 3, 3],
+  even: [6, 3, 2, 2, 3, 6, 1, 1, 1, 1, 1, 1],
   // Hardly ever home: it is worth a lot to get away from it.
-  roaming: [6, 6, 2, 2, 6, 0.5, 0, 0, 0, 0.5, 0],
+  roaming: [6, 4, 2, 2, 6, 3, 0.5, 0, 0, 0, 0.5, 0],
 } as const;
 
-/** Start temperatures, relative to the median rise of a proposal. */
+/** Start temperatures, relative to the rise that nine in ten proposals stay below. */
 const HEATS = { hot: 1, warm: 0.03, cold: 1e-4 } as const;
 /** Below this a hot annealing only saves moves, which takes as long whatever they are worth. */
 const LUKEWARM = 1e-3;
@@ -72,8 +72,11 @@ const SECOND_RACE_KINDS = 2;
 const LONG = 0.62;
 const REHEAT = 0.1;
 const EXCHANGES = 16;
+const PARTS_OF_A_RACE = ['above', 'below'] as const;
 /** Proposals from the start whose rises tell the scale of costs. */
 const SAMPLING_ITERATIONS = 20_000;
+/** The median is about the weights of moves where there is little load to shift: a large rise is about loads everywhere. */
+const SCALE_QUANTILE = 0.9;
 
 /** @param initial i32[process], legal. */
 export async function solve(model: Model, initial: Int32Array, options: SolveOptions): Promise<Solution> {
@@ -112,7 +115,7 @@ class Solver {
   readonly #parts: SolverParts;
   #best: Elite | undefined;
   #iterations = 0;
-  /** The median rise of a proposal: the scale of temperatures. */
+  /** A large rise of a proposal: the scale of temperatures. */
   #scale = 1;
 
   constructor(parts: SolverParts) {
@@ -157,7 +160,7 @@ class Solver {
     ]);
     this.#keep(block);
     const rises = block.samples().slice().sort();
-    this.#scale = rises[rises.length >> 1] ?? 1;
+    this.#scale = rises[Math.floor(SCALE_QUANTILE * rises.length)] ?? 1;
   }
 
   /** Each kind by itself, dealt out over the threads, from the best map of its own. @returns best first. */
@@ -170,15 +173,25 @@ class Solver {
     const results: Entry[] = [];
     for (let first = 0; first < entries.length; first += blocks.length) {
       const running = entries.slice(first, first + blocks.length);
-      await this.#run(
-        running.map(({ kind, elite }, i) =>
-          this.#leg(blocks[i] as RoadefBlock, kind, {
-            start: elite.machineOf,
-            schedule: this.#schedule(kind.heat),
-            budget: this.#part(share / rounds),
+      const start = running.map(({ kind, elite }, i) => {
+        const block = blocks[i] as RoadefBlock;
+        block.owner.set(elite.machineOf);
+        return { block, kind };
+      });
+      for (const part of PARTS_OF_A_RACE)
+        await this.#run(
+          start.map(({ block, kind }) => {
+            const above = SHARE_ABOVE_LUKEWARM[kind.heat];
+            const [fromShare, toShare] = part === 'above' ? [0, above] : [above, 1];
+            return this.#leg(block, kind, {
+              isReset: part === 'above',
+              schedule: this.#schedule(kind.heat),
+              fromShare,
+              toShare,
+              budget: this.#part((share / rounds) * (toShare - fromShare)),
+            });
           }),
-        ),
-      );
+        );
       running.forEach((entry, i) => {
         const elite = this.#keep(blocks[i] as RoadefBlock);
         this.#report(`race ${entry.kind.heat} ${entry.kind.mix}`, elite.cost);
@@ -200,17 +213,15 @@ class Solver {
     for (const block of blocks) block.owner.set(start);
     for (let part = 0; part < EXCHANGES; part++) {
       await this.#run(
-        blocks.map((block, i) => {
-          setOperators(block, MIXES[kind.mix]);
-          return {
-            block: block.pointer,
+        blocks.map((block, i) =>
+          this.#leg(block, kind, {
             isReset: isReset[i] as boolean,
             schedule,
             fromShare: part / EXCHANGES,
             toShare: (part + 1) / EXCHANGES,
             budget,
-          };
-        }),
+          }),
+        ),
       );
       for (const block of blocks) this.#keep(block);
       const costs = blocks.map((block) => block.get('cost'));
@@ -223,18 +234,15 @@ class Solver {
     }
   }
 
+  /** @param leg.schedule of the whole annealing, of which this is a part. */
   #leg(
     block: RoadefBlock,
     kind: Kind,
-    {
-      start,
-      schedule,
-      budget,
-    }: { readonly start: Int32Array; readonly schedule: Schedule; readonly budget: Budget },
+    leg: Pick<Leg, 'isReset' | 'schedule' | 'fromShare' | 'toShare' | 'budget'>,
   ): Leg {
-    block.owner.set(start);
-    setOperators(block, MIXES[kind.mix]);
-    return { block: block.pointer, isReset: true, schedule, fromShare: 0, toShare: 1, budget };
+    const isCold = temperatureAt(leg.schedule, (leg.fromShare + leg.toShare) / 2) < this.#scale * LUKEWARM;
+    setOperators(block, MIXES[isCold ? 'homeward' : kind.mix]);
+    return { block: block.pointer, ...leg };
   }
 
   async #run(legs: readonly Leg[]): Promise<void> {
@@ -251,7 +259,7 @@ class Solver {
   #part(share: number): Budget {
     const { budget } = this.#parts.options;
     return 'iterations' in budget
-      ? { iterations: Math.max(1, Math.floor(budget.iterations * share)) }
+      ? { iterations: Math.floor(budget.iterations * share) }
       : { milliseconds: budget.milliseconds * share };
   }
 
