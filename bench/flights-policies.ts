@@ -3,9 +3,16 @@ import calculateSlot from 'cluster-key-slot';
 import { DAY_MS, flightLogPath, LOG_START_MS, readFlightLog } from '../examples/flights/read-log.ts';
 import { annealer } from '../src/affinity/anneal.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../src/affinity/settings.ts';
-import { evaluateTimeline, type MeasuredLoad, type OwnershipTimeline } from '../src/backtest/metrics.ts';
 import {
+  countReturns,
+  evaluateTimeline,
+  type MeasuredLoad,
+  type OwnershipTimeline,
+} from '../src/backtest/metrics.ts';
+import {
+  hottestToCoolestPolicy,
   naiveHillClimbPolicy,
+  reliefPolicy,
   simulatedPredictivePolicy,
   staticPolicy,
   stayPolicy,
@@ -69,6 +76,12 @@ export async function comparePoliciesOnFlights(kernels: Kernels): Promise<BenchO
   const timelines: readonly (readonly [string, OwnershipTimeline])[] = [
     ['stay', stayPolicy(startOwnerOf)],
     ['naive-hill-climb', await naiveHillClimbPolicy(context)],
+    // Without residence, as one writes it first.
+    ['hottest-to-coolest', await hottestToCoolestPolicy({ ...context, residenceHours: 0 })],
+    [
+      'relief',
+      await reliefPolicy({ ...context, history: load.subarray(0, HISTORY_HOURS * PARTITION_COUNT) }),
+    ],
     [
       'predictive',
       await simulatedPredictivePolicy(context, {
@@ -90,6 +103,7 @@ export async function comparePoliciesOnFlights(kernels: Kernels): Promise<BenchO
       settings: {
         startDay: START_DAY,
         moves,
+        returnsWithinAWeek: countReturns(timeline, LIVE_HOURS, 168),
         overloadNodeHours,
         overloadNodeHoursStatic: fixed.overloadNodeHours,
       },
