@@ -1,12 +1,12 @@
 /**
  * How good the maps are and what finding them costs: against what operators use today and a bound that no map can beat, on
- * synthetic instances; the search kernel against its twin; whole plans; and policies on weeks of the flights log.
+ * synthetic instances; the search kernel against plain JavaScript and C; whole plans; and policies on weeks of the flights log.
  */
 import { loadKernels } from '../src/kernels/instance.ts';
 import { comparePoliciesOnFlights } from './flights-policies.ts';
 import { kernelsAgainstC } from './native.ts';
 import { barRows } from './placement/bars.ts';
-import { compareKernelWithTwin } from './placement/kernel.ts';
+import { compareKernelWithJs } from './placement/kernel.ts';
 import { compareOptimisers } from './placement/optimisers.ts';
 import { timePlan } from './placement/plan.ts';
 import { type Problem, problemA, problemB } from './placement/problems.ts';
@@ -46,7 +46,7 @@ export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutco
     skipped.push(...compared.skipped);
   }
   for (const slotCount of isSmall ? [96] : [96, 168])
-    results.push(compareKernelWithTwin(kernels, slotCount, isSmall));
+    for (const riskZ of [0, 0.5]) results.push(compareKernelWithJs(kernels, { slotCount, riskZ }, isSmall));
   const againstC = await kernelsAgainstC({ isSmall, area: 'placement' });
   results.push(...againstC.results);
   skipped.push(...againstC.skipped);
