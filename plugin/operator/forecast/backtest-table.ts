@@ -8,7 +8,7 @@ export function* backtestLines(
   { originCount, horizonSteps, overall, series, leftOut }: Backtest,
   levels: readonly number[],
 ): Generator<string> {
-  yield `the last ${originCount * horizonSteps} windows hidden, and forecast from ${originCount} origins, ${horizonSteps} windows each, by what came before`;
+  yield `the last ${originCount * horizonSteps} windows hidden, and forecast from ${originCount === 1 ? '1 origin' : `${originCount} origins, ${horizonSteps} windows each`}, by what came before`;
   const idColumns = idColumnsOf(series);
   const titles = [...ERRORS, ...levels.map((level) => `in ${level} %`)];
   const lineOf = (id: string, cells: readonly string[]): string =>
