@@ -1,9 +1,14 @@
 import { z } from 'zod';
 import { WINDOW_FORMAT } from '../../../src/affinity/timetable/windows.ts';
 
+/** Beyond these, squares of utilisations would leave the range of f64, and a cost would be no number. */
+const AMOUNT_MAX = 1e60;
+const AMOUNT_MIN = 1e-60;
+
 /** The file that `foreshard plan` reads. Descriptions complete the sentence "it must be …" of an error message. */
-const amount = () => z.number().min(0).describe('a number, 0 or more');
-const positive = (what: string) => z.number().positive().describe(`a number above 0: ${what}`);
+const amount = () => z.number().min(0).max(AMOUNT_MAX).describe('a number, 0 or more, at most 1e60');
+const positive = (what: string) =>
+  z.number().min(AMOUNT_MIN).max(AMOUNT_MAX).describe(`a number above 0, 1e-60 to 1e60: ${what}`);
 const count = (what: string) => z.number().int().min(0).describe(`a whole number: ${what}`);
 const id = () => z.string().min(1).describe('a name');
 const ids = (what: string) => z.array(id()).min(1).describe(`a list of ${what}, at least one`);

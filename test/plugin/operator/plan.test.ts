@@ -150,7 +150,12 @@ test('a mistake in the file is refused with its place', async () => {
     [
       'a capacity of 0',
       { ...good, nodes: [node('a', { capacity: { cpu: 0, memory: 1 } })] },
-      /nodes\[0\]\.capacity\.cpu is 0, and must be a number above 0/,
+      /nodes\[0\]\.capacity\.cpu is 0, and must be a number above 0, 1e-60 to 1e60/,
+    ],
+    [
+      'a load beyond all bounds',
+      { ...good, partitions: [partition('p', 'a', 1e200)] },
+      /partitions\[0\]\.load\.cpu is 1e\+200, and must be .* a number, 0 or more/,
     ],
     [
       'a capacity that is missing',
