@@ -133,16 +133,20 @@ class PortfolioSearch {
     };
   }
 
-  /** @returns i32[partition]: those first whose best place is least certain. */
+  /** @returns i32[partition]: those first whose best place is least certain; empty if the search has been cancelled. */
   async #relax(relaxation: Relaxation, tolerance: number, roundsMax: number): Promise<Int32Array> {
     for (let round = 0; round < roundsMax && !this.#isCancelled(); round++) {
-      const gap = relaxation.advance();
-      this.#lowerBound = relaxation.lowerBound;
-      if (gap <= tolerance * Math.abs(relaxation.lowerBound)) break;
+      for (const _ of relaxation.pieces()) {
+        await this.#pause();
+        if (this.#isCancelled()) break;
+      }
+      if (Number.isFinite(relaxation.lowerBound)) this.#lowerBound = relaxation.lowerBound;
+      if (relaxation.gap <= tolerance * Math.abs(relaxation.lowerBound)) break;
       await this.#pause();
     }
+    if (this.#isCancelled()) return new Int32Array(0);
     const reducedCost = relaxation.reducedCosts();
-    if (!this.#isCancelled()) this.#elites.offer(roundRelaxation(relaxation, reducedCost));
+    this.#elites.offer(roundRelaxation(relaxation, reducedCost));
     this.#report();
     await this.#pause();
     return byRegret(relaxation, reducedCost);

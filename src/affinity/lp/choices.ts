@@ -19,20 +19,21 @@ export interface Choices {
 export function listChoices(instance: PlacementInstance): Choices {
   const { partitionCount, nodeCount, home, isMovable, stayPenalty, holdPenalty, memberCount } = instance;
   const startOf = new Int32Array(partitionCount + 1);
-  const nodeOf: number[] = [];
-  const priceOf: number[] = [];
+  const nodeOf = new Int32Array(partitionCount * nodeCount);
+  const priceOf = new Float64Array(partitionCount * nodeCount);
+  let count = 0;
   for (let p = 0; p < partitionCount; p++) {
     const members = memberCount[p] as number;
     const own = home[p] as number;
-    nodeOf.push(own);
-    priceOf.push((stayPenalty[p] as number) + members * (holdPenalty[own] as number));
+    nodeOf[count] = own;
+    priceOf[count++] = (stayPenalty[p] as number) + members * (holdPenalty[own] as number);
     for (let n = 0; isMovable[p] === 1 && n < nodeCount; n++) {
       if (n === own || forbidden(instance, p, n) !== null) continue;
       if ((instance.bytesFree[n] as number) < (instance.bytes[p] as number)) continue;
-      nodeOf.push(n);
-      priceOf.push(movePriceTo(instance, p, n) + members * (holdPenalty[n] as number));
+      nodeOf[count] = n;
+      priceOf[count++] = movePriceTo(instance, p, n) + members * (holdPenalty[n] as number);
     }
-    startOf[p + 1] = nodeOf.length;
+    startOf[p + 1] = count;
   }
-  return { startOf, nodeOf: Int32Array.from(nodeOf), priceOf: Float64Array.from(priceOf) };
+  return { startOf, nodeOf: nodeOf.slice(0, count), priceOf: priceOf.slice(0, count) };
 }

@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts';
 import type { PlacementInstance } from '../instance.ts';
 import { CellCost } from './cell-cost.ts';
 import { type Choices, listChoices } from './choices.ts';
@@ -12,6 +13,10 @@ const NEWTON_STEPS = 40;
 
 /** Rounds of sweeps alone: while many partitions are still on their way, quadratic models of the cost say little. */
 const NEWTON_AFTER = 2;
+
+/** Products of slope and load in a piece of work: about 3 ms; and what a step of Newton's method counts. */
+const CELLS_OF_PIECE = 2_000_000;
+const CELLS_OF_NEWTON = 500_000;
 
 /** Halvings, at worst, of the interval in which the best step lies; regula falsi needs three or four as a rule. */
 const STEPS_MAX = 12;
@@ -49,6 +54,8 @@ export class Relaxation {
   /** What the relaxed cost is still above the bound of the last round, index points: 0 at the minimum. */
   gap = Number.POSITIVE_INFINITY;
   #rounds = 0;
+  /** Products of slope and load since the last piece ended. */
+  #cellsDone = 0;
   readonly #cells: CellCost;
   readonly #peak: PeakPrices | null;
   /** f64[node][depth]: background and relaxed load. */
@@ -84,18 +91,32 @@ export class Relaxation {
    * @returns {@link gap}.
    */
   advance(): number {
+    for (const piece of this.pieces()) assert(piece === undefined, 'pieces carry nothing');
+    return this.gap;
+  }
+
+  /** {@link advance} in pieces of a few milliseconds: between them others may run, or it may be left off for good. */
+  *pieces(): Generator<undefined, void> {
     const { partitionCount } = this.instance;
     this.#active = [];
-    for (let p = 0; p < partitionCount; p++) if (this.#improve(p)) this.#active.push(p);
+    for (let p = 0; p < partitionCount; p++) {
+      if (this.#improve(p)) this.#active.push(p);
+      if (this.#isPieceDone()) yield;
+    }
     for (let sweep = 0; sweep < ACTIVE_SWEEPS; sweep++) {
       this.#settlePeak();
       let didMove = false;
-      for (const p of this.#active) didMove = this.#improve(p) || didMove;
+      for (const p of this.#active) {
+        didMove = this.#improve(p) || didMove;
+        if (this.#isPieceDone()) yield;
+      }
       if (!didMove) break;
     }
     for (let step = 0; this.#rounds >= NEWTON_AFTER && step < NEWTON_STEPS; step++) {
       this.#settlePeak();
       if (!this.#stepTogether()) break;
+      this.#cellsDone += CELLS_OF_NEWTON;
+      if (this.#isPieceDone()) yield;
     }
     this.#sumAfresh();
     this.#settlePeak();
@@ -103,7 +124,12 @@ export class Relaxation {
     this.gap = this.#price();
     this.#peak?.keep(this.#utilisation());
     this.#settlePeak();
-    return this.gap;
+  }
+
+  #isPieceDone(): boolean {
+    if (this.#cellsDone < CELLS_OF_PIECE) return false;
+    this.#cellsDone = 0;
+    return true;
   }
 
   /** f64[node][depth]: background and relaxed load. */
@@ -192,6 +218,7 @@ export class Relaxation {
     const { startOf } = this.choices;
     const start = startOf[p] as number;
     const end = startOf[p + 1] as number;
+    this.#cellsDone += (end - start) * this.instance.depth;
     if (end - start < 2) return false;
     let best = start;
     let worst = start;
