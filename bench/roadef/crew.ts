@@ -5,17 +5,17 @@ import type { RoadefKernel } from './kernel.ts';
 import { type Leg, runLeg } from './leg.ts';
 import type { WorkerSetup } from './worker.ts';
 
-/** As many searches as there are members; member i runs leg i. Close it. */
+/** One thread a search. Close it. */
 export interface Crew {
-  /** @returns iterations of each leg. */
-  run(legs: readonly Leg[]): Promise<number[]>;
+  /** One leg at a time on each member. @returns its iterations. */
+  run(member: number, leg: Leg): Promise<number>;
   close(): Promise<void>;
 }
 
 /** All legs one after the other on this thread: the same result as on threads, for budgets in iterations. */
 export function inlineCrew(kernel: RoadefKernel): Crew {
   return {
-    run: async (legs) => legs.map((leg) => runLeg(kernel, leg)),
+    run: async (_member, leg) => runLeg(kernel, leg),
     close: async () => {},
   };
 }
@@ -25,7 +25,7 @@ export function threadedCrew(setup: WorkerSetup, threads: number): Crew {
     startThread(new URL('./worker.ts', import.meta.url), { workerData: setup }),
   );
   return {
-    run: (legs) => Promise.all(legs.map((leg, i) => runOn(workers[i] as Worker, leg))),
+    run: (member, leg) => runOn(workers[member] as Worker, leg),
     async close() {
       await Promise.all(workers.map((worker) => worker.terminate()));
     },

@@ -5,6 +5,7 @@
  * What kind wins differs from instance to instance: rugged ones want a hot start, those whose transient resources are tight
  * a cold one; and where most processes should stay, operators that lead home.
  */
+import { performance } from 'node:perf_hooks';
 import { assert } from '../../src/base/assert.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { type Crew, inlineCrew, threadedCrew } from './crew.ts';
@@ -72,7 +73,6 @@ const SECOND_RACE_KINDS = 2;
 const LONG = 0.62;
 const REHEAT = 0.1;
 const EXCHANGES = 16;
-const PARTS_OF_A_RACE = ['above', 'below'] as const;
 /** Proposals from the start whose rises tell the scale of costs. */
 const SAMPLING_ITERATIONS = 20_000;
 /** The median is about the weights of moves where there is little load to shift: a large rise is about loads everywhere. */
@@ -115,6 +115,9 @@ class Solver {
   readonly #parts: SolverParts;
   #best: Elite | undefined;
   #iterations = 0;
+  /** Of the budget. */
+  #spentShare = 0;
+  readonly #startMs = performance.now();
   /** A large rise of a proposal: the scale of temperatures. */
   #scale = 1;
 
@@ -148,16 +151,14 @@ class Solver {
       { share: 0, temperature: 0 },
       { share: 1, temperature: 0 },
     ];
-    await this.#run([
-      {
-        block: block.pointer,
-        isReset: true,
-        schedule: still,
-        fromShare: 0,
-        toShare: 1,
-        budget: { iterations: SAMPLING_ITERATIONS },
-      },
-    ]);
+    await this.#run(0, {
+      block: block.pointer,
+      isReset: true,
+      schedule: still,
+      fromShare: 0,
+      toShare: 1,
+      budget: { iterations: SAMPLING_ITERATIONS },
+    });
     this.#keep(block);
     const rises = block.samples().slice().sort();
     this.#scale = rises[Math.floor(SCALE_QUANTILE * rises.length)] ?? 1;
@@ -169,29 +170,32 @@ class Solver {
     share: number,
   ): Promise<Entry[]> {
     const { blocks } = this.#parts;
-    const rounds = Math.ceil(entries.length / blocks.length);
+    const own = share / Math.ceil(entries.length / blocks.length);
     const results: Entry[] = [];
     for (let first = 0; first < entries.length; first += blocks.length) {
       const running = entries.slice(first, first + blocks.length);
-      const start = running.map(({ kind, elite }, i) => {
-        const block = blocks[i] as RoadefBlock;
-        block.owner.set(elite.machineOf);
-        return { block, kind };
-      });
-      for (const part of PARTS_OF_A_RACE)
-        await this.#run(
-          start.map(({ block, kind }) => {
-            const above = SHARE_ABOVE_LUKEWARM[kind.heat];
-            const [fromShare, toShare] = part === 'above' ? [0, above] : [above, 1];
-            return this.#leg(block, kind, {
-              isReset: part === 'above',
-              schedule: this.#schedule(kind.heat),
-              fromShare,
-              toShare,
-              budget: this.#part((share / rounds) * (toShare - fromShare)),
-            });
-          }),
-        );
+      await Promise.all(
+        running.map(async ({ kind, elite }, member) => {
+          (blocks[member] as RoadefBlock).owner.set(elite.machineOf);
+          const schedule = this.#schedule(kind.heat);
+          const above = SHARE_ABOVE_LUKEWARM[kind.heat];
+          await this.#leg(member, kind, {
+            isReset: true,
+            schedule,
+            fromShare: 0,
+            toShare: above,
+            share: own,
+          });
+          await this.#leg(member, kind, {
+            isReset: false,
+            schedule,
+            fromShare: above,
+            toShare: 1,
+            share: own,
+          });
+        }),
+      );
+      this.#spentShare += own;
       running.forEach((entry, i) => {
         const elite = this.#keep(blocks[i] as RoadefBlock);
         this.#report(`race ${entry.kind.heat} ${entry.kind.mix}`, elite.cost);
@@ -208,18 +212,17 @@ class Solver {
     { schedule, share, name }: { readonly schedule: Schedule; readonly share: number; readonly name: string },
   ): Promise<void> {
     const { blocks } = this.#parts;
-    const budget = this.#part(share / EXCHANGES);
     let isReset = blocks.map(() => true);
     for (const block of blocks) block.owner.set(start);
     for (let part = 0; part < EXCHANGES; part++) {
-      await this.#run(
-        blocks.map((block, i) =>
-          this.#leg(block, kind, {
-            isReset: isReset[i] as boolean,
+      await Promise.all(
+        blocks.map((_, member) =>
+          this.#leg(member, kind, {
+            isReset: isReset[member] as boolean,
             schedule,
             fromShare: part / EXCHANGES,
             toShare: (part + 1) / EXCHANGES,
-            budget,
+            share,
           }),
         ),
       );
@@ -232,22 +235,27 @@ class Solver {
       });
       this.#report(`${name} ${part + 1}/${EXCHANGES}`, (this.#best as Elite).cost);
     }
+    this.#spentShare += share;
   }
 
-  /** @param leg.schedule of the whole annealing, of which this is a part. */
-  #leg(
-    block: RoadefBlock,
+  /** @param leg.share of the budget that the whole annealing has, of which this leg is a part. */
+  async #leg(
+    member: number,
     kind: Kind,
-    leg: Pick<Leg, 'isReset' | 'schedule' | 'fromShare' | 'toShare' | 'budget'>,
-  ): Leg {
-    const isCold = temperatureAt(leg.schedule, (leg.fromShare + leg.toShare) / 2) < this.#scale * LUKEWARM;
+    leg: Pick<Leg, 'isReset' | 'schedule' | 'fromShare' | 'toShare'> & { readonly share: number },
+  ): Promise<void> {
+    const { schedule, fromShare, toShare, share, isReset } = leg;
+    const block = this.#parts.blocks[member] as RoadefBlock;
+    const isCold = temperatureAt(schedule, (fromShare + toShare) / 2) < this.#scale * LUKEWARM;
     setOperators(block, MIXES[isCold ? 'homeward' : kind.mix]);
-    return { block: block.pointer, ...leg };
+    const budget = this.#budget(share * fromShare, share * toShare);
+    await this.#run(member, { block: block.pointer, isReset, schedule, fromShare, toShare, budget });
   }
 
-  async #run(legs: readonly Leg[]): Promise<void> {
-    const done = await this.#parts.crew.run(legs);
-    for (const iterations of done) this.#iterations += iterations;
+  async #run(member: number, leg: Leg): Promise<void> {
+    // Not in one statement: members run side by side, and the sum would be read before the wait.
+    const iterations = await this.#parts.crew.run(member, leg);
+    this.#iterations += iterations;
   }
 
   #keep(block: RoadefBlock): Elite {
@@ -256,11 +264,12 @@ class Solver {
     return elite;
   }
 
-  #part(share: number): Budget {
+  /** From one share of the budget to another, both counted from what is spent. A leg that was late shortens the next. */
+  #budget(from: number, to: number): Budget {
     const { budget } = this.#parts.options;
-    return 'iterations' in budget
-      ? { iterations: Math.floor(budget.iterations * share) }
-      : { milliseconds: budget.milliseconds * share };
+    if ('iterations' in budget) return { iterations: Math.floor(budget.iterations * (to - from)) };
+    const end = this.#startMs + budget.milliseconds * (this.#spentShare + to);
+    return { milliseconds: Math.max(0, end - performance.now()) };
   }
 
   #schedule(heat: Kind['heat']): Schedule {

@@ -26,6 +26,8 @@ test('a solution is legal, better than the start, not below the bound, and the s
   check.is(BigInt(solution.cost), cost.total);
   check.ok(cost.total < checkSolution(model, initial, initial).cost.total);
   check.ok(cost.total >= lowerBound(model));
+  const whole = 2 * options.budget.iterations;
+  check.ok(Math.abs(solution.iterations / whole - 1) < 0.2, 'both threads use their budgets');
   check.equal(await solve(model, initial, options), solution, 'threads find what one thread finds');
   check.equal(await solve(model, initial, { ...options, isInline: true, build: 'debug' }), solution);
 });
