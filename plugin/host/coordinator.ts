@@ -172,14 +172,13 @@ export class Coordinator {
       ignoredForecasts,
       evidence,
     });
-    // A deposed coordinator must not write over what its successor has proposed.
-    await metadata.commit({
-      conditions: [term.fence],
-      writes: [
-        { kind: 'put', key: proposalKey, value },
-        { kind: 'put', key: staysKey, value: encodeStays(evidence?.stays ?? [], atMs) },
-      ],
-    });
+    const stays = encodeStays(evidence?.stays ?? [], atMs);
+    // Apart: both may be large, and a transaction has a limit. A deposed coordinator must not write over its successor's.
+    for (const [key, bytes] of [
+      [proposalKey, value],
+      [staysKey, stays],
+    ] as const)
+      await metadata.commit({ conditions: [term.fence], writes: [{ kind: 'put', key, value: bytes }] });
   }
 
   async #campaignLoop(elected: () => void): Promise<void> {

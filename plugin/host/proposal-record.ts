@@ -1,4 +1,5 @@
 import { ForeshardError } from '../../src/base/errors.ts';
+import { asNodeId, asPartitionId } from '../../src/model/ids.ts';
 import type { GrowthAdvice, LeftOutMove, MoveSchedule, Proposal } from '../../src/model/proposal.ts';
 
 import type { ProposalEvidence, StayReason } from '../../src/model/proposal-evidence.ts';
@@ -46,11 +47,21 @@ export interface ProposalRecord {
 }
 
 /** `proposal/stays`: why every other partition stays where it is. Apart, since it is as long as the map. */
-export interface StaysRecord {
+interface StaysRecord {
   readonly v: 1;
   readonly atMs: number;
-  readonly stays: readonly StayReason[];
+  /** As rows, which are a third as long as objects: 16,384 of them have to fit a value of the metadata store. */
+  readonly stays: readonly StayRow[];
 }
+
+type StayRow = readonly [
+  partitionId: number,
+  nodeId: number,
+  alternativeNodeId: number | null,
+  gain: number,
+  price: number,
+  code: string,
+];
 
 export interface ProposalContext {
   readonly atMs: number;
@@ -113,9 +124,32 @@ function withoutStays({ stays: _, ...evidence }: ProposalEvidence): ProposalReco
   return evidence;
 }
 
-export const encodeStays = (stays: readonly StayReason[], atMs: number): Uint8Array =>
-  encodeRecord({ v: 1, atMs, stays } satisfies StaysRecord);
+export function encodeStays(stays: readonly StayReason[], atMs: number): Uint8Array {
+  const short = (value: number): number => Number(value.toPrecision(5));
+  const rows = stays.map(
+    ({ partitionId, nodeId, alternativeNodeId, gain, price, code }): StayRow => [
+      partitionId,
+      nodeId,
+      alternativeNodeId,
+      short(gain),
+      short(price),
+      code,
+    ],
+  );
+  return encodeRecord({ v: 1, atMs, stays: rows } satisfies StaysRecord);
+}
 
 /** @throws ForeshardError FORESHARD_CORRUPT when it is not what encodeStays wrote. */
-export const decodeStays = (key: string, bytes: Uint8Array): StaysRecord =>
-  decodeRecord(key, bytes, (record: StaysRecord) => record.v === 1 && Array.isArray(record.stays));
+export function decodeStays(key: string, bytes: Uint8Array): StayReason[] {
+  const isKnown = (record: StaysRecord): boolean => record.v === 1 && Array.isArray(record.stays);
+  return decodeRecord(key, bytes, isKnown).stays.map(
+    ([partition, node, alternative, gain, price, code]): StayReason => ({
+      partitionId: asPartitionId(partition),
+      nodeId: asNodeId(node),
+      alternativeNodeId: alternative === null ? null : asNodeId(alternative),
+      gain,
+      price,
+      code,
+    }),
+  );
+}

@@ -24,7 +24,7 @@ export function explainPartition(
     const proposal = await readProposal(metadata, settings.cluster.name);
     const key = staysKey(settings.cluster.name);
     const entry = await metadata.get(key);
-    const stays = entry === undefined ? [] : decodeStays(key, entry.value).stays;
+    const stays = entry === undefined ? [] : decodeStays(key, entry.value);
     const index = proposal.moves.findIndex((move) => move.partitionId === partitionId);
     const stay = stays.find((reason) => reason.partitionId === partitionId);
     const leftOut = proposal.leftOut.find((move) => move.partitionId === partitionId);
