@@ -10,14 +10,13 @@
 // @see Smyl, "A hybrid method of exponential smoothing and recurrent neural networks", 2020 (steps normalised by their own
 // level); Lin et al., "SegRNN", 2023 (segments as steps); Montero-Manso et al., "FFORMA", 2020 (learnt mixtures)
 
+import { CONTRASTS, paddedHorizon } from "./lstm-outputs";
+
 /** Windows of a step. A day of hours, and no more for shorter windows: the seasons know the day, the steps what is new. */
 const SEGMENT: i32 = 24;
 const SEASONALS: i32 = 4;
-const CONTRASTS: i32 = 3;
 const DAYS_MAX: i32 = 7;
 const WEEKS_MAX: i32 = 4;
-/** Steps that share the weights of a mixture. */
-const BAND: i32 = 8;
 /** Sines and cosines of the day (1) and the week (2). */
 const PHASES: i32 = 6;
 /** An input: the segment, how the seasons missed it, how far each did, the change of level, the phases, 1. */
@@ -31,19 +30,6 @@ export function lstmSegmentWindows(): i32 {
 
 export function lstmInputCount(): i32 {
   return INPUTS;
-}
-
-/** Steps of the horizon, padded: outputs r of the head. */
-// @ts-ignore: decorator
-@inline
-function paddedHorizon(horizon: i32): i32 {
-  return (horizon + 15) & ~15;
-}
-
-/** Outputs of the head for a horizon: r f32[padded], w f32[3][padded / BAND], zeros up to a multiple of 16. */
-export function lstmOutputCount(horizon: i32): i32 {
-  const padded = paddedHorizon(horizon);
-  return (padded + CONTRASTS * (padded / BAND) + 15) & ~15;
 }
 
 /** Windows of history that a sequence needs before its origin. */
@@ -293,99 +279,5 @@ function writeTargets(
       target = <f32>((value - load<f64>(base + ((<usize>i) << 3))) * inverse);
     }
     store<f32>(out + ((<usize>i) << 2), target);
-  }
-}
-
-/** r + sum over k of w_k d_k, four steps; w is the same for the band. */
-// @ts-ignore: decorator
-@inline
-function mixed(r: v128, w0: v128, w1: v128, w2: v128, contrasts: usize, paddedBytes: usize): v128 {
-  const d0 = v128.load(contrasts);
-  const d1 = v128.load(contrasts + paddedBytes);
-  const d2 = v128.load(contrasts + 2 * paddedBytes);
-  return f32x4.add(f32x4.add(r, f32x4.mul(w0, d0)), f32x4.add(f32x4.mul(w1, d1), f32x4.mul(w2, d2)));
-}
-
-/**
- * Turns the head's outputs into the gradient of the Huber loss of the forecasts they make: with the error e of a forecast,
- * d = clamp(e / delta, -1, 1), loss = d (e - delta d / 2). Beyond delta it is the absolute error: spikes cannot drag it.
- * @param outPtr f32[count][lstmOutputCount]: in, r and w; out, their gradients
- * @param contrastsPtr f32[count][CONTRASTS][padded horizon]
- * @param targetsPtr f32[count][padded horizon]; NaN where nothing is known: no loss, no gradient
- * @returns the sum of the losses
- */
-export function lstmLoss(
-  outPtr: usize, contrastsPtr: usize, targetsPtr: usize, count: i32, horizon: i32, delta: f32,
-): f64 {
-  assert(count > 0 && horizon > 0 && delta > 0, "there is something to judge");
-  const paddedBytes = (<usize>paddedHorizon(horizon)) << 2;
-  const bandBytes: usize = (<usize>BAND) << 2;
-  const sharesBytes = paddedBytes / <usize>BAND;
-  const outputBytes = (<usize>lstmOutputCount(horizon)) << 2;
-  let sum = f32x4.splat(0);
-  for (let step: i32 = 0; step < count; step++) {
-    let share = outPtr + paddedBytes;
-    for (let band: usize = 0; band < paddedBytes; band += bandBytes) {
-      const w0 = v128.load_splat<f32>(share);
-      const w1 = v128.load_splat<f32>(share + sharesBytes);
-      const w2 = v128.load_splat<f32>(share + 2 * sharesBytes);
-      let g0 = f32x4.splat(0), g1 = f32x4.splat(0), g2 = f32x4.splat(0);
-      for (let at = band; at < band + bandBytes; at += 16) {
-        const contrasts = contrastsPtr + at;
-        const target = v128.load(targetsPtr + at);
-        const forecast = mixed(v128.load(outPtr + at), w0, w1, w2, contrasts, paddedBytes);
-        const error = v128.and(f32x4.sub(forecast, target), f32x4.eq(target, target));
-        const one = f32x4.splat(1);
-        const d = f32x4.pmax(f32x4.pmin(f32x4.div(error, f32x4.splat(delta)), one), f32x4.neg(one));
-        sum = f32x4.add(sum, f32x4.mul(d, f32x4.sub(error, f32x4.mul(f32x4.splat(delta / 2), d))));
-        v128.store(outPtr + at, d);
-        g0 = f32x4.add(g0, f32x4.mul(d, v128.load(contrasts)));
-        g1 = f32x4.add(g1, f32x4.mul(d, v128.load(contrasts + paddedBytes)));
-        g2 = f32x4.add(g2, f32x4.mul(d, v128.load(contrasts + 2 * paddedBytes)));
-      }
-      store<f32>(share, laneSum(g0));
-      store<f32>(share + sharesBytes, laneSum(g1));
-      store<f32>(share + 2 * sharesBytes, laneSum(g2));
-      share += 4;
-    }
-    const used = paddedBytes + 3 * sharesBytes;
-    memory.fill(outPtr + used, 0, outputBytes - used);
-    outPtr += outputBytes;
-    contrastsPtr += 3 * paddedBytes;
-    targetsPtr += paddedBytes;
-  }
-  return <f64>laneSum(sum);
-}
-
-// @ts-ignore: decorator
-@inline
-function laneSum(v: v128): f32 {
-  return (
-    f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3))
-  );
-}
-
-/**
- * The forecast of one series: base + scale (r + sum over k of w_k d_k).
- * @param outPtr f32[lstmOutputCount], the head's outputs after the last step
- * @param contrastsPtr f32[CONTRASTS][padded horizon]
- * @param basePtr f64[horizon]
- * @param resultPtr f64[horizon], log loads
- */
-export function lstmMix(
-  outPtr: usize, contrastsPtr: usize, basePtr: usize, horizon: i32, scale: f64, resultPtr: usize,
-): void {
-  assert(horizon > 0 && scale > 0, "there is something to say");
-  const padded = paddedHorizon(horizon);
-  const sharesPtr = outPtr + ((<usize>padded) << 2);
-  const bands = padded / BAND;
-  for (let i: i32 = 0; i < horizon; i++) {
-    let correction = load<f32>(outPtr + ((<usize>i) << 2));
-    for (let k: i32 = 0; k < CONTRASTS; k++) {
-      const share = load<f32>(sharesPtr + ((<usize>(k * bands + i / BAND)) << 2));
-      correction += share * load<f32>(contrastsPtr + ((<usize>(k * padded + i)) << 2));
-    }
-    const at = (<usize>i) << 3;
-    store<f64>(resultPtr + at, load<f64>(basePtr + at) + scale * <f64>correction);
   }
 }

@@ -9,7 +9,7 @@ import {
   type LstmSeries,
   lstmWeightsOf,
   lstmWorkBytes,
-} from '../../kernels/lstm-jobs.ts';
+} from '../../kernels/lstm-model.ts';
 import type { KernelRunner } from '../../kernels/pool.ts';
 import type { History } from '../history.ts';
 

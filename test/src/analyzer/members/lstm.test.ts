@@ -9,12 +9,8 @@ import { seededRandom } from '../../../../src/base/random.ts';
 import type { Block } from '../../../../src/kernels/arena.ts';
 import { loadKernels } from '../../../../src/kernels/instance.ts';
 import { jobContext } from '../../../../src/kernels/job.ts';
-import {
-  type LstmSamples,
-  lstmJobs,
-  lstmWeightsOf,
-  lstmWorkBytes,
-} from '../../../../src/kernels/lstm-jobs.ts';
+import { lstmJobs } from '../../../../src/kernels/lstm-jobs.ts';
+import { type LstmSamples, lstmWeightsOf, lstmWorkBytes } from '../../../../src/kernels/lstm-model.ts';
 import { inlineRunner, type KernelRunner } from '../../../../src/kernels/pool.ts';
 import { memberComponents, predictAll } from '../../../support/member-history.ts';
 import { testSeed } from '../../../support/seed.ts';
