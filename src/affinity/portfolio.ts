@@ -58,6 +58,8 @@ const RELAXED = 1e-6;
 /** Rounds of sweeps before the first search at most, and after each round of it. */
 const ROUGH_ROUNDS_MAX = 30;
 const FINE_ROUNDS = 3;
+/** Pieces of a few milliseconds, likewise: what is ready by then has to do for the largest problems. */
+const PIECES_MAX = 300;
 
 /**
  * What the annealings differ in. The fewer partitions are open, the further a short annealing gets; the optimum may need
@@ -135,10 +137,11 @@ class PortfolioSearch {
 
   /** @returns i32[partition]: those first whose best place is least certain; empty if the search has been cancelled. */
   async #relax(relaxation: Relaxation, tolerance: number, roundsMax: number): Promise<Int32Array> {
-    for (let round = 0; round < roundsMax && !this.#isCancelled(); round++) {
+    let pieces = 0;
+    for (let round = 0; round < roundsMax && pieces < PIECES_MAX && !this.#isCancelled(); round++) {
       for (const _ of relaxation.pieces()) {
         await this.#pause();
-        if (this.#isCancelled()) break;
+        if (this.#isCancelled() || ++pieces === PIECES_MAX) break;
       }
       if (Number.isFinite(relaxation.lowerBound)) this.#lowerBound = relaxation.lowerBound;
       if (relaxation.gap <= tolerance * Math.abs(relaxation.lowerBound)) break;
