@@ -1,8 +1,9 @@
-import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
 import { greedy } from '../../src/affinity/greedy.ts';
 import type { Optimiser } from '../../src/affinity/optimiser.ts';
+import { optimizers } from '../../src/affinity/optimizers.ts';
 import { AffinityManager } from '../../src/affinity/planner.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { Kernels } from '../../src/kernels/instance.ts';
@@ -18,10 +19,8 @@ export async function timePlan(kernels: Kernels, size: Size, isSmall: boolean): 
     ...DEFAULT_AFFINITY_SETTINGS,
     iterations: isSmall ? 10_000 : DEFAULT_AFFINITY_SETTINGS.iterations,
   };
-  const search = annealer(inlineRunner(kernels), {
-    ...DEFAULT_ANNEAL_SETTINGS,
-    iterations: settings.iterations,
-  });
+  const components = { runner: () => inlineRunner(kernels), clock: systemClock() };
+  const search = optimizers[settings.optimizer](components, settings.iterations);
   const managerWith = (optimiser: Optimiser) =>
     new AffinityManager(settings, { random: seededRandom(SEED), logger: silentLogger, optimiser });
   const searching = managerWith(search);

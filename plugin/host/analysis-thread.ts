@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
+import { optimizers } from '../../src/affinity/optimizers.ts';
 import { AffinityManager } from '../../src/affinity/planner.ts';
 import { QUERY_TYPE_DEFAULTS } from '../../src/analyzer/patterns/query-types.ts';
 import { PROFILE_DEFAULTS, ProfileBuilder } from '../../src/analyzer/profile.ts';
@@ -109,7 +109,8 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
     file: new CheckpointFile(join(analyzer.stateDir, `${cluster.name}-${nodeId}.forecast`)),
   });
   const eventEffects = new EventEffects({ metadata, prefix: eventEffectsPrefix(cluster.name), logger });
-  const optimiser = annealer(pool, { ...DEFAULT_ANNEAL_SETTINGS, iterations: settings.affinity.iterations });
+  const { optimizer, iterations } = settings.affinity;
+  const optimiser = optimizers[optimizer]({ runner: () => pool, clock: machineClock }, iterations);
   const ledger = new ProfileLedger({
     windowMs: analyzer.windowMs,
     partitionCount: cluster.partitionCount,

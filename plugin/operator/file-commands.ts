@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { OPTIMIZERS } from '../../src/affinity/settings.ts';
 import { SLOT_COUNT } from '../../src/model/partition-map.ts';
 import { LOG_FORMATS } from '../logs/log-record.ts';
 import { COUNTED_BY, type CountFlags } from './counts/flags.ts';
@@ -7,7 +8,6 @@ import { BACKTEST_ORIGINS_MAX, type ForecastFlags, HORIZON_MAX, parseLevels } fr
 import { parseBadLineLimit } from './log-input/open-log.ts';
 import { type PatternFlags, parseHour } from './patterns/flags.ts';
 import type { PlanFlags } from './plan/flags.ts';
-import { OPTIMIZERS } from './plan/flags.ts';
 
 const HORIZON_DEFAULT = 48;
 /** Of an imagined cluster: more would say nothing. */
@@ -85,7 +85,7 @@ export function addFileCommands(program: Command): void {
     )
     .option('--seed <number>', 'of the search', wholeNumber('--seed', 0, 2 ** 32 - 1), 1)
     .addOption(
-      new Option('--optimizer <name>', 'what searches').choices(OPTIMIZERS).default('anneal' as const),
+      new Option('--optimizer <name>', 'what searches').choices(OPTIMIZERS).default('portfolio' as const),
     )
     .action(async (file: string | undefined, flags: PlanFlags & CommonFlags, command: Command) => {
       const { planFile, printSchema } = await import('./plan/plan-command.ts');

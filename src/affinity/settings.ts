@@ -9,6 +9,10 @@ import {
   timetableInconsistencies,
 } from './timetable/settings.ts';
 
+/** What may search for a map; `optimizers.ts` makes them. */
+export const OPTIMIZERS = ['portfolio', 'anneal', 'genetic', 'greedy', 'naive-hill-climb'] as const;
+export type OptimizerName = (typeof OPTIMIZERS)[number];
+
 /**
  * What an operator may tune about placement.
  *
@@ -58,6 +62,8 @@ export interface AffinitySettings {
   readonly capacityZ: number;
   /** What the map has to keep to, whatever it costs. */
   readonly rules: RuleSettings;
+  /** What searches, on from the greedy map. */
+  readonly optimizer: OptimizerName;
   /** Annealing proposals per plan: the budget is counted, not timed, so that a plan can be made again. */
   readonly iterations: number;
   /** When moves may start, and what decides it. */
@@ -120,6 +126,9 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   // The upper bound of an 80 % interval: one slot in ten is above it.
   capacityZ: 1.2816,
   rules: { nodeZones: [], ...NO_RULES },
+  // Of a plan of 256 x 8 x 168 it takes a quarter of a second; the portfolio with 2,000,000 steps 1.8 s, for a gap of 0.31 %
+  // in place of 0.42 %.
+  optimizer: 'anneal',
   // About 50 ms at 256 x 8 x 168; twice as many found nothing better on average.
   iterations: 100_000,
   timetable: DEFAULT_TIMETABLE_SETTINGS,
@@ -152,6 +161,8 @@ export function affinityInconsistencies(settings: AffinitySettings): Inconsisten
   const found = [...outOfRange(settings, RANGES), ...ruleInconsistencies(settings.rules)];
   if (typeof settings.isCapacityHard !== 'boolean')
     found.push({ path: 'isCapacityHard', expected: 'true or false' });
+  if (!OPTIMIZERS.includes(settings.optimizer))
+    found.push({ path: 'optimizer', expected: `one of ${OPTIMIZERS.join(', ')}` });
   if (!isDimensionList(settings.dimensions))
     found.push({
       path: 'dimensions',

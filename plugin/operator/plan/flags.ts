@@ -1,6 +1,4 @@
-/** What `--optimizer` takes; loaded with every command line, so it names and does not load. */
-export const OPTIMIZERS = ['anneal', 'portfolio', 'genetic', 'greedy', 'naive-hill-climb'] as const;
-export type OptimizerName = (typeof OPTIMIZERS)[number];
+import type { OptimizerName } from '../../../src/affinity/settings.ts';
 
 export interface PlanFlags {
   readonly seconds?: number;

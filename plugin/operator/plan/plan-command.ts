@@ -1,6 +1,9 @@
 import type { Optimiser } from '../../../src/affinity/optimiser.ts';
+import { optimizers } from '../../../src/affinity/optimizers.ts';
 import { type InstancePlan, planInstance } from '../../../src/affinity/plan-instance.ts';
+import { DEFAULT_PORTFOLIO_SETTINGS } from '../../../src/affinity/portfolio.ts';
 import type { AffinitySettings } from '../../../src/affinity/settings.ts';
+import { systemClock } from '../../../src/base/clock.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
 import { inlineRunner, type KernelRunner } from '../../../src/kernels/pool.ts';
@@ -8,19 +11,27 @@ import { printJson, printLine } from '../output.ts';
 import type { PlanFlags } from './flags.ts';
 import { planInstanceJsonSchema } from './instance-schema.ts';
 import { makeInstance, type NamedInstance } from './make-instance.ts';
-import { optimizers } from './optimizers.ts';
 import { type PlanResult, planResult } from './plan-result.ts';
 import { readPlanInstance } from './read-instance.ts';
 import { type ScheduledPlan, schedulePlan } from './time-plan.ts';
 
+type SearchFlags = Pick<PlanFlags, 'seconds' | 'seed'>;
+
 /** `foreshard plan FILE`. */
-export async function planFile(file: string, flags: PlanFlags, settings: AffinitySettings): Promise<void> {
+export async function planFile(
+  file: string,
+  { optimizer, ...flags }: PlanFlags,
+  configured: AffinitySettings,
+): Promise<void> {
+  // Nobody waits for a file as for the plan of every hour: the portfolio gets what it is made for.
+  const least = optimizer === 'portfolio' ? DEFAULT_PORTFOLIO_SETTINGS.iterations : 0;
+  const settings = { ...configured, optimizer, iterations: Math.max(configured.iterations, least) };
   const named = makeInstance(file, await readPlanInstance(file), settings);
   const plan = await planNamed(named, flags, settings);
   const result = planResult(named, plan);
-  const made = { optimizer: flags.optimizer, seed: flags.seed, iterations: plan.iterations };
+  const made = { optimizer, seed: flags.seed, iterations: plan.iterations };
   if (flags.json) return printJson({ ...result, ...made });
-  for (const line of linesOf(result, flags.optimizer)) printLine(line);
+  for (const line of linesOf(result, optimizer)) printLine(line);
 }
 
 /** `foreshard plan --schema`: what `docs/plan-instance.schema.json` holds. */
@@ -32,14 +43,14 @@ export const printSchema = (): void => printJson(planInstanceJsonSchema());
  */
 export async function planNamed(
   named: NamedInstance,
-  flags: PlanFlags,
+  flags: SearchFlags,
   settings: AffinitySettings,
 ): Promise<ScheduledPlan> {
   const best = schedulePlan(named, await searchNamed(named, flags, settings), settings);
-  if (best.leftOut.length === 0 || flags.optimizer === 'greedy') return best;
+  if (best.leftOut.length === 0 || settings.optimizer === 'greedy') return best;
   const other = schedulePlan(
     named,
-    await searchNamed(named, { ...flags, optimizer: 'greedy' }, settings),
+    await searchNamed(named, flags, { ...settings, optimizer: 'greedy' }),
     settings,
   );
   return other.costAfter < best.costAfter ? { ...other, iterations: best.iterations } : best;
@@ -48,11 +59,11 @@ export async function planNamed(
 /** The same file, flags and settings give the same plan, unless `--seconds` leaves it to the machine how far it comes. */
 async function searchNamed(
   { instance, units }: NamedInstance,
-  { seconds, seed, optimizer }: PlanFlags,
+  { seconds, seed }: SearchFlags,
   settings: AffinitySettings,
 ): Promise<InstancePlan> {
-  const make = optimizers[optimizer];
-  const runner = onceOf(() => inlineRunner(loadKernels()));
+  const components = { runner: onceOf(() => inlineRunner(loadKernels())), clock: systemClock() };
+  const make = (iterations: number): Optimiser => optimizers[settings.optimizer](components, iterations);
   const plan = (search: Optimiser, isCancelled?: () => boolean): Promise<InstancePlan> =>
     planInstance(instance, {
       optimiser: search,
@@ -64,16 +75,16 @@ async function searchNamed(
       boundTolerance: settings.boundTolerance,
       units,
     });
-  if (seconds === undefined) return plan(make(runner, settings.iterations));
+  if (seconds === undefined) return plan(make(settings.iterations));
   const start = performance.now();
   const deadline = start + 1000 * seconds;
   // How many steps the time is good for, a cooling schedule has to know beforehand: a short run tells the rate.
-  const trial = await plan(make(runner, TRIAL_ITERATIONS));
+  const trial = await plan(make(TRIAL_ITERATIONS));
   const trialMs = Math.max(1, performance.now() - start);
   const leftMs = deadline - performance.now();
   const iterations = Math.min(ITERATIONS_MAX, Math.floor((TRIAL_ITERATIONS * leftMs) / trialMs));
   if (iterations < TRIAL_ITERATIONS) return trial;
-  const longer = await plan(make(runner, iterations), () => performance.now() > deadline);
+  const longer = await plan(make(iterations), () => performance.now() > deadline);
   return longer.costAfter < trial.costAfter ? longer : trial;
 }
 

@@ -2,7 +2,6 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import type { OptimizerName } from '../../../plugin/operator/plan/flags.ts';
 import type { PlanInstanceFile } from '../../../plugin/operator/plan/instance-schema.ts';
 import { makeInstance, type NamedInstance } from '../../../plugin/operator/plan/make-instance.ts';
 import { planNamed } from '../../../plugin/operator/plan/plan-command.ts';
@@ -11,7 +10,7 @@ import { schedulePlan } from '../../../plugin/operator/plan/time-plan.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import type { Optimiser } from '../../../src/affinity/optimiser.ts';
 import { planInstance } from '../../../src/affinity/plan-instance.ts';
-import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
+import { DEFAULT_AFFINITY_SETTINGS, type OptimizerName } from '../../../src/affinity/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { type Random, seededRandom } from '../../../src/base/random.ts';
 import { breaches, type OracleFile, objective, ownersAlong, startOwners } from '../../oracles/placement.ts';
@@ -122,7 +121,7 @@ function named(file: OracleFile): NamedInstance | null {
 }
 
 async function plan(instance: NamedInstance, optimizer: OptimizerName, seed = 1) {
-  return planResult(instance, await planNamed(instance, { optimizer, seed }, SETTINGS));
+  return planResult(instance, await planNamed(instance, { seed }, { ...SETTINGS, optimizer }));
 }
 
 test('every plan keeps every rule at every step, and is no worse than staying or than the greedy plan', async () => {

@@ -3,8 +3,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import type { OptimizerName } from '../../../plugin/operator/plan/flags.ts';
-import { OPTIMIZERS } from '../../../plugin/operator/plan/flags.ts';
 import {
   type PlanInstanceFile,
   planInstanceJsonSchema,
@@ -13,7 +11,7 @@ import { makeInstance } from '../../../plugin/operator/plan/make-instance.ts';
 import { planNamed } from '../../../plugin/operator/plan/plan-command.ts';
 import { planResult } from '../../../plugin/operator/plan/plan-result.ts';
 import { readPlanInstance } from '../../../plugin/operator/plan/read-instance.ts';
-import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
+import { DEFAULT_AFFINITY_SETTINGS, OPTIMIZERS, type OptimizerName } from '../../../src/affinity/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -49,7 +47,7 @@ const twoNodes = (changes: Tree = {}): Tree => ({
 
 async function plan(content: Tree, optimizer: OptimizerName = 'anneal', seed = 1, settings = SETTINGS) {
   const named = makeInstance('test.json', content as unknown as PlanInstanceFile, settings);
-  return planResult(named, await planNamed(named, { optimizer, seed }, settings));
+  return planResult(named, await planNamed(named, { seed }, { ...settings, optimizer }));
 }
 
 /** Through the file, so that the schema sees it. */
@@ -76,7 +74,7 @@ test('the example keeps its rules and is far better than staying', async () => {
   const file = repositoryFile('examples/plan/three-nodes.json');
   const named = makeInstance(file, await readPlanInstance(file), SETTINGS);
   for (const optimizer of OPTIMIZERS) {
-    const result = planResult(named, await planNamed(named, { optimizer, seed: 1 }, SETTINGS));
+    const result = planResult(named, await planNamed(named, { seed: 1 }, { ...SETTINGS, optimizer }));
     check.ok(result.costAfter < 0.1 * result.costBefore, optimizer);
     check.ok(result.costAfter >= result.lowerBound, optimizer);
     const first = result.moves[0];
@@ -114,7 +112,7 @@ test('the same seed gives the same plan, and a time limit ends a search', async 
   check.equal(await plan(twoNodes(), 'anneal', 5), await plan(twoNodes(), 'anneal', 5));
   const named = makeInstance('test.json', twoNodes() as unknown as PlanInstanceFile, SETTINGS);
   const start = performance.now();
-  const limited = await planNamed(named, { optimizer: 'anneal', seed: 1, seconds: 0.3 }, SETTINGS);
+  const limited = await planNamed(named, { seed: 1, seconds: 0.3 }, { ...SETTINGS, optimizer: 'anneal' });
   check.ok(limited.costAfter < limited.costBefore);
   check.ok(performance.now() - start < 5000);
 });
