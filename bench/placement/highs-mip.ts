@@ -10,15 +10,15 @@ import { ForeshardError } from '../../src/base/errors.ts';
 export async function highsMip(
   instance: PlacementInstance,
   seconds: number,
-): Promise<{ ownerOf: Int32Array; isProved: boolean } | null> {
+): Promise<{ ownerOf: Int32Array; bound: number } | null> {
   const solver = highsSolver();
   try {
-    const { choices, shareOf, status } = await solveOuterApproximation(solver, instance, {
+    const { choices, shareOf, bound } = await solveOuterApproximation(solver, instance, {
       isInteger: true,
       secondsMax: seconds,
     });
     const ownerOf = shareOf === null ? instance.home.slice() : largestShares(choices, shareOf);
-    return { ownerOf, isProved: status === 'optimal' };
+    return { ownerOf, bound };
   } catch (error) {
     if (error instanceof ForeshardError && error.code === 'FORESHARD_LIMIT') return null;
     throw error;

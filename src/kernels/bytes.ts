@@ -53,9 +53,17 @@ export function readKernelBytes(build: KernelBuild = buildFromEnvironment()): Ke
 export function sourceNewerThan(build: string, sources: string): string | undefined {
   if (!existsSync(sources)) return undefined;
   const builtMs = statSync(build).mtimeMs;
-  return readdirSync(sources).find(
-    (name) => name.endsWith('.ts') && statSync(`${sources}/${name}`).mtimeMs > builtMs,
-  );
+  const newerIn = (folder: string): string | undefined => {
+    for (const entry of readdirSync(`${sources}/${folder}`, { withFileTypes: true })) {
+      const path = `${folder}${entry.name}`;
+      const newer = entry.isDirectory()
+        ? newerIn(`${path}/`)
+        : path.endsWith('.ts') && statSync(`${sources}/${path}`).mtimeMs > builtMs && path;
+      if (newer) return newer;
+    }
+    return undefined;
+  };
+  return newerIn('');
 }
 
 function buildFromEnvironment(): KernelBuild {

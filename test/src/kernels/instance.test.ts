@@ -41,6 +41,10 @@ test('a build that is older than one of its sources is noticed, an installed pac
     assert.is(sourceNewerThan(build, sources), undefined);
     utimesSync(join(sources, 'new.ts'), 3_000, 3_000);
     assert.is(sourceNewerThan(build, sources), 'new.ts');
+    utimesSync(join(sources, 'new.ts'), 1_000, 1_000);
+    mkdirSync(join(sources, 'search'));
+    writeFileSync(join(sources, 'search', 'loop.ts'), '');
+    assert.is(sourceNewerThan(build, sources), 'search/loop.ts');
   });
 });
 
