@@ -119,7 +119,8 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
   if (forecast === null)
     logger.info({ windows: profile.windowCount }, 'too little history to forecast: relief is all there is');
 
-  const state = await cluster.observe();
+  const state = await (forecast ? cluster.observe() : observeIfAnswering(cluster));
+  if (state === null) return nothingToDo({ atMs, forecastMs });
   const planStartedMs = clock.monotonicMs();
   const input = { ...state, memory: await proposals.memory() };
   const trusted = forecast && trustedForecast(forecast, profile, { skillMin });
@@ -161,6 +162,25 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
     planMs,
   };
 }
+
+/** A cluster of which nothing is known yet may be starting: that no node answers is no fault then. */
+async function observeIfAnswering(cluster: CycleComponents['cluster']): Promise<ClusterState | null> {
+  try {
+    return await cluster.observe();
+  } catch (error) {
+    if (error instanceof ForeshardError && error.code === 'FORESHARD_UNAVAILABLE') return null;
+    throw error;
+  }
+}
+
+const nothingToDo = (times: Pick<CycleReport, 'atMs' | 'forecastMs'>): CycleReport => ({
+  ...times,
+  outcome: 'too-little-history',
+  forecast: null,
+  proposal: null,
+  admission: NOTHING_ADMITTED,
+  planMs: 0,
+});
 
 const NO_RELIEF: Relief = { moves: [], costBefore: 0, costAfter: 0 };
 
