@@ -48,7 +48,7 @@ export function mergeUnits(instance: PlacementInstance, units: readonly (readonl
       : Uint8Array.from({ length: count * nodeCount }, (_, at) =>
           (membersOf[Math.floor(at / nodeCount)] as readonly number[])
             .map((p) => rows[p * nodeCount + (at % nodeCount)] as number)
-            .reduce(join),
+            .reduce((one, other) => join(one, other)),
         );
   const perUnit = (count: (members: readonly number[]) => number): Int32Array =>
     Int32Array.from(membersOf, count);

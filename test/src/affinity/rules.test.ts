@@ -226,6 +226,24 @@ test('units carry what their members carry', () => {
   check.ok(Math.abs(cost([0, 0, 1]) - new PlacementState(instance, split).cost()) < 1e-12);
 });
 
+test('a set that is together goes where it has to, and one of its members that may not move keeps it', async () => {
+  const nodes = [nodeOf(0, 10), nodeOf(1, 30)];
+  const loads = inputsWith([4.6, 4.6, 0.4], [0, 0, 0], 2, { restingPartitions: new Set([2]), nodes });
+  const together = settingsWith({ together: [{ partitions: [0, 1] }] });
+  const { moves, costAfter, lowerBound } = await propose(loads, together);
+  check.equal(
+    moves.map(({ partitionId, targetNodeId }) => [partitionId, targetNodeId]),
+    [
+      [0, 1],
+      [1, 1],
+    ],
+  );
+  check.ok(lowerBound <= costAfter);
+  const held = await propose({ ...loads, restingPartitions: new Set([1, 2]) }, together);
+  check.equal(held.moves, []);
+  check.ok(held.lowerBound <= held.costAfter);
+});
+
 test('two partitions that could only change places at one instant stay, and it is said why', () => {
   const { instance } = buildRuledInstance(inputsWith([6, 7], [0, 1], 2), settingsWith());
   const { order, left, state } = orderMoves(instance, Int32Array.of(1, 0));
