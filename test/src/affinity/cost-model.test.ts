@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { pouredBound, relaxedBound } from '../../../src/affinity/bound.ts';
+import { aloneBound, pouredBound, relaxedBound } from '../../../src/affinity/bound.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { descend } from '../../../src/affinity/greedy.ts';
 import { buildInstance } from '../../../src/affinity/instance.ts';
@@ -121,6 +121,7 @@ test('no map costs less than the bound, whatever the nodes', () => {
     const good = descend(instance, instance.home).ownerOf;
     const bounds = [
       pouredBound(instance),
+      aloneBound(instance),
       relaxedBound(instance, instance.home, 1),
       relaxedBound(instance, good, 20),
     ];
@@ -141,6 +142,18 @@ test('the bound is reached where load can be poured: equal partitions on equal n
   const instance = buildInstance(evenInputs(Array.from({ length: 16 }, (_, p) => p & 1)), BARE);
   near(pouredBound(instance), new PlacementState(instance).cost(), 1e-12, 'poured');
   near(relaxedBound(instance, instance.home, 1), new PlacementState(instance).cost(), 1e-12, 'relaxed');
+});
+
+test('a few partitions on many nodes: the bound knows that they are whole', () => {
+  const inputs = inputsOf({
+    ownerOf: [0, 0],
+    nodes: Array.from({ length: 40 }, (_, n) => nodeOf(n, 16)),
+    forecast: forecastOf({ horizonSteps: 3, partitionCount: 2, spread: 0, loadOf: () => 7 }),
+  });
+  const instance = buildInstance(inputs, BARE);
+  const apart = new PlacementState(instance, Int32Array.of(0, 1)).loadCost();
+  near(aloneBound(instance), apart, 1e-12, 'alone');
+  check.ok(pouredBound(instance) < 0.1 * apart, 'split over all nodes they would hardly be felt');
 });
 
 test('a one-off price weighs less the longer the horizon', () => {
