@@ -30,7 +30,9 @@ export function addFileCommands(program: Command): void {
       wholeNumber('--horizon', 1, HORIZON_MAX),
       HORIZON_DEFAULT,
     )
-    .option('--level <percents>', 'of the bounds', parseLevels, [80, 95])
+    .addOption(
+      new Option('--level <percents>', 'of the bounds').argParser(parseLevels).default([80, 95], '80,95'),
+    )
     .option('--window <duration>', 'width of a window, such as 15m or 1h (default: found from the times)')
     .addOption(
       new Option('--aggregate <how>', 'several values of a window are taken together').choices([
@@ -45,7 +47,11 @@ export function addFileCommands(program: Command): void {
       'hide the last windows, forecast them from so many origins, and print the errors',
       wholeNumber('--backtest', 1, BACKTEST_ORIGINS_MAX),
     )
-    .option('--top <number>', 'only the series with the highest peaks', wholeNumber('--top', 1, ROWS_MAX))
+    .option(
+      '--top <number>',
+      'only the series with the highest peaks (default: 20, with --json all)',
+      wholeNumber('--top', 1, ROWS_MAX),
+    )
     .option(...PROGRESS)
     .action(async (file: string, flags: ForecastFlags & CommonFlags) => {
       const { settings } = await settingsOf(flags);

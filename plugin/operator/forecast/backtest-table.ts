@@ -17,7 +17,7 @@ export function* backtestLines(
   yield lineOf('series', titles);
   for (const one of series) yield lineOf(one.id, cellsOf(one, levels));
   const more = overall.seriesCount - series.length;
-  if (more > 0) yield `and ${more} more`;
+  if (more > 0) yield `and ${more} more: --top N or --json`;
   yield lineOf('all', cellsOf(overall, levels));
   const { seriesCount, betterThanDay, betterThanWeek, naiveWeek } = overall;
   const week = naiveWeek === null ? '' : `, than the last week repeated in ${betterThanWeek}`;

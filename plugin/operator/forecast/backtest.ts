@@ -36,6 +36,7 @@ export interface SeriesBacktest extends BacktestScores {
 }
 
 export interface Backtest {
+  /** Origins from which any series was forecast: fewer than asked for where the history is short. */
   readonly originCount: number;
   readonly horizonSteps: number;
   /** Means over series; coverage over values. */
@@ -62,9 +63,12 @@ export async function backtestSeries(
 ): Promise<Backtest> {
   const { originCount, horizonSteps, onProgress } = options;
   const tallies = new Map<GridSeries, SeriesTally>();
+  let originsUsed = 0;
   for (let round = 0; round < originCount; round++) {
     const hidden = (originCount - round) * horizonSteps;
     const long = all.filter(({ values }) => values.length - hidden >= WINDOWS_WHOLE);
+    if (long.length === 0) continue;
+    originsUsed++;
     const known = long.map((series) => ({ ...series, values: series.values.slice(0, -hidden) }));
     const { series } = await forecastSeries(known, {
       ...options,
@@ -90,7 +94,7 @@ export async function backtestSeries(
     );
   const series = scored.map((one) => (tallies.get(one) as SeriesTally).scoresOf(one.id));
   return {
-    originCount,
+    originCount: originsUsed,
     horizonSteps,
     overall: overallOf(series),
     series,

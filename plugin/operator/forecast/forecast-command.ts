@@ -13,9 +13,13 @@ import { backtestLines } from './backtest-table.ts';
 import type { ForecastFlags } from './flags.ts';
 import { type ForecastOptions, forecastSeries } from './forecast-series.ts';
 import { eventLines, forecastLines } from './forecast-table.ts';
+import { type ForecastTimes, timesOf } from './forecast-times.ts';
 
 /** A week of minutes, or more than a year of hours: what is older says little about tomorrow, and costs as much. */
 const HISTORY_WINDOWS_MAX = 10_080;
+
+/** Rows of the table unless `--top` says otherwise: a screen; --json has all there are. */
+const ROWS_LISTED = 20;
 
 /** `foreshard forecast FILE`. */
 export async function forecastFile(
@@ -48,7 +52,8 @@ export async function forecastFile(
     ...(calendar === undefined ? {} : { calendar }),
   };
   try {
-    if (flags.backtest === undefined) await printForecast(grids, flags, options);
+    const times = grids.map((grid, i) => timesOf(grid, raw[i] as RawSeries));
+    if (flags.backtest === undefined) await printForecast(grids, times, flags, options);
     else await printBacktest(grids, { ...flags, backtest: flags.backtest }, options);
   } finally {
     progress.end();
@@ -57,20 +62,25 @@ export async function forecastFile(
 
 async function printForecast(
   grids: readonly GridSeries[],
+  times: readonly ForecastTimes[],
   flags: ForecastFlags,
   options: ForecastOptions,
 ): Promise<void> {
   const { series, events } = await forecastSeries(grids, options);
   const byPeak = [...series.keys()].sort((a, b) => peakOf(series[b]?.point) - peakOf(series[a]?.point));
-  const chosen = byPeak.slice(0, flags.top);
-  if (flags.json)
+  if (flags.json) {
+    const told = flags.top === undefined ? [...series.keys()] : byPeak.slice(0, flags.top);
     return printJson({
-      series: flags.top === undefined ? series : chosen.map((index) => series[index]),
+      series: told.map((index) => ({ ...series[index], ...times[index] })),
       ...(options.calendar === undefined ? {} : { events }),
     });
+  }
+  const chosen = byPeak.slice(0, flags.top ?? ROWS_LISTED);
   const rowsOf = <Row>(rows: readonly Row[]): Row[] => chosen.map((index) => rows[index] as Row);
-  for (const line of forecastLines(rowsOf(grids), rowsOf(series), flags.level)) printLine(line);
-  if (chosen.length < series.length) printLine(`and ${series.length - chosen.length} more`);
+  for (const line of forecastLines(rowsOf(grids), rowsOf(series), rowsOf(times), flags.level))
+    printLine(line);
+  if (chosen.length < series.length)
+    printLine(`and ${series.length - chosen.length} more: --top N or --json`);
   for (const line of eventLines(events)) printLine(line);
 }
 
@@ -83,10 +93,17 @@ async function printBacktest(
   options: ForecastOptions,
 ): Promise<void> {
   const backtest = await backtestSeries(grids, { ...options, originCount: flags.backtest });
-  const byLoad = [...backtest.series].sort((a, b) => b.meanValue - a.meanValue).slice(0, flags.top);
+  const byLoad = [...backtest.series].sort((a, b) => b.meanValue - a.meanValue);
   if (flags.json)
-    return printJson({ backtest: flags.top === undefined ? backtest : { ...backtest, series: byLoad } });
-  for (const line of backtestLines({ ...backtest, series: byLoad }, flags.level)) printLine(line);
+    return printJson({
+      backtest: flags.top === undefined ? backtest : { ...backtest, series: byLoad.slice(0, flags.top) },
+    });
+  const listed = { ...backtest, series: byLoad.slice(0, flags.top ?? ROWS_LISTED) };
+  for (const line of backtestLines(listed, flags.level)) printLine(line);
+  if (backtest.originCount < flags.backtest)
+    printLine(
+      `${flags.backtest} origins were asked for: the history is long enough for ${backtest.originCount}`,
+    );
 }
 
 /**

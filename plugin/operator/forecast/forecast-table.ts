@@ -2,6 +2,7 @@ import type { GridSeries } from '../../logs/series/regular-grid.ts';
 import { idColumnsOf, idOf, shown } from './columns.ts';
 import type { ForecastEvent } from './event-forecast.ts';
 import type { SeriesForecast } from './forecast-series.ts';
+import type { ForecastTimes } from './forecast-times.ts';
 import { sparkline } from './sparkline.ts';
 
 const HISTORY_COLUMNS = 24;
@@ -11,6 +12,7 @@ const FORECAST_COLUMNS = 24;
 export function forecastLines(
   grids: readonly GridSeries[],
   forecasts: readonly SeriesForecast[],
+  times: readonly ForecastTimes[],
   levels: readonly number[],
 ): string[] {
   const widest = String(levels.at(-1));
@@ -29,11 +31,17 @@ export function forecastLines(
     lines.push(
       `${idOf(id, idColumns)}  ${before}|${after}  ` +
         `${shown(point[0])} (${shown(lower[widest]?.[0])} to ${shown(upper[widest]?.[0])}), mean ${shown(mean)}, ` +
-        `peak ${shown(point[peak])} in step ${peak + 1}; ${model}, skill ${skill === null ? '-' : skill.toFixed(2)}`,
+        `peak ${shown(point[peak])} ${whenOf(times[i] as ForecastTimes, peak)}; ${model}, skill ${skill === null ? '-' : skill.toFixed(2)}`,
     );
     for (const note of notes) lines.push(`${' '.repeat(idColumns)}  ${degraded ? 'degraded: ' : ''}${note}`);
   }
   return lines;
+}
+
+/** Of a step: its time, or its number where the file has no times. */
+function whenOf({ startTime, stepSeconds }: ForecastTimes, step: number): string {
+  if (startTime === null || stepSeconds === null) return `in step ${step + 1}`;
+  return `at ${isoOf(Date.parse(startTime) + 1_000 * stepSeconds * step)}`;
 }
 
 /** What the calendar has put into the forecast. */

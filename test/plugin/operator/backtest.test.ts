@@ -33,6 +33,12 @@ test('errors of the naive forecasts are those of the last day and the last week,
   near(overall.naiveDay.mase, 1.5);
 });
 
+test('origins that the history has no room for are not counted', async () => {
+  // 72 windows to learn from, and 48 to hide: once, whatever was asked for.
+  const found = await backtestSeries([series('short', 24 * 6, daily)], { ...OPTIONS, originCount: 100 });
+  check.is(found.originCount, 1);
+});
+
 test('what is hidden is not seen: a level that changes there is missed, by the bounds as well', async () => {
   const hours = 24 * 30;
   const jump = series('jump', hours, (hour) => (daily(hour) + 50) * (hour < hours - 96 ? 1 : 10));

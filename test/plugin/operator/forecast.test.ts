@@ -73,7 +73,18 @@ test('the command line prints series, point, bounds, model and skill as JSON; --
     const printed = JSON.parse(stdout);
     check.equal(Object.keys(printed), ['series']);
     const [one] = printed.series;
-    check.equal(Object.keys(one), ['id', 'point', 'lower', 'upper', 'model', 'skill', 'degraded', 'notes']);
+    check.equal(Object.keys(one), [
+      'id',
+      'point',
+      'lower',
+      'upper',
+      'model',
+      'skill',
+      'degraded',
+      'notes',
+      'startTime',
+      'stepSeconds',
+    ]);
     check.equal(Object.keys(one.lower), ['50', '90']);
     check.is(one.point.length, 12);
     check.is(one.id, 'a');
@@ -200,6 +211,18 @@ test('a calendar for a file without times is refused; --top keeps the highest pe
       JSON.parse(stdout).series.map(({ id }: { id: string }) => id),
       ['high', 'middle'],
     );
+    check.is(JSON.parse(stdout).series[0].startTime, null);
+    // Sorted by their peaks, of which the 20 highest are for reading.
+    const rows = Array.from(
+      { length: 23 },
+      (_, id) => `s${id},2026-03-01T22:00Z,1\ns${id},2026-03-01T23:00Z,${id + 1}\n`,
+    );
+    writeFileSync(join(folder, 'timed.csv'), `series,time,value\n${rows.join('')}`);
+    const table = run(['timed.csv']).stdout;
+    check.match(table, /^s22 .* peak 23 at 2026-03-02T00:00Z/m);
+    check.match(table, /and 3 more: --top N or --json/);
+    const { startTime, stepSeconds } = JSON.parse(run(['timed.csv', '--json']).stdout).series[22];
+    check.equal([startTime, stepSeconds], ['2026-03-02T00:00:00.000Z', 3600]);
   });
 });
 
