@@ -98,7 +98,12 @@ export class ByteSource {
   }
 }
 
-function sizeOf(path: string): number | null {
+/**
+ * Of a file that is about to be read; null for a pipe or a device.
+ *
+ * @throws ForeshardError FORESHARD_CONFIG for what is not there, or is a folder.
+ */
+export function sizeOf(path: string): number | null {
   const refuse = (what: string): ForeshardError =>
     new ForeshardError('FORESHARD_CONFIG', 'fix-config', `${path}: ${what}`);
   try {

@@ -10,6 +10,8 @@ import { normalQuantile } from '../../../src/affinity/normal-quantile.ts';
 import { type CompiledRules, compileRules, type RuleSet } from '../../../src/affinity/rule-set.ts';
 import { neutralRules } from '../../../src/affinity/rules.ts';
 import type { AffinitySettings } from '../../../src/affinity/settings.ts';
+import { parseMoveWindows, WINDOW_FORMAT } from '../../../src/affinity/timetable/windows.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
 import type { PlanInstanceFile } from './instance-schema.ts';
 import { mistakeIn } from './read-instance.ts';
 
@@ -40,15 +42,22 @@ type Section = Readonly<Record<string, number | readonly number[]>>;
 /**
  * Turns a file into a placement problem with the file's own resources.
  *
- * @throws ForeshardError FORESHARD_CORRUPT for unknown or duplicate names, lists of unequal length and numbers that cannot
- *   be; FORESHARD_CONFIG for rules that cannot all hold.
+ * @throws ForeshardError FORESHARD_CONFIG for unknown or duplicate names, lists of unequal length, numbers that cannot be
+ *   and rules that cannot all hold; each names the file.
  */
 export function makeInstance(
   file: string,
   content: PlanInstanceFile,
   settings: AffinitySettings,
 ): NamedInstance {
-  return new InstanceMaker(file, content, settings).make();
+  try {
+    return new InstanceMaker(file, content, settings).make();
+  } catch (error) {
+    // Loads and rules are refused by the planner as well, which does not know where they were read.
+    if (!(error instanceof ForeshardError) || error.message.startsWith(mistakeIn(file, '').message))
+      throw error;
+    throw mistakeIn(file, error.message);
+  }
 }
 
 class InstanceMaker {
@@ -76,7 +85,9 @@ class InstanceMaker {
     const { nodes, partitions, rules = {}, slotSeconds, startTime } = this.#content;
     if (startTime === undefined && rules.windows !== undefined)
       throw this.#mistake('rules.windows are times of the week: state startTime, when slot 0 begins');
+    this.#assertWindows(rules.windows);
     const slotCount = this.#slotCount();
+    this.#assertUppers(slotCount);
     const loads = buildLoads(this.#table(slotCount), this.#settings);
     const shape = { partitionCount: partitions.length, nodeCount: nodes.length, ...loads };
     const bytes = Float64Array.from(partitions, ({ sizeBytes }) => sizeBytes);
@@ -200,6 +211,32 @@ class InstanceMaker {
     return first?.length ?? 1;
   }
 
+  #assertUppers(slotCount: number): void {
+    this.#content.partitions.forEach(({ load, upper = {} }, p) => {
+      for (const name of Object.keys(upper))
+        for (let t = 0; t < slotCount; t++) {
+          const own = at(upper, name, t) as number;
+          const mean = at(load, name, t) ?? 0;
+          if (own < mean)
+            throw this.#mistake(
+              `partitions[${p}].upper.${name} is ${own} in slot ${t}, below its load of ${mean}`,
+            );
+        }
+    });
+  }
+
+  #assertWindows(windows: readonly string[] = []): void {
+    windows.forEach((window, i) => {
+      try {
+        parseMoveWindows([window]);
+      } catch {
+        throw this.#mistake(
+          `rules.windows[${i}] is ${JSON.stringify(window)}, and must be such as ${WINDOW_FORMAT}`,
+        );
+      }
+    });
+  }
+
   #table(slotCount: number): LoadTable {
     const { nodes, partitions, slotSeconds, upperLevel = UPPER_LEVEL_DEFAULT } = this.#content;
     const names = this.#resources;
@@ -266,7 +303,12 @@ class InstanceMaker {
         ...rule,
         nodes: rule.nodes.map((id) => node(id, `rules.forbidden[${i}].nodes`)),
       })),
-      zones: indexes('zones', rules.zones),
+      zones: indexes('zones', rules.zones).map((rule, i) => {
+        const unknown = rule.zones.find((name) => !nodes.some(({ zone }) => zone === name));
+        if (unknown !== undefined)
+          throw this.#mistake(`rules.zones[${i}].zones names "${unknown}", the zone of no node`);
+        return rule;
+      }),
       apart: indexes('apart', rules.apart).map(({ partitions: own, zonesMin }) => ({
         partitions: own,
         ...(zonesMin === undefined ? {} : { zonesMin }),

@@ -1,16 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { sizeOf } from '../../logs/byte-source.ts';
 import { type PlanInstanceFile, planInstanceSchema } from './instance-schema.ts';
 
-/** A mistake in the file: the caller has to change it and read it again. */
+/** A mistake in the file, whatever part of it: the same command would be refused again. */
 export const mistakeIn = (file: string, what: string): ForeshardError =>
-  new ForeshardError('FORESHARD_CORRUPT', 're-read', `${file}: ${what}`);
+  new ForeshardError('FORESHARD_CONFIG', 'fix-config', `${file === '-' ? 'standard input' : file}: ${what}`);
 
 /** More say no more than the first few. */
 const ISSUES_SHOWN = 5;
 
-/** @throws ForeshardError FORESHARD_CORRUPT for what is no JSON or not as the schema says, naming places. */
+/** @throws ForeshardError FORESHARD_CONFIG for a file that cannot be read, is no JSON or is not as the schema says, naming places. */
 export async function readPlanInstance(file: string): Promise<PlanInstanceFile> {
   const text = await readText(file);
   let raw: unknown;
@@ -27,7 +28,12 @@ export async function readPlanInstance(file: string): Promise<PlanInstanceFile> 
 }
 
 async function readText(file: string): Promise<string> {
-  if (file !== '-') return readFile(file, 'utf8');
+  if (file !== '-') {
+    sizeOf(file);
+    return readFile(file, 'utf8').catch((error: Error) => {
+      throw mistakeIn(file, `cannot be read: ${error.message}`);
+    });
+  }
   let text = '';
   process.stdin.setEncoding('utf8');
   for await (const chunk of process.stdin) text += chunk;

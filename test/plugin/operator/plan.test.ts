@@ -173,7 +173,7 @@ test('a mistake in the file is refused with its place', async () => {
     [
       'an upper bound below the mean',
       { ...good, partitions: [partition('p', 'a', 2, { upper: { cpu: 1 } })] },
-      /load of cpu, partitions\[0\] \("p"\), step 0 is 2 \(upper 1\)/,
+      /instance\.json: partitions\[0\]\.upper\.cpu is 1 in slot 0, below its load of 2/,
     ],
     ['an unknown field', { ...good, slots: 3 }, /unknown "slots"/],
     [
@@ -191,10 +191,40 @@ test('a mistake in the file is refused with its place', async () => {
       { ...good, rules: { pinned: [{ partitions: ['z'] }] } },
       /rules\.pinned\[0\]\.partitions names "z"/,
     ],
+    [
+      'a window that is none',
+      { ...good, startTime: '2026-01-05T00:00:00Z', rules: { windows: ['daily 01:00-05:00', 'noon'] } },
+      /instance\.json: rules\.windows\[1\] is "noon", and must be such as/,
+    ],
+    [
+      'a zone of no node',
+      { ...good, rules: { zones: [{ partitions: ['p'], zones: ['east'] }] } },
+      /instance\.json: rules\.zones\[0\]\.zones names "east", the zone of no node/,
+    ],
     ['no cost at all', { ...good, resources: { cpu: { weight: 0 } } }, /no resource has a weight above 0/],
   ];
-  for (const [name, content, message] of cases)
-    check.match((await refusalOf(content)).message, message, name);
+  for (const [name, content, message] of cases) {
+    const error = await refusalOf(content);
+    check.match(error.message, message, name);
+    check.match(error.message, /^\S+instance\.json: /, name);
+    check.is(error.code, 'FORESHARD_CONFIG', name);
+  }
+});
+
+test('a file that is not there, and a folder, are refused as by the other commands', async () => {
+  await withTemporaryFolder(async (folder) => {
+    for (const [file, message] of [
+      [join(folder, 'none.json'), /none\.json: there is no such file/],
+      [folder, /is a folder: name a file/],
+    ] as const)
+      try {
+        await readPlanInstance(file);
+        check.unreachable(file);
+      } catch (error) {
+        check.match((error as Error).message, message);
+        check.is((error as ForeshardError).code, 'FORESHARD_CONFIG');
+      }
+  });
 });
 
 test('rules that cannot all hold are named, and those that have no part in it are not', async () => {
@@ -244,6 +274,7 @@ test('rules that cannot all hold are named, and those that have no part in it ar
     const error = await refusalOf({ ...zoned, rules });
     check.is(error.code, 'FORESHARD_CONFIG');
     check.match(error.message, message);
+    check.match(error.message, /instance\.json: /);
   }
 });
 
