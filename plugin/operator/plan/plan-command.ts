@@ -1,8 +1,7 @@
-import type { Optimiser } from '../../../src/affinity/optimiser.ts';
 import { optimizers } from '../../../src/affinity/optimizers.ts';
 import { type InstancePlan, planInstance } from '../../../src/affinity/plan-instance.ts';
 import { DEFAULT_PORTFOLIO_SETTINGS } from '../../../src/affinity/portfolio.ts';
-import type { AffinitySettings } from '../../../src/affinity/settings.ts';
+import type { AffinitySettings, OptimizerName } from '../../../src/affinity/settings.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
@@ -15,7 +14,10 @@ import { type PlanResult, planResult } from './plan-result.ts';
 import { readPlanInstance } from './read-instance.ts';
 import { type ScheduledPlan, schedulePlan } from './time-plan.ts';
 
-type SearchFlags = Pick<PlanFlags, 'seconds' | 'seed'>;
+type SearchFlags = Pick<PlanFlags, 'seconds' | 'seed'> & {
+  /** Of the annealing that the portfolio's plan is compared with; as for the portfolio if absent. */
+  readonly annealIterations?: number;
+};
 
 /** `foreshard plan FILE`. */
 export async function planFile(
@@ -27,7 +29,7 @@ export async function planFile(
   const least = optimizer === 'portfolio' ? DEFAULT_PORTFOLIO_SETTINGS.iterations : 0;
   const settings = { ...configured, optimizer, iterations: Math.max(configured.iterations, least) };
   const named = makeInstance(file, await readPlanInstance(file), settings);
-  const plan = await planNamed(named, flags, settings);
+  const plan = await planNamed(named, { ...flags, annealIterations: configured.iterations }, settings);
   const result = planResult(named, plan);
   const made = { optimizer, seed: flags.seed, iterations: plan.iterations };
   if (flags.json) return printJson({ ...result, ...made });
@@ -38,54 +40,86 @@ export async function planFile(
 export const printSchema = (): void => printJson(planInstanceJsonSchema());
 
 /**
- * The plan with the slots of its moves. Where the horizon is too short for some of them, the greedy plan may lose fewer: then
- * that one is taken.
+ * The cheapest plan with the slots of its moves. A search knows nothing of slots: where the horizon is too short for some
+ * moves, a map that looked worse may lose fewer. So plans are compared when they have their hours.
  */
 export async function planNamed(
   named: NamedInstance,
   flags: SearchFlags,
   settings: AffinitySettings,
 ): Promise<ScheduledPlan> {
-  const best = schedulePlan(named, await searchNamed(named, flags, settings), settings);
-  if (best.leftOut.length === 0 || settings.optimizer === 'greedy') return best;
-  const other = schedulePlan(
-    named,
-    await searchNamed(named, flags, { ...settings, optimizer: 'greedy' }),
-    settings,
-  );
-  return other.costAfter < best.costAfter ? { ...other, iterations: best.iterations } : best;
+  const search: Search = async (optimizer, iterations, { seed = flags.seed, isCancelled } = {}) => {
+    const found = await searchNamed(named, { ...settings, optimizer, iterations }, { seed, isCancelled });
+    return schedulePlan(named, found, settings);
+  };
+  const { optimizer, iterations } = settings;
+  if (flags.seconds !== undefined) return planUntil(1000 * flags.seconds, search, { ...flags, optimizer });
+  let best = await search(optimizer, iterations);
+  // Those that are cheap beside it, and the more of them where hours were short.
+  const others: [OptimizerName, number][] = [];
+  if (optimizer === 'portfolio') others.push(['anneal', flags.annealIterations ?? iterations]);
+  if (best.leftOut.length > 0 && optimizer === 'portfolio')
+    others.push(['portfolio', TRIAL_ITERATIONS], ['genetic', flags.annealIterations ?? iterations]);
+  if (best.leftOut.length > 0) others.push(['greedy', 0]);
+  for (const [name, steps] of others) best = cheaper(best, await search(name, steps));
+  return best;
 }
 
-/** The same file, flags and settings give the same plan, unless `--seconds` leaves it to the machine how far it comes. */
-async function searchNamed(
+type Search = (
+  optimizer: OptimizerName,
+  iterations: number,
+  options?: { readonly seed?: number; readonly isCancelled?: () => boolean },
+) => Promise<ScheduledPlan>;
+
+/** The first where both cost the same; the steps of both. */
+function cheaper(first: ScheduledPlan, second: ScheduledPlan): ScheduledPlan {
+  const best = second.costAfter < first.costAfter ? second : first;
+  return { ...best, iterations: first.iterations + second.iterations };
+}
+
+/** Searches again, each time with what the time left is good for and from another seed, until it is over. */
+async function planUntil(
+  timeMs: number,
+  search: Search,
+  { seed, optimizer }: { readonly seed: number; readonly optimizer: OptimizerName },
+): Promise<ScheduledPlan> {
+  const start = performance.now();
+  const leftMs = (): number => start + timeMs - performance.now();
+  // How many steps the time is good for, a cooling schedule has to know beforehand: a short run tells the rate.
+  let best = await search(optimizer, TRIAL_ITERATIONS);
+  let stepsPerMs = TRIAL_ITERATIONS / Math.max(1, performance.now() - start);
+  const isOver = best.refusal === 'near-bound' || optimizer === 'greedy' || optimizer === 'naive-hill-climb';
+  for (let round = 0; !isOver; round++) {
+    const iterations = Math.min(ITERATIONS_MAX, Math.floor(stepsPerMs * leftMs()));
+    if (iterations < 1) break;
+    const begin = performance.now();
+    const found = await search(optimizer, iterations, {
+      seed: (seed + round) % 2 ** 32,
+      isCancelled: () => leftMs() <= 0,
+    });
+    stepsPerMs = iterations / Math.max(1, performance.now() - begin);
+    best = cheaper(best, found);
+  }
+  return best;
+}
+
+/** The same file, flags and settings give the same plan, unless `isCancelled` leaves it to the machine how far it comes. */
+function searchNamed(
   { instance, units }: NamedInstance,
-  { seconds, seed }: SearchFlags,
   settings: AffinitySettings,
+  { seed, isCancelled }: { readonly seed: number; readonly isCancelled: (() => boolean) | undefined },
 ): Promise<InstancePlan> {
   const components = { runner: onceOf(() => inlineRunner(loadKernels())), clock: systemClock() };
-  const make = (iterations: number): Optimiser => optimizers[settings.optimizer](components, iterations);
-  const plan = (search: Optimiser, isCancelled?: () => boolean): Promise<InstancePlan> =>
-    planInstance(instance, {
-      optimiser: search,
-      context: {
-        random: seededRandom(BigInt(seed)).fork('plan'),
-        ...(isCancelled === undefined ? {} : { isCancelled }),
-      },
-      benefitCostRatio: settings.benefitCostRatio,
-      boundTolerance: settings.boundTolerance,
-      units,
-    });
-  if (seconds === undefined) return plan(make(settings.iterations));
-  const start = performance.now();
-  const deadline = start + 1000 * seconds;
-  // How many steps the time is good for, a cooling schedule has to know beforehand: a short run tells the rate.
-  const trial = await plan(make(TRIAL_ITERATIONS));
-  const trialMs = Math.max(1, performance.now() - start);
-  const leftMs = deadline - performance.now();
-  const iterations = Math.min(ITERATIONS_MAX, Math.floor((TRIAL_ITERATIONS * leftMs) / trialMs));
-  if (iterations < TRIAL_ITERATIONS) return trial;
-  const longer = await plan(make(iterations), () => performance.now() > deadline);
-  return longer.costAfter < trial.costAfter ? longer : trial;
+  return planInstance(instance, {
+    optimiser: optimizers[settings.optimizer](components, settings.iterations),
+    context: {
+      random: seededRandom(BigInt(seed)).fork('plan'),
+      ...(isCancelled === undefined ? {} : { isCancelled }),
+    },
+    benefitCostRatio: settings.benefitCostRatio,
+    boundTolerance: settings.boundTolerance,
+    units,
+  });
 }
 
 /** Enough that the greedy descent before the search does not hide its rate; under 100 ms in most instances. */

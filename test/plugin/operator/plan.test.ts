@@ -114,7 +114,8 @@ test('the same seed gives the same plan, and a time limit ends a search', async 
   const start = performance.now();
   const limited = await planNamed(named, { seed: 1, seconds: 0.3 }, { ...SETTINGS, optimizer: 'anneal' });
   check.ok(limited.costAfter < limited.costBefore);
-  check.ok(performance.now() - start < 5000);
+  const took = performance.now() - start;
+  check.ok(took >= 300 && took < 5000, `the time asked for is used: ${took} ms`);
 });
 
 test('a mistake in the file is refused with its place', async () => {
