@@ -7,7 +7,8 @@ import { buildLoads, type LoadTable } from './loads.ts';
 import { withPrices } from './move-price.ts';
 import { normalQuantile } from './normal-quantile.ts';
 import type { PlanMemory } from './plan-memory.ts';
-import { compileRules } from './rule-set.ts';
+import { roomIn } from './room.ts';
+import { type CompiledRules, compileRules, type RuleGround } from './rule-set.ts';
 import { neutralRules, type PlacementRules } from './rules.ts';
 import { type AffinitySettings, assertAffinitySettings } from './settings.ts';
 
@@ -144,25 +145,25 @@ export function buildRuledInstance(inputs: PlacementInputs, settings: AffinitySe
   const loads = buildLoads(forecastTable(inputs, settings, slotCount), settings);
   const shape = { partitionCount: map.partitionCount, nodeCount: nodes.length, ...loads };
   const owners = ownersOf(inputs);
-  const { isPinned, units, ...rules } = rulesOf(inputs, settings, owners.home);
-  const priced = withPrices(
-    {
-      ...neutralRules(shape),
-      ...shape,
-      ...limitsOf(settings),
-      ...owners,
-      ...rules,
-      isMovable: owners.isMovable.map((isMovable, p) => (isPinned[p] === 1 ? 0 : isMovable)),
-      bytes: inputs.partitionBytes,
-      bandwidth: Float64Array.from(nodes, ({ bandwidthBytesPerSecond: own }) =>
-        own > 0 ? own : BANDWIDTH_DEFAULT,
-      ),
-      dirtyRate: writtenBytesPerSecond(forecast),
-    },
-    settings,
-    (slotCount * forecast.stepMs) / HOUR_MS,
-  );
-  return { instance: priced, units };
+  const bare = {
+    ...neutralRules(shape),
+    ...shape,
+    ...limitsOf(settings),
+    ...owners,
+    bytes: inputs.partitionBytes,
+    bandwidth: Float64Array.from(nodes, ({ bandwidthBytesPerSecond: own }) =>
+      own > 0 ? own : BANDWIDTH_DEFAULT,
+    ),
+    dirtyRate: writtenBytesPerSecond(forecast),
+  };
+  const priced = (instance: typeof bare): PlacementInstance =>
+    withPrices(instance, settings, (slotCount * forecast.stepMs) / HOUR_MS);
+  const { isPinned, units, ...rules } = rulesOf(inputs, settings, {
+    ...owners,
+    hasRoom: roomIn(() => priced(bare)),
+  });
+  const isMovable = owners.isMovable.map((own, p) => (isPinned[p] === 1 ? 0 : own));
+  return { instance: priced({ ...bare, ...rules, isMovable }), units };
 }
 
 export interface RuledInstance {
@@ -233,13 +234,15 @@ function ownersOf({ map, nodes, partitionBytes, restingPartitions, openMigration
 function rulesOf(
   { map, nodes, partitionBytes }: PlacementInputs,
   settings: AffinitySettings,
-  home: Int32Array,
-) {
+  { home, isTarget, hasRoom }: Required<Pick<RuleGround, 'home' | 'isTarget' | 'hasRoom'>>,
+): CompiledRules {
   const { nodeZones, ...rules } = settings.rules;
   return compileRules(rules, {
     partitionCount: map.partitionCount,
     nodeCount: nodes.length,
     home,
+    isTarget,
+    hasRoom,
     bytes: partitionBytes,
     nodeZones: nodes.map((_, n) => nodeZones[n] ?? ''),
     partitionName: (p) => `partition ${p}`,

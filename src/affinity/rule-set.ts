@@ -32,6 +32,10 @@ export interface RuleGround {
   readonly bytes: Float64Array;
   /** Of each node; the same for all where there are none. */
   readonly nodeZones: readonly string[];
+  /** u8[node]: 0 for a node that must not receive anything; if absent, all may. */
+  readonly isTarget?: Uint8Array;
+  /** Whether a set may come together on a node as things stand; if absent, it may on any. */
+  hasRoom?(members: readonly number[], node: number): boolean;
   /** How partitions and nodes are called where a rule is refused. */
   partitionName(partition: number): string;
   nodeName(node: number): string;
@@ -58,9 +62,9 @@ const BREACH_PENALTY = 1;
 /**
  * Turns rules into the numbers of an instance.
  *
- * A set that is to be together and is not yet is gathered first, on the node that holds most of its bytes and may hold all
- * of it; from the next plan on it moves as one. Replicas that share a node, or zones, at the start are made to want to leave:
- * all but the largest.
+ * A set that is to be together and is not yet is gathered first: of the nodes that may hold all of it and have room, on the
+ * one with most of its bytes; from the next plan on it moves as one. Replicas that share a node, or zones, at the start are
+ * made to want to leave: all but one that cannot, or the largest.
  *
  * @throws ForeshardError FORESHARD_CONFIG for a rule that names what is not there, and for rules that cannot all hold,
  *   naming the ones that conflict.
@@ -150,22 +154,15 @@ class RuleCompiler {
   }
 
   gather(sets: readonly UnionSet[]): void {
-    const { home, nodeCount } = this.#ground;
+    const { home } = this.#ground;
     for (const members of sets) {
       const isAllowed = (n: number): boolean =>
         members.every((p) => (this.#isPinned[p] === 1 ? home[p] === n : this.#isAllowed(p, n)));
       for (const p of members) this.#keepTo(p, isAllowed);
       if (members.some((p) => this.#isPinned[p] === 1))
         this.#settle(members, home[members.find((p) => this.#isPinned[p] === 1) as number] as number);
-      else if (members.some((p) => home[p] !== home[members[0] as number])) {
-        const held = new Float64Array(nodeCount);
-        for (const p of members) held[home[p] as number]! += 1 + (this.#ground.bytes[p] as number);
-        const nodes = [...held.keys()].filter(isAllowed);
-        this.#settle(
-          members,
-          nodes.reduce((best, n) => ((held[n] as number) > (held[best] as number) ? n : best)),
-        );
-      }
+      else if (members.some((p) => home[p] !== home[members[0] as number]))
+        this.#settle(members, this.#gatheringNode(members, isAllowed));
       for (const unit of this.#byHome(members)) if (unit.length > 1) this.#units.push(unit);
     }
   }
@@ -212,6 +209,27 @@ class RuleCompiler {
     for (let n = 0; n < nodeCount; n++) if (!isAllowed(n)) this.#allowed[p * nodeCount + n] = 0;
   }
 
+  /** Where a scattered set goes: if no node has room now, to one that may receive, for when it has. */
+  #gatheringNode(members: UnionSet, isAllowed: (node: number) => boolean): number {
+    const { home, bytes, nodeCount, isTarget, hasRoom } = this.#ground;
+    const held = new Float64Array(nodeCount);
+    for (const p of members) held[home[p] as number]! += 1 + (bytes[p] as number);
+    const allowed = [...held.keys()].filter(isAllowed);
+    const receiving = allowed.filter((n) => isTarget?.[n] !== 0);
+    const roomy = receiving.filter((n) => hasRoom?.(members, n) ?? true);
+    const nodes = [roomy, receiving, allowed].find(({ length }) => length > 0) as number[];
+    return nodes.reduce((best, n) => ((held[n] as number) > (held[best] as number) ? n : best));
+  }
+
+  /** Whether the rules leave it a node to go to. */
+  #canLeave(p: number): boolean {
+    const { home, nodeCount, isTarget } = this.#ground;
+    if (this.#isPinned[p] === 1) return false;
+    for (let n = 0; n < nodeCount; n++)
+      if (n !== home[p] && isTarget?.[n] !== 0 && this.#isAllowed(p, n)) return true;
+    return false;
+  }
+
   /** The set is to be on `node`: who is there stays for now, the others may go nowhere else. */
   #settle(members: UnionSet, node: number): void {
     for (const p of members) {
@@ -229,24 +247,29 @@ class RuleCompiler {
     return [...byHome.values()];
   }
 
-  /** Makes members want to leave that share a node with a larger one, or a zone where the group is in too few. */
+  /** Makes members want to leave that share a node, or a zone where the group is in too few: who cannot leave stays, else the largest. */
   #spread(members: readonly number[], zonesMin: number): void {
     const { home, bytes } = this.#ground;
-    const largestFirst = [...members].sort((p, q) => (bytes[q] as number) - (bytes[p] as number) || p - q);
+    const stayersFirst = [...members].sort(
+      (p, q) =>
+        Number(this.#canLeave(p)) - Number(this.#canLeave(q)) ||
+        (bytes[q] as number) - (bytes[p] as number) ||
+        p - q,
+    );
     const nodes = new Set<number>();
     const zones = new Set<number>();
     const spare: number[] = [];
-    for (const p of largestFirst) {
+    for (const p of stayersFirst) {
       const node = home[p] as number;
       if (nodes.has(node)) this.#stayPenalty[p] = BREACH_PENALTY;
       if (zones.has(this.#zoneOf[node] as number)) spare.unshift(p);
       nodes.add(node);
       zones.add(this.#zoneOf[node] as number);
     }
-    // The smallest first: each brings one zone more.
+    // The smallest that can leave first: each brings one zone more.
     for (const p of spare.slice(0, Math.max(0, zonesMin - zones.size))) {
       this.#stayPenalty[p] = BREACH_PENALTY;
-      this.#keepTo(p, (n) => !zones.has(this.#zoneOf[n] as number));
+      this.#keepTo(p, (n) => n === home[p] || !zones.has(this.#zoneOf[n] as number));
     }
   }
 }

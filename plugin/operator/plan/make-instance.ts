@@ -7,7 +7,13 @@ import {
 import { buildLoads, type LoadTable } from '../../../src/affinity/loads.ts';
 import { withPrices } from '../../../src/affinity/move-price.ts';
 import { normalQuantile } from '../../../src/affinity/normal-quantile.ts';
-import { type CompiledRules, compileRules, type RuleSet } from '../../../src/affinity/rule-set.ts';
+import { roomIn } from '../../../src/affinity/room.ts';
+import {
+  type CompiledRules,
+  compileRules,
+  type RuleGround,
+  type RuleSet,
+} from '../../../src/affinity/rule-set.ts';
 import { neutralRules } from '../../../src/affinity/rules.ts';
 import type { AffinitySettings } from '../../../src/affinity/settings.ts';
 import { parseMoveWindows, WINDOW_FORMAT } from '../../../src/affinity/timetable/windows.ts';
@@ -91,36 +97,31 @@ class InstanceMaker {
     const loads = buildLoads(this.#table(slotCount), this.#settings);
     const shape = { partitionCount: partitions.length, nodeCount: nodes.length, ...loads };
     const bytes = Float64Array.from(partitions, ({ sizeBytes }) => sizeBytes);
-    const { units, isPinned, ...compiled } = this.#rules(bytes);
-    const limits = limitsOf(this.#settings);
-    const priced = withPrices(
-      {
-        ...neutralRules(shape),
-        ...shape,
-        ...limits,
-        movesMax: rules.movesMax ?? partitions.length,
-        nodeMovesMax: rules.nodeMovesMax ?? partitions.length,
-        bytesMovedMax: rules.bytesMovedMax ?? Number.POSITIVE_INFINITY,
-        ...compiled,
-        home: this.#home,
-        isMovable: isPinned.map((pinned) => 1 - pinned),
-        isTarget: Uint8Array.from(nodes, ({ isDraining }) => (isDraining === true ? 0 : 1)),
-        holdPenalty: Float64Array.from(nodes, ({ isDraining }) => (isDraining === true ? DRAIN_PENALTY : 0)),
-        bytes,
-        bytesFree: Float64Array.from(nodes, ({ freeBytes }) => freeBytes ?? Number.POSITIVE_INFINITY),
-        isTransient: Uint8Array.from(this.#resources, (name) => (this.#isTransient(name) ? 1 : 0)),
-        bandwidth: Float64Array.from(
-          nodes,
-          (node) =>
-            node.bandwidthBytesPerSecond ?? this.#content.bandwidthBytesPerSecond ?? BANDWIDTH_DEFAULT,
-        ),
-        dirtyRate: Float64Array.from(partitions, ({ dirtyBytesPerSecond }) => dirtyBytesPerSecond ?? 0),
-      },
-      this.#settings,
-      (slotCount * slotSeconds) / 3600,
-    );
+    const bare = {
+      ...neutralRules(shape),
+      ...shape,
+      ...limitsOf(this.#settings),
+      movesMax: rules.movesMax ?? partitions.length,
+      nodeMovesMax: rules.nodeMovesMax ?? partitions.length,
+      bytesMovedMax: rules.bytesMovedMax ?? Number.POSITIVE_INFINITY,
+      home: this.#home,
+      isMovable: new Uint8Array(partitions.length).fill(1),
+      isTarget: Uint8Array.from(nodes, ({ isDraining }) => (isDraining === true ? 0 : 1)),
+      holdPenalty: Float64Array.from(nodes, ({ isDraining }) => (isDraining === true ? DRAIN_PENALTY : 0)),
+      bytes,
+      bytesFree: Float64Array.from(nodes, ({ freeBytes }) => freeBytes ?? Number.POSITIVE_INFINITY),
+      isTransient: Uint8Array.from(this.#resources, (name) => (this.#isTransient(name) ? 1 : 0)),
+      bandwidth: Float64Array.from(
+        nodes,
+        (node) => node.bandwidthBytesPerSecond ?? this.#content.bandwidthBytesPerSecond ?? BANDWIDTH_DEFAULT,
+      ),
+      dirtyRate: Float64Array.from(partitions, ({ dirtyBytesPerSecond }) => dirtyBytesPerSecond ?? 0),
+    };
+    const priced = (instance: typeof bare): PlacementInstance =>
+      withPrices(instance, this.#settings, (slotCount * slotSeconds) / 3600);
+    const { units, isPinned, ...compiled } = this.#rules({ ...bare, hasRoom: roomIn(() => priced(bare)) });
     return {
-      instance: priced,
+      instance: priced({ ...bare, ...compiled, isMovable: isPinned.map((pinned) => 1 - pinned) }),
       units,
       resources: this.#resources,
       partitionIds: partitions.map(({ id }) => id),
@@ -281,7 +282,7 @@ class InstanceMaker {
     return (n, r, t) => sums[cell(n, r, t)] as number;
   }
 
-  #rules(bytes: Float64Array): CompiledRules {
+  #rules(ground: Required<Pick<RuleGround, 'bytes' | 'isTarget' | 'hasRoom'>>): CompiledRules {
     const { nodes, partitions, rules = {} } = this.#content;
     const indexes = <Rule extends { readonly partitions: readonly string[] }>(
       kind: keyof RuleSet,
@@ -319,7 +320,9 @@ class InstanceMaker {
       partitionCount: partitions.length,
       nodeCount: nodes.length,
       home: this.#home,
-      bytes,
+      bytes: ground.bytes,
+      isTarget: ground.isTarget,
+      hasRoom: ground.hasRoom,
       nodeZones: nodes.map(({ zone }) => zone ?? ''),
       partitionName: (p) => `"${partitions[p]?.id}"`,
       nodeName: (n) => `"${nodes[n]?.id}"`,

@@ -1,6 +1,7 @@
 /** Single rules, each in the smallest instance that shows it; `test/plugin/operator/plan-properties.test.ts` has them all at once. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { lowerBound } from '../../../src/affinity/bound.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { greedy } from '../../../src/affinity/greedy.ts';
 import { buildRuledInstance, type PlacementInputs } from '../../../src/affinity/instance.ts';
@@ -206,6 +207,44 @@ test('co-located partitions move as one, a scattered set is gathered where most 
   const scattered = inputsWith([1, 1, 1, 1], [0, 1, 1, 0], 3);
   const gathered = await propose(scattered, rules);
   check.equal([...gathered.targetOwnerOf].slice(0, 3), [1, 1, 1]);
+});
+
+test('a scattered set is gathered where there is room, not on a node that is down or would be too full', async () => {
+  const rules = settingsWith({ together: [{ partitions: [0, 1] }] });
+  const gatheredOn = async (inputs: PlacementInputs): Promise<number[]> =>
+    [...(await propose(inputs, rules)).targetOwnerOf].slice(0, 2);
+  const partitionBytes = Float64Array.of(9e6, 1e6, 1e6);
+  const down = inputsWith([1, 1, 1], [0, 1, 2], 3, {
+    partitionBytes,
+    nodes: [0, 1, 2].map((n) => ({ ...nodeOf(n, 10), isAlive: n !== 0 })),
+  });
+  check.equal(await gatheredOn(down), [1, 1]);
+  const hot = inputsWith([4, 4, 5], [0, 1, 0], 2, { partitionBytes });
+  check.equal(await gatheredOn(hot), [1, 1]);
+  const small = inputsWith([2, 2], [0, 1], 3, {
+    partitionBytes: Float64Array.of(9e6, 1e6),
+    nodes: [3, 3, 10].map((capacity, n) => nodeOf(n, capacity)),
+  });
+  check.equal(await gatheredOn(small), [2, 2]);
+});
+
+test('of two that are to be apart the one that can leave does, and the plan no longer pays for the breach', async () => {
+  const inputs = inputsWith([1, 1, 2], [0, 0, 1], 2, { partitionBytes: Float64Array.of(2e6, 1e6, 1e6) });
+  const apart = [{ partitions: [0, 1] }];
+  for (const bound of [{ pinned: [{ partitions: [1] }] }, { forbidden: [{ partitions: [1], nodes: [1] }] }]) {
+    const proposal = await propose(inputs, settingsWith({ apart, ...bound }));
+    check.equal([...proposal.targetOwnerOf], [1, 0, 1]);
+    check.ok(proposal.costAfter < proposal.costBefore - 0.5);
+  }
+});
+
+test('a bound does not count a breach that the leaving of another would mend', () => {
+  const inputs = inputsWith([1, 1, 2], [0, 0, 1], 2, { partitionBytes: Float64Array.of(2e6, 1e6, 1e6) });
+  const { instance } = buildRuledInstance(inputs, settingsWith({ apart: [{ partitions: [0, 1] }] }));
+  const ownerOf = Int32Array.of(1, 0, 1);
+  const unchargedCost = new PlacementState({ ...instance, stayPenalty: new Float64Array(3) }, ownerOf).cost();
+  check.ok(lowerBound(instance, ownerOf) <= unchargedCost + 1e-9);
+  check.is(instance.stayPenalty[1], 1);
 });
 
 test('units carry what their members carry', () => {
