@@ -64,6 +64,14 @@ export interface ClusterState {
   readonly restingPartitions: ReadonlySet<number>;
   /** Partition -> node that it is on its way to: moves in flight count as done. */
   readonly openMigrations: ReadonlyMap<number, number>;
+  /** Storage nodes that do not answer; none where it is left out. */
+  readonly silentNodes?: readonly SilentNode[];
+}
+
+export interface SilentNode {
+  readonly nodeId: number;
+  /** Wall clock of the first cycle of this coordinator that it did not answer. */
+  readonly sinceMs: number;
 }
 
 /** All that a proposal is made from. */

@@ -2,7 +2,7 @@ import { assert } from '../../src/base/assert.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
-import type { ClusterState } from '../../src/controller.ts';
+import type { ClusterState, SilentNode } from '../../src/controller.ts';
 import { asNodeId } from '../../src/model/ids.ts';
 import { LOAD_DIMENSION_COUNT, LOAD_DIMENSIONS, type LoadProfile } from '../../src/model/load-profile.ts';
 import type { NodeUtilisation } from '../../src/model/node-utilisation.ts';
@@ -20,6 +20,8 @@ export class ClusterObserver {
   readonly #engine: Pick<StorageEngine, 'nodeStatistics'>;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  /** Node -> when it was first found silent. */
+  readonly #silentSinceMs = new Map<number, number>();
 
   constructor(
     settings: Settings,
@@ -51,6 +53,7 @@ export class ClusterObserver {
         'retry',
         'no storage node answers: nothing can be planned',
       );
+    const silentNodes = this.#silentNodes(statistics);
     const ownerOf = map.ownerOf.slice();
     const restingPartitions = new Set<number>();
     const openMigrations = new Map<number, number>();
@@ -84,7 +87,21 @@ export class ClusterObserver {
       partitionBytes,
       restingPartitions,
       openMigrations,
+      silentNodes,
     };
+  }
+
+  /** A node that answers again is forgotten: its next silence is a new one. */
+  #silentNodes(statistics: readonly (NodeStatistics | null)[]): SilentNode[] {
+    return statistics.flatMap((node, nodeId) => {
+      if (node !== null) {
+        this.#silentSinceMs.delete(nodeId);
+        return [];
+      }
+      const sinceMs = this.#silentSinceMs.get(nodeId) ?? this.#clock.nowMs();
+      this.#silentSinceMs.set(nodeId, sinceMs);
+      return [{ nodeId, sinceMs }];
+    });
   }
 
   async #askNode(nodeId: number): Promise<NodeStatistics | null> {

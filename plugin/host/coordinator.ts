@@ -6,6 +6,7 @@ import {
   type CycleReport,
   type ProposalBackground,
   runCycle,
+  type SilentNode,
 } from '../../src/controller.ts';
 import type { MigrationExecutor } from '../../src/migration/executor.ts';
 import type { ClusterKeys } from '../../src/migration/records.ts';
@@ -122,6 +123,7 @@ export class Coordinator {
     const { forecast, analyzer } = this.#settings;
     const horizonMs = forecast.horizonSteps * analyzer.windowMs;
     let profile: LoadProfile | null = null;
+    let silentNodes: readonly SilentNode[] = [];
     return runCycle({
       mode: this.#settings.plugin.mode,
       skillMin: this.#settings.controller.skillMin,
@@ -134,11 +136,17 @@ export class Coordinator {
         },
         forecast: (measured) => forecaster.forecast(measured),
       },
-      cluster: { observe: () => observer.observe(profile as LoadProfile) },
+      cluster: {
+        observe: async () => {
+          const state = await observer.observe(profile as LoadProfile);
+          silentNodes = state.silentNodes ?? [];
+          return state;
+        },
+      },
       affinity,
       proposals: {
         memory: () => readPlanMemory(metadata, { keys, proposalKey, horizonMs, nowMs: clock.nowMs() }),
-        record: (proposal, background) => this.#record(proposal, background),
+        record: (proposal, background) => this.#record(proposal, { ...background, silentNodes }),
       },
       migration: {
         admit: async (proposal) => {
@@ -156,7 +164,12 @@ export class Coordinator {
 
   async #record(
     proposal: Proposal,
-    { ignoredForecasts, inputs, evidence }: ProposalBackground,
+    {
+      ignoredForecasts,
+      silentNodes,
+      inputs,
+      evidence,
+    }: ProposalBackground & { readonly silentNodes: readonly SilentNode[] },
   ): Promise<void> {
     const { clock, metadata, proposalKey, staysKey, kernelHash } = this.#components;
     const { controller, migration, affinity } = this.#settings;
@@ -170,6 +183,7 @@ export class Coordinator {
       inputsHash: inputs && inputsHash(inputs, affinity),
       kernelHash,
       ignoredForecasts,
+      silentNodes,
       evidence,
     });
     const stays = encodeStays(evidence?.stays ?? [], atMs);

@@ -1,4 +1,5 @@
 import { ForeshardError } from '../../src/base/errors.ts';
+import type { SilentNode } from '../../src/controller.ts';
 import { asNodeId, asPartitionId } from '../../src/model/ids.ts';
 import type { GrowthAdvice, LeftOutMove, MoveSchedule, Proposal } from '../../src/model/proposal.ts';
 
@@ -42,6 +43,8 @@ export interface ProposalRecord {
   /** With seed and iterations all that makes the same plan again: of everything it was made from, and of the kernels. */
   readonly inputsHash: string | null;
   readonly kernelHash: string;
+  /** Storage nodes that did not answer when it was made. Not in records of before it was kept. */
+  readonly silentNodes?: readonly SilentNode[];
   /** Null for relief alone. */
   readonly evidence: Omit<ProposalEvidence, 'stays'> | null;
 }
@@ -70,6 +73,7 @@ export interface ProposalContext {
   readonly inputsHash: string | null;
   readonly kernelHash: string;
   readonly ignoredForecasts: readonly number[];
+  readonly silentNodes?: readonly SilentNode[];
   readonly evidence: ProposalEvidence | null;
 }
 
@@ -103,6 +107,7 @@ export function encodeProposal(proposal: Proposal, context: ProposalContext): Ui
     wayBackMs: context.wayBackMs,
     inputsHash: context.inputsHash,
     kernelHash: context.kernelHash,
+    silentNodes: context.silentNodes ?? [],
     evidence: context.evidence && withoutStays(context.evidence),
   };
   return new TextEncoder().encode(JSON.stringify(record));

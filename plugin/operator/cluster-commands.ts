@@ -2,9 +2,13 @@ import { existsSync } from 'node:fs';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
+import { decodeProposal } from '../host/proposal-record.ts';
+import { proposalKey } from '../host/record-keys.ts';
 import { clusterKeys, type LoadedMap, loadMap } from '../metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../metadata/embedded.ts';
 import { printJson, printLine } from './output.ts';
+import { silenceLines } from './silent-nodes.ts';
+import { asTime } from './units-text.ts';
 
 /** `foreshard map`. */
 export function describeMap(settings: Settings, { isJson }: { readonly isJson: boolean }): Promise<void> {
@@ -12,8 +16,19 @@ export function describeMap(settings: Settings, { isJson }: { readonly isJson: b
     const loaded = await loadMap(metadata, settings.cluster.name);
     const isPaused = (await metadata.get(clusterKeys(settings.cluster.name).pause)) !== undefined;
     if (isJson) printJson(mapAsJson(loaded, isPaused));
-    else for (const line of mapAsLines(loaded, isPaused)) printLine(line);
+    else {
+      for (const line of mapAsLines(loaded, isPaused)) printLine(line);
+      for (const line of await silence(metadata, settings.cluster.name)) printLine(line);
+    }
   });
+}
+
+/** What the coordinator found when it last planned: this command asks no node. */
+async function silence(metadata: MetadataStore, clusterName: string): Promise<string[]> {
+  const entry = await metadata.get(proposalKey(clusterName));
+  if (entry === undefined) return [];
+  const proposal = decodeProposal(entry.value);
+  return silenceLines(proposal).map((line) => `${line}, seen at ${asTime(proposal.atMs)}`);
 }
 
 function mapAsJson({ map, records, quarantined }: LoadedMap, isPaused: boolean): unknown {

@@ -7,7 +7,9 @@ import { decodeStays, type ProposalRecord } from '../host/proposal-record.ts';
 import { staysKey } from '../host/record-keys.ts';
 import { withMetadata } from './cluster-commands.ts';
 import { printJson, printLine } from './output.ts';
-import { asTime, moveLines, readProposal } from './proposal-command.ts';
+import { moveLines, readProposal } from './proposal-command.ts';
+import { silenceLines } from './silent-nodes.ts';
+import { asTime } from './units-text.ts';
 
 /** `foreshard explain PARTITION`: why the latest proposal moves a partition, or why it stays where it is. */
 export function explainPartition(
@@ -58,7 +60,7 @@ function lines(
       `partition ${partitionId} would go to node ${leftOut.targetNodeId}, but ${LEFT_OUT_MEANING[leftOut.code as LeftOutCode] ?? leftOut.code}`,
     );
   if (stay !== undefined)
-    said.push(`partition ${partitionId} stays on node ${stay.nodeId}: ${whyStay(stay)}`);
+    said.push(`partition ${partitionId} stays on node ${stay.nodeId}: ${whyStay(stay, proposal)}`);
   if (said.length === 0)
     said.push(
       `the proposal of ${asTime(proposal.atMs)} was relief alone: it says nothing of partition ${partitionId}`,
@@ -66,13 +68,22 @@ function lines(
   return said;
 }
 
-function whyStay({ alternativeNodeId, gain, price, code }: StayReason): string {
-  if (alternativeNodeId === null) return 'there is no other node';
+function whyStay({ nodeId, ...best }: StayReason, { silentNodes = [] }: ProposalRecord): string {
+  const own = silentNodes.filter((node) => node.nodeId === nodeId);
+  if (own.length > 0)
+    return `${silenceLines({ silentNodes: own })[0]}: ownership moves only with its consent`;
+  const others = silenceLines({ silentNodes });
+  return [whyNoBetter(best), ...others].join('; ');
+}
+
+function whyNoBetter({ alternativeNodeId, gain, price, code }: Omit<StayReason, 'nodeId'>): string {
+  if (alternativeNodeId === null) return 'there is no other node that it could go to';
   if (code === 'no-gain')
-    return `no other node is better; node ${alternativeNodeId} would cost ${(-gain).toFixed(5)} more`;
-  const alternative = `node ${alternativeNodeId} would gain ${gain.toFixed(5)}`;
-  if (code === 'price') return `${alternative}, which is not enough for its price of ${price.toFixed(5)}`;
+    return `no other node is better; node ${alternativeNodeId} would cost ${(-gain).toFixed(5)} points more`;
+  const alternative = `node ${alternativeNodeId} would gain ${gain.toFixed(5)} points`;
+  if (code === 'price')
+    return `${alternative}, which is not enough for its price of ${price.toFixed(5)} points`;
   if (code === 'not-found')
-    return `${alternative} for ${price.toFixed(5)}, which the search did not find, or an older plan is kept`;
+    return `${alternative} for ${price.toFixed(5)} points, which the search did not find, or an older plan is kept`;
   return `${alternative}, but ${MOVE_REFUSALS[code as MoveRefusal] ?? code} (${code})`;
 }

@@ -2,6 +2,7 @@ import type { GrowthAdvice } from '../../src/model/proposal.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import { decodeHotKeys, type HotKeysRecord } from '../host/hot-keys-record.ts';
 import { hotKeysPrefix } from '../host/record-keys.ts';
+import { asTime, capacityText, counted, percent } from './units-text.ts';
 
 /** What is said of growth, for people; of a partition that is too hot for any node, with the keys that make it so. */
 export async function growthLines(
@@ -19,7 +20,7 @@ function adviceLine(advice: GrowthAdvice, hotKeys: HotKeysRecord['hotKeys']): st
     case 'add-nodes':
       return (
         `no map is good enough: from ${asTime(advice.atMs)} on all nodes together are at ${percent(advice.utilisation)} of ` +
-        `their ${advice.dimension}: add ${advice.nodeCount} nodes`
+        `their ${capacityText(advice.dimension, null)}: add ${counted(advice.nodeCount, 'node')}`
       );
     case 'split-partition': {
       const keys = hotKeys.filter(({ partitionId }) => partitionId === advice.partitionId);
@@ -35,16 +36,16 @@ function adviceLine(advice: GrowthAdvice, hotKeys: HotKeysRecord['hotKeys']): st
               .join(', ');
       return (
         `partition ${advice.partitionId} is too hot for any node: at ${asTime(advice.atMs)} it alone is ` +
-        `${percent(advice.utilisation)} of the roomiest one's ${advice.dimension}: ${remedy}`
+        `${percent(advice.utilisation)} of the roomiest one's ${capacityText(advice.dimension, null)}: ${remedy}`
       );
     }
     case 'still-stressed':
       return (
         `no better map was found, though none is ruled out: node ${advice.nodeId} is at ${percent(advice.utilisation)} of its ` +
-        `${advice.dimension} at ${asTime(advice.atMs)}`
+        `${capacityText(advice.dimension, null)} at ${asTime(advice.atMs)}`
       );
     case 'remove-nodes':
-      return `${advice.nodeCount} nodes can go: the others would be at ${percent(advice.utilisation)} at the highest`;
+      return `${counted(advice.nodeCount, 'node')} can go: the others would be at ${percent(advice.utilisation)} at the highest`;
   }
 }
 
@@ -55,6 +56,3 @@ async function readHotKeys(metadata: MetadataStore, clusterName: string): Promis
     .flatMap(({ key, value }) => decodeHotKeys(key, value).hotKeys)
     .sort((a, b) => b.shareMax - a.shareMax);
 }
-
-const asTime = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
-const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;

@@ -1,5 +1,7 @@
+import { MOVE_REFUSALS, type MoveRefusal } from '../../src/affinity/refusals.ts';
 import { LEFT_OUT_MEANING, type LeftOutCode } from '../../src/affinity/timetable/problem.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
+import type { Refusal } from '../../src/model/proposal.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import { decodeProposal, type ProposalRecord } from '../host/proposal-record.ts';
@@ -7,6 +9,8 @@ import { proposalKey } from '../host/record-keys.ts';
 import { asRanges, withMetadata } from './cluster-commands.ts';
 import { growthLines } from './growth-lines.ts';
 import { printJson, printLine } from './output.ts';
+import { silenceLines } from './silent-nodes.ts';
+import { asTime, capacityText, counted, percent } from './units-text.ts';
 
 /** `foreshard proposal`. */
 export function describeProposal(
@@ -17,7 +21,7 @@ export function describeProposal(
     const proposal = await readProposal(metadata, settings.cluster.name);
     if (isJson) return printJson(proposal);
     printLine(headline(proposal));
-    for (const line of situationLines(proposal)) printLine(line);
+    for (const line of [...silenceLines(proposal), ...situationLines(proposal, settings)]) printLine(line);
     proposal.moves.forEach((_, index) => {
       for (const line of moveLines(proposal, index)) printLine(line);
     });
@@ -47,28 +51,46 @@ export async function readProposal(metadata: MetadataStore, clusterName: string)
 
 function headline({ atMs, moves, refusal, ...costs }: ProposalRecord): string {
   const { costBefore, costAfter, costOverTime, lowerBound, expiresAtMs } = costs;
+  const holds = `holds until ${asTime(expiresAtMs)}`;
+  if (moves.length === 0) {
+    const why = refusal === null ? '' : `: ${REFUSAL_MEANING[refusal as Refusal] ?? refusal}`;
+    return `${asTime(atMs)}: no moves${why}; ${holds}`;
+  }
   return (
-    `${new Date(atMs).toISOString()}: ${moves.length} moves${refusal === null ? '' : ` (${refusal})`}, cost ` +
-    `${costBefore.toFixed(4)} -> ${costAfter.toFixed(4)} (${costOverTime.toFixed(4)} with the hours of the moves), no map below ` +
-    `${lowerBound.toFixed(4)}; holds until ${asTime(expiresAtMs)}`
+    `${asTime(atMs)}: ${counted(moves.length, 'move')}, cost ${costBefore.toFixed(4)} -> ${costAfter.toFixed(4)} points ` +
+    `(${costOverTime.toFixed(4)} with the hours of the moves), no map below ${lowerBound.toFixed(4)}; ${holds}`
   );
 }
 
+const REFUSAL_MEANING: Readonly<Record<Refusal, string>> = {
+  'near-bound': 'the map as it is costs hardly more than the best there could be',
+  'below-minimum-gain': 'no move would gain as much as it has to for its price',
+  'migrations-open': 'the partitions are still being moved',
+  residence: 'every partition rests: it was moved lately, or its node does not answer',
+  'no-time': 'moves would be worth while, but none finds its hour',
+};
+
+/** What keeps a partition where it is, by its code in the proposal. */
+const bindingMeaning = (code: string): string =>
+  code === 'price'
+    ? 'the gain is not enough for the price of the move'
+    : (MOVE_REFUSALS[code as MoveRefusal] ?? code);
+
 /** What comes if nothing is done, how much each number of moves helps, and what stands in the way. */
-function situationLines({ evidence }: ProposalRecord): string[] {
+function situationLines({ evidence }: ProposalRecord, settings: Settings): string[] {
   if (evidence === null) return ['nothing could be forecast: relief alone'];
   const { firstBreach: breach, frontier, binding, fence } = evidence;
   const lines = [
     breach === null
       ? 'if nothing is done, every node stays inside its comfort zone'
       : `if nothing is done, node ${breach.nodeId} leaves its comfort zone at ${asTime(breach.atMs)}: ` +
-        `${percent(breach.utilisation)} of its ${breach.dimension}`,
+        `${percent(breach.utilisation)} of its ${capacityText(breach.dimension, settings.cluster.nodeCapacity[breach.dimension])}`,
   ];
   if (frontier.length > 1)
     lines.push(
       `cost by number of moves, the most useful first: ${shownOf(frontier)
         .map(({ moveCount, cost }) => `${moveCount}: ${cost.toFixed(4)}`)
-        .join(', ')}`,
+        .join(', ')} points`,
     );
   if (frontier.length > 1)
     lines.push(
@@ -78,8 +100,10 @@ function situationLines({ evidence }: ProposalRecord): string[] {
   if (binding.length > 0)
     lines.push(
       `what keeps partitions from a better place: ${binding
-        .map(({ code, partitionCount }) => `${code} (${partitionCount})`)
-        .join(', ')}`,
+        .map(
+          ({ code, partitionCount }) => `${bindingMeaning(code)} (${counted(partitionCount, 'partition')})`,
+        )
+        .join('; ')}`,
     );
   return lines;
 }
@@ -99,7 +123,7 @@ export function moveLines({ moves, evidence, wayBackMs }: ProposalRecord, index:
   const after = own.after.length === 0 ? '' : `; after partitions ${own.after.join(', ')}`;
   lines.push(
     `  gains ${move.gain.toFixed(4)} in the plan, ${own.gainAlone.toFixed(4)} alone, ${own.gainLower.toFixed(4)} if load is at its ` +
-      `lower bound, for ${move.cost.toFixed(4)}; ${megabytes(move.sizeBytes)} MB; skill of its forecast ${skill}; ` +
+      `lower bound, for ${move.cost.toFixed(4)} (all in points); ${megabytes(move.sizeBytes)} MB; skill of its forecast ${skill}; ` +
       `way back for ${Math.round(wayBackMs / 60_000)} min${after}`,
   );
   return lines;
@@ -111,8 +135,5 @@ function shownOf<Point>(points: readonly Point[]): Point[] {
   return points.filter((_, i) => i % step === 0 || i === points.length - 1);
 }
 
-export const asTime = (ms: number): string =>
-  `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
-const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
 const milliseconds = (seconds: number): string => `${Math.round(1000 * seconds)} ms`;
 const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);

@@ -266,6 +266,10 @@ test('a proposal is told move by move, and why a partition stays', async () => {
       '{"cluster":{"partitionCount":16},"metadata":{"path":"m"}}',
     );
     const metadata = openEmbeddedMetadata({ path: join(folder, 'm') });
+    await bootstrapCluster(metadata, 'main', {
+      partitionCount: 16,
+      nodes: [0, 1, 2].map((nodeId) => ({ nodeId, storeId: `store-${nodeId}` })),
+    });
     // Partition 0 is as hot as the rest of its node; partition 15 is too hot for any.
     const forecast = forecastOf({
       horizonSteps: 24,
@@ -282,7 +286,13 @@ test('a proposal is told move by move, and why a partition stays', async () => {
     });
     const proposal = await manager.propose(inputs);
     const evidence = manager.evidence(inputs, proposal);
-    const context = { atMs: 1e12, expiresAtMs: 1e12 + 3_600_000, wayBackMs: 900_000, evidence };
+    const context = {
+      atMs: 1e12,
+      expiresAtMs: 1e12 + 3_600_000,
+      wayBackMs: 900_000,
+      evidence,
+      silentNodes: [{ nodeId: 2, sinceMs: 1e12 }],
+    };
     const hashes = { inputsHash: 'ab', kernelHash: 'cd', ignoredForecasts: [3, 4] };
     const hotKeys = encodeHotKeys(
       [
@@ -326,6 +336,9 @@ test('a proposal is told move by move, and why a partition stays', async () => {
       stdout,
       "planned with last week's load, because their forecasts were worse than that: partitions 3-4",
     );
+    const isSilent = /node 2 is not reachable \(since 2001-09-09 01:46 UTC\)/;
+    for (const command of [['proposal'], ['map'], ['explain', '15']])
+      check.match(run(folder, command).stdout, isSilent, command[0]);
     const moved = proposal.moves[0].partitionId;
     check.match(
       run(folder, ['explain', `${moved}`]).stdout,

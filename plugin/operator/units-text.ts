@@ -1,0 +1,23 @@
+import type { LoadDimension } from '../../src/model/load-profile.ts';
+
+/** Such as `2026-01-01 13:00 UTC`. */
+export const asTime = (ms: number): string =>
+  `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+
+export const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
+
+/** Such as `1 node`, `3 nodes`. */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+const UNITS: Readonly<Record<LoadDimension, string>> = {
+  queries: 'queries/s',
+  cpuSeconds: 'CPU seconds/s',
+  readBytes: 'bytes read/s',
+  writeBytes: 'bytes written/s',
+};
+
+/** A node's capacity in one dimension; without a number where nobody has said what a node carries. */
+export const capacityText = (dimension: LoadDimension, perSecond: number | null): string =>
+  perSecond === null
+    ? `capacity in ${UNITS[dimension]}`
+    : `capacity of ${Number(perSecond.toPrecision(6))} ${UNITS[dimension]}`;
