@@ -7,6 +7,8 @@ export interface MoveFacts {
   readonly source: number;
   readonly target: number;
   readonly isSourceDown: boolean;
+  /** Why all have to leave the source, if that is so; `takes no writes` if absent. */
+  readonly downReason?: string;
   readonly dimensions: readonly string[];
   /** Such as `2026-01-01 13:00 UTC`. */
   slotName(slot: number): string;
@@ -32,7 +34,7 @@ export const numberedNames = (startMs: number, stepMs: number) => ({
 export function explainMove(state: PlacementState, facts: MoveFacts): string {
   const { partition, source, target } = facts;
   if (facts.isSourceDown)
-    return `${facts.nodeName(source)} takes no writes: ${facts.partitionName(partition)} goes to ${facts.nodeName(target)}`;
+    return `${facts.nodeName(source)} ${facts.downReason ?? 'takes no writes'}: ${facts.partitionName(partition)} goes to ${facts.nodeName(target)}`;
   if ((state.instance.stayPenalty[partition] as number) > 0)
     return `the rules do not want ${facts.partitionName(partition)} on ${facts.nodeName(source)}: it goes to ${facts.nodeName(target)}`;
   const { instance } = state;

@@ -140,14 +140,16 @@ const ROWS_MAX = 40;
 function linesOf(result: PlanResult, optimizer: string): string[] {
   const gap = result.gap === null ? '' : `, at most ${percent(result.gap)} above the best`;
   const lines = [
-    `cost ${result.costBefore.toFixed(4)} -> ${result.costAfter.toFixed(4)} (bound ${result.lowerBound.toFixed(4)}${gap}); ` +
-      `highest utilisation ${percent(result.peakBefore)} -> ${percent(result.peakAfter)}; ${optimizer}`,
+    `cost ${result.costBefore.toFixed(4)} -> ${result.costAfter.toFixed(4)} points (bound ${result.lowerBound.toFixed(4)}${gap}); ` +
+      `highest utilisation, allowance for error included, ${percent(result.peakBefore)} -> ${percent(result.peakAfter)}; ${optimizer}`,
   ];
+  for (const { node, partitions } of result.notDrained)
+    lines.push(`${node} is not empty: ${stays(partitions)}`);
   if (result.refusal !== null) lines.push(`nothing moves: ${result.refusal}`);
   result.moves.slice(0, ROWS_MAX).forEach((move, i) => {
     lines.push(
-      `${String(i + 1).padStart(3)}. ${move.partition}: ${move.source} -> ${move.target}, slot ${move.startSlot}, ` +
-        `gain ${move.gain.toPrecision(3)}, cost ${move.cost.toPrecision(3)}: ${move.reason}`,
+      `${String(i + 1).padStart(3)}. ${move.partition}: ${move.source} -> ${move.target}, ${move.startTime ?? `slot ${move.startSlot}`}, ` +
+        `gain ${move.gain.toPrecision(3)}, cost ${move.cost.toPrecision(3)} points: ${move.reason}`,
     );
   });
   if (result.moves.length > ROWS_MAX)
@@ -163,6 +165,12 @@ function linesOf(result: PlanResult, optimizer: string): string[] {
       `too large for any node: ${partition} takes ${percent(utilisation)} of the largest in ${resource}, slot ${slot}: split it, or add a larger node`,
     );
   return lines;
+}
+
+function stays(partitions: PlanResult['notDrained'][number]['partitions']): string {
+  const named = partitions.slice(0, ROWS_MAX).map(({ id, refusal }) => `${id} (${refusal})`);
+  if (partitions.length > ROWS_MAX) named.push('…');
+  return `${partitions.length === 1 ? '1 partition stays' : `${partitions.length} partitions stay`}: ${named.join(', ')}`;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

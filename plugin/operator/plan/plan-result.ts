@@ -2,7 +2,7 @@ import { type BlockedMove, blockedMoves, oversizedPartitions } from '../../../sr
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { explainMove } from '../../../src/affinity/explain.ts';
 import { movePriceTo } from '../../../src/affinity/move-price.ts';
-import { MOVE_REFUSALS } from '../../../src/affinity/refusals.ts';
+import { MOVE_REFUSALS, type MoveRefusal } from '../../../src/affinity/refusals.ts';
 import { LEFT_OUT_MEANING } from '../../../src/affinity/timetable/problem.ts';
 import type { NamedInstance } from './make-instance.ts';
 import type { ScheduledPlan } from './time-plan.ts';
@@ -38,6 +38,11 @@ export interface PlanResult {
     readonly refusal: string;
     readonly reason: string;
   }[];
+  /** Nodes that should be empty after the plan and are not; 'not-in-plan' for what could leave, and the search let stay. */
+  readonly notDrained: readonly {
+    readonly node: string;
+    readonly partitions: readonly { readonly id: string; readonly refusal: MoveRefusal | 'not-in-plan' }[];
+  }[];
   /** What no map can mend. */
   readonly oversized: readonly {
     readonly partition: string;
@@ -54,6 +59,8 @@ export interface PlannedMove {
   readonly sizeBytes: number;
   /** In which it begins. */
   readonly startSlot: number;
+  /** ISO 8601; null where the file says no startTime. */
+  readonly startTime: string | null;
   /** What the plan would lose if this move alone were left out, and what it costs; points. */
   readonly gain: number;
   readonly cost: number;
@@ -89,6 +96,7 @@ export function planResult(named: NamedInstance, plan: ScheduledPlan): PlanResul
       refusal,
       reason: MOVE_REFUSALS[refusal],
     })),
+    notDrained: notDrainedOf(named, after),
     oversized: oversizedPartitions(before).map(({ partition, resource, slot, utilisation }) => ({
       partition: partitionIds[partition] as string,
       resource: resources[resource] as string,
@@ -110,6 +118,7 @@ function movesOf(named: NamedInstance, plan: ScheduledPlan, after: PlacementStat
       source,
       target,
       isSourceDown: instance.isTarget[source] === 0,
+      downReason: 'is to be drained',
       dimensions: resources,
       slotName: (slot) => slotName(named, slot),
       partitionName: (index) => partitionIds[index] as string,
@@ -122,11 +131,42 @@ function movesOf(named: NamedInstance, plan: ScheduledPlan, after: PlacementStat
       target: nodeIds[target] as string,
       sizeBytes: instance.bytes[p] as number,
       startSlot: plan.startSlotOf[p] as number,
+      startTime: startTimeOf(named, plan.startSlotOf[p] as number),
       gain: after.moveDelta(p, source) + cost,
       cost,
       reason,
     };
   });
+}
+
+function notDrainedOf(
+  { instance, partitionIds, nodeIds }: NamedInstance,
+  after: PlacementState,
+): PlanResult['notDrained'] {
+  const left = [...instance.isTarget.keys()].filter((n) => instance.isTarget[n] === 0);
+  return left.flatMap((n) => {
+    const partitions = partitionIds.flatMap((id, p) =>
+      after.ownerOf[p] === n ? [{ id, refusal: whyNowhere(after, p) }] : [],
+    );
+    return partitions.length === 0 ? [] : [{ node: nodeIds[n] as string, partitions }];
+  });
+}
+
+/** What keeps a partition from most of the nodes that may take any, if it is kept from all of them. */
+function whyNowhere(after: PlacementState, partition: number): MoveRefusal | 'not-in-plan' {
+  const counts = new Map<MoveRefusal, number>();
+  for (let n = 0; n < after.instance.nodeCount; n++) {
+    if (n === after.ownerOf[partition] || after.instance.isTarget[n] === 0) continue;
+    const refusal = after.refusal(partition, n);
+    if (refusal === null) return 'not-in-plan';
+    counts.set(refusal, (counts.get(refusal) ?? 0) + 1);
+  }
+  const [most] = [...counts].sort((a, b) => b[1] - a[1]);
+  return most?.[0] ?? 'node-down';
+}
+
+function startTimeOf({ startMs, slotSeconds }: NamedInstance, slot: number): string | null {
+  return startMs === null ? null : new Date(startMs + slot * slotSeconds * 1000).toISOString();
 }
 
 function slotName({ startMs, slotSeconds }: NamedInstance, slot: number): string {

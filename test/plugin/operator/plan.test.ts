@@ -395,4 +395,24 @@ test('what pays and may not be done is listed with the code of its rule', async 
   }
 });
 
+test('a node that is not drained is named, with what stays on it and why', async () => {
+  const draining = [node('a', { isDraining: true }), node('b', { freeBytes: 1e6 })];
+  const stuck = await plan(twoNodes({ nodes: draining, startTime: '2026-01-05T00:00:00Z' }));
+  check.equal(stuck.notDrained, [
+    { node: 'a', partitions: ['p', 'q', 'r'].map((id) => ({ id, refusal: 'bytes' })) },
+  ]);
+  const roomy = await plan(
+    twoNodes({
+      nodes: [draining[0], node('b', { capacity: { cpu: 100, memory: 100 } })],
+      startTime: '2026-01-05T00:00:00Z',
+    }),
+  );
+  check.equal(roomy.notDrained, []);
+  check.is(roomy.moves.length, 3);
+  for (const { reason, startTime, startSlot } of roomy.moves) {
+    check.match(reason, /^a is to be drained: /);
+    check.is(startTime, new Date(Date.UTC(2026, 0, 5, startSlot)).toISOString());
+  }
+});
+
 test.run();
