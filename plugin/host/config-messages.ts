@@ -86,7 +86,7 @@ export function show(value: unknown): string {
 }
 
 /** The known key within two edits, if any. */
-function nearest(key: string, known: readonly string[]): string | undefined {
+export function nearest(key: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = 3;
   for (const candidate of known) {

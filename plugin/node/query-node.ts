@@ -77,9 +77,10 @@ export async function startQueryNode(
 async function loadFirstTable(
   reader: ClusterMapReader,
   options: QueryNodeOptions,
-  { metadata, clock, closing }: QueryNodeComponents,
+  { metadata, clock, closing, logger }: QueryNodeComponents,
 ): Promise<RoutingTable> {
   const deadlineMs = clock.monotonicMs() + FORMING_TIMEOUT_MS;
+  let isWaitTold = false;
   for (;;) {
     assertNotClosing(closing);
     try {
@@ -99,11 +100,17 @@ async function loadFirstTable(
       await bootstrapCluster(metadata, options.clusterId, { partitionCount: options.partitionCount, nodes });
       continue;
     }
+    if (!isWaitTold)
+      logger.info(
+        { registered: nodes.length, timeoutMs: FORMING_TIMEOUT_MS },
+        `waiting for ${options.storageNodeCount} storage nodes`,
+      );
+    isWaitTold = true;
     if (clock.monotonicMs() > deadlineMs)
       throw new ForeshardError(
         'FORESHARD_NOT_READY',
         'wait',
-        `only ${nodes.length} of ${options.storageNodeCount} storage nodes have registered within ${FORMING_TIMEOUT_MS} ms`,
+        `only ${nodes.length} of ${options.storageNodeCount} storage nodes have registered within ${FORMING_TIMEOUT_MS} ms: start the others (\`foreshard node --role storage\`, each with its own --node-id and --data-dir) and this node again, or set cluster.storageNodeCount`,
       );
     await delay(FORMING_POLL_MS);
   }

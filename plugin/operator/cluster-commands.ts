@@ -8,7 +8,7 @@ import { clusterKeys, type LoadedMap, loadMap } from '../metadata/cluster-map.ts
 import { openEmbeddedMetadata } from '../metadata/embedded.ts';
 import { printJson, printLine } from './output.ts';
 import { silenceLines } from './silent-nodes.ts';
-import { asTime } from './units-text.ts';
+import { asTime, counted } from './units-text.ts';
 
 /** `foreshard map`. */
 export function describeMap(settings: Settings, { isJson }: { readonly isJson: boolean }): Promise<void> {
@@ -52,13 +52,13 @@ function mapAsLines({ map, records, quarantined }: LoadedMap, isPaused: boolean)
   map.ownerOf.forEach((owner, partition) => {
     partitionsOf.set(owner, [...(partitionsOf.get(owner) ?? []), partition]);
   });
-  const lines = [`${map.partitionCount} partitions${isPaused ? ', migrations paused' : ''}`];
+  const lines = [`${counted(map.partitionCount, 'partition')}${isPaused ? ', migrations paused' : ''}`];
   for (const owner of [...partitionsOf.keys()].sort((a, b) => a - b)) {
     const partitions = partitionsOf.get(owner) as number[];
-    lines.push(`node ${owner}: ${partitions.length} partitions: ${asRanges(partitions)}`);
+    lines.push(`node ${owner}: ${counted(partitions.length, 'partition')}: ${asRanges(partitions)}`);
   }
   const open = records.filter((record) => record?.migration != null);
-  lines.push(`${open.length} migrations open`);
+  lines.push(`${counted(open.length, 'migration')} open`);
   for (const record of open)
     if (record?.migration) {
       const { sourceNodeId, targetNodeId, phase, reason } = record.migration;

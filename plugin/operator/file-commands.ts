@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { OPTIMIZERS } from '../../src/affinity/settings.ts';
-import { SLOT_COUNT } from '../../src/model/partition-map.ts';
+import { assertPartitionCount, PARTITION_COUNT_MIN, SLOT_COUNT } from '../../src/model/partition-map.ts';
 import { LOG_FORMATS } from '../logs/log-record.ts';
 import { COUNTED_BY, type CountFlags } from './counts/flags.ts';
 import { type CommonFlags, settingsOf, wholeNumber, withConfig, withJson } from './flags.ts';
@@ -110,6 +110,19 @@ function seconds(text: string): number {
   return value;
 }
 
+/** As `cluster.partitionCount`. */
+function partitionCount(text: string): number {
+  const count = Number(text);
+  try {
+    assertPartitionCount(count);
+  } catch {
+    throw new InvalidArgumentError(
+      `--partitions is a power of two from ${PARTITION_COUNT_MIN} to ${SLOT_COUNT}.`,
+    );
+  }
+  return count;
+}
+
 /** What every command takes that reads a query log. */
 const withLog = (command: Command): Command =>
   withConfig(command)
@@ -119,11 +132,7 @@ const withLog = (command: Command): Command =>
     )
     .option('--time-zone <name>', 'of times that name none (default: UTC)')
     .option('--window <duration>', 'that queries are counted in', '1h')
-    .option(
-      '--partitions <number>',
-      'a power of two (default: cluster.partitionCount)',
-      wholeNumber('--partitions', 1, SLOT_COUNT),
-    )
+    .option('--partitions <number>', 'a power of two (default: cluster.partitionCount)', partitionCount)
     .option(
       '--nodes <number>',
       'storage nodes that partitions are dealt out to (default: cluster.storageNodeCount)',

@@ -5,6 +5,7 @@ import { hotKeysPrefix } from '../host/record-keys.ts';
 import { loadMap } from '../metadata/cluster-map.ts';
 import { withMetadata } from './cluster-commands.ts';
 import { printJson, printLine } from './output.ts';
+import { counted } from './units-text.ts';
 
 /** `foreshard hot-keys`: as each query node published them when its last window closed. */
 export function describeHotKeys(settings: Settings, { isJson }: { readonly isJson: boolean }): Promise<void> {
@@ -24,11 +25,13 @@ export function describeHotKeys(settings: Settings, { isJson }: { readonly isJso
       );
     const { map } = await loadMap(metadata, settings.cluster.name);
     for (const { queryNodeId, atMs, hotKeys } of queryNodes) {
-      printLine(`query node ${queryNodeId}, ${new Date(atMs).toISOString()}: ${hotKeys.length} hot keys`);
-      for (const { partitionId, keyPrefix, keyHash, shareMin, shareMax } of hotKeys)
+      printLine(
+        `query node ${queryNodeId}, ${new Date(atMs).toISOString()}: ${counted(hotKeys.length, 'hot key')}`,
+      );
+      for (const { partitionId, keyPrefix, keyHash, shareMin, shareMax } of hottestFirst(hotKeys))
         printLine(
           `partition ${partitionId} (node ${map.ownerOf[partitionId]}): ${nameOf(keyPrefix, keyHash)} makes ` +
-            `${percent(shareMin)} to ${percent(shareMax)} of its queries`,
+            `${range(shareMin, shareMax)} of its queries`,
         );
     }
   });
@@ -37,5 +40,24 @@ export function describeHotKeys(settings: Settings, { isJson }: { readonly isJso
 /** Keys are bytes: what a terminal would not show is escaped. */
 const nameOf = (prefix: string, hash: string): string =>
   prefix === '' ? `#${hash}` : `${JSON.stringify(prefix)} #${hash}`;
+
+/** Partitions by their hottest key, the keys of one together. */
+function hottestFirst<Key extends { readonly partitionId: number; readonly shareMax: number }>(
+  keys: readonly Key[],
+): Key[] {
+  const hottest = new Map<number, number>();
+  for (const { partitionId, shareMax } of keys)
+    hottest.set(partitionId, Math.max(shareMax, hottest.get(partitionId) ?? 0));
+  const heatOf = ({ partitionId }: Key): number => hottest.get(partitionId) as number;
+  return [...keys].sort(
+    (a, b) => heatOf(b) - heatOf(a) || a.partitionId - b.partitionId || b.shareMax - a.shareMax,
+  );
+}
+
+/** Where both round to one figure, once. */
+function range(min: number, max: number): string {
+  const [low, high] = [percent(min), percent(max)];
+  return low === high ? low : `${low} to ${high}`;
+}
 
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;

@@ -12,6 +12,7 @@ import { loadMap } from '../metadata/cluster-map.ts';
 import { withMetadata } from './cluster-commands.ts';
 import { printJson, printLine } from './output.ts';
 import { linesOfClusters } from './query-clusters-lines.ts';
+import { counted } from './units-text.ts';
 
 /** A line is for reading: of the partitions and clients of a type the first few are printed; --json has all there are. */
 const LISTED_MAX = 4;
@@ -79,9 +80,9 @@ function linesOf(record: QueryTypesRecord & { readonly queryNodeId: number }, ow
       .map((entry) => `${entry[0]} ${share(entry[1], type.recentCount)}${liftOf(entry)}`);
     lines.push(
       `${share(type.recentCount, recentCount).padStart(7)}  ${type.template}: ${type.totalCount} queries`,
-      `         ${type.partitionCount} partitions: ${listed(partitions, type.partitionCount)}`,
-      `         ${type.nodeCount} nodes: ${listed(nodes, type.nodeCount)}`,
-      `         ${type.clientCount} clients: ${listed(clients, type.clientCount)}`,
+      `         ${counted(type.partitionCount, 'partition')}: ${listed(partitions, type.partitionCount)}`,
+      `         ${counted(type.nodeCount, 'node')}: ${listed(nodes, type.nodeCount)}`,
+      `         ${counted(type.clientCount, 'client')}: ${listed(clients, type.clientCount)}`,
     );
   }
   if (typeCount > types.length) lines.push(`         and ${typeCount - types.length} more types`);
@@ -103,7 +104,7 @@ function readable(record: QueryClustersRecord | undefined): object | null {
 
 /** Only what is more than chance has one. */
 const liftOf = ([, , lift]: PublishedCount<number | string>): string =>
-  lift === undefined ? '' : ` (${lift.toFixed(1)} x)`;
+  lift === undefined ? '' : ` (${lift.toFixed(1)} times chance)`;
 
 const listed = (first: readonly string[], count: number): string =>
   `${first.join(', ')}${count > first.length ? ', …' : ''}`;

@@ -8,6 +8,7 @@ import type {
 import type { LogSummary } from '../../logs/log-record.ts';
 import { describeMs } from '../../logs/series/regular-grid.ts';
 import { isWorthALine, rateText } from '../rate-text.ts';
+import { counted } from '../units-text.ts';
 import type { FoundSeason, LogSeasons } from './log-seasons.ts';
 
 /** The types that bring most to one storage node in one hour of the week. */
@@ -42,7 +43,7 @@ const TEXT_COLUMNS = 70;
 /** What was found, for people. */
 export function* patternLines(found: PatternFindings): Generator<string> {
   const { log, recordCount } = found;
-  yield `${recordCount} queries (${log.format}${log.compression === 'none' ? '' : `, ${log.compression}`}), ${isoOf(found.startMs)} to ${isoOf(found.endMs)}; ${log.badCount} bad lines, ${log.skippedCount} that are no query`;
+  yield `${recordCount} queries (${log.format}${log.compression === 'none' ? '' : `, ${log.compression}`}), ${isoOf(found.startMs)} to ${isoOf(found.endMs)}; ${counted(log.badCount, 'bad line')}, ${log.skippedCount} that are no query`;
   yield* seasonLines(found);
   yield* templateLines(found);
   yield* clusterLines('templates that come at the same hours', found.clusters.shape, found);
@@ -50,7 +51,7 @@ export function* patternLines(found: PatternFindings): Generator<string> {
   const { partitions, nodes, clients } = found.associations;
   yield* associationLines('partitions', 'partition', partitions, found);
   yield* associationLines(
-    `storage nodes (${found.partitionCount} partitions dealt out to ${found.nodeCount})`,
+    `storage nodes (${counted(found.partitionCount, 'partition')} dealt out to ${found.nodeCount})`,
     'node',
     nodes,
     found,
@@ -114,6 +115,7 @@ function* associationLines(
   yield `templates and ${title}: ${associations.length} found more often than chance (at most ${percent(falseDiscoveryRate)} by mistake):`;
   for (const { template, partner: name, lift, recentCount } of associations.slice(0, FINDINGS_LISTED))
     yield `  ${shortened(template)} -> ${partner} ${name}: ${lift.toFixed(1)} times as often as expected (${Math.round(recentCount)} queries)`;
+  yield* moreThan(associations);
 }
 
 function* pairLines(title: string, sign: string, pairs: readonly PairReport[]): Generator<string> {
@@ -121,6 +123,11 @@ function* pairLines(title: string, sign: string, pairs: readonly PairReport[]): 
   yield `${title}: ${counted(pairs.length, 'pair')} found more often than chance:`;
   for (const { partitionA, partitionB, lift, recentCount } of pairs.slice(0, FINDINGS_LISTED))
     yield `  ${partitionA} ${sign} ${partitionB}: ${lift.toFixed(1)} times as often as expected (${Math.round(recentCount)} times)`;
+  yield* moreThan(pairs);
+}
+
+function* moreThan({ length }: readonly unknown[]): Generator<string> {
+  if (length > FINDINGS_LISTED) yield `  and ${length - FINDINGS_LISTED} more`;
 }
 
 function* hotLines({ hour, isHourWatched, watchedHours, hotNodes }: PatternFindings): Generator<string> {
@@ -138,7 +145,6 @@ function* hotLines({ hour, isHourWatched, watchedHours, hotNodes }: PatternFindi
   }
 }
 
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 const isoOf = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16)}Z`;
 

@@ -216,7 +216,7 @@ test('query types are printed with their partitions, nodes and clients', async (
     check.match(stdout, /100\.0 % {2}GET user:\{n\}: 40 queries\n/);
     check.match(stdout, '2 partitions: 3 (node 0) 75.0 %, 9 (node 1) 25.0 %\n');
     check.match(stdout, '2 nodes: 0 75.0 %, 1 25.0 %\n');
-    check.match(stdout, '1 clients: q/1 100.0 %\n');
+    check.match(stdout, '1 client: q/1 100.0 %\n');
     const printed = JSON.parse(run(folder, ['query-types', '--json']).stdout);
     check.is(printed.queryNodes[0].queryNodeId, 10_000);
     check.equal(printed.queryNodes[0].types[0].partitions, [
