@@ -1,3 +1,4 @@
+import type { Optimiser } from '../../../src/affinity/optimiser.ts';
 import { optimizers } from '../../../src/affinity/optimizers.ts';
 import { type InstancePlan, planInstance } from '../../../src/affinity/plan-instance.ts';
 import { DEFAULT_PORTFOLIO_SETTINGS } from '../../../src/affinity/portfolio.ts';
@@ -48,8 +49,11 @@ export async function planNamed(
   flags: SearchFlags,
   settings: AffinitySettings,
 ): Promise<ScheduledPlan> {
+  // One kernel memory for all searches of the command, and none where nothing needs it.
+  const components = { runner: onceOf(() => inlineRunner(loadKernels())), clock: systemClock() };
   const search: Search = async (optimizer, iterations, { seed = flags.seed, isCancelled } = {}) => {
-    const found = await searchNamed(named, { ...settings, optimizer, iterations }, { seed, isCancelled });
+    const optimiser = optimizers[optimizer](components, iterations);
+    const found = await searchNamed(named, optimiser, settings, { seed, isCancelled });
     return schedulePlan(named, found, settings);
   };
   const { optimizer, iterations } = settings;
@@ -88,7 +92,8 @@ async function planUntil(
   // How many steps the time is good for, a cooling schedule has to know beforehand: a short run tells the rate.
   let best = await search(optimizer, TRIAL_ITERATIONS);
   let stepsPerMs = TRIAL_ITERATIONS / Math.max(1, performance.now() - start);
-  const isOver = best.refusal === 'near-bound' || optimizer === 'greedy' || optimizer === 'naive-hill-climb';
+  const isDecided = best.refusal === 'near-bound' || best.refusal === 'residence';
+  const isOver = isDecided || optimizer === 'greedy' || optimizer === 'naive-hill-climb';
   for (let round = 0; !isOver; round++) {
     const iterations = Math.min(ITERATIONS_MAX, Math.floor(stepsPerMs * leftMs()));
     if (iterations < 1) break;
@@ -106,12 +111,12 @@ async function planUntil(
 /** The same file, flags and settings give the same plan, unless `isCancelled` leaves it to the machine how far it comes. */
 function searchNamed(
   { instance, units }: NamedInstance,
+  optimiser: Optimiser,
   settings: AffinitySettings,
   { seed, isCancelled }: { readonly seed: number; readonly isCancelled: (() => boolean) | undefined },
 ): Promise<InstancePlan> {
-  const components = { runner: onceOf(() => inlineRunner(loadKernels())), clock: systemClock() };
   return planInstance(instance, {
-    optimiser: optimizers[settings.optimizer](components, settings.iterations),
+    optimiser,
     context: {
       random: seededRandom(BigInt(seed)).fork('plan'),
       ...(isCancelled === undefined ? {} : { isCancelled }),
