@@ -63,9 +63,17 @@ function workloadBars(results: readonly BenchResult[]): BenchResult[] {
       (other) =>
         setOf(other) === setOf(of) && methodOf(other).startsWith('qb-') && other.metric === of.metric,
     );
+    // The standard error of a row is that of the difference to the naive week, not to a rival.
+    const { standardError: _, ...settings } = of.settings;
+    const alone = { ...of, settings };
     for (const rival of rivals)
       bars.push(
-        row({ of, metric: `${of.metric}, against ${methodOf(rival)}`, value: of.value, must: rival.value }),
+        row({
+          of: alone,
+          metric: `${of.metric}, against ${methodOf(rival)}`,
+          value: of.value,
+          must: rival.value,
+        }),
       );
     return bars;
   });

@@ -130,6 +130,7 @@ export function judgeAt(
           }),
         ),
         scale: seasonalDifference(row.subarray(origin - historyWindows, origin), season),
+        origin,
       });
     }
   };

@@ -199,15 +199,17 @@ function weighted(own: readonly (readonly Score[])[], sets: readonly SeriesSet[]
         if (same === undefined) throw new Error(`${score.method} forecast one length of series only`);
         return sum + (of(same) * (sets[index] as SeriesSet).seriesCount) / total;
       }, 0);
-    const byLevel = (key: 'coverage' | 'msis'): Map<number, number> =>
+    const byLevel = (key: 'coverage' | 'coverageError' | 'msis'): Map<number, number> =>
       new Map([...score[key].keys()].map((level) => [level, mean((of) => of[key].get(level) as number)]));
     return {
       method: score.method,
       range: score.range,
       mase: mean(({ mase }) => mase),
+      byOrigin: [],
       logMse: mean(({ logMse }) => logMse),
       smape: mean(({ smape }) => smape),
       coverage: byLevel('coverage'),
+      coverageError: byLevel('coverageError'),
       msis: byLevel('msis'),
     };
   });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BenchOutcome, BenchResult } from '../types.ts';
-import type { Score } from './scores.ts';
+import { errorOfRatio, type Score } from './scores.ts';
 
 /** Results and skips as they come in. */
 export interface Outcome {
@@ -53,17 +53,17 @@ export function accuracyRows(
       .flatMap((score) =>
         (
           [
-            ['MSE of log(1+y)', 'logMse'],
-            ['MASE', 'mase'],
+            ['MSE of log(1+y)', 'logMse', 'logSquares'],
+            ['MASE', 'mase', 'scaled'],
           ] as const
-        ).map(([metric, key]) =>
+        ).map(([metric, key, sumKey]) =>
           figure(context, {
             method: score.method,
             metric,
             value: score[key],
             baseline: baselineMethod,
             baselineValue: baseline[key],
-            settings,
+            settings: withError(settings, errorOfDifference(score, baseline, sumKey)),
           }),
         ),
       );
@@ -71,22 +71,38 @@ export function accuracyRows(
   });
 }
 
+/** Standard error of by how much a method's mean error differs from the baseline's, both at the same origins. */
+function errorOfDifference(score: Score, baseline: Score, key: 'logSquares' | 'scaled'): number {
+  if (score.byOrigin.length !== baseline.byOrigin.length) return Number.NaN;
+  const differences = score.byOrigin.map((own, origin) => ({
+    sum: own[key] - (baseline.byOrigin[origin]?.[key] as number),
+    count: own.count,
+  }));
+  const count = differences.reduce((total, at) => total + at.count, 0);
+  const mean = differences.reduce((total, { sum }) => total + sum, 0) / count;
+  return errorOfRatio(differences.map((at) => ({ excess: at.sum - mean * at.count, count: at.count })));
+}
+
+const withError = (settings: BenchResult['settings'], error: number): BenchResult['settings'] =>
+  Number.isNaN(error) ? settings : { ...settings, standardError: Number(error.toPrecision(2)) };
+
 /** Share of values inside the bounds, by nominal level. */
 export const coverageRows = (
   context: Context,
   score: Score,
   settings: BenchResult['settings'] = {},
 ): BenchResult[] =>
-  [...score.coverage].map(([level, share]) =>
-    figure(context, {
+  [...score.coverage].map(([level, share]) => {
+    const error = score.coverageError.get(level) as number;
+    return figure(context, {
       method: score.method,
       metric: `share inside the ${Math.round(level * 100)} % bounds`,
       value: share,
       baseline: 'nominal-level',
       baselineValue: level,
-      settings,
-    }),
-  );
+      settings: withError(settings, error),
+    });
+  });
 
 /** Of what was computed: the same inputs give the same hash. */
 export function hashOf(points: readonly Float64Array[]): string {

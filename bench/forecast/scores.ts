@@ -20,6 +20,8 @@ export interface Judged {
   readonly bounds?: readonly Bounds[];
   /** Mean |y(t) - y(t - season)| of the history, from {@link seasonalDifference}. */
   readonly scale: number;
+  /** The window it was made at: what is off at one origin is off for all its steps and series. */
+  readonly origin?: number;
 }
 
 export interface Score {
@@ -31,19 +33,38 @@ export interface Score {
   readonly logMse: number;
   /** Mean of 200 |error| / (|y| + |forecast|), percent. */
   readonly smape: number;
+  /** The same sums by origin, in the order of the origins: what two methods differ by, and how surely. */
+  readonly byOrigin: readonly OriginErrors[];
   /** By nominal level: share of values inside the bounds, and mean scaled interval score. */
   readonly coverage: ReadonlyMap<number, number>;
+  /** By nominal level: standard error of the coverage, from how it differs between origins; NaN of fewer than two. */
+  readonly coverageError: ReadonlyMap<number, number>;
   readonly msis: ReadonlyMap<number, number>;
+}
+
+export interface OriginErrors {
+  /** Sum of |error| / scale, and of squared errors of log(1 + y), over `count` values. */
+  scaled: number;
+  logSquares: number;
+  count: number;
 }
 
 interface Sums {
   readonly method: string;
   readonly range: StepRange;
+  readonly ofOrigin: Map<number, OriginErrors>;
   scaled: number;
   logSquares: number;
   symmetric: number;
   count: number;
-  readonly levels: Map<number, { inside: number; interval: number; count: number }>;
+  readonly levels: Map<number, LevelSums>;
+}
+
+interface LevelSums {
+  inside: number;
+  interval: number;
+  count: number;
+  readonly ofOrigin: Map<number, { inside: number; count: number }>;
 }
 
 /** Adds up the errors of any number of methods over any number of series and origins. */
@@ -68,36 +89,51 @@ export class ScoreBoard {
       mase: sums.scaled / sums.count,
       logMse: sums.logSquares / sums.count,
       smape: sums.symmetric / sums.count,
+      byOrigin: [...sums.ofOrigin.values()],
       coverage: new Map([...sums.levels].map(([level, { inside, count }]) => [level, inside / count])),
+      coverageError: new Map([...sums.levels].map(([level, totals]) => [level, clusteredError(totals)])),
       msis: new Map([...sums.levels].map(([level, { interval, count }]) => [level, interval / count])),
     }));
   }
 
-  #addRange(range: StepRange, { method, actual, point, bounds, scale }: Judged): void {
+  #addRange(range: StepRange, { method, actual, point, bounds, scale, origin = 0 }: Judged): void {
     const key = `${method} ${range.first}`;
     const sums = this.#sums.get(key) ?? newSums(method, range);
     this.#sums.set(key, sums);
+    const atOrigin = sums.ofOrigin.get(origin) ?? { scaled: 0, logSquares: 0, count: 0 };
+    sums.ofOrigin.set(origin, atOrigin);
     for (let step = range.first; step < range.end; step++) {
       const value = actual[step] as number;
       const forecast = point[step] as number;
       const error = Math.abs(value - forecast);
-      sums.scaled += error / scale;
       // A peer may forecast less than nothing; its logarithm is that of nothing.
-      sums.logSquares += (Math.log1p(value) - Math.log1p(Math.max(0, forecast))) ** 2;
+      const logSquare = (Math.log1p(value) - Math.log1p(Math.max(0, forecast))) ** 2;
+      sums.scaled += error / scale;
+      sums.logSquares += logSquare;
+      atOrigin.scaled += error / scale;
+      atOrigin.logSquares += logSquare;
+      atOrigin.count++;
       sums.symmetric += error === 0 ? 0 : (200 * error) / (Math.abs(value) + Math.abs(forecast));
       sums.count++;
     }
-    for (const bound of bounds ?? []) addBounds(sums, range, { actual, scale, bound });
+    for (const bound of bounds ?? []) addBounds(sums, range, { actual, scale, bound, origin });
   }
 }
 
 function addBounds(
   sums: Sums,
   range: StepRange,
-  { actual, scale, bound }: { actual: ArrayLike<number>; scale: number; bound: Bounds },
+  {
+    actual,
+    scale,
+    bound,
+    origin,
+  }: { actual: ArrayLike<number>; scale: number; bound: Bounds; origin: number },
 ): void {
-  const totals = sums.levels.get(bound.level) ?? { inside: 0, interval: 0, count: 0 };
+  const totals = sums.levels.get(bound.level) ?? { inside: 0, interval: 0, count: 0, ofOrigin: new Map() };
   sums.levels.set(bound.level, totals);
+  const atOrigin = totals.ofOrigin.get(origin) ?? { inside: 0, count: 0 };
+  totals.ofOrigin.set(origin, atOrigin);
   const penalty = 2 / (1 - bound.level);
   for (let step = range.first; step < range.end; step++) {
     const value = actual[step] as number;
@@ -105,16 +141,43 @@ function addBounds(
     const high = bound.upper[step] as number;
     // Rounding must not push a value out of bounds it equals.
     const slack = 1e-9 * Math.max(1, Math.abs(value));
-    if (value >= low - slack && value <= high + slack) totals.inside++;
+    if (value >= low - slack && value <= high + slack) {
+      totals.inside++;
+      atOrigin.inside++;
+    }
+    atOrigin.count++;
     const outside = Math.max(0, low - value) + Math.max(0, value - high);
     totals.interval += (high - low + penalty * outside) / scale;
     totals.count++;
   }
 }
 
+function clusteredError({ inside, count, ofOrigin }: LevelSums): number {
+  const share = inside / count;
+  return errorOfRatio([...ofOrigin.values()].map((at) => ({ excess: at.inside - share * at.count, ...at })));
+}
+
+/**
+ * Standard error of a mean whose values come in clusters, one an origin: of the ratio estimator (Cochran, "Sampling
+ * Techniques", 1977, §6). Values of one origin may depend on each other as they like; origins are taken as independent.
+ *
+ * @param clusters by origin: the number of values, and by how much their sum exceeds that number times the mean.
+ * @returns NaN of fewer than two.
+ */
+export function errorOfRatio(
+  clusters: readonly { readonly excess: number; readonly count: number }[],
+): number {
+  const n = clusters.length;
+  if (n < 2) return Number.NaN;
+  const squares = clusters.reduce((sum, { excess }) => sum + excess ** 2, 0);
+  const count = clusters.reduce((sum, cluster) => sum + cluster.count, 0);
+  return Math.sqrt((squares * n) / (n - 1)) / count;
+}
+
 const newSums = (method: string, range: StepRange): Sums => ({
   method,
   range,
+  ofOrigin: new Map(),
   scaled: 0,
   logSquares: 0,
   symmetric: 0,
