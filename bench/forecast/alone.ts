@@ -20,7 +20,7 @@ export interface AloneSet {
 
 /**
  * What a forecast is worth that has but one series to learn from: geometric means of its errors over series beside those of the
- * mean of days, and by how much bounds are off, on average over series, whichever way each is.
+ * mean of days, how often bounds hold, and by how much they are off, on average over series, whichever way each is.
  */
 export async function runAlone({ results }: Outcome, name: string, sets: readonly AloneSet[]): Promise<void> {
   const evaluations: Evaluation[] = [];
@@ -53,8 +53,16 @@ export async function runAlone({ results }: Outcome, name: string, sets: readonl
     }),
   );
   for (const level of LEVELS) {
-    const offs = combined.map(({ coverage }) => Math.abs((coverage.get(level) as number) - level));
+    const shares = combined.map(({ coverage }) => coverage.get(level) as number);
+    const offs = shares.map((share) => Math.abs(share - level));
     results.push(
+      figure(context, {
+        method: 'combined',
+        metric: `share inside the ${level * 100} % bounds, mean`,
+        value: shares.reduce((sum, share) => sum + share, 0) / shares.length,
+        baseline: 'nominal-level',
+        baselineValue: level,
+      }),
       figure(context, {
         method: 'combined',
         metric: `error of the ${level * 100} % bounds' coverage, mean`,
