@@ -5,7 +5,11 @@ import { Relaxation } from './lp/relaxation.ts';
 import { phi } from './phi.ts';
 
 /** A few milliseconds each at 256 partitions x 8 nodes x 168 slots; after these the bound rises by less than 0.1 % as a rule. */
-const ROUNDS_MAX = 6;
+const ROUNDS_MIN = 6;
+/** Small problems with nodes beyond their capacity take more, up to 7 % for 10 partitions, and each costs next to nothing. */
+const ROUNDS_MAX = 100;
+/** Partitions x nodes x slots that all rounds together may look at beyond the first ones: about those of that problem. */
+const CELLS_MAX = 2e6;
 
 /** About a second: thousands of partitions on hundreds of nodes over a week of hours get what is ready by then, or the poured bound. */
 const PIECES_MAX = 300;
@@ -179,8 +183,17 @@ export function aloneBound(instance: PlacementInstance): number {
 }
 
 /** The best of the three bounds; `ownerOf` is a good map. */
-export function lowerBound(instance: PlacementInstance, ownerOf: Int32Array, roundsMax = ROUNDS_MAX): number {
+export function lowerBound(
+  instance: PlacementInstance,
+  ownerOf: Int32Array,
+  roundsMax = roundsFor(instance),
+): number {
   const peak = instance.peakWeight === 0 ? 0 : instance.peakWeight * peakBound(instance);
   const whole = Math.max(pouredBound(instance), aloneBound(instance)) + peak;
   return Math.max(whole, relaxedBound(instance, ownerOf, roundsMax));
+}
+
+function roundsFor({ partitionCount, nodeCount, depth }: PlacementInstance): number {
+  const affordable = Math.floor(CELLS_MAX / Math.max(1, partitionCount * nodeCount * depth));
+  return Math.min(ROUNDS_MAX, Math.max(ROUNDS_MIN, affordable));
 }

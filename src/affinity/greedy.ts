@@ -40,17 +40,20 @@ export function descend(
   return { ownerOf: state.ownerOf, steps };
 }
 
+/** Of nodes to be emptied the costliest, then of all: what they are called decides nothing. */
 function hottestUnsettled(state: PlacementState, isSettled: Uint8Array): number {
   const { nodeCount, holdPenalty } = state.instance;
   let hottest = -1;
   let costMax = Number.NEGATIVE_INFINITY;
+  let isDraining = false;
   for (let n = 0; n < nodeCount; n++) {
     if (isSettled[n] === 1) continue;
-    const cost = (holdPenalty[n] as number) > 0 ? Number.MAX_VALUE : state.nodeCost(n);
-    if (cost > costMax) {
-      costMax = cost;
-      hottest = n;
-    }
+    const cost = state.nodeCost(n);
+    const isDrained = (holdPenalty[n] as number) > 0;
+    if (isDrained === isDraining ? cost <= costMax : isDraining) continue;
+    costMax = cost;
+    isDraining = isDrained;
+    hottest = n;
   }
   return hottest;
 }

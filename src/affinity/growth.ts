@@ -151,9 +151,10 @@ function stillStressed(state: PlacementState, context: Context): GrowthAdvice | 
  */
 function removeNodes(state: PlacementState, context: Context): GrowthAdvice | null {
   const { capacity, resourceCount, bytes, bytesFree, home } = state.instance;
-  const nodes = liveNodes(state).sort(
-    (a, b) => (capacity[b * resourceCount] as number) - (capacity[a * resourceCount] as number) || a - b,
-  );
+  // Capacities are in units of their resource's mean, so that they add up.
+  const size = (n: number): number =>
+    capacity.subarray(n * resourceCount, (n + 1) * resourceCount).reduce((sum, own) => sum + own, 0);
+  const nodes = liveNodes(state).sort((a, b) => size(b) - size(a) || a - b);
   if (peakWithout(state, nodes, context, ({ low }) => low) > 1) return null;
   const bytesIn = new Float64Array(state.instance.nodeCount);
   home.forEach((n, p) => {

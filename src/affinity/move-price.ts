@@ -1,3 +1,4 @@
+import { fenceShares } from './fence.ts';
 import type { PlacementInstance } from './instance.ts';
 import { phi } from './phi.ts';
 import type { AffinitySettings } from './settings.ts';
@@ -86,16 +87,14 @@ export function withPrices(
   >,
   horizonHours: number,
 ): PlacementInstance {
-  const { partitionCount, load, depth } = unpriced;
   const secondPrice = copyLoadPrices(unpriced, settings.copyUtilisation).map(
     (perHour) => (settings.moveIndexHoursPerSecond / 2 + perHour / 3600) / horizonHours,
   );
   const leastCopyPrice = leastCopyPrices({ ...unpriced, secondPrice });
-  let loadNow = 0;
-  for (let p = 0; p < partitionCount; p++) loadNow += load[p * depth] as number;
+  const shares = fenceShares(unpriced);
   const movePrice = leastCopyPrice.map((copying, p) => {
-    const share = loadNow > 0 ? (load[p * depth] as number) / loadNow : 0;
-    return (settings.moveFixedIndexHours + settings.moveBlipIndexHours * share) / horizonHours + copying;
+    const fence = settings.moveBlipIndexHours * shares.mean(p);
+    return (settings.moveFixedIndexHours + fence) / horizonHours + copying;
   });
   return { ...unpriced, secondPrice, leastCopyPrice, movePrice };
 }

@@ -258,15 +258,18 @@ export function objective(file: OracleFile, owners: Owners, settings: OracleSett
         copyHour.set(node.id, (copyHour.get(node.id) ?? 0) + lost);
       }
   const horizonHours = (slots.length * file.slotSeconds) / 3600;
-  const first = resourcesOf(file)[0] as string;
-  const loadNow = sum(file.partitions.map(({ load }) => load[first]?.[0] ?? 0));
-  for (const { id, node: source, sizeBytes, load, dirtyBytesPerSecond = 0 } of file.partitions) {
+  // What a fence stops, over the whole horizon: every resource in shares of its own total, as in the cost above.
+  const worked = ({ load }: OraclePartition): number =>
+    sum(resources.map((resource) => sum(load[resource] ?? []) / totalOf(resource)));
+  const workedByAll = sum(file.partitions.map(worked));
+  for (const partition of file.partitions) {
+    const { id, node: source, sizeBytes, dirtyBytesPerSecond = 0 } = partition;
     const target = owners.get(id) as string;
     if (target === source) continue;
     const seconds = sizeBytes / (file.bandwidthBytesPerSecond - dirtyBytesPerSecond);
     const copying =
       settings.moveIndexHoursPerSecond + ((copyHour.get(source) ?? 0) + (copyHour.get(target) ?? 0)) / 3600;
-    const fence = settings.moveBlipIndexHours * ((load[first]?.[0] ?? 0) / loadNow);
+    const fence = settings.moveBlipIndexHours * (worked(partition) / workedByAll);
     cost += (settings.moveFixedIndexHours + fence + seconds * copying) / horizonHours;
   }
   return cost;

@@ -1,4 +1,5 @@
 import { PlacementState } from '../cost-model.ts';
+import { type FenceShares, fenceShares } from '../fence.ts';
 import type { PlacementInstance } from '../instance.ts';
 import { Places, type Run } from './places.ts';
 import {
@@ -117,14 +118,14 @@ class Scheduler {
   readonly #timeline: Timeline;
   readonly #places: Places;
   readonly #keepShare: number;
-  readonly #meanLoad: number;
+  readonly #fenceShares: FenceShares;
 
   constructor(problem: TimetableProblem, timeline: Timeline, places: Places, keepShare: number) {
     this.#problem = problem;
     this.#timeline = timeline;
     this.#places = places;
     this.#keepShare = keepShare;
-    this.#meanLoad = meanTotalLoad(problem.instance);
+    this.#fenceShares = fenceShares(problem.instance);
   }
 
   /** Puts a move that has no run where it costs least, or as early as it can; where none is possible it gets a code instead. */
@@ -228,7 +229,7 @@ class Scheduler {
   }
 
   #pricesOf({ partition, source, target }: PlannedMove): (run: Run) => PriceParts {
-    const { instance, price, copyUtilisation, slotSeconds } = this.#problem;
+    const { price, copyUtilisation, slotSeconds } = this.#problem;
     const atSource = this.#timeline.copyPrices(source, copyUtilisation);
     const atTarget = this.#timeline.copyPrices(target, copyUtilisation);
     return (run) => {
@@ -237,26 +238,17 @@ class Scheduler {
         const t = run.startSlot + i;
         load += (seconds / slotSeconds) * ((atSource[t] as number) + (atTarget[t] as number));
       });
-      const own = instance.load[partition * instance.depth + run.endSlot] as number;
       return {
         fixed: price.fixed,
         copy: price.perSecond * run.seconds,
         load,
-        blip: this.#meanLoad > 0 ? (price.blip * own) / this.#meanLoad : 0,
+        blip: price.blip * this.#fenceShares.inSlot(partition, run.endSlot),
       };
     };
   }
 }
 
 const endOf = ({ endSlot, endShare }: Run): Instant => ({ slot: endSlot, share: endShare });
-
-/** Of the first resource, over nodes and slots: what the share of a fenced partition is taken of. */
-function meanTotalLoad({ partitionCount, depth, slotCount, load }: PlacementInstance): number {
-  let sum = 0;
-  for (let p = 0; p < partitionCount; p++)
-    for (let t = 0; t < slotCount; t++) sum += load[p * depth + t] as number;
-  return sum / slotCount;
-}
 
 function sumFrom(values: Float64Array, first: number): number {
   let sum = 0;

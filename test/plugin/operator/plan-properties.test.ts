@@ -12,103 +12,15 @@ import type { Optimiser } from '../../../src/affinity/optimiser.ts';
 import { planInstance } from '../../../src/affinity/plan-instance.ts';
 import { DEFAULT_AFFINITY_SETTINGS, type OptimizerName } from '../../../src/affinity/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import { type Random, seededRandom } from '../../../src/base/random.ts';
+import { seededRandom } from '../../../src/base/random.ts';
 import { breaches, type OracleFile, objective, ownersAlong, startOwners } from '../../oracles/placement.ts';
+import { instanceFiles } from '../../support/plan-instances.ts';
 import { testSeed } from '../../support/seed.ts';
 
 const test = suite('foreshard plan, on random instances');
 const SEED = testSeed('operator/plan-properties');
 const SETTINGS = { ...DEFAULT_AFFINITY_SETTINGS, iterations: 2_000 };
 const RUNS = { numRuns: 70, seed: Number(SEED % 2n ** 31n) };
-
-const instances = fc
-  .record({
-    seed: fc.bigInt({ min: 0n, max: 2n ** 60n }),
-    partitionCount: fc.integer({ min: 1, max: 14 }),
-    nodeCount: fc.integer({ min: 1, max: 6 }),
-    slotCount: fc.integer({ min: 1, max: 3 }),
-    fill: fc.double({ min: 0.2, max: 1.1, noNaN: true }),
-    hasRules: fc.boolean(),
-  })
-  .map(randomFile);
-
-interface Shape {
-  readonly seed: bigint;
-  readonly partitionCount: number;
-  readonly nodeCount: number;
-  readonly slotCount: number;
-  readonly fill: number;
-  readonly hasRules: boolean;
-}
-
-/** Of any kind: nodes above their capacity, rules in breach from the start, disks nearly full. */
-function randomFile(shape: Shape): OracleFile {
-  const { partitionCount, nodeCount, slotCount, fill, hasRules } = shape;
-  const random = seededRandom(shape.seed);
-  const chance = (share: number): boolean => random.nextFloat() < share;
-  const slots = (scale: number): number[] =>
-    Array.from({ length: slotCount }, () => scale * (0.5 + random.nextFloat()));
-  const nodes = Array.from({ length: nodeCount }, (_, n) => ({
-    id: `n${n}`,
-    zone: `z${n % 3}`,
-    capacity: { cpu: 1 + random.nextBelow(3), memory: 4 + random.nextBelow(4), io: 1 + random.nextFloat() },
-    background: chance(0.5) ? { cpu: 0.2 * random.nextFloat() } : {},
-    ...(hasRules && chance(0.3) ? { freeBytes: 3e9 * random.nextFloat() } : {}),
-    ...(hasRules && n > 0 && chance(0.1) ? { isDraining: true } : {}),
-  }));
-  const scale = (fill * 2 * nodeCount) / partitionCount;
-  const partitions = Array.from({ length: partitionCount }, (_, p) => {
-    const load = { cpu: slots(scale), memory: slots(2 * scale), io: slots(0.5 * scale) };
-    const above = (values: readonly number[]): number[] =>
-      values.map((value) => value * (1 + 0.3 * random.nextFloat()));
-    return {
-      id: `p${p}`,
-      node: `n${random.nextBelow(nodeCount)}`,
-      sizeBytes: 1e9 * (0.2 + random.nextFloat()),
-      load,
-      upper: { cpu: above(load.cpu), memory: above(load.memory), io: above(load.io) },
-      ...(chance(0.2) ? { dirtyBytesPerSecond: 12e7 * random.nextFloat() } : {}),
-    };
-  });
-  return {
-    slotSeconds: 6 * 3600,
-    bandwidthBytesPerSecond: 1e8,
-    nodes,
-    partitions,
-    rules: hasRules ? randomRules(random, partitions, nodes) : {},
-  };
-}
-
-function randomRules(
-  random: Random,
-  partitions: OracleFile['partitions'],
-  nodes: OracleFile['nodes'],
-): OracleFile['rules'] {
-  const some = <Item extends { readonly id: string }>(list: readonly Item[], count: number): string[] => [
-    ...new Set(Array.from({ length: count }, () => list[random.nextBelow(list.length)]?.id as string)),
-  ];
-  const maybe = <Rule>(share: number, make: () => Rule): Rule[] =>
-    random.nextFloat() < share ? [make()] : [];
-  return {
-    pinned: [
-      ...maybe(0.3, () => ({ partitions: some(partitions, 2) })),
-      ...maybe(0.3, () => ({ partitions: some(partitions, 1), node: some(nodes, 1)[0] as string })),
-    ],
-    forbidden: maybe(0.5, () => ({ partitions: some(partitions, 3), nodes: some(nodes, 2) })),
-    zones: maybe(0.4, () => ({
-      partitions: some(partitions, 2),
-      zones: ['z0', 'z1'].slice(0, 1 + random.nextBelow(2)),
-    })),
-    apart: [
-      ...maybe(0.8, () => ({ partitions: some(partitions, 4), zonesMin: 1 + random.nextBelow(2) })),
-      ...maybe(0.3, () => ({ partitions: some(partitions, 2) })),
-    ],
-    together: maybe(0.5, () => ({ partitions: some(partitions, 3) })),
-    ...(random.nextFloat() < 0.3 ? { movesMax: random.nextBelow(5) } : {}),
-    ...(random.nextFloat() < 0.3 ? { nodeMovesMax: 1 + random.nextBelow(3) } : {}),
-    ...(random.nextFloat() < 0.3 ? { bytesMovedMax: 4e9 * random.nextFloat() } : {}),
-  };
-}
 
 /** Null where the rules contradict each other. */
 function named(file: OracleFile): NamedInstance | null {
@@ -128,7 +40,7 @@ test('every plan keeps every rule at every step, and is no worse than staying or
   let feasible = 0;
   let moves = 0;
   await fc.assert(
-    fc.asyncProperty(instances, async (file) => {
+    fc.asyncProperty(instanceFiles, async (file) => {
       const instance = named(file);
       if (instance === null) return;
       feasible++;
@@ -162,7 +74,7 @@ test('whatever an optimiser suggests, what comes out keeps the rules and is no w
       }),
   };
   await fc.assert(
-    fc.asyncProperty(instances, async (file) => {
+    fc.asyncProperty(instanceFiles, async (file) => {
       const instance = named(file);
       if (instance === null) return;
       const made = await planInstance(instance.instance, {
@@ -183,7 +95,7 @@ test('whatever an optimiser suggests, what comes out keeps the rules and is no w
 test('without rules, the cost is that of the definition, and no prefix of the moves is worse than the start', async () => {
   let moves = 0;
   await fc.assert(
-    fc.asyncProperty(instances, async (file) => {
+    fc.asyncProperty(instanceFiles, async (file) => {
       const free = { ...file, rules: {}, nodes: file.nodes.map(({ isDraining: _, ...node }) => node) };
       const instance = named(free) as NamedInstance;
       const result = await plan(instance, 'anneal');
@@ -207,7 +119,7 @@ test('without rules, the cost is that of the definition, and no prefix of the mo
 test('the change that a move is said to make is the difference of two full computations, rules or none', () => {
   fc.assert(
     fc.property(
-      instances,
+      instanceFiles,
       fc.infiniteStream(fc.nat()),
       fc.double({ min: 0, max: 50, noNaN: true }),
       (file, draws, peakWeight) => {
@@ -245,7 +157,7 @@ test('the change that a move is said to make is the difference of two full compu
 
 test('the same file and seed give the same plan', async () => {
   await fc.assert(
-    fc.asyncProperty(instances, fc.nat(), async (file, seed) => {
+    fc.asyncProperty(instanceFiles, fc.nat(), async (file, seed) => {
       const [first, second] = [named(file), named(file)];
       if (first === null || second === null) return;
       check.equal(await plan(first, 'anneal', seed), await plan(second, 'anneal', seed));
