@@ -150,6 +150,7 @@ const ENTRY_POINTS = [
   /^examples\/[^/]+\/main\.ts$/,
   /^bench\/[^/]+\.ts$/,
   /^test\/run\.ts$/,
+  /^test\/scenarios\/faults\/main\.ts$/,
   /\.test\.ts$/,
 ];
 
