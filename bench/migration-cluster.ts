@@ -206,6 +206,7 @@ export class MigrationCluster {
       metadata: this.metadata,
       codec: recordCodec(CLUSTER),
       leadership: () => this.#leadership,
+      keyPrivacy: { prefixBytes: 24, isHashKept: true },
     });
     this.#loop = this.#tickUntilEnd();
   }

@@ -154,6 +154,7 @@ async function start({ settings, nodeId, ring }: AnalysisSetup): Promise<Running
         codec: recordCodec(cluster.name),
         leadership,
         planNowMs: () => clock.nowMs(),
+        keyPrivacy: { prefixBytes: settings.capture.keyPrefixBytes, isHashKept: settings.capture.keyHash },
         holdMs: (partitionId, phase) => holdMsIn(holds, partitionId, phase),
       }),
   });

@@ -3,6 +3,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { ClusterState, SilentNode } from '../../src/controller.ts';
+import { quarantineOf } from '../../src/migration/quarantine.ts';
 import { asNodeId } from '../../src/model/ids.ts';
 import { LOAD_DIMENSION_COUNT, LOAD_DIMENSIONS, type LoadProfile } from '../../src/model/load-profile.ts';
 import type { NodeUtilisation } from '../../src/model/node-utilisation.ts';
@@ -67,7 +68,8 @@ export class ClusterObserver {
         nowMs - record.ownedSinceMs < this.#settings.migration.residenceMs;
       // A node that does not answer can hand nothing over: ownership moves only with the source's consent.
       const isOwnerSilent = statistics[ownerOf[p] as number] === null;
-      if (record?.migration || isFresh || isOwnerSilent) restingPartitions.add(p);
+      const isQuarantined = quarantineOf(record, nowMs) !== undefined;
+      if (record?.migration || isFresh || isOwnerSilent || isQuarantined) restingPartitions.add(p);
     }
     for (const { partitionId } of quarantined) {
       // Its owner is not known; a plan has to put its load somewhere, and must not touch it.

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { ForeshardError } from '../../src/base/errors.ts';
+import { DIFFERENCE_KINDS, type MismatchEvidence } from '../../src/migration/mismatch.ts';
 import type { ClusterKeys, MigrationHistory, RecordCodec } from '../../src/migration/records.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../src/model/ids.ts';
 import { MIGRATION_PHASES, type PartitionRecord } from '../../src/model/migration.ts';
@@ -39,6 +40,8 @@ export function clusterKeys(clusterName: string): ClusterKeys {
       `${root}cleanup/${padded(partitionId)}/${migrationId}/${storeId}`,
     historyPrefix: `${root}hist/`,
     history: (partitionId, migrationId) => `${root}hist/${padded(partitionId)}/${migrationId}`,
+    evidencePrefix: `${root}evidence/`,
+    evidence: (partitionId, migrationId) => `${root}evidence/${padded(partitionId)}/${migrationId}`,
     pause: `${root}ctl/pause`,
   };
 }
@@ -76,6 +79,12 @@ const migration = z.object({
   reason: z.string().max(1000),
   attempt: count,
 });
+const quarantine = z.object({
+  sinceMs: z.number(),
+  untilMs: z.number().nullable(),
+  migrationId: count,
+  reason: z.string().max(1000),
+});
 const partition = z
   .object({
     v: z.literal(1),
@@ -86,6 +95,7 @@ const partition = z
     ownedSinceMs: z.number(),
     migrationSeq: count,
     migration: migration.nullable(),
+    quarantine: quarantine.exactOptional(),
   })
   .refine(
     (record) => (record.migration?.migrationId ?? 0) <= record.migrationSeq,
@@ -129,6 +139,32 @@ const history = z.object({
   fenceSeconds: z.number().nonnegative().nullable().default(null),
 });
 
+const evidence = z.object({
+  partitionId: count,
+  migrationId: count,
+  phase: z.enum(MIGRATION_PHASES),
+  atMs: z.number(),
+  ownerNodeId: count,
+  copyNodeId: count,
+  lsn: count.nullable(),
+  reason: z.string(),
+  suspectLaneCount: count,
+  listedLaneCount: count,
+  ownerEntryCount: count,
+  copyEntryCount: count,
+  differences: z.array(
+    z.object({
+      kind: z.enum(DIFFERENCE_KINDS),
+      keyPrefix: z.string(),
+      keyHash: z.string(),
+      ownerValue: z.string(),
+      copyValue: z.string(),
+    }),
+  ),
+  differenceCount: count,
+  limits: z.string(),
+});
+
 const encodeJson = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 
 function decodeJson<T>(schema: z.ZodType<T>, what: string, bytes: Uint8Array): T {
@@ -156,6 +192,7 @@ export function recordCodec(clusterName: string): RecordCodec {
     },
     encodeHistory: encodeJson,
     encodeCleanup: encodeJson,
+    encodeEvidence: encodeJson,
   };
 }
 
@@ -164,6 +201,9 @@ export const decodeRegistration = (bytes: Uint8Array): NodeRegistration =>
   decodeJson(registration, 'node registration', bytes);
 export const decodeHistory = (bytes: Uint8Array): MigrationHistory =>
   decodeJson(history, 'history record', bytes);
+
+export const decodeEvidence = (bytes: Uint8Array): MismatchEvidence =>
+  decodeJson(evidence, 'evidence record', bytes);
 
 /** Announces a node; each start overwrites what the one before said. */
 export async function registerNode(

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { ForeshardError } from '../../src/base/errors.ts';
+import { quarantineOf } from '../../src/migration/quarantine.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import { decodeProposal } from '../host/proposal-record.ts';
@@ -43,7 +44,8 @@ function mapAsJson({ map, records, quarantined }: LoadedMap, isPaused: boolean):
       const { partitionId } = record;
       return [{ partitionId, migrationId, sourceNodeId, targetNodeId, phase, readWeight, reason }];
     }),
-    quarantined,
+    // Two reasons for one word: a record that cannot be read, and a partition that its record says to leave alone.
+    quarantined: [...quarantined, ...leftAlone(records)],
   };
 }
 
@@ -67,8 +69,24 @@ function mapAsLines({ map, records, quarantined }: LoadedMap, isPaused: boolean)
       );
     }
   for (const { partitionId, why } of quarantined) lines.push(`partition ${partitionId}: quarantined: ${why}`);
+  for (const { partitionId, why, untilMs } of leftAlone(records)) {
+    const until =
+      untilMs === null ? 'until it is cleared (foreshard quarantine)' : `until ${asTime(untilMs)}`;
+    lines.push(`partition ${partitionId}: quarantined ${until}: ${why}`);
+  }
   return lines;
 }
+
+/** Partitions that are not to be moved, by their own records. */
+export const leftAlone = (
+  records: LoadedMap['records'],
+): { partitionId: number; why: string; sinceMs: number; untilMs: number | null; migrationId: number }[] =>
+  records.flatMap((record) => {
+    const quarantine = quarantineOf(record, Date.now());
+    if (!record || !quarantine) return [];
+    const { reason, ...times } = quarantine;
+    return [{ partitionId: record.partitionId, why: reason, ...times }];
+  });
 
 /** 0,1,2,5 as `0-2 5`. */
 export function asRanges(sorted: readonly number[]): string {

@@ -16,6 +16,7 @@ import { type CommonFlags, settingsOf, weekHour, wholeNumber, withConfig, withJs
 import { describeHotKeys } from './hot-keys-command.ts';
 import { printJson, printLine } from './output.ts';
 import { describeProposal } from './proposal-command.ts';
+import { clearQuarantine, describeQuarantine } from './quarantine-command.ts';
 import { describeHotTypes } from './query-hours-command.ts';
 import { describeQueryTypes } from './query-types-command.ts';
 
@@ -134,6 +135,18 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .action(async (partitionId: number, flags: CommonFlags) =>
       explainPartition((await settingsOf(flags)).settings, { partitionId, isJson: flags.json === true }),
     );
+  withJson(withConfig(program.command('quarantine')))
+    .description('print the partitions that are not moved, why, and the keys in which two copies differed')
+    .option(
+      '--clear <partition>',
+      'let the planner move this partition again',
+      wholeNumber('--clear', 0, PARTITION_ID_MAX),
+    )
+    .action(async ({ clear, json, ...flags }: CommonFlags & { readonly clear?: number }) => {
+      const { settings } = await settingsOf(flags);
+      if (clear === undefined) await describeQuarantine(settings, { isJson: json === true });
+      else await clearQuarantine(settings, clear);
+    });
   withJson(withConfig(program.command('query-types')))
     .description(
       'print what is asked most, of which partitions and nodes, and by whom; or what makes a node hot',

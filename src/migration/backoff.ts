@@ -9,7 +9,6 @@ interface Retry {
   notBeforeMs: number;
   /** Migrations of this partition in a row that were aborted. */
   migrationFailures: number;
-  quarantinedUntilMs: number;
 }
 
 /**
@@ -56,24 +55,15 @@ export class RetryBook {
     this.#retries.delete(partitionId);
   }
 
+  /** Whether one more failure makes so many in a row that the partition had better be left alone. */
+  isLastAttempt(partitionId: number): boolean {
+    return this.failuresOf(partitionId) + 1 >= this.#settings.attemptsMax;
+  }
+
   aborted(partitionId: number): void {
     const retry = this.#retryOf(partitionId);
     retry.migrationFailures++;
     retry.stepFailures = retry.notBeforeMs = 0;
-    if (retry.migrationFailures >= this.#settings.attemptsMax) this.quarantine(partitionId);
-  }
-
-  /** The planner is told to leave the partition alone; its next failure prolongs that. */
-  quarantine(partitionId: number): void {
-    this.#retryOf(partitionId).quarantinedUntilMs = this.#clock.monotonicMs() + this.#settings.quarantineMs;
-  }
-
-  isQuarantined(partitionId: number): boolean {
-    return this.#clock.monotonicMs() < (this.#retries.get(partitionId)?.quarantinedUntilMs ?? 0);
-  }
-
-  quarantined(): number[] {
-    return [...this.#retries.keys()].filter((id) => this.isQuarantined(id)).sort((a, b) => a - b);
   }
 
   #retryOf(partitionId: number): Retry {
@@ -84,7 +74,6 @@ export class RetryBook {
         failingSinceMs: 0,
         notBeforeMs: 0,
         migrationFailures: 0,
-        quarantinedUntilMs: 0,
       };
       this.#retries.set(partitionId, retry);
     }

@@ -7,11 +7,13 @@ import { asNodeId } from '../model/ids.ts';
 import type { MigrationPhase, PartitionRecord } from '../model/migration.ts';
 import type { Move, Proposal } from '../model/proposal.ts';
 import type { Leadership, MetadataStore, MetadataWrite } from '../ports/metadata-store.ts';
-import type { StorageEngine } from '../ports/storage-engine.ts';
+import type { KeyPrivacy, StorageEngine } from '../ports/storage-engine.ts';
 import { type AdmissionRefusal, CopyCounts, isDue, isTemporary, refusalOf } from './admission.ts';
 import { RetryBook } from './backoff.ts';
-import { doNodeWork, mustRetry } from './node-work.ts';
-import { isCopying, isHot, mayAbort } from './phases.ts';
+import { gatherEvidence } from './mismatch.ts';
+import { commandOf, doNodeWork, mustRetry } from './node-work.ts';
+import { isCopying, isHot, isSwitched, mayAbort } from './phases.ts';
+import { quarantineOf, withoutPassing, withQuarantine } from './quarantine.ts';
 import type { MigrationHistory, RecordCodec } from './records.ts';
 import { assertMigrationSettings, type MigrationSettings } from './settings.ts';
 import {
@@ -19,6 +21,7 @@ import {
   type Decision,
   decide,
   lagOf,
+  type Mismatch,
   type Observation,
   type OpenRecord,
   type StepContext,
@@ -39,6 +42,8 @@ export interface ExecutorComponents {
   readonly holdMs?: (partitionId: number, phase: MigrationPhase) => number;
   /** The clock by which plans are stamped, where it is not `clock`: a replay's. */
   readonly planNowMs?: () => number;
+  /** How much of a key evidence of a mismatch may show; nothing, unless it is said. */
+  readonly keyPrivacy?: KeyPrivacy;
 }
 
 export interface AdmissionReport {
@@ -180,7 +185,9 @@ export class MigrationExecutor {
       doneCount: this.#doneCount,
       abortedCount: this.#abortedCount,
       copiedBytes: this.#copiedBytes,
-      quarantinedPartitionIds: this.#retries.quarantined(),
+      quarantinedPartitionIds: this.#records.flatMap((record) =>
+        record && this.#isQuarantined(record.partitionId) ? [record.partitionId] : [],
+      ),
     };
   }
 
@@ -252,6 +259,7 @@ export class MigrationExecutor {
       if (!entry) return;
       const record = codec.decodePartition(move.partitionId, entry.value);
       if (record.migration || record.ownerNodeId !== move.sourceNodeId) return;
+      if (quarantineOf(record, clock.nowMs())) return;
       const nowMs = clock.nowMs();
       const migrationId = record.migrationSeq + 1;
       const opened: OpenRecord = {
@@ -393,14 +401,56 @@ export class MigrationExecutor {
       writes.push({ kind: 'put', key, value: codec.encodeHistory(history) });
       writes.push({ kind: 'delete', key: decision.outcome === 'done' ? sourceCleanup : targetCleanup });
     }
-    const committed = await this.#commit(decision.record, revision, writes);
+    if (decision.kind === 'go' && decision.mismatch)
+      writes.push(await this.#evidenceWrite(before, decision.mismatch));
+    const next = decision.kind === 'end' ? this.#afterEnd(before, decision) : decision.record;
+    const committed = await this.#commit(next, revision, writes);
     if (committed === null) return null;
     const phase = decision.record.migration?.phase ?? 'stable';
     this.#notePhase(before, phase);
     logger.info({ partitionId, migrationId: migration.migrationId, phase }, 'migration stepped');
+    this.#records[partitionId] = next;
     if (decision.kind === 'end') this.#ended(before, decision.outcome);
-    else if (decision.isBadCopy) this.#retries.quarantine(partitionId);
     return committed;
+  }
+
+  /** A partition whose migrations keep failing is left alone for a while, also by the next coordinator. */
+  #afterEnd(
+    { partitionId, migration }: OpenRecord,
+    { record, outcome }: Extract<Decision, { kind: 'end' }>,
+  ): PartitionRecord {
+    if (outcome === 'done') return withoutPassing(record);
+    if (!this.#retries.isLastAttempt(partitionId)) return record;
+    const sinceMs = this.#components.clock.nowMs();
+    return withQuarantine(record, {
+      sinceMs,
+      untilMs: sinceMs + this.#settings.quarantineMs,
+      migrationId: migration.migrationId,
+      reason: `too many migrations in a row were aborted, the last: ${migration.reason}`,
+    });
+  }
+
+  /** Looked for before the commit that ends the migration: after it the nodes forget what they scanned. */
+  async #evidenceWrite(record: OpenRecord, mismatch: Mismatch): Promise<MetadataWrite> {
+    const { codec, clock, engine, logger, keyPrivacy } = this.#components;
+    const { partitionId, migration } = record;
+    const isAfter = isSwitched(migration.phase);
+    const evidence = await gatherEvidence(
+      {
+        command: commandOf(record),
+        phase: migration.phase,
+        nowMs: clock.nowMs(),
+        ownerNodeId: record.ownerNodeId,
+        copyNodeId: isAfter ? migration.sourceNodeId : migration.targetNodeId,
+        ...mismatch,
+        privacy: keyPrivacy ?? { prefixBytes: 0, isHashKept: false },
+      },
+      engine,
+    );
+    const { differenceCount, limits, reason } = evidence;
+    logger.error({ partitionId, differenceCount, limits, reason }, 'two copies of a partition differ');
+    const key = codec.keys.evidence(partitionId, migration.migrationId);
+    return { kind: 'put', key, value: codec.encodeEvidence(evidence) };
   }
 
   /** Phases are stamped in the record, so that one which began under another coordinator is measured as well. */
@@ -441,7 +491,6 @@ export class MigrationExecutor {
     }
     this.#copiedBytesOf.delete(partitionId);
     this.#secondsOf.delete(partitionId);
-    this.#records[partitionId] = null; // until the next reading
   }
 
   /** One transition: conditioned on the record as it was read and on this term. Null: lost, or not known; re-read. */
@@ -488,6 +537,10 @@ export class MigrationExecutor {
     };
   }
 
+  #isQuarantined(partitionId: number): boolean {
+    return quarantineOf(this.#records[partitionId], this.#components.clock.nowMs()) !== undefined;
+  }
+
   #admissionContext(isPaused: boolean) {
     const owners = new Set<number>();
     for (const record of this.#records) {
@@ -502,7 +555,7 @@ export class MigrationExecutor {
       nowMs: this.#components.clock.nowMs(),
       planNowMs: this.#planNowMs(),
       isPaused,
-      isQuarantined: (partitionId: number) => this.#retries.isQuarantined(partitionId),
+      isQuarantined: (partitionId: number) => this.#isQuarantined(partitionId),
     };
   }
 }

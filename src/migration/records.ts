@@ -1,4 +1,5 @@
 import type { PartitionRecord } from '../model/migration.ts';
+import type { MismatchEvidence } from './mismatch.ts';
 
 /** Names of the metadata keys of one cluster. */
 export interface ClusterKeys {
@@ -16,6 +17,8 @@ export interface ClusterKeys {
   cleanup(partitionId: number, migrationId: number, storeId: string): string;
   readonly historyPrefix: string;
   history(partitionId: number, migrationId: number): string;
+  readonly evidencePrefix: string;
+  evidence(partitionId: number, migrationId: number): string;
   /** Operator switch: while the key exists no migration is opened and none goes beyond a phase that may wait. */
   readonly pause: string;
 }
@@ -28,6 +31,7 @@ export interface RecordCodec {
   decodePartition(partitionId: number, bytes: Uint8Array): PartitionRecord;
   encodeHistory(history: MigrationHistory): Uint8Array;
   encodeCleanup(cleanup: CleanupRecord): Uint8Array;
+  encodeEvidence(evidence: MismatchEvidence): Uint8Array;
 }
 
 /** What became of a migration; written once, when it ends. */

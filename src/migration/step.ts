@@ -7,8 +7,9 @@ import { asEpoch } from '../model/ids.ts';
 import type { Digest, Lsn, MigrationPhase, MigrationRecord, PartitionRecord } from '../model/migration.ts';
 import type { NodeMigrationStatus } from '../ports/storage-engine.ts';
 import { mayAbort, PHASE_TRANSITIONS } from './phases.ts';
+import { withQuarantine } from './quarantine.ts';
 import type { MigrationSettings } from './settings.ts';
-import { compareSides, describeDifference, digestsEqual } from './verification.ts';
+import { compareSides, describeDifference, digestsEqual, type VerifiedSide } from './verification.ts';
 
 /** What the nodes answered to this phase's commands. */
 export interface Observation {
@@ -26,8 +27,15 @@ export interface Observation {
 
 export type Decision =
   | { readonly kind: 'stay' }
-  | { readonly kind: 'go'; readonly record: PartitionRecord; readonly isBadCopy?: boolean }
+  | { readonly kind: 'go'; readonly record: PartitionRecord; readonly mismatch?: Mismatch }
   | { readonly kind: 'end'; readonly record: PartitionRecord; readonly outcome: 'done' | 'aborted' };
+
+/** The two sides do not hold the same: the record of the decision leaves the partition alone until people have looked. */
+export interface Mismatch {
+  readonly reason: string;
+  /** What both sides scanned, where it was scans that differ: keys can be looked for. */
+  readonly sides: { readonly owner: VerifiedSide; readonly copy: VerifiedSide } | null;
+}
 
 export interface StepContext {
   readonly settings: MigrationSettings;
@@ -91,13 +99,11 @@ export function abort(
   record: OpenRecord,
   reason: string,
   { nowMs }: StepContext,
-  isBadCopy = false,
-): Decision {
+): Extract<Decision, { kind: 'go' }> {
   const { migration } = record;
   assert(mayAbort(migration.phase), `no abort from ${migration.phase}`);
   return {
     kind: 'go',
-    isBadCopy,
     record: {
       ...record,
       migration: {
@@ -111,6 +117,28 @@ export function abort(
   };
 }
 
+/** ABORT of a copy that is not the same: never "repair and go on", never by itself again. */
+function abortBadCopy(
+  record: OpenRecord,
+  reason: string,
+  context: StepContext,
+  sides: Mismatch['sides'] = null,
+): Decision {
+  const aborted = abort(record, reason, context);
+  return {
+    ...aborted,
+    record: leftAlone(aborted.record, record, reason, context),
+    mismatch: { reason, sides },
+  };
+}
+
+const leftAlone = (
+  record: PartitionRecord,
+  { migration: { migrationId } }: OpenRecord,
+  reason: string,
+  { nowMs }: StepContext,
+): PartitionRecord => withQuarantine(record, { sinceMs: nowMs, untilMs: null, migrationId, reason });
+
 /** Entries the target has yet to apply; Infinity while that is not known. */
 export const lagOf = ({ source, target }: Observation): number =>
   source && target ? Math.max(0, source.lsn - target.lsn) : Number.POSITIVE_INFINITY;
@@ -121,7 +149,11 @@ function decideVerify(record: OpenRecord, seen: Observation, context: StepContex
   const difference = compareSides(source.verify, target.verify);
   if (difference === null) return STAY;
   // Never "repair and go on": what put one difference there may have put others where no digest looks.
-  if (difference !== '') return abort(record, `verification failed: ${difference}`, context, true);
+  if (difference !== '')
+    return abortBadCopy(record, `verification failed: ${difference}`, context, {
+      owner: source.verify,
+      copy: target.verify,
+    });
   const verified = { lsn: source.verify.lsn, digest: source.verify.scanned };
   return enter(record, 'SHIFT', context, { verified, readWeight: 0 });
 }
@@ -149,15 +181,12 @@ function decideFenced(record: OpenRecord, { target }: Observation, context: Step
   assert(fenceLsn !== undefined && fenceDigest !== undefined, 'a fenced record holds its fence');
   if (!target || target.lsn < fenceLsn) return STAY;
   if (target.lsn > fenceLsn)
-    return abort(record, `the copy is at lsn ${target.lsn}, beyond the fence at ${fenceLsn}`, context, true);
-  if (!target.digest) return abort(record, 'the copy keeps no digest', context, true);
-  if (!digestsEqual(target.digest, fenceDigest))
-    return abort(
-      record,
-      `digests differ at the fence: ${describeDifference(fenceDigest, target.digest)}`,
-      context,
-      true,
-    );
+    return abortBadCopy(record, `the copy is at lsn ${target.lsn}, beyond the fence at ${fenceLsn}`, context);
+  if (!target.digest) return abortBadCopy(record, 'the copy keeps no digest', context);
+  if (!digestsEqual(target.digest, fenceDigest)) {
+    const difference = describeDifference(fenceDigest, target.digest);
+    return abortBadCopy(record, `digests differ at the fence: ${difference}`, context);
+  }
   return go(
     {
       ...record,
@@ -192,7 +221,11 @@ function decideGrace(record: OpenRecord, seen: Observation, context: StepContext
     notBeforeMs: nowMs + Math.max(settings.graceMs, settings.retryMsMax),
     reason,
   };
-  return { kind: 'go', isBadCopy: true, record: { ...record, migration: extended } };
+  return {
+    kind: 'go',
+    mismatch: { reason, sides: { owner: seen.target.verify, copy: seen.source.verify } },
+    record: leftAlone({ ...record, migration: extended }, record, reason, context),
+  };
 }
 
 function enter(

@@ -9,16 +9,21 @@ export function digestsEqual(a: Digest, b: Digest): boolean {
   );
 }
 
+/** Indexes in `buckets` at which the digests differ. */
+export function differingLanes(a: Digest, b: Digest): number[] {
+  const laneCount = Math.max(a.buckets.length, b.buckets.length);
+  return Array.from({ length: laneCount }, (_, lane) => lane).filter(
+    (lane) => a.buckets[lane] !== b.buckets[lane],
+  );
+}
+
 /** Says where two digests differ, for people: "" when they do not. */
 export function describeDifference(a: Digest, b: Digest): string {
   if (digestsEqual(a, b)) return '';
-  const bucketCount = Math.max(a.buckets.length, b.buckets.length);
-  const differing = Array.from({ length: bucketCount }, (_, i) => i).filter(
-    (i) => a.buckets[i] !== b.buckets[i],
-  );
+  const differing = differingLanes(a, b);
   return (
-    `${a.entryCount} and ${b.entryCount} entries, ${a.sizeBytes} and ${b.sizeBytes} bytes, ` +
-    `${differing.length} of ${bucketCount} buckets differ (first: ${differing.slice(0, 4).join(', ') || 'none'})`
+    `${a.entryCount} and ${b.entryCount} entries, ${a.sizeBytes} and ${b.sizeBytes} bytes, ${differing.length} of ` +
+    `${Math.max(a.buckets.length, b.buckets.length)} lanes differ (first: ${differing.slice(0, 4).join(', ') || 'none'})`
   );
 }
 
@@ -30,6 +35,22 @@ export interface VerifiedSide {
   readonly running: Digest;
 }
 
+/** Three comparisons of two sides: [what is compared, one, the other]. */
+const comparisonsOf = (
+  owner: VerifiedSide,
+  copy: VerifiedSide,
+): readonly (readonly [string, Digest, Digest])[] => [
+  ['scan and running digest of the owner', owner.scanned, owner.running],
+  ['scan and running digest of the copy', copy.scanned, copy.running],
+  ['scans of owner and copy', owner.scanned, copy.scanned],
+];
+
+/** Lanes in which any of the comparisons finds a difference, ascending. */
+export function suspectLanes(owner: VerifiedSide, copy: VerifiedSide): number[] {
+  const lanes = comparisonsOf(owner, copy).flatMap(([, one, other]) => differingLanes(one, other));
+  return [...new Set(lanes)].sort((a, b) => a - b);
+}
+
 /**
  * Compares both sides at one lsn: the scan with the running digest on each side finds rot and upkeep mistakes, the scans with
  * each other find what was never sent.
@@ -38,12 +59,7 @@ export interface VerifiedSide {
  */
 export function compareSides(owner: VerifiedSide, copy: VerifiedSide): string | null {
   if (owner.lsn !== copy.lsn) return null;
-  const checks: [string, Digest, Digest][] = [
-    ['scan and running digest of the owner', owner.scanned, owner.running],
-    ['scan and running digest of the copy', copy.scanned, copy.running],
-    ['scans of owner and copy', owner.scanned, copy.scanned],
-  ];
-  for (const [what, one, other] of checks) {
+  for (const [what, one, other] of comparisonsOf(owner, copy)) {
     const difference = describeDifference(one, other);
     if (difference) return `${what} differ at lsn ${owner.lsn}: ${difference}`;
   }

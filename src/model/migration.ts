@@ -69,6 +69,19 @@ export interface MigrationRecord {
   readonly attempt: number;
 }
 
+/**
+ * Why a partition is left alone. It stands in the map, not in a coordinator's memory: what was found wrong with the data
+ * stays wrong when another coordinator is elected.
+ */
+export interface PartitionQuarantine {
+  readonly sinceMs: number;
+  /** Wall clock, milliseconds; null: until an operator clears it. */
+  readonly untilMs: number | null;
+  /** The migration that gave the reason: its evidence, if there is any, is kept under the same number. */
+  readonly migrationId: number;
+  readonly reason: string;
+}
+
 /** The value of `map/<partition>`: owner, epoch and the whole migration, so that one compare-and-swap moves them together. */
 export interface PartitionRecord {
   readonly partitionId: PartitionId;
@@ -80,6 +93,7 @@ export interface PartitionRecord {
   /** The highest migrationId given out. */
   readonly migrationSeq: number;
   readonly migration: MigrationRecord | null;
+  readonly quarantine?: PartitionQuarantine;
 }
 
 /** Every command to a node carries this; a node refuses anything older than what it has durably seen. */

@@ -1,4 +1,5 @@
 import type { Digest, Lsn, PartitionRole } from '../model/migration.ts';
+import type { EntryPage, ListEntriesOptions } from './storage-engine.ts';
 
 /**
  * What a storage node keeps for its partitions, seen from migration: roles, physical entries, the change log, digests.
@@ -107,5 +108,10 @@ export interface PartitionSnapshot {
   read(cursor: Uint8Array | null, bytesMax: number): readonly PhysicalEntry[];
   /** The digest of everything in the snapshot, by reading it back; cooperative: yields every few milliseconds. */
   digest(digestSeed: string, signal?: AbortSignal): Promise<Digest>;
+  /**
+   * Fingerprints of the entries behind some lanes of its digest, in the order of the partition; the seed is the digest's.
+   * About `entriesMax` of them: entries of one position are never parted.
+   */
+  list(digestSeed: string, options: Omit<ListEntriesOptions, 'lsn'>): EntryPage;
   close(): void;
 }

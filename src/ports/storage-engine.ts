@@ -45,6 +45,49 @@ export interface StorageEngine {
     include?: 'digest' | 'verify',
   ): Promise<NodeMigrationStatus>;
   nodeStatistics(nodeId: NodeId): Promise<NodeStatistics>;
+  /**
+   * Either side, after a verification that failed: the entries behind lanes of its digest, as they were scanned at `lsn`.
+   *
+   * @throws ForeshardError FORESHARD_NOT_READY when the node no longer has that state to look at.
+   */
+  listEntries(nodeId: NodeId, command: MigrationCommand, options: ListEntriesOptions): Promise<EntryPage>;
+}
+
+/** How much of a key may be shown: the settings of the query log. */
+export interface KeyPrivacy {
+  readonly prefixBytes: number;
+  readonly isHashKept: boolean;
+}
+
+export interface ListEntriesOptions {
+  readonly lsn: Lsn;
+  /** Indexes in `Digest.buckets`. */
+  readonly lanes: readonly number[];
+  readonly privacy: KeyPrivacy;
+  /** Where a page before ended, 0 at the start. */
+  readonly fromPosition: number;
+  /** About so many: entries of one position stay together. */
+  readonly entriesMax: number;
+}
+
+/** One entry without its value: enough to say whether two sides hold the same. */
+export interface EntryFingerprint {
+  /** A whole number that grows in the order of the partition, the same on both sides. */
+  readonly position: number;
+  /** Tells keys apart, under the migration's seed. */
+  readonly keyDigest: string;
+  /** Tells values apart, without the expiry. */
+  readonly valueDigest: string;
+  readonly expiryMs: number;
+  /** What may be shown of the key. */
+  readonly keyPrefix: string;
+  readonly keyHash: string;
+}
+
+export interface EntryPage {
+  readonly entries: readonly EntryFingerprint[];
+  /** Where the next page begins; null at the end. */
+  readonly nextPosition: number | null;
 }
 
 /** Data declared by an adapter; the executor chooses its phases from it, and the conformance suite skips, aloud, by it. */

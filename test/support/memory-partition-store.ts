@@ -11,6 +11,7 @@ import type {
   PartitionStore,
   PhysicalEntry,
 } from '../../src/ports/partition-store.ts';
+import type { EntryPage, ListEntriesOptions } from '../../src/ports/storage-engine.ts';
 
 const BUCKET_COUNT = 4;
 
@@ -56,6 +57,9 @@ const newSums = (): Sums => ({ lanes: new Uint32Array(BUCKET_COUNT * 2), entryCo
 const textOf = (key: Uint8Array): string => Buffer.from(key).toString('latin1');
 const bytesOf = (key: string): Uint8Array => new Uint8Array(Buffer.from(key, 'latin1'));
 
+const bucketOf = (key: string): number =>
+  key.length === 0 ? 0 : key.charCodeAt(key.length - 1) % BUCKET_COUNT;
+
 /** Two lanes of FNV-1a with different starts: enough to tell copies apart in a simulation. */
 function addEntry(sums: Sums, seed: string, key: string, value: Uint8Array, sign: 1 | -1): void {
   let [a, b] = [0x811c9dc5, 0x01234567];
@@ -67,7 +71,7 @@ function addEntry(sums: Sums, seed: string, key: string, value: Uint8Array, sign
   for (let i = 0; i < key.length; i++) feed(key.charCodeAt(i));
   feed(256);
   for (const byte of value) feed(byte);
-  const bucket = key.length === 0 ? 0 : key.charCodeAt(key.length - 1) % BUCKET_COUNT;
+  const bucket = bucketOf(key);
   sums.lanes[bucket * 2] += sign * (a >>> 0);
   sums.lanes[bucket * 2 + 1] += sign * (b >>> 0);
   sums.entryCount += sign;
@@ -336,6 +340,24 @@ class MemorySnapshot implements PartitionSnapshot {
     const scanned = newSums();
     for (const [key, value] of this.#entries) addEntry(scanned, digestSeed, key, value, 1);
     return toDigest(scanned);
+  }
+
+  list(digestSeed: string, { lanes }: Omit<ListEntriesOptions, 'lsn'>): EntryPage {
+    const listed = this.#entries.filter(([key]) => lanes.includes(bucketOf(key)));
+    const hashOf = (key: string, value: Uint8Array): string => {
+      const sums = newSums();
+      addEntry(sums, digestSeed, key, value, 1);
+      return toDigest(sums).buckets.join('');
+    };
+    const entries = listed.map(([key, value], position) => ({
+      position,
+      keyDigest: hashOf(key, new Uint8Array(0)),
+      valueDigest: hashOf(key, value),
+      expiryMs: 0,
+      keyPrefix: key,
+      keyHash: '',
+    }));
+    return { entries, nextPosition: null };
   }
 
   close(): void {}

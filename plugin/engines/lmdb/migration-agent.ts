@@ -14,6 +14,7 @@ import type { PartitionMeta, PartitionStore } from '../../../src/ports/partition
 import type { NodeMigrationStatus } from '../../../src/ports/storage-engine.ts';
 import type { ControlReply } from '../../host/hooks.ts';
 import type { AgentSettings } from './agent-settings.ts';
+import { encodeFingerprints } from './fingerprints.ts';
 import {
   isMigrationOperation,
   type MigrationOperation,
@@ -128,6 +129,7 @@ export class MigrationAgent {
       'redirect.activate': (body) => this.#inTurn(body, () => this.#activate(body)),
       'redirect.abort': (body) => this.#inTurn(body, () => this.#abort(body)),
       'verify.begin': (body) => this.#inTurn(body, () => this.#beginVerify(body)),
+      'verify.list': (body) => this.#list(body),
       'remove.run': (body) => this.#inTurn(body, () => this.#remove(body)),
     };
   }
@@ -385,6 +387,15 @@ export class MigrationAgent {
       session.wake();
     }
     return { body: { lsn: session.barrierLsn } };
+  }
+
+  /** After a verification that failed: which entries stand behind the lanes that differ. */
+  #list(body: RequestOf<'verify.list'>): ControlReply {
+    const meta = this.#components.store.meta(body.partitionId);
+    if (meta.migrationId !== body.migrationId || !meta.digestSeed)
+      throw refusal(body, `this node takes part in ${meta.migrationId}`);
+    const { entries, nextPosition } = this.#sessionOf(body).list(meta.digestSeed, body);
+    return { body: { nextPosition }, bulk: encodeFingerprints(entries) };
   }
 
   #status(body: RequestOf<'replicate.status'>): NodeMigrationStatus {

@@ -44,6 +44,14 @@ export const REQUESTS = {
   'redirect.activate': z.object({ ...command, fenceLsn: count }),
   'redirect.abort': z.object(command),
   'verify.begin': z.object({ ...command, barrierLsn: count.nullable(), isFresh: z.boolean() }),
+  'verify.list': z.object({
+    ...command,
+    lsn: count,
+    lanes: z.array(count.max(8191)).max(64),
+    privacy: z.object({ prefixBytes: count.max(64), isHashKept: z.boolean() }),
+    fromPosition: count,
+    entriesMax: count.min(1).max(5_000),
+  }),
   'remove.run': z.object(command),
 } as const;
 export type MigrationOperation = keyof typeof REQUESTS;
@@ -84,6 +92,7 @@ export const REPLIES = {
   'redirect.fence': z.object({ lsn: count, digest }),
   'redirect.abort': z.object({ isDone: z.boolean() }),
   'verify.begin': z.object({ lsn: count }),
+  'verify.list': z.object({ nextPosition: count.nullable() }),
   'remove.run': z.object({ isDone: z.boolean() }),
 } as const;
 

@@ -2,6 +2,10 @@ import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Digest, Lsn } from '../../../src/model/migration.ts';
 import type { PartitionSnapshot, PartitionStore } from '../../../src/ports/partition-store.ts';
+import type { EntryPage, ListEntriesOptions } from '../../../src/ports/storage-engine.ts';
+
+/** A snapshot pins old pages; the coordinator asks within a tick or two if it asks at all. */
+const SCANNED_IDLE_MS = 10_000;
 
 export interface Verification {
   readonly lsn: Lsn;
@@ -32,6 +36,8 @@ export class MigrationSession {
   trimmedLsn: Lsn = 0;
   verification: Verification | null = null;
   snapshot: { readonly id: number; readonly snapshot: PartitionSnapshot; usedMs: number } | null = null;
+  /** What was scanned last, kept open for a while: should the digests differ, its entries are asked for. */
+  #scanned: { readonly lsn: Lsn; readonly snapshot: PartitionSnapshot; usedMs: number } | null = null;
   #adoption: Promise<void> | null = null;
   #waiters: (() => void)[] = [];
 
@@ -49,6 +55,7 @@ export class MigrationSession {
   close(): void {
     this.#closing.abort();
     this.closeSnapshot();
+    this.#closeScanned();
     this.wake();
   }
 
@@ -61,6 +68,7 @@ export class MigrationSession {
   forgetVerification(): void {
     this.verification = null;
     this.barrierLsn = null;
+    this.#closeScanned();
   }
 
   /** Something a log reader waits for has happened. */
@@ -89,14 +97,50 @@ export class MigrationSession {
     }
     const verification: Verification = { lsn, result: null };
     this.verification = verification;
+    this.#closeScanned();
     void snapshot
       .digest(digestSeed, this.signal)
       .then((scanned) => {
         verification.result = { lsn, scanned, running: runningDigest };
+        if (this.verification === verification && !this.signal.aborted) this.#keepScanned(lsn, snapshot);
+        else snapshot.close();
       })
-      .catch((error) => this.#giveUpUnlessClosed('the verification scan failed', error))
-      .finally(() => snapshot.close());
+      .catch((error) => {
+        snapshot.close();
+        this.#giveUpUnlessClosed('the verification scan failed', error);
+      });
     return verification;
+  }
+
+  /**
+   * Entries as the last scan saw them, or as they are, if the partition still stands at that lsn.
+   *
+   * @throws ForeshardError FORESHARD_NOT_READY when that state is gone: the node restarted, or nobody asked for long.
+   */
+  list(digestSeed: string, { lsn, ...options }: ListEntriesOptions): EntryPage {
+    if (this.#scanned?.lsn !== lsn && this.#store.meta(this.partitionId).lsn === lsn)
+      this.#keepScanned(lsn, this.#store.openSnapshot(this.partitionId));
+    const scanned = this.#scanned;
+    if (scanned?.lsn !== lsn)
+      throw new ForeshardError('FORESHARD_NOT_READY', 'abort', `what stood at lsn ${lsn} is gone`);
+    scanned.usedMs = this.#clock.monotonicMs();
+    return scanned.snapshot.list(digestSeed, options);
+  }
+
+  #keepScanned(lsn: Lsn, snapshot: PartitionSnapshot): void {
+    this.#closeScanned();
+    const scanned = { lsn, snapshot, usedMs: this.#clock.monotonicMs() };
+    this.#scanned = scanned;
+    void (async () => {
+      do await this.#clock.sleep(SCANNED_IDLE_MS, this.signal);
+      while (this.#scanned === scanned && this.#clock.monotonicMs() - scanned.usedMs < SCANNED_IDLE_MS);
+      if (this.#scanned === scanned) this.#closeScanned();
+    })();
+  }
+
+  #closeScanned(): void {
+    this.#scanned?.snapshot.close();
+    this.#scanned = null;
   }
 
   /** Owner: completes the running digest by a scan, once. Resolves when it is complete, or the session is over. */

@@ -3,6 +3,8 @@ import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Digest, Lsn } from '../../../src/model/migration.ts';
 import type { PartitionSnapshot, PhysicalEntry } from '../../../src/ports/partition-store.ts';
+import type { EntryPage, ListEntriesOptions } from '../../../src/ports/storage-engine.ts';
+import { listBuckets } from './bucket-listing.ts';
 import type { Table } from './environment.ts';
 import type { PartitionState } from './partition-state.ts';
 import { type EncodedKey, encodedKey } from './physical-key.ts';
@@ -74,6 +76,12 @@ export class LmdbPartitionSnapshot implements PartitionSnapshot {
       sliceEndMs = clock.monotonicMs() + SLICE_MS;
     }
     return scanned.toDigest(entryCount, sizeBytes);
+  }
+
+  list(digestSeed: string, options: Omit<ListEntriesOptions, 'lsn'>): EntryPage {
+    this.#assertOpen();
+    const { table, transaction, range, hasher } = this.#options;
+    return listBuckets({ table, transaction, range, hasher, digestSeed }, options);
   }
 
   close(): void {

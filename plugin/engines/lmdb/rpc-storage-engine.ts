@@ -3,11 +3,14 @@ import type { NodeId } from '../../../src/model/ids.ts';
 import type { Digest, Lsn, MigrationCommand } from '../../../src/model/migration.ts';
 import type {
   EngineCapabilities,
+  EntryPage,
+  ListEntriesOptions,
   NodeMigrationStatus,
   NodeStatistics,
   PrepareOptions,
   StorageEngine,
 } from '../../../src/ports/storage-engine.ts';
+import { decodeFingerprints } from './fingerprints.ts';
 import { type MigrationOperation, parseBody, REPLIES } from './migration-messages.ts';
 import type { MigrationTransport } from './migration-transport.ts';
 
@@ -95,6 +98,16 @@ export class RpcStorageEngine implements StorageEngine {
       );
     // A copy, because a bulk may lie anywhere in its frame and a Float64Array wants 8-byte alignment.
     return { ...statistics, partitionBytes: new Float64Array(new Uint8Array(bulk).buffer) };
+  }
+
+  async listEntries(
+    nodeId: NodeId,
+    command: MigrationCommand,
+    options: ListEntriesOptions,
+  ): Promise<EntryPage> {
+    const reply = await this.#ask(nodeId, 'verify.list', { ...command, ...options });
+    const { nextPosition } = parseBody(REPLIES['verify.list'], 'verify.list reply', reply.body);
+    return { entries: decodeFingerprints(reply.bulk ?? new Uint8Array(0)), nextPosition };
   }
 
   #ask(nodeId: NodeId, operation: MigrationOperation, body: Record<string, unknown>) {

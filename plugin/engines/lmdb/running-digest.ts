@@ -43,6 +43,12 @@ export class EntryHasher {
   lane(seed: bigint): bigint {
     return this.#xxhash.h64Raw(this.#entry, seed);
   }
+
+  /** Tells entries, or keys or values alone, apart: 16 hex digits. */
+  fingerprint(key: Uint8Array, value: Uint8Array, seed: bigint): string {
+    this.setEntry(key, key.length, value, value.length);
+    return this.lane(seed).toString(16).padStart(16, '0');
+  }
 }
 
 /**
@@ -96,6 +102,9 @@ export class RunningDigest {
     };
   }
 }
+
+/** The bucket that an index of `Digest.buckets` belongs to. */
+export const bucketOfLane = (lane: number): number => Math.floor(lane / LANE_COUNT);
 
 export function sumsOf(digest: Digest): BigUint64Array {
   assert(digest.buckets.length === SUM_COUNT, `a digest has ${SUM_COUNT} lanes`);

@@ -141,16 +141,17 @@ test('retries wait twice as long each time, with jitter, up to a limit', () => {
   check.ok(book.isDue(7));
 });
 
-test('a partition that fails again and again is left alone for a while', () => {
+test('the last of several failures in a row is known before it is written down', () => {
   const clock = new VirtualClock();
   const book = new RetryBook(SETTINGS, clock, seededRandom(3n));
   book.aborted(7);
   book.aborted(7);
-  check.not.ok(book.isQuarantined(7));
+  check.ok(book.isLastAttempt(7), 'of three');
+  check.not.ok(book.isLastAttempt(8));
   book.aborted(7);
-  check.equal(book.quarantined(), [7]);
-  clock.advanceTo(5_001);
-  check.not.ok(book.isQuarantined(7));
+  check.ok(book.isLastAttempt(7), 'each further one as well');
+  book.migrated(7);
+  check.not.ok(book.isLastAttempt(7));
 });
 
 test('a throttle lets bursts through and holds the rate', async () => {

@@ -179,7 +179,7 @@ test('copies that differ are never switched to, and never removed', () => {
   );
   for (const decision of [scans, rot, fence, beyond]) {
     check.is(phaseAfter(decision), 'ABORT');
-    check.ok(decision.kind === 'go' && decision.isBadCopy);
+    check.ok(decision.kind === 'go' && decision.mismatch);
   }
   const removal = decide(
     recordIn('GRACE', { notBeforeMs: NOW_MS }),
