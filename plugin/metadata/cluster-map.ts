@@ -75,6 +75,7 @@ const migration = z.object({
   fenceDigest: digest.exactOptional(),
   verified: z.object({ lsn: count, digest }).exactOptional(),
   readWeight: z.number().min(0).max(1),
+  guardReds: count.exactOptional(),
   notBeforeMs: z.number(),
   reason: z.string().max(1000),
   attempt: count,

@@ -14,6 +14,7 @@ import { gatherEvidence } from './mismatch.ts';
 import { commandOf, doNodeWork, mustRetry } from './node-work.ts';
 import { isCopying, isHot, isSwitched, mayAbort } from './phases.ts';
 import { quarantineOf, withoutPassing, withQuarantine } from './quarantine.ts';
+import type { ReadSummary, ReadWatch } from './read-watch.ts';
 import type { MigrationHistory, RecordCodec } from './records.ts';
 import { assertMigrationSettings, type MigrationSettings } from './settings.ts';
 import {
@@ -36,8 +37,8 @@ export interface ExecutorComponents {
   readonly codec: RecordCodec;
   /** The present term; null, or one that is not held, and nothing is done. */
   readonly leadership: () => Leadership | null;
-  /** Why reads of a partition should not go to its target (errors, latency); null when they may. */
-  readonly readGuard?: (partitionId: number) => string | null;
+  /** Whether reads may go to the target of a migration in SHIFT; without it weights grow by time alone. */
+  readonly readGuard?: ReadWatch;
   /** Failpoint, for tests: how long a partition's migration stands in a phase before that phase's commands go out. */
   readonly holdMs?: (partitionId: number, phase: MigrationPhase) => number;
   /** The clock by which plans are stamped, where it is not `clock`: a replay's. */
@@ -62,6 +63,8 @@ export interface OpenMigrationStatus {
   readonly reason: string;
   readonly failure: string | null;
   readonly copiedBytes: number;
+  /** In SHIFT: what the query nodes have measured; null where nobody does. */
+  readonly reads: ReadSummary | null;
 }
 
 export interface ExecutorStatus {
@@ -175,6 +178,7 @@ export class MigrationExecutor {
       reason: migration.reason,
       failure: this.#failureOf.get(partitionId) ?? null,
       copiedBytes: this.#copiedBytesOf.get(partitionId) ?? 0,
+      reads: this.#components.readGuard?.summaryOf(partitionId) ?? null,
     }));
     const waiting = this.#queue?.moves ?? [];
     const queuedMoveCount = waiting.filter((move) => isDue(move, this.#planNowMs())).length;
@@ -345,8 +349,11 @@ export class MigrationExecutor {
           partitionId,
           Math.max(seen.target.copiedBytes, this.#copiedBytesOf.get(partitionId) ?? 0),
         );
-      const extra = record.migration.phase === 'SHIFT' ? this.#lookBeforeFence(record, seen, startedMs) : {};
-      return decide(record, { ...seen, ...extra }, this.#stepContext());
+      if (record.migration.phase !== 'SHIFT') return decide(record, seen, this.#stepContext());
+      const beforeFence = this.#lookBeforeFence(seen, startedMs);
+      const { readGuard } = this.#components;
+      const guard = readGuard ? await readGuard.verdictOf(record, lagOf(seen)) : null;
+      return decide(record, { ...seen, ...beforeFence, guard }, this.#stepContext());
     } catch (error) {
       return this.#answerFailure(record, error);
     }
@@ -368,15 +375,14 @@ export class MigrationExecutor {
     return overdue.kind === 'go' && overdue.record.migration?.phase === 'ABORT' ? overdue : null;
   }
 
-  #lookBeforeFence(record: OpenRecord, seen: Observation, startedMs: number): Partial<Observation> {
-    const { clock, readGuard } = this.#components;
+  #lookBeforeFence(seen: Observation, startedMs: number): Partial<Observation> {
+    const { clock } = this.#components;
     const nowMs = clock.monotonicMs();
     // The step just made took two round trips or more to each node.
     const roundTripMs = (nowMs - startedMs) / 2;
     const predictedMs = lagOf(seen) * APPLY_MS_PER_ENTRY + 2 * roundTripMs + this.#commitMs;
     const answers = this.#metadataAnswersMs.filter((atMs) => nowMs - atMs <= METADATA_HEALTH_MS).length;
     return {
-      guard: readGuard?.(record.partitionId) ?? null,
       isFencePromising: answers >= 2 && predictedMs <= this.#settings.fenceBudgetMs / 2,
     };
   }

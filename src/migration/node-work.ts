@@ -40,7 +40,8 @@ export async function doNodeWork(record: OpenRecord, context: NodeWorkContext): 
       return verify(record, command, engine, { ownerNodeId: sourceNodeId, copyNodeId: targetNodeId });
     case 'SHIFT':
       await copy();
-      await engine.serveReads(targetNodeId, command, migration.readWeight > 0);
+      // At weight 0 as well: reads are mirrored then, and a query node may not know yet that the weight went back.
+      await engine.serveReads(targetNodeId, command, true);
       return bothStatuses(record, command, engine);
     case 'FENCING': {
       const fence = await engine.fence(sourceNodeId, command);

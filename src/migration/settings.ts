@@ -1,4 +1,5 @@
-import { assertConsistent, type Inconsistency, integerFrom, outOfRange } from '../base/claims.ts';
+import { assertConsistent, type Inconsistency, integerFrom, numberFrom, outOfRange } from '../base/claims.ts';
+import { DEFAULT_READ_GUARD, READ_GUARD_RANGES, type ReadGuardSettings } from './read-guard-settings.ts';
 
 /** What an operator tunes about migrations. */
 export interface MigrationSettings {
@@ -11,6 +12,10 @@ export interface MigrationSettings {
   /** Shares of the reads that go to the target before the switch, in order; empty: no reads are shifted. */
   readonly readWeightSteps: readonly number[];
   readonly readWeightHoldMs: number;
+  /** Share of the reads that are mirrored to the copy in SHIFT, and their answers compared; 0 mirrors none. */
+  readonly shadowReadShare: number;
+  /** When reads go back to the source. */
+  readonly readGuard: ReadGuardSettings;
   /** Log entries the target may be behind when VERIFY begins, and when the fence is put up. */
   readonly verifyLagMax: number;
   readonly fenceLagMax: number;
@@ -38,6 +43,8 @@ export const DEFAULT_MIGRATION_SETTINGS: MigrationSettings = {
   residenceMs: 600_000,
   readWeightSteps: [0.05, 0.25, 0.5, 1],
   readWeightHoldMs: 5_000,
+  shadowReadShare: 0.01,
+  readGuard: DEFAULT_READ_GUARD,
   verifyLagMax: 1_000,
   fenceLagMax: 50,
   fenceBudgetMs: 500,
@@ -61,6 +68,8 @@ const RANGES = {
   copiesPerNodeMax: integerFrom(1, 64),
   residenceMs: integerFrom(0, MONTH_MS),
   readWeightHoldMs: integerFrom(0, HOUR_MS),
+  shadowReadShare: numberFrom(0, 1),
+  ...READ_GUARD_RANGES,
   verifyLagMax: integerFrom(0, 1e9),
   fenceLagMax: integerFrom(0, 1e9),
   // Writes to the partition wait as long.

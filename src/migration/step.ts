@@ -8,6 +8,7 @@ import type { Digest, Lsn, MigrationPhase, MigrationRecord, PartitionRecord } fr
 import type { NodeMigrationStatus } from '../ports/storage-engine.ts';
 import { mayAbort, PHASE_TRANSITIONS } from './phases.ts';
 import { withQuarantine } from './quarantine.ts';
+import type { ReadVerdict } from './read-guard.ts';
 import type { MigrationSettings } from './settings.ts';
 import { compareSides, describeDifference, digestsEqual, type VerifiedSide } from './verification.ts';
 
@@ -19,8 +20,8 @@ export interface Observation {
   readonly fence?: { readonly lsn: Lsn; readonly digest: Digest };
   /** CLEANUP, ABORT: both nodes have done their part. */
   readonly areNodesDone?: boolean;
-  /** SHIFT: why reads should not go to the target, if so. */
-  readonly guard?: string | null;
+  /** SHIFT: whether reads may go to the target; left out where nobody judges. */
+  readonly guard?: ReadVerdict | null;
   /** SHIFT: whether a fence would be short: the metadata store and both nodes answer quickly. */
   readonly isFencePromising?: boolean;
 }
@@ -162,17 +163,39 @@ function decideShift(record: OpenRecord, seen: Observation, context: StepContext
   const { migration } = record;
   const { settings, nowMs } = context;
   const steps = context.canShiftReads ? settings.readWeightSteps : [];
-  if (seen.guard) {
-    if (migration.readWeight > 0)
-      return enter(record, 'SHIFT', context, { readWeight: 0, reason: seen.guard });
-    return STAY; // held at 0 until the guard is green again or the phase is overdue
-  }
-  const isHeld = migration.readWeight === 0 || nowMs - migration.phaseAtMs >= settings.readWeightHoldMs;
+  const { guard } = seen;
+  if (guard?.kind === 'bad-copy') return abortBadCopy(record, guard.reason, context);
+  if (guard?.kind === 'red') return stepBack(record, guard.reason, context);
+  const isHeld = nowMs - migration.phaseAtMs >= shiftHoldMs(migration, seen, steps, settings);
   if (!isHeld) return STAY;
   const next = steps.find((weight) => weight > migration.readWeight);
   if (next !== undefined) return enter(record, 'SHIFT', context, { readWeight: next });
   if (lagOf(seen) > settings.fenceLagMax || !seen.isFencePromising) return STAY;
   return enter(record, 'FENCING', context);
+}
+
+/** Reads go back to the source, and after so many times the migration is given up: the target will not bear the load. */
+function stepBack(record: OpenRecord, reason: string, context: StepContext): Decision {
+  const { migration } = record;
+  // Held at 0 until the guard is green again or the phase is overdue.
+  if (migration.readWeight === 0) return STAY;
+  const guardReds = (migration.guardReds ?? 0) + 1;
+  if (guardReds >= context.settings.readGuard.redsMax)
+    return abort(record, `reads went back to the source ${guardReds} times: ${reason}`, context);
+  return enter(record, 'SHIFT', context, { readWeight: 0, guardReds, reason: reason.slice(0, 1000) });
+}
+
+/** How long the present weight is held. At 0 reads are only mirrored, or the target recovers from a red guard. */
+function shiftHoldMs(
+  { readWeight, guardReds = 0 }: MigrationRecord,
+  { guard }: Observation,
+  steps: readonly number[],
+  { readWeightHoldMs, shadowReadShare, readGuard }: MigrationSettings,
+): number {
+  if (readWeight > 0) return readWeightHoldMs;
+  if (guardReds > 0) return readGuard.holdMs;
+  const areReadsMirrored = guard !== undefined && guard !== null && shadowReadShare > 0;
+  return areReadsMirrored && steps.length > 0 ? readWeightHoldMs : 0;
 }
 
 function decideFenced(record: OpenRecord, { target }: Observation, context: StepContext): Decision {

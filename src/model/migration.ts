@@ -63,6 +63,8 @@ export interface MigrationRecord {
   readonly verified?: { readonly lsn: Lsn; readonly digest: Digest };
   /** Share of reads that go to the target, 0..1. */
   readonly readWeight: number;
+  /** How often a guard has sent the reads back to the source; left out for never. */
+  readonly guardReds?: number;
   /** Wall clock before which CLEANUP may not start. */
   readonly notBeforeMs: number;
   readonly reason: string;

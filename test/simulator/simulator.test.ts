@@ -44,7 +44,7 @@ const FOUND_AT: Record<Exclude<Bug, 'none'>, { readonly seed: bigint; readonly s
   'deletes-not-shipped': { seed: 8n, says: /acknowledged|verification before removal failed/ },
   'deletes-not-shipped-unverified': { seed: 2n, says: /acknowledged/ },
   'owner-check-at-receipt': { seed: 16n, says: /acknowledged/ },
-  'copy-ignores-min-lsn': { seed: 45n, says: /from the copy/ },
+  'copy-ignores-min-lsn': { seed: 74n, says: /from the copy/ },
   'coordinator-without-conditions': { seed: 9n, says: /went back|outside the switch/ },
 };
 

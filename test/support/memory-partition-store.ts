@@ -116,7 +116,9 @@ export class MemoryPartitionStore implements PartitionStore {
     const before = partition.meta;
     const after = change(before, () => this.runningDigest(partitionId).digest);
     partition.meta = { ...after, digestSeed: partition.digestSeed };
-    if (after.role !== before.role) this.#copyReads.delete(partitionId);
+    const isMigrationNew =
+      after.migrationId !== before.migrationId || after.closedMigrationId !== before.closedMigrationId;
+    if (after.role !== before.role || isMigrationNew) this.#copyReads.delete(partitionId);
     this.#hooks.onMeta?.(partitionId, before, after);
     return after;
   }

@@ -100,10 +100,12 @@ export class LmdbPartitionStore implements PartitionStore {
       state.meta = after;
       return state.meta;
     });
-    if (result.role !== before.role || result.epoch !== before.epoch) {
-      state.isServingCopyReads = false;
-      this.onMetaChanged?.(state);
-    }
+    const isRoleNew = result.role !== before.role || result.epoch !== before.epoch;
+    // An abandoned copy stays STAGING at its epoch while its entries are deleted: what it then says of a key is nothing.
+    const isMigrationNew =
+      result.migrationId !== before.migrationId || result.closedMigrationId !== before.closedMigrationId;
+    if (isRoleNew || isMigrationNew) state.isServingCopyReads = false;
+    if (isRoleNew) this.onMetaChanged?.(state);
     return result;
   }
 

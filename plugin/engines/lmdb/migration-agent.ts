@@ -353,7 +353,8 @@ export class MigrationAgent {
   async #serveReads(body: RequestOf<'redirect.serveReads'>): Promise<ControlReply> {
     const { store } = this.#components;
     const meta = store.meta(body.partitionId);
-    if (meta.role !== 'STAGING' || meta.migrationId !== body.migrationId)
+    // A copy that was given up is still STAGING while it is deleted.
+    if (meta.role !== 'STAGING' || meta.migrationId !== body.migrationId || isClosed(meta, body))
       throw refusal(body, `this node is ${meta.role}`);
     store.setCopyReads(body.partitionId, body.isServing);
     return { body: {} };

@@ -41,6 +41,8 @@ export class PartitionState {
   /** No key of the partition expires before; a lower bound, so that idle partitions cost nothing. */
   nextExpiryMs = 0;
   isServingCopyReads = false;
+  /** As in the meta, for the read path. */
+  migrationId = 0;
   /** In the list of states that the running transaction has to write. */
   isTouched = false;
   #slow: SlowMeta = INITIAL_META;
@@ -72,6 +74,7 @@ export class PartitionState {
     this.lsn = lsn;
     this.epoch = slow.epoch;
     this.role = slow.role;
+    this.migrationId = slow.migrationId;
   }
 
   load(table: Table): void {
@@ -79,6 +82,7 @@ export class PartitionState {
     this.#slow = slow ? decodeMeta(slow) : INITIAL_META;
     this.role = this.#slow.role;
     this.epoch = this.#slow.epoch;
+    this.migrationId = this.#slow.migrationId;
     this.#isSlowChanged = false;
     this.isTouched = false;
     const counters = table.getBinary(this.#counterKey);

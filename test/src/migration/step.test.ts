@@ -209,11 +209,49 @@ test('one budget spans the fence: FENCED keeps the time of FENCING', () => {
   check.is(decision.kind === 'go' && decision.record.migration?.phaseAtMs, NOW_MS - 77);
 });
 
-test('a red guard takes reads back from the target, which then waits', () => {
-  const seen = { ...both(status(), status()), guard: 'p99 is twice the source' };
-  const shifted = decide(recordIn('SHIFT', { readWeight: 0.5 }), seen, CONTEXT);
-  check.is(shifted.kind === 'go' && shifted.record.migration?.readWeight, 0);
-  check.is(decide(recordIn('SHIFT'), seen, CONTEXT).kind, 'stay');
+test('a red guard takes reads back from the target, which is tried again after a hold, and given up in the end', () => {
+  const red = { ...both(status(), status()), guard: { kind: 'red', reason: 'slow' } as const };
+  const green = { ...both(status(), status()), guard: { kind: 'green' } as const };
+  let record = recordIn('SHIFT', { readWeight: 0.5 });
+  let context = CONTEXT;
+  for (let reds = 1; reds < SETTINGS.readGuard.redsMax; reds++) {
+    const back = decide(record, red, context);
+    check.ok(back.kind === 'go');
+    const { migration } = back.record as OpenRecord;
+    check.equal([migration.readWeight, migration.guardReds, migration.reason], [0, reds, 'slow']);
+    record = back.record as OpenRecord;
+    check.is(decide(record, red, context).kind, 'stay', 'at 0 there is nothing to take back');
+    const early = { ...context, nowMs: context.nowMs + SETTINGS.readGuard.holdMs - 1 };
+    check.is(decide(record, green, early).kind, 'stay');
+    context = { ...context, nowMs: context.nowMs + SETTINGS.readGuard.holdMs };
+    const again = decide(record, green, context);
+    check.ok(again.kind === 'go');
+    record = again.record as OpenRecord;
+    check.is(record.migration.readWeight, 0.5);
+  }
+  const last = decide(record, red, context);
+  check.is(phaseAfter(last), 'ABORT');
+  check.match(
+    (last as { record: OpenRecord }).record.migration.reason,
+    /went back to the source 3 times: slow/,
+  );
+  check.is(last.kind === 'go' && last.mismatch, undefined, 'its data are not in doubt');
+});
+
+test('a copy that answers otherwise than the source is a bad copy, at any weight', () => {
+  const seen = { ...both(status(), status()), guard: { kind: 'bad-copy', reason: 'GET k' } as const };
+  for (const readWeight of [0, 1]) {
+    const decision = decide(recordIn('SHIFT', { readWeight }), seen, CONTEXT);
+    check.is(phaseAfter(decision), 'ABORT');
+    check.ok(decision.kind === 'go' && decision.mismatch);
+  }
+});
+
+test('reads are only mirrored for one hold before the first of them goes to the copy, where somebody compares', () => {
+  const judged = { ...both(status(), status()), guard: { kind: 'green' } as const };
+  check.is(decide(recordIn('SHIFT'), judged, CONTEXT).kind, 'stay');
+  check.is(phaseAfter(decide(recordIn('SHIFT', { phaseAtMs: NOW_MS - 100 }), judged, CONTEXT)), 'SHIFT');
+  check.is(phaseAfter(decide(recordIn('SHIFT'), both(status(), status()), CONTEXT)), 'SHIFT');
 });
 
 test('an engine that cannot shift reads goes from verification to the fence', () => {
