@@ -19,7 +19,7 @@ import type { ProposalEvidence } from './model/proposal-evidence.ts';
 export const PLUGIN_MODES = ['observe', 'propose', 'auto'] as const;
 export type PluginMode = (typeof PLUGIN_MODES)[number];
 
-/** Everything one cycle needs, each from its own room; `plugin/host/coordinator.ts` puts them together. */
+/** Everything one cycle needs, each from its own room; `plugin/host/cycle-runner.ts` puts them together. */
 export interface CycleComponents {
   readonly mode: PluginMode;
   /** Forecasts of partitions with less skill than this are put aside. */

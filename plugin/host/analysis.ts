@@ -16,7 +16,8 @@ import type {
   LoadHistory,
   ProfileReport,
 } from './control-messages.ts';
-import type { Coordinator } from './coordinator.ts';
+import type { CoordinatorLink } from './coordinator-link.ts';
+import type { CycleRunner } from './cycle-runner.ts';
 import { isOwnBug } from './faults.ts';
 import type { ProfileLedger, WindowLoad } from './profile-ledger.ts';
 import type { ProfilePublisher } from './profile-publisher.ts';
@@ -31,19 +32,24 @@ export interface AnalysisComponents {
   readonly ledger: ProfileLedger;
   readonly publisher: ProfilePublisher;
   readonly queryTypes: QueryTypesPublisher;
-  readonly coordinator: Coordinator;
+  readonly coordinator: CoordinatorLink;
+  readonly cycles: CycleRunner;
   readonly loadMap: () => Promise<LoadedMap>;
 }
+
+/** What is asked of this thread: how migrations stand the other one knows. */
+export type AnalysisBody = Exclude<ControlBody, { operation: 'migrationStatus' }>;
 
 /** With real time, windows are closed a little late: the last records are still in the ring, of a busy node for longer. */
 const CLOSE_DELAY_MS = 2_000;
 
 /**
- * What the analysis thread does: drains the ring, closes windows, publishes them, and lets the coordinator plan. By
+ * What the analysis thread does: drains the ring, closes windows, publishes them and, in the coordinator, plans. By
  * itself on timers; or, once a replay has set the clock, when `advance` says so.
  */
 export class Analysis {
   readonly #queryNodeId: number;
+  readonly #leaseTtlMs: number;
   readonly #components: AnalysisComponents;
   readonly #drainTimer: NodeJS.Timeout;
   #cycleTimer: NodeJS.Timeout | null = null;
@@ -63,6 +69,7 @@ export class Analysis {
     components: AnalysisComponents,
   ) {
     this.#queryNodeId = options.queryNodeId;
+    this.#leaseTtlMs = settings.controller.leaseTtlMs;
     this.#onFault = options.onFault;
     this.#components = components;
     this.#builder = components.newProfileBuilder();
@@ -72,7 +79,7 @@ export class Analysis {
     this.#cycleTimer = setInterval(() => this.#onCycleTimer(), settings.controller.cycleIntervalMs);
   }
 
-  async control(body: ControlBody): Promise<unknown> {
+  async control(body: AnalysisBody): Promise<unknown> {
     switch (body.operation) {
       case 'setClock':
         return this.#setClock(body.nowMs);
@@ -80,8 +87,6 @@ export class Analysis {
         return this.#loadHistory(body.history);
       case 'advance':
         return this.#advance(body);
-      case 'migrationStatus':
-        return this.#components.coordinator.migrationStatus() satisfies ControlReplies['migrationStatus'];
       case 'profile':
         return this.#profile();
       case 'ownership': {
@@ -116,7 +121,7 @@ export class Analysis {
     if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
     this.#drain();
     await this.#publishing;
-    await this.#components.coordinator.close();
+    await this.#components.cycles.settled();
   }
 
   #setClock(nowMs: number): ControlReplies['setClock'] {
@@ -145,14 +150,14 @@ export class Analysis {
   }
 
   async #advance({ toMs, isCycleSkipped }: ControlBody & { operation: 'advance' }): Promise<AdvanceReport> {
-    const { clock, coordinator } = this.#components;
+    const { clock, coordinator, cycles } = this.#components;
     if (!(clock.isVirtual && clock.nowMs() >= toMs)) this.#setClock(toMs);
     this.#drain();
     const closedWindowCount = await this.#closeWindows(toMs);
     let report: CycleReport | null = null;
     if (isCycleSkipped !== true) {
-      await coordinator.waitForElection();
-      report = await coordinator.runCycle();
+      await coordinator.waitForElection(clock, this.#leaseTtlMs);
+      report = await cycles.runCycle();
     }
     return {
       nowMs: clock.nowMs(),
@@ -160,7 +165,7 @@ export class Analysis {
       isCoordinator: coordinator.isElected,
       cycle: report === null ? null : summaryOf(report),
       capture: this.#captureStatus(),
-      openMigrationCount: coordinator.migrationStatus().open.length,
+      openMigrationCount: (await coordinator.migrationStatus()).open.length,
     };
   }
 
@@ -248,7 +253,7 @@ export class Analysis {
 
   #onCycleTimer(): void {
     this.#guard(async () => {
-      await this.#components.coordinator.runCycle();
+      await this.#components.cycles.runCycle();
     });
   }
 

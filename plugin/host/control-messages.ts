@@ -5,11 +5,11 @@ import type { MigrationPhase } from '../../src/model/migration.ts';
 /**
  * What a parent process may ask of a query node it has spawned with an IPC channel (`serialization: 'advanced'`, so that
  * typed arrays travel as they are): replays, tests, `plugin/node/local-cluster.ts`. The query node's main thread passes a
- * request on to its analysis thread and sends the answer back. Every request has an id, and gets exactly one answer with
+ * request on to one of its threads and sends the answer back. Every request has an id, and gets exactly one answer with
  * that id: a reply, or an error.
  *
- *   parent --ControlRequest--> query node main thread --postMessage--> analysis thread
- *   parent <--ControlReply---- query node main thread <--postMessage-- analysis thread
+ *   parent --ControlRequest--> query node main thread --postMessage--> analysis thread, coordinator thread
+ *   parent <--ControlReply---- query node main thread <--postMessage-- the same
  *
  * Unasked, a node sends one `{ kind: 'ready', … }` when it serves (see plugin/node/main.ts).
  */

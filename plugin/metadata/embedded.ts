@@ -29,6 +29,12 @@ export interface EmbeddedMetadataOptions {
   /** How many commits the change list remembers; a watcher further behind is told that anything may have changed. */
   readonly changeListMax?: number;
   readonly clock?: Clock;
+  /**
+   * For a thread that computes. A commit that is queued holds LMDB's lock, which is that of all processes, until this
+   * thread's event loop has turned and run it: a thread that plans for a second would hold up every fence of the cluster.
+   * Made at once, in one call, it holds the lock for as long as the disk takes; the thread waits meanwhile. Default false.
+   */
+  readonly commitsAtOnce?: boolean;
 }
 
 /** f64 revision, f64 createRevision, then the value. */
@@ -78,6 +84,7 @@ class EmbeddedMetadata implements MetadataStore {
   readonly #changes: Database<string[], number>;
   readonly #clock: Clock;
   readonly #changeListMax: number;
+  readonly #commitsAtOnce: boolean;
   readonly #watchers = new Set<Watcher>();
   readonly #closing = new AbortController();
   readonly #poll: NodeJS.Timeout;
@@ -93,6 +100,7 @@ class EmbeddedMetadata implements MetadataStore {
     this.#changes = root.openDB({ name: 'changes', encoding: 'json' });
     this.#clock = options.clock ?? systemClock();
     this.#changeListMax = options.changeListMax ?? CHANGE_LIST_MAX_DEFAULT;
+    this.#commitsAtOnce = options.commitsAtOnce ?? false;
     root.readerCheck(); // readers of killed processes would pin old pages for ever
     this.#hintedRevision = this.#currentRevision();
     this.#poll = setInterval(() => this.#hintChanges(), options.pollMs ?? POLL_MS_DEFAULT);
@@ -159,10 +167,10 @@ class EmbeddedMetadata implements MetadataStore {
     this.#assertUsable();
     this.#openCommits++;
     try {
-      const result = await this.#entries.transaction(() => {
-        const revision = (this.#counters.get(REVISION) ?? 0) + 1;
-        return action(revision);
-      });
+      const apply = (): CommitResult => action((this.#counters.get(REVISION) ?? 0) + 1);
+      const result = this.#commitsAtOnce
+        ? this.#root.transactionSync(apply)
+        : await this.#entries.transaction(apply);
       if (result.isCommitted) this.#hintChanges();
       return result;
     } catch (cause) {

@@ -288,44 +288,45 @@ test('too little history is an answer, not a failure', async () => {
   });
 });
 
-test('an analysis thread that dies detaches the plugin, with one log line; queries go on', async () => {
-  await withAnalysis(async ({ settings }) => {
-    const lines: Record<string, unknown>[] = [];
-    const logger: Logger = {
-      ...silentLogger,
-      error: (fields) => lines.push(fields),
-      child: () => logger,
-    };
-    const host = new QueryNodeHost(logger);
-    const metadata = openEmbeddedMetadata({ path: settings.metadata.path });
-    const context = { settings, nodeId: 10_001, clock: systemClock(), logger, metadata };
-    let killThread: () => void = () => undefined;
-    const plugin = {
-      name: 'foreshard',
-      attachQueryNode: (given: Parameters<typeof attachAnalysis>[0]) =>
-        attachAnalysis(given, {
-          onThread: (thread) => {
-            killThread = () => void thread.terminate();
-          },
-        }),
-    };
-    await host.attachAll([plugin], context);
-    const hook = host.hooks.onQueryCompleted;
-    check.type(hook, 'function');
-    const pending = host.control({ operation: 'captureStatus' });
-    await pending;
-    killThread();
-    for (let i = 0; i < 200 && host.faultCount === 0; i++)
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    check.is(host.faultCount, 1);
-    check.is(host.hooks.onQueryCompleted, null);
-    check.is(lines.length, 1);
-    check.match(String(lines[0]?.fault), /analysis thread ended by itself/);
-    // A query under way may still hold the old hook.
-    hook?.(12, 1, 0, 1, Buffer.from('key'), 0, 3, 100, 10, 20, 0);
-    await host.close();
-    await metadata.close();
+for (const doomed of ['analysis', 'coordinator'])
+  test(`the ${doomed} thread that dies detaches the plugin, with one log line; queries go on`, async () => {
+    await withAnalysis(async ({ settings }) => {
+      const lines: Record<string, unknown>[] = [];
+      const logger: Logger = {
+        ...silentLogger,
+        error: (fields) => lines.push(fields),
+        child: () => logger,
+      };
+      const host = new QueryNodeHost(logger);
+      const metadata = openEmbeddedMetadata({ path: settings.metadata.path });
+      const context = { settings, nodeId: 10_001, clock: systemClock(), logger, metadata };
+      let killThread: () => void = () => undefined;
+      const plugin = {
+        name: 'foreshard',
+        attachQueryNode: (given: Parameters<typeof attachAnalysis>[0]) =>
+          attachAnalysis(given, {
+            onThread: (thread, name) => {
+              if (name === doomed) killThread = () => void thread.terminate();
+            },
+          }),
+      };
+      await host.attachAll([plugin], context);
+      const hook = host.hooks.onQueryCompleted;
+      check.type(hook, 'function');
+      const pending = host.control({ operation: 'captureStatus' });
+      await pending;
+      killThread();
+      for (let i = 0; i < 200 && host.faultCount === 0; i++)
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      check.is(host.faultCount, 1);
+      check.is(host.hooks.onQueryCompleted, null);
+      check.is(lines.length, 1);
+      check.match(String(lines[0]?.fault), new RegExp(`the ${doomed} thread ended by itself`));
+      // A query under way may still hold the old hook.
+      hook?.(12, 1, 0, 1, Buffer.from('key'), 0, 3, 100, 10, 20, 0);
+      await host.close();
+      await metadata.close();
+    });
   });
-});
 
 test.run();

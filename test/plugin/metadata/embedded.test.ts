@@ -1,23 +1,26 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { startThread } from '../../../plugin/host/thread.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { metadataStoreConformance } from '../../conformance/metadata-store.ts';
 
 const makeFolder = (): string => mkdtempSync(join(tmpdir(), 'foreshard-metadata-'));
 
-metadataStoreConformance('embedded', async () => {
-  const path = makeFolder();
-  return {
-    open: async () => openEmbeddedMetadata({ path, pollMs: 5 }),
-    prefix: '/t/',
-    dispose: async () => rmSync(path, { recursive: true, force: true }),
-  };
-});
+for (const commitsAtOnce of [false, true])
+  metadataStoreConformance(commitsAtOnce ? 'embedded, commits at once' : 'embedded', async () => {
+    const path = makeFolder();
+    return {
+      open: async () => openEmbeddedMetadata({ path, pollMs: 5, commitsAtOnce }),
+      prefix: '/t/',
+      dispose: async () => rmSync(path, { recursive: true, force: true }),
+    };
+  });
 
 const test = suite('embedded metadata store');
 
@@ -79,6 +82,32 @@ test('a watcher that fell behind the change list is hinted all the same', async 
   check.ok(hints > 0);
   await writer.close();
   await reader.close();
+  rmSync(path, { recursive: true, force: true });
+});
+
+test('a thread that commits and then computes holds nobody else up, if its commits are made at once', async () => {
+  const path = makeFolder();
+  const store = openEmbeddedMetadata({ path, pollMs: 5 });
+  const computeMs = 1_500;
+  const thread = startThread(new URL('./busy-committer.ts', import.meta.url), {
+    workerData: { path, computeMs },
+  });
+  const ended = once(thread, 'exit');
+  await once(thread, 'message');
+  thread.postMessage('go');
+  const startedMs = performance.now();
+  let slowestMs = 0;
+  while (performance.now() - startedMs < computeMs) {
+    const askedMs = performance.now();
+    const value = new Uint8Array([2]);
+    await store.commit({ conditions: [], writes: [{ kind: 'put', key: 'own', value }] });
+    slowestMs = Math.max(slowestMs, performance.now() - askedMs);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await ended;
+  check.ok(await store.get('busy'), 'the busy thread has committed');
+  check.ok(slowestMs < computeMs / 2, `${slowestMs.toFixed(0)} ms`);
+  await store.close();
   rmSync(path, { recursive: true, force: true });
 });
 

@@ -1,0 +1,97 @@
+/**
+ * The worker thread of a query node that stands for election and drives migrations. It waits for nobody: a fence that stands
+ * has half a second, while the analysis thread beside it may plan for as long as it takes.
+ */
+import { randomBytes } from 'node:crypto';
+import { type MessagePort, workerData } from 'node:worker_threads';
+import { systemClock } from '../../src/base/clock.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import { MigrationExecutor } from '../../src/migration/executor.ts';
+import type { Settings } from '../../src/settings.ts';
+import { RpcStorageEngine } from '../engines/lmdb/rpc-storage-engine.ts';
+import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
+import { clusterKeys, recordCodec } from '../metadata/cluster-map.ts';
+import { openEmbeddedMetadata } from '../metadata/embedded.ts';
+import { NodeDirectory } from '../metadata/node-directory.ts';
+import { AnalysisClock } from './analysis-clock.ts';
+import { Coordinator } from './coordinator.ts';
+import type { CoordinatorBody, CoordinatorMessage, CoordinatorReplies } from './coordinator-messages.ts';
+import { HOLD_PHASE_VARIABLE, holdMsIn, parsePhaseHolds } from './hold-phase.ts';
+import { createLogger } from './pino-logger.ts';
+import type { Call } from './thread-calls.ts';
+import { answerCall, type RunningThread, runThread } from './thread-main.ts';
+
+export interface CoordinatorSetup {
+  readonly settings: Settings;
+  readonly nodeId: number;
+  /** To the analysis thread. */
+  readonly analysisPort: MessagePort;
+}
+
+async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Promise<RunningThread> {
+  const { cluster } = settings;
+  const logger = createLogger({
+    level: settings.node.logLevel,
+    fields: { role: 'query', nodeId, thread: 'coordinator' },
+  });
+  // Before anything is opened: what was written may be wrong.
+  const holds = parsePhaseHolds(process.env[HOLD_PHASE_VARIABLE]);
+  if (holds.length > 0)
+    logger.warn({ holds }, `migrations are held up: ${HOLD_PHASE_VARIABLE} is set, which is for tests only`);
+  // Migrations run, and are stamped, in the machine's time: copying does not go faster in a replay.
+  const clock = systemClock();
+  const planClock = new AnalysisClock();
+  const metadata = openEmbeddedMetadata({ path: settings.metadata.path });
+  const directory = await NodeDirectory.open(metadata, cluster.name);
+  const transport = new RpcTransport({
+    identity: { clusterId: cluster.name, nodeId, role: 'coordinator' },
+    addressOf: (peer) => directory.addressOf(peer),
+  });
+  const tell = (message: CoordinatorMessage): void => analysisPort.postMessage(message);
+  const coordinator = new Coordinator(settings.controller, `query-${nodeId}`, {
+    clock,
+    logger,
+    metadata,
+    keys: clusterKeys(cluster.name),
+    onTerm: (fence) => tell({ kind: 'term', fence }),
+    makeExecutor: (leadership) =>
+      new MigrationExecutor(settings.migration, {
+        clock,
+        // Not by the settings' seed: whoever knows a digest's seed beforehand can plan collisions.
+        random: seededRandom(randomBytes(8).readBigUInt64LE()),
+        logger,
+        engine: new RpcStorageEngine(transport),
+        metadata,
+        codec: recordCodec(cluster.name),
+        leadership,
+        planNowMs: () => planClock.nowMs(),
+        keyPrivacy: { prefixBytes: settings.capture.keyPrefixBytes, isHashKept: settings.capture.keyHash },
+        holdMs: (partitionId, phase) => holdMsIn(holds, partitionId, phase),
+      }),
+  });
+  async function respond(body: unknown): Promise<CoordinatorReplies[CoordinatorBody['operation']]> {
+    const asked = body as CoordinatorBody;
+    switch (asked.operation) {
+      case 'admit':
+        return coordinator.admit(asked.proposal, asked.fence);
+      case 'migrationStatus':
+        return coordinator.migrationStatus();
+      case 'setClock':
+        planClock.setVirtual(asked.nowMs);
+        return { nowMs: asked.nowMs };
+    }
+  }
+  analysisPort.on('message', (call: Call) => void answerCall(call, respond, tell));
+  return {
+    respond,
+    async close() {
+      await coordinator.close();
+      analysisPort.close();
+      await transport.close();
+      directory.close();
+      await metadata.close();
+    },
+  };
+}
+
+void runThread(() => start(workerData as CoordinatorSetup));
