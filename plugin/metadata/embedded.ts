@@ -6,20 +6,19 @@ import { type Database, open, type RootDatabase } from 'lmdb';
 import { assert } from '../../src/base/assert.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
-import {
-  type CommitResult,
-  type Leadership,
-  type MetadataCondition,
-  type MetadataEntry,
-  type MetadataStore,
-  type MetadataTransaction,
-  type MetadataWrite,
-  TRANSACTION_BYTES_MAX,
-  TRANSACTION_OPERATIONS_MAX,
-  type Unwatch,
+import type {
+  CommitResult,
+  Leadership,
+  MetadataCondition,
+  MetadataEntry,
+  MetadataStore,
+  MetadataTransaction,
+  MetadataWrite,
+  Unwatch,
 } from '../../src/ports/metadata-store.ts';
 import { makeFolder } from '../host/make-folder.ts';
 import { campaignByHeartbeat } from './election.ts';
+import { assertWithinLimits } from './transaction-limits.ts';
 
 export interface EmbeddedMetadataOptions {
   /** Folder of the environment; made where missing. */
@@ -39,7 +38,6 @@ export interface EmbeddedMetadataOptions {
 
 /** f64 revision, f64 createRevision, then the value. */
 const HEADER_BYTES = 16;
-const KEY_BYTES_MAX = 1024;
 const REVISION = 'revision';
 const CHANGE_LIST_MAX_DEFAULT = 1024;
 const POLL_MS_DEFAULT = 25;
@@ -255,23 +253,4 @@ function decodeEntry(key: string, bytes: Buffer): MetadataEntry {
     createRevision: bytes.readDoubleLE(8),
     value: new Uint8Array(bytes.subarray(HEADER_BYTES)),
   };
-}
-
-/** The limits of etcd, kept here too, and its rule that a transaction writes a key once. */
-function assertWithinLimits({ conditions, writes }: MetadataTransaction): void {
-  const refuse = (why: string): never => {
-    throw new ForeshardError('FORESHARD_LIMIT', 'report', `metadata transaction refused: ${why}`);
-  };
-  if (conditions.length + writes.length > TRANSACTION_OPERATIONS_MAX)
-    refuse(`${conditions.length + writes.length} operations, at most ${TRANSACTION_OPERATIONS_MAX}`);
-  let sizeBytes = 0;
-  const keys = new Set<string>();
-  for (const write of writes) {
-    if (write.key.length === 0 || Buffer.byteLength(write.key) > KEY_BYTES_MAX)
-      refuse(`a key has 1..${KEY_BYTES_MAX} bytes`);
-    if (keys.has(write.key)) refuse(`key ${write.key} is written twice`);
-    keys.add(write.key);
-    sizeBytes += write.key.length + (write.kind === 'put' ? write.value.length : 0);
-  }
-  if (sizeBytes > TRANSACTION_BYTES_MAX) refuse(`${sizeBytes} bytes, at most ${TRANSACTION_BYTES_MAX}`);
 }

@@ -1,0 +1,154 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export const hasEtcd = (): boolean => spawnSync('etcd', ['--version']).status === 0;
+
+export interface EtcdOptions {
+  /** Members of the cluster; 1 by default. */
+  readonly members?: number;
+  /** Bytes that the store may take before it raises NOSPACE. */
+  readonly quotaBytes?: number;
+}
+
+interface Member {
+  readonly name: string;
+  readonly clientUrl: string;
+  readonly peerUrl: string;
+  readonly folder: string;
+  process: ChildProcess | null;
+}
+
+/** Real etcd members on free ports of the loopback, without syncing their disks: a test's store need not outlive the machine. */
+export class EtcdServer {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'foreshard-etcd-'));
+  readonly #options: EtcdOptions;
+  #members: readonly Member[] = [];
+
+  private constructor(options: EtcdOptions) {
+    this.#options = options;
+  }
+
+  static async start(options: EtcdOptions = {}): Promise<EtcdServer> {
+    const server = new EtcdServer(options);
+    const count = options.members ?? 1;
+    const ports = await freePorts(2 * count);
+    server.#members = Array.from({ length: count }, (_, index) => ({
+      name: `m${index}`,
+      clientUrl: `http://127.0.0.1:${ports[2 * index]}`,
+      peerUrl: `http://127.0.0.1:${ports[2 * index + 1]}`,
+      folder: join(server.#folder, `m${index}`),
+      process: null,
+    }));
+    for (const member of server.#members) server.#spawn(member);
+    await server.healthy();
+    return server;
+  }
+
+  get endpoints(): readonly string[] {
+    return this.#members.map(({ clientUrl }) => clientUrl);
+  }
+
+  /** Resolves when the members answer a linearizable read. */
+  async healthy(): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      if (this.ctl('endpoint', 'health').status === 0) return;
+      if (attempt > 100) throw new Error('etcd did not become healthy within 10 s');
+      await sleep(50);
+    }
+  }
+
+  /** Runs etcdctl against all members. */
+  ctl(...parameters: string[]): { readonly status: number | null; readonly stdout: string } {
+    const { status, stdout } = spawnSync(
+      'etcdctl',
+      ['--endpoints', this.endpoints.join(','), '--command-timeout', '2s', ...parameters],
+      { encoding: 'utf8', env: { ...process.env, ETCDCTL_API: '3' } },
+    );
+    return { status, stdout };
+  }
+
+  /** kill -9 of one member, or of all; what they have written stays. */
+  async kill(index?: number): Promise<void> {
+    const members = index === undefined ? this.#members : [this.#members[index] as Member];
+    await Promise.all(
+      members.map(async (member) => {
+        const { process } = member;
+        if (!process) return;
+        const exited = once(process, 'exit');
+        process.kill('SIGKILL');
+        await exited;
+        member.process = null;
+      }),
+    );
+  }
+
+  /** Starts whoever does not run, on the same ports. @param isEmpty as another store would be there: all data is gone. */
+  async restart({ isEmpty = false }: { readonly isEmpty?: boolean } = {}): Promise<void> {
+    for (const member of this.#members)
+      if (!member.process) {
+        if (isEmpty) rmSync(member.folder, { recursive: true, force: true });
+        this.#spawn(member);
+      }
+    await this.healthy();
+  }
+
+  /** SIGSTOP: the member is there and does not answer. Resolves once it stands. */
+  async stop(index: number): Promise<void> {
+    const { process } = this.#members[index] as Member;
+    process?.kill('SIGSTOP');
+    while (process && !/^State:\s+T/m.test(readFileSync(`/proc/${process.pid}/status`, 'utf8')))
+      await sleep(1);
+  }
+
+  resume(index: number): void {
+    this.#members[index]?.process?.kill('SIGCONT');
+  }
+
+  async close(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #spawn(member: Member): void {
+    const cluster = this.#members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',');
+    member.process = spawn(
+      'etcd',
+      [
+        ...['--name', member.name, '--data-dir', member.folder],
+        ...['--listen-client-urls', member.clientUrl, '--advertise-client-urls', member.clientUrl],
+        ...['--listen-peer-urls', member.peerUrl, '--initial-advertise-peer-urls', member.peerUrl],
+        ...['--initial-cluster', cluster, '--initial-cluster-state', 'new'],
+        ...[
+          '--unsafe-no-fsync',
+          '--log-level',
+          'error',
+          '--heartbeat-interval',
+          '50',
+          '--election-timeout',
+          '500',
+        ],
+        ...(this.#options.quotaBytes ? ['--quota-backend-bytes', String(this.#options.quotaBytes)] : []),
+      ],
+      { stdio: 'ignore' },
+    );
+  }
+}
+
+/** Ports that nobody listened on a moment ago. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
