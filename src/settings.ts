@@ -121,10 +121,22 @@ export interface ControllerSettings {
 }
 
 export interface MetadataSettings {
-  /** `embedded`: one file shared by the processes of one machine. */
-  readonly kind: 'embedded';
+  /** `embedded`: one file shared by the processes of one machine. `etcd`: for more machines than one. */
+  readonly kind: 'embedded' | 'etcd';
   /** Folder of the embedded store; a relative path starts at the config file's folder. */
   readonly path: string;
+  /** Of etcd's members: `http://HOST:PORT` or `https://HOST:PORT`. */
+  readonly endpoints: readonly string[];
+  /** Files of etcd's TLS, PEM; null where its authority is one the machine knows, and it asks for no certificate of ours. */
+  readonly authorityFile: string | null;
+  readonly certificateFile: string | null;
+  readonly keyFile: string | null;
+  /** Of etcd's own users; null where it has none. */
+  readonly user: string | null;
+  /** Only from `passwordFile` or the environment, never from the config file. */
+  readonly password: string | null;
+  /** A file that only its owner may read (mode 0600) whose first line is the password. */
+  readonly passwordFile: string | null;
 }
 
 const HOUR_MS = 3_600_000;
@@ -166,7 +178,17 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
     skillMin: 0,
     seed: '1',
   },
-  metadata: { kind: 'embedded', path: '.foreshard/metadata' },
+  metadata: {
+    kind: 'embedded',
+    path: '.foreshard/metadata',
+    endpoints: ['http://127.0.0.1:2379'],
+    authorityFile: null,
+    certificateFile: null,
+    keyFile: null,
+    user: null,
+    password: null,
+    passwordFile: null,
+  },
 });
 
 /**
@@ -174,7 +196,7 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
  * that a room of the core owns, which the room itself asserts again when it is handed its settings.
  */
 export function inconsistencies(settings: Settings): readonly Inconsistency[] {
-  const { cluster, node, capture, analyzer, affinity, plugin } = settings;
+  const { cluster, node, capture, analyzer, affinity, plugin, metadata } = settings;
   const found = [
     ...below('forecast', forecastInconsistencies(settings.forecast)),
     ...below('affinity', affinityInconsistencies(affinity)),
@@ -200,6 +222,21 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
         'to half full, and commits write new ones beside the old. It is address space, not disk: raise it, or lower node.dataBytesMax',
     });
   if (!isPowerOfTwo(capture.ringSlots)) found.push({ path: 'capture.ringSlots', expected: 'a power of two' });
+  if ((metadata.certificateFile === null) !== (metadata.keyFile === null))
+    found.push({
+      path: metadata.keyFile === null ? 'metadata.keyFile' : 'metadata.certificateFile',
+      expected: 'set as well: a certificate and its key come together',
+    });
+  if (metadata.certificateFile !== null && metadata.authorityFile === null)
+    found.push({
+      path: 'metadata.authorityFile',
+      expected: 'set as well: whoever is shown metadata.certificateFile has to be known',
+    });
+  if (metadata.user !== null && metadata.password === null)
+    found.push({
+      path: 'metadata.passwordFile',
+      expected: 'a file with the password of metadata.user: set it, or FORESHARD_METADATA_PASSWORD',
+    });
   if (WEEK_MS % analyzer.windowMs !== 0)
     found.push({
       path: 'analyzer.windowMs',

@@ -23,8 +23,8 @@ import { RingSource } from '../capture/ring-source.ts';
 import { RpcStorageEngine } from '../engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
 import { ClusterMapReader, clusterKeys } from '../metadata/cluster-map.ts';
-import { openEmbeddedMetadata } from '../metadata/embedded.ts';
 import { NodeDirectory } from '../metadata/node-directory.ts';
+import { openMetadata } from '../metadata/open.ts';
 import { Analysis, type AnalysisBody } from './analysis.ts';
 import { AnalysisClock } from './analysis-clock.ts';
 import { CheckpointFile } from './checkpoint-file.ts';
@@ -67,7 +67,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
   const machineClock = systemClock();
   const clock = new AnalysisClock();
   const random = seededRandom(BigInt(controller.seed));
-  const metadata = openEmbeddedMetadata({ path: settings.metadata.path, commitsAtOnce: true });
+  const metadata = openMetadata(settings.metadata, { commitsAtOnce: true });
   const directory = await NodeDirectory.open(metadata, cluster.name);
   const transport = new RpcTransport({
     identity: { clusterId: cluster.name, nodeId, role: 'coordinator' },

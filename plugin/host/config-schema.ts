@@ -108,7 +108,22 @@ const ownSections = {
     })
     .partial(),
   metadata: z
-    .strictObject({ kind: choice(['embedded']), path: folder('the folder of the embedded metadata store') })
+    .strictObject({
+      kind: choice(['embedded', 'etcd']),
+      path: folder('the folder of the embedded metadata store'),
+      endpoints: z
+        .array(z.string().regex(/^https?:\/\/[^/\s]+:\d{1,5}$/))
+        .min(1)
+        .describe('a list of endpoints of etcd: "http://HOST:PORT" or "https://HOST:PORT"'),
+      authorityFile: folder('a PEM file with the certificate of etcd’s authority').nullable(),
+      certificateFile: folder('a PEM file with the certificate shown to etcd').nullable(),
+      keyFile: folder('a PEM file with the key of metadata.certificateFile').nullable(),
+      user: z.string().min(1).nullable().describe('the name of a user of etcd'),
+      password: z
+        .null()
+        .describe('left out of the config file: use metadata.passwordFile or FORESHARD_METADATA_PASSWORD'),
+      passwordFile: folder('a file with mode 0600 whose first line is the password').nullable(),
+    })
     .partial(),
 };
 

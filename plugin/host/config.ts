@@ -137,12 +137,20 @@ const isBlank = (file: string): boolean =>
 
 function withPaths(settings: Settings, folder: string): Settings {
   const under = (path: string): string => (isAbsolute(path) ? path : resolve(folder, path));
-  const { passwordFile } = settings.security;
+  const orNull = (path: string | null): string | null => (path === null ? null : under(path));
+  const { metadata, security } = settings;
   return {
     ...settings,
     node: { ...settings.node, dataDir: under(settings.node.dataDir) },
     analyzer: { ...settings.analyzer, stateDir: under(settings.analyzer.stateDir) },
-    metadata: { ...settings.metadata, path: under(settings.metadata.path) },
+    metadata: {
+      ...metadata,
+      path: under(metadata.path),
+      authorityFile: orNull(metadata.authorityFile),
+      certificateFile: orNull(metadata.certificateFile),
+      keyFile: orNull(metadata.keyFile),
+      ...withPassword('metadata', metadata, under),
+    },
     forecast: {
       ...settings.forecast,
       // Whether it is a path at all is checked with the other claims.
@@ -151,10 +159,7 @@ function withPaths(settings: Settings, folder: string): Settings {
           ? under(settings.forecast.calendar)
           : settings.forecast.calendar,
     },
-    security: {
-      passwordFile: passwordFile === null ? null : under(passwordFile),
-      password: passwordFile === null ? settings.security.password : readPassword(under(passwordFile)),
-    },
+    security: { ...security, ...withPassword('security', security, under) },
     plugin: {
       ...settings.plugin,
       modules: settings.plugin.modules.map((module) => (module.startsWith('.') ? under(module) : module)),
@@ -162,29 +167,41 @@ function withPaths(settings: Settings, folder: string): Settings {
   };
 }
 
-function readPassword(file: string): string {
+interface Secret {
+  readonly password: string | null;
+  readonly passwordFile: string | null;
+}
+
+function withPassword(
+  section: string,
+  { password, passwordFile }: Secret,
+  under: (path: string) => string,
+): Secret {
+  if (passwordFile === null) return { password, passwordFile };
+  const file = under(passwordFile);
+  return { password: readPassword(`${section}.passwordFile`, file), passwordFile: file };
+}
+
+function readPassword(setting: string, file: string): string {
   const stat = statSync(file, { throwIfNoEntry: false });
-  if (!stat?.isFile())
-    throw configError(`security.passwordFile: ${file} is not a file: create it with mode 0600`);
+  if (!stat?.isFile()) throw configError(`${setting}: ${file} is not a file: create it with mode 0600`);
   if ((stat.mode & 0o077) !== 0)
     throw configError(
-      `security.passwordFile: ${file} can be read by others (mode ${(stat.mode & 0o777).toString(8)}): chmod 600 it`,
+      `${setting}: ${file} can be read by others (mode ${(stat.mode & 0o777).toString(8)}): chmod 600 it`,
     );
   const password = readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] as string;
   if (password === '')
-    throw configError(`security.passwordFile: ${file} is empty: write the password on its first line`);
+    throw configError(`${setting}: ${file} is empty: write the password on its first line`);
   return password;
 }
 
 /** The settings as they may be shown: a secret says only that it is set. */
 export function showableSettings(settings: Settings): unknown {
-  return {
-    ...settings,
-    security: {
-      ...settings.security,
-      password: settings.security.password === null ? null : '(set, not shown)',
-    },
-  };
+  const hidden = <T extends Secret>(section: T): T => ({
+    ...section,
+    password: section.password === null ? null : '(set, not shown)',
+  });
+  return { ...settings, security: hidden(settings.security), metadata: hidden(settings.metadata) };
 }
 
 const isTree = (value: unknown): value is Tree =>

@@ -11,8 +11,8 @@ import type { Settings } from '../../src/settings.ts';
 import { RpcStorageEngine } from '../engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
 import { clusterKeys, recordCodec } from '../metadata/cluster-map.ts';
-import { openEmbeddedMetadata } from '../metadata/embedded.ts';
 import { NodeDirectory } from '../metadata/node-directory.ts';
+import { openMetadata } from '../metadata/open.ts';
 import { AnalysisClock } from './analysis-clock.ts';
 import { Coordinator } from './coordinator.ts';
 import type { CoordinatorBody, CoordinatorMessage, CoordinatorReplies } from './coordinator-messages.ts';
@@ -41,7 +41,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
   // Migrations run, and are stamped, in the machine's time: copying does not go faster in a replay.
   const clock = systemClock();
   const planClock = new AnalysisClock();
-  const metadata = openEmbeddedMetadata({ path: settings.metadata.path });
+  const metadata = openMetadata(settings.metadata);
   const directory = await NodeDirectory.open(metadata, cluster.name);
   const transport = new RpcTransport({
     identity: { clusterId: cluster.name, nodeId, role: 'coordinator' },

@@ -40,8 +40,9 @@ export function environmentOverrides(
   return { values, problems };
 }
 
-/** A password of digits stays a string. */
-const isSecretPath = (path: readonly string[]): boolean => path[0] === 'security';
+/** A password or a user of digits stays a string. */
+const isSecretPath = (path: readonly string[]): boolean =>
+  path[0] === 'security' || (path[0] === 'metadata' && /^(user|password)/.test(path[1] ?? ''));
 
 export const variableOf = (path: readonly string[]): string =>
   `FORESHARD_${path.map((key) => key.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()).join('_')}`;

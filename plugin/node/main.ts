@@ -7,7 +7,7 @@ import type { Settings } from '../../src/settings.ts';
 import type { ControlReply, ControlRequest } from '../host/control-messages.ts';
 import { QueryNodeHost, StorageNodeHost } from '../host/host.ts';
 import { loadPlugins } from '../host/load-plugins.ts';
-import { openEmbeddedMetadata } from '../metadata/embedded.ts';
+import { openMetadata } from '../metadata/open.ts';
 import { assertListenAllowed, isLoopback, type ListenAddress } from './listen-address.ts';
 import { type NodeOptions, RETRY_MS_DEFAULT, type RunningNode } from './node-options.ts';
 import { type ProcessFaults, surviveFaults } from './process-faults.ts';
@@ -63,7 +63,7 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
   let metadata: MetadataStore | null = null;
   let running: NodeProcess | null = null;
   try {
-    metadata = openEmbeddedMetadata({ path: options.settings.metadata.path });
+    metadata = openMetadata(options.settings.metadata);
     const parts = { metadata, faults, closing: ending.signal };
     running = role === 'query' ? await openQueryNode(options, parts) : await openStorageNode(options, parts);
     if (!ending.signal.aborted) {

@@ -6,7 +6,7 @@ import type { Settings } from '../../src/settings.ts';
 import { decodeProposal } from '../host/proposal-record.ts';
 import { proposalKey } from '../host/record-keys.ts';
 import { clusterKeys, type LoadedMap, loadMap } from '../metadata/cluster-map.ts';
-import { openEmbeddedMetadata } from '../metadata/embedded.ts';
+import { openMetadata } from '../metadata/open.ts';
 import { printJson, printLine } from './output.ts';
 import { silenceLines } from './silent-nodes.ts';
 import { asTime, counted } from './units-text.ts';
@@ -118,15 +118,15 @@ export async function withMetadata(
   settings: Settings,
   use: (metadata: MetadataStore) => Promise<void>,
 ): Promise<void> {
-  const { path } = settings.metadata;
+  const { kind, path } = settings.metadata;
   // Opening would make the folder, and show an empty cluster where the path is simply wrong.
-  if (!existsSync(path))
+  if (kind === 'embedded' && !existsSync(path))
     throw new ForeshardError(
       'FORESHARD_NOT_READY',
       'wait',
       `metadata.path: there is no metadata store at ${path}: start a storage node first, or name the right config with --config`,
     );
-  const metadata = openEmbeddedMetadata({ path });
+  const metadata = openMetadata(settings.metadata);
   try {
     await use(metadata);
   } finally {

@@ -24,8 +24,8 @@ import { WatchHub } from './watch-hub.ts';
 export interface EtcdMetadataOptions {
   /** Of the members, `http://host:2379` or `https://…`; any order. */
   readonly endpoints: readonly string[];
-  /** PEM. Needed for endpoints of https whose authority the machine does not know. */
-  readonly tls?: { readonly authority: Buffer; readonly certificate?: Buffer; readonly key?: Buffer };
+  /** PEM, for endpoints of https: of an authority that the machine does not know; what etcd is shown, if it asks. */
+  readonly tls?: { readonly authority?: Buffer; readonly certificate?: Buffer; readonly key?: Buffer };
   readonly login?: { readonly user: string; readonly password: string };
   /** How long one request may take before another member is asked, or the outcome is called unknown. Default 2,000. */
   readonly requestTimeoutMs?: number;
@@ -234,7 +234,7 @@ function clientOptions({ endpoints, tls, login, requestTimeoutMs }: EtcdMetadata
   const timeoutMs = requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT;
   return {
     hosts: [...endpoints],
-    ...(tls && {
+    ...(tls?.authority && {
       credentials: {
         rootCertificate: tls.authority,
         ...(tls.key && tls.certificate && { privateKey: tls.key, certChain: tls.certificate }),

@@ -56,7 +56,7 @@ async function withAnalysis(
       cluster: { ...DEFAULT_SETTINGS.cluster, partitionCount: PARTITION_COUNT, storageNodeCount: 1 },
       // Plans need storage nodes, which these tests have none of: silence is asked for, errors are checked by answers.
       node: { ...DEFAULT_SETTINGS.node, logLevel: 'error' },
-      metadata: { kind: 'embedded', path: folder },
+      metadata: { ...DEFAULT_SETTINGS.metadata, path: folder },
       analyzer: { ...DEFAULT_SETTINGS.analyzer, stateDir: join(folder, 'analyzer') },
       forecast: { ...DEFAULT_SETTINGS.forecast, calendar },
     };
@@ -109,7 +109,7 @@ test('a calendar that cannot be read ends the start, and says what to do', async
       settings: {
         ...DEFAULT_SETTINGS,
         node: { ...DEFAULT_SETTINGS.node, logLevel: 'error' },
-        metadata: { kind: 'embedded', path: folder },
+        metadata: { ...DEFAULT_SETTINGS.metadata, path: folder },
         forecast: { ...DEFAULT_SETTINGS.forecast, calendar },
       },
       nodeId: 10_000,

@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { MetadataSettings } from '../../src/settings.ts';
+import { type EmbeddedMetadataOptions, openEmbeddedMetadata } from './embedded.ts';
+import { openEtcdMetadata } from './etcd/etcd-metadata.ts';
+
+/**
+ * The store that the settings name.
+ *
+ * @param commitsAtOnce see {@link EmbeddedMetadataOptions}; etcd commits elsewhere anyway.
+ * @throws ForeshardError FORESHARD_CONFIG naming the setting.
+ */
+export function openMetadata(
+  settings: MetadataSettings,
+  { commitsAtOnce = false }: Pick<EmbeddedMetadataOptions, 'commitsAtOnce'> = {},
+): MetadataStore {
+  if (settings.kind === 'embedded') return openEmbeddedMetadata({ path: settings.path, commitsAtOnce });
+  const { endpoints, authorityFile, certificateFile, keyFile, user, password } = settings;
+  const tls = {
+    ...(authorityFile !== null && { authority: pem('metadata.authorityFile', authorityFile) }),
+    ...(certificateFile !== null && { certificate: pem('metadata.certificateFile', certificateFile) }),
+    ...(keyFile !== null && { key: pem('metadata.keyFile', keyFile) }),
+  };
+  return openEtcdMetadata({
+    endpoints,
+    tls,
+    ...(user !== null && password !== null && { login: { user, password } }),
+  });
+}
+
+function pem(setting: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `${setting}: cannot read ${file}: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
