@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 import { createClient } from 'redis';
 import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { hasEtcd, LocalEtcd } from '../../plugin/node/local-etcd.ts';
 import { Ledger, type ReadBackClient } from './ledger.ts';
 import { LoadGenerator } from './load-generator.ts';
 import { comparePolicies } from './policies.ts';
@@ -30,7 +31,8 @@ const HELP = `npm start -- [options]
   --live-days N     replayed live (7)
   --start-day N     first day of history, from 2001-01-01 (the last that leaves room)
   --hour-ms N       real time of one trace hour, milliseconds (700)
-  --seed N          of everything that is drawn (1)`;
+  --seed N          of everything that is drawn (1)
+  --metadata KIND   embedded, or etcd: one that is started for the replay (embedded)`;
 
 /** A perfectly balanced cluster peaks here: tight enough to matter, loose enough that a good map fits. */
 const PEAK_UTILISATION = 0.7;
@@ -48,6 +50,7 @@ interface ReplayOptions {
   readonly startMs: number;
   readonly hourMs: number;
   readonly seed: bigint;
+  readonly metadata: 'embedded' | 'etcd';
 }
 
 class UsageError extends Error {}
@@ -64,6 +67,7 @@ function readOptions(): ReplayOptions | null {
       'start-day': { type: 'string' },
       'hour-ms': { type: 'string', default: '700' },
       seed: { type: 'string', default: '1' },
+      metadata: { type: 'string', default: 'embedded' },
     },
   });
   if (values.help) return null;
@@ -73,6 +77,13 @@ function readOptions(): ReplayOptions | null {
       throw new UsageError(`--${name} must be an integer in ${min}..${max}, got ${text}`);
     return value;
   };
+  const { metadata } = values;
+  if (metadata !== 'embedded' && metadata !== 'etcd')
+    throw new UsageError(`--metadata must be embedded or etcd, got ${metadata}`);
+  if (metadata === 'etcd' && !hasEtcd())
+    throw new UsageError(
+      '--metadata etcd needs etcd and etcdctl, which are not installed (Debian: etcd-server, etcd-client)',
+    );
   const historyDays = integer('history-days', values['history-days'], 7, 180);
   const liveDays = integer('live-days', values['live-days'], WARM_UP_DAYS + 1, 60);
   const lastStartDay = (LOG_END_MS - LOG_START_MS) / DAY_MS - historyDays - liveDays;
@@ -90,6 +101,7 @@ function readOptions(): ReplayOptions | null {
     startMs: LOG_START_MS + startDay * DAY_MS,
     hourMs: integer('hour-ms', values['hour-ms'], 50, 3_600_000),
     seed: BigInt(integer('seed', values.seed, 0, Number.MAX_SAFE_INTEGER)),
+    metadata,
   };
 }
 
@@ -118,6 +130,8 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
       `a node is said to carry ${Math.round(capacity)} queries a trace hour, so that perfect balance peaks at ${PEAK_UTILISATION * 100} %`,
   );
 
+  const etcd = options.metadata === 'etcd' ? await LocalEtcd.start() : null;
+  if (etcd) progress.say(`metadata is in etcd at ${etcd.endpoints.join(', ')}`);
   const cluster = await LocalCluster.start({
     storageNodeCount: nodeCount,
     partitionCount,
@@ -126,6 +140,7 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
       cluster: { nodeCapacity: { queries: capacity / 3600 } },
       migration: MIGRATION_SETTINGS,
       controller: { seed: String(seed) },
+      ...(etcd && { metadata: { kind: 'etcd', endpoints: etcd.endpoints } }),
     },
   });
   try {
@@ -225,6 +240,7 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
     };
   } finally {
     await cluster.stop();
+    await etcd?.close();
   }
 }
 

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { openEtcdMetadata } from '../../../plugin/metadata/etcd/etcd-metadata.ts';
+import { hasEtcd, LocalEtcd } from '../../../plugin/node/local-etcd.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { CommitResult, MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { metadataStoreConformance } from '../../conformance/metadata-store.ts';
-import { EtcdServer, hasEtcd } from '../../support/etcd.ts';
 import { requireOrSkip } from '../../support/require.ts';
 
 const put = (key: string, value: string | Uint8Array) =>
@@ -38,10 +38,10 @@ async function eventually(claim: () => boolean, what: string): Promise<number> {
 
 /** Runs with a server of its own, and what was opened on it closed. */
 async function withEtcd(
-  options: Parameters<typeof EtcdServer.start>[0],
-  body: (server: EtcdServer, open: () => MetadataStore) => Promise<void>,
+  options: Parameters<typeof LocalEtcd.start>[0],
+  body: (server: LocalEtcd, open: () => MetadataStore) => Promise<void>,
 ): Promise<void> {
-  const server = await EtcdServer.start(options);
+  const server = await LocalEtcd.start(options);
   const stores: MetadataStore[] = [];
   try {
     await body(server, () => {
@@ -56,10 +56,10 @@ async function withEtcd(
 }
 
 if (requireOrSkip('etcd', hasEtcd())) {
-  let shared: EtcdServer | null = null;
+  let shared: LocalEtcd | null = null;
   let harnesses = 0;
   metadataStoreConformance('etcd', async () => {
-    shared ??= await EtcdServer.start();
+    shared ??= await LocalEtcd.start();
     const { endpoints } = shared;
     return {
       open: async () => openEtcdMetadata({ endpoints }),

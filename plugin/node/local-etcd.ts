@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export const hasEtcd = (): boolean => spawnSync('etcd', ['--version']).status === 0;
+/** Whether `etcd` and `etcdctl` are installed. */
+export const hasEtcd = (): boolean =>
+  spawnSync('etcd', ['--version']).status === 0 && spawnSync('etcdctl', ['version']).status === 0;
 
 export interface EtcdOptions {
   /** Members of the cluster; 1 by default. */
@@ -23,18 +25,23 @@ interface Member {
   process: ChildProcess | null;
 }
 
-/** Real etcd members on free ports of the loopback, without syncing their disks: a test's store need not outlive the machine. */
-export class EtcdServer {
+/**
+ * Real etcd members on free ports of the loopback, for replays, tests and benches: from the `etcd` that is installed, in a temporary
+ * folder, gone with the process that started them. Their disks are not synced: what they hold need not outlive the machine.
+ */
+export class LocalEtcd {
   readonly #folder = mkdtempSync(join(tmpdir(), 'foreshard-etcd-'));
   readonly #options: EtcdOptions;
+  readonly #onExit = (): void => this.#abandon();
   #members: readonly Member[] = [];
 
   private constructor(options: EtcdOptions) {
     this.#options = options;
+    process.once('exit', this.#onExit);
   }
 
-  static async start(options: EtcdOptions = {}): Promise<EtcdServer> {
-    const server = new EtcdServer(options);
+  static async start(options: EtcdOptions = {}): Promise<LocalEtcd> {
+    const server = new LocalEtcd(options);
     const count = options.members ?? 1;
     const ports = await freePorts(2 * count);
     server.#members = Array.from({ length: count }, (_, index) => ({
@@ -45,7 +52,12 @@ export class EtcdServer {
       process: null,
     }));
     for (const member of server.#members) server.#spawn(member);
-    await server.healthy();
+    try {
+      await server.healthy();
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
     return server;
   }
 
@@ -111,6 +123,13 @@ export class EtcdServer {
 
   async close(): Promise<void> {
     await this.kill();
+    process.off('exit', this.#onExit);
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** This process ends without having closed: nobody is left to wait for. */
+  #abandon(): void {
+    for (const { process } of this.#members) process?.kill('SIGKILL');
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
