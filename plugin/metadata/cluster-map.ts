@@ -5,9 +5,19 @@
 import { z } from 'zod';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { DIFFERENCE_KINDS, type MismatchEvidence } from '../../src/migration/mismatch.ts';
-import type { ClusterKeys, MigrationHistory, RecordCodec } from '../../src/migration/records.ts';
+import {
+  type AuditRecord,
+  type CleanupRecord,
+  type ClusterKeys,
+  type MigrationHistory,
+  OPERATOR_ACTIONS,
+  type OperatorRequest,
+  type RecordCodec,
+  STORE_STATES,
+  type StoreState,
+} from '../../src/migration/records.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../src/model/ids.ts';
-import { MIGRATION_PHASES, type PartitionRecord } from '../../src/model/migration.ts';
+import { MIGRATION_OUTCOMES, MIGRATION_PHASES, type PartitionRecord } from '../../src/model/migration.ts';
 import { assertPartitionCount, contiguousMap, type PartitionMap } from '../../src/model/partition-map.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 
@@ -42,7 +52,13 @@ export function clusterKeys(clusterName: string): ClusterKeys {
     history: (partitionId, migrationId) => `${root}hist/${padded(partitionId)}/${migrationId}`,
     evidencePrefix: `${root}evidence/`,
     evidence: (partitionId, migrationId) => `${root}evidence/${padded(partitionId)}/${migrationId}`,
+    controlPrefix: `${root}ctl/`,
     pause: `${root}ctl/pause`,
+    pauseOf: (partitionId) => `${root}ctl/pause/${padded(partitionId)}`,
+    requestPrefix: `${root}ctl/request/`,
+    request: (partitionId) => `${root}ctl/request/${padded(partitionId)}`,
+    auditPrefix: `${root}audit/`,
+    audit: (requestId) => `${root}audit/${requestId}`,
   };
 }
 
@@ -79,6 +95,14 @@ const migration = z.object({
   notBeforeMs: z.number(),
   reason: z.string().max(1000),
   attempt: count,
+  kind: z.enum(['rollback', 'takeover']).exactOptional(),
+  resumes: count.min(1).exactOptional(),
+  takeover: z.object({ lossAfterLsn: count, isEmpty: z.boolean() }).exactOptional(),
+  keepsCopyFor: z.enum(['retry', 'follow']).exactOptional(),
+  openedFor: z.string().max(1000).exactOptional(),
+  abortedIn: z.enum(MIGRATION_PHASES).exactOptional(),
+  fenceFailures: count.exactOptional(),
+  pausedAtMs: z.number().exactOptional(),
 });
 const quarantine = z.object({
   sinceMs: z.number(),
@@ -97,6 +121,7 @@ const partition = z
     migrationSeq: count,
     migration: migration.nullable(),
     quarantine: quarantine.exactOptional(),
+    lineage: z.object({ epoch: count.min(1).transform(asEpoch), lsn: count }).exactOptional(),
   })
   .refine(
     (record) => (record.migration?.migrationId ?? 0) <= record.migrationSeq,
@@ -120,15 +145,14 @@ const registration = z.object({
 /** `node/<id>`: where a node listens. A hint of liveness, never proof. */
 export type NodeRegistration = z.output<typeof registration>;
 
-const storeState = z.object({ state: z.enum(['active', 'draining', 'retired']) });
-export type StoreState = z.output<typeof storeState>['state'];
+const storeState = z.object({ state: z.enum(STORE_STATES) });
 
 const history = z.object({
   partitionId: count,
   migrationId: count,
   sourceNodeId: count,
   targetNodeId: count,
-  outcome: z.enum(['done', 'aborted']),
+  outcome: z.enum(MIGRATION_OUTCOMES),
   reason: z.string(),
   startedAtMs: z.number(),
   endedAtMs: z.number(),
@@ -138,6 +162,45 @@ const history = z.object({
   copiedBytes: count,
   copySeconds: z.number().nonnegative().nullable().default(null),
   fenceSeconds: z.number().nonnegative().nullable().default(null),
+  kind: z.enum(['rollback', 'takeover']).exactOptional(),
+  openedFor: z.string().exactOptional(),
+  abortedIn: z.enum(MIGRATION_PHASES).exactOptional(),
+  continuedBy: count.exactOptional(),
+});
+
+const cleanup = z.object({
+  kind: z.enum(['staging', 'source']),
+  policy: z.enum(['on-failure', 'deferred']),
+  sinceMs: z.number(),
+  nodeId: count.exactOptional(),
+});
+
+const order = {
+  requestId: z.string().regex(/^[0-9a-z-]{1,64}$/),
+  atMs: z.number(),
+  by: z.string().max(256),
+  reason: z.string().max(1000),
+};
+const request = z.object({
+  ...order,
+  action: z.enum(OPERATOR_ACTIONS),
+  partitionId: count.max(16_383),
+  expiresAtMs: z.number(),
+  takeover: z
+    .object({
+      fromStoreId: storeId,
+      targetNodeId: count.max(65_535),
+      lossAfterLsn: count.nullable(),
+      isEmptyAllowed: z.boolean(),
+    })
+    .exactOptional(),
+});
+const audit = z.object({
+  ...order,
+  action: z.enum([...OPERATOR_ACTIONS, 'pause', 'resume']),
+  partitionId: count.nullable(),
+  outcome: z.enum(['done', 'refused']),
+  message: z.string(),
 });
 
 const evidence = z.object({
@@ -194,6 +257,12 @@ export function recordCodec(clusterName: string): RecordCodec {
     encodeHistory: encodeJson,
     encodeCleanup: encodeJson,
     encodeEvidence: encodeJson,
+    decodeCleanup: (bytes): CleanupRecord => decodeJson(cleanup, 'clean-up record', bytes),
+    encodeRequest: encodeJson,
+    decodeRequest: (bytes): OperatorRequest => decodeJson(request, 'request of an operator', bytes),
+    encodeAudit: encodeJson,
+    encodeStoreState: (state) => encodeJson({ state }),
+    decodeStoreState: (bytes) => decodeJson(storeState, 'state of a store', bytes).state,
   };
 }
 
@@ -205,6 +274,7 @@ export const decodeHistory = (bytes: Uint8Array): MigrationHistory =>
 
 export const decodeEvidence = (bytes: Uint8Array): MismatchEvidence =>
   decodeJson(evidence, 'evidence record', bytes);
+export const decodeAudit = (bytes: Uint8Array): AuditRecord => decodeJson(audit, 'audit record', bytes);
 
 /** Announces a node; each start overwrites what the one before said. */
 export async function registerNode(

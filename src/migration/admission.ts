@@ -34,7 +34,7 @@ export interface AdmissionContext {
   readonly nowMs: number;
   /** Wall clock of the plan: a replay's, where there is one. */
   readonly planNowMs: number;
-  readonly isPaused: boolean;
+  readonly isPaused: (partitionId: number) => boolean;
   readonly isQuarantined: (partitionId: number) => boolean;
 }
 
@@ -81,7 +81,7 @@ export function refusalOf(
   if (record.ownedSinceMs > 0 && context.nowMs - record.ownedSinceMs < settings.residenceMs)
     return 'residence';
   if (!isDue(move, context.planNowMs)) return 'not-due';
-  if (context.isPaused) return 'paused';
+  if (context.isPaused(move.partitionId)) return 'paused';
   if ((copies.outgoing.get(move.sourceNodeId) ?? 0) >= settings.copiesPerNodeMax) return 'source-busy';
   if ((copies.incoming.get(move.targetNodeId) ?? 0) >= settings.copiesPerNodeMax) return 'target-busy';
   // Half the nodes at most are busy with copies, so that the cluster as a whole keeps its pace.

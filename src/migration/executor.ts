@@ -1,32 +1,38 @@
-import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { ForeshardError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { asNodeId } from '../model/ids.ts';
-import type { MigrationPhase, PartitionRecord } from '../model/migration.ts';
+import type { MigrationOutcome, MigrationPhase, PartitionRecord } from '../model/migration.ts';
 import type { Move, Proposal } from '../model/proposal.ts';
-import type { Leadership, MetadataStore, MetadataWrite } from '../ports/metadata-store.ts';
+import type { Leadership, MetadataStore } from '../ports/metadata-store.ts';
 import type { KeyPrivacy, StorageEngine } from '../ports/storage-engine.ts';
-import { type AdmissionRefusal, CopyCounts, isDue, isTemporary, refusalOf } from './admission.ts';
+import {
+  type AdmissionContext,
+  type AdmissionRefusal,
+  CopyCounts,
+  isDue,
+  isTemporary,
+  refusalOf,
+} from './admission.ts';
 import { RetryBook } from './backoff.ts';
-import { gatherEvidence } from './mismatch.ts';
+import { Committer } from './committer.ts';
+import { type Controls, isHeld, NO_CONTROLS, readControls } from './controls.ts';
+import { evidenceWrite } from './evidence-write.ts';
+import { historyTrim } from './history-trim.ts';
+import { MigrationLedger } from './ledger.ts';
+import { LeftoverSweeper } from './leftovers.ts';
 import { commandOf, doNodeWork, mustRetry } from './node-work.ts';
-import { isCopying, isHot, isSwitched, mayAbort } from './phases.ts';
+import { OperatorDesk } from './operator-desk.ts';
+import { isCopying, isHot } from './phases.ts';
 import { quarantineOf, withoutPassing, withQuarantine } from './quarantine.ts';
 import type { ReadSummary, ReadWatch } from './read-watch.ts';
-import type { MigrationHistory, RecordCodec } from './records.ts';
+import { cutReason, isOpen, type OpenRecord, pauseChange } from './record-changes.ts';
+import { type ReadMap, RecordReader } from './record-reader.ts';
+import type { RecordCodec } from './records.ts';
 import { assertMigrationSettings, type MigrationSettings } from './settings.ts';
-import {
-  abort,
-  type Decision,
-  decide,
-  lagOf,
-  type Mismatch,
-  type Observation,
-  type OpenRecord,
-  type StepContext,
-} from './step.ts';
+import { abort, type Decision, decide, lagOf, type Observation, type StepContext } from './step.ts';
+import { openingWrite, outcomeOf, transitionWrites } from './transition-writes.ts';
 
 export interface ExecutorComponents {
   readonly clock: Clock;
@@ -75,7 +81,9 @@ export interface ExecutorStatus {
   readonly scheduledMoveCount: number;
   /** Since this executor was made: what a coordinator before it did is in the history. */
   readonly doneCount: number;
+  /** Those that were given up. A fence that is tried again with the same copy is among `abortReasons` only. */
   readonly abortedCount: number;
+  readonly abortReasons: readonly { readonly reason: string; readonly count: number }[];
   readonly copiedBytes: number;
   readonly quarantinedPartitionIds: readonly number[];
 }
@@ -84,8 +92,6 @@ export interface ExecutorStatus {
 const STEPS_PER_DRIVE_MAX = 64;
 /** While writes wait the nodes are asked again after so long, not at the next tick. */
 const HOT_POLL_MS = 2;
-/** The store must have answered twice within this before a fence may be put up. */
-const METADATA_HEALTH_MS = 1_000;
 /**
  * Not measured, and far more than an entry takes (microseconds, and its share of a synced commit): a bound from above. Enough,
  * since a fence is only thought of at a lag of at most `fenceLagMax`: at the default of 50 it says 25 ms of a budget of 500.
@@ -102,28 +108,31 @@ export class MigrationExecutor {
   readonly #settings: MigrationSettings;
   readonly #components: ExecutorComponents;
   readonly #retries: RetryBook;
-  readonly #inFlight = new Map<number, Promise<void>>();
-  readonly #decoded = new Map<string, { revision: number; record: PartitionRecord | null }>();
-  readonly #copiedBytesOf = new Map<number, number>();
-  /** How long phases took, for the history. */
-  readonly #secondsOf = new Map<number, { copySeconds: number | null; fenceSeconds: number | null }>();
-  readonly #failureOf = new Map<number, string>();
+  readonly #ledger: MigrationLedger;
+  readonly #committer: Committer;
+  readonly #reader: RecordReader;
+  readonly #desk: OperatorDesk;
+  readonly #sweeper: LeftoverSweeper;
+  readonly #inFlight = new Map<number, Promise<unknown>>();
   /** Phases whose hold is over, `partition/migration/phase`. */
   readonly #held = new Set<string>();
   #records: (PartitionRecord | null)[] = [];
+  #controls: Controls = NO_CONTROLS;
   #queue: { proposal: Proposal; moves: Move[] } | null = null;
-  #metadataAnswersMs: number[] = [];
-  #commitMs = 5;
-  #doneCount = 0;
-  #abortedCount = 0;
-  #copiedBytes = 0;
 
   /** @throws ForeshardError FORESHARD_CONFIG naming a setting that is out of range. */
   constructor(settings: MigrationSettings, components: ExecutorComponents) {
     assertMigrationSettings(settings);
+    const { clock, random, metadata, codec, logger } = components;
     this.#settings = settings;
     this.#components = components;
-    this.#retries = new RetryBook(settings, components.clock, components.random.fork('retries'));
+    this.#retries = new RetryBook(settings, clock, random.fork('retries'));
+    this.#ledger = new MigrationLedger(clock);
+    this.#committer = new Committer(components);
+    this.#reader = new RecordReader(metadata, codec, logger);
+    const parts = { ...components, committer: this.#committer, ledger: this.#ledger };
+    this.#sweeper = new LeftoverSweeper(settings, parts);
+    this.#desk = new OperatorDesk(settings, { ...parts, random: random.fork('operator') });
   }
 
   /**
@@ -134,7 +143,7 @@ export class MigrationExecutor {
     await this.#readMap();
     const queued: Move[] = [];
     const refused: { move: Move; refusal: AdmissionRefusal }[] = [];
-    const context = this.#admissionContext(false);
+    const context = this.#admissionContext({ ...this.#controls, isPaused: false });
     for (const move of proposal.moves) {
       const refusal = refusalOf(move, proposal, new CopyCounts(this.#records), context);
       if (refusal && !isTemporary(refusal)) refused.push({ move, refusal });
@@ -146,16 +155,18 @@ export class MigrationExecutor {
 
   /** Reads the map, begins what may begin and starts a drive of every open record that has none. Never throws. */
   async tick(): Promise<void> {
-    const { logger, leadership } = this.#components;
+    const { logger, leadership, metadata, codec } = this.#components;
     if (!leadership()?.isHeld()) return;
     try {
-      const open = await this.#readMap();
-      const isPaused = (await this.#components.metadata.get(this.#components.codec.keys.pause)) !== undefined;
-      for (const { record, revision } of open) {
-        if (isPaused && !isHot(record.migration.phase) && mayAbort(record.migration.phase)) continue;
-        this.#startDrive(record, revision);
-      }
-      await this.#beginQueued(isPaused);
+      const { records, revisions, open } = await this.#readMap();
+      this.#controls = await readControls(metadata, codec, logger);
+      this.#desk.attend(this.#controls.requests, (partitionId) => {
+        const record = records[partitionId];
+        return record ? { record, revision: revisions[partitionId] as number } : null;
+      });
+      for (const { record, revision } of open) this.#startDrive(record, revision);
+      await this.#beginQueued();
+      this.#sweeper.tick(records, this.#isRetired);
     } catch (error) {
       logger.warn({ error: messageOf(error) }, 'the migration executor could not read or begin');
     }
@@ -164,9 +175,12 @@ export class MigrationExecutor {
   /** Resolves when no step is under way: for tests, and before an orderly end. */
   async settled(): Promise<void> {
     while (this.#inFlight.size > 0) await Promise.all(this.#inFlight.values());
+    await this.#desk.settled();
+    await this.#sweeper.settled();
   }
 
   status(): ExecutorStatus {
+    const ledger = this.#ledger;
     const open = this.#records.filter(isOpen).map(({ partitionId, migration }) => ({
       partitionId,
       migrationId: migration.migrationId,
@@ -176,8 +190,8 @@ export class MigrationExecutor {
       phaseAtMs: migration.phaseAtMs,
       readWeight: migration.readWeight,
       reason: migration.reason,
-      failure: this.#failureOf.get(partitionId) ?? null,
-      copiedBytes: this.#copiedBytesOf.get(partitionId) ?? 0,
+      failure: ledger.failureOf(partitionId),
+      copiedBytes: ledger.copiedBytesOf(partitionId),
       reads: this.#components.readGuard?.summaryOf(partitionId) ?? null,
     }));
     const waiting = this.#queue?.moves ?? [];
@@ -186,9 +200,10 @@ export class MigrationExecutor {
       open,
       queuedMoveCount,
       scheduledMoveCount: waiting.length - queuedMoveCount,
-      doneCount: this.#doneCount,
-      abortedCount: this.#abortedCount,
-      copiedBytes: this.#copiedBytes,
+      doneCount: ledger.doneCount,
+      abortedCount: ledger.abortedCount,
+      abortReasons: ledger.abortReasons(),
+      copiedBytes: ledger.copiedBytes,
       quarantinedPartitionIds: this.#records.flatMap((record) =>
         record && this.#isQuarantined(record.partitionId) ? [record.partitionId] : [],
       ),
@@ -199,45 +214,21 @@ export class MigrationExecutor {
     return this.#components.planNowMs?.() ?? this.#components.clock.nowMs();
   }
 
-  async #readMap(): Promise<{ record: OpenRecord; revision: number }[]> {
-    const { metadata, codec, clock } = this.#components;
-    const { entries } = await metadata.list(codec.keys.mapPrefix);
-    this.#noteMetadataAnswer(clock.monotonicMs());
-    const records: (PartitionRecord | null)[] = [];
-    const open: { record: OpenRecord; revision: number }[] = [];
-    for (const entry of entries) {
-      const partitionId = Number(entry.key.slice(codec.keys.mapPrefix.length));
-      const record = this.#decode(partitionId, entry);
-      records[partitionId] = record;
-      if (record && isOpen(record)) open.push({ record, revision: entry.revision });
-    }
-    this.#records = records;
-    return open;
+  readonly #isRetired = (storeId: string): boolean => this.#controls.retiredStoreIds.has(storeId);
+
+  async #readMap(): Promise<ReadMap> {
+    const map = await this.#reader.read();
+    this.#committer.noteAnswer();
+    this.#records = map.records;
+    return map;
   }
 
-  #decode(
-    partitionId: number,
-    entry: { key: string; revision: number; value: Uint8Array },
-  ): PartitionRecord | null {
-    const known = this.#decoded.get(entry.key);
-    if (known?.revision === entry.revision) return known.record;
-    let record: PartitionRecord | null = null;
-    try {
-      record = this.#components.codec.decodePartition(partitionId, entry.value);
-    } catch (error) {
-      this.#components.logger.error(
-        { partitionId, error: messageOf(error) },
-        'a bad record: partition quarantined',
-      );
-    }
-    this.#decoded.set(entry.key, { revision: entry.revision, record });
-    return record;
-  }
+  // -- Opening -------------------------------------------------------------------------------------------------------
 
-  async #beginQueued(isPaused: boolean): Promise<void> {
+  async #beginQueued(): Promise<void> {
     const queue = this.#queue;
     if (!queue || queue.moves.length === 0) return;
-    const context = this.#admissionContext(isPaused);
+    const context = this.#admissionContext(this.#controls);
     const copies = new CopyCounts(this.#records);
     const later: Move[] = [];
     const begun: Promise<void>[] = [];
@@ -281,13 +272,12 @@ export class MigrationExecutor {
           digestSeed: random.nextU64().toString(16).padStart(16, '0'),
           readWeight: 0,
           notBeforeMs: 0,
-          reason: move.reason.slice(0, 1000),
+          reason: cutReason(move.reason),
           attempt: this.#retries.failuresOf(move.partitionId),
         },
       };
-      const cleanup = codec.encodeCleanup({ kind: 'staging', policy: 'on-failure', sinceMs: nowMs });
-      const key = codec.keys.cleanup(move.partitionId, migrationId, storeId);
-      const revision = await this.#commit(opened, entry.revision, [{ kind: 'put', key, value: cleanup }]);
+      const cleanup = openingWrite(opened, codec, nowMs);
+      const revision = await this.#committer.commitRecord(opened, entry.revision, [cleanup]);
       if (revision !== null) this.#startDrive(opened, revision);
     } catch (error) {
       logger.warn(
@@ -297,11 +287,34 @@ export class MigrationExecutor {
     }
   }
 
+  // -- Stepping ------------------------------------------------------------------------------------------------------
+
   #startDrive(record: OpenRecord, revision: number): void {
     const { partitionId } = record;
     if (this.#inFlight.has(partitionId) || !this.#retries.isDue(partitionId)) return;
-    const drive = this.#drive(record, revision).finally(() => this.#inFlight.delete(partitionId));
-    this.#inFlight.set(partitionId, drive);
+    const isPaused = isHeld(record, this.#controls);
+    const change = pauseChange(record, isPaused, this.#components.clock.nowMs());
+    let drive: Promise<unknown>;
+    if (change !== null) drive = this.#committer.commitRecord(change, revision, []);
+    else if (record.migration.pausedAtMs !== undefined) drive = this.#holdCopy(record);
+    else drive = this.#drive(record, revision);
+    const ended = drive.finally(() => this.#inFlight.delete(partitionId));
+    this.#inFlight.set(partitionId, ended);
+  }
+
+  /**
+   * A pause stops the bytes of a snapshot as well. Log entries go on: the copy stays fresh, and the source can forget them.
+   * Never throws.
+   */
+  async #holdCopy(record: OpenRecord): Promise<void> {
+    const { engine, logger } = this.#components;
+    const { partitionId, migration } = record;
+    if (migration.phase !== 'COPY') return;
+    try {
+      await engine.copy(migration.targetNodeId, commandOf(record), { bytesPerSecond: 0 });
+    } catch (error) {
+      logger.debug({ partitionId, error: messageOf(error) }, 'a paused copy could not be held');
+    }
   }
 
   /** Steps one record on as long as each step's condition holds. Never throws. */
@@ -321,7 +334,6 @@ export class MigrationExecutor {
       const committed = await this.#commitDecision(current, seenRevision, decision);
       if (committed === null || !isOpen(decision.record)) return;
       [current, seenRevision] = [decision.record, committed];
-      this.#records[current.partitionId] = current;
     }
   }
 
@@ -337,23 +349,17 @@ export class MigrationExecutor {
   /** @returns null when the nodes did not answer as they should: it is tried again after a while. */
   async #stepOnce(record: OpenRecord): Promise<Decision | null> {
     const { clock, engine } = this.#components;
-    const { partitionId } = record;
     const startedMs = clock.monotonicMs();
     try {
-      const seen = await doNodeWork(record, { engine, settings: this.#settings, nowMs: clock.nowMs() });
-      this.#retries.succeeded(partitionId);
-      this.#failureOf.delete(partitionId);
-      // After the switch the target's status speaks of the reverse stream.
-      if (seen.target && mayAbort(record.migration.phase))
-        this.#copiedBytesOf.set(
-          partitionId,
-          Math.max(seen.target.copiedBytes, this.#copiedBytesOf.get(partitionId) ?? 0),
-        );
+      const context = { engine, settings: this.#settings, nowMs: clock.nowMs(), isRetired: this.#isRetired };
+      const seen = await doNodeWork(record, context);
+      this.#retries.succeeded(record.partitionId);
+      this.#ledger.observed(record, seen);
       if (record.migration.phase !== 'SHIFT') return decide(record, seen, this.#stepContext());
-      const beforeFence = this.#lookBeforeFence(seen, startedMs);
+      const isFencePromising = this.#isFencePromising(seen, startedMs);
       const { readGuard } = this.#components;
       const guard = readGuard ? await readGuard.verdictOf(record, lagOf(seen)) : null;
-      return decide(record, { ...seen, ...beforeFence, guard }, this.#stepContext());
+      return decide(record, { ...seen, isFencePromising, guard }, this.#stepContext());
     } catch (error) {
       return this.#answerFailure(record, error);
     }
@@ -363,7 +369,7 @@ export class MigrationExecutor {
     const { logger } = this.#components;
     const { partitionId, migration } = record;
     const failure = messageOf(error);
-    this.#failureOf.set(partitionId, failure);
+    this.#ledger.failed(partitionId, failure);
     const failingMs = this.#retries.failed(partitionId);
     logger.warn({ partitionId, phase: migration.phase, error: failure }, 'a migration step failed');
     if (mustRetry(record)) return null;
@@ -372,19 +378,16 @@ export class MigrationExecutor {
     const isOver = !isTransient(error) || failingMs >= this.#settings.unreachableMs;
     if (isOver) return abort(record, failure, context);
     const overdue = decide(record, { source: null, target: null }, context);
-    return overdue.kind === 'go' && overdue.record.migration?.phase === 'ABORT' ? overdue : null;
+    return overdue.kind === 'go' && overdue.record.migration.phase === 'ABORT' ? overdue : null;
   }
 
-  #lookBeforeFence(seen: Observation, startedMs: number): Partial<Observation> {
+  #isFencePromising(seen: Observation, startedMs: number): boolean {
     const { clock } = this.#components;
-    const nowMs = clock.monotonicMs();
+    const committer = this.#committer;
     // The step just made took two round trips or more to each node.
-    const roundTripMs = (nowMs - startedMs) / 2;
-    const predictedMs = lagOf(seen) * APPLY_MS_PER_ENTRY + 2 * roundTripMs + this.#commitMs;
-    const answers = this.#metadataAnswersMs.filter((atMs) => nowMs - atMs <= METADATA_HEALTH_MS).length;
-    return {
-      isFencePromising: answers >= 2 && predictedMs <= this.#settings.fenceBudgetMs / 2,
-    };
+    const roundTripMs = (clock.monotonicMs() - startedMs) / 2;
+    const predictedMs = lagOf(seen) * APPLY_MS_PER_ENTRY + 2 * roundTripMs + committer.commitMs;
+    return committer.isHealthy && predictedMs <= this.#settings.fenceBudgetMs / 2;
   }
 
   async #commitDecision(
@@ -394,29 +397,20 @@ export class MigrationExecutor {
   ): Promise<number | null> {
     const { codec, clock, logger } = this.#components;
     const { partitionId, migration } = before;
-    const writes: MetadataWrite[] = [];
-    const sourceCleanup = codec.keys.cleanup(partitionId, migration.migrationId, migration.sourceStoreId);
-    const targetCleanup = codec.keys.cleanup(partitionId, migration.migrationId, migration.targetStoreId);
-    if (decision.record.migration?.phase === 'SWITCHED') {
-      const value = codec.encodeCleanup({ kind: 'source', policy: 'deferred', sinceMs: clock.nowMs() });
-      writes.push({ kind: 'put', key: sourceCleanup, value }, { kind: 'delete', key: targetCleanup });
-    }
-    if (decision.kind === 'end') {
-      const history = this.#historyOf(before, decision.outcome);
-      const key = codec.keys.history(partitionId, migration.migrationId);
-      writes.push({ kind: 'put', key, value: codec.encodeHistory(history) });
-      writes.push({ kind: 'delete', key: decision.outcome === 'done' ? sourceCleanup : targetCleanup });
-    }
+    const after = decision.kind === 'end' ? this.#afterEnd(before, decision) : decision.record;
+    const outcome = outcomeOf(before, after);
+    const continuedBy = after.migration?.migrationId ?? null;
+    const history = outcome && this.#ledger.historyOf(before, outcome, continuedBy);
+    const writes = transitionWrites({ before, after, history, nowMs: clock.nowMs() }, codec);
     if (decision.kind === 'go' && decision.mismatch)
-      writes.push(await this.#evidenceWrite(before, decision.mismatch));
-    const next = decision.kind === 'end' ? this.#afterEnd(before, decision) : decision.record;
-    const committed = await this.#commit(next, revision, writes);
+      writes.push(await evidenceWrite(before, decision.mismatch, this.#components));
+    const committed = await this.#committer.commitRecord(after, revision, writes);
     if (committed === null) return null;
-    const phase = decision.record.migration?.phase ?? 'stable';
-    this.#notePhase(before, phase);
+    const phase = after.migration?.phase ?? 'stable';
+    this.#ledger.stepped(before, phase);
     logger.info({ partitionId, migrationId: migration.migrationId, phase }, 'migration stepped');
-    this.#records[partitionId] = next;
-    if (decision.kind === 'end') this.#ended(before, decision.outcome);
+    this.#records[partitionId] = after;
+    if (outcome !== null) await this.#ended(before, outcome);
     return committed;
   }
 
@@ -425,7 +419,7 @@ export class MigrationExecutor {
     { partitionId, migration }: OpenRecord,
     { record, outcome }: Extract<Decision, { kind: 'end' }>,
   ): PartitionRecord {
-    if (outcome === 'done') return withoutPassing(record);
+    if (outcome !== 'aborted') return withoutPassing(record);
     if (!this.#retries.isLastAttempt(partitionId)) return record;
     const sinceMs = this.#components.clock.nowMs();
     return withQuarantine(record, {
@@ -436,102 +430,27 @@ export class MigrationExecutor {
     });
   }
 
-  /** Looked for before the commit that ends the migration: after it the nodes forget what they scanned. */
-  async #evidenceWrite(record: OpenRecord, mismatch: Mismatch): Promise<MetadataWrite> {
-    const { codec, clock, engine, logger, keyPrivacy } = this.#components;
-    const { partitionId, migration } = record;
-    const isAfter = isSwitched(migration.phase);
-    const evidence = await gatherEvidence(
-      {
-        command: commandOf(record),
-        phase: migration.phase,
-        nowMs: clock.nowMs(),
-        ownerNodeId: record.ownerNodeId,
-        copyNodeId: isAfter ? migration.sourceNodeId : migration.targetNodeId,
-        ...mismatch,
-        privacy: keyPrivacy ?? { prefixBytes: 0, isHashKept: false },
-      },
-      engine,
-    );
-    const { differenceCount, limits, reason } = evidence;
-    logger.error({ partitionId, differenceCount, limits, reason }, 'two copies of a partition differ');
-    const key = codec.keys.evidence(partitionId, migration.migrationId);
-    return { kind: 'put', key, value: codec.encodeEvidence(evidence) };
+  async #ended(before: OpenRecord, outcome: MigrationOutcome): Promise<void> {
+    const { partitionId, migration } = before;
+    this.#ledger.ended(before, outcome);
+    if (outcome !== 'aborted') this.#retries.migrated(partitionId);
+    else if (migration.keepsCopyFor !== 'retry') this.#retries.aborted(partitionId);
+    await this.#trimHistory(partitionId);
   }
 
-  /** Phases are stamped in the record, so that one which began under another coordinator is measured as well. */
-  #notePhase({ partitionId, migration }: OpenRecord, next: MigrationPhase | 'stable'): void {
-    const seconds = Math.max(0, this.#components.clock.nowMs() - migration.phaseAtMs) / 1000;
-    const known = this.#secondsOf.get(partitionId) ?? NO_SECONDS;
-    if (migration.phase === 'COPY' && next === 'CATCHUP')
-      this.#secondsOf.set(partitionId, { ...known, copySeconds: seconds });
-    if (next === 'SWITCHED') this.#secondsOf.set(partitionId, { ...known, fenceSeconds: seconds });
-  }
-
-  #historyOf({ partitionId, epoch, migration }: OpenRecord, outcome: 'done' | 'aborted'): MigrationHistory {
-    return {
-      partitionId,
-      migrationId: migration.migrationId,
-      sourceNodeId: migration.sourceNodeId,
-      targetNodeId: migration.targetNodeId,
-      outcome,
-      reason: migration.reason,
-      startedAtMs: migration.startedAtMs,
-      endedAtMs: this.#components.clock.nowMs(),
-      epoch,
-      fenceLsn: migration.fenceLsn ?? null,
-      verifiedLsn: migration.verified?.lsn ?? null,
-      copiedBytes: this.#copiedBytesOf.get(partitionId) ?? 0,
-      ...(this.#secondsOf.get(partitionId) ?? NO_SECONDS),
-    };
-  }
-
-  #ended({ partitionId }: OpenRecord, outcome: 'done' | 'aborted'): void {
-    if (outcome === 'done') {
-      this.#doneCount++;
-      this.#copiedBytes += this.#copiedBytesOf.get(partitionId) ?? 0;
-      this.#retries.migrated(partitionId);
-    } else {
-      this.#abortedCount++;
-      this.#retries.aborted(partitionId);
-    }
-    this.#copiedBytesOf.delete(partitionId);
-    this.#secondsOf.delete(partitionId);
-  }
-
-  /** One transition: conditioned on the record as it was read and on this term. Null: lost, or not known; re-read. */
-  async #commit(
-    record: PartitionRecord,
-    revision: number,
-    writes: readonly MetadataWrite[],
-  ): Promise<number | null> {
-    const { metadata, codec, clock, leadership, logger } = this.#components;
-    const term = leadership();
-    if (!term?.isHeld()) return null;
-    assert(revision > 0, 'a record is changed as it was read');
-    const key = codec.keys.map(record.partitionId);
-    const startedMs = clock.monotonicMs();
+  /** Never throws: what is left over is trimmed after the next end. */
+  async #trimHistory(partitionId: number): Promise<void> {
+    const { metadata, codec, logger } = this.#components;
+    const options = { partitionId, keptCount: this.#settings.historyPerPartition };
     try {
-      const result = await metadata.commit({
-        conditions: [{ key, revisionIs: revision }, term.fence],
-        writes: [{ kind: 'put', key, value: codec.encodePartition(record) }, ...writes],
-      });
-      const nowMs = clock.monotonicMs();
-      this.#noteMetadataAnswer(nowMs);
-      this.#commitMs += (nowMs - startedMs - this.#commitMs) / 8;
-      return result.isCommitted ? result.revision : null;
+      const writes = await historyTrim(metadata, codec, options);
+      if (writes.length > 0) await this.#committer.commit([], writes);
     } catch (error) {
-      logger.warn(
-        { partitionId: record.partitionId, error: messageOf(error) },
-        'a commit is not known to have happened',
-      );
-      return null;
+      logger.debug({ partitionId, error: messageOf(error) }, 'the history could not be trimmed');
     }
   }
 
-  #noteMetadataAnswer(nowMs: number): void {
-    this.#metadataAnswersMs = [...this.#metadataAnswersMs.slice(-7), nowMs];
-  }
+  // -- What decisions are made from ----------------------------------------------------------------------------------
 
   #stepContext(): StepContext {
     const { engine, clock } = this.#components;
@@ -547,7 +466,7 @@ export class MigrationExecutor {
     return quarantineOf(this.#records[partitionId], this.#components.clock.nowMs()) !== undefined;
   }
 
-  #admissionContext(isPaused: boolean) {
+  #admissionContext({ isPaused, pausedPartitionIds }: Controls): AdmissionContext {
     const owners = new Set<number>();
     for (const record of this.#records) {
       if (!record) continue;
@@ -560,16 +479,11 @@ export class MigrationExecutor {
       settings: this.#settings,
       nowMs: this.#components.clock.nowMs(),
       planNowMs: this.#planNowMs(),
-      isPaused,
-      isQuarantined: (partitionId: number) => this.#isQuarantined(partitionId),
+      isPaused: (partitionId) => isPaused || pausedPartitionIds.has(partitionId),
+      isQuarantined: (partitionId) => this.#isQuarantined(partitionId),
     };
   }
 }
-
-const NO_SECONDS = { copySeconds: null, fenceSeconds: null };
-
-const isOpen = (record: PartitionRecord | null | undefined): record is OpenRecord =>
-  record !== null && record !== undefined && record.migration !== null;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 

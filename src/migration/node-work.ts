@@ -5,7 +5,7 @@
 import { ForeshardError } from '../base/errors.ts';
 import { asEpoch, type NodeId } from '../model/ids.ts';
 import type { Lsn, MigrationCommand } from '../model/migration.ts';
-import type { NodeMigrationStatus, StorageEngine } from '../ports/storage-engine.ts';
+import type { CopyAdoption, NodeMigrationStatus, StorageEngine } from '../ports/storage-engine.ts';
 import { isSwitched } from './phases.ts';
 import { type MigrationSettings, TARGET_SIZE_FACTOR } from './settings.ts';
 import type { Observation, OpenRecord } from './step.ts';
@@ -14,6 +14,8 @@ export interface NodeWorkContext {
   readonly engine: StorageEngine;
   readonly settings: MigrationSettings;
   readonly nowMs: number;
+  /** Stores whose disks are gone for good, by an operator's word: nothing is asked of them. */
+  readonly isRetired: (storeId: string) => boolean;
 }
 
 /** @throws ForeshardError of the node that refused or could not be reached. */
@@ -27,8 +29,9 @@ export async function doNodeWork(record: OpenRecord, context: NodeWorkContext): 
 
   switch (migration.phase) {
     case 'PREPARE':
-      await prepare(record, command, context);
-      return NOTHING_SEEN;
+      return migration.kind === 'takeover'
+        ? adoptForTakeover(record, command, engine)
+        : prepare(record, command, context);
     case 'COPY':
       await copy();
       return { source: null, target: await engine.status(targetNodeId, command) };
@@ -52,20 +55,14 @@ export async function doNodeWork(record: OpenRecord, context: NodeWorkContext): 
       return { source: null, target: await engine.status(targetNodeId, command, 'digest') };
     case 'SWITCHED':
       await engine.activate(targetNodeId, command, { fenceLsn: migration.fenceLsn as Lsn });
+      if (migration.kind === 'takeover') await engine.finish(targetNodeId, command);
       return NOTHING_SEEN;
     case 'GRACE':
       return grace(record, command, context);
-    case 'CLEANUP': {
-      const isRemoved = await engine.remove(sourceNodeId, command);
-      if (isRemoved) await engine.finish(targetNodeId, command);
-      return { ...NOTHING_SEEN, areNodesDone: isRemoved };
-    }
-    case 'ABORT': {
-      // The source first: it may hold writes back.
-      const isSourceOpen = await engine.abort(sourceNodeId, command);
-      const isTargetEmpty = isSourceOpen && (await engine.abort(targetNodeId, command));
-      return { ...NOTHING_SEEN, areNodesDone: isSourceOpen && isTargetEmpty };
-    }
+    case 'CLEANUP':
+      return cleanUp(record, command, context);
+    case 'ABORT':
+      return abortBoth(record, command, context);
   }
 }
 
@@ -79,22 +76,45 @@ export const commandOf = (record: OpenRecord): MigrationCommand => ({
 });
 
 async function prepare(
-  { migration }: OpenRecord,
+  record: OpenRecord,
   command: MigrationCommand,
   { engine, settings }: NodeWorkContext,
-): Promise<void> {
+): Promise<Observation> {
+  const { migration } = record;
+  const { resumes } = migration;
   const sizeBytes =
     (await engine.nodeStatistics(migration.sourceNodeId)).partitionBytes[command.partitionId] ?? 0;
-  const options = {
-    sourceNodeId: migration.sourceNodeId,
-    targetNodeId: migration.targetNodeId,
-    sourceStoreId: migration.sourceStoreId,
-    targetStoreId: migration.targetStoreId,
-    digestSeed: migration.digestSeed,
-    freeBytesMin: Math.ceil(sizeBytes * TARGET_SIZE_FACTOR) + settings.freeBytesReserve,
-  };
+  // A copy that is there already needs room for what it has yet to hear of only.
+  const copyBytes = resumes === undefined ? Math.ceil(sizeBytes * TARGET_SIZE_FACTOR) : 0;
+  const options = { ...sidesOf(record), freeBytesMin: copyBytes + settings.freeBytesReserve };
+  const adoption = resumes === undefined ? {} : { adopts: { migrationId: resumes, isEmptyAllowed: false } };
   await engine.prepare(migration.sourceNodeId, command, { ...options, side: 'source' });
-  await engine.prepare(migration.targetNodeId, command, { ...options, side: 'target' });
+  await engine.prepare(migration.targetNodeId, command, { ...options, ...adoption, side: 'target' });
+  return NOTHING_SEEN;
+}
+
+const sidesOf = ({ migration }: OpenRecord) => ({
+  sourceNodeId: migration.sourceNodeId,
+  targetNodeId: migration.targetNodeId,
+  sourceStoreId: migration.sourceStoreId,
+  targetStoreId: migration.targetStoreId,
+  digestSeed: migration.digestSeed,
+});
+
+/** The owner is dead, so only the target is asked: whatever copy it has, it pulls no longer, and keeps it. */
+async function adoptForTakeover(
+  record: OpenRecord,
+  command: MigrationCommand,
+  engine: StorageEngine,
+): Promise<Observation> {
+  const { migration } = record;
+  const adopts: CopyAdoption = {
+    migrationId: null,
+    isEmptyAllowed: migration.takeover?.isEmpty ?? false,
+  };
+  const options = { ...sidesOf(record), freeBytesMin: 0, adopts, side: 'target' } as const;
+  await engine.prepare(migration.targetNodeId, command, options);
+  return { source: null, target: await engine.status(migration.targetNodeId, command) };
 }
 
 async function bothStatuses(
@@ -130,10 +150,24 @@ async function verify(
 async function grace(
   record: OpenRecord,
   command: MigrationCommand,
-  { engine, nowMs }: NodeWorkContext,
+  { engine, nowMs, isRetired }: NodeWorkContext,
 ): Promise<Observation> {
   const { migration } = record;
+  if (isRetired(migration.sourceStoreId)) return { ...NOTHING_SEEN, isFollowerGone: true };
   if (!engine.capabilities.reverseStream) return NOTHING_SEEN;
+  if (migration.resumes !== undefined) {
+    // A rollback has failed: the owner, whose log went on, hears under which number it is read now.
+    const { sourceNodeId, sourceStoreId, targetNodeId, targetStoreId, digestSeed } = migration;
+    await engine.prepare(targetNodeId, command, {
+      side: 'source',
+      sourceNodeId: targetNodeId,
+      sourceStoreId: targetStoreId,
+      targetNodeId: sourceNodeId,
+      targetStoreId: sourceStoreId,
+      digestSeed,
+      freeBytesMin: 0,
+    });
+  }
   await engine.follow(migration.sourceNodeId, command);
   if (nowMs < migration.notBeforeMs) return NOTHING_SEEN;
   const source = await engine.status(migration.sourceNodeId, command);
@@ -142,6 +176,35 @@ async function grace(
     ownerNodeId: migration.targetNodeId,
     copyNodeId: migration.sourceNodeId,
   });
+}
+
+async function cleanUp(
+  { migration }: OpenRecord,
+  command: MigrationCommand,
+  { engine, isRetired }: NodeWorkContext,
+): Promise<Observation> {
+  const isRemoved =
+    isRetired(migration.sourceStoreId) || (await engine.remove(migration.sourceNodeId, command));
+  if (isRemoved) await engine.finish(migration.targetNodeId, command);
+  return { ...NOTHING_SEEN, areNodesDone: isRemoved };
+}
+
+async function abortBoth(
+  { migration }: OpenRecord,
+  command: MigrationCommand,
+  { engine, isRetired }: NodeWorkContext,
+): Promise<Observation> {
+  // Neither side of a takeover has anything to undo: the copy it leaves may be the only one there is.
+  if (migration.kind === 'takeover') return { ...NOTHING_SEEN, areNodesDone: true };
+  // An owner whose disk is gone opens no more. Its copy waits for a takeover, and is not dropped before.
+  if (isRetired(migration.sourceStoreId)) return NOTHING_SEEN;
+  const keepsLog = migration.keepsCopyFor !== undefined;
+  // The source first: it may hold writes back.
+  if (!(await engine.abort(migration.sourceNodeId, command, { keepsLog }))) return NOTHING_SEEN;
+  // A copy that is kept is adopted by the migration that comes next: it has nothing to hear before.
+  const isTargetDone =
+    keepsLog || isRetired(migration.targetStoreId) || (await engine.abort(migration.targetNodeId, command));
+  return { ...NOTHING_SEEN, areNodesDone: isTargetDone };
 }
 
 /** Whether a failing command may only be tried again: the switch is made, or the way back is taken. */

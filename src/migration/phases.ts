@@ -8,17 +8,17 @@ import type { MigrationPhase } from '../model/migration.ts';
  * by reporting a failure. From SWITCHED on the only way back is a new migration.
  */
 export const PHASE_TRANSITIONS: Readonly<Record<MigrationPhase, readonly (MigrationPhase | null)[]>> = {
-  PREPARE: ['COPY', 'ABORT'],
+  PREPARE: ['COPY', 'CATCHUP', 'SWITCHED', 'ABORT'], // CATCHUP: it has a copy; SWITCHED: a takeover
   COPY: ['CATCHUP', 'ABORT'],
   CATCHUP: ['VERIFY', 'ABORT'],
   VERIFY: ['SHIFT', 'ABORT'],
   SHIFT: ['SHIFT', 'FENCING', 'ABORT'], // to itself: the next read weight
   FENCING: ['FENCED', 'ABORT'],
   FENCED: ['SWITCHED', 'ABORT'],
-  SWITCHED: ['GRACE'],
+  SWITCHED: ['GRACE', null], // null: a takeover is over
   GRACE: ['GRACE', 'CLEANUP'], // to itself: the grace is extended
   CLEANUP: [null],
-  ABORT: [null],
+  ABORT: [null, 'PREPARE', 'GRACE'], // with the copy kept: another migration goes on with it
 };
 
 export const mayAbort = (phase: MigrationPhase): boolean => PHASE_TRANSITIONS[phase].includes('ABORT');
@@ -29,6 +29,9 @@ export const isSwitched = (phase: MigrationPhase): boolean =>
 
 /** Phases that load the network and both nodes, and count against the caps. */
 export const isCopying = (phase: MigrationPhase): boolean => phase !== 'GRACE' && phase !== 'CLEANUP';
+
+/** A pause holds a migration here. From FENCING to SWITCHED writes wait for it, later there is nothing to hold. */
+export const mayPause = (phase: MigrationPhase): boolean => mayAbort(phase) && !isHot(phase);
 
 /** Writes wait in these: they are stepped at once, not at the next tick. */
 export const isHot = (phase: MigrationPhase): boolean =>

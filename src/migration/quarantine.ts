@@ -14,7 +14,7 @@ export function quarantineOf(
 }
 
 /** The record with the partition left alone; one that waits for an operator is not shortened by one that ends by itself. */
-export function withQuarantine(record: PartitionRecord, quarantine: PartitionQuarantine): PartitionRecord {
+export function withQuarantine<R extends PartitionRecord>(record: R, quarantine: PartitionQuarantine): R {
   if (record.quarantine?.untilMs === null && quarantine.untilMs !== null) return record;
   return { ...record, quarantine: { ...quarantine, reason: quarantine.reason.slice(0, REASON_LENGTH_MAX) } };
 }

@@ -1,4 +1,4 @@
-import type { PartitionRecord } from '../model/migration.ts';
+import type { MigrationOutcome, MigrationPhase, PartitionRecord } from '../model/migration.ts';
 import type { MismatchEvidence } from './mismatch.ts';
 
 /** Names of the metadata keys of one cluster. */
@@ -19,11 +19,19 @@ export interface ClusterKeys {
   history(partitionId: number, migrationId: number): string;
   readonly evidencePrefix: string;
   evidence(partitionId: number, migrationId: number): string;
-  /** Operator switch: while the key exists no migration is opened and none goes beyond a phase that may wait. */
+  /** Everything an operator has switched or asked for, read at every step. */
+  readonly controlPrefix: string;
+  /** While the key exists no migration is opened and none goes beyond a phase that may wait; of one partition, or of all. */
   readonly pause: string;
+  pauseOf(partitionId: number): string;
+  readonly requestPrefix: string;
+  /** What an operator asks of the coordinator: one request a partition at a time. */
+  request(partitionId: number): string;
+  readonly auditPrefix: string;
+  audit(requestId: string): string;
 }
 
-/** How records become bytes; the edge implements it with a validating schema. */
+/** How records become bytes; the edge implements it with a validating schema. A decoder throws FORESHARD_CORRUPT. */
 export interface RecordCodec {
   readonly keys: ClusterKeys;
   encodePartition(record: PartitionRecord): Uint8Array;
@@ -31,8 +39,18 @@ export interface RecordCodec {
   decodePartition(partitionId: number, bytes: Uint8Array): PartitionRecord;
   encodeHistory(history: MigrationHistory): Uint8Array;
   encodeCleanup(cleanup: CleanupRecord): Uint8Array;
+  decodeCleanup(bytes: Uint8Array): CleanupRecord;
   encodeEvidence(evidence: MismatchEvidence): Uint8Array;
+  encodeRequest(request: OperatorRequest): Uint8Array;
+  decodeRequest(bytes: Uint8Array): OperatorRequest;
+  encodeAudit(audit: AuditRecord): Uint8Array;
+  encodeStoreState(state: StoreState): Uint8Array;
+  decodeStoreState(bytes: Uint8Array): StoreState;
 }
+
+export const STORE_STATES = ['active', 'draining', 'retired'] as const;
+/** A retired store owns nothing any more, for good: its node refuses to start on it, and to go on. */
+export type StoreState = (typeof STORE_STATES)[number];
 
 /** What became of a migration; written once, when it ends. */
 export interface MigrationHistory {
@@ -40,7 +58,8 @@ export interface MigrationHistory {
   readonly migrationId: number;
   readonly sourceNodeId: number;
   readonly targetNodeId: number;
-  readonly outcome: 'done' | 'aborted';
+  readonly outcome: MigrationOutcome;
+  /** Why it was aborted, else why it was opened. */
   readonly reason: string;
   readonly startedAtMs: number;
   readonly endedAtMs: number;
@@ -51,6 +70,12 @@ export interface MigrationHistory {
   /** In COPY, and from the fence to the switch: null where this coordinator did not see both ends. */
   readonly copySeconds: number | null;
   readonly fenceSeconds: number | null;
+  readonly kind?: 'rollback' | 'takeover';
+  /** Of one that was aborted: why it was opened, and where it stood. */
+  readonly openedFor?: string;
+  readonly abortedIn?: MigrationPhase;
+  /** The migration that goes on with its copy. */
+  readonly continuedBy?: number;
 }
 
 /** Written before the thing to clean exists, deleted only after the node's durable acknowledgement. */
@@ -58,4 +83,44 @@ export interface CleanupRecord {
   readonly kind: 'staging' | 'source';
   readonly policy: 'on-failure' | 'deferred';
   readonly sinceMs: number;
+  /** Where the store was. Absent in records of before version 0.2. */
+  readonly nodeId?: number;
+}
+
+export const OPERATOR_ACTIONS = ['cancel', 'rollback', 'takeover'] as const;
+export type OperatorAction = (typeof OPERATOR_ACTIONS)[number];
+
+/** `ctl/request/<partition>`: only the coordinator changes the map, so an operator asks it, and reads its answer in the audit. */
+export interface OperatorRequest {
+  /** Names the audit record; sorts by time. */
+  readonly requestId: string;
+  readonly action: OperatorAction;
+  readonly partitionId: number;
+  readonly by: string;
+  readonly reason: string;
+  readonly atMs: number;
+  /** A request that nobody took up in time must not take anybody by surprise later. */
+  readonly expiresAtMs: number;
+  readonly takeover?: TakeoverRequest;
+}
+
+export interface TakeoverRequest {
+  readonly fromStoreId: string;
+  readonly targetNodeId: number;
+  /** Null: the operator has not yet accepted any loss, and wants to know what it would be. */
+  readonly lossAfterLsn: number | null;
+  readonly isEmptyAllowed: boolean;
+}
+
+/** `audit/<request id>`: who asked what, why and when, and what came of it. */
+export interface AuditRecord {
+  readonly requestId: string;
+  readonly atMs: number;
+  readonly action: OperatorAction | 'pause' | 'resume';
+  /** Null: of the whole cluster. */
+  readonly partitionId: number | null;
+  readonly by: string;
+  readonly reason: string;
+  readonly outcome: 'done' | 'refused';
+  readonly message: string;
 }

@@ -21,6 +21,9 @@ export interface MigrationSettings {
   readonly fenceLagMax: number;
   /** A fence that stands for longer is aborted: writes to the partition wait meanwhile. */
   readonly fenceBudgetMs: number;
+  /** Fences in a row that may stand too long and be tried again with the same copy, and the first pause before that. */
+  readonly fenceRetriesMax: number;
+  readonly fenceRetryMs: number;
   /** How long the old owner follows the new one before its copy is removed. */
   readonly graceMs: number;
   readonly prepareTimeoutMs: number;
@@ -35,6 +38,10 @@ export interface MigrationSettings {
   readonly quarantineMs: number;
   /** Free bytes a target must keep beyond 1.3 x the partition's size. */
   readonly freeBytesReserve: number;
+  /** Of each partition so many ended migrations are remembered. */
+  readonly historyPerPartition: number;
+  /** A clean-up that is still to be done so long after it was due is an alarm. */
+  readonly cleanupAlarmMs: number;
 }
 
 export const DEFAULT_MIGRATION_SETTINGS: MigrationSettings = {
@@ -48,6 +55,8 @@ export const DEFAULT_MIGRATION_SETTINGS: MigrationSettings = {
   verifyLagMax: 1_000,
   fenceLagMax: 50,
   fenceBudgetMs: 500,
+  fenceRetriesMax: 3,
+  fenceRetryMs: 5_000, // a burst of load that stretched one fence is often over by then
   graceMs: 900_000, // MongoDB's orphanCleanupDelaySecs
   prepareTimeoutMs: 10_000,
   phaseTimeoutMs: 3_600_000,
@@ -57,6 +66,8 @@ export const DEFAULT_MIGRATION_SETTINGS: MigrationSettings = {
   attemptsMax: 5,
   quarantineMs: 600_000,
   freeBytesReserve: 64 << 20,
+  historyPerPartition: 20,
+  cleanupAlarmMs: 3_600_000,
 };
 
 const HOUR_MS = 3_600_000;
@@ -74,6 +85,8 @@ const RANGES = {
   fenceLagMax: integerFrom(0, 1e9),
   // Writes to the partition wait as long.
   fenceBudgetMs: integerFrom(10, 60_000),
+  fenceRetriesMax: integerFrom(0, 100),
+  fenceRetryMs: integerFrom(1, HOUR_MS),
   graceMs: integerFrom(0, MONTH_MS),
   prepareTimeoutMs: integerFrom(100, HOUR_MS),
   phaseTimeoutMs: integerFrom(1000, MONTH_MS),
@@ -83,6 +96,8 @@ const RANGES = {
   attemptsMax: integerFrom(1, 1000),
   quarantineMs: integerFrom(0, MONTH_MS),
   freeBytesReserve: integerFrom(0, 2 ** 50),
+  historyPerPartition: integerFrom(1, 100),
+  cleanupAlarmMs: integerFrom(1000, MONTH_MS),
 };
 
 /** What of the settings does not hold, paths from `migration` on. */

@@ -3,14 +3,24 @@
  * The executor carries the answer out; a test can ask it for every case.
  */
 import { assert } from '../base/assert.ts';
-import { asEpoch } from '../model/ids.ts';
-import type { Digest, Lsn, MigrationPhase, MigrationRecord, PartitionRecord } from '../model/migration.ts';
+import type {
+  Digest,
+  Lsn,
+  MigrationOutcome,
+  MigrationPhase,
+  MigrationRecord,
+  PartitionRecord,
+} from '../model/migration.ts';
 import type { NodeMigrationStatus } from '../ports/storage-engine.ts';
-import { mayAbort, PHASE_TRANSITIONS } from './phases.ts';
+import { mayAbort } from './phases.ts';
 import { withQuarantine } from './quarantine.ts';
 import type { ReadVerdict } from './read-guard.ts';
+import type { OpenRecord } from './record-changes.ts';
+import * as change from './record-changes.ts';
 import type { MigrationSettings } from './settings.ts';
 import { compareSides, describeDifference, digestsEqual, type VerifiedSide } from './verification.ts';
+
+export type { OpenRecord } from './record-changes.ts';
 
 /** What the nodes answered to this phase's commands. */
 export interface Observation {
@@ -20,6 +30,8 @@ export interface Observation {
   readonly fence?: { readonly lsn: Lsn; readonly digest: Digest };
   /** CLEANUP, ABORT: both nodes have done their part. */
   readonly areNodesDone?: boolean;
+  /** GRACE: the old owner's store is retired, nobody will follow. */
+  readonly isFollowerGone?: boolean;
   /** SHIFT: whether reads may go to the target; left out where nobody judges. */
   readonly guard?: ReadVerdict | null;
   /** SHIFT: whether a fence would be short: the metadata store and both nodes answer quickly. */
@@ -28,8 +40,8 @@ export interface Observation {
 
 export type Decision =
   | { readonly kind: 'stay' }
-  | { readonly kind: 'go'; readonly record: PartitionRecord; readonly mismatch?: Mismatch }
-  | { readonly kind: 'end'; readonly record: PartitionRecord; readonly outcome: 'done' | 'aborted' };
+  | { readonly kind: 'go'; readonly record: OpenRecord; readonly mismatch?: Mismatch }
+  | { readonly kind: 'end'; readonly record: PartitionRecord; readonly outcome: MigrationOutcome };
 
 /** The two sides do not hold the same: the record of the decision leaves the partition alone until people have looked. */
 export interface Mismatch {
@@ -48,19 +60,17 @@ export interface StepContext {
 
 const STAY: Decision = { kind: 'stay' };
 
-export type OpenRecord = PartitionRecord & { readonly migration: MigrationRecord };
-
 /** @param seen of a phase whose commands all succeeded. */
 export function decide(record: OpenRecord, seen: Observation, context: StepContext): Decision {
   const { migration } = record;
   if (mayAbort(migration.phase)) {
     const failure = seen.target?.failure ?? seen.source?.failure;
     if (failure) return abort(record, failure, context);
-    if (isOverdue(migration, context)) return abort(record, overdueReason(migration.phase), context);
+    if (isOverdue(migration, context)) return giveUpOverdue(record, context);
   }
   switch (migration.phase) {
     case 'PREPARE':
-      return enter(record, 'COPY', context);
+      return decidePrepare(record, seen, context);
     case 'COPY':
       return seen.target?.isSnapshotComplete ? enter(record, 'CATCHUP', context) : STAY;
     case 'CATCHUP':
@@ -70,53 +80,27 @@ export function decide(record: OpenRecord, seen: Observation, context: StepConte
     case 'SHIFT':
       return decideShift(record, seen, context);
     case 'FENCING':
-      return seen.fence
-        ? go(record, {
-            ...migration,
-            phase: 'FENCED',
-            fenceLsn: seen.fence.lsn,
-            fenceDigest: seen.fence.digest,
-          })
-        : STAY;
+      return decideFencing(record, seen);
     case 'FENCED':
       return decideFenced(record, seen, context);
     case 'SWITCHED':
+      if (migration.kind === 'takeover') return end(record, 'taken-over');
       return enter(record, 'GRACE', context, { notBeforeMs: context.nowMs + context.settings.graceMs });
     case 'GRACE':
       return decideGrace(record, seen, context);
     case 'CLEANUP':
+      return seen.areNodesDone ? end(record, 'done') : STAY;
     case 'ABORT':
-      if (!seen.areNodesDone) return STAY;
-      return {
-        kind: 'end',
-        record: { ...record, migration: null },
-        outcome: migration.phase === 'CLEANUP' ? 'done' : 'aborted',
-      };
+      return seen.areNodesDone ? decideAborted(record, context) : STAY;
   }
 }
 
 /** The record in ABORT: reads go back to the source in the same commit. */
-export function abort(
+export const abort = (
   record: OpenRecord,
   reason: string,
   { nowMs }: StepContext,
-): Extract<Decision, { kind: 'go' }> {
-  const { migration } = record;
-  assert(mayAbort(migration.phase), `no abort from ${migration.phase}`);
-  return {
-    kind: 'go',
-    record: {
-      ...record,
-      migration: {
-        ...migration,
-        phase: 'ABORT',
-        phaseAtMs: nowMs,
-        readWeight: 0,
-        reason: reason.slice(0, 1000),
-      },
-    },
-  };
-}
+): Extract<Decision, { kind: 'go' }> => ({ kind: 'go', record: change.aborted(record, reason, nowMs) });
 
 /** ABORT of a copy that is not the same: never "repair and go on", never by itself again. */
 function abortBadCopy(
@@ -133,16 +117,31 @@ function abortBadCopy(
   };
 }
 
-const leftAlone = (
-  record: PartitionRecord,
+const leftAlone = <R extends PartitionRecord>(
+  record: R,
   { migration: { migrationId } }: OpenRecord,
   reason: string,
   { nowMs }: StepContext,
-): PartitionRecord => withQuarantine(record, { sinceMs: nowMs, untilMs: null, migrationId, reason });
+): R => withQuarantine(record, { sinceMs: nowMs, untilMs: null, migrationId, reason });
 
 /** Entries the target has yet to apply; Infinity while that is not known. */
 export const lagOf = ({ source, target }: Observation): number =>
   source && target ? Math.max(0, source.lsn - target.lsn) : Number.POSITIVE_INFINITY;
+
+/** How long after a fence that stood too long the next may be put up: twice as long each time. */
+export const fencePauseMs = (fenceFailures: number, { fenceRetryMs }: MigrationSettings): number =>
+  fenceRetryMs * 2 ** Math.min(20, Math.max(0, fenceFailures - 1));
+
+function decidePrepare(record: OpenRecord, { target }: Observation, context: StepContext): Decision {
+  const { migration } = record;
+  if (migration.kind !== 'takeover')
+    return enter(record, migration.resumes === undefined ? 'COPY' : 'CATCHUP', context);
+  // It asked its node to stop pulling, so this lsn is its last one.
+  if (target?.role !== 'STAGING' || !target.isSnapshotComplete) return STAY;
+  if (target.lsn < (migration.takeover?.lossAfterLsn ?? 0))
+    return abort(record, `the copy holds no more than lsn ${target.lsn}`, context);
+  return { kind: 'go', record: change.takenOver(record, target.lsn, context.nowMs) };
+}
 
 function decideVerify(record: OpenRecord, seen: Observation, context: StepContext): Decision {
   const { source, target } = seen;
@@ -162,15 +161,17 @@ function decideVerify(record: OpenRecord, seen: Observation, context: StepContex
 function decideShift(record: OpenRecord, seen: Observation, context: StepContext): Decision {
   const { migration } = record;
   const { settings, nowMs } = context;
-  const steps = context.canShiftReads ? settings.readWeightSteps : [];
+  // A rollback is asked for because the owner does badly: its target has served these reads before.
+  const steps = context.canShiftReads && migration.kind !== 'rollback' ? settings.readWeightSteps : [];
   const { guard } = seen;
   if (guard?.kind === 'bad-copy') return abortBadCopy(record, guard.reason, context);
-  if (guard?.kind === 'red') return stepBack(record, guard.reason, context);
+  if (guard?.kind === 'red' && migration.kind !== 'rollback') return stepBack(record, guard.reason, context);
   const isHeld = nowMs - migration.phaseAtMs >= shiftHoldMs(migration, seen, steps, settings);
   if (!isHeld) return STAY;
   const next = steps.find((weight) => weight > migration.readWeight);
   if (next !== undefined) return enter(record, 'SHIFT', context, { readWeight: next });
-  if (lagOf(seen) > settings.fenceLagMax || !seen.isFencePromising) return STAY;
+  const isFenceDue = nowMs >= migration.notBeforeMs;
+  if (!isFenceDue || lagOf(seen) > settings.fenceLagMax || !seen.isFencePromising) return STAY;
   return enter(record, 'FENCING', context);
 }
 
@@ -182,7 +183,7 @@ function stepBack(record: OpenRecord, reason: string, context: StepContext): Dec
   const guardReds = (migration.guardReds ?? 0) + 1;
   if (guardReds >= context.settings.readGuard.redsMax)
     return abort(record, `reads went back to the source ${guardReds} times: ${reason}`, context);
-  return enter(record, 'SHIFT', context, { readWeight: 0, guardReds, reason: reason.slice(0, 1000) });
+  return enter(record, 'SHIFT', context, { readWeight: 0, guardReds, reason: change.cutReason(reason) });
 }
 
 /** How long the present weight is held. At 0 reads are only mirrored, or the target recovers from a red guard. */
@@ -198,9 +199,20 @@ function shiftHoldMs(
   return areReadsMirrored && steps.length > 0 ? readWeightHoldMs : 0;
 }
 
+/** FENCED keeps the time of FENCING: one budget spans the fence. */
+function decideFencing(record: OpenRecord, { fence }: Observation): Decision {
+  if (!fence) return STAY;
+  const fenced = {
+    ...record.migration,
+    phase: 'FENCED' as const,
+    fenceLsn: fence.lsn,
+    fenceDigest: fence.digest,
+  };
+  return { kind: 'go', record: change.go(record, fenced) };
+}
+
 function decideFenced(record: OpenRecord, { target }: Observation, context: StepContext): Decision {
-  const { migration } = record;
-  const { fenceLsn, fenceDigest } = migration;
+  const { fenceLsn, fenceDigest } = record.migration;
   assert(fenceLsn !== undefined && fenceDigest !== undefined, 'a fenced record holds its fence');
   if (!target || target.lsn < fenceLsn) return STAY;
   if (target.lsn > fenceLsn)
@@ -210,21 +222,13 @@ function decideFenced(record: OpenRecord, { target }: Observation, context: Step
     const difference = describeDifference(fenceDigest, target.digest);
     return abortBadCopy(record, `digests differ at the fence: ${difference}`, context);
   }
-  return go(
-    {
-      ...record,
-      ownerNodeId: migration.targetNodeId,
-      ownerStoreId: migration.targetStoreId,
-      epoch: asEpoch(record.epoch + 1),
-      ownedSinceMs: context.nowMs,
-    },
-    { ...migration, phase: 'SWITCHED', phaseAtMs: context.nowMs, readWeight: 0 },
-  );
+  return { kind: 'go', record: change.switched(record, context.nowMs) };
 }
 
 function decideGrace(record: OpenRecord, seen: Observation, context: StepContext): Decision {
   const { migration } = record;
   const { nowMs, settings } = context;
+  if (seen.isFollowerGone) return enter(record, 'CLEANUP', context);
   if (nowMs < migration.notBeforeMs) return STAY;
   if (!context.canFollow) return enter(record, 'CLEANUP', context);
   if (seen.source?.failure) {
@@ -238,7 +242,7 @@ function decideGrace(record: OpenRecord, seen: Observation, context: StepContext
   if (difference === null) return STAY;
   if (difference === '') return enter(record, 'CLEANUP', context);
   // The old copy is evidence now, and perhaps the better one: it is kept, and people are told.
-  const reason = `verification before removal failed: ${difference}`.slice(0, 1000);
+  const reason = change.cutReason(`verification before removal failed: ${difference}`);
   const extended = {
     ...migration,
     notBeforeMs: nowMs + Math.max(settings.graceMs, settings.retryMsMax),
@@ -247,27 +251,46 @@ function decideGrace(record: OpenRecord, seen: Observation, context: StepContext
   return {
     kind: 'go',
     mismatch: { reason, sides: { owner: seen.target.verify, copy: seen.source.verify } },
-    record: leftAlone({ ...record, migration: extended }, record, reason, context),
+    record: leftAlone(change.go(record, extended), record, reason, context),
   };
 }
 
-function enter(
+/** What becomes of a migration whose abort both nodes have carried out. */
+function decideAborted(record: OpenRecord, { nowMs, settings }: StepContext): Decision {
+  const { migration } = record;
+  if (migration.keepsCopyFor === undefined) return end(record, 'aborted');
+  if (migration.keepsCopyFor === 'follow')
+    return { kind: 'go', record: change.followedAgain(record, nowMs, nowMs + settings.graceMs) };
+  const notBeforeMs = nowMs + fencePauseMs(migration.fenceFailures ?? 1, settings);
+  return { kind: 'go', record: change.triedAgain(record, nowMs, notBeforeMs) };
+}
+
+const end = (record: OpenRecord, outcome: MigrationOutcome): Decision => ({
+  kind: 'end',
+  record: { ...record, migration: null },
+  outcome,
+});
+
+const enter = (
   record: OpenRecord,
   phase: MigrationPhase,
   { nowMs }: StepContext,
-  change: Partial<MigrationRecord> = {},
-): Decision {
-  return go(record, { ...record.migration, ...change, phase, phaseAtMs: nowMs });
+  changed: Partial<MigrationRecord> = {},
+): Decision => ({ kind: 'go', record: change.enter(record, phase, nowMs, changed) });
+
+function giveUpOverdue(record: OpenRecord, context: StepContext): Decision {
+  const { phase, fenceFailures = 0 } = record.migration;
+  const reason = overdueReason(phase);
+  const isFence = phase === 'FENCING' || phase === 'FENCED';
+  if (!isFence || fenceFailures >= context.settings.fenceRetriesMax) return abort(record, reason, context);
+  return { kind: 'go', record: change.fenceGivenUp(record, reason, context.nowMs) };
 }
 
-function go(record: PartitionRecord, migration: MigrationRecord): Decision {
-  const before = record.migration?.phase as MigrationPhase;
-  assert(PHASE_TRANSITIONS[before].includes(migration.phase), `${before} does not become ${migration.phase}`);
-  return { kind: 'go', record: { ...record, migration } };
-}
-
-function isOverdue({ phase, phaseAtMs }: MigrationRecord, { settings, nowMs }: StepContext): boolean {
-  return nowMs - phaseAtMs > timeoutOf(phase, settings);
+function isOverdue(
+  { phase, phaseAtMs, pausedAtMs }: MigrationRecord,
+  { settings, nowMs }: StepContext,
+): boolean {
+  return pausedAtMs === undefined && nowMs - phaseAtMs > timeoutOf(phase, settings);
 }
 
 function timeoutOf(phase: MigrationPhase, settings: MigrationSettings): number {

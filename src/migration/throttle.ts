@@ -1,7 +1,10 @@
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 
-/** A token bucket: at most `perSecond` units a second, with bursts of up to a quarter of a second. */
+/** A debt is looked at again after so long: the rate may have been changed meanwhile. */
+const LOOK_MS = 250;
+
+/** A token bucket: at most `perSecond` units a second, with bursts of up to a quarter of a second. At 0 nothing passes. */
 export class Throttle {
   readonly #clock: Clock;
   #perSecond: number;
@@ -9,7 +12,7 @@ export class Throttle {
   #refilledMs: number;
 
   constructor(perSecond: number, clock: Clock) {
-    assert(perSecond > 0, 'a throttle lets something through');
+    assert(perSecond >= 0, 'a rate is not negative');
     this.#clock = clock;
     this.#perSecond = perSecond;
     this.#tokens = this.#burst();
@@ -17,7 +20,7 @@ export class Throttle {
   }
 
   setRate(perSecond: number): void {
-    assert(perSecond > 0, 'a throttle lets something through');
+    assert(perSecond >= 0, 'a rate is not negative');
     this.#refill();
     this.#perSecond = perSecond;
     this.#tokens = Math.min(this.#tokens, this.#burst());
@@ -27,7 +30,14 @@ export class Throttle {
   async take(amount: number, signal?: AbortSignal): Promise<void> {
     this.#refill();
     this.#tokens -= amount;
-    if (this.#tokens < 0) await this.#clock.sleep((-this.#tokens / this.#perSecond) * 1000, signal);
+    while (!signal?.aborted) {
+      const debtMs =
+        this.#perSecond === 0 ? Number.POSITIVE_INFINITY : (-this.#tokens / this.#perSecond) * 1000;
+      if (debtMs <= 0) return;
+      await this.#clock.sleep(Math.min(LOOK_MS, debtMs), signal);
+      this.#refill();
+      if (debtMs <= LOOK_MS) return; // paid, whatever rounding says
+    }
   }
 
   #burst(): number {

@@ -9,6 +9,10 @@ import type { Epoch, NodeId, PartitionId } from './ids.ts';
  *
  * SWITCHED is the point of no return: one compare-and-swap changes the owner and adds 1 to the epoch. Until then the
  * source owns every write; "switch" and "abort" race on the same key, and exactly one wins.
+ *
+ * Where the target has a copy already, PREPARE is followed by CATCHUP. An ABORT that keeps the copy ends in a new migration,
+ * with a new id: in PREPARE again after a fence that stood too long, in GRACE after a rollback that failed. A takeover goes
+ * from PREPARE to SWITCHED, and ends there: nobody is left who could be fenced or could follow.
  */
 export const MIGRATION_PHASES = [
   'PREPARE',
@@ -66,9 +70,25 @@ export interface MigrationRecord {
   /** How often a guard has sent the reads back to the source; left out for never. */
   readonly guardReds?: number;
   /** Wall clock before which CLEANUP may not start. */
+  /** Wall clock before which, in GRACE, CLEANUP and, in SHIFT, the fence may not come. */
   readonly notBeforeMs: number;
   readonly reason: string;
   readonly attempt: number;
+  /** Absent for an ordinary move. A rollback goes back to the old owner, a takeover does without the present one. */
+  readonly kind?: 'rollback' | 'takeover';
+  /** The migration whose copy the target has already, complete but for the last log entries: COPY is left out. */
+  readonly resumes?: number;
+  /** Of a takeover: the lsn after which the operator accepts to lose what was written. */
+  readonly takeover?: { readonly lossAfterLsn: Lsn; readonly isEmpty: boolean };
+  /** In ABORT: the copy stays, and another migration goes on with it: to another fence, or to follow the owner again. */
+  readonly keepsCopyFor?: 'retry' | 'follow';
+  /** In ABORT, where `reason` says why it ended: why it was opened, and the phase in which it ended. */
+  readonly openedFor?: string;
+  readonly abortedIn?: MigrationPhase;
+  /** Fences in a row, over the migrations that this one resumes, that stood longer than their budget. */
+  readonly fenceFailures?: number;
+  /** Wall clock since which an operator's pause holds the migration; the phase's time does not run meanwhile. */
+  readonly pausedAtMs?: number;
 }
 
 /**
@@ -83,6 +103,9 @@ export interface PartitionQuarantine {
   readonly migrationId: number;
   readonly reason: string;
 }
+/** The outcomes of a migration; one that is superseded lives on in another (a rollback, a takeover) with its copy. */
+export const MIGRATION_OUTCOMES = ['done', 'aborted', 'superseded', 'taken-over'] as const;
+export type MigrationOutcome = (typeof MIGRATION_OUTCOMES)[number];
 
 /** The value of `map/<partition>`: owner, epoch and the whole migration, so that one compare-and-swap moves them together. */
 export interface PartitionRecord {
@@ -96,6 +119,11 @@ export interface PartitionRecord {
   readonly migrationSeq: number;
   readonly migration: MigrationRecord | null;
   readonly quarantine?: PartitionQuarantine;
+  /**
+   * Where a forced takeover cut the history: whoever has seen, in an epoch below `epoch`, an lsn above `lsn` has seen what
+   * is lost. After several takeovers `lsn` is the lowest: that may report a loss too many, never one too few.
+   */
+  readonly lineage?: { readonly epoch: Epoch; readonly lsn: Lsn };
 }
 
 /** Every command to a node carries this; a node refuses anything older than what it has durably seen. */

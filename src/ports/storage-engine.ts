@@ -10,7 +10,10 @@ export interface StorageEngine {
   readonly capabilities: EngineCapabilities;
   /** Source: keep a change log from now on. Target: check free space, store id and that the source can be reached. */
   prepare(nodeId: NodeId, command: MigrationCommand, options: PrepareOptions): Promise<void>;
-  /** Target: pull snapshot, then log, from the source, at most `bytesPerSecond`; runs on by itself until told otherwise. */
+  /**
+   * Target: pull snapshot, then log, from the source, at most `bytesPerSecond`; runs on by itself until told otherwise.
+   * 0 holds a pull that runs after its present piece, and starts none.
+   */
   copy(nodeId: NodeId, command: MigrationCommand, options: { bytesPerSecond: number }): Promise<void>;
   /**
    * Both: compare a read-back scan with the running digest, at one lsn chosen by the side that is the owner.
@@ -34,8 +37,15 @@ export interface StorageEngine {
   follow(nodeId: NodeId, command: MigrationCommand): Promise<void>;
   /** Old owner: stop following, become RETIRED, delete everything in throttled batches. True when nothing is left. */
   remove(nodeId: NodeId, command: MigrationCommand): Promise<boolean>;
-  /** Either side: forget this migration. A fenced source opens again, a staging copy is dropped. True when done. */
-  abort(nodeId: NodeId, command: MigrationCommand): Promise<boolean>;
+  /**
+   * Either side: forget this migration. A fenced source opens again, a staging copy is dropped. True when done.
+   * With `keepsLog` a source goes on logging: its copy is kept, and another migration begins with it.
+   */
+  abort(
+    nodeId: NodeId,
+    command: MigrationCommand,
+    options?: { readonly keepsLog: boolean },
+  ): Promise<boolean>;
   /** New owner: the migration is over, the change log may go. */
   finish(nodeId: NodeId, command: MigrationCommand): Promise<void>;
   /** @param include what is large and rarely needed: the running digest, or the results of a verification. */
@@ -107,6 +117,15 @@ export interface PrepareOptions {
   readonly digestSeed: string;
   /** Target: refuse unless so much is free: 1.3 x size + log budget + reserve. */
   readonly freeBytesMin: number;
+  /** Target: go on with the copy that is there instead of beginning one. */
+  readonly adopts?: CopyAdoption;
+}
+
+export interface CopyAdoption {
+  /** Whose copy it has to be; null for a takeover, which takes any that is complete: no owner is left to ask for another. */
+  readonly migrationId: number | null;
+  /** Of a takeover: nothing at all will do. */
+  readonly isEmptyAllowed: boolean;
 }
 
 export interface NodeMigrationStatus {

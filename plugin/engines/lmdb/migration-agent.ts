@@ -155,9 +155,14 @@ export class MigrationAgent {
         `this store is ${store.storeId}, not ${expected}`,
       );
     if (body.side === 'source') {
-      await store.updateMeta(body.partitionId, (meta) => role.sourcePrepared(meta, body));
+      const known = store.meta(body.partitionId);
+      const isKnown = known.migrationId === body.migrationId && known.digestSeed === body.digestSeed;
+      // In the grace after a failed rollback it is asked at every tick: what is durable is not written again.
+      if (!isKnown || role.sourcePrepared(known, body) !== known) {
+        await store.updateMeta(body.partitionId, (meta) => role.sourcePrepared(meta, body));
+        await store.startChangeLog(body.partitionId, { digestSeed: body.digestSeed });
+      }
       const session = this.#sessionOf(body);
-      await store.startChangeLog(body.partitionId, { digestSeed: body.digestSeed });
       void session.completeDigest(body.digestSeed);
       return { body: {} };
     }
@@ -167,7 +172,15 @@ export class MigrationAgent {
         'free-space',
         `the target has ${store.freeBytes()} bytes free, the copy needs ${body.freeBytesMin}`,
       );
-    await store.updateMeta(body.partitionId, (meta) => role.targetPrepared(meta, body, body.sourceStoreId));
+    const { adopts, sourceStoreId, partitionId } = body;
+    if (adopts !== undefined) {
+      if (this.#removing.has(partitionId))
+        throw new ForeshardError('FORESHARD_NOT_READY', 'retry', 'the copy that was here is being removed');
+      await this.#readOpenRecord(body);
+      await store.updateMeta(partitionId, (meta) => role.copyAdopted(meta, body, sourceStoreId, adopts));
+      this.#sessionOf(body); // ends that of the migration before, and its pull with it
+      if (adopts.migrationId === null) return { body: {} };
+    } else await store.updateMeta(partitionId, (meta) => role.targetPrepared(meta, body, sourceStoreId));
     // Whether the source can be reached is found out now, not when writes wait for it.
     await this.#components.transport.request(body.sourceNodeId, 'replicate.status', {
       partitionId: body.partitionId,
@@ -182,7 +195,7 @@ export class MigrationAgent {
     const { store } = this.#components;
     const session = this.#sessionOf(body);
     this.#throttles.get(session)?.setRate(body.bytesPerSecond);
-    if (this.#pulling.has(session) || session.failure) return { body: {} };
+    if (this.#pulling.has(session) || session.failure || body.bytesPerSecond === 0) return { body: {} };
     const record = await this.#readOpenRecord(body);
     if (record.migration.targetStoreId !== store.storeId || isSwitched(record.migration.phase))
       throw refusal(body, 'the map does not name this store as the target of an open copy');
@@ -208,8 +221,9 @@ export class MigrationAgent {
         `the map does not let this store follow: ${record.migration.phase} at ${record.epoch}`,
       );
     const before = store.meta(body.partitionId).role;
-    await store.updateMeta(body.partitionId, (meta) => role.following(meta, body));
-    if (before === 'FENCED') session.forgetVerification();
+    const isResumed = record.migration.resumes !== undefined;
+    await store.updateMeta(body.partitionId, (meta) => role.following(meta, body, isResumed));
+    if (before !== 'FOLLOWER') session.forgetVerification();
     session.failure = null; // asked again: what failed may have been repaired
     this.#startPull(session, record, record.ownerNodeId, DEFAULT_FOLLOW_BYTES_PER_SECOND);
     return { body: {} };
@@ -288,7 +302,7 @@ export class MigrationAgent {
     const session = this.#sessions.get(partitionId);
     if (session && session.migrationId <= migrationId) this.#closeSession(partitionId);
     if (after.role === 'OWNER') {
-      if (after.migrationId === 0) await store.stopChangeLog(partitionId);
+      if (after.migrationId === 0 && !command.keepsLog) await store.stopChangeLog(partitionId);
       return { body: { isDone: true } };
     }
     if (after.role !== 'STAGING' || (after.staging?.migrationId ?? 0) > migrationId)

@@ -25,8 +25,9 @@ export const REQUESTS = {
     targetStoreId: storeId,
     digestSeed: z.string().regex(/^[0-9a-f]{16}$/),
     freeBytesMin: z.number().nonnegative(),
+    adopts: z.object({ migrationId: count.min(1).nullable(), isEmptyAllowed: z.boolean() }).exactOptional(),
   }),
-  'replicate.copy': z.object({ ...command, bytesPerSecond: z.number().positive() }),
+  'replicate.copy': z.object({ ...command, bytesPerSecond: z.number().nonnegative() }),
   'replicate.openSnapshot': z.object(command),
   'replicate.readSnapshot': z.object({
     ...command,
@@ -42,7 +43,7 @@ export const REQUESTS = {
   'redirect.serveReads': z.object({ ...command, isServing: z.boolean() }),
   'redirect.fence': z.object(command),
   'redirect.activate': z.object({ ...command, fenceLsn: count }),
-  'redirect.abort': z.object(command),
+  'redirect.abort': z.object({ ...command, keepsLog: z.boolean().default(false) }),
   'verify.begin': z.object({ ...command, barrierLsn: count.nullable(), isFresh: z.boolean() }),
   'verify.list': z.object({
     ...command,

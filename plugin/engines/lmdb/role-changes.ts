@@ -6,6 +6,7 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import { isSwitched } from '../../../src/migration/phases.ts';
 import type { Digest, Lsn, MigrationCommand, PartitionRecord } from '../../../src/model/migration.ts';
 import type { PartitionMeta } from '../../../src/ports/partition-store.ts';
+import type { CopyAdoption } from '../../../src/ports/storage-engine.ts';
 
 /** R6: refuses what is older than what this node has durably seen. */
 function assertFresh(meta: PartitionMeta, command: MigrationCommand): void {
@@ -67,6 +68,48 @@ export function targetPrepared(
   };
 }
 
+const isAbandoned = (meta: PartitionMeta): boolean =>
+  meta.closedMigrationId >= (meta.staging?.migrationId ?? 0);
+
+/**
+ * Whether a node has a copy that lacks no more than the last log entries, and that nobody has begun to delete. What a
+ * deposed owner has that was never fenced is none: it may hold entries that no other owner knows.
+ */
+const hasCopy = (meta: PartitionMeta): boolean =>
+  meta.role === 'FOLLOWER' ||
+  (meta.role === 'FENCED' && meta.fence !== null) ||
+  (meta.role === 'STAGING' && meta.staging?.isComplete === true && !isAbandoned(meta));
+
+/**
+ * The copy that is here becomes that of a new migration: an old owner's, for the way back; that of a fence that stood too
+ * long; for a takeover, any. All older migrations are closed with it: none of their commands may touch the copy any more.
+ *
+ * @param adopts see CopyAdoption.
+ */
+export function copyAdopted(
+  meta: PartitionMeta,
+  command: MigrationCommand,
+  sourceStoreId: string,
+  adopts: CopyAdoption,
+): PartitionMeta {
+  assertFresh(meta, command);
+  const { migrationId } = command;
+  if (meta.role === 'STAGING' && meta.staging?.migrationId === migrationId) return meta;
+  const isEmpty = meta.role === 'NONE' && adopts.isEmptyAllowed;
+  const isNamed = adopts.migrationId === null || meta.migrationId === adopts.migrationId;
+  if (!isEmpty && !(hasCopy(meta) && isNamed)) throw wrongRole(command, meta);
+  return {
+    ...meta,
+    role: 'STAGING',
+    epoch: command.epoch,
+    epochMax: command.epoch,
+    migrationId,
+    closedMigrationId: migrationId - 1,
+    fence: null,
+    staging: { migrationId, sourceStoreId, snapshotLsn: meta.lsn, cursor: null, isComplete: true },
+  };
+}
+
 /** The store has one writer, so this transaction is the barrier: every write before it is below the fence's lsn. */
 export function fenced(
   meta: PartitionMeta,
@@ -105,15 +148,32 @@ export function activated(meta: PartitionMeta, command: MigrationCommand, fenceL
   };
 }
 
-/** @param command bears the new owner's epoch. */
-export function following(meta: PartitionMeta, command: MigrationCommand): PartitionMeta {
+/**
+ * @param command bears the new owner's epoch.
+ * @param isResumed the map says that a rollback has failed: this is its copy, or the follower that it did not reach.
+ */
+export function following(meta: PartitionMeta, command: MigrationCommand, isResumed = false): PartitionMeta {
   assertFresh(meta, command);
+  if (isResumed && meta.migrationId < command.migrationId && hasCopy(meta))
+    return {
+      ...followerOf(meta, command),
+      migrationId: command.migrationId,
+      closedMigrationId: command.migrationId - 1,
+    };
   if (meta.migrationId !== command.migrationId) throw wrongRole(command, meta);
   if (meta.role === 'FOLLOWER') return meta;
   if (meta.role !== 'FENCED' || meta.fence?.migrationId !== command.migrationId)
     throw wrongRole(command, meta);
-  return { ...meta, role: 'FOLLOWER', epoch: command.epoch, epochMax: command.epoch };
+  return followerOf(meta, command);
 }
+
+const followerOf = (meta: PartitionMeta, { epoch }: MigrationCommand): PartitionMeta => ({
+  ...meta,
+  role: 'FOLLOWER',
+  epoch,
+  epochMax: epoch,
+  staging: null,
+});
 
 export function retired(meta: PartitionMeta, command: MigrationCommand): PartitionMeta {
   assertFresh(meta, command);
@@ -125,8 +185,8 @@ export function retired(meta: PartitionMeta, command: MigrationCommand): Partiti
 
 /** Nothing is left of a retired or abandoned copy. */
 export function emptied(meta: PartitionMeta, migrationId: number): PartitionMeta {
-  const isAbandoned = meta.role === 'STAGING' && meta.closedMigrationId >= (meta.staging?.migrationId ?? 0);
-  if (!isAbandoned && !(meta.role === 'RETIRED' && meta.migrationId === migrationId)) return meta;
+  const isLeftOver = meta.role === 'STAGING' && isAbandoned(meta);
+  if (!isLeftOver && !(meta.role === 'RETIRED' && meta.migrationId === migrationId)) return meta;
   return {
     ...meta,
     role: 'NONE',

@@ -68,8 +68,12 @@ export class RpcStorageEngine implements StorageEngine {
     return parseBody(REPLIES['remove.run'], 'remove.run reply', reply.body).isDone;
   }
 
-  async abort(nodeId: NodeId, command: MigrationCommand): Promise<boolean> {
-    const reply = await this.#ask(nodeId, 'redirect.abort', { ...command });
+  async abort(
+    nodeId: NodeId,
+    command: MigrationCommand,
+    options: { readonly keepsLog: boolean } = { keepsLog: false },
+  ): Promise<boolean> {
+    const reply = await this.#ask(nodeId, 'redirect.abort', { ...command, ...options });
     return parseBody(REPLIES['redirect.abort'], 'redirect.abort reply', reply.body).isDone;
   }
 

@@ -69,7 +69,7 @@ function contextOf(
     settings: SETTINGS,
     nowMs: NOW_MS,
     planNowMs: NOW_MS,
-    isPaused: false,
+    isPaused: () => false,
     isQuarantined: () => false,
     ...change,
   };
@@ -112,7 +112,7 @@ test('every refusal names its reason', () => {
     refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0)], { isQuarantined: () => true })),
     'quarantine',
   );
-  check.is(refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0)], { isPaused: true })), 'paused');
+  check.is(refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0)], { isPaused: () => true })), 'paused');
   check.is(refusal(moveOf(0, 0, 1), contextOf(busy('COPY'))), 'source-busy');
   check.is(refusal(moveOf(0, 0, 1), contextOf(busy('GRACE'))), null);
   check.is(refusal(moveOf(2, 3, 2), contextOf([...busy('SHIFT'), recordOf(2, 3)])), 'target-busy');

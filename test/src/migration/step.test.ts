@@ -81,6 +81,11 @@ const NOTHING: Observation = { source: null, target: null };
 const phaseAfter = (decision: Decision): MigrationPhase | null | 'stay' =>
   decision.kind === 'stay' ? 'stay' : (decision.record.migration?.phase ?? null);
 
+const TAKEOVER: Partial<MigrationRecord> = {
+  kind: 'takeover',
+  takeover: { lossAfterLsn: 100, isEmpty: false },
+};
+
 /** For every transition of the table: an observation under which it is taken. */
 const WAYS: readonly (readonly [
   MigrationPhase,
@@ -89,6 +94,8 @@ const WAYS: readonly (readonly [
   Partial<MigrationRecord>?,
 ])[] = [
   ['PREPARE', 'COPY', NOTHING],
+  ['PREPARE', 'CATCHUP', NOTHING, { resumes: 3 }],
+  ['PREPARE', 'SWITCHED', { source: null, target: status({ role: 'STAGING' }) }, TAKEOVER],
   ['COPY', 'CATCHUP', { source: null, target: status() }],
   ['CATCHUP', 'VERIFY', both(status({ lsn: 1100 }), status({ lsn: 100 }))],
   ['VERIFY', 'SHIFT', both(verified(90), verified(90))],
@@ -102,10 +109,13 @@ const WAYS: readonly (readonly [
   ['FENCING', 'FENCED', { ...NOTHING, fence: { lsn: 100, digest: DIGEST } }],
   ['FENCED', 'SWITCHED', { source: null, target: status({ digest: DIGEST }) }],
   ['SWITCHED', 'GRACE', NOTHING],
+  ['SWITCHED', null, NOTHING, TAKEOVER],
   ['GRACE', 'CLEANUP', both(verified(120), verified(120)), { notBeforeMs: NOW_MS }],
   ['GRACE', 'GRACE', both(verified(120, digestOf('bb')), verified(120)), { notBeforeMs: NOW_MS }],
   ['CLEANUP', null, { ...NOTHING, areNodesDone: true }],
   ['ABORT', null, { ...NOTHING, areNodesDone: true }],
+  ['ABORT', 'PREPARE', { ...NOTHING, areNodesDone: true }, { keepsCopyFor: 'retry', fenceFailures: 1 }],
+  ['ABORT', 'GRACE', { ...NOTHING, areNodesDone: true }, { keepsCopyFor: 'follow', kind: 'rollback' }],
 ];
 
 test('every transition of the table is taken, and no other', () => {
@@ -152,13 +162,15 @@ test('a phase whose condition does not hold stays', () => {
     check.is(decide(recordIn(phase, change), seen, CONTEXT).kind, 'stay', `${phase} ${JSON.stringify(seen)}`);
 });
 
-test('only the switch changes the owner, and adds one to the epoch', () => {
+test('only the switch changes the owner, and adds one to the epoch; a takeover adds two', () => {
   for (const [phase, , seen, change] of WAYS) {
     const before = recordIn(phase, change);
     const decision = decide(before, seen, CONTEXT);
     if (decision.kind === 'stay') continue;
     const { ownerNodeId, ownerStoreId, epoch } = decision.record;
-    if (phase === 'FENCED') check.equal([ownerNodeId, ownerStoreId, epoch], [2, 'store-2', 8]);
+    const isTakeover = decision.record.migration?.kind === 'takeover';
+    if (isTakeover) check.equal([ownerNodeId, ownerStoreId, epoch], [2, 'store-2', 9]);
+    else if (phase === 'FENCED') check.equal([ownerNodeId, ownerStoreId, epoch], [2, 'store-2', 8]);
     else
       check.equal(
         [ownerNodeId, ownerStoreId, epoch],

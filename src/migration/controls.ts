@@ -1,0 +1,63 @@
+/** What operators have switched and asked for, as the coordinator reads it before each step. */
+import type { Logger } from '../base/logger.ts';
+import type { MetadataStore } from '../ports/metadata-store.ts';
+import type { OpenRecord } from './record-changes.ts';
+import type { OperatorRequest, RecordCodec } from './records.ts';
+
+export interface PendingRequest {
+  readonly key: string;
+  readonly revision: number;
+  readonly request: OperatorRequest;
+}
+
+export interface Controls {
+  readonly isPaused: boolean;
+  readonly pausedPartitionIds: ReadonlySet<number>;
+  readonly requests: readonly PendingRequest[];
+  readonly retiredStoreIds: ReadonlySet<string>;
+}
+
+export const NO_CONTROLS: Controls = {
+  isPaused: false,
+  pausedPartitionIds: new Set(),
+  requests: [],
+  retiredStoreIds: new Set(),
+};
+
+/** A pause of all does not hold what an operator has asked for by name since. */
+export const isHeld = ({ partitionId, migration }: OpenRecord, controls: Controls): boolean =>
+  controls.pausedPartitionIds.has(partitionId) || (controls.isPaused && migration.kind === undefined);
+
+export async function readControls(
+  metadata: MetadataStore,
+  codec: RecordCodec,
+  logger: Logger,
+): Promise<Controls> {
+  const { keys } = codec;
+  const { entries } = await metadata.list(keys.controlPrefix);
+  const stores = await metadata.list(keys.storePrefix);
+  const pausePrefix = `${keys.pause}/`;
+  const pausedPartitionIds = new Set<number>();
+  const requests: PendingRequest[] = [];
+  const retiredStoreIds = new Set<string>();
+  let isPaused = false;
+  // A record that is not valid is passed over: it must not keep the others from being obeyed.
+  const orNothing = (key: string, decode: () => void): void => {
+    try {
+      decode();
+    } catch (error) {
+      logger.error({ key, error: String(error) }, 'a control record is not valid, it is passed over');
+    }
+  };
+  for (const { key, value, revision } of entries)
+    if (key === keys.pause) isPaused = true;
+    else if (key.startsWith(pausePrefix)) pausedPartitionIds.add(Number(key.slice(pausePrefix.length)));
+    else if (key.startsWith(keys.requestPrefix))
+      orNothing(key, () => requests.push({ key, revision, request: codec.decodeRequest(value) }));
+  for (const { key, value } of stores.entries)
+    orNothing(key, () => {
+      if (codec.decodeStoreState(value) === 'retired')
+        retiredStoreIds.add(key.slice(keys.storePrefix.length));
+    });
+  return { isPaused, pausedPartitionIds, requests, retiredStoreIds };
+}

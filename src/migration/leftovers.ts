@@ -1,0 +1,164 @@
+/**
+ * Clean-up records that no open migration answers for: what a crash, a takeover or a restored map has left behind. A copy
+ * is removed only where the map names another owner and that owner has just said so itself: while it may be dead, what
+ * looks like garbage may be the last copy.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import { asEpoch, asNodeId, asPartitionId } from '../model/ids.ts';
+import type { MigrationCommand, PartitionRecord } from '../model/migration.ts';
+import type { MetadataStore } from '../ports/metadata-store.ts';
+import type { StorageEngine } from '../ports/storage-engine.ts';
+import type { Committer } from './committer.ts';
+import type { CleanupRecord, RecordCodec } from './records.ts';
+import type { MigrationSettings } from './settings.ts';
+
+export interface LeftoverComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly engine: StorageEngine;
+  readonly metadata: MetadataStore;
+  readonly codec: RecordCodec;
+  readonly committer: Committer;
+}
+
+export interface Leftover {
+  readonly key: string;
+  readonly partitionId: number;
+  readonly migrationId: number;
+  readonly storeId: string;
+  readonly revision: number;
+  readonly cleanup: CleanupRecord;
+}
+
+/** The records are few, and nothing hurries: they are looked at this often. */
+const LOOK_MS = 5_000;
+
+/** @returns null for a key that names no clean-up. */
+export function parseCleanupKey(
+  key: string,
+  cleanupPrefix: string,
+): { readonly partitionId: number; readonly migrationId: number; readonly storeId: string } | null {
+  const match = /^(\d+)\/(\d+)\/(.+)$/.exec(key.slice(cleanupPrefix.length));
+  if (!match) return null;
+  return { partitionId: Number(match[1]), migrationId: Number(match[2]), storeId: match[3] as string };
+}
+
+/** What is to be done about a clean-up record, by the map. */
+export function leftoverState(
+  { migrationId, storeId }: Pick<Leftover, 'migrationId' | 'storeId'>,
+  record: PartitionRecord | null | undefined,
+  isRetired: (storeId: string) => boolean,
+): 'needed' | 'gone' | 'remove' | 'unknown' {
+  if (!record) return 'unknown';
+  if (record.migration?.migrationId === migrationId) return 'needed';
+  // The disk is lost, or its owner is: nothing can be removed there, and nothing has to be.
+  if (isRetired(storeId)) return 'gone';
+  if (record.ownerStoreId === storeId) return 'gone';
+  // One thing at a time: the open migration may have this very node as its target.
+  if (record.migration !== null) return 'needed';
+  return isRetired(record.ownerStoreId) ? 'unknown' : 'remove';
+}
+
+/** Whether a clean-up has waited for longer than any grace explains. */
+export const isOverdue = ({ sinceMs }: CleanupRecord, settings: MigrationSettings, nowMs: number): boolean =>
+  nowMs - sinceMs > settings.graceMs + settings.cleanupAlarmMs;
+
+export class LeftoverSweeper {
+  readonly #settings: MigrationSettings;
+  readonly #components: LeftoverComponents;
+  /** Told of once a coordinator. */
+  readonly #alarmed = new Set<string>();
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #sweep: Promise<void> | null = null;
+
+  constructor(settings: MigrationSettings, components: LeftoverComponents) {
+    this.#settings = settings;
+    this.#components = components;
+  }
+
+  /** Looks, now and then, in the background. Never throws. */
+  tick(records: readonly (PartitionRecord | null)[], isRetired: (storeId: string) => boolean): void {
+    const { clock, logger } = this.#components;
+    const nowMs = clock.monotonicMs();
+    if (this.#sweep || nowMs - this.#lookedMs < LOOK_MS) return;
+    this.#lookedMs = nowMs;
+    this.#sweep = this.#sweepOnce(records, isRetired)
+      .catch((error) => logger.warn({ error: String(error) }, 'left-overs could not be looked at'))
+      .finally(() => {
+        this.#sweep = null;
+      });
+  }
+
+  async settled(): Promise<void> {
+    await this.#sweep;
+  }
+
+  async #sweepOnce(
+    records: readonly (PartitionRecord | null)[],
+    isRetired: (storeId: string) => boolean,
+  ): Promise<void> {
+    const { clock } = this.#components;
+    for (const leftover of await this.#list()) {
+      const record = records[leftover.partitionId];
+      const state = leftoverState(leftover, record, isRetired);
+      if (isOverdue(leftover.cleanup, this.#settings, clock.nowMs())) this.#alarm(leftover, state);
+      if (state === 'gone') await this.#forget(leftover);
+      else if (state === 'remove' && record) await this.#remove(leftover, record);
+    }
+  }
+
+  async #list(): Promise<Leftover[]> {
+    const { metadata, codec, logger } = this.#components;
+    const { cleanupPrefix } = codec.keys;
+    const { entries } = await metadata.list(cleanupPrefix);
+    return entries.flatMap(({ key, value, revision }) => {
+      const named = parseCleanupKey(key, cleanupPrefix);
+      try {
+        return named ? [{ key, revision, ...named, cleanup: codec.decodeCleanup(value) }] : [];
+      } catch (error) {
+        logger.error({ key, error: String(error) }, 'a clean-up record is not valid, it is passed over');
+        return [];
+      }
+    });
+  }
+
+  async #remove(leftover: Leftover, record: PartitionRecord): Promise<void> {
+    const { engine, logger } = this.#components;
+    const { partitionId, migrationId, storeId, cleanup } = leftover;
+    if (cleanup.nodeId === undefined) return; // an old record: nobody knows where that store is
+    const nodeId = asNodeId(cleanup.nodeId);
+    const command: MigrationCommand = {
+      partitionId: asPartitionId(partitionId),
+      migrationId,
+      epoch: asEpoch(record.epoch),
+    };
+    try {
+      const owner = await engine.status(record.ownerNodeId, command);
+      const isOwnerThere = owner.role === 'OWNER' && owner.epoch === record.epoch;
+      if (!isOwnerThere) return;
+      const isSameStore = (await engine.nodeStatistics(nodeId)).storeId === storeId;
+      if (isSameStore && !(await engine.abort(nodeId, command))) return;
+      // An abort drops what was being filled. Of what has once been a whole copy people decide: it stays, and is an alarm.
+      const { role } = await engine.status(nodeId, command);
+      if (isSameStore && (role === 'FOLLOWER' || role === 'FENCED' || role === 'RETIRED')) return;
+      logger.warn({ partitionId, migrationId, nodeId }, 'what a migration had left behind is removed');
+      await this.#forget(leftover);
+    } catch (error) {
+      logger.debug({ partitionId, migrationId, error: String(error) }, 'a left-over waits for its node');
+    }
+  }
+
+  async #forget({ key, revision }: Leftover): Promise<void> {
+    await this.#components.committer.commit([{ key, revisionIs: revision }], [{ kind: 'delete', key }]);
+  }
+
+  #alarm({ key, partitionId, migrationId, cleanup }: Leftover, state: string): void {
+    if (this.#alarmed.has(key)) return;
+    this.#alarmed.add(key);
+    this.#components.logger.error(
+      { partitionId, migrationId, nodeId: cleanup.nodeId, kind: cleanup.kind, state },
+      'a clean-up is overdue: what it names still takes space',
+    );
+  }
+}
