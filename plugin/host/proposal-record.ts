@@ -1,7 +1,7 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { SilentNode } from '../../src/controller.ts';
 import { asNodeId, asPartitionId } from '../../src/model/ids.ts';
-import type { GrowthAdvice, LeftOutMove, MoveSchedule, Proposal } from '../../src/model/proposal.ts';
+import type { GrowthAdvice, LeftOutMove, Move, MoveSchedule, Proposal } from '../../src/model/proposal.ts';
 
 import type { ProposalEvidence, StayReason } from '../../src/model/proposal-evidence.ts';
 import { decodeRecord, encodeRecord } from './json-record.ts';
@@ -30,6 +30,8 @@ export interface ProposalRecord {
     readonly sizeBytes: number;
     readonly gain: number;
     readonly cost: number;
+    /** Absent where it can be left out alone. */
+    readonly unit?: Move['unit'];
     readonly reason: string;
     /** Null: as soon as there is a place. */
     readonly schedule: MoveSchedule | null;
@@ -98,6 +100,7 @@ export function encodeProposal(proposal: Proposal, context: ProposalContext): Ui
       sizeBytes: move.sizeBytes,
       gain: move.gain,
       cost: move.cost,
+      ...(move.unit === undefined ? {} : { unit: move.unit }),
       reason: move.reason,
       schedule: move.schedule,
     })),

@@ -126,6 +126,12 @@ export function moveLines({ moves, evidence, wayBackMs }: ProposalRecord, index:
       `lower bound, for ${move.cost.toFixed(4)} (all in points); ${megabytes(move.sizeBytes)} MB; skill of its forecast ${skill}; ` +
       `way back for ${Math.round(wayBackMs / 60_000)} min${after}`,
   );
+  if (move.unit !== undefined) {
+    const { partitionIds, gain, cost } = move.unit;
+    lines.push(
+      `  stands or falls with partitions ${asRanges(partitionIds.slice(1).sort((a, b) => a - b))}: together they gain ${gain.toFixed(4)} for ${cost.toFixed(4)} points`,
+    );
+  }
   return lines;
 }
 

@@ -1,6 +1,7 @@
 import { PlacementState } from './cost-model.ts';
 import { DeltaCache } from './delta-cache.ts';
 import type { PlacementInstance } from './instance.ts';
+import { MoveUnits } from './move-units.ts';
 import type { MoveRefusal } from './refusals.ts';
 
 /** Costs nearer to each other than this share are equal: sums of thousands of terms are rounded. */
@@ -66,7 +67,8 @@ function drainRank({ load, depth }: PlacementInstance, p: number): number {
 
 /**
  * Returns partitions home, the least useful first, while the plan without them costs no more. With prices raised by the
- * ratio, what stays earns its price so many times over, each move by itself when it is left out of the plan.
+ * ratio, what stays earns its price so many times over: each move by itself when it is left out of the plan, or, where others
+ * need the room that it made, together with those.
  */
 export function leaveOutWhatDoesNotPay(raised: PlacementInstance, ownerOf: Int32Array): PlacementState {
   const { home } = raised;
@@ -84,9 +86,28 @@ export function leaveOutWhatDoesNotPay(raised: PlacementInstance, ownerOf: Int32
       deltaMin = delta;
       least = p;
     }
-    if (least < 0) return state;
-    deltas.noteMove(least, state.ownerOf[least] as number, home[least] as number, step);
-    state.move(least, home[least] as number);
-    away.delete(least);
+    const leaving = least < 0 ? unitThatDoesNotPay(state, away) : [least];
+    if (leaving.length === 0) return state;
+    for (const p of leaving) {
+      deltas.noteMove(p, state.ownerOf[p] as number, home[p] as number, step);
+      state.move(p, home[p] as number);
+      away.delete(p);
+    }
   }
+}
+
+/** Units looked at for one that is left out; on full clusters nearly every move may be in the way of another. */
+const UNITS_TRIED_MAX = 256;
+
+/** Of the moves that cannot be left out alone, the first that is not worth its price with all that need it; empty if none. */
+function unitThatDoesNotPay(state: PlacementState, away: ReadonlySet<number>): readonly number[] {
+  const units = new MoveUnits(state);
+  let tried = 0;
+  for (const p of away) {
+    if (state.canMove(p, state.instance.home[p] as number)) continue;
+    if (++tried > UNITS_TRIED_MAX) break;
+    const { partitions, gain, cost } = units.unitOf(p);
+    if (gain <= cost) return partitions;
+  }
+  return [];
 }

@@ -9,13 +9,9 @@ import { PlacementState } from './cost-model.ts';
 import { gatherEvidence } from './evidence/gather-evidence.ts';
 import { explainMove, numberedNames } from './explain.ts';
 import { adviseGrowth } from './growth.ts';
-import {
-  buildRuledInstance,
-  type PlacementInputs,
-  type PlacementInstance,
-  type RuledInstance,
-} from './instance.ts';
+import { buildRuledInstance, type PlacementInputs, type RuledInstance } from './instance.ts';
 import { movePriceTo } from './move-price.ts';
+import { MoveUnits } from './move-units.ts';
 import type { Optimiser } from './optimiser.ts';
 import { type InstancePlan, planInstance } from './plan-instance.ts';
 import { carryOver, NO_MEMORY, withoutReturns } from './plan-memory.ts';
@@ -75,7 +71,7 @@ export class AffinityManager {
       lastPlan: carryOver(instance, memory),
     });
     const timed = this.#time(inputs, { instance, units }, { plan, settings });
-    const moves = this.#describe(inputs, instance, timed);
+    const moves = this.#describe(inputs, { instance, units }, timed);
     const { costBefore, lowerBound } = plan;
     const costAfter = new PlacementState(instance, timed.ownerOf).cost();
     logger.debug({ moves: moves.length, costBefore, costAfter, lowerBound }, 'proposal made');
@@ -162,10 +158,11 @@ export class AffinityManager {
   }
 
   /** What is said of each move, in order of time, each against the map that those before it leave. */
-  #describe(inputs: PlacementInputs, instance: PlacementInstance, timed: TimedPlan): Move[] {
+  #describe(inputs: PlacementInputs, { instance, units }: RuledInstance, timed: TimedPlan): Move[] {
     const { startMs, stepMs } = inputs.forecast;
     const final = new PlacementState(instance, timed.ownerOf);
     const now = new PlacementState(instance);
+    const moveUnits = new MoveUnits(final, units);
     return timed.moves.map((scheduled): Move => {
       const { partition: p, source, target } = scheduled;
       const cost = movePriceTo(instance, p, target);
@@ -178,6 +175,7 @@ export class AffinityManager {
         dimensions: this.#settings.dimensions.map(({ dimension }) => dimension),
       });
       now.move(p, target);
+      const { partitions, ...worth } = moveUnits.unitOf(p);
       return {
         partitionId: asPartitionId(p),
         sourceNodeId: asNodeId(source),
@@ -186,6 +184,7 @@ export class AffinityManager {
         // What the whole plan would lose if this move alone were left out.
         gain: final.moveDelta(p, source) + cost,
         cost,
+        ...(partitions.length > 1 ? { unit: { ...worth, partitionIds: partitions.map(asPartitionId) } } : {}),
         reason,
         schedule: {
           startMs: startMs + scheduled.startSlot * stepMs,

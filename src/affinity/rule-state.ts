@@ -99,7 +99,8 @@ export function forbidden(instance: PlacementInstance, partition: number, node: 
 
 const NO_GROUPS: readonly number[] = [];
 
-function groupsOf(instance: PlacementInstance, partition: number): readonly number[] {
+/** The groups that a partition is to be apart in. */
+export function groupsOf(instance: PlacementInstance, partition: number): readonly number[] {
   const first = instance.groupOf[partition] as number;
   if (first < 0) return NO_GROUPS;
   return instance.groupsOf.get(partition) ?? [first];

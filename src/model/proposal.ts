@@ -11,6 +11,13 @@ export interface Move {
   readonly gain: number;
   /** Price of moving in the same units. */
   readonly cost: number;
+  /** With the moves that would have to be left out with it, where there are any: what all of them gain and cost. */
+  readonly unit?: {
+    /** Itself the first. */
+    readonly partitionIds: readonly PartitionId[];
+    readonly gain: number;
+    readonly cost: number;
+  };
   /** For people: which node, when, and what is relieved. */
   readonly reason: string;
   /** Null: as soon as there is a place. */

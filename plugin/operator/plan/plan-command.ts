@@ -145,7 +145,7 @@ const ROWS_MAX = 40;
 function linesOf(result: PlanResult, optimizer: string): string[] {
   const gap = result.gap === null ? '' : `, at most ${percent(result.gap)} above the best`;
   const lines = [
-    `cost ${result.costBefore.toFixed(4)} -> ${result.costAfter.toFixed(4)} points (bound ${result.lowerBound.toFixed(4)}${gap}); ` +
+    `cost ${result.costBefore.toFixed(4)} -> ${result.costAfter.toFixed(4)} points (bound ${result.lowerBound.toFixed(4)}${gap})${overTime(result)}; ` +
       `highest utilisation, allowance for error included, ${percent(result.peakBefore)} -> ${percent(result.peakAfter)}; ${optimizer}`,
   ];
   for (const { node, partitions } of result.notDrained)
@@ -154,7 +154,7 @@ function linesOf(result: PlanResult, optimizer: string): string[] {
   result.moves.slice(0, ROWS_MAX).forEach((move, i) => {
     lines.push(
       `${String(i + 1).padStart(3)}. ${move.partition}: ${move.source} -> ${move.target}, ${move.startTime ?? `slot ${move.startSlot}`}, ` +
-        `gain ${move.gain.toPrecision(3)}, cost ${move.cost.toPrecision(3)} points: ${move.reason}`,
+        `gain ${move.gain.toPrecision(3)}, cost ${move.cost.toPrecision(3)} points${withOthers(move.unit)}: ${move.reason}`,
     );
   });
   if (result.moves.length > ROWS_MAX)
@@ -176,6 +176,20 @@ function stays(partitions: PlanResult['notDrained'][number]['partitions']): stri
   const named = partitions.slice(0, ROWS_MAX).map(({ id, refusal }) => `${id} (${refusal})`);
   if (partitions.length > ROWS_MAX) named.push('…');
   return `${partitions.length === 1 ? '1 partition stays' : `${partitions.length} partitions stay`}: ${named.join(', ')}`;
+}
+
+/** Where the hours of the moves make a difference. */
+const overTime = ({ costAfter, costOverTime }: PlanResult): string =>
+  costOverTime === costAfter ? '' : `, ${costOverTime.toFixed(4)} with the hours of the moves`;
+
+const OTHERS_SHOWN = 3;
+
+/** What a move is worth with those that would have to be left out with it. */
+function withOthers({ partitions, gain, cost }: PlanResult['moves'][number]['unit']): string {
+  const others = partitions.slice(1);
+  if (others.length === 0) return '';
+  const named = others.slice(0, OTHERS_SHOWN).join(', ') + (others.length > OTHERS_SHOWN ? ', …' : '');
+  return ` (with ${named}: gain ${gain.toPrecision(3)}, cost ${cost.toPrecision(3)})`;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

@@ -2,6 +2,7 @@ import { type BlockedMove, blockedMoves, oversizedPartitions } from '../../../sr
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { explainMove } from '../../../src/affinity/explain.ts';
 import { movePriceTo } from '../../../src/affinity/move-price.ts';
+import { MoveUnits } from '../../../src/affinity/move-units.ts';
 import { MOVE_REFUSALS, type MoveRefusal } from '../../../src/affinity/refusals.ts';
 import { LEFT_OUT_MEANING } from '../../../src/affinity/timetable/problem.ts';
 import type { NamedInstance } from './make-instance.ts';
@@ -9,9 +10,11 @@ import type { ScheduledPlan } from './time-plan.ts';
 
 /** What `foreshard plan --json` prints. */
 export interface PlanResult {
-  /** Of staying and of the plan, prices included; points of the latency index. */
+  /** Of staying, and of the map that the plan leads to as if it were there from the first slot on; prices included, points. */
   readonly costBefore: number;
   readonly costAfter: number;
+  /** Of the plan with every partition where it is at the time, and each move at the price of its slot. */
+  readonly costOverTime: number;
   /** No map costs less. */
   readonly lowerBound: number;
   /** costAfter / lowerBound - 1; null where the bound is 0. */
@@ -64,6 +67,10 @@ export interface PlannedMove {
   /** What the plan would lose if this move alone were left out, and what it costs; points. */
   readonly gain: number;
   readonly cost: number;
+  /** The moves that would have to be left out with it, itself the first, and what all of them gain and cost. */
+  readonly unit: { readonly partitions: readonly string[]; readonly gain: number; readonly cost: number };
+  /** costAfter if the plan ended here: falls from costBefore to costAfter, though not at every move. */
+  readonly costThen: number;
   readonly reason: string;
 }
 
@@ -72,10 +79,11 @@ export function planResult(named: NamedInstance, plan: ScheduledPlan): PlanResul
   const { instance, partitionIds, nodeIds, resources } = named;
   const before = new PlacementState(instance);
   const after = new PlacementState(instance, plan.ownerOf);
-  const { costBefore, costAfter, lowerBound } = plan;
+  const { costBefore, costAfter, costOverTime, lowerBound } = plan;
   return {
     costBefore,
     costAfter,
+    costOverTime,
     lowerBound,
     gap: lowerBound > 0 ? costAfter / lowerBound - 1 : null,
     peakBefore: before.peak(),
@@ -109,6 +117,7 @@ export function planResult(named: NamedInstance, plan: ScheduledPlan): PlanResul
 function movesOf(named: NamedInstance, plan: ScheduledPlan, after: PlacementState): PlannedMove[] {
   const { instance, partitionIds, nodeIds, resources } = named;
   const now = new PlacementState(instance);
+  const units = new MoveUnits(after, named.units);
   return plan.order.map((p) => {
     const source = instance.home[p] as number;
     const target = plan.ownerOf[p] as number;
@@ -125,6 +134,7 @@ function movesOf(named: NamedInstance, plan: ScheduledPlan, after: PlacementStat
       nodeName: (index) => nodeIds[index] as string,
     });
     now.move(p, target);
+    const unit = units.unitOf(p);
     return {
       partition: partitionIds[p] as string,
       source: nodeIds[source] as string,
@@ -134,6 +144,8 @@ function movesOf(named: NamedInstance, plan: ScheduledPlan, after: PlacementStat
       startTime: startTimeOf(named, plan.startSlotOf[p] as number),
       gain: after.moveDelta(p, source) + cost,
       cost,
+      unit: { ...unit, partitions: unit.partitions.map((own) => partitionIds[own] as string) },
+      costThen: now.cost(),
       reason,
     };
   });

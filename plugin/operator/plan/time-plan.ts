@@ -8,6 +8,8 @@ import type { NamedInstance } from './make-instance.ts';
 
 /** A plan with the slots in which its moves begin. */
 export interface ScheduledPlan extends InstancePlan {
+  /** With each partition where it is at the time, and prices of the slots; `costAfter` takes the last map for the whole horizon. */
+  readonly costOverTime: number;
   /** i32[partition]: 0 for what stays. */
   readonly startSlotOf: Int32Array;
   /** Moves for which the horizon has no slot, or none in time. */
@@ -32,7 +34,8 @@ export function schedulePlan(
   settings: AffinitySettings,
 ): ScheduledPlan {
   const startSlotOf = new Int32Array(instance.partitionCount);
-  if (instance.slotCount === 1 || plan.order.length === 0) return { ...plan, startSlotOf, leftOut: [] };
+  if (instance.slotCount === 1 || plan.order.length === 0)
+    return { ...plan, costOverTime: plan.costAfter, startSlotOf, leftOut: [] };
   const merged = mergeUnits(instance, units);
   const problem = timetableProblem(merged, {
     startMs: startMs ?? 0,
@@ -41,7 +44,7 @@ export function schedulePlan(
     copiesPerNodeMax,
     dirtyRate: (p) => instance.dirtyRate[p] as number,
   });
-  const { ownerOf, moves, leftOut } = timePlan(problem, merged, plan, {
+  const { ownerOf, moves, leftOut, cost } = timePlan(problem, merged, plan, {
     benefitCostRatio: settings.benefitCostRatio,
     lastMoves: [],
     startKeepShare: settings.timetable.startKeepShare,
@@ -52,6 +55,7 @@ export function schedulePlan(
     order: moves.map(({ partition }) => partition),
     ownerOf,
     costAfter: new PlacementState(instance, ownerOf).cost(),
+    costOverTime: cost,
     ...(moves.length === 0 ? { refusal: 'no-time' as const } : {}),
     startSlotOf,
     leftOut,

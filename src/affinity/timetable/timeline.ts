@@ -107,14 +107,18 @@ export class Timeline {
     return prices;
   }
 
-  /** Latency and overload over all nodes and slots. */
+  /** Latency, overload and peak over all nodes and slots. */
   loadCost(): number {
-    const { nodeCount, resourceCount, slotCount, slotStride } = this.instance;
+    const { nodeCount, resourceCount, slotCount, slotStride, peakWeight } = this.instance;
     let sum = 0;
+    let peak = 0;
     for (let n = 0; n < nodeCount; n++)
       for (let r = 0; r < resourceCount; r++)
-        for (let t = 0; t < slotCount; t++) sum += this.#cellCost(n, r, r * slotStride + t);
-    return sum;
+        for (let t = 0; t < slotCount; t++) {
+          sum += this.#cellCost(n, r, r * slotStride + t);
+          if (peakWeight > 0) peak = Math.max(peak, this.#utilisation(n, r, r * slotStride + t));
+        }
+    return sum + peakWeight * peak;
   }
 
   #utilisation(node: number, resource: number, d: number, plus = 0, plusVariance = 0): number {

@@ -51,6 +51,12 @@ test('every plan keeps every rule at every step, and is no worse than staying or
         check.equal(breaches(file, result.moves, SETTINGS), [], optimizer);
         check.ok(result.costAfter <= result.costBefore, 'staying');
         check.ok(result.costAfter <= greedy.costAfter, 'greedy');
+        for (const { unit, costThen, partition } of result.moves) {
+          const earned = SETTINGS.benefitCostRatio * unit.cost;
+          check.ok(unit.gain >= earned - 1e-9 * (1 + result.costBefore), `${partition} pays with its unit`);
+          check.is(unit.partitions[0], partition);
+          check.ok(costThen <= result.costBefore * (1 + 1e-9), 'no prefix is worse than the start');
+        }
         check.ok(
           result.lowerBound <= result.costAfter * (1 + 1e-9),
           `${result.lowerBound} <= ${result.costAfter}`,

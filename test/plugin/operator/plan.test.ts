@@ -9,10 +9,13 @@ import {
 } from '../../../plugin/operator/plan/instance-schema.ts';
 import { makeInstance } from '../../../plugin/operator/plan/make-instance.ts';
 import { planNamed } from '../../../plugin/operator/plan/plan-command.ts';
-import { planResult } from '../../../plugin/operator/plan/plan-result.ts';
+import { type PlannedMove, planResult } from '../../../plugin/operator/plan/plan-result.ts';
 import { readPlanInstance } from '../../../plugin/operator/plan/read-instance.ts';
+import { schedulePlan } from '../../../plugin/operator/plan/time-plan.ts';
+import { planInstance } from '../../../src/affinity/plan-instance.ts';
 import { DEFAULT_AFFINITY_SETTINGS, OPTIMIZERS, type OptimizerName } from '../../../src/affinity/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { seededRandom } from '../../../src/base/random.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('foreshard plan');
@@ -96,6 +99,94 @@ test('a hot node gives away what the other can take; the answer has the fields o
     check.ok(move.gain > move.cost && move.cost > 0);
     check.is(move.startSlot, 0);
   }
+});
+
+/** On b nothing fits beside m, which hardly works: room for p there costs a move that is worth nothing by itself. Far from it x is hot. */
+const crowded = (bytesOfM = 1e9): Tree => {
+  const own = (id: string, owner: string, cpu: number, io: number, sizeBytes = 1e9): Tree => ({
+    id,
+    node: owner,
+    sizeBytes,
+    load: { cpu, io },
+  });
+  return {
+    slotSeconds: 24 * 3600,
+    resources: { io: { weight: 0 } },
+    rules: {
+      pinned: [{ partitions: ['s'] }],
+      zones: [
+        { partitions: ['p', 'r', 'm', 's'], zones: ['near'] },
+        { partitions: ['x', 'y'], zones: ['far'] },
+      ],
+    },
+    nodes: ['a', 'b', 'c', 'd', 'e'].map((id) => ({
+      id,
+      zone: id < 'd' ? 'near' : 'far',
+      capacity: { cpu: 10, io: 10 },
+    })),
+    partitions: [
+      own('p', 'a', 4, 5),
+      own('r', 'a', 4, 5),
+      own('m', 'b', 0.1, 6, bytesOfM),
+      own('s', 'c', 4, 1),
+      own('x', 'd', 5, 1),
+      own('y', 'd', 4, 1),
+    ],
+  };
+};
+
+/** What is left when the search suggests a map, by partition. */
+async function planSuggesting(content: Tree, targets: Readonly<Record<string, string>>) {
+  const named = makeInstance('test.json', content as unknown as PlanInstanceFile, SETTINGS);
+  const ownerOf = Int32Array.from(named.partitionIds, (id, p) =>
+    id in targets ? named.nodeIds.indexOf(targets[id] as string) : (named.instance.home[p] as number),
+  );
+  const found = await planInstance(named.instance, {
+    optimiser: { name: 'fixed', optimise: () => Promise.resolve({ ownerOf, iterations: 1 }) },
+    context: { random: seededRandom(1n) },
+    benefitCostRatio: SETTINGS.benefitCostRatio,
+    boundTolerance: 0,
+    units: named.units,
+  });
+  return planResult(named, schedulePlan(named, found, SETTINGS));
+}
+
+test('a move that only makes room says for whom, and what they are worth together', async () => {
+  const { moves } = await planSuggesting(crowded(), { x: 'e', m: 'c', p: 'b' });
+  check.equal(
+    moves.map(({ partition: id, target }) => `${id} ${target}`),
+    ['x e', 'm c', 'p b'],
+    'the relief of x first: without it the map would be worse than the start after m',
+  );
+  const [x, m, p] = moves as [PlannedMove, PlannedMove, PlannedMove];
+  check.ok(m.gain < m.cost, 'by itself it is a loss');
+  check.equal(m.unit.partitions, ['m', 'p']);
+  check.ok(
+    m.unit.gain > SETTINGS.benefitCostRatio * m.unit.cost,
+    'with the one that needed the room it pays',
+  );
+  check.ok(Math.abs(m.unit.cost - m.cost - p.cost) < 1e-12);
+  check.ok(Math.abs(m.unit.gain - m.unit.cost - (x.costThen - p.costThen)) < 1e-9, 'they came last');
+  check.equal(p.unit, { partitions: ['p'], gain: p.gain, cost: p.cost });
+});
+
+test('room that costs more than it is worth is not made', async () => {
+  const { moves } = await planSuggesting(crowded(1e14), { x: 'e', m: 'c', p: 'b' });
+  check.not(moves.map(({ partition: id }) => id).includes('m'));
+});
+
+test('the cost of the last map, and the cost over time, which knows when moves arrive', async () => {
+  const late = await plan(
+    twoNodes({
+      startTime: '2026-01-05T00:00:00Z',
+      rules: { windows: ['daily 01:00-02:00'] },
+    }),
+  );
+  check.ok(late.moves.length > 0 && late.moves.every(({ startSlot }) => startSlot === 1));
+  check.ok(late.costOverTime > late.costAfter && late.costOverTime < late.costBefore);
+  const once = await plan(crowded());
+  check.is(once.costOverTime, once.costAfter, 'one slot: all begin in it');
+  check.is(once.moves.at(-1)?.costThen, once.costAfter);
 });
 
 test('measured utilisation is not counted on top of the load of the partitions themselves', async () => {
