@@ -151,6 +151,7 @@ const ENTRY_POINTS = [
   /^bench\/[^/]+\.ts$/,
   /^test\/run\.ts$/,
   /^test\/scenarios\/faults\/main\.ts$/,
+  /^test\/simulator\/main\.ts$/,
   /\.test\.ts$/,
 ];
 

@@ -1,49 +1,36 @@
-/** One schedule: a small cluster, clients, moves and faults, all drawn from one seed; then healing, then the last checks. */
-import { RpcStorageEngine } from '../../plugin/engines/lmdb/rpc-storage-engine.ts';
-import { bootstrapCluster, ClusterMapReader, recordCodec } from '../../plugin/metadata/cluster-map.ts';
-import { silentLogger } from '../../src/base/logger.ts';
+/** One schedule: a cluster, clients, moves and faults, all drawn from one seed; then healing, then the last checks. */
+import { bootstrapCluster } from '../../plugin/metadata/cluster-map.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
-import { MigrationExecutor } from '../../src/migration/executor.ts';
 import { DEFAULT_MIGRATION_SETTINGS, type MigrationSettings } from '../../src/migration/settings.ts';
-import { asNodeId, asPartitionId } from '../../src/model/ids.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
-import type { Leadership, MetadataStore } from '../../src/ports/metadata-store.ts';
-import type { PartitionMeta } from '../../src/ports/partition-store.ts';
-import { newDisk } from '../support/memory-partition-store.ts';
-import type { Bug } from './bugs.ts';
-import { ClientHistory, SimClient } from './sim-clients.ts';
-import { Life, SimClock } from './sim-clock.ts';
-import { SimMetadata } from './sim-metadata.ts';
-import { type Faults, NO_FAULTS, SimNetwork } from './sim-network.ts';
-import { SimNode } from './sim-node.ts';
+import { SimClient } from './clients.ts';
+import { SimClock } from './clock.ts';
+import { SimCoordinator } from './coordinator.ts';
+import { SimDisk } from './disk.ts';
+import { FaultInjector } from './fault-injector.ts';
+import { decodeValue, History } from './history.ts';
+import { type CheckedWorld, checkEnd, MapChecks, RoleChecks } from './invariants.ts';
+import { Life } from './life.ts';
+import { CLUSTER, memoizingCodec, recordReader } from './map-records.ts';
+import { SimMetadata } from './metadata.ts';
+import { type Mutant, NO_MUTANT } from './mutants.ts';
+import { SimNetwork } from './network.ts';
+import {
+  COORDINATOR_COUNT,
+  drawScenario,
+  type End,
+  FAULTY_MS,
+  NO_RATES,
+  PARTITION_COUNT,
+  type PlannedMove,
+  type Rates,
+  type Scenario,
+} from './scenario.ts';
+import { SimNode } from './storage-node.ts';
 
-const CLUSTER = 'sim';
-const NODE_COUNT = 3;
-const PARTITION_COUNT = 16;
-/** Of the 16 only these are written and moved. */
-const BUSY_PARTITIONS = 2;
-const KEY_COUNT = 8;
-const CLIENT_COUNT = 4;
-const FAULTY_MS = 2_500;
-const HEALING_MS_MAX = 30_000;
-const TICK_MS = 20;
-
-const SETTINGS: MigrationSettings = {
-  ...DEFAULT_MIGRATION_SETTINGS,
-  residenceMs: 0,
-  readWeightSteps: [0.5, 1],
-  readWeightHoldMs: 30,
-  fenceBudgetMs: 200,
-  graceMs: 80,
-  prepareTimeoutMs: 800,
-  phaseTimeoutMs: 1_500,
-  unreachableMs: 400,
-  retryMsMin: 10,
-  retryMsMax: 200,
-  attemptsMax: 1_000,
-  quarantineMs: 1,
-  freeBytesReserve: 0,
-};
+const HEALING_MS_MAX = 20_000;
+/** So often it is looked whether nothing but time is waited for. */
+const IDLE_STEP_MS = 500;
 
 export interface ScheduleResult {
   readonly violations: readonly string[];
@@ -55,66 +42,105 @@ export interface ScheduleResult {
   readonly copyReadCount: number;
 }
 
-export async function runSchedule(seed: bigint, bug: Bug = 'none'): Promise<ScheduleResult> {
-  return new World(seed, bug).run();
+export interface ScheduleOptions {
+  readonly mutant?: Mutant;
+  /** What is left of the scenario when it is shrunk. */
+  readonly reduce?: (scenario: Scenario) => Scenario;
+}
+
+export async function runSchedule(seed: bigint, options: ScheduleOptions = {}): Promise<ScheduleResult> {
+  const random = seededRandom(seed);
+  const drawn = drawScenario(random.fork('scenario'));
+  return new World(random, options.reduce?.(drawn) ?? drawn, options.mutant ?? NO_MUTANT).run();
 }
 
 class World {
-  readonly #clock = new SimClock();
   readonly #random: Random;
-  readonly #bug: Bug;
-  readonly #codec = recordCodec(CLUSTER);
+  readonly #scenario: Scenario;
+  readonly #mutant: Mutant;
+  readonly #settings: MigrationSettings;
+  readonly #clock = new SimClock();
+  readonly #codec = memoizingCodec();
+  readonly #violations: string[] = [];
+  readonly #history = new History((what) => this.#violate(what));
+  readonly #keys: readonly { readonly name: string; readonly partitionId: number }[];
+  readonly #checked: CheckedWorld;
+  readonly #roleChecks: RoleChecks;
+  readonly #mapChecks: MapChecks;
   readonly #network: SimNetwork;
   readonly #metadata: SimMetadata;
   readonly #nodes: readonly SimNode[];
-  readonly #history = new ClientHistory(KEY_COUNT);
-  readonly #violations: string[] = [];
-  readonly #ownersEver = new Map<string, number>();
-  readonly #outcomes = new Map<string, 'SWITCHED' | 'ABORT'>();
-  readonly #coordinators: { life: Life; executor: MigrationExecutor | null }[] = [];
-  #isHealed = false;
-  #switchCount = 0;
-  #abortCount = 0;
+  readonly #coordinators: SimCoordinator[] = [];
+  readonly #wallOffsets = new Map<End, number>();
+  readonly #faults: FaultInjector;
+  #rates: Rates = NO_RATES;
+  /** Passed over while nothing happened, on every machine's clock. */
+  #skippedMs = 0;
+  #busyClientCount = 0;
+  #lastValue = 0;
 
-  constructor(seed: bigint, bug: Bug) {
-    this.#random = seededRandom(seed);
-    this.#bug = bug;
-    this.#network = new SimNetwork(this.#clock, this.#random.fork('network'));
+  constructor(random: Random, scenario: Scenario, mutant: Mutant) {
+    this.#random = random;
+    this.#scenario = scenario;
+    this.#mutant = mutant;
+    this.#settings = settingsOf(scenario);
+    this.#keys = scenario.partitionIds.flatMap((partitionId) =>
+      Array.from({ length: scenario.keysPerPartition }, (_, i) => ({
+        name: `p${partitionId}-${i}`,
+        partitionId,
+      })),
+    );
+    this.#checked = this.#checkedWorld();
+    this.#roleChecks = new RoleChecks(this.#checked);
+    this.#mapChecks = new MapChecks(this.#checked, (migration) => this.#faults.phaseEntered(migration));
+    this.#network = new SimNetwork({
+      clock: this.#clock,
+      random: random.fork('network'),
+      rates: () => this.#rates,
+      handlerOf: (nodeId) => this.#nodes[nodeId]?.listening ?? null,
+    });
     this.#metadata = new SimMetadata({
       clock: this.#clock,
-      random: this.#random.fork('metadata'),
-      faults: () => this.#network.faults,
-      onPut: (key, before, value) => this.#checkMap(key, before?.value, value),
+      random: random.fork('metadata'),
+      network: this.#network,
+      rates: () => this.#rates,
+      onChange: (key, before, value) => this.#mapChecks.changed(key, before, value),
     });
-    this.#nodes = Array.from({ length: NODE_COUNT }, (_, nodeId) => this.#makeNode(nodeId));
+    this.#nodes = Array.from({ length: scenario.nodeCount }, (_, nodeId) => this.#makeNode(nodeId));
+    this.#faults = new FaultInjector({
+      clock: this.#clock,
+      network: this.#network,
+      metadata: this.#metadata,
+      codec: this.#codec,
+      nodes: this.#nodes,
+      coordinators: this.#coordinators,
+      startCoordinator: (index) => this.#startCoordinator(index),
+      wallOffsets: this.#wallOffsets,
+    });
   }
 
   async run(): Promise<ScheduleResult> {
+    const { rates, faults, ambushes, moves } = this.#scenario;
     await this.#form();
-    const random = this.#random.fork('schedule');
-    this.#network.faults = drawFaults(random.fork('faults'));
-    for (const index of [0, 1]) this.#startCoordinator(index);
-    const endMs = this.#clock.nowMs() + FAULTY_MS;
-    const clients = this.#startClients();
-    this.#scheduleMoves(random.fork('moves'), endMs);
-    this.#scheduleCrashes(random.fork('crashes'));
-    await this.#clock.runUntil(endMs, () => this.#violations.length > 0);
-    this.#heal();
-    const isOver = { clients: false };
-    void clients.then(() => {
-      isOver.clients = true;
-    });
-    await this.#clock.runUntil(
-      this.#clock.nowMs() + HEALING_MS_MAX,
-      () => this.#violations.length > 0 || (isOver.clients && this.#isStable()),
-    );
-    if (this.#violations.length === 0) this.#checkEnd(isOver.clients);
+    for (let index = 0; index < COORDINATOR_COUNT; index++) this.#startCoordinator(index);
+    this.#rates = rates;
+    this.#startClients();
+    this.#planMoves(moves);
+    this.#faults.plan(faults, ambushes);
+    await this.#runFor(FAULTY_MS, () => false);
+    this.#rates = NO_RATES;
+    this.#faults.heal();
+    await this.#untilStable();
+    if (this.#violations.length === 0) {
+      checkEnd(this.#checked, this.#scenario.partitionIds, this.#metadata.entries.keys());
+      this.#history.checkLinearizability();
+    }
     for (const { life } of this.#coordinators) life.end();
-    for (const node of this.#nodes) node.crash();
+    for (const node of this.#nodes) node.life?.end();
     return {
       violations: this.#violations,
-      switchCount: this.#switchCount,
-      abortCount: this.#abortCount,
+      switchCount: this.#mapChecks.switchCount,
+      abortCount: this.#mapChecks.abortCount,
       eventCount: this.#clock.eventCount,
       writeCount: this.#history.writes,
       readCount: this.#history.ownerReads,
@@ -122,334 +148,186 @@ class World {
     };
   }
 
-  #makeNode(nodeId: number): SimNode {
-    return new SimNode({
-      nodeId,
-      disk: newDisk(`store-${nodeId}`),
-      partitionCount: PARTITION_COUNT,
-      clock: this.#clock,
-      bug: this.#bug,
-      makeTransport: (life) => this.#network.transportOf(String(nodeId), life),
-      makeReader: (life) => new ClusterMapReader(this.#metadata.handleOf(life), CLUSTER),
-      onMeta: (node, partitionId, before, after) => this.#checkMeta(node, partitionId, before, after),
-    });
+  #violate(what: string): void {
+    this.#violations.push(`${Math.round(this.#clock.nowMs() - 1_000_000)} ms: ${what}`);
+  }
+
+  #runFor(ms: number, isOver: () => boolean): Promise<void> {
+    return this.#clock.runUntil(this.#clock.nowMs() + ms, () => this.#violations.length > 0 || isOver());
   }
 
   async #form(): Promise<void> {
-    const nodes = this.#nodes.map((node) => ({ nodeId: node.nodeId, storeId: node.disk.storeId }));
-    const forming = bootstrapCluster(this.#metadata.handleOf(new Life()), CLUSTER, {
+    const nodes = this.#nodes.map((node) => ({ nodeId: node.nodeId, storeId: node.disk.memory.storeId }));
+    const life = new Life('operator', this.#clock);
+    const forming = bootstrapCluster(this.#metadata.handleOf(life), CLUSTER, {
       partitionCount: PARTITION_COUNT,
       nodes,
     });
-    await this.#clock.runUntil(this.#clock.nowMs() + 100);
+    await this.#runFor(50, () => false);
     await forming;
-    for (const node of this.#nodes) this.#startNode(node);
-    await this.#clock.runUntil(this.#clock.nowMs() + 100);
+    for (const node of this.#nodes) void node.start();
+    await this.#runFor(20, () => false);
   }
 
-  #startNode(node: SimNode): void {
-    this.#network.handlers.set(node.nodeId, (operation, body) => {
-      const handle = node.handle;
-      return handle ? handle(operation, body) : new Promise(() => {});
+  /** Liveness: with everything mended every migration ends, every client is done, every node serves. */
+  async #untilStable(): Promise<void> {
+    const isStable = (): boolean =>
+      this.#mapChecks.openCount === 0 &&
+      this.#busyClientCount === 0 &&
+      this.#nodes.every((node) => node.listening !== null);
+    const endMs = this.#clock.nowMs() + HEALING_MS_MAX;
+    while (!isStable() && this.#violations.length === 0 && this.#clock.nowMs() < endMs) {
+      await this.#runFor(IDLE_STEP_MS, isStable);
+      this.#skipToStamps();
+    }
+    if (isStable() || this.#violations.length > 0) return;
+    const open = this.#scenario.partitionIds.map((id) => this.#checked.recordOf(id)?.migration);
+    const phases = open.map((migration) => migration && `${migration.phase}: ${migration.reason}`);
+    this.#violate(`not stable ${HEALING_MS_MAX} ms after healing: ${phases.join(', ')}`);
+  }
+
+  /**
+   * A clock that was wrong by minutes leaves stamps in records that are minutes ahead, and a grace or a read weight is held
+   * until then. Nothing else happens meanwhile: that time is passed over.
+   */
+  #skipToStamps(): void {
+    const open = this.#scenario.partitionIds.flatMap((id) => this.#checked.recordOf(id)?.migration ?? []);
+    const wallMs = this.#clock.nowMs() + this.#skippedMs;
+    const leftMs = Math.max(
+      0,
+      ...open.map(({ notBeforeMs, phaseAtMs }) => Math.max(notBeforeMs, phaseAtMs) - wallMs),
+    );
+    if (leftMs > this.#settings.graceMs) this.#skippedMs += leftMs;
+  }
+
+  #makeNode(nodeId: number): SimNode {
+    return new SimNode({
+      nodeId,
+      disk: new SimDisk(`store-${nodeId}`, this.#mutant.disk),
+      partitionCount: PARTITION_COUNT,
+      pieceBytes: this.#scenario.settings.pieceBytes,
+      clock: this.#clock,
+      mutant: this.#mutant,
+      wallOffsetMs: () => this.#wallOffsetOf(`n${nodeId}`),
+      makeTransport: (life) => this.#network.transportOf(life),
+      makeReader: (life) => recordReader(this.#metadata.handleOf(life), this.#codec),
+      hooks: {
+        onMeta: (partitionId, before, after) =>
+          this.#roleChecks.roleChanged(nodeId, partitionId, before, after),
+        onRemove: (partitionId, meta) => this.#roleChecks.deleted(nodeId, partitionId, meta),
+      },
+      onWrite: (node, { partitionId, key, value }, lsn) => {
+        this.#roleChecks.wrote(node, partitionId);
+        this.#history.wrote(partitionId, key, lsn, decodeValue(value ?? undefined));
+      },
+      onAcknowledge: (node) => this.#roleChecks.acknowledged(node),
+      onDiskFault: (node) => this.#faults.diskFailed(node),
+      onTorn: (partitionId, migrationId) => this.#mapChecks.torn(partitionId, migrationId),
     });
-    void node.start();
+  }
+
+  #wallOffsetOf(process: End): number {
+    return this.#skippedMs + (this.#wallOffsets.get(process) ?? 0);
   }
 
   #startCoordinator(index: number): void {
-    const life = new Life();
-    const metadata = this.#metadata.handleOf(life);
-    const transport = this.#network.transportOf(`c${index}`, life);
-    let leadership: Leadership | null = null;
-    const executor = new MigrationExecutor(SETTINGS, {
-      clock: life.clock(this.#clock),
-      random: this.#random.fork(`coordinator-${index}-${this.#clock.nowMs()}`),
-      logger: silentLogger,
-      engine: new RpcStorageEngine(transport),
-      metadata: this.#coordinatorMetadata(metadata, transport),
+    const name = `c${index}`;
+    const life = new Life(name, this.#clock, () => this.#wallOffsetOf(name));
+    const coordinator = new SimCoordinator({
+      life,
+      random: this.#random.fork(`${name}@${this.#clock.nowMs()}`),
+      metadata: this.#metadata.handleOf(life),
+      transport: this.#network.transportOf(life),
       codec: this.#codec,
-      leadership: () => leadership,
+      settings: this.#settings,
+      mutant: this.#mutant,
     });
-    this.#coordinators[index] = { life, executor };
-    const lead = async (): Promise<void> => {
-      while (!life.isOver) {
-        try {
-          leadership = await metadata.campaign({
-            election: this.#codec.keys.coordinator,
-            candidate: String(index),
-            ttlMs: 400,
-            signal: new AbortController().signal,
-          });
-        } catch {
-          await life.clock(this.#clock).sleep(TICK_MS);
-          continue;
-        }
-        while (leadership.isHeld()) {
-          await executor.tick();
-          await life.clock(this.#clock).sleep(TICK_MS);
-        }
-      }
-    };
-    void lead();
+    this.#coordinators[index] = coordinator;
+    void coordinator.run();
   }
 
-  /** Where the coordinator's own mistakes are planted. */
-  #coordinatorMetadata(
-    metadata: MetadataStore,
-    transport: ReturnType<SimNetwork['transportOf']>,
-  ): MetadataStore {
-    if (this.#bug === 'coordinator-without-conditions')
-      return { ...metadata, commit: ({ writes }) => metadata.commit({ conditions: [], writes }) };
-    if (this.#bug !== 'commit-timeout-taken-as-failure') return metadata;
-    return {
-      ...metadata,
-      commit: async (transaction) => {
-        try {
-          return await metadata.commit(transaction);
-        } catch (error) {
-          const put = transaction.writes[0];
-          const isRecord = put?.kind === 'put' && put.key.startsWith(this.#codec.keys.mapPrefix);
-          const record = isRecord ? this.#decode(put.key, put.value) : null;
-          if (record?.migration?.phase === 'SWITCHED') {
-            const { sourceNodeId, migrationId } = record.migration;
-            const command = { partitionId: record.partitionId, migrationId, epoch: record.epoch - 1 };
-            void transport.request(sourceNodeId, 'redirect.abort', command).catch(() => {});
-          }
-          throw error;
-        }
-      },
-    };
-  }
-
-  #startClients(): Promise<unknown> {
+  #startClients(): void {
+    const { clientCount, operationsPerClient, clientThinkMs } = this.#scenario;
     const world = {
       clock: this.#clock,
       network: this.#network,
       nodes: this.#nodes,
-      keyCount: KEY_COUNT,
-      partitionOf: (keyIndex: number) => keyIndex % BUSY_PARTITIONS,
-      onViolation: (what: string) => this.#violations.push(what),
+      history: this.#history,
+      mutant: this.#mutant,
+      keys: this.#keys,
+      nextValue: () => ++this.#lastValue,
+      onViolation: (what: string) => this.#violate(what),
     };
-    const running: Promise<void>[] = [];
-    for (let index = 0; index < CLIENT_COUNT; index++) {
-      const life = new Life();
-      const ownKeys = Array.from({ length: KEY_COUNT }, (_, key) => key).filter(
-        (key) => key % CLIENT_COUNT === index,
-      );
+    for (let index = 0; index < clientCount; index++) {
+      const name = `k${index}`;
+      const life = new Life(name, this.#clock);
       const client = new SimClient(
         {
-          name: `client ${index}`,
-          ownKeys,
-          random: this.#random.fork(`client-${index}`),
-          reader: new ClusterMapReader(this.#metadata.handleOf(life), CLUSTER),
           life,
+          random: this.#random.fork(name),
+          reader: recordReader(this.#metadata.handleOf(life), this.#codec),
+          thinkMs: clientThinkMs,
         },
         world,
-        this.#history,
       );
-      running.push(client.run(24));
+      this.#busyClientCount++;
+      void client.run(operationsPerClient).then(() => {
+        this.#busyClientCount--;
+      });
     }
-    return Promise.all(running);
   }
 
-  #scheduleMoves(random: Random, endMs: number): void {
-    const propose = (): void => {
-      if (this.#isHealed || this.#clock.nowMs() >= endMs) return;
-      const partitionId = random.nextBelow(BUSY_PARTITIONS);
-      const targetNodeId = random.nextBelow(NODE_COUNT);
-      for (const coordinator of this.#coordinators)
-        void this.#admit(coordinator.executor, partitionId, targetNodeId);
-      this.#clock.after(30 + random.nextFloat() * 250, propose);
-    };
-    this.#clock.after(20, propose);
-  }
-
-  async #admit(executor: MigrationExecutor | null, partitionId: number, targetNodeId: number): Promise<void> {
-    const record = this.#recordOf(partitionId);
-    if (!executor || !record || record.ownerNodeId === targetNodeId) return;
-    const baseOwnerOf = new Int32Array(PARTITION_COUNT);
-    const baseEpochOf = new Uint32Array(PARTITION_COUNT);
-    baseOwnerOf[partitionId] = record.ownerNodeId;
-    baseEpochOf[partitionId] = record.epoch;
-    const move = {
-      partitionId: asPartitionId(partitionId),
-      sourceNodeId: record.ownerNodeId,
-      targetNodeId: asNodeId(targetNodeId),
-      sizeBytes: 100,
-      gain: 1,
-      cost: 0,
-      reason: 'simulated',
-      schedule: null,
-    };
-    const proposal = {
-      baseOwnerOf,
-      baseEpochOf,
-      targetOwnerOf: baseOwnerOf,
-      moves: [move],
-      costBefore: 1,
-      costAfter: 0,
-      costOverTime: 0,
-      leftOut: [],
-      growth: [],
-      lowerBound: 0,
-      algorithm: 'simulated',
-      seed: 0n,
-      iterations: 0,
-    };
-    await executor.admit(proposal).catch(() => {});
-  }
-
-  #scheduleCrashes(random: Random): void {
-    const crashesMax = random.nextBelow(6);
-    for (let i = 0; i < crashesMax; i++) {
-      const atMs = random.nextFloat() * FAULTY_MS;
-      const downMs = 10 + random.nextFloat() * 400;
-      const victim = random.nextBelow(NODE_COUNT + 2);
+  #planMoves(moves: readonly PlannedMove[]): void {
+    for (const { atMs, partitionId, targetNodeId } of moves)
       this.#clock.after(atMs, () => {
-        if (this.#isHealed) return;
-        if (victim >= NODE_COUNT) this.#restartCoordinator(victim - NODE_COUNT, downMs);
-        else this.#restartNode(this.#nodes[victim] as SimNode, downMs);
+        const record = this.#checked.recordOf(partitionId);
+        if (!record || record.ownerNodeId === targetNodeId) return;
+        for (const coordinator of this.#coordinators) coordinator.propose(record, targetNodeId);
       });
-    }
-    const cutsMax = random.nextBelow(3);
-    for (let i = 0; i < cutsMax; i++) {
-      const ends = [random.nextBelow(NODE_COUNT), random.nextBelow(NODE_COUNT), random.nextBelow(2)];
-      const from = random.nextFloat() < 0.5 ? String(ends[0]) : `c${ends[2]}`;
-      const cut = random.nextFloat() < 0.5 ? `${from}>${ends[1]}` : `${ends[1]}>${from}`;
-      const lengthMs = 50 + random.nextFloat() * 600;
-      this.#clock.after(random.nextFloat() * FAULTY_MS, () => {
-        if (this.#isHealed) return;
-        this.#network.cuts.add(cut);
-        this.#clock.after(lengthMs, () => this.#network.cuts.delete(cut));
-      });
-    }
   }
 
-  #restartNode(node: SimNode, downMs: number): void {
-    if (!node.isUp) return;
-    node.crash();
-    this.#clock.after(downMs, () => {
-      if (!node.isUp) this.#startNode(node);
-    });
-  }
-
-  #restartCoordinator(index: number, downMs: number): void {
-    const coordinator = this.#coordinators[index];
-    if (!coordinator || coordinator.life.isOver) return;
-    coordinator.life.end();
-    coordinator.executor = null;
-    this.#clock.after(downMs, () => this.#startCoordinator(index));
-  }
-
-  #heal(): void {
-    this.#isHealed = true;
-    this.#network.faults = NO_FAULTS;
-    this.#network.cuts.clear();
-    for (const node of this.#nodes) if (!node.isUp) this.#startNode(node);
-  }
-
-  #isStable(): boolean {
-    for (let p = 0; p < BUSY_PARTITIONS; p++) if (this.#recordOf(p)?.migration) return false;
-    return this.#nodes.every((node) => node.isUp && node.handle !== null);
+  #checkedWorld(): CheckedWorld {
+    const keysOf = new Map(
+      this.#scenario.partitionIds.map((id) => [
+        id,
+        this.#keys.filter(({ partitionId }) => partitionId === id).map(({ name }) => name),
+      ]),
+    );
+    return {
+      codec: this.#codec,
+      history: this.#history,
+      nodeCount: this.#scenario.nodeCount,
+      onDisk: (nodeId, partitionId) => this.#nodes[nodeId]?.disk.memory.partitions.get(partitionId),
+      recordOf: (partitionId) => this.#recordOf(partitionId),
+      keysOf: (partitionId) => keysOf.get(partitionId) ?? [],
+      hasFailed: (nodeId) => this.#nodes[nodeId]?.disk.failure !== null,
+      violate: (what) => this.#violate(what),
+    };
   }
 
   #recordOf(partitionId: number): PartitionRecord | null {
-    const key = this.#codec.keys.map(partitionId);
-    const entry = this.#metadata.entries.get(key);
-    return entry ? this.#decode(key, entry.value) : null;
-  }
-
-  #decode(key: string, value: Uint8Array): PartitionRecord {
-    return this.#codec.decodePartition(Number(key.slice(this.#codec.keys.mapPrefix.length)), value);
-  }
-
-  /** I1, I2, I3, I5: roles and numbers of one partition over all disks, at every change of any. */
-  #checkMeta(nodeId: number, partitionId: number, before: PartitionMeta, after: PartitionMeta): void {
-    const violate = (what: string): void => {
-      this.#violations.push(`partition ${partitionId} at node ${nodeId}: ${what}`);
-    };
-    const isBackwards =
-      after.epochMax < before.epochMax ||
-      after.closedMigrationId < before.closedMigrationId ||
-      after.lsn < before.lsn;
-    if (isBackwards) violate('a number went back');
-    if (after.role !== 'OWNER') return;
-    const owners = this.#nodes.filter((node) => {
-      const meta = node.nodeId === nodeId ? after : node.disk.partitions.get(partitionId)?.meta;
-      return meta?.role === 'OWNER';
-    });
-    if (owners.length > 1) violate(`two owners: nodes ${owners.map((node) => node.nodeId).join(' and ')}`);
-    const ofEpoch = `${partitionId}@${after.epoch}`;
-    const first = this.#ownersEver.get(ofEpoch) ?? nodeId;
-    this.#ownersEver.set(ofEpoch, first);
-    if (first !== nodeId) violate(`epoch ${after.epoch} was owned by node ${first} already`);
-    const record = this.#recordOf(partitionId);
-    if (record && after.epoch > record.epoch)
-      violate(`owner at epoch ${after.epoch}, the map is at ${record.epoch}`);
-  }
-
-  /** I7, I15: what the map may become. */
-  #checkMap(key: string, before: Uint8Array | undefined, value: Uint8Array): void {
-    if (!key.startsWith(this.#codec.keys.mapPrefix) || !before) return;
-    const [old, next] = [this.#decode(key, before), this.#decode(key, value)];
-    const violate = (what: string): void => {
-      this.#violations.push(`map of partition ${next.partitionId}: ${what}`);
-    };
-    if (next.migrationSeq < old.migrationSeq || next.epoch < old.epoch) violate('a number went back');
-    const isSwitch = old.migration?.phase === 'FENCED' && next.migration?.phase === 'SWITCHED';
-    if (old.ownerNodeId !== next.ownerNodeId && !isSwitch) violate('the owner changed outside the switch');
-    if (isSwitch) this.#switchCount++;
-    const phase = next.migration?.phase;
-    if (phase !== 'SWITCHED' && phase !== 'ABORT') return;
-    if (phase === 'ABORT' && old.migration?.phase !== 'ABORT') this.#abortCount++;
-    const migration = `${next.partitionId}/${next.migration?.migrationId}`;
-    const outcome = this.#outcomes.get(migration) ?? phase;
-    this.#outcomes.set(migration, outcome);
-    if (outcome !== phase) violate(`migration ${migration} was both switched and aborted`);
-  }
-
-  /** I9, I13, I14: after healing everything is in order, and no acknowledged write is missing. */
-  #checkEnd(areClientsDone: boolean): void {
-    if (!areClientsDone || !this.#isStable()) {
-      const open = [0, 1]
-        .map((p) => this.#recordOf(p)?.migration)
-        .map((m) => m && `${m.phase} since ${m.phaseAtMs}: ${m.reason}`);
-      this.#violations.push(`not stable ${HEALING_MS_MAX} ms after healing: ${open.join(', ')}`);
-      return;
-    }
-    for (let p = 0; p < BUSY_PARTITIONS; p++) {
-      const record = this.#recordOf(p) as PartitionRecord;
-      for (const { nodeId, disk } of this.#nodes) {
-        const partition = disk.partitions.get(p);
-        const expected = nodeId === record.ownerNodeId ? 'OWNER' : 'NONE';
-        if ((partition?.meta.role ?? 'NONE') !== expected)
-          this.#violations.push(
-            `partition ${p} at node ${nodeId} is ${partition?.meta.role}, the map says ${expected}`,
-          );
-        if (expected === 'NONE' && (partition?.entries.size ?? 0) > 0)
-          this.#violations.push(`partition ${p} has left entries at node ${nodeId}`);
-      }
-    }
-    this.#history.keys.forEach((key, index) => {
-      const record = this.#recordOf(index % BUSY_PARTITIONS) as PartitionRecord;
-      const owner = this.#nodes[record.ownerNodeId] as SimNode;
-      const value = owner.disk.partitions.get(index % BUSY_PARTITIONS)?.entries.get(`key-${index}`);
-      if (key.explain(value, key.acknowledged) === null)
-        this.#violations.push(`key ${index}: acknowledged write ${key.acknowledged} is lost`);
-    });
-    const left = [...this.#metadata.entries.keys()].filter((key) =>
-      key.startsWith(this.#codec.keys.cleanupPrefix),
-    );
-    if (left.length > 0) this.#violations.push(`cleanup records are left: ${left.join(', ')}`);
+    const entry = this.#metadata.entries.get(this.#codec.keys.map(partitionId));
+    return entry ? this.#codec.decodePartition(partitionId, entry.value) : null;
   }
 }
 
-function drawFaults(random: Random): Faults {
-  const rate = (max: number): number => (random.nextFloat() < 0.4 ? 0 : random.nextFloat() * max);
+function settingsOf({ settings }: Scenario): MigrationSettings {
   return {
-    lossRate: rate(0.08),
-    duplicateRate: rate(0.2),
-    lateRate: rate(0.08),
-    unknownRate: rate(0.2),
-    metadataDownRate: rate(0.05),
+    ...DEFAULT_MIGRATION_SETTINGS,
+    residenceMs: 0,
+    readWeightSteps: settings.readWeightSteps,
+    readWeightHoldMs: settings.readWeightHoldMs,
+    verifyLagMax: settings.lagMax,
+    fenceLagMax: settings.lagMax,
+    fenceBudgetMs: settings.fenceBudgetMs,
+    graceMs: settings.graceMs,
+    prepareTimeoutMs: 800,
+    phaseTimeoutMs: 1_500,
+    unreachableMs: 400,
+    retryMsMin: 10,
+    retryMsMax: 200,
+    attemptsMax: 1_000,
+    quarantineMs: 1,
+    freeBytesReserve: 1,
   };
 }

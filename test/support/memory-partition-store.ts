@@ -88,6 +88,8 @@ function toDigest(sums: Sums): Digest {
 export interface MemoryStoreHooks {
   /** After each change of a partition's meta: invariants are checked here. */
   readonly onMeta?: (partitionId: number, before: PartitionMeta, after: PartitionMeta) => void;
+  /** Before entries are removed for good. */
+  readonly onRemove?: (partitionId: number, meta: PartitionMeta) => void;
 }
 
 export class MemoryPartitionStore implements PartitionStore {
@@ -239,6 +241,7 @@ export class MemoryPartitionStore implements PartitionStore {
     const { meta } = partition;
     const isAbandoned = meta.role === 'STAGING' && meta.closedMigrationId >= (meta.staging?.migrationId ?? 0);
     if (!isAbandoned && !(meta.role === 'RETIRED' && meta.migrationId === migrationId)) throw notACopy(meta);
+    if (partition.entries.size > 0) this.#hooks.onRemove?.(partitionId, meta);
     for (const key of [...partition.entries.keys()].slice(0, entriesMax)) this.#set(partition, key, null);
     return partition.entries.size === 0;
   }

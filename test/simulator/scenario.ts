@@ -1,0 +1,231 @@
+/** What will happen in one schedule, drawn from its seed as plain data: so that it can be shrunk, and still be replayed. */
+import type { Random } from '../../src/base/random.ts';
+import { MIGRATION_PHASES, type MigrationPhase } from '../../src/model/migration.ts';
+import { DISK_FAULTS, type DiskFault } from './disk.ts';
+
+/** How bad the world is, all the time; shares of messages or requests. */
+export interface Rates {
+  readonly loss: number;
+  readonly duplicate: number;
+  /** Messages that arrive when nobody waits for them any more. */
+  readonly late: number;
+  /** Metadata commits whose answer is lost: the commit happens at once, later, or never. */
+  readonly unknownCommit: number;
+  readonly metadataDown: number;
+}
+
+export const NO_RATES: Rates = { loss: 0, duplicate: 0, late: 0, unknownCommit: 0, metadataDown: 0 };
+
+/** A process or the metadata store: `n0` a storage node, `c0` a coordinator, `k0` a client, `m`. */
+export type End = string;
+
+/** One thing that goes wrong, or that an operator does. */
+export type Fault =
+  | { readonly kind: 'crash'; readonly process: End; readonly downMs: number }
+  | { readonly kind: 'stop'; readonly process: End; readonly forMs: number }
+  | {
+      readonly kind: 'cut';
+      readonly from: End;
+      readonly to: End;
+      readonly isBothWays: boolean;
+      readonly forMs: number;
+    }
+  | { readonly kind: 'disk'; readonly nodeId: number; readonly fault: DiskFault; readonly forMs: number }
+  | { readonly kind: 'disk-full'; readonly nodeId: number; readonly forMs: number }
+  | { readonly kind: 'clock-jump'; readonly process: End; readonly byMs: number }
+  | { readonly kind: 'metadata-down'; readonly forMs: number }
+  | { readonly kind: 'metadata-full'; readonly forMs: number }
+  | { readonly kind: 'operator-pause'; readonly forMs: number };
+
+/** At a time since the faults began. */
+export interface TimedFault {
+  readonly atMs: number;
+  readonly fault: Fault;
+}
+
+/** A moment that chance alone would seldom hit: a migration has just entered a phase. It befalls one of those who act in it. */
+export interface Ambush {
+  readonly phase: MigrationPhase;
+  /** So many migrations enter the phase unharmed before. */
+  readonly skipCount: number;
+  readonly delayMs: number;
+  readonly victim: 'source' | 'target' | 'coordinator';
+  readonly kind: 'crash' | 'stop' | 'cut' | 'disk';
+  readonly diskFault: DiskFault;
+  readonly forMs: number;
+}
+
+export interface PlannedMove {
+  readonly atMs: number;
+  readonly partitionId: number;
+  /** Taken modulo the number of nodes. */
+  readonly targetNodeId: number;
+}
+
+export interface Scenario {
+  readonly nodeCount: number;
+  readonly partitionIds: readonly number[];
+  readonly keysPerPartition: number;
+  readonly clientCount: number;
+  readonly operationsPerClient: number;
+  readonly clientThinkMs: number;
+  readonly rates: Rates;
+  readonly faults: readonly TimedFault[];
+  readonly ambushes: readonly Ambush[];
+  readonly moves: readonly PlannedMove[];
+  readonly settings: {
+    readonly graceMs: number;
+    readonly fenceBudgetMs: number;
+    readonly readWeightSteps: readonly number[];
+    readonly readWeightHoldMs: number;
+    readonly pieceBytes: number;
+    readonly lagMax: number;
+  };
+}
+
+export const NODE_COUNT_MIN = 2;
+export const NODE_COUNT_MAX = 7;
+export const COORDINATOR_COUNT = 2;
+/** Of so many partitions a few are written and moved; it is the least that a cluster may have. */
+export const PARTITION_COUNT = 16;
+/** A coordinator that does not say so for so long has lost its office. */
+export const LEASE_MS = 300;
+/** How long things go wrong. */
+export const FAULTY_MS = 2_000;
+const CLOCK_JUMP_MS_MAX = 600_000;
+
+export function drawScenario(random: Random): Scenario {
+  const shape = random.fork('shape');
+  const nodeCount = NODE_COUNT_MIN + Math.min(shape.nextBelow(6), shape.nextBelow(6));
+  const partitionIds = [0, 5, 11].slice(0, 2 + shape.nextBelow(2));
+  const clientCount = 2 + shape.nextBelow(4);
+  const isCalm = shape.nextFloat() < 0.1;
+  return {
+    nodeCount,
+    partitionIds,
+    keysPerPartition: 3 + shape.nextBelow(4),
+    clientCount,
+    operationsPerClient: 10 + shape.nextBelow(16),
+    clientThinkMs: 20 + shape.nextFloat() * 100,
+    rates: isCalm ? NO_RATES : drawRates(random.fork('rates')),
+    faults: isCalm ? [] : drawFaults(random.fork('faults'), nodeCount, clientCount),
+    ambushes: isCalm ? [] : drawAmbushes(random.fork('ambushes')),
+    moves: drawMoves(random.fork('moves'), partitionIds, nodeCount),
+    settings: drawSettings(random.fork('settings')),
+  };
+}
+
+function drawRates(random: Random): Rates {
+  const rate = (max: number): number => (random.nextFloat() < 0.4 ? 0 : random.nextFloat() * max);
+  return {
+    loss: rate(0.08),
+    duplicate: rate(0.2),
+    late: rate(0.08),
+    unknownCommit: rate(0.2),
+    metadataDown: rate(0.05),
+  };
+}
+
+function drawMoves(random: Random, partitionIds: readonly number[], nodeCount: number): PlannedMove[] {
+  const moves: PlannedMove[] = [];
+  const paceMs = 60 + random.nextFloat() * 200;
+  // Few targets in some schedules: a partition that soon returns to a node meets what it left there.
+  const targetCount = random.nextFloat() < 0.5 ? Math.min(nodeCount, 3) : nodeCount;
+  for (let atMs = 10; atMs < FAULTY_MS; atMs += random.nextFloat() * 2 * paceMs)
+    moves.push({
+      atMs,
+      partitionId: partitionIds[random.nextBelow(partitionIds.length)] as number,
+      targetNodeId: random.nextBelow(targetCount),
+    });
+  return moves;
+}
+
+function drawSettings(random: Random): Scenario['settings'] {
+  const oneOf = <T>(choices: readonly T[]): T => choices[random.nextBelow(choices.length)] as T;
+  return {
+    graceMs: oneOf([20, 60, 120]),
+    fenceBudgetMs: oneOf([120, 200, 300]),
+    readWeightSteps: oneOf([[], [0.5, 1], [0.3, 0.6, 1]]),
+    readWeightHoldMs: oneOf([5, 30]),
+    pieceBytes: oneOf([40, 60, 400]),
+    lagMax: oneOf([1, 4, 50]),
+  };
+}
+
+function drawFaults(random: Random, nodeCount: number, clientCount: number): TimedFault[] {
+  const count = random.nextBelow(7);
+  const faults = Array.from({ length: count }, () => ({
+    atMs: random.nextFloat() * FAULTY_MS,
+    fault: drawFault(random, nodeCount, clientCount),
+  }));
+  return faults.sort((a, b) => a.atMs - b.atMs);
+}
+
+const FAULT_KINDS: readonly Fault['kind'][] = [
+  'crash',
+  'crash',
+  'crash',
+  'stop',
+  'stop',
+  'cut',
+  'cut',
+  'disk',
+  'disk',
+  'disk-full',
+  'clock-jump',
+  'metadata-down',
+  'metadata-full',
+  'operator-pause',
+];
+
+function drawFault(random: Random, nodeCount: number, clientCount: number): Fault {
+  const lasting = (max: number): number => 10 + random.nextFloat() * max;
+  const nodeId = random.nextBelow(nodeCount);
+  const coordinator: End = `c${random.nextBelow(COORDINATOR_COUNT)}`;
+  const process: End = random.nextFloat() < 0.7 ? `n${nodeId}` : coordinator;
+  const kind = FAULT_KINDS[random.nextBelow(FAULT_KINDS.length)] as Fault['kind'];
+  switch (kind) {
+    case 'crash':
+      return { kind, process, downMs: lasting(400) };
+    case 'stop':
+      return { kind, process, forMs: lasting(2 * LEASE_MS) };
+    case 'cut': {
+      const others: End[] = [
+        'm',
+        coordinator,
+        `n${random.nextBelow(nodeCount)}`,
+        `k${random.nextBelow(clientCount)}`,
+      ];
+      const other = others[random.nextBelow(others.length)] as End;
+      const isOutward = random.nextFloat() < 0.5;
+      const [from, to] = isOutward ? [process, other] : [other, process];
+      return { kind, from, to, isBothWays: random.nextFloat() < 0.4, forMs: lasting(600) };
+    }
+    case 'disk': {
+      const fault = DISK_FAULTS[random.nextBelow(DISK_FAULTS.length)] as DiskFault;
+      return { kind, nodeId, fault, forMs: lasting(300) };
+    }
+    case 'disk-full':
+      return { kind, nodeId, forMs: lasting(500) };
+    case 'clock-jump':
+      return { kind, process, byMs: Math.round((random.nextFloat() * 2 - 1) * CLOCK_JUMP_MS_MAX) };
+    default:
+      return { kind, forMs: lasting(300) };
+  }
+}
+
+const AMBUSH_KINDS: readonly Ambush['kind'][] = ['crash', 'crash', 'stop', 'cut', 'disk'];
+const VICTIMS: readonly Ambush['victim'][] = ['source', 'target', 'coordinator'];
+
+function drawAmbushes(random: Random): Ambush[] {
+  const oneOf = <T>(choices: readonly T[]): T => choices[random.nextBelow(choices.length)] as T;
+  return Array.from({ length: random.nextBelow(4) }, () => ({
+    phase: oneOf(MIGRATION_PHASES),
+    skipCount: random.nextBelow(3),
+    delayMs: random.nextFloat() * 12,
+    victim: oneOf(VICTIMS),
+    kind: oneOf(AMBUSH_KINDS),
+    diskFault: oneOf(DISK_FAULTS),
+    forMs: 10 + random.nextFloat() * 400,
+  }));
+}
