@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import type { QueryNodeHooks } from '../plugin/host/hooks.ts';
+import { DEFAULT_COPY_READ_LIMITS } from '../plugin/node/copy-reads.ts';
 import { ClientConnection, type ClientHost, OutputSlab } from '../plugin/node/query-client.ts';
 import { newQueryCounters } from '../plugin/node/query-counters.ts';
 import { Dispatcher } from '../plugin/node/query-dispatch.ts';
@@ -68,6 +69,7 @@ export class CapturePath {
         throw new Error(`the hook ${hook} failed`, { cause: error });
       },
       retryMs: 1_000,
+      copyReads: DEFAULT_COPY_READ_LIMITS,
       requestRefresh: () => {},
       onHeld: () => {
         throw new Error('a query was held: every storage node is connected');
@@ -185,6 +187,7 @@ function evenTable(): RoutingTable {
     ownerOf: Int32Array.from({ length: PARTITION_COUNT }, (_, p) => p % NODE_COUNT),
     epochOf: new Uint32Array(PARTITION_COUNT).fill(1),
     readTargetOf: new Int32Array(PARTITION_COUNT).fill(-1),
+    readMigrationOf: new Uint32Array(PARTITION_COUNT),
     readWeightOf: new Float32Array(PARTITION_COUNT),
   };
 }

@@ -110,6 +110,10 @@ async function openQueryNode(options: NodeProcessOptions, parts: NodeParts): Pro
         valueBytesMax: settings.node.valueBytesMax,
         clientConnectionsMax: settings.node.clientConnectionsMax,
         retryMs: RETRY_MS_DEFAULT,
+        copyReads: {
+          shadowShare: settings.migration.shadowReadShare,
+          isKeyHashKept: settings.capture.keyHash,
+        },
       },
       {
         clock,

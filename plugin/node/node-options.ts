@@ -4,6 +4,7 @@ import type { Logger } from '../../src/base/logger.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { PartitionStore } from '../../src/ports/partition-store.ts';
 import type { QueryNodeHooks, StorageNodeHooks } from '../host/hooks.ts';
+import type { CopyReadLimits } from './copy-reads.ts';
 
 /** What both roles are told: `plugin/node/main.ts` fills it in from settings and command line. */
 export interface NodeOptions {
@@ -39,6 +40,8 @@ export interface QueryNodeOptions extends NodeOptions {
   readonly clientConnectionsMax: number;
   /** How long a query may wait for its partition to come back before it gets an error reply. */
   readonly retryMs: number;
+  /** Of reads at the copies of open migrations; DEFAULT_COPY_READ_LIMITS where left out: none are mirrored. */
+  readonly copyReads?: Partial<CopyReadLimits>;
 }
 
 /** Long enough for a restart or a hand-over, short enough that clients have not given up themselves. */

@@ -15,10 +15,17 @@ export interface QueryCounters {
   /** Reads that a copy was asked for, and those it was behind for. */
   copyReads: number;
   copyReadsBehind: number;
+  /** Reads at a copy that it did not answer in time: the owner was asked. */
+  copyReadsLate: number;
+  /** Mirrored reads whose answers were compared, and those that differed. */
+  shadowReads: number;
+  shadowReadsUnequal: number;
   /** Queries that got an error because their partition did not come back in time. */
   unavailable: number;
   /** Writes whose outcome is unknown because the connection was lost. */
   unknownOutcomes: number;
+  /** Partitions whose log positions went back with a later epoch: an operator took them over from a lost store. */
+  lineagesLost: number;
   mapRefreshes: number;
 }
 
@@ -34,7 +41,11 @@ export const newQueryCounters = (): QueryCounters => ({
   held: 0,
   copyReads: 0,
   copyReadsBehind: 0,
+  copyReadsLate: 0,
+  shadowReads: 0,
+  shadowReadsUnequal: 0,
   unavailable: 0,
   unknownOutcomes: 0,
+  lineagesLost: 0,
   mapRefreshes: 0,
 });

@@ -16,6 +16,7 @@ import {
 } from '../metadata/cluster-map.ts';
 import { type RpcAddress, RpcClient } from '../rpc/client.ts';
 import { DataReplyReader } from '../rpc/data.ts';
+import { DEFAULT_COPY_READ_LIMITS } from './copy-reads.ts';
 import {
   assertNotClosing,
   type QueryNodeComponents,
@@ -160,6 +161,7 @@ class QueryNode implements RunningQueryNode {
       onHookFault: components.onHookFault,
       retryMs: options.retryMs,
       requestRefresh: () => void this.#refresh(),
+      copyReads: { ...DEFAULT_COPY_READ_LIMITS, ...options.copyReads },
       onHeld: () => this.#scheduleSweep(),
     });
     const connectionCommands = new ConnectionCommands({
@@ -454,7 +456,7 @@ class QueryNode implements RunningQueryNode {
     this.#sweepTimer = setTimeout(() => {
       this.#sweepTimer = null;
       this.#router.sweep();
-      if (this.#router.heldCount > 0) this.#scheduleSweep();
+      if (this.#router.wantsSweep) this.#scheduleSweep();
     }, SWEEP_MS);
   }
 }

@@ -1,9 +1,17 @@
+import type { DataReplyReader } from '../rpc/data.ts';
 import type { ClientConnection } from './query-client.ts';
 
 /** Who waits for one partition's part of a command that went to several. */
 export interface PartSink {
   /** The reply is bytes replyStart..replyEnd of `part.reply`; the part is recycled when this returns. */
   onPart(part: PendingQuery): void;
+}
+
+/** Who wants to know what became of a request that is in no client's queue. Told once, after it was recycled. */
+export interface Probe {
+  onReply(reader: DataReplyReader): void;
+  /** The connection was lost before an answer came. */
+  onLost(): void;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -18,6 +26,8 @@ export class PendingQuery {
   /** Null for a part, which answers to its sink instead. */
   client: ClientConnection | null = null;
   sink: PartSink | null = null;
+  /** Set on requests of the query node's own, which belong to no client: their answer goes there and nowhere else. */
+  probe: Probe | null = null;
   /** Which part of its sink. */
   partIndex = 0;
   /** The next in its client's queue of replies, or in the pool. */
@@ -29,7 +39,9 @@ export class PendingQuery {
   nodeId = -1;
   clientId = 0;
   isWrite = false;
-  isCopyRead = false;
+  /** It waits for a copy's answer; its own request has not been sent. */
+  isAtCopy = false;
+  wasAtCopy = false;
   isRedirected = false;
   isResp3 = false;
   /** Ascending in the order in which clients' requests were read: what a hold restores. */
@@ -68,7 +80,9 @@ export class PendingQuery {
     this.sink = null;
     this.next = null;
     this.nodeId = -1;
-    this.isCopyRead = false;
+    this.isAtCopy = false;
+    this.wasAtCopy = false;
+    this.probe = null;
     this.isRedirected = false;
     this.isDone = false;
     this.request = NOTHING;

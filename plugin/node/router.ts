@@ -7,7 +7,6 @@ import type { RpcClient } from '../rpc/client.ts';
 import {
   type DataReplyReader,
   DataRequestBatch,
-  REQUEST_FLAG_COPY,
   REQUEST_FLAG_RESP3,
   REQUEST_HEADER_BYTES,
   STATUS_BEHIND,
@@ -15,9 +14,10 @@ import {
   STATUS_UNAVAILABLE,
 } from '../rpc/data.ts';
 import { corrupt } from '../rpc/frames.ts';
+import { type CopyReadLimits, CopyReads } from './copy-reads.ts';
 import type { ClientConnection } from './query-client.ts';
 import type { QueryCounters } from './query-counters.ts';
-import type { PartSink, PendingPool, PendingQuery } from './query-pending.ts';
+import type { PartSink, PendingPool, PendingQuery, Probe } from './query-pending.ts';
 import { ReplyEstimate } from './reply-estimate.ts';
 
 /** Requests that are on their way or held, over all clients; beyond it clients are read no further. */
@@ -69,9 +69,10 @@ export interface RouterOptions {
   readonly hooks: QueryNodeHooks;
   readonly onHookFault: (hook: string, error: unknown) => void;
   readonly retryMs: number;
+  readonly copyReads: CopyReadLimits;
   /** The map looks out of date. */
   readonly requestRefresh: () => void;
-  /** A hold was opened: `sweep` wants to be called every few milliseconds until `heldCount` is 0. */
+  /** Something waits: `sweep` wants to be called every few milliseconds while `wantsSweep`. */
   readonly onHeld: () => void;
 }
 
@@ -86,6 +87,7 @@ export class Router {
   nowMs: number;
 
   readonly estimate: ReplyEstimate;
+  readonly copyReads: CopyReads;
   /** Replies are not read for now, so that nobody who has not answered is thought to be stuck. */
   isReadingPaused = false;
 
@@ -101,6 +103,8 @@ export class Router {
   readonly #writesInFlight: Int32Array;
   /** f64[partition]: the highest lsn seen; a copy must have applied as much. */
   readonly #lsnSeen: Float64Array;
+  /** u32[partition]: the epoch in which that was seen. */
+  readonly #lsnSeenEpoch: Uint32Array;
   /** Partitions that were refused by the newest epoch there is: the pause before the next try. */
   readonly #pauses = new Map<number, number>();
   /** Encodes what cannot be sent yet; its frames go nowhere. */
@@ -119,10 +123,28 @@ export class Router {
     this.estimate = new ReplyEstimate(partitionCount);
     this.#writesInFlight = new Int32Array(partitionCount);
     this.#lsnSeen = new Float64Array(partitionCount);
+    this.#lsnSeenEpoch = new Uint32Array(partitionCount);
+    this.copyReads = new CopyReads(table, {
+      pool: options.pool,
+      counters: options.counters,
+      limits: options.copyReads,
+      nowMs: () => this.nowMs,
+      wallMs: () => options.clock.nowMs(),
+      linkOf: (nodeId) => this.#linkOf[nodeId],
+      toOwner: (query) => this.#toOwner(query),
+      complete: (query, reader, nodeId) => this.#completeFromCopy(query, reader, nodeId),
+      onWaiting: options.onHeld,
+      requestRefresh: options.requestRefresh,
+    });
   }
 
   get table(): RoutingTable {
     return this.#table;
+  }
+
+  /** Whether `sweep` has to be called again: partitions are held, or clients wait for copies. */
+  get wantsSweep(): boolean {
+    return this.heldCount > 0 || this.copyReads.waitingCount > 0;
   }
 
   get canAccept(): boolean {
@@ -201,23 +223,16 @@ export class Router {
     pending.receivedMs = this.nowMs;
     pending.isWrite = COMMANDS[pending.commandIndex].isWrite;
     const table = this.#table;
-    let nodeId = table.ownerOf[partitionId];
-    if (
-      table.readTargetOf[partitionId] !== NO_NODE &&
-      !pending.isWrite &&
-      this.#goesToCopy(pending, partitionId)
-    ) {
-      nodeId = table.readTargetOf[partitionId];
-      pending.isCopyRead = true;
-      if (pending.client !== null) pending.client.copyPartition = partitionId;
-      this.#counters.copyReads++;
-    }
+    const nodeId = table.ownerOf[partitionId];
+    if (table.readTargetOf[partitionId] !== NO_NODE && !pending.isWrite)
+      pending.isAtCopy = this.#goesToCopy(pending, partitionId);
     const link = this.#linkOf[nodeId];
-    const isHeld = this.#holds[partitionId] !== null || link === undefined || !link.rpc.isConnected;
-    pending.nodeId = isHeld ? -1 : nodeId;
+    const isParked =
+      pending.isAtCopy || this.#holds[partitionId] !== null || link === undefined || !link.rpc.isConnected;
+    pending.nodeId = isParked ? -1 : nodeId;
     pending.sentEpoch = table.epochOf[partitionId];
-    const flags = (pending.isResp3 ? REQUEST_FLAG_RESP3 : 0) | (pending.isCopyRead ? REQUEST_FLAG_COPY : 0);
-    const batch = isHeld ? this.#parkingBatch : (link as StorageLink).rpc.requests;
+    const flags = pending.isResp3 ? REQUEST_FLAG_RESP3 : 0;
+    const batch = isParked ? this.#parkingBatch : (link as StorageLink).rpc.requests;
     batch.begin(
       pending.id,
       partitionId,
@@ -240,8 +255,37 @@ export class Router {
     if (pending.nodeId >= 0) this.#countSent(pending, this.#linkOf[pending.nodeId] as StorageLink);
     else {
       batch.takeFrames();
-      this.#hold(pending);
+      if (pending.isAtCopy) this.#sendToCopy(pending);
+      else this.#hold(pending);
     }
+  }
+
+  #sendToCopy(pending: PendingQuery): void {
+    const { partitionId } = pending;
+    (pending.client as ClientConnection).copyPartition = partitionId;
+    const link = this.#linkOf[this.#table.readTargetOf[partitionId]] as StorageLink;
+    this.copyReads.send(pending, link, this.#lsnSeen[partitionId]);
+  }
+
+  /** A query that its copy has not answered, or not in time. */
+  #toOwner(pending: PendingQuery): void {
+    pending.isAtCopy = false;
+    const owner = this.#linkOf[this.#table.ownerOf[pending.partitionId]];
+    if (this.#holds[pending.partitionId] === null && owner?.rpc.isConnected === true)
+      this.#resend(pending, owner);
+    else this.#hold(pending);
+  }
+
+  #completeFromCopy(pending: PendingQuery, reader: DataReplyReader, nodeId: number): void {
+    pending.nodeId = nodeId;
+    this.#noteLsn(pending.partitionId, reader);
+    this.#complete(pending, reader.payload, reader.replyStart, reader.replyEnd, false);
+  }
+
+  #noteLsn(partitionId: number, reader: DataReplyReader): void {
+    if (reader.lsn <= this.#lsnSeen[partitionId]) return;
+    this.#lsnSeen[partitionId] = reader.lsn;
+    this.#lsnSeenEpoch[partitionId] = reader.epoch;
   }
 
   /**
@@ -251,10 +295,12 @@ export class Router {
   #goesToCopy(pending: PendingQuery, partitionId: number): boolean {
     const { client } = pending;
     if (client === null || client.inFlightCount > 1 || this.#writesInFlight[partitionId] > 0) return false;
-    if (this.#holds[partitionId] !== null) return false;
+    const weight = this.#table.readWeightOf[partitionId];
+    if (weight === 0 || this.#holds[partitionId] !== null) return false;
+    if (!this.copyReads.mayAsk(client, partitionId)) return false;
     if (this.#linkOf[this.#table.readTargetOf[partitionId]]?.rpc.isConnected !== true) return false;
     const hook = this.#hooks.onRoute;
-    if (hook === null) return isCopyReader(client.id, partitionId, this.#table.readWeightOf[partitionId]);
+    if (hook === null) return isCopyReader(client.id, partitionId, weight);
     try {
       return hook(partitionId, client.id);
     } catch (error) {
@@ -273,7 +319,6 @@ export class Router {
     link.inFlightCount--;
     this.#inFlight[pending.partitionId]--;
     if (pending.isWrite) this.#writesInFlight[pending.partitionId]--;
-    if (pending.isCopyRead && pending.client !== null) pending.client.copyPartition = -1;
   }
 
   /** Sends what was encoded before, to the owner by the present map. */
@@ -281,7 +326,6 @@ export class Router {
     const { partitionId } = pending;
     const batch = link.rpc.requests;
     pending.nodeId = link.nodeId;
-    pending.isCopyRead = false;
     pending.sentEpoch = this.#table.epochOf[partitionId];
     const flags = pending.isResp3 ? REQUEST_FLAG_RESP3 : 0;
     batch.resend(pending.request, pending.requestStart, pending.requestEnd, flags, pending.sentEpoch, 0);
@@ -300,13 +344,19 @@ export class Router {
         throw corrupt(
           `storage node ${link.nodeId} answers request ${reader.requestId}, which it was not sent`,
         );
+      if (pending.probe !== null) {
+        this.#endProbe(pending, link).onReply(reader);
+        continue;
+      }
       this.#countAnswered(pending, link);
       const { partitionId } = pending;
       const { status } = reader;
-      if (status === STATUS_NOT_OWNER || status === STATUS_BEHIND) this.#onRefused(pending, status);
+      if (status === STATUS_NOT_OWNER || status === STATUS_BEHIND) this.#onRefused(pending);
       else {
         if (this.#pauses.size > 0) this.#pauses.delete(partitionId);
-        if (reader.lsn > this.#lsnSeen[partitionId]) this.#lsnSeen[partitionId] = reader.lsn;
+        if (reader.lsn > this.#lsnSeen[partitionId]) this.#noteLsn(partitionId, reader);
+        else if (reader.lsn < this.#lsnSeen[partitionId]) this.#onOlderLsn(partitionId, reader);
+        if (this.copyReads.openCount > 0) this.copyReads.onOwnerReply(pending, reader);
         this.#complete(
           pending,
           reader.payload,
@@ -319,19 +369,30 @@ export class Router {
     }
   }
 
-  #onRefused(pending: PendingQuery, status: number): void {
-    const wasCopyRead = pending.isCopyRead;
-    pending.isCopyRead = false;
-    if (status === STATUS_BEHIND) this.#counters.copyReadsBehind++;
-    else {
-      this.#counters.redirects++;
-      pending.isRedirected = true;
-      this.#options.requestRefresh();
-    }
-    const owner = this.#linkOf[this.#table.ownerOf[pending.partitionId]];
-    if (wasCopyRead && this.#holds[pending.partitionId] === null && owner?.rpc.isConnected === true)
-      this.#resend(pending, owner);
-    else this.#hold(pending, wasCopyRead ? -1 : pending.sentEpoch);
+  #endProbe(pending: PendingQuery, link: StorageLink): Probe {
+    const probe = pending.probe as Probe;
+    link.inFlightCount--;
+    this.#pool.release(pending);
+    return probe;
+  }
+
+  #onRefused(pending: PendingQuery): void {
+    this.#counters.redirects++;
+    pending.isRedirected = true;
+    this.#options.requestRefresh();
+    this.#hold(pending, pending.sentEpoch);
+  }
+
+  /**
+   * Answers overtake each other, so an older lsn means nothing, unless it is a later epoch's: lsns go on over a switch, but
+   * an operator who took a partition over from a lost store has given up the writes behind it. What was seen before would
+   * then keep every copy "behind" for ever.
+   */
+  #onOlderLsn(partitionId: number, reader: DataReplyReader): void {
+    if (reader.epoch <= this.#lsnSeenEpoch[partitionId]) return;
+    this.#lsnSeen[partitionId] = reader.lsn;
+    this.#lsnSeenEpoch[partitionId] = reader.epoch;
+    this.#counters.lineagesLost++;
   }
 
   /** Gives a query its reply: to its client's queue, or to the command it is a part of. */
@@ -407,7 +468,6 @@ export class Router {
     if (this.#failsFast(pending)) return;
     const hold = this.#openHold(partitionId);
     pending.nodeId = -1;
-    pending.isCopyRead = false;
     hold.queue.push(pending);
     this.#counters.held++;
     if (rejectedEpoch >= 0 && rejectedEpoch >= hold.rejectedEpoch) {
@@ -460,6 +520,7 @@ export class Router {
   /** Gives up what has waited too long, opens what can be opened. */
   sweep(): void {
     this.nowMs = this.#options.clock.monotonicMs();
+    this.copyReads.sweep();
     for (let p = 0; this.heldCount > 0 && p < this.#holds.length; p++) {
       const hold = this.#holds[p];
       if (hold === null) continue;
@@ -486,6 +547,7 @@ export class Router {
   setTable(table: RoutingTable, changed: readonly number[]): void {
     this.#table = table;
     this.nowMs = this.#options.clock.monotonicMs();
+    this.copyReads.setTable(table);
     for (const partitionId of changed) {
       if (this.#inFlight[partitionId] > 0) this.#openHold(partitionId);
       this.#tryOpen(partitionId);
@@ -509,6 +571,10 @@ export class Router {
       (pending) => pending.nodeId === link.nodeId && !pending.isDone,
     );
     for (const pending of lost) {
+      if (pending.probe !== null) {
+        this.#endProbe(pending, link).onLost();
+        continue;
+      }
       this.#countAnswered(pending, link);
       if (pending.isWrite) {
         this.#counters.unknownOutcomes++;

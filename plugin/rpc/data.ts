@@ -46,6 +46,8 @@ export class DataRequestReader {
   isCopyRead = false;
   epoch = 0;
   minLsn = 0;
+  /** Of a read at a copy: which migration's, see `migrationMark`. */
+  migrationMark = 0;
   argumentCount = 0;
   /** Argument i is bytes starts[i]..ends[i] of `payload`; entries from argumentCount on are old. */
   starts = new Int32Array(16);
@@ -81,6 +83,7 @@ export class DataRequestReader {
     const argumentBytes = view.getUint32(start + 12, true);
     this.minLsn = view.getFloat64(start + 16, true);
     const count = view.getUint16(start + 24, true);
+    this.migrationMark = view.getUint16(start + 26, true);
     let offset = start + REQUEST_HEADER_BYTES;
     const end = offset + argumentBytes;
     if (end > view.byteLength) throw corrupt('a data request is longer than its frame');
@@ -192,6 +195,17 @@ class FrameBatch extends RespWriter {
   }
 }
 
+/** As much of a migration's id as a request has room for: enough to tell one from those just before and after it. */
+export const migrationMark = (migrationId: number): number => migrationId & 0xffff;
+
+export interface CopyRequest {
+  readonly requestId: number;
+  readonly isResp3: boolean;
+  readonly epoch: number;
+  readonly minLsn: number;
+  readonly migrationId: number;
+}
+
 /** Writes requests. After `end`, bytes `requestStart..length` of `buffer` are the request, for sending it again elsewhere. */
 export class DataRequestBatch extends FrameBatch {
   constructor(onPending: () => void) {
@@ -212,6 +226,7 @@ export class DataRequestBatch extends FrameBatch {
     minLsn: number,
     argumentCount: number,
     argumentBytes: number,
+    mark = 0,
   ): void {
     this.openEntry(REQUEST_HEADER_BYTES + argumentBytes);
     const { view, length } = this;
@@ -223,7 +238,7 @@ export class DataRequestBatch extends FrameBatch {
     view.setUint32(length + 12, argumentBytes, true);
     view.setFloat64(length + 16, minLsn, true);
     view.setUint16(length + 24, argumentCount, true);
-    view.setUint16(length + 26, 0, true);
+    view.setUint16(length + 26, mark, true);
     this.length = length + REQUEST_HEADER_BYTES;
   }
 
@@ -234,6 +249,26 @@ export class DataRequestBatch extends FrameBatch {
   }
 
   end(): void {
+    this.closeEntry();
+  }
+
+  /** Sends a request to a copy, under an id of its own: its answer may come after the owner's. */
+  sendToCopy(
+    source: Buffer,
+    start: number,
+    end: number,
+    { requestId, isResp3, epoch, minLsn, migrationId }: CopyRequest,
+  ): void {
+    const flags = REQUEST_FLAG_COPY | (isResp3 ? REQUEST_FLAG_RESP3 : 0);
+    this.openEntry(end - start);
+    const { view, length } = this;
+    copyBytes(this.buffer, length, source, start, end);
+    view.setUint32(length, requestId, true);
+    view.setUint8(length + 7, flags);
+    view.setUint32(length + 8, epoch, true);
+    view.setFloat64(length + 16, minLsn, true);
+    view.setUint16(length + 26, migrationMark(migrationId), true);
+    this.length = length + end - start;
     this.closeEntry();
   }
 

@@ -13,8 +13,10 @@ export interface RoutingTable {
   readonly ownerOf: Int32Array;
   /** u32[partition]; 0 where there is no record. */
   readonly epochOf: Uint32Array;
-  /** i32[partition]: the copy that may answer reads, NO_NODE unless `readWeightOf` > 0. */
+  /** i32[partition]: the copy that may answer reads; at weight 0 only mirrored ones. NO_NODE where there is none. */
   readonly readTargetOf: Int32Array;
+  /** u32[partition]: the migration whose copy that is; 0 where there is none. */
+  readonly readMigrationOf: Uint32Array;
   /** f32[partition], 0..1: share of reads for the copy. */
   readonly readWeightOf: Float32Array;
 }
@@ -33,6 +35,7 @@ export function buildRoutingTable(
     ownerOf: new Int32Array(partitionCount).fill(NO_NODE),
     epochOf: new Uint32Array(partitionCount),
     readTargetOf: new Int32Array(partitionCount).fill(NO_NODE),
+    readMigrationOf: new Uint32Array(partitionCount),
     readWeightOf: new Float32Array(partitionCount),
   };
   for (let p = 0; p < partitionCount; p++) {
@@ -41,9 +44,9 @@ export function buildRoutingTable(
     table.ownerOf[p] = record.ownerNodeId;
     table.epochOf[p] = record.epoch;
     const { migration } = record;
-    if (migration === null || migration.readWeight <= 0) continue;
-    if (!PHASES_WITH_COPY_READS.has(migration.phase)) continue;
+    if (migration === null || !PHASES_WITH_COPY_READS.has(migration.phase)) continue;
     table.readTargetOf[p] = migration.targetNodeId;
+    table.readMigrationOf[p] = migration.migrationId;
     table.readWeightOf[p] = migration.readWeight;
   }
   return table;
@@ -65,6 +68,7 @@ export function advanceRoutingTable(
       next.ownerOf[p] = current.ownerOf[p];
       next.epochOf[p] = current.epochOf[p];
       next.readTargetOf[p] = NO_NODE;
+      next.readMigrationOf[p] = 0;
       next.readWeightOf[p] = 0;
     } else if (next.epochOf[p] !== current.epochOf[p] || next.ownerOf[p] !== current.ownerOf[p])
       changed.push(p);

@@ -10,6 +10,7 @@ import {
   registerNode,
 } from '../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
+import type { CopyReadLimits } from '../../plugin/node/copy-reads.ts';
 import { type RunningQueryNode, startQueryNode } from '../../plugin/node/query-node.ts';
 import { DataRequestReader, STATUS_BEHIND, STATUS_NOT_OWNER, STATUS_OK } from '../../plugin/rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../../plugin/rpc/server.ts';
@@ -180,7 +181,12 @@ export interface FakeCluster {
 }
 
 export async function startFakeCluster(
-  options: { nodeCount?: number; retryMs?: number; password?: string } = {},
+  options: {
+    nodeCount?: number;
+    retryMs?: number;
+    password?: string;
+    copyReads?: Partial<CopyReadLimits>;
+  } = {},
 ): Promise<FakeCluster> {
   const folder = mkdtempSync(join(tmpdir(), 'foreshard-fake-'));
   const clock = systemClock();
@@ -220,6 +226,8 @@ export async function startFakeCluster(
       valueBytesMax: 1 << 20,
       clientConnectionsMax: 100,
       retryMs: options.retryMs ?? 5_000,
+      // Slow machines are no reason for a read to leave a copy, unless that is what the test is about.
+      copyReads: { lateMs: 60_000, stalenessMs: 60_000, ...options.copyReads },
     },
     {
       clock,

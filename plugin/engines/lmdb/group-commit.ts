@@ -4,6 +4,7 @@ import { COMMANDS, isArityRight } from '../../commands/table.ts';
 import {
   type DataReplyBatch,
   DataRequestReader,
+  migrationMark,
   STATUS_BEHIND,
   STATUS_NOT_OWNER,
   STATUS_OK,
@@ -11,6 +12,7 @@ import {
 } from '../../rpc/data.ts';
 import { CommandContext, CommandError } from './commands/command-context.ts';
 import { buildDispatch, type Dispatch } from './commands/dispatch.ts';
+import { CopyWaits } from './copy-waits.ts';
 import { FenceQueue } from './fence-queue.ts';
 import type { LmdbPartitionStore } from './lmdb-partition-store.ts';
 import type { PartitionState } from './partition-state.ts';
@@ -38,11 +40,18 @@ export interface GroupCommitCounters {
   groups: number;
   commits: number;
   refusedNotOwner: number;
+  /** Reads at a copy that was behind, or not to be read; and those that it caught up for. */
   refusedBehind: number;
+  copyReadsWaited: number;
   refusedDiskFull: number;
   refusedStoreFailed: number;
   held: number;
 }
+
+/** Told the partition. 'swallow' never answers; a delay answers as if nothing had been. */
+export type CopyReadFault = (
+  partitionId: number,
+) => 'answer' | 'fail' | 'swallow' | { readonly delayMs: number };
 
 interface Arrival {
   readonly channel: ReplyChannel;
@@ -66,6 +75,7 @@ export class GroupCommit {
     commits: 0,
     refusedNotOwner: 0,
     refusedBehind: 0,
+    copyReadsWaited: 0,
     refusedDiskFull: 0,
     refusedStoreFailed: 0,
     held: 0,
@@ -78,7 +88,13 @@ export class GroupCommit {
   readonly #context: CommandContext;
   readonly #dispatch: Dispatch;
   readonly #reader = new DataRequestReader();
+  /** Failpoint, for tests: what a read at a copy does before it is looked at; null does nothing. */
+  copyReadFault: CopyReadFault | null = null;
   readonly #fenceQueue = new FenceQueue<ReplyChannel>();
+  readonly #copyWaits = new CopyWaits<ReplyChannel>();
+  #copyWaitTimer: NodeJS.Timeout | null = null;
+  /** Requests that have met `copyReadFault`. */
+  readonly #delayed = new WeakSet<Buffer>();
   /** What has not been run: arrivals of this turn, and those of congested channels; oldest first. */
   #arrivals: Arrival[] = [];
   #isScheduled = false;
@@ -115,6 +131,7 @@ export class GroupCommit {
   close(): void {
     this.#runGroup();
     this.#isClosed = true;
+    if (this.#copyWaitTimer !== null) clearTimeout(this.#copyWaitTimer);
   }
 
   /** A channel has drained or closed: goes on with what waits for it. */
@@ -175,6 +192,7 @@ export class GroupCommit {
       this.#runInTransaction(arrivals);
     else this.#runAll(arrivals, { isWritable: false });
     this.#fenceQueue.keepGroup();
+    this.#copyWaits.keepGroup();
     for (const { channel } of arrivals) channel.flush();
     // Where the kernel took all at once, nobody will tell us that it has drained.
     if (this.#arrivals.some(({ channel }) => !channel.isCongested)) this.#schedule();
@@ -192,6 +210,7 @@ export class GroupCommit {
       // Nothing of the group was kept: what was written and what was read of it is answered anew, writes by an error.
       for (const { channel } of arrivals) channel.replies.takeFrames();
       this.#fenceQueue.dropGroup();
+      this.#copyWaits.dropGroup();
       this.#arrivals.length = waitingCount;
       this.#runAll(arrivals, { isWritable: false });
     }
@@ -227,20 +246,68 @@ export class GroupCommit {
       }
     }
     if (!reader.isCopyRead) this.#refuse(channel.replies, state, STATUS_NOT_OWNER);
-    else if (this.#mayCopyAnswer(state)) this.#execute(channel.replies, state, false);
-    else this.#refuse(channel.replies, state, STATUS_BEHIND);
+    else if (this.copyReadFault !== null && this.#meetFault(this.copyReadFault, channel, payload, start))
+      return;
+    else if (!this.#isReadableCopy(state)) this.#refuse(channel.replies, state, STATUS_BEHIND);
+    else if (state.lsn >= reader.minLsn) this.#execute(channel.replies, state, false);
+    else if (!this.#waitForCopy(channel, payload.subarray(start, reader.offset)))
+      this.#refuse(channel.replies, state, STATUS_BEHIND);
   }
 
-  /** The copy decides, not the router: only it knows what it has applied. */
-  #mayCopyAnswer(state: PartitionState): boolean {
+  /** The copy decides, not the router: only it knows whose copy it is, and what it has applied. */
+  #isReadableCopy(state: PartitionState): boolean {
     const reader = this.#reader;
     return (
       state.isServingCopyReads &&
       (state.role === 'STAGING' || state.role === 'FOLLOWER') &&
       state.epoch === reader.epoch &&
-      state.lsn >= reader.minLsn &&
+      migrationMark(state.migrationId) === reader.migrationMark &&
       this.#dispatch.isWrite[reader.commandIndex] === 0
     );
+  }
+
+  #waitForCopy(channel: ReplyChannel, request: Uint8Array): boolean {
+    const { partitionId, minLsn } = this.#reader;
+    if (!this.#copyWaits.wait({ channel, partitionId, minLsn }, request)) return false;
+    this.#copyWaitTimer ??= setTimeout(() => this.#lookAtCopyWaits(), 1);
+    return true;
+  }
+
+  #lookAtCopyWaits(): void {
+    this.#copyWaitTimer = null;
+    const { ready, late } = this.#copyWaits.look(
+      ({ partitionId, minLsn }) => (this.#store.states[partitionId] as PartitionState).lsn >= minLsn,
+    );
+    this.counters.copyReadsWaited += ready.length;
+    for (const { channel, request } of ready) this.#arrivals.push({ channel, payload: request });
+    if (ready.length > 0) this.#schedule();
+    for (const { channel, request, partitionId } of late) {
+      if (!channel.isOpen) continue;
+      this.#reader.open(request);
+      this.#reader.next();
+      this.#refuse(channel.replies, this.#store.states[partitionId] as PartitionState, STATUS_BEHIND);
+      channel.flush();
+    }
+    if (this.#copyWaits.count > 0) this.#copyWaitTimer = setTimeout(() => this.#lookAtCopyWaits(), 1);
+  }
+
+  /** @returns whether the read has been dealt with. */
+  #meetFault(fault: CopyReadFault, channel: ReplyChannel, payload: Buffer, start: number): boolean {
+    if (this.#delayed.has(payload)) return false;
+    const { partitionId } = this.#reader;
+    const action = fault(partitionId);
+    if (action === 'answer') return false;
+    if (action === 'fail')
+      this.#error(channel.replies, this.#store.states[partitionId] as PartitionState, 'ERR a failpoint');
+    else if (action !== 'swallow') {
+      const request = Buffer.from(payload.subarray(start, this.#reader.offset));
+      this.#delayed.add(request);
+      setTimeout(() => {
+        this.#arrivals.push({ channel, payload: request });
+        this.#schedule();
+      }, action.delayMs);
+    }
+    return true;
   }
 
   #execute(replies: DataReplyBatch, state: PartitionState, isWritable: boolean): void {

@@ -174,6 +174,8 @@ test('reads go to a copy by weight, never beside a write, and back to the owner 
   copy.copies.set(PARTITION, 0);
   await cluster.setRecord(PARTITION, { migration: { phase: 'SHIFT', readWeight: 1 } });
   await eventually(() => cluster.query.routingTable().readWeightOf[PARTITION] === 1, 'the weight is known');
+  assert.is(await client.call('GET', KEY_AT_0), 'v');
+  assert.is(cluster.query.counters.copyReads, 0, 'the first read asks the owner how far it is');
   // The copy has applied nothing, this client has seen its own write: it must not read an older state.
   assert.is(await client.call('GET', KEY_AT_0), 'v');
   assert.is(cluster.query.counters.copyReadsBehind, 1);
@@ -203,6 +205,7 @@ async function startWithSlowCopy(): Promise<void> {
   copy.verdictOf = ({ isCopyRead }) => (isCopyRead ? 'keep' : 'answer');
   await cluster.setRecord(PARTITION, { migration: { phase: 'SHIFT', readWeight: 1 } });
   await eventually(() => cluster.query.routingTable().readWeightOf[PARTITION] === 1, 'the weight is known');
+  await client.call('GET', KEY_AT_0); // at the owner: a copy is asked only after that
 }
 
 /** Long enough for anything that was sent to have been seen: both nodes have answered another client since. */
@@ -264,7 +267,7 @@ test('no read goes to a copy while the same client has another query on its way'
     ['GET', KEY_AT_1],
     ['GET', KEY_AT_0],
   ]);
-  await eventually(() => cluster.nodes[1].keptCount === 1 && seenAt(0, 'GET') === 1, 'both are asked');
+  await eventually(() => cluster.nodes[1].keptCount === 1 && seenAt(0, 'GET') === 2, 'both are asked');
   assert.is(cluster.query.counters.copyReads, 0);
   cluster.nodes[1].flushKept();
   assert.equal(await replies, [null, 'v']);
@@ -276,6 +279,7 @@ test('onRoute decides where weighted reads go; a hook that throws is detached an
   await cluster.setRecord(PARTITION, { migration: { phase: 'SHIFT', readWeight: 0.5 } });
   await eventually(() => cluster.query.routingTable().readWeightOf[PARTITION] === 0.5, 'the weight is known');
   cluster.hooks.onRoute = () => true;
+  assert.is(await client.call('GET', KEY_AT_0), null, 'first the owner is asked');
   assert.is(await client.call('GET', KEY_AT_0), 'from the copy');
   cluster.hooks.onRoute = () => false;
   assert.is(await client.call('GET', KEY_AT_0), null);

@@ -247,8 +247,13 @@ test('a copy that was given up answers no read, though it is still there and up 
   const command = { partitionId: asPartitionId(PARTITION), migrationId: 1, epoch: asEpoch(1) };
   await engine.store.updateMeta(PARTITION, (meta) => ({ ...meta, role: 'STAGING', migrationId: 1, staging }));
   engine.store.setCopyReads(PARTITION, true);
-  const read = { isCopyRead: true, minLsn: 1 };
+  const read = { isCopyRead: true, minLsn: 1, migrationId: 1 };
   check.is((await client.call(['GET', KEY], read)).text, '$1\r\nv\r\n');
+  check.is(
+    (await client.call(['GET', KEY], { ...read, migrationId: 2 })).status,
+    3,
+    'another migration’s copy',
+  );
   // A query node that has not heard of the abort still sends reads here, by the epoch that goes on at the source.
   await engine.store.updateMeta(PARTITION, (meta) => aborted(meta, command));
   check.is(engine.store.meta(PARTITION).role, 'STAGING');
@@ -322,7 +327,7 @@ test('a key that expires at the owner expires at its copy by the log, and before
     await target.store.applyLog(PARTITION, 1, engine.store.readChangeLog(PARTITION, lsn, 1e6));
   };
   await catchUp();
-  check.is((await copyClient.call(['GET', KEY], { isCopyRead: true })).text, '$1\r\nv\r\n');
+  check.is((await copyClient.call(['GET', KEY], { isCopyRead: true, migrationId: 1 })).text, '$1\r\nv\r\n');
   check.is(
     (await copyClient.call(['KEYCOUNT'], { partitionId: PARTITION })).status,
     1,
@@ -330,7 +335,7 @@ test('a key that expires at the owner expires at its copy by the log, and before
   );
   check.is((await copyClient.call(['SCANPART', '0', 'COUNT', '9'], { partitionId: PARTITION })).status, 1);
   clock.advanceTo(clock.nowMs() + 101);
-  check.is((await copyClient.call(['GET', KEY], { isCopyRead: true })).text, '$-1\r\n');
+  check.is((await copyClient.call(['GET', KEY], { isCopyRead: true, migrationId: 1 })).text, '$-1\r\n');
   check.is(target.store.statistics(PARTITION).entryCount, 1, 'unseen, but there until the owner says so');
   check.is(engine.expirer.runOnce(), 1);
   await catchUp();

@@ -30,6 +30,8 @@ export interface RequestOptions {
   readonly isResp3?: boolean;
   readonly isCopyRead?: boolean;
   readonly minLsn?: number;
+  /** Of a read at a copy; default none. */
+  readonly migrationId?: number;
   /** Default: that of the first argument as a key. */
   readonly partitionId?: number;
 }
@@ -74,6 +76,7 @@ export class EngineClient implements ReplyChannel {
       options.minLsn ?? 0,
       parts.length,
       argumentBytes,
+      options.migrationId ?? 0,
     );
     for (const part of parts) this.#requests.argument(part, 0, part.length);
     this.#requests.end();
