@@ -17,3 +17,5 @@ export { lstmOutputCount } from "./lstm-outputs";
 export * from "./lstm-rows";
 export * from "./lstm-mix";
 export * from "./stl";
+export { xxh3Hash128, xxh3HashOffset, xxh3KeyBytes, xxh3Prepare } from "./xxh3";
+export { digestBucketCount, digestPage } from "./digest";

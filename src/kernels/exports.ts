@@ -1,5 +1,6 @@
 import type { AnalyzerExports } from './analyzer-exports.ts';
 import type { CssExports } from './css-exports.ts';
+import type { DigestExports } from './digest-exports.ts';
 import type { EtsExports } from './ets-exports.ts';
 import type { LstmExports } from './lstm-exports.ts';
 import type { MstlExports } from './mstl-exports.ts';
@@ -26,4 +27,5 @@ export interface KernelExports
     RegressionExports,
     CssExports,
     LstmExports,
-    SearchExports {}
+    SearchExports,
+    DigestExports {}

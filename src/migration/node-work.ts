@@ -4,7 +4,7 @@
  */
 import { ForeshardError } from '../base/errors.ts';
 import { asEpoch, type NodeId } from '../model/ids.ts';
-import type { Lsn, MigrationCommand } from '../model/migration.ts';
+import { DIGEST_FORMAT, type Lsn, type MigrationCommand } from '../model/migration.ts';
 import type { CopyAdoption, NodeMigrationStatus, StorageEngine } from '../ports/storage-engine.ts';
 import { isSwitched } from './phases.ts';
 import { type MigrationSettings, TARGET_SIZE_FACTOR } from './settings.ts';
@@ -99,6 +99,7 @@ const sidesOf = ({ migration }: OpenRecord) => ({
   sourceStoreId: migration.sourceStoreId,
   targetStoreId: migration.targetStoreId,
   digestSeed: migration.digestSeed,
+  digestFormat: DIGEST_FORMAT,
 });
 
 /** The owner is dead, so only the target is asked: whatever copy it has, it pulls no longer, and keeps it. */
@@ -165,6 +166,7 @@ async function grace(
       targetNodeId: sourceNodeId,
       targetStoreId: sourceStoreId,
       digestSeed,
+      digestFormat: DIGEST_FORMAT,
       freeBytesMin: 0,
     });
   }

@@ -36,6 +36,12 @@ export type PartitionRole = (typeof PARTITION_ROLES)[number];
 /** Log sequence number of one partition: +1 with every physical entry written; never goes back, also over a switch. */
 export type Lsn = number;
 
+/**
+ * What is hashed of an entry, by what, and into which buckets. Copies of two formats never agree, so a node takes part only
+ * in migrations whose coordinator and other side have its own. 1 was xxHash64 under two seeds, 2 is XXH3 of 128 bits.
+ */
+export const DIGEST_FORMAT = 2;
+
 /** A sum over entry hashes: order does not matter, and adding an entry twice shows. Hex, so that it travels unharmed. */
 export interface Digest {
   readonly entryCount: number;

@@ -115,6 +115,8 @@ export interface PrepareOptions {
   readonly sourceStoreId: string;
   readonly targetStoreId: string;
   readonly digestSeed: string;
+  /** DIGEST_FORMAT of the coordinator: a node of another version refuses. */
+  readonly digestFormat: number;
   /** Target: refuse unless so much is free: 1.3 x size + log budget + reserve. */
   readonly freeBytesMin: number;
   /** Target: go on with the copy that is there instead of beginning one. */

@@ -1,11 +1,12 @@
 /** The entries behind some buckets of a digest: what a mismatch is narrowed down to. */
 import type { Transaction } from 'lmdb';
 import type { EntryFingerprint, EntryPage, ListEntriesOptions } from '../../../src/ports/storage-engine.ts';
+import { type EntryHasher, seedWordsOf } from './entry-hasher.ts';
 import type { Table } from './environment.ts';
 import { shownKey } from './fingerprints.ts';
 import { bucketOf, type EncodedKey, isKeyRecord, keyAtPosition, slotOfPhysical } from './physical-key.ts';
 import { expiryOf, RECORD_HEADER_BYTES } from './record.ts';
-import { bucketOfLane, type EntryHasher } from './running-digest.ts';
+import { bucketOfLane } from './running-digest.ts';
 
 /** A bucket is one range a slot. Opening one takes some 10 us, so this many, mostly empty, hold the event loop for 5 ms. */
 const RANGES_PER_PAGE = 512;
@@ -26,7 +27,7 @@ export function listBuckets(
   { table, transaction, range, hasher, digestSeed }: Listed,
   { lanes, privacy, fromPosition, entriesMax }: Omit<ListEntriesOptions, 'lsn'>,
 ): EntryPage {
-  const seed = BigInt(`0x${digestSeed}`);
+  const seed = seedWordsOf(digestSeed);
   const entries: EntryFingerprint[] = [];
   let rangeCount = 0;
   for (const { first, end } of rangesOf(lanes, range)) {
@@ -41,8 +42,8 @@ export function listBuckets(
       const isRecord = isKeyRecord(key, key.length);
       entries.push({
         position,
-        keyDigest: hasher.fingerprint(key, NO_BYTES, seed),
-        valueDigest: hasher.fingerprint(NO_BYTES, isRecord ? withoutExpiry(value) : value, seed),
+        keyDigest: hasher.fingerprint(seed, key, NO_BYTES),
+        valueDigest: hasher.fingerprint(seed, NO_BYTES, isRecord ? withoutExpiry(value) : value),
         expiryMs: isRecord ? expiryOf(value) : 0,
         ...shownKey(key, privacy),
       });

@@ -1,11 +1,11 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import { assertPartitionCount } from '../../../src/model/partition-map.ts';
 import { CommandContext } from './commands/command-context.ts';
+import { EntryHasher } from './entry-hasher.ts';
 import { LmdbEnvironment } from './environment.ts';
 import { Expirer } from './expirer.ts';
 import { GroupCommit } from './group-commit.ts';
 import { LmdbPartitionStore } from './lmdb-partition-store.ts';
-import { EntryHasher } from './running-digest.ts';
 import { SpaceGuard } from './space-guard.ts';
 
 export interface LmdbEngineOptions {
@@ -59,7 +59,7 @@ export class LmdbEngine {
     const { path, partitionCount } = options;
     const { clock } = components;
     assertPartitionCount(partitionCount);
-    const hasher = await EntryHasher.load();
+    const hasher = EntryHasher.load();
     const environment = new LmdbEnvironment({
       path,
       partitionCount,

@@ -11,12 +11,13 @@ import type {
   PhysicalEntry,
 } from '../../../src/ports/partition-store.ts';
 import { logGap, readLogEntries, removeLogEntries } from './change-log.ts';
+import type { EntryHasher } from './entry-hasher.ts';
 import { decodeExpiryKey, EntryWriter, newExpiryKey } from './entry-writer.ts';
 import type { LmdbEnvironment } from './environment.ts';
 import { LmdbPartitionSnapshot } from './partition-snapshot.ts';
 import { PartitionState } from './partition-state.ts';
 import { type EncodedKey, encodedKey, keyAtPosition, physicalKeyFault } from './physical-key.ts';
-import { type EntryHasher, RunningDigest, sumsOf } from './running-digest.ts';
+import { RunningDigest, sumsOf } from './running-digest.ts';
 import type { SpaceGuard } from './space-guard.ts';
 
 export interface PartitionStoreOptions {

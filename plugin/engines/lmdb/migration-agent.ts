@@ -16,6 +16,7 @@ import type { ControlReply } from '../../host/hooks.ts';
 import type { AgentSettings } from './agent-settings.ts';
 import { encodeFingerprints } from './fingerprints.ts';
 import {
+  assertDigestFormat,
   isMigrationOperation,
   type MigrationOperation,
   parseBody,
@@ -146,6 +147,7 @@ export class MigrationAgent {
   }
 
   async #prepare(body: RequestOf<'replicate.prepare'>): Promise<ControlReply> {
+    assertDigestFormat(body);
     const { store } = this.#components;
     const expected = body.side === 'source' ? body.sourceStoreId : body.targetStoreId;
     if (store.storeId !== expected)

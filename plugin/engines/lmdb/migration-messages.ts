@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
-import { PARTITION_ROLES } from '../../../src/model/migration.ts';
+import { DIGEST_FORMAT, PARTITION_ROLES } from '../../../src/model/migration.ts';
 import type { LogEntry, PhysicalEntry } from '../../../src/ports/partition-store.ts';
 
 const count = z.number().int().nonnegative();
@@ -24,11 +24,12 @@ export const REQUESTS = {
     sourceStoreId: storeId,
     targetStoreId: storeId,
     digestSeed: z.string().regex(/^[0-9a-f]{16}$/),
+    digestFormat: count.default(1), // as it was before there was a second one
     freeBytesMin: z.number().nonnegative(),
     adopts: z.object({ migrationId: count.min(1).nullable(), isEmptyAllowed: z.boolean() }).exactOptional(),
   }),
   'replicate.copy': z.object({ ...command, bytesPerSecond: z.number().nonnegative() }),
-  'replicate.openSnapshot': z.object(command),
+  'replicate.openSnapshot': z.object({ ...command, digestFormat: count.default(1) }),
   'replicate.readSnapshot': z.object({
     ...command,
     ...piece,
@@ -102,6 +103,16 @@ export function parseBody<T>(schema: z.ZodType<T>, what: string, body: unknown):
   const result = schema.safeParse(body);
   if (result.success) return result.data;
   throw new ForeshardError('FORESHARD_CORRUPT', 'report', `${what}: ${z.prettifyError(result.error)}`);
+}
+
+/** @throws ForeshardError FORESHARD_CONFIG when the other side would sum entries up in another way. */
+export function assertDigestFormat({ digestFormat }: { readonly digestFormat: number }): void {
+  if (digestFormat === DIGEST_FORMAT) return;
+  throw new ForeshardError(
+    'FORESHARD_CONFIG',
+    'abort',
+    `digests have format ${DIGEST_FORMAT} here and ${digestFormat} on the other side: all nodes must be of one version`,
+  );
 }
 
 // An entry: u8 kind (1 put, 2 delete), f64 lsn (0 in a snapshot), u16 key length, u32 value length, key, value.

@@ -3,7 +3,7 @@ import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import type { Throttle } from '../../../src/migration/throttle.ts';
-import type { MigrationCommand } from '../../../src/model/migration.ts';
+import { DIGEST_FORMAT, type MigrationCommand } from '../../../src/model/migration.ts';
 import type { PartitionMeta, PartitionStore } from '../../../src/ports/partition-store.ts';
 import { decodeEntries, type MigrationOperation, parseBody, REPLIES } from './migration-messages.ts';
 import type { MigrationSession } from './migration-session.ts';
@@ -80,7 +80,9 @@ async function pullOnce(options: PullOptions, components: PullComponents): Promi
 async function pullSnapshot(options: PullOptions, components: PullComponents): Promise<void> {
   const { store, session, throttle } = components;
   const { partitionId, migrationId } = session;
-  const opened = await ask(options, components, 'replicate.openSnapshot', {});
+  const opened = await ask(options, components, 'replicate.openSnapshot', {
+    digestFormat: DIGEST_FORMAT,
+  });
   const { snapshotId, lsn } = parseBody(REPLIES['replicate.openSnapshot'], 'openSnapshot reply', opened.body);
   // A snapshot opened again after a crash is younger than the keys copied before it. The log is applied from the first
   // one's lsn all the same: puts and deletes are whole entries, so going over some twice ends in the same state, and no

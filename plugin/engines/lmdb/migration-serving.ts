@@ -5,7 +5,7 @@ import type { MigrationCommand } from '../../../src/model/migration.ts';
 import type { PartitionStore } from '../../../src/ports/partition-store.ts';
 import type { ControlReply } from '../../host/hooks.ts';
 import type { AgentSettings } from './agent-settings.ts';
-import { encodeEntries, partOf, type RequestOf } from './migration-messages.ts';
+import { assertDigestFormat, encodeEntries, partOf, type RequestOf } from './migration-messages.ts';
 import type { MigrationSession } from './migration-session.ts';
 
 export class MigrationServing {
@@ -27,6 +27,7 @@ export class MigrationServing {
   }
 
   async openSnapshot(body: RequestOf<'replicate.openSnapshot'>): Promise<ControlReply> {
+    assertDigestFormat(body);
     const session = this.#assertServing(body);
     session.closeSnapshot();
     const snapshot = this.#store.openSnapshot(body.partitionId);

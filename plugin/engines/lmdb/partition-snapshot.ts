@@ -5,10 +5,11 @@ import type { Digest, Lsn } from '../../../src/model/migration.ts';
 import type { PartitionSnapshot, PhysicalEntry } from '../../../src/ports/partition-store.ts';
 import type { EntryPage, ListEntriesOptions } from '../../../src/ports/storage-engine.ts';
 import { listBuckets } from './bucket-listing.ts';
+import { DigestScan } from './digest-scan.ts';
+import type { EntryHasher } from './entry-hasher.ts';
 import type { Table } from './environment.ts';
 import type { PartitionState } from './partition-state.ts';
 import { type EncodedKey, encodedKey } from './physical-key.ts';
-import { type EntryHasher, RunningDigest } from './running-digest.ts';
 
 /** A scan shares the event loop with clients: it stops for them this often. */
 const SLICE_MS = 4;
@@ -59,23 +60,24 @@ export class LmdbPartitionSnapshot implements PartitionSnapshot {
 
   async digest(digestSeed: string, signal?: AbortSignal): Promise<Digest> {
     const { hasher, clock } = this.#options;
-    const scanned = new RunningDigest(hasher, digestSeed, { isComplete: true });
-    let entryCount = 0;
-    let sizeBytes = 0;
-    let sliceEndMs = clock.monotonicMs() + SLICE_MS;
-    for (const { key, value } of this.#rangeAfter(null)) {
-      const physical = key;
-      scanned.add(physical, physical.length, value, value.length);
-      entryCount++;
-      sizeBytes += physical.length + value.length;
-      if (entryCount % ENTRIES_PER_LOOK !== 0 || clock.monotonicMs() < sliceEndMs) continue;
-      await new Promise((resolve) => setImmediate(resolve));
-      this.#assertOpen();
-      if (signal?.aborted)
-        throw new ForeshardError('FORESHARD_NOT_READY', 'retry', 'the digest scan was cancelled');
-      sliceEndMs = clock.monotonicMs() + SLICE_MS;
+    const scan = new DigestScan(hasher, digestSeed);
+    try {
+      let entryCount = 0;
+      let sliceEndMs = clock.monotonicMs() + SLICE_MS;
+      for (const { key, value } of this.#rangeAfter(null)) {
+        scan.add(key, value);
+        entryCount++;
+        if (entryCount % ENTRIES_PER_LOOK !== 0 || clock.monotonicMs() < sliceEndMs) continue;
+        await new Promise((resolve) => setImmediate(resolve));
+        this.#assertOpen();
+        if (signal?.aborted)
+          throw new ForeshardError('FORESHARD_NOT_READY', 'retry', 'the digest scan was cancelled');
+        sliceEndMs = clock.monotonicMs() + SLICE_MS;
+      }
+      return scan.digest();
+    } finally {
+      scan.close();
     }
-    return scanned.toDigest(entryCount, sizeBytes);
   }
 
   list(digestSeed: string, options: Omit<ListEntriesOptions, 'lsn'>): EntryPage {

@@ -1,8 +1,10 @@
-import type { Lsn, PartitionRole } from '../../../src/model/migration.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import { DIGEST_FORMAT, type Lsn, type PartitionRole } from '../../../src/model/migration.ts';
 import type { PartitionMeta } from '../../../src/ports/partition-store.ts';
+import type { EntryHasher } from './entry-hasher.ts';
 import type { Table } from './environment.ts';
 import { type EncodedKey, encodedKey } from './physical-key.ts';
-import { DIGEST_SUM_BYTES, type EntryHasher, RunningDigest } from './running-digest.ts';
+import { DIGEST_SUM_BYTES, RunningDigest } from './running-digest.ts';
 
 /** The parts of a partition's meta that change with a migration's steps, not with every write. */
 type SlowMeta = Omit<PartitionMeta, 'lsn' | 'digestSeed'>;
@@ -97,10 +99,18 @@ export class PartitionState {
   #loadDigest(table: Table): RunningDigest | null {
     const bytes = table.getBinary(this.#digestKey);
     if (!bytes) return null;
+    const format = Math.max(1, bytes[SEED_BYTES] >> 1);
+    if (format !== DIGEST_FORMAT)
+      throw new ForeshardError(
+        'FORESHARD_CONFIG',
+        'fix-config',
+        `partition ${this.partitionId} is in a migration whose digest has format ${format}, this version writes ${DIGEST_FORMAT}: ` +
+          'let the version that began the migration end it',
+      );
     const seedHex = Buffer.from(bytes.subarray(0, SEED_BYTES)).toString('latin1').trim();
     // A copy of its own, not `slice`: a Buffer's slice shares memory, and 64-bit views must be aligned.
     const sums = new BigUint64Array(new Uint8Array(bytes.subarray(SEED_BYTES + 1)).buffer);
-    return new RunningDigest(this.#hasher, seedHex, { isComplete: bytes[SEED_BYTES] === 1, sums });
+    return new RunningDigest(this.#hasher, seedHex, { isComplete: (bytes[SEED_BYTES] & 1) === 1, sums });
   }
 
   /** Writes what the transaction has changed, in the same transaction. */
@@ -125,7 +135,7 @@ export class PartitionState {
   #digestBytes(digest: RunningDigest): Uint8Array {
     const bytes = new Uint8Array(SEED_BYTES + 1 + DIGEST_SUM_BYTES);
     bytes.set(Buffer.from(digest.seedHex.padEnd(SEED_BYTES), 'latin1'));
-    bytes[SEED_BYTES] = digest.isComplete ? 1 : 0;
+    bytes[SEED_BYTES] = (DIGEST_FORMAT << 1) | (digest.isComplete ? 1 : 0);
     bytes.set(new Uint8Array(digest.sums.buffer, digest.sums.byteOffset, DIGEST_SUM_BYTES), SEED_BYTES + 1);
     return bytes;
   }

@@ -5,6 +5,7 @@ import { MigrationCluster, QUICK_SETTINGS } from '../../../../bench/migration-cl
 import { encodedKey, PhysicalKey } from '../../../../plugin/engines/lmdb/physical-key.ts';
 import { clusterKeys, decodeEvidence, recordCodec } from '../../../../plugin/metadata/cluster-map.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
+import type { ForeshardError } from '../../../../src/base/errors.ts';
 import { silentLogger } from '../../../../src/base/logger.ts';
 import { seededRandom } from '../../../../src/base/random.ts';
 import { MigrationExecutor } from '../../../../src/migration/executor.ts';
@@ -157,6 +158,36 @@ test('what rots in the grace is found before the removal, and nothing is removed
   check.is(record?.migration?.phase, 'GRACE');
   check.ok(record?.quarantine);
   check.is(cluster.storeOf(0).statistics(PARTITION).entryCount, 50);
+});
+
+test('a node of another digest format takes no part, on either side', async (context) => {
+  const cluster = await open(context);
+  const command = { partitionId: PARTITION, migrationId: 1, epoch: 1 };
+  const prepare = {
+    ...command,
+    sourceNodeId: 0,
+    targetNodeId: 1,
+    sourceStoreId: cluster.storeOf(0).storeId,
+    targetStoreId: cluster.storeOf(1).storeId,
+    digestSeed: '0'.repeat(16),
+    freeBytesMin: 0,
+  };
+  const asked: readonly [number, string, Record<string, unknown>][] = [
+    [0, 'replicate.prepare', { ...prepare, side: 'source' }], // of a coordinator that knows of no formats
+    [1, 'replicate.prepare', { ...prepare, side: 'target', digestFormat: 3 }],
+    [0, 'replicate.openSnapshot', { ...command, digestFormat: 3 }],
+  ];
+  for (const [nodeId, operation, body] of asked) {
+    const handle = cluster.nodes.get(nodeId)?.hooks.replicate;
+    try {
+      await handle?.(operation, body);
+      check.unreachable(operation);
+    } catch (error) {
+      check.is((error as ForeshardError).code, 'FORESHARD_CONFIG', operation);
+      check.match((error as Error).message, /all nodes must be of one version/);
+    }
+    check.is(cluster.storeOf(nodeId).meta(PARTITION).migrationId, 0);
+  }
 });
 
 async function until(claim: () => boolean | Promise<boolean>, what: string): Promise<void> {

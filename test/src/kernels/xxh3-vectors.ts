@@ -1,0 +1,93 @@
+/**
+ * Hashes by the reference library (libxxhash 0.8.1, XXH3_128bits_withSeed) of the first bytes of the buffer that its own
+ * published sanity vectors use: [length, seed, low half, high half].
+ */
+export const XXH3_VECTORS: readonly (readonly [number, bigint, string, string])[] = [
+  [0, 0x0n, '6001c324468d497f', '99aa06d3014798d8'],
+  [0, 0x9e3779b185ebca8dn, 'a986dfc5d7605bfe', '00feaa732a3ce25e'],
+  [1, 0x0n, 'c44bdff4074eecdb', 'a6cd5e9392000f6a'],
+  [1, 0x9e3779b185ebca8dn, '032be332dd766ef8', '20e49abcc53b3842'],
+  [2, 0x0n, '7a9978044cb8a8bb', '76750c3c7bf95668'],
+  [2, 0x9e3779b185ebca8dn, '764b35c90519ad88', '7b96e6a600dae67d'],
+  [3, 0x0n, '54247382a8d6b94d', '20efc49ff02422ea'],
+  [3, 0x9e3779b185ebca8dn, '634b8990b4976373', '1c7ecf6a308cf00e'],
+  [4, 0x0n, '2e7d8d6876a39fe9', '970d585ac632bf8e'],
+  [4, 0x9e3779b185ebca8dn, 'bfaf51f1e67e0b0f', '3d53e5dfd837d927'],
+  [6, 0x0n, '3e7039bdda43cfc6', '082afe0b8162d12a'],
+  [6, 0x9e3779b185ebca8dn, 'c5b54d56038e4e40', '014bd95a51ca5ddb'],
+  [8, 0x0n, '64c69cab4bb21dc5', '47a7f080d82bb456'],
+  [8, 0x9e3779b185ebca8dn, '7b29471dc729b5ff', 'f50cec145bcd5c5a'],
+  [9, 0x0n, 'ed7ccbc501eb7501', '564ef6078950d457'],
+  [9, 0x9e3779b185ebca8dn, 'aef5dfc0ac9f9044', '6b380b43ffa61042'],
+  [12, 0x0n, '061a192713f69ad9', '6e3efd8fc7802b18'],
+  [12, 0x9e3779b185ebca8dn, '5d92b5d7190b12d1', 'ff0d60acd02ed401'],
+  [16, 0x0n, '562980258a998629', 'c68c368ecf8a9c05'],
+  [16, 0x9e3779b185ebca8dn, '0346d13a7a5498c7', '6ffcb80cd33085c8'],
+  [17, 0x0n, 'abbc12d11973d7db', '955fa78643ed3669'],
+  [17, 0x9e3779b185ebca8dn, '980a14119985a7df', 'd77681219e464828'],
+  [24, 0x0n, '1e7044d28b1b901d', '0ce966e4678d3761'],
+  [24, 0x9e3779b185ebca8dn, 'c6cbf92a70680b19', 'd7895ded1f62559d'],
+  [32, 0x0n, '278410a17595e3f9', '98fc6458710dc2e8'],
+  [32, 0x9e3779b185ebca8dn, '0054e82631cef166', 'cc587e4fcdb86bc5'],
+  [33, 0x0n, 'e593bc4e5914c9d1', '3103c192ceaa2ded'],
+  [33, 0x9e3779b185ebca8dn, 'c361d36cea597c31', '21273c8190c645cd'],
+  [48, 0x0n, 'f942219aed80f67b', 'a002ac4e5478227e'],
+  [48, 0x9e3779b185ebca8dn, '3a94d91333ed395a', 'bc689f4c0152fb44'],
+  [64, 0x0n, 'efdb6a44690721a9', '6d90e81a9b0fd622'],
+  [64, 0x9e3779b185ebca8dn, '9405ba2affa95ceb', '37b738968d40bda5'],
+  [80, 0x0n, '454ae6bf7a8a532d', 'fdf2cefde9eaac8a'],
+  [80, 0x9e3779b185ebca8dn, 'a5eac764d1ff1166', '19bf02d69bc56833'],
+  [96, 0x0n, 'e9324473ea9afebe', 'd9d0b885f56c93f1'],
+  [96, 0x9e3779b185ebca8dn, 'd61f3ab58705c405', '6f9ed3c2008cb388'],
+  [127, 0x0n, '802a565a8a79a999', 'dcfae8002712db1c'],
+  [127, 0x9e3779b185ebca8dn, '54c9d67f8b29dc74', '37452e1967d3445b'],
+  [128, 0x0n, 'ebb15e34a7fb5ab1', '39992220e045260a'],
+  [128, 0x9e3779b185ebca8dn, '8394f5c51f1d8246', 'a0f7ccb68ee02add'],
+  [129, 0x0n, '86c9e3bc8f0a3b5c', '03815fc91f1b30b6'],
+  [129, 0x9e3779b185ebca8dn, 'd4aae26fcec7dc03', 'ad559266067c0bf3'],
+  [160, 0x0n, '737126c8d7c09cee', 'ba5d218964b622ad'],
+  [160, 0x9e3779b185ebca8dn, '46a4a3f67ccd556e', 'c6b7abc26def52ac'],
+  [192, 0x0n, '0679e7f625e389d9', '064934db40706c3d'],
+  [192, 0x9e3779b185ebca8dn, 'fd5412027e573a96', 'c1e549baf8d0d863'],
+  [195, 0x0n, '3fb593c086a66075', '7729543a26b207ee'],
+  [195, 0x9e3779b185ebca8dn, 'cf9d9ec2c8c9913f', '0326104c4d4849e7'],
+  [239, 0x0n, 'f895e8b860b8a593', 'e59fc6554b5008bc'],
+  [239, 0x9e3779b185ebca8dn, 'c0a8b4c9698db33d', 'd6701eb51fc21716'],
+  [240, 0x0n, '5c9aae94c8ebe5a0', 'aa4202daa2769dc8'],
+  [240, 0x9e3779b185ebca8dn, '604e98db085c1864', '29d2133d6ea58c5b'],
+  [241, 0x0n, 'c5a639ecd2030e5e', '99a80ecf0ecfc647'],
+  [241, 0x9e3779b185ebca8dn, 'dda9b0a161d4829a', 'ec64afae6a137582'],
+  [256, 0x0n, '55de574ad89d0ac5', '8b1c66091423d288'],
+  [256, 0x9e3779b185ebca8dn, '4d30234b7a3aa61c', 'aaa57235b92d5e7c'],
+  [403, 0x0n, 'cdeb804d65c6dea4', '1b6de21e332dd73d'],
+  [403, 0x9e3779b185ebca8dn, '6259f6ecfd6443fd', 'bed311971e0be8f2'],
+  [512, 0x0n, '617e49599013cb6b', '18d2d110dcc9bca1'],
+  [512, 0x9e3779b185ebca8dn, '3ce457de14c27708', '925d06b8ec5b8040'],
+  [1023, 0x0n, '87a8f7b2f2e22496', 'e8083e4d83214c3c'],
+  [1023, 0x9e3779b185ebca8dn, '0f0f02de8590e1b5', '96b80fe329ce5e35'],
+  [1024, 0x0n, 'dd85c9b5c1109c5c', '0d30d24071c64c57'],
+  [1024, 0x9e3779b185ebca8dn, 'ef368a8a2ebabaef', '17600efe2b493a18'],
+  [1025, 0x0n, 'd870c0fa13211c6a', 'fd3ee4fe7f2954c6'],
+  [1025, 0x9e3779b185ebca8dn, '96792bcf9af88519', '2c383949f57bf7e1'],
+  [1088, 0x0n, 'cc1450ea6b52a8f4', 'e0fa3b9e9fb69d83'],
+  [1088, 0x9e3779b185ebca8dn, '542632d046f3dde4', 'c0dd009b78c40121'],
+  [2048, 0x0n, 'dd59e2c3a5f038e0', 'f736557fd47073a5'],
+  [2048, 0x9e3779b185ebca8dn, '66f81670669ababc', '23cc3a2e75ebaaea'],
+  [2240, 0x0n, '6e73a90539cf2948', 'ccb134fbfa7ce49d'],
+  [2240, 0x9e3779b185ebca8dn, '757ba8487d1b5247', 'e40842f585875ba9'],
+  [2367, 0x0n, 'cb37aeb9e5d361ed', 'e89c0f6ff369b427'],
+  [2367, 0x9e3779b185ebca8dn, 'd2db3415b942b42a', 'ccb7a94cca1a6496'],
+  [4096, 0x0n, 'e91206429d1f48f9', 'b9cfaea2ca5626a4'],
+  [4096, 0x9e3779b185ebca8dn, '2a3bbb20a5439dcd', '8fbc8fd4d526d1bd'],
+];
+
+/** Byte i is the top byte of PRIME32 * PRIME64^i mod 2^64. */
+export function sanityBuffer(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let state = 2654435761n;
+  for (let i = 0; i < length; i++) {
+    bytes[i] = Number(state >> 56n);
+    state = BigInt.asUintN(64, state * 0x9e3779b185ebca8dn);
+  }
+  return bytes;
+}
