@@ -30,12 +30,19 @@ export function blockedMoves(state: PlacementState, countMax = 10): BlockedMove[
       for (let target = 0; target < instance.nodeCount; target++) {
         if (target === node) continue;
         const refusal = state.refusal(partition, target);
-        const gain = -state.moveDelta(partition, target);
+        const gain = gainOf(state, partition, target);
         if (refusal !== null && gain > (best?.gain ?? 0)) best = { partition, target, refusal, gain };
       }
       if (best !== null) blocked.push(best);
     }
   return blocked.sort((a, b) => b.gain - a.gain || a.partition - b.partition).slice(0, countMax);
+}
+
+/** As if the target were there to stay: that nothing may go to a node that is to be emptied is what is to be said. */
+function gainOf(state: PlacementState, partition: number, target: number): number {
+  const { holdPenalty, memberCount } = state.instance;
+  const held = (holdPenalty[target] as number) * (memberCount[partition] as number);
+  return held - state.moveDelta(partition, target);
 }
 
 function heaviest(state: PlacementState, node: number): number[] {

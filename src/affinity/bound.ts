@@ -87,33 +87,13 @@ function pourLevel(instance: PlacementInstance, d: number, r: number, water: num
  * not one round came to its end.
  */
 export function relaxedBound(instance: PlacementInstance, ownerOf: Int32Array, roundsMax: number): number {
-  const relaxation = new Relaxation(withoutSharedBreaches(instance), ownerOf);
+  const relaxation = new Relaxation(instance, ownerOf);
   let pieces = 0;
   for (let round = 0; round < roundsMax; round++) {
     for (const _ of relaxation.pieces()) if (++pieces === PIECES_MAX) return relaxation.lowerBound;
     if (relaxation.gap <= GAP_ENOUGH * Math.abs(relaxation.lowerBound)) break;
   }
   return relaxation.lowerBound;
-}
-
-/**
- * Members of a group that share a home are charged there one by one, but where another can leave instead, the breach is
- * mended without the one that is charged: no map has to pay that. With a rule of zones the other may be anywhere.
- */
-function withoutSharedBreaches(instance: PlacementInstance): PlacementInstance {
-  const { nodeCount, home, allowed, groupOf, groupZonesMin, isMovable, stayPenalty } = instance;
-  const isGrouped = (p: number): boolean => (groupOf[p] as number) >= 0;
-  const hasZoneRule = groupZonesMin.some((zonesMin) => zonesMin > 1);
-  const placeOf = home.map((own) => (hasZoneRule ? 0 : own));
-  const leaversIn = new Int32Array(nodeCount);
-  placeOf.forEach((place, p) => {
-    if (isGrouped(p)) leaversIn[place]! += isMovable[p] as number;
-  });
-  const isShared = (p: number): boolean =>
-    isGrouped(p) &&
-    allowed?.[p * nodeCount + (home[p] as number)] !== 0 &&
-    (leaversIn[placeOf[p] as number] as number) > (isMovable[p] as number);
-  return { ...instance, stayPenalty: stayPenalty.map((price, p) => (isShared(p) ? 0 : price)) };
 }
 
 /**

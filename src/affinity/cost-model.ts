@@ -25,6 +25,7 @@ export interface NodeCost {
  * rho_nd = (U_nd + riskZ sqrt(V_nd)) / capacity
  * J = sum_nd slotWeight_d [ U_nd phi(rho_nd) + overloadFactor max(0, rho_nd - safe) ] + peakWeight max_nd rho_nd
  *   + sum over p of (at home: stayPenalty; elsewhere: movePriceTo) + sum over nodes of holdPenalty x partitions held
+ *   + breachPrice x (members of groups that share a node, all but one, and zones that groups lack)
  * ```
  * The background errs together with the partitions: it is measured now and assumed to go on, a forecast as well.
  */
@@ -59,6 +60,7 @@ export class PlacementState {
         this.movedCount++;
       }
     }
+    this.#ruleCost += instance.breachPrice * this.#rules.breachCount();
     this.#nodeCosts = Array.from({ length: nodeCount }, (_, n) => this.#costWith(n, -1, -1));
   }
 
@@ -161,10 +163,16 @@ export class PlacementState {
     const a = this.ownerOf[first] as number;
     const b = this.ownerOf[second] as number;
     if (a === b) return 0;
+    // One after the other: members of one group that change places meet nobody.
+    let breaches = this.#rules.breachDelta(first, a, b);
+    this.#rules.move(first, a, b);
+    breaches += this.#rules.breachDelta(second, b, a);
+    this.#rules.move(first, b, a);
     return (
       this.pairDelta(a, this.#costWith(a, first, second), b, this.#costWith(b, second, first)) +
-      this.ruleDelta(first, b) +
-      this.ruleDelta(second, a)
+      this.#priceDelta(first, b) +
+      this.#priceDelta(second, a) +
+      this.instance.breachPrice * breaches
     );
   }
 
@@ -191,16 +199,36 @@ export class PlacementState {
 
   /** Change of prices and penalties alone. */
   ruleDelta(partition: number, node: number): number {
+    const source = this.ownerOf[partition] as number;
+    if (source === node) return 0;
+    return (
+      this.#priceDelta(partition, node) +
+      this.instance.breachPrice * this.#rules.breachDelta(partition, source, node)
+    );
+  }
+
+  /** Fall of penalties alone: above 0 if the move mends a breach of a rule. */
+  penaltyRelief(partition: number, node: number): number {
+    const source = this.ownerOf[partition] as number;
+    if (source === node) return 0;
+    const own = this.#penalty(partition, source) - this.#penalty(partition, node);
+    return own - this.instance.breachPrice * this.#rules.breachDelta(partition, source, node);
+  }
+
+  /** What ruleDelta says but for groups. */
+  #priceDelta(partition: number, node: number): number {
     return this.#rulePrice(partition, node) - this.#rulePrice(partition, this.ownerOf[partition] as number);
   }
 
   #rulePrice(partition: number, node: number): number {
+    return this.#penalty(partition, node) + movePriceTo(this.instance, partition, node);
+  }
+
+  /** What the rules of this partition, and the emptying of nodes, charge for it being there. */
+  #penalty(partition: number, node: number): number {
     const { home, stayPenalty, holdPenalty, memberCount } = this.instance;
-    const own =
-      node === home[partition]
-        ? (stayPenalty[partition] as number)
-        : movePriceTo(this.instance, partition, node);
-    return own + (holdPenalty[node] as number) * (memberCount[partition] as number);
+    const stay = node === home[partition] ? (stayPenalty[partition] as number) : 0;
+    return stay + (holdPenalty[node] as number) * (memberCount[partition] as number);
   }
 
   /** The standard deviation of a node's load. Rounding may leave a variance a hair below zero after many moves. */

@@ -35,7 +35,7 @@ export function explainMove(state: PlacementState, facts: MoveFacts): string {
   const { partition, source, target } = facts;
   if (facts.isSourceDown)
     return `${facts.nodeName(source)} ${facts.downReason ?? 'takes no writes'}: ${facts.partitionName(partition)} goes to ${facts.nodeName(target)}`;
-  if ((state.instance.stayPenalty[partition] as number) > 0)
+  if (state.penaltyRelief(partition, target) > 0)
     return `the rules do not want ${facts.partitionName(partition)} on ${facts.nodeName(source)}: it goes to ${facts.nodeName(target)}`;
   const { instance } = state;
   const { resourceCount, slotCount, slotStride, depth, capacity, load } = instance;

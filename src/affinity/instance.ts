@@ -3,6 +3,7 @@ import type { Forecast } from '../model/forecast.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
 import type { NodeUtilisation } from '../model/node-utilisation.ts';
 import type { PartitionMap } from '../model/partition-map.ts';
+import { withBreachPrice } from './breach-price.ts';
 import { buildLoads, type LoadTable } from './loads.ts';
 import { withPrices } from './move-price.ts';
 import { normalQuantile } from './normal-quantile.ts';
@@ -72,12 +73,6 @@ export interface PlacementInstance extends PlacementRules {
   readonly bytesFree: Float64Array;
   readonly movesMax: number;
 }
-
-/**
- * Index points for each partition left on a node that is down. Far above any price of moving and far below what
- * overloading the others would cost when every partition of the node is hot: an unreachable partition is an outage.
- */
-export const DRAIN_PENALTY = 1;
 
 /** Bandwidth assumed where a node states none: 1 Gbit/s, half used. */
 export const BANDWIDTH_DEFAULT = 62_500_000;
@@ -158,12 +153,14 @@ export function buildRuledInstance(inputs: PlacementInputs, settings: AffinitySe
   };
   const priced = (instance: typeof bare): PlacementInstance =>
     withPrices(instance, settings, (slotCount * forecast.stepMs) / HOUR_MS);
+
   const { isPinned, units, ...rules } = rulesOf(inputs, settings, {
     ...owners,
     hasRoom: roomIn(() => priced(bare)),
   });
   const isMovable = owners.isMovable.map((own, p) => (isPinned[p] === 1 ? 0 : own));
-  return { instance: priced({ ...bare, ...rules, isMovable }), units };
+  const instance = withBreachPrice(priced({ ...bare, ...rules, isMovable }), settings.benefitCostRatio);
+  return { instance, units };
 }
 
 export interface RuledInstance {
@@ -219,7 +216,7 @@ function forecastTable(
 function ownersOf({ map, nodes, partitionBytes, restingPartitions, openMigrations }: PlacementInputs) {
   const home = map.ownerOf.slice();
   const isTarget = Uint8Array.from(nodes, (node) => (node.isAlive ? 1 : 0));
-  const holdPenalty = Float64Array.from(nodes, (node) => (node.isAlive ? 0 : DRAIN_PENALTY));
+  const holdPenalty = Float64Array.from(nodes, (node) => (node.isAlive ? 0 : 1));
   const bytesFree = Float64Array.from(nodes, (node) => node.dataBytesMax - node.dataBytes);
   const isMovable = new Uint8Array(map.partitionCount).fill(1);
   for (const p of restingPartitions) isMovable[p] = 0;

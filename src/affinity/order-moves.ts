@@ -36,7 +36,7 @@ export function orderMoves(instance: PlacementInstance, ownerOf: Int32Array): Or
     for (const p of open) {
       const target = ownerOf[p] as number;
       const loadDelta = deltas.loadDelta(p, target, order.length);
-      const rank = isDrain(instance, p) ? drainRank(instance, p) : loadDelta;
+      const rank = state.penaltyRelief(p, target) > 0 ? drainRank(instance, p) : loadDelta;
       if (rank >= best.rank || loadDelta + state.ruleDelta(p, target) > room || !state.canMove(p, target))
         continue;
       best = { partition: p, rank };
@@ -54,11 +54,10 @@ export function orderMoves(instance: PlacementInstance, ownerOf: Int32Array): Or
   return { order, state, left };
 }
 
-/** Whatever the load, an outage is worse, and so is a partition where the rules do not want it. */
-const isDrain = ({ home, holdPenalty, stayPenalty }: PlacementInstance, p: number): boolean =>
-  (holdPenalty[home[p] as number] as number) > 0 || (stayPenalty[p] as number) > 0;
-
-/** Before every relief; the busiest first. */
+/**
+ * Before every relief; the busiest first. Whatever the load, an outage is worse, and so is a partition where the rules do not
+ * want it.
+ */
 function drainRank({ load, depth }: PlacementInstance, p: number): number {
   let sum = 0;
   for (let d = p * depth; d < (p + 1) * depth; d++) sum += load[d] as number;

@@ -7,13 +7,14 @@ import { forbidden } from './rule-state.ts';
  * that depends on one partition and one node alone, so that a kernel reads one number.
  */
 export function placePrices(instance: PlacementInstance): Float32Array {
-  const { partitionCount, nodeCount, home, stayPenalty, holdPenalty, memberCount, isMovable } = instance;
+  const { partitionCount, nodeCount, home, stayPenalty, spreadPenalty, holdPenalty } = instance;
+  const { memberCount, isMovable } = instance;
   const prices = new Float32Array(partitionCount * nodeCount);
   for (let p = 0; p < partitionCount; p++)
     for (let n = 0; n < nodeCount; n++) {
       const hold = (holdPenalty[n] as number) * (memberCount[p] as number);
       const at = p * nodeCount + n;
-      if (n === home[p]) prices[at] = (stayPenalty[p] as number) + hold;
+      if (n === home[p]) prices[at] = (stayPenalty[p] as number) + (spreadPenalty[p] as number) + hold;
       // A pinned partition is where it is, home or not, and nobody asks for its other prices.
       else if (isMovable[p] === 1 && forbidden(instance, p, n) !== null)
         prices[at] = Number.POSITIVE_INFINITY;

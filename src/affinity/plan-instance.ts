@@ -83,7 +83,8 @@ async function planUnits(instance: PlacementInstance, options: PlanOptions): Pro
     refusal,
     iterations,
   });
-  if (costBefore - bound <= boundTolerance * bound && !isInBreach(instance)) return stay('near-bound');
+  const tolerance = (): number => boundTolerance * (bound - unavoidable(instance));
+  if (costBefore - bound <= tolerance() && !isInBreach(instance)) return stay('near-bound');
   if (!instance.isMovable.includes(1)) return stay('residence');
 
   const raised = withRaisedPrices(instance, benefitCostRatio);
@@ -96,7 +97,7 @@ async function planUnits(instance: PlacementInstance, options: PlanOptions): Pro
   const cheapest = plans.reduce((best, plan) => (plan.cost < best.cost ? plan : best));
   const last = finishPlan(instance, raised, options.lastPlan ?? instance.home);
   // A plan that changes with every forecast comes to no end.
-  const isLastKept = last.order.length > 0 && last.cost <= cheapest.cost + boundTolerance * bound;
+  const isLastKept = last.order.length > 0 && last.cost <= cheapest.cost + tolerance();
   const best = isLastKept ? last : cheapest;
   if (best.order.length === 0 || !earnsItsPrice(raised, best.ownerOf))
     return stay('below-minimum-gain', found.iterations);
@@ -141,11 +142,24 @@ function mended(instance: PlacementInstance, raised: PlacementInstance, plan: Fi
 }
 
 /** Whether anything that may move is where rules or a drain do not want it: then a cost near the bound is not enough. */
-const isInBreach = ({ home, isMovable, stayPenalty, holdPenalty }: PlacementInstance): boolean =>
-  home.some(
+const isInBreach = (instance: PlacementInstance): boolean =>
+  instance.home.some(
     (owner, p) =>
-      isMovable[p] === 1 && ((stayPenalty[p] as number) > 0 || (holdPenalty[owner] as number) > 0),
+      instance.isMovable[p] === 1 &&
+      ((instance.stayPenalty[p] as number) > 0 ||
+        (instance.spreadPenalty[p] as number) > 0 ||
+        (instance.holdPenalty[owner] as number) > 0),
   );
+
+/** What the bound holds of partitions that may not move, and stay in breach whatever is planned: no tolerance is taken of it. */
+function unavoidable({ home, isMovable, stayPenalty, holdPenalty, memberCount }: PlacementInstance): number {
+  let sum = 0;
+  home.forEach((owner, p) => {
+    if (isMovable[p] === 1) return;
+    sum += (stayPenalty[p] as number) + (holdPenalty[owner] as number) * (memberCount[p] as number);
+  });
+  return sum;
+}
 
 function cheaperOf(instance: PlacementInstance, first: Int32Array, second: Int32Array): Int32Array {
   const cost = (ownerOf: Int32Array): number => new PlacementState(instance, ownerOf).cost();

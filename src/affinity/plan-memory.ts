@@ -42,12 +42,13 @@ export function carryOver(instance: PlacementInstance, { lastMoves }: PlanMemory
  * @returns u8[partition][node] as PlacementRules.allowed; null where nothing is barred.
  */
 export function withoutReturns(
-  { partitionCount, nodeCount, home, allowed, holdPenalty, stayPenalty }: PlacementInstance,
+  { partitionCount, nodeCount, home, allowed, holdPenalty, ...penalties }: PlacementInstance,
   { recentMoves }: PlanMemory,
 ): Uint8Array | null {
   const barred = recentMoves.filter(({ partitionId: p, sourceNodeId }) => {
     const owner = home[p] ?? -1;
-    const mayStay = owner >= 0 && (holdPenalty[owner] as number) === 0 && stayPenalty[p] === 0;
+    const isWanted = penalties.stayPenalty[p] === 0 && penalties.spreadPenalty[p] === 0;
+    const mayStay = owner >= 0 && (holdPenalty[owner] as number) === 0 && isWanted;
     return mayStay && sourceNodeId < nodeCount && sourceNodeId !== owner;
   });
   if (barred.length === 0) return allowed;

@@ -19,7 +19,7 @@ export const MOVE_REFUSALS: Readonly<Record<MoveRefusal, string>> = {
   pinned: 'it rests: a rule pins it, it is being moved or was moved lately',
   forbidden: 'a rule keeps it from this node',
   zone: 'a rule keeps it to other zones',
-  'node-down': 'the node takes no writes',
+  'node-down': 'nothing goes to the node: it is to be emptied, does not answer, or cannot write',
   'dirty-rate': 'it is written to faster than it can be copied',
   apart: 'a partition it has to be apart from is there',
   'zones-min': 'its group would be spread over too few zones',

@@ -45,7 +45,14 @@ export interface RuleGround {
 export interface CompiledRules
   extends Pick<
     PlacementRules,
-    'allowed' | 'zoneForbidden' | 'stayPenalty' | 'groupOf' | 'groupsOf' | 'groupZonesMin' | 'zoneOf'
+    | 'allowed'
+    | 'zoneForbidden'
+    | 'stayPenalty'
+    | 'spreadPenalty'
+    | 'groupOf'
+    | 'groupsOf'
+    | 'groupZonesMin'
+    | 'zoneOf'
   > {
   /** u8[partition]: 1 for what stays where it is. */
   readonly isPinned: Uint8Array;
@@ -53,11 +60,8 @@ export interface CompiledRules
   readonly units: readonly (readonly number[])[];
 }
 
-/**
- * Index points for a partition that stays where the rules do not want it. As for a node that is down: far above any price of
- * moving, so that it is the first to go, and not so far that sums in f32 lose the rest.
- */
-const BREACH_PENALTY = 1;
+/** Breaches are counted here; what each costs depends on the loads. */
+const ONE_BREACH = 1;
 
 /**
  * Turns rules into the numbers of an instance.
@@ -114,6 +118,7 @@ class RuleCompiler {
   readonly #zoneOf: Int32Array;
   readonly #isPinned: Uint8Array;
   readonly #stayPenalty: Float64Array;
+  readonly #spreadPenalty: Float64Array;
   #allowed: Uint8Array | null = null;
   #zoneForbidden: Uint8Array | null = null;
   readonly #units: (readonly number[])[] = [];
@@ -126,6 +131,7 @@ class RuleCompiler {
     this.#zoneOf = Int32Array.from(ground.nodeZones, (name) => names.indexOf(name));
     this.#isPinned = new Uint8Array(ground.partitionCount);
     this.#stayPenalty = new Float64Array(ground.partitionCount);
+    this.#spreadPenalty = new Float64Array(ground.partitionCount);
   }
 
   pin(rules: RuleSet['pinned']): void {
@@ -185,11 +191,12 @@ class RuleCompiler {
     const groupOf = new Int32Array(partitionCount).fill(-1);
     for (const [p, groups] of this.#groupsOf) groupOf[p] = groups[0] as number;
     for (let p = 0; p < partitionCount; p++)
-      if (!this.#isAllowed(p, home[p] as number)) this.#stayPenalty[p] = BREACH_PENALTY;
+      if (!this.#isAllowed(p, home[p] as number)) this.#stayPenalty[p] = ONE_BREACH;
     return {
       allowed: this.#allowed,
       zoneForbidden: this.#zoneForbidden,
       stayPenalty: this.#stayPenalty,
+      spreadPenalty: this.#spreadPenalty,
       groupOf,
       groupsOf: new Map([...this.#groupsOf].filter(([, groups]) => groups.length > 1)),
       groupZonesMin: Int32Array.from(this.#groupZonesMin),
@@ -261,14 +268,14 @@ class RuleCompiler {
     const spare: number[] = [];
     for (const p of stayersFirst) {
       const node = home[p] as number;
-      if (nodes.has(node)) this.#stayPenalty[p] = BREACH_PENALTY;
+      if (nodes.has(node)) this.#spreadPenalty[p] = ONE_BREACH;
       if (zones.has(this.#zoneOf[node] as number)) spare.unshift(p);
       nodes.add(node);
       zones.add(this.#zoneOf[node] as number);
     }
     // The smallest that can leave first: each brings one zone more.
     for (const p of spare.slice(0, Math.max(0, zonesMin - zones.size))) {
-      this.#stayPenalty[p] = BREACH_PENALTY;
+      this.#spreadPenalty[p] = ONE_BREACH;
       this.#keepTo(p, (n) => n === home[p] || !zones.has(this.#zoneOf[n] as number));
     }
   }

@@ -46,6 +46,19 @@ export class RuleState {
     return null;
   }
 
+  /** Members that share a node with others of their group, and zones that groups lack: what a move would change in their count. */
+  breachDelta(partition: number, source: number, node: number): number {
+    let delta = 0;
+    for (const g of groupsOf(this.#instance, partition))
+      delta += (this.#groups[g] as GroupSpread).breachDelta(source, node);
+    return delta;
+  }
+
+  /** Their count over all groups. */
+  breachCount(): number {
+    return this.#groups.reduce((sum, group) => sum + group.breachCount(), 0);
+  }
+
   /** Notes that a partition has gone from one node to another. */
   move(partition: number, source: number, node: number): void {
     if (source === node) return;
@@ -147,6 +160,28 @@ class GroupSpread {
     if (leaving === coming || this.#inZone.get(leaving) !== 1 || !this.#inZone.has(coming)) return null;
     // The only member in its zone joins another zone's: one zone fewer.
     return this.#inZone.size - 1 < this.#zonesMin ? 'zones-min' : null;
+  }
+
+  breachDelta(source: number, node: number): number {
+    const meets = (this.#onNode.get(node) ?? 0) > 0 ? 1 : 0;
+    const parts = (this.#onNode.get(source) ?? 0) > 1 ? 1 : 0;
+    const leaving = this.#zoneOf[source] as number;
+    const coming = this.#zoneOf[node] as number;
+    if (leaving === coming) return meets - parts;
+    const gained = this.#inZone.has(coming) ? 0 : 1;
+    const lost = this.#inZone.get(leaving) === 1 ? 1 : 0;
+    const missingAfter = Math.max(0, this.#zonesMin - (this.#inZone.size + gained - lost));
+    return meets - parts + missingAfter - this.#missingZones();
+  }
+
+  breachCount(): number {
+    let count = this.#missingZones();
+    for (const members of this.#onNode.values()) count += members - 1;
+    return count;
+  }
+
+  #missingZones(): number {
+    return Math.max(0, this.#zonesMin - this.#inZone.size);
   }
 
   #add(node: number, sign: 1 | -1): void {

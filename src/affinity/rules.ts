@@ -11,6 +11,13 @@ export interface PlacementRules {
   readonly zoneForbidden: Uint8Array | null;
   /** f64[partition]: index points for staying at a home that is not allowed; 0 at one that is. */
   readonly stayPenalty: Float64Array;
+  /** Index points for each breach of a rule; see `breach-price.ts`. */
+  readonly breachPrice: number;
+  /**
+   * f64[partition]: index points on members of a group that is to be apart and is not, for kernels alone: they know no group
+   * as a whole, so one of those that share a node is told to leave. The judge charges the group, whoever leaves.
+   */
+  readonly spreadPenalty: Float64Array;
   /** i32[partition]: members of one group, such as replicas of the same data, never share a node; -1 for none. */
   readonly groupOf: Int32Array;
   /** All groups of a partition that is in more than one; kernels see the first only, the judge sees all. */
@@ -55,6 +62,8 @@ export function neutralRules(shape: {
     allowed: null,
     zoneForbidden: null,
     stayPenalty: new Float64Array(partitionCount),
+    breachPrice: 1,
+    spreadPenalty: new Float64Array(partitionCount),
     groupOf: new Int32Array(partitionCount).fill(-1),
     groupsOf: new Map(),
     groupZonesMin: new Int32Array(0),

@@ -75,6 +75,7 @@ export function mergeUnits(instance: PlacementInstance, units: readonly (readonl
         Math.max(...members.map((p) => instance.dirtyRate[p] as number)),
       ),
       stayPenalty: total(instance.stayPenalty),
+      spreadPenalty: total(instance.spreadPenalty),
       memberCount: perUnit((members) =>
         members.reduce((sum, p) => sum + (instance.memberCount[p] as number), 0),
       ),

@@ -1,9 +1,5 @@
-import {
-  BANDWIDTH_DEFAULT,
-  DRAIN_PENALTY,
-  limitsOf,
-  type PlacementInstance,
-} from '../../../src/affinity/instance.ts';
+import { withBreachPrice } from '../../../src/affinity/breach-price.ts';
+import { BANDWIDTH_DEFAULT, limitsOf, type PlacementInstance } from '../../../src/affinity/instance.ts';
 import { buildLoads, type LoadTable } from '../../../src/affinity/loads.ts';
 import { withPrices } from '../../../src/affinity/move-price.ts';
 import { normalQuantile } from '../../../src/affinity/normal-quantile.ts';
@@ -107,7 +103,7 @@ class InstanceMaker {
       home: this.#home,
       isMovable: new Uint8Array(partitions.length).fill(1),
       isTarget: Uint8Array.from(nodes, ({ isDraining }) => (isDraining === true ? 0 : 1)),
-      holdPenalty: Float64Array.from(nodes, ({ isDraining }) => (isDraining === true ? DRAIN_PENALTY : 0)),
+      holdPenalty: Float64Array.from(nodes, ({ isDraining }) => (isDraining === true ? 1 : 0)),
       bytes,
       bytesFree: Float64Array.from(nodes, ({ freeBytes }) => freeBytes ?? Number.POSITIVE_INFINITY),
       isTransient: Uint8Array.from(this.#resources, (name) => (this.#isTransient(name) ? 1 : 0)),
@@ -121,7 +117,10 @@ class InstanceMaker {
       withPrices(instance, this.#settings, (slotCount * slotSeconds) / 3600);
     const { units, isPinned, ...compiled } = this.#rules({ ...bare, hasRoom: roomIn(() => priced(bare)) });
     return {
-      instance: priced({ ...bare, ...compiled, isMovable: isPinned.map((pinned) => 1 - pinned) }),
+      instance: withBreachPrice(
+        priced({ ...bare, ...compiled, isMovable: isPinned.map((pinned) => 1 - pinned) }),
+        this.#settings.benefitCostRatio,
+      ),
       units,
       resources: this.#resources,
       partitionIds: partitions.map(({ id }) => id),

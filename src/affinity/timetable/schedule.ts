@@ -11,7 +11,7 @@ import {
   type Timetable,
   type TimetableProblem,
 } from './problem.ts';
-import { type Instant, penaltyRelief, Timeline } from './timeline.ts';
+import { type Instant, type RelievingMove, Timeline } from './timeline.ts';
 
 /** Rounds in which each move may change its start for the others' sake; each lowers the cost, few do anything. */
 const ROUNDS_MAX = 4;
@@ -19,7 +19,7 @@ const ROUNDS_MAX = 4;
 const GAIN_MIN = 1e-12;
 
 /** A move while its hour is sought. */
-interface Candidate extends PlannedMove {
+interface Candidate extends RelievingMove {
   /** Rank in the order in which the moves were planned. */
   readonly order: number;
   readonly keptSlot: number;
@@ -71,9 +71,11 @@ export function schedule(
   options: { readonly keptSlots?: Int32Array; readonly startKeepShare?: number } = {},
 ): Timetable {
   const timeline = new Timeline(problem.instance);
-  const costStay = timeline.loadCost() + penaltiesAtHome(problem.instance);
+  const atHome = new PlacementState(problem.instance);
+  const penaltiesAtHome = atHome.cost() - atHome.loadCost();
+  const costStay = timeline.loadCost() + penaltiesAtHome;
   const places = new Places(problem);
-  const candidates = moves.map(
+  const candidates = withReliefs(problem.instance, moves).map(
     (move, order): Candidate => ({
       ...move,
       order,
@@ -108,7 +110,7 @@ export function schedule(
     leftOut: candidates.flatMap(({ partition, source, target, code }) =>
       code === null ? [] : [{ partition, source, target, code }],
     ),
-    cost: timelineCost(problem, final, candidates),
+    cost: penaltiesAtHome + timelineCost(problem, final, candidates),
     costStay,
   };
 }
@@ -131,7 +133,7 @@ class Scheduler {
   /** Puts a move that has no run where it costs least, or as early as it can; where none is possible it gets a code instead. */
   place(candidate: Candidate, preference: 'cheap' | 'early'): void {
     const { partition, source, target } = candidate;
-    const gains = this.#timeline.gains(partition, source, target);
+    const gains = this.#timeline.gains(candidate);
     const priceAt = this.#pricesOf(candidate);
     const { slotCount } = this.#problem.instance;
     const found: Start[] = [];
@@ -200,7 +202,7 @@ class Scheduler {
       const { partition, source, target, run } = candidate;
       if (run === null) continue;
       this.#timeline.shift(partition, target, source, endOf(run));
-      candidate.gain = this.#gainAfter(candidate, run, this.#timeline.gains(partition, source, target));
+      candidate.gain = this.#gainAfter(candidate, run, this.#timeline.gains(candidate));
       candidate.price = this.#pricesOf(candidate)(run);
       this.#timeline.shift(partition, source, target, endOf(run));
     }
@@ -223,7 +225,7 @@ class Scheduler {
     return worst;
   }
 
-  #gainAfter(move: PlannedMove, run: Run, gains: Float64Array): number {
+  #gainAfter(move: RelievingMove, run: Run, gains: Float64Array): number {
     const inLastSlot = this.#timeline.gainIn(run.endSlot, move, 1 - run.endShare);
     return inLastSlot + sumFrom(gains, run.endSlot + 1);
   }
@@ -306,24 +308,27 @@ const lastStartBefore = (bad: Candidate, candidates: readonly Candidate[]): numb
     return isPlannedBefore ? Math.max(last, run.startSlot) : last;
   }, 0);
 
-function penaltiesAtHome({ home, holdPenalty, stayPenalty, memberCount }: PlacementInstance): number {
-  let sum = 0;
-  home.forEach((owner, p) => {
-    sum += (holdPenalty[owner] as number) * (memberCount[p] as number) + (stayPenalty[p] as number);
+/** Penalties of groups belong to no single move: each gets what it mends on the map that the moves before it leave. */
+function withReliefs(instance: PlacementInstance, moves: readonly PlannedMove[]): RelievingMove[] {
+  const state = new PlacementState(instance);
+  return moves.map((move) => {
+    const relief = state.penaltyRelief(move.partition, move.target);
+    state.move(move.partition, move.target);
+    return { ...move, relief };
   });
-  return sum;
 }
 
+/** Loads, prices, and what the moves mend. */
 function timelineCost(
   { instance }: TimetableProblem,
   timeline: Timeline,
   candidates: readonly Candidate[],
 ): number {
-  let cost = timeline.loadCost() + penaltiesAtHome(instance);
+  let cost = timeline.loadCost();
   for (const candidate of inTimeOrder(candidates)) {
     const { run, price } = candidate;
     const shareAway = (instance.slotCount - run.endSlot - run.endShare) / instance.slotCount;
-    cost += priceSum(price) - shareAway * penaltyRelief(instance, candidate);
+    cost += priceSum(price) - shareAway * candidate.relief;
   }
   return cost;
 }

@@ -8,6 +8,14 @@ export interface Instant {
   readonly share: number;
 }
 
+/** A move, and what the whole horizon would gain by it in penalties: of nodes to be emptied, and of rules in breach. */
+export interface RelievingMove {
+  readonly partition: number;
+  readonly source: number;
+  readonly target: number;
+  readonly relief: number;
+}
+
 /**
  * The load of every node in every slot, of partitions that change their owner between slots: PlacementState knows one map
  * for the whole horizon, this one a map for each slot. In f64, with the same cost of a node and slot.
@@ -54,27 +62,19 @@ export class Timeline {
   }
 
   /**
-   * What each slot would gain if `partition`, which is on `source` in all of them, were on `target`; negative where it
+   * What each slot would gain if the partition, which is on `source` in all of them, were on `target`; negative where it
    * is better off where it is.
    */
-  gains(partition: number, source: number, target: number): Float64Array {
+  gains(move: RelievingMove): Float64Array {
     const gains = new Float64Array(this.instance.slotCount);
-    for (let t = 0; t < gains.length; t++) gains[t] = this.gainIn(t, { partition, source, target }, 1);
+    for (let t = 0; t < gains.length; t++) gains[t] = this.gainIn(t, move, 1);
     return gains;
   }
 
   /** The same for one slot, of which it spends `part` on the target. Penalties are spread over the slots. */
-  gainIn(
-    slot: number,
-    {
-      partition,
-      source,
-      target,
-    }: { readonly partition: number; readonly source: number; readonly target: number },
-    part: number,
-  ): number {
+  gainIn(slot: number, { partition, source, target, relief }: RelievingMove, part: number): number {
     const { slotCount, slotStride, resourceCount, depth, load, variance } = this.instance;
-    let gain = (part * penaltyRelief(this.instance, { partition, source, target })) / slotCount;
+    let gain = (part * relief) / slotCount;
     for (let r = 0; r < resourceCount; r++) {
       const d = r * slotStride + slot;
       const own = part * (load[partition * depth + d] as number);
@@ -139,17 +139,4 @@ export class Timeline {
       (load * phi(rho) + (overloadFactor[resource] as number) * Math.max(0, rho - safeUtilisation))
     );
   }
-}
-
-/** What the horizon gains in penalties if a partition leaves its home: of nodes to be emptied, and of homes that are not allowed. */
-export function penaltyRelief(
-  { holdPenalty, stayPenalty, memberCount }: PlacementInstance,
-  {
-    partition,
-    source,
-    target,
-  }: { readonly partition: number; readonly source: number; readonly target: number },
-): number {
-  const hold = (holdPenalty[source] as number) - (holdPenalty[target] as number);
-  return hold * (memberCount[partition] as number) + (stayPenalty[partition] as number);
 }

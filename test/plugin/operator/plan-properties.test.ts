@@ -70,6 +70,30 @@ test('every plan keeps every rule at every step, and is no worse than staying or
   check.ok(moves > RUNS.numRuns, `${moves} moves were looked at`);
 });
 
+test('a node that is to be emptied keeps only what no rule lets go, however full the others get', async () => {
+  let left = 0;
+  let gone = 0;
+  await fc.assert(
+    fc.asyncProperty(instanceFiles, fc.nat(), async (file, draw) => {
+      const draining = draw % file.nodes.length;
+      const nodes = file.nodes.map((node, n) => ({ ...node, isDraining: n === draining }));
+      const instance = named({ ...file, nodes });
+      if (instance === null) return;
+      const result = await plan(instance, draw % 2 === 0 ? 'anneal' : 'greedy');
+      const late = result.leftOut.map(({ partition }) => partition);
+      const partitions = result.notDrained.flatMap(({ partitions: own }) => own);
+      check.equal(
+        partitions.filter(({ id, refusal }) => refusal === 'not-in-plan' && !late.includes(id)),
+        [],
+      );
+      left += partitions.length;
+      gone += result.moves.filter(({ source }) => source === `n${draining}`).length;
+    }),
+    { ...RUNS, numRuns: 150 },
+  );
+  check.ok(left > 20 && gone > 20, `${left} stay, ${gone} went`);
+});
+
 test('whatever an optimiser suggests, what comes out keeps the rules and is no worse than staying', async () => {
   const wild: Optimiser = {
     name: 'wild',

@@ -466,7 +466,13 @@ test('what pays and may not be done is listed with the code of its rule', async 
     ['node-moves', { rules: { nodeMovesMax: 0 } }],
     ['bytes', { nodes: [node('a'), node('b', { freeBytes: 1e6 })] }],
     ['capacity', { nodes: [node('a'), node('b', { capacity: { cpu: 10, memory: 7 } })] }],
-    ['node-down', { nodes: [node('a'), node('b', { isDraining: true })] }],
+    [
+      'node-down',
+      {
+        nodes: [node('a'), node('b', { isDraining: true })],
+        partitions: ['p', 'q', 'r'].map((id) => partition(id, 'a', [3, 3])),
+      },
+    ],
     [
       'dirty-rate',
       {

@@ -79,6 +79,8 @@ function ruled(instance: PlacementInstance, seed: bigint): PlacementInstance {
     allowed: Uint8Array.from({ length: partitionCount * nodeCount }, () =>
       random.nextBelow(5) === 0 ? 0 : 1,
     ),
+    // Kernels do not count what groups break.
+    breachPrice: 0,
     stayPenalty: Float64Array.from({ length: partitionCount }, () => (random.nextBelow(6) === 0 ? 0.02 : 0)),
     memberCount: Int32Array.from({ length: partitionCount }, (_, p) => (p % 5 === 0 ? 2 : 1)),
     groupOf: Int32Array.from({ length: partitionCount }, (_, p) => (p < 30 ? p % groupCount : -1)),

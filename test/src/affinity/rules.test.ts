@@ -238,13 +238,35 @@ test('of two that are to be apart the one that can leave does, and the plan no l
   }
 });
 
-test('a bound does not count a breach that the leaving of another would mend', () => {
-  const inputs = inputsWith([1, 1, 2], [0, 0, 1], 2, { partitionBytes: Float64Array.of(2e6, 1e6, 1e6) });
+test('a group pays for its breach, not a member: whoever leaves, it is mended, and the bound knows', () => {
+  const inputs = inputsWith([1, 1, 2], [0, 0, 1], 3, { partitionBytes: Float64Array.of(2e6, 1e6, 1e6) });
   const { instance } = buildRuledInstance(inputs, settingsWith({ apart: [{ partitions: [0, 1] }] }));
-  const ownerOf = Int32Array.of(1, 0, 1);
-  const unchargedCost = new PlacementState({ ...instance, stayPenalty: new Float64Array(3) }, ownerOf).cost();
-  check.ok(lowerBound(instance, ownerOf) <= unchargedCost + 1e-9);
-  check.is(instance.stayPenalty[1], 1);
+  const unruled = { ...instance, breachPrice: 0 };
+  const charged = (ownerOf: readonly number[]): number =>
+    new PlacementState(instance, Int32Array.from(ownerOf)).cost() -
+    new PlacementState(unruled, Int32Array.from(ownerOf)).cost();
+  const isNear = (value: number, expected: number): void =>
+    check.ok(Math.abs(value - expected) < 1e-9, `${value} is ${expected}`);
+  isNear(charged([0, 0, 1]), instance.breachPrice);
+  isNear(charged([2, 0, 1]), 0);
+  isNear(charged([0, 2, 1]), 0);
+  isNear(charged([2, 2, 1]), instance.breachPrice);
+  for (const ownerOf of [Int32Array.of(2, 0, 1), Int32Array.of(0, 2, 1)])
+    check.ok(lowerBound(instance, ownerOf) <= new PlacementState(instance, ownerOf).cost() + 1e-9);
+});
+
+test('a group in too few zones pays for each that it lacks', () => {
+  const inputs = inputsWith([1, 1, 1], [0, 1, 2], 4);
+  const settings = settingsWith({
+    nodeZones: ['x', 'x', 'x', 'y'],
+    apart: [{ partitions: [0, 1, 2], zonesMin: 2 }],
+  });
+  const { instance } = buildRuledInstance(inputs, settings);
+  const state = new PlacementState(instance);
+  for (const p of [0, 1, 2]) {
+    check.ok(Math.abs(state.penaltyRelief(p, 3) - instance.breachPrice) < 1e-9, `partition ${p} mends it`);
+    check.ok(new PlacementState(instance).penaltyRelief(p, (p + 1) % 3) < 0, 'two on one node');
+  }
 });
 
 test('units carry what their members carry', () => {
