@@ -42,7 +42,16 @@ function describe(result: BenchResult): string {
     .map(([name, value]) => `${name}=${value}`)
     .join(' ');
   const against = `${short(result.ratio)}x ${result.baseline} (${short(result.baselineValue)})`;
-  return `${result.name}  ${result.metric} ${short(result.value)} ${result.unit}  ${against}  ${settings}  hash ${result.hash}`;
+  return `${result.name}  ${result.metric} ${short(result.value)} ${result.unit}  ${against}  ${settings}  hash ${result.hash}${describeBar(result)}`;
+}
+
+function describeBar({ bar, ratio }: BenchResult): string {
+  if (bar === undefined) return '';
+  const [isMet, aim] =
+    'ratioMin' in bar
+      ? [ratio >= bar.ratioMin, `at least ${bar.ratioMin}`]
+      : [ratio <= bar.ratioMax, `at most ${bar.ratioMax}`];
+  return `  BAR ratio ${aim}: ${isMet ? 'met' : 'not met'}`;
 }
 
 const USAGE = `usage: npm run bench [-- AREA... --small --json --help]

@@ -9,6 +9,8 @@ export interface BenchResult {
   /** value / baselineValue. */
   readonly ratio: number;
   readonly settings: Record<string, string | number | boolean>;
+  /** What the ratio should be, where somebody has set a bar; the run says whether it is met. */
+  readonly bar?: { readonly ratioMin: number } | { readonly ratioMax: number };
   /** Of what was computed, not of how long it took: the same inputs give the same hash. */
   readonly hash: string;
 }

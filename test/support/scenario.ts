@@ -1,9 +1,6 @@
 /** What the scenarios share: keys of a partition, numbered writes, a migration that is opened by hand, patience. */
 import type { Redis } from 'ioredis';
-import * as check from 'uvu/assert';
-import { listNodes, recordCodec } from '../../plugin/metadata/cluster-map.ts';
-import { asNodeId } from '../../src/model/ids.ts';
-import type { MigrationRecord } from '../../src/model/migration.ts';
+import { openMigration as openByHand } from '../../bench/open-migration.ts';
 import { partitionOfSlot } from '../../src/model/partition-map.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import { keySlot } from '../../src/routing/key-slot.ts';
@@ -71,46 +68,11 @@ export class NumberedWrites {
   }
 }
 
-/**
- * Opens a migration as a coordinator does that dies right after; the one in a query node carries it on.
- *
- * @returns the source.
- */
-export async function openMigration(
+/** @returns the source. */
+export const openMigration = (
   metadata: MetadataStore,
-  { partitionId, targetNodeId }: { partitionId: number; targetNodeId: number },
-): Promise<number> {
-  const codec = recordCodec(CLUSTER);
-  const key = codec.keys.map(partitionId);
-  const entry = await metadata.get(key);
-  if (!entry) throw new Error('the partition has no record');
-  const record = codec.decodePartition(partitionId, entry.value);
-  const target = (await listNodes(metadata, CLUSTER)).find((node) => node.nodeId === targetNodeId);
-  const migrationId = record.migrationSeq + 1;
-  const nowMs = Date.now();
-  const migration: MigrationRecord = {
-    migrationId,
-    sourceNodeId: record.ownerNodeId,
-    sourceStoreId: record.ownerStoreId,
-    targetNodeId: asNodeId(targetNodeId),
-    targetStoreId: target?.storeId ?? '',
-    phase: 'PREPARE',
-    phaseAtMs: nowMs,
-    startedAtMs: nowMs,
-    digestSeed: '00112233445566aa',
-    readWeight: 0,
-    notBeforeMs: 0,
-    reason: 'asked for by the test',
-    attempt: 0,
-  };
-  const value = codec.encodePartition({ ...record, migrationSeq: migrationId, migration });
-  const result = await metadata.commit({
-    conditions: [{ key, revisionIs: entry.revision }],
-    writes: [{ kind: 'put', key, value }],
-  });
-  check.ok(result.isCommitted);
-  return record.ownerNodeId;
-}
+  move: { readonly partitionId: number; readonly targetNodeId: number },
+): Promise<number> => openByHand(metadata, { clusterName: CLUSTER, ...move });
 
 /** Waits for a claim to become true. */
 export async function until(claim: () => Promise<boolean>, what: string, timeoutMs = 30_000): Promise<void> {

@@ -1,8 +1,8 @@
 /** The judge of the fault suite must itself tell right from wrong: each thing it is there to find is shown to it here. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { LatencyHistogram } from '../../../bench/latency-histogram.ts';
 import { CounterHistory, KeyHistory } from './key-history.ts';
-import { LatencyHistogram } from './latency-histogram.ts';
 
 const test = suite('what the fault suite judges by');
 

@@ -4,9 +4,9 @@
  * writer, which checks every answer against what it knows.
  */
 import { connect, type Socket } from 'node:net';
+import { LatencyHistogram } from '../../../bench/latency-histogram.ts';
 import { decodeReply, encodeCommand, RespError } from '../../support/resp-client.ts';
 import { CounterHistory, KeyHistory } from './key-history.ts';
-import { LatencyHistogram } from './latency-histogram.ts';
 
 export interface Address {
   readonly host: string;

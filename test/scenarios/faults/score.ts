@@ -1,5 +1,5 @@
+import { LatencyHistogram, rounded } from '../../../bench/latency-histogram.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import { LatencyHistogram, rounded } from './latency-histogram.ts';
 import type { OpenLoopLoad } from './open-loop-load.ts';
 
 /** One round of the suite: a migration under load, and what was done to it. */
