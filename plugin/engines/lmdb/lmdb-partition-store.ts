@@ -220,10 +220,15 @@ export class LmdbPartitionStore implements PartitionStore {
       const meta = state.meta;
       if (meta.role !== 'STAGING' || meta.staging?.migrationId !== migrationId)
         throw this.#stale(partitionId, migrationId, meta);
+      // A copy grows in the order of its keys: behind the cursor there is nothing, so nothing is looked for.
+      const isNew = meta.staging.cursor !== null || state.entryCount === 0;
+      let previous = meta.staging.cursor;
       for (const { key, value } of entries) {
         this.#assertOwnKey(partitionId, key);
+        if (previous !== null && Buffer.compare(previous, key) >= 0) throw notAscending(partitionId);
+        previous = key;
         this.writer.value.set(value, 0, value.length);
-        this.writer.fill(state, encodedKey(key));
+        this.writer.fill(state, encodedKey(key), { isNew });
       }
       this.#touch(state);
       // At the end of the snapshot the cursor stays at the last key: null would read as "from the start".
@@ -366,6 +371,13 @@ export class LmdbPartitionStore implements PartitionStore {
     );
   }
 }
+
+const notAscending = (partitionId: number): ForeshardError =>
+  new ForeshardError(
+    'FORESHARD_CORRUPT',
+    'abort',
+    `partition ${partitionId}: entries of a snapshot that do not follow on the cursor in the order of their keys`,
+  );
 
 function sizeOf(entries: readonly (PhysicalEntry | LogEntry)[]): number {
   let bytes = 0;

@@ -142,9 +142,14 @@ const NO_BYTES = new Uint8Array(0);
 const valueBytes = (entry: PhysicalEntry | LogEntry): Uint8Array =>
   'value' in entry ? entry.value : NO_BYTES;
 
-/** @throws ForeshardError FORESHARD_CORRUPT on bytes that are not whole entries. */
+/**
+ * Keys and values share memory with `bytes`: an entry that is kept keeps the whole piece.
+ *
+ * @throws ForeshardError FORESHARD_CORRUPT on bytes that are not whole entries.
+ */
 export function decodeEntries(bytes: Uint8Array): LogEntry[] {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const whole = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const entries: LogEntry[] = [];
   for (let offset = 0; offset < view.length; ) {
     if (offset + ENTRY_HEADER_BYTES > view.length) throw cutShort();
@@ -154,9 +159,8 @@ export function decodeEntries(bytes: Uint8Array): LogEntry[] {
     const end = keyEnd + view.readUInt32LE(offset + 11);
     if (end > view.length || !Number.isSafeInteger(lsn) || lsn < 0 || (kind !== PUT && kind !== DELETE))
       throw cutShort();
-    const key = new Uint8Array(view.subarray(offset + ENTRY_HEADER_BYTES, keyEnd));
-    if (kind === PUT)
-      entries.push({ lsn, kind: 'put', key, value: new Uint8Array(view.subarray(keyEnd, end)) });
+    const key = whole.subarray(offset + ENTRY_HEADER_BYTES, keyEnd);
+    if (kind === PUT) entries.push({ lsn, kind: 'put', key, value: whole.subarray(keyEnd, end) });
     else entries.push({ lsn, kind: 'delete', key });
     offset = end;
   }

@@ -4,7 +4,7 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import type { Throttle } from '../../../src/migration/throttle.ts';
 import { DIGEST_FORMAT, type MigrationCommand } from '../../../src/model/migration.ts';
-import type { PartitionMeta, PartitionStore } from '../../../src/ports/partition-store.ts';
+import type { PartitionMeta, PartitionStore, PhysicalEntry } from '../../../src/ports/partition-store.ts';
 import { decodeEntries, type MigrationOperation, parseBody, REPLIES } from './migration-messages.ts';
 import type { MigrationSession } from './migration-session.ts';
 import type { MigrationTransport } from './migration-transport.ts';
@@ -88,23 +88,69 @@ async function pullSnapshot(options: PullOptions, components: PullComponents): P
   // one's lsn all the same: puts and deletes are whole entries, so going over some twice ends in the same state, and no
   // read is answered before VERIFY has shown it.
   await store.startChangeLog(partitionId, { digestSeed: options.digestSeed, firstLsn: lsn });
+  let ahead: RequestedPiece | null = null;
   for (;;) {
     const staging = stagingOf(store.meta(partitionId), migrationId);
     if (!staging || staging.isComplete || session.signal.aborted) return;
-    const request = { snapshotId, cursor: staging.cursor };
-    const { bytes, body } = await askWhole(options, components, 'replicate.readSnapshot', request);
-    const { isEnd } = parseBody(REPLIES['replicate.readSnapshot'], 'readSnapshot reply', body);
-    const entries = decodeEntries(bytes).map((entry) => {
-      if (entry.kind === 'put') return entry;
-      throw new ForeshardError('FORESHARD_CORRUPT', 'abort', 'a snapshot with a delete in it');
-    });
+    const { cursor } = staging;
+    const requested: RequestedPiece =
+      ahead !== null && isSameCursor(ahead.cursor, cursor)
+        ? ahead
+        : requestPiece(options, components, snapshotId, cursor);
+    const { entries, sizeBytes, isEnd } = await requested.piece;
     if (session.signal.aborted) return;
+    // The copy may have been begun anew while the piece was on its way: it must follow on what is there.
+    const found = stagingOf(store.meta(partitionId), migrationId);
+    if (!found || !isSameCursor(found.cursor, cursor)) continue;
     const last = entries[entries.length - 1];
+    // The source reads the next piece, and it travels, while this one is made durable.
+    ahead = last && !isEnd ? requestPiece(options, components, snapshotId, last.key) : null;
     await store.applySnapshot(partitionId, migrationId, entries, isEnd || !last ? null : last.key);
-    session.copiedBytes += bytes.length;
-    await throttle.take(bytes.length, session.signal);
+    session.copiedBytes += sizeBytes;
+    await throttle.take(sizeBytes, session.signal);
   }
 }
+
+interface SnapshotPiece {
+  readonly entries: readonly PhysicalEntry[];
+  /** As they travelled. */
+  readonly sizeBytes: number;
+  readonly isEnd: boolean;
+}
+
+interface RequestedPiece {
+  readonly cursor: Uint8Array | null;
+  readonly piece: Promise<SnapshotPiece>;
+}
+
+/** Asks for the piece after the cursor. One that nobody waits for any more may fail in silence. */
+function requestPiece(
+  options: PullOptions,
+  components: PullComponents,
+  snapshotId: number,
+  cursor: Uint8Array | null,
+): RequestedPiece {
+  const piece = askPiece(options, components, { snapshotId, cursor });
+  piece.catch(() => undefined);
+  return { cursor, piece };
+}
+
+async function askPiece(
+  options: PullOptions,
+  components: PullComponents,
+  request: { readonly snapshotId: number; readonly cursor: Uint8Array | null },
+): Promise<SnapshotPiece> {
+  const { bytes, body } = await askWhole(options, components, 'replicate.readSnapshot', request);
+  const { isEnd } = parseBody(REPLIES['replicate.readSnapshot'], 'readSnapshot reply', body);
+  const entries = decodeEntries(bytes).map((entry) => {
+    if (entry.kind === 'put') return entry;
+    throw new ForeshardError('FORESHARD_CORRUPT', 'abort', 'a snapshot with a delete in it');
+  });
+  return { entries, sizeBytes: bytes.length, isEnd };
+}
+
+const isSameCursor = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
+  a === b || (a !== null && b !== null && Buffer.compare(a, b) === 0);
 
 const stagingOf = (meta: PartitionMeta, migrationId: number): PartitionMeta['staging'] =>
   meta.role === 'STAGING' && meta.staging?.migrationId === migrationId ? meta.staging : null;

@@ -286,6 +286,34 @@ test('a log with a gap is refused, by the one that reads it and the one that app
   check.is(source.store.readChangeLog(partitionId, 3, 1e6).length, 3);
 });
 
+test('a piece of a snapshot that does not follow on the one before is refused: it might be there already', async (context) => {
+  const { source, target } = context;
+  let partitionId = 0;
+  for (let i = 0; i < 6; i++) partitionId = put(source, `{t}${i}`, `${i}`);
+  const snapshot = source.store.openSnapshot(partitionId);
+  const entries = snapshot.read(null, 1e6);
+  snapshot.close();
+  await stage(target, partitionId, source.store.storeId, 0);
+  const [first, second, third, ...rest] = entries;
+  await target.store.applySnapshot(partitionId, 7, [first, second], second.key);
+  for (const bad of [
+    [second, third],
+    [rest[1], rest[0]],
+    [third, third],
+  ]) {
+    try {
+      await target.store.applySnapshot(partitionId, 7, bad, bad[1].key);
+      check.unreachable();
+    } catch (error) {
+      check.is((error as ForeshardError).code, 'FORESHARD_CORRUPT');
+    }
+    check.is(target.store.statistics(partitionId).entryCount, 2, 'nothing of a refused piece stays');
+    check.equal(target.store.meta(partitionId).staging?.cursor, second.key);
+  }
+  await target.store.applySnapshot(partitionId, 7, [third, ...rest], null);
+  check.is(target.store.statistics(partitionId).entryCount, entries.length);
+});
+
 test('commands of another migration, or for another role, are refused', async (context) => {
   const { target } = context;
   await stage(target, 2, 'x', 0);
