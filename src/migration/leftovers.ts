@@ -100,12 +100,22 @@ export class LeftoverSweeper {
   ): Promise<void> {
     const { clock } = this.#components;
     for (const leftover of await this.#list()) {
-      const record = records[leftover.partitionId];
+      const known = records[leftover.partitionId];
+      // Read after the clean-up was: by the older map a migration that was opened since would look like a left-over, and
+      // its copy, whole or not, would be dropped. Migrations are numbered, so one that is over by this reading stays so.
+      const isSuspect = leftoverState(leftover, known, isRetired) !== 'needed';
+      const record = isSuspect ? await this.#readRecord(leftover.partitionId) : known;
       const state = leftoverState(leftover, record, isRetired);
       if (isOverdue(leftover.cleanup, this.#settings, clock.nowMs())) this.#alarm(leftover, state);
       if (state === 'gone') await this.#forget(leftover);
       else if (state === 'remove' && record) await this.#remove(leftover, record);
     }
+  }
+
+  async #readRecord(partitionId: number): Promise<PartitionRecord | undefined> {
+    const { metadata, codec } = this.#components;
+    const entry = await metadata.get(codec.keys.map(partitionId));
+    return entry && codec.decodePartition(partitionId, entry.value);
   }
 
   async #list(): Promise<Leftover[]> {
