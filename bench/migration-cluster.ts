@@ -8,6 +8,7 @@ import { PhysicalKey } from '../plugin/engines/lmdb/physical-key.ts';
 import { RpcStorageEngine } from '../plugin/engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../plugin/engines/lmdb/rpc-transport.ts';
 import { emptyStorageNodeHooks } from '../plugin/host/hooks.ts';
+import { ReadGuardFeed } from '../plugin/host/read-guard-feed.ts';
 import {
   ClusterMapReader,
   clusterKeys,
@@ -16,6 +17,7 @@ import {
 } from '../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../plugin/metadata/embedded.ts';
 import { NodeDirectory } from '../plugin/metadata/node-directory.ts';
+import { readReportPrefix } from '../plugin/metadata/read-report.ts';
 import { type RunningStorageNode, startStorageNode } from '../plugin/node/storage-node.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { type Logger, silentLogger } from '../src/base/logger.ts';
@@ -198,12 +200,22 @@ export class MigrationCluster {
       ttlMs: 10_000,
       signal: this.#ending.signal,
     });
+    const engine = new RpcStorageEngine(this.#transport);
+    const { metadata } = this;
+    const [clock, logger] = [this.#clock, this.#logger];
     this.executor = new MigrationExecutor(this.#settings, {
-      clock: this.#clock,
+      clock,
       random: seededRandom(1n),
-      logger: this.#logger,
-      engine: new RpcStorageEngine(this.#transport),
-      metadata: this.metadata,
+      logger,
+      engine,
+      metadata,
+      readGuard: new ReadGuardFeed(this.#settings.readGuard, {
+        metadata,
+        prefix: readReportPrefix(CLUSTER),
+        engine,
+        clock,
+        logger,
+      }),
       codec: recordCodec(CLUSTER),
       leadership: () => this.#leadership,
       keyPrivacy: { prefixBytes: 24, isHashKept: true },

@@ -1,5 +1,6 @@
 import type { QueryType, QueryTypeSummary, TypeNode } from '../../src/analyzer/patterns/query-types.ts';
 import type { CycleReport } from '../../src/controller.ts';
+import type { ReadSummary } from '../../src/migration/read-watch.ts';
 import type { MigrationPhase } from '../../src/model/migration.ts';
 
 /**
@@ -112,6 +113,11 @@ export interface MigrationStatusReport {
     readonly sourceNodeId: number;
     readonly targetNodeId: number;
     readonly phase: MigrationPhase;
+    /** Share of reads at the target. */
+    readonly readWeight: number;
+    readonly reason: string;
+    /** How reads at the target fare, while or after some were; null before. */
+    readonly reads: ReadSummary | null;
   }[];
   readonly queuedCount: number;
   /** Moves whose hour by the timetable is still to come. */

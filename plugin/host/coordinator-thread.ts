@@ -13,11 +13,13 @@ import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
 import { clusterKeys, recordCodec } from '../metadata/cluster-map.ts';
 import { NodeDirectory } from '../metadata/node-directory.ts';
 import { openMetadata } from '../metadata/open.ts';
+import { readReportPrefix } from '../metadata/read-report.ts';
 import { AnalysisClock } from './analysis-clock.ts';
 import { Coordinator } from './coordinator.ts';
 import type { CoordinatorBody, CoordinatorMessage, CoordinatorReplies } from './coordinator-messages.ts';
 import { HOLD_PHASE_VARIABLE, holdMsIn, parsePhaseHolds } from './hold-phase.ts';
 import { createLogger } from './pino-logger.ts';
+import { ReadGuardFeed } from './read-guard-feed.ts';
 import type { Call } from './thread-calls.ts';
 import { answerCall, type RunningThread, runThread } from './thread-main.ts';
 
@@ -47,6 +49,14 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
     identity: { clusterId: cluster.name, nodeId, role: 'coordinator' },
     addressOf: (peer) => directory.addressOf(peer),
   });
+  const engine = new RpcStorageEngine(transport);
+  const readGuard = new ReadGuardFeed(settings.migration.readGuard, {
+    metadata,
+    prefix: readReportPrefix(cluster.name),
+    engine,
+    clock,
+    logger,
+  });
   const tell = (message: CoordinatorMessage): void => analysisPort.postMessage(message);
   const coordinator = new Coordinator(settings.controller, `query-${nodeId}`, {
     clock,
@@ -60,7 +70,8 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
         // Not by the settings' seed: whoever knows a digest's seed beforehand can plan collisions.
         random: seededRandom(randomBytes(8).readBigUInt64LE()),
         logger,
-        engine: new RpcStorageEngine(transport),
+        engine,
+        readGuard,
         metadata,
         codec: recordCodec(cluster.name),
         leadership,

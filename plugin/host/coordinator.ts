@@ -64,12 +64,15 @@ export class Coordinator {
   migrationStatus(): MigrationStatusReport {
     const status = this.#executor.status();
     return {
-      open: status.open.map(({ partitionId, migrationId, sourceNodeId, targetNodeId, phase }) => ({
-        partitionId,
-        migrationId,
-        sourceNodeId,
-        targetNodeId,
-        phase,
+      open: status.open.map((open) => ({
+        partitionId: open.partitionId,
+        migrationId: open.migrationId,
+        sourceNodeId: open.sourceNodeId,
+        targetNodeId: open.targetNodeId,
+        phase: open.phase,
+        readWeight: open.readWeight,
+        reason: open.reason,
+        reads: open.reads,
       })),
       queuedCount: status.queuedMoveCount,
       scheduledCount: status.scheduledMoveCount,

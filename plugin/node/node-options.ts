@@ -3,6 +3,7 @@ import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { PartitionStore } from '../../src/ports/partition-store.ts';
+import type { NodePressure } from '../../src/ports/storage-engine.ts';
 import type { QueryNodeHooks, StorageNodeHooks } from '../host/hooks.ts';
 import type { CopyReadLimits } from './copy-reads.ts';
 
@@ -71,6 +72,8 @@ export interface OpenedStore {
   readonly store: PartitionStore;
   /** Whether writes are taken: no commit has failed, and there is room. */
   readonly isWritable: () => boolean;
+  /** How busy this process was in the last second. */
+  readonly pressure: () => NodePressure;
 }
 
 export interface QueryNodeComponents extends NodeComponents {

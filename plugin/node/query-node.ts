@@ -28,6 +28,7 @@ import { newQueryCounters, type QueryCounters } from './query-counters.ts';
 import { Dispatcher } from './query-dispatch.ts';
 import { describeNode } from './query-info.ts';
 import { PendingPool } from './query-pending.ts';
+import { ReadReporter } from './read-reporter.ts';
 import { ConnectionCommands, errorReply } from './resp/connection-commands.ts';
 import { Router, type StorageLink } from './router.ts';
 
@@ -134,6 +135,7 @@ class QueryNode implements RunningQueryNode {
   readonly #holdUps = new Map<ClientConnection, NodeJS.Timeout | null>();
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #unwatch: (() => void)[] = [];
+  readonly #reporter: ReadReporter;
   readonly #startedMs: number;
   #outputs: ClientConnection[] = [];
   #isOutputScheduled = false;
@@ -163,6 +165,14 @@ class QueryNode implements RunningQueryNode {
       requestRefresh: () => void this.#refresh(),
       copyReads: { ...DEFAULT_COPY_READ_LIMITS, ...options.copyReads },
       onHeld: () => this.#scheduleSweep(),
+    });
+    this.#reporter = new ReadReporter({
+      clusterId: options.clusterId,
+      nodeId: options.nodeId,
+      metadata: components.metadata,
+      clock: components.clock,
+      logger: components.logger,
+      meters: () => this.#router.copyReads.meters(),
     });
     const connectionCommands = new ConnectionCommands({
       password: options.password,
@@ -254,6 +264,7 @@ class QueryNode implements RunningQueryNode {
     this.#isClosed = true;
     for (const unwatch of this.#unwatch) unwatch();
     for (const timer of this.#timers) clearInterval(timer);
+    await this.#reporter.close();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const client of this.#clients.values()) client.endAfterReplies();
     const grace = setTimeout(() => {

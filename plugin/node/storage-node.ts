@@ -20,6 +20,7 @@ import {
   type StorageNodeComponents,
   type StorageNodeOptions,
 } from './node-options.ts';
+import { PressureGauge } from './pressure-gauge.ts';
 
 /** How long a node waits for the others that a new cluster needs. */
 const FORM_CLUSTER_MS_MAX = 60_000;
@@ -76,12 +77,14 @@ class StorageNode implements RunningStorageNode {
   readonly #options: StorageNodeOptions;
   readonly #components: StorageNodeComponents;
   readonly #server: RpcServer;
+  readonly #pressure: PressureGauge;
   #isServing = false;
 
   constructor(options: StorageNodeOptions, components: StorageNodeComponents, engine: LmdbEngine) {
     this.#options = options;
     this.#components = components;
     this.engine = engine;
+    this.#pressure = new PressureGauge(() => engine.environment);
     const { clusterId, nodeId, host, port } = options;
     this.#server = new RpcServer(
       { identity: { clusterId, nodeId, role: 'storage' }, host, port, logger: components.logger },
@@ -116,7 +119,11 @@ class StorageNode implements RunningStorageNode {
         'fix-config',
         `store ${storeId} in ${this.#options.dataDir} was retired: its partitions have other owners, give this node an empty folder`,
       );
-    await this.#components.onStoreOpened({ store: engine.store, isWritable: () => engine.isWritable });
+    await this.#components.onStoreOpened({
+      store: engine.store,
+      isWritable: () => engine.isWritable,
+      pressure: () => this.#pressure.read(),
+    });
     await this.#server.listen();
     await registerNode(metadata, clusterId, {
       nodeId: this.#options.nodeId,
@@ -239,6 +246,7 @@ class StorageNode implements RunningStorageNode {
 
   async close(): Promise<void> {
     this.#isServing = false;
+    this.#pressure.close();
     await this.#server.close();
     await this.engine.close();
   }

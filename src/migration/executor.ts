@@ -192,7 +192,7 @@ export class MigrationExecutor {
       reason: migration.reason,
       failure: ledger.failureOf(partitionId),
       copiedBytes: ledger.copiedBytesOf(partitionId),
-      reads: this.#components.readGuard?.summaryOf(partitionId) ?? null,
+      reads: this.#components.readGuard?.summaryOf(partitionId, migration.migrationId) ?? null,
     }));
     const waiting = this.#queue?.moves ?? [];
     const queuedMoveCount = waiting.filter((move) => isDue(move, this.#planNowMs())).length;
@@ -361,8 +361,20 @@ export class MigrationExecutor {
       const guard = readGuard ? await readGuard.verdictOf(record, lagOf(seen)) : null;
       return decide(record, { ...seen, isFencePromising, guard }, this.#stepContext());
     } catch (error) {
-      return this.#answerFailure(record, error);
+      const { readGuard } = this.#components;
+      const retreat = readGuard ? await this.#retreat(record, readGuard) : null;
+      return retreat ?? this.#answerFailure(record, error);
     }
+  }
+
+  /** Reads leave a target that does not answer before it has been silent for long enough to give it up. */
+  async #retreat(record: OpenRecord, readGuard: ReadWatch): Promise<Decision | null> {
+    const { phase, readWeight } = record.migration;
+    if (phase !== 'SHIFT' || readWeight === 0) return null;
+    const guard = await readGuard.verdictOf(record, 0);
+    return guard.kind === 'green'
+      ? null
+      : decide(record, { source: null, target: null, guard }, this.#stepContext());
   }
 
   #answerFailure(record: OpenRecord, error: unknown): Decision | null {

@@ -8,6 +8,7 @@
  * A measure of which there are too few reads is neither: counts are kept until there are enough. What red means (weight 0,
  * a hold, an abort in the end) is for `step.ts`, which keeps it in the record, so that the next coordinator knows as well.
  */
+import type { NodePressure } from '../ports/storage-engine.ts';
 import type { ReadGuardSettings } from './read-guard-settings.ts';
 import { latencyQuantileMs, latencyTotal } from './read-latency.ts';
 
@@ -41,14 +42,6 @@ export interface ReadSample {
   readonly lagEntries: number;
   /** Of the target, over about the last second; null where it does not say. */
   readonly load: NodePressure | null;
-}
-
-/** How busy a storage node is. */
-export interface NodePressure {
-  /** CPU seconds a second; it serves from one thread. */
-  readonly cpuShare: number;
-  readonly loopLagMs: number;
-  readonly commitMs: number;
 }
 
 export type ReadVerdict =

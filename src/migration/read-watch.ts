@@ -8,13 +8,15 @@ export interface ReadWatch {
    * Never throws: what cannot be learnt speaks neither for nor against the target.
    */
   verdictOf(record: OpenRecord, lagEntries: number): Promise<ReadVerdict>;
-  /** Of the open migration of a partition, as far as this coordinator has looked; null before. */
-  summaryOf(partitionId: number): ReadSummary | null;
+  /** As far as this coordinator has looked; null before. */
+  summaryOf(partitionId: number, migrationId: number): ReadSummary | null;
 }
 
 /** Counts since the migration's reads began, over all query nodes. */
 export interface ReadSummary {
-  readonly migrationId: number;
+  /** Query nodes that have measured reads, and those of them that route by the present weight. */
+  readonly queryNodeCount: number;
+  readonly weightKnownCount: number;
   readonly sourceReadCount: number;
   readonly targetReadCount: number;
   readonly targetErrorCount: number;

@@ -153,4 +153,16 @@ export interface NodeStatistics {
   readonly partitionBytes: Float64Array;
   readonly cpuSeconds: number;
   readonly isWritable: boolean;
+  /** Left out by nodes that do not measure it. */
+  readonly pressure?: NodePressure;
+}
+
+/** How busy a node was in the last whole second. */
+export interface NodePressure {
+  /** CPU seconds a second, of all its threads; it serves from one. */
+  readonly cpuShare: number;
+  /** How late its event loop came to its timers, 99th percentile. */
+  readonly loopLagMs: number;
+  /** Mean of its write transactions, each with its commit to the disk; 0 where there were none. */
+  readonly commitMs: number;
 }

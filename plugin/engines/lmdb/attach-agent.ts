@@ -3,6 +3,7 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { PartitionStore } from '../../../src/ports/partition-store.ts';
+import type { NodePressure } from '../../../src/ports/storage-engine.ts';
 import type { StorageNodeHooks } from '../../host/hooks.ts';
 import { ClusterMapReader } from '../../metadata/cluster-map.ts';
 import { NodeDirectory } from '../../metadata/node-directory.ts';
@@ -17,6 +18,7 @@ export interface AttachAgentOptions {
   readonly store: PartitionStore;
   /** Whether the store takes writes now: its engine knows, free bytes alone do not tell (a store that failed has them). */
   readonly isWritable: () => boolean;
+  readonly pressure?: () => NodePressure;
   readonly metadata: MetadataStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -47,6 +49,7 @@ export async function attachMigrationAgent(
         return (user + system) / 1e6;
       },
       isWritable: options.isWritable,
+      ...(options.pressure && { pressure: options.pressure }),
     },
   );
   await reconcileIfFormed(agent, reader);

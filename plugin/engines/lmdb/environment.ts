@@ -79,6 +79,9 @@ export class LmdbEnvironment {
   readonly changeLog: Table;
   readonly expiryIndex: Table;
   readonly #root: RootDatabase<Uint8Array, Uint8Array>;
+  /** Write transactions since the store was opened, and the time they took together, each with its way to the disk. */
+  commitCount = 0;
+  commitMs = 0;
   #failure: Error | null = null;
   #isInTransaction = false;
 
@@ -131,6 +134,7 @@ export class LmdbEnvironment {
     let result: Result | undefined;
     let isRefusal = false;
     this.#isInTransaction = true;
+    const startedMs = performance.now();
     try {
       this.data.transactionSync(() => {
         try {
@@ -146,6 +150,8 @@ export class LmdbEnvironment {
       throw this.#refusal(error as Error);
     } finally {
       this.#isInTransaction = false;
+      this.commitCount++;
+      this.commitMs += performance.now() - startedMs;
     }
     return result as Result;
   }

@@ -11,7 +11,7 @@ import { isSwitched } from '../../../src/migration/phases.ts';
 import { Throttle } from '../../../src/migration/throttle.ts';
 import type { MigrationCommand, MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';
 import type { PartitionMeta, PartitionStore } from '../../../src/ports/partition-store.ts';
-import type { NodeMigrationStatus } from '../../../src/ports/storage-engine.ts';
+import type { NodeMigrationStatus, NodePressure } from '../../../src/ports/storage-engine.ts';
 import type { ControlReply } from '../../host/hooks.ts';
 import type { AgentSettings } from './agent-settings.ts';
 import { encodeFingerprints } from './fingerprints.ts';
@@ -37,6 +37,8 @@ export interface AgentComponents {
   /** One partition's record, linearizably. */
   readonly readRecord: (partitionId: number) => Promise<PartitionRecord | undefined>;
   readonly cpuSeconds: () => number;
+  /** How busy the node is, where that is measured. */
+  readonly pressure?: () => NodePressure;
   readonly isWritable: () => boolean;
 }
 
@@ -436,7 +438,7 @@ export class MigrationAgent {
   }
 
   #statistics(): ControlReply {
-    const { store, cpuSeconds, isWritable } = this.#components;
+    const { store, cpuSeconds, isWritable, pressure } = this.#components;
     const partitionBytes = new Float64Array(this.#settings.partitionCount);
     let dataBytes = 0;
     for (let p = 0; p < partitionBytes.length; p++) {
@@ -451,6 +453,7 @@ export class MigrationAgent {
       dataBytes,
       cpuSeconds: cpuSeconds(),
       isWritable: isWritable(),
+      ...(pressure && { pressure: { ...pressure() } }),
     };
     return { body, bulk: new Uint8Array(partitionBytes.buffer) };
   }

@@ -90,6 +90,7 @@ export const REPLIES = {
     dataBytes: z.number(),
     cpuSeconds: z.number(),
     isWritable: z.boolean(),
+    pressure: z.object({ cpuShare: z.number(), loopLagMs: z.number(), commitMs: z.number() }).exactOptional(),
   }),
   'redirect.fence': z.object({ lsn: count, digest }),
   'redirect.abort': z.object({ isDone: z.boolean() }),

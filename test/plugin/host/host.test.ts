@@ -62,6 +62,7 @@ async function storageHost(plugins: readonly PluginDefinition[]) {
     metadata: NO_METADATA,
     store: NO_STORE,
     isWritable: () => true,
+    pressure: () => ({ cpuShare: 0, loopLagMs: 0, commitMs: 0 }),
   });
   return { host, logger };
 }
