@@ -1,11 +1,13 @@
 /**
  * How good the maps are and what finding them costs: against what operators use today and a bound that no map can beat, on
- * synthetic instances; the search kernel against plain JavaScript and C; whole plans; and policies on weeks of the flights log.
+ * synthetic instances; the search kernel against plain JavaScript and C; whole plans, and how soon a search can be
+ * cancelled; and policies on weeks of the flights log.
  */
 import { loadKernels } from '../src/kernels/instance.ts';
 import { comparePoliciesOnFlights } from './flights-policies.ts';
 import { kernelsAgainstC } from './native.ts';
 import { barRows } from './placement/bars.ts';
+import { timeCancels } from './placement/cancel.ts';
 import { compareKernelWithJs } from './placement/kernel.ts';
 import { compareOptimisers } from './placement/optimisers.ts';
 import { timePlan } from './placement/plan.ts';
@@ -36,6 +38,9 @@ const PLANS: readonly Size[] = [
   { partitionCount: 8000, nodeCount: 16, slotCount: 24 },
 ];
 
+const CANCELLED: Size = { partitionCount: 8000, nodeCount: 16, slotCount: 24 };
+const CANCELLED_SMALL: Size = { partitionCount: 256, nodeCount: 8, slotCount: 24 };
+
 export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutcome> {
   const kernels = loadKernels();
   const results: BenchResult[] = [];
@@ -52,6 +57,7 @@ export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutco
   skipped.push(...againstC.skipped);
   for (const size of isSmall ? [{ partitionCount: 256, nodeCount: 8, slotCount: 24 }] : PLANS)
     results.push(await timePlan(kernels, size, isSmall));
+  results.push(...(await timeCancels(kernels, isSmall ? CANCELLED_SMALL : CANCELLED, isSmall)));
   const flights = isSmall
     ? {
         results: [],

@@ -8,6 +8,7 @@ const BARS: readonly { readonly of: RegExp; readonly must: number }[] = [
   { of: /^portfolio-1000ms\/B\/\d+x\d+x1$/, must: 0.1 },
   { of: /^portfolio-3000ms\/A\/\d+x\d+x1$/, must: 1 },
   { of: /^plan\/8000x16x24$/, must: 1000 },
+  { of: /^cancel\//, must: 10 },
 ];
 
 export function barRows(results: readonly BenchResult[]): BenchResult[] {

@@ -6,13 +6,13 @@ import { QueryTypeCounts, type QueryTypeSettings } from '../../src/analyzer/patt
 import { WINDOW_PATTERN_DEFAULTS, WindowPatterns } from '../../src/analyzer/patterns/window-patterns.ts';
 import { WordTree } from '../../src/analyzer/patterns/word-tree.ts';
 import type { ProfileSegment } from '../../src/analyzer/profile.ts';
-import type { Sliced } from '../../src/base/slices.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { inSlices, type Pace, type Sliced } from '../../src/base/slices.ts';
 import type { QueryRecord } from '../../src/model/query-log.ts';
 import type { MetadataStore, MetadataWrite } from '../../src/ports/metadata-store.ts';
 import { COMMANDS } from '../commands/table.ts';
 import type { QueryTypesReport } from './control-messages.ts';
 import { encodeHotKeys, PUBLISHED_HOT_KEYS } from './hot-keys-record.ts';
-import { inSlices } from './in-slices.ts';
 import {
   decodeQueryClusters,
   encodeQueryClusters,
@@ -34,6 +34,9 @@ const SEQUENCE_RECORDS_MAX = 2_000;
 
 /** A value has at most 64 KiB, so these stay below what one transaction may have. */
 const COMMIT_WRITES_MAX = 16;
+
+/** Rests are of the machine's time, in a replay as well. */
+const PACE: Pace = { clock: systemClock() };
 
 const SPLIT_COMMANDS = new Set(COMMANDS.filter(({ spread }) => spread === 'split').map(({ name }) => name));
 
@@ -109,8 +112,8 @@ export class QueryTypesPublisher {
     const { counts, patterns } = this.#known;
     const added = this.#added.then(async () => {
       for (const segment of segments) {
-        await inSlices(counts.adding(segment));
-        await inSlices(patterns.adding(segment));
+        await inSlices(counts.adding(segment), PACE);
+        await inSlices(patterns.adding(segment), PACE);
       }
     });
     // The next one does not fail with this one; whoever asked for this one learns of it.
@@ -128,9 +131,9 @@ export class QueryTypesPublisher {
     const { atMs, droppedCount, ownerOf } = about;
     await this.#added;
     const { counts, sequences, hotKeys } = this.#known;
-    const summary = await inSlices(counts.summing(PUBLISHED_LIMITS));
+    const summary = await inSlices(counts.summing(PUBLISHED_LIMITS), PACE);
     const templates = summary.types.map(({ template }) => template);
-    const nodesOf = await inSlices(counts.findingNodes(templates, ownerOf));
+    const nodesOf = await inSlices(counts.findingNodes(templates, ownerOf), PACE);
     const writes: MetadataWrite[] = [
       {
         kind: 'put',
@@ -147,7 +150,7 @@ export class QueryTypesPublisher {
         key: `${this.#prefixes.hotKeys}${queryNodeId}`,
         value: encodeHotKeys(hotKeys.report(PUBLISHED_HOT_KEYS), { atMs }),
       },
-      ...(await inSlices(this.#hoursWrites(atMs, ownerOf))),
+      ...(await inSlices(this.#hoursWrites(atMs, ownerOf), PACE)),
     ];
     for (let first = 0; first < writes.length; first += COMMIT_WRITES_MAX)
       await this.#metadata.commit({
@@ -165,9 +168,9 @@ export class QueryTypesPublisher {
     const { nowMs, droppedCount, ownerOf } = options;
     await this.#added;
     const { counts } = this.#known;
-    const { types, ...sums } = await inSlices(counts.summing(PUBLISHED_LIMITS));
+    const { types, ...sums } = await inSlices(counts.summing(PUBLISHED_LIMITS), PACE);
     const templates = types.map(({ template }) => template);
-    const nodesOf = await inSlices(counts.findingNodes(templates, ownerOf));
+    const nodesOf = await inSlices(counts.findingNodes(templates, ownerOf), PACE);
     return {
       nowMs,
       windowMs,

@@ -17,6 +17,14 @@ export interface Annealer extends Optimiser {
   optimise(...search: Parameters<Optimiser['optimise']>): Promise<AnnealOutcome>;
 }
 
+const nothingFound = (start: Int32Array, { startAcceptances }: AnnealSettings): AnnealOutcome => ({
+  ownerOf: start.slice(),
+  elites: [],
+  iterations: 0,
+  acceptedCount: 0,
+  startAcceptance: startAcceptances[0] as number,
+});
+
 /** Kernel memory of one annealing, bytes, at most. Groups that keep apart take more. */
 export function annealBytes(
   settings: Pick<AffinitySettings, 'dimensions' | 'slotCountMax' | 'riskZ'>,
@@ -43,7 +51,7 @@ export function kernelSeed(random: Random): readonly number[] {
 
 /** Roughly what a proposal takes on an ordinary machine, nanoseconds: slices are cut to milliseconds by it. */
 const nsPerProposal = (depth: number): number => 60 + 2 * depth;
-const SLICE_NS = 6e6;
+const SLICE_NS = 4e6;
 
 /**
  * Simulated annealing in kernel workers. The whole search is Wasm; what comes back is a map, integers, which the f64
@@ -53,7 +61,13 @@ export function annealer(runner: KernelRunner, settings: AnnealSettings = DEFAUL
   return {
     name: 'anneal',
     async optimise(instance, start, context) {
-      const numbers = { ...instance, placePrice: placePrices(instance) };
+      // What follows takes a while before the first slice of the search.
+      await context.clock?.sleep(0);
+      if (context.isCancelled?.()) return nothingFound(start, settings);
+      const placePrice = placePrices(instance);
+      await context.clock?.sleep(0);
+      if (context.isCancelled?.()) return nothingFound(start, settings);
+      const numbers = { ...instance, placePrice };
       const block = placementBlock(runner.kernels.arena, numbers, start, kernelSeed(context.random));
       try {
         const annealing = new Annealing(runner, block, {

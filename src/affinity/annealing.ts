@@ -132,6 +132,8 @@ export class Annealing<Fields extends typeof SEARCH_FIELDS & Record<string, 'u32
       left -= count;
       this.done += count;
       this.#report();
+      // A runner of this very thread would keep it to itself.
+      await this.#context.clock?.sleep(0);
     }
     // Cancelled before the first slice: the block knows nothing of this start yet.
     if (isReset) return Number.POSITIVE_INFINITY;

@@ -1,3 +1,4 @@
+import { atOnce, type Sliced } from '../base/slices.ts';
 import type { PlacementInstance } from './instance.ts';
 import { CellCost } from './lp/cell-cost.ts';
 import { listChoices } from './lp/choices.ts';
@@ -12,7 +13,7 @@ const ROUNDS_MAX = 100;
 const CELLS_MAX = 2e6;
 
 /** About a second: thousands of partitions on hundreds of nodes over a week of hours get what is ready by then, or the poured bound. */
-const PIECES_MAX = 300;
+const PIECES_MAX = 600;
 
 /** Relative: nobody decides by less. */
 const GAP_ENOUGH = 1e-4;
@@ -86,11 +87,19 @@ function pourLevel(instance: PlacementInstance, d: number, r: number, water: num
  * a map to begin from, the better the fewer rounds it takes. See {@link Relaxation}. -Infinity for a problem so large that
  * not one round came to its end.
  */
-export function relaxedBound(instance: PlacementInstance, ownerOf: Int32Array, roundsMax: number): number {
+export const relaxedBound = (instance: PlacementInstance, ownerOf: Int32Array, roundsMax: number): number =>
+  atOnce(relaxing(instance, ownerOf, roundsMax));
+
+function* relaxing(instance: PlacementInstance, ownerOf: Int32Array, roundsMax: number): Sliced<number> {
   const relaxation = new Relaxation(instance, ownerOf);
+  yield;
   let pieces = 0;
   for (let round = 0; round < roundsMax; round++) {
-    for (const _ of relaxation.pieces()) if (++pieces === PIECES_MAX) return relaxation.lowerBound;
+    for (const _ of relaxation.pieces()) {
+      if (++pieces === PIECES_MAX) return relaxation.lowerBound;
+      yield;
+    }
+    yield;
     if (relaxation.gap <= GAP_ENOUGH * Math.abs(relaxation.lowerBound)) break;
   }
   return relaxation.lowerBound;
@@ -134,7 +143,9 @@ const ALONE_CELLS_MAX = 4e6;
  * together they cost no less. The other bounds may split a partition over many nodes, which is worth nothing where nodes are
  * many and partitions few. -Infinity for a problem that is too large; there it would be the least of the three.
  */
-export function aloneBound(instance: PlacementInstance): number {
+export const aloneBound = (instance: PlacementInstance): number => atOnce(boundingAlone(instance));
+
+function* boundingAlone(instance: PlacementInstance): Sliced<number> {
   const { partitionCount, nodeCount, depth, slotStride, slotCount, resourceCount, background, load } =
     instance;
   if (partitionCount * nodeCount * depth > ALONE_CELLS_MAX) return Number.NEGATIVE_INFINITY;
@@ -158,19 +169,27 @@ export function aloneBound(instance: PlacementInstance): number {
       least = Math.min(least, costOf(n, p) - (empty[n] as number) + (priceOf[c] as number));
     }
     bound += least;
+    yield;
   }
   return bound;
 }
 
 /** The best of the three bounds; `ownerOf` is a good map. */
-export function lowerBound(
+export const lowerBound = (instance: PlacementInstance, ownerOf: Int32Array, roundsMax?: number): number =>
+  atOnce(bounding(instance, ownerOf, roundsMax));
+
+/** {@link lowerBound} in slices. */
+export function* bounding(
   instance: PlacementInstance,
   ownerOf: Int32Array,
   roundsMax = roundsFor(instance),
-): number {
+): Sliced<number> {
   const peak = instance.peakWeight === 0 ? 0 : instance.peakWeight * peakBound(instance);
-  const whole = Math.max(pouredBound(instance), aloneBound(instance)) + peak;
-  return Math.max(whole, relaxedBound(instance, ownerOf, roundsMax));
+  yield;
+  const poured = pouredBound(instance);
+  yield;
+  const whole = Math.max(poured, yield* boundingAlone(instance)) + peak;
+  return Math.max(whole, yield* relaxing(instance, ownerOf, roundsMax));
 }
 
 function roundsFor({ partitionCount, nodeCount, depth }: PlacementInstance): number {

@@ -1,4 +1,5 @@
 import type { Random } from '../base/random.ts';
+import type { Sliced } from '../base/slices.ts';
 import { PlacementState } from './cost-model.ts';
 import type { PlacementInstance } from './instance.ts';
 
@@ -46,15 +47,21 @@ export function stateWithLegalMoves(instance: PlacementInstance, suggested: Int3
 const GAIN_MIN = 1e-12;
 
 /**
- * Moves each of the partitions to where it costs least, in turn, until none gains or so many turns are over.
+ * Moves each of the partitions to where it costs least, in turn, until none gains or so many turns are over. The state is
+ * whole at every yield.
  *
  * @returns moves made.
  */
-export function settle(state: PlacementState, partitions: readonly number[], turnsMax: number): number {
+export function* settling(
+  state: PlacementState,
+  partitions: readonly number[],
+  turnsMax: number,
+): Sliced<number> {
   let moves = 0;
   for (let turn = 0; turn < turnsMax; turn++) {
     const before = moves;
     for (const p of partitions) {
+      yield;
       const target = cheapestNode(state, p);
       if (target < 0) continue;
       state.move(p, target);

@@ -1,3 +1,4 @@
+import { atOnce, type Sliced } from '../base/slices.ts';
 import { PlacementState } from './cost-model.ts';
 import { stateWithLegalMoves } from './crossover.ts';
 import type { PlacementInstance } from './instance.ts';
@@ -35,7 +36,13 @@ export class Elites {
    * them. Returns whether it is the new best.
    */
   offer(suggested: Int32Array): boolean {
+    return atOnce(this.offering(suggested));
+  }
+
+  /** {@link offer} in slices; what is kept changes in the last of them alone. */
+  *offering(suggested: Int32Array): Sliced<boolean> {
     const ownerOf = stateWithLegalMoves(this.instance, suggested).ownerOf;
+    yield;
     const cost = new PlacementState(this.instance, ownerOf).cost();
     const place = this.#elites.findIndex((elite) => cost <= elite.cost);
     const at = place < 0 ? this.#elites.length : place;

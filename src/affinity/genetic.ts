@@ -1,11 +1,13 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import { crossover, settle, stateWithLegalMoves } from './crossover.ts';
+import { type Sliced, untilCancelled } from '../base/slices.ts';
+import type { PlacementState } from './cost-model.ts';
+import { crossover, settling, stateWithLegalMoves } from './crossover.ts';
 import { type Elite, Elites } from './elites.ts';
-import { descend } from './greedy.ts';
+import { descending } from './greedy.ts';
 import type { PlacementInstance } from './instance.ts';
 import { Relaxation } from './lp/relaxation.ts';
-import { roundRelaxation } from './lp/rounding.ts';
+import { rounding } from './lp/rounding.ts';
 import type { Optimiser, OptimiserResult, SearchContext } from './optimiser.ts';
 
 export interface GeneticSettings {
@@ -35,8 +37,8 @@ const RELAX_ROUNDS = 6;
 /** Share of the movable partitions that a founder is stirred by: far enough apart to have something to exchange. */
 const STIR_SHARE = 0.1;
 
-/** Additions of one piece of work between two looks at whether others want to run: about 5 ms. */
-const CELLS_BETWEEN_PAUSES = 4_000_000;
+/** Additions between two reports: about 5 ms. */
+const CELLS_BETWEEN_REPORTS = 4_000_000;
 
 /**
  * A genetic algorithm on maps: tournaments choose two parents, uniform crossover mixes them, repair keeps the rules,
@@ -57,65 +59,81 @@ export function genetic(
   return {
     name: 'genetic',
     async optimise(instance, start, context) {
-      const random = context.random.fork('genetic');
-      const population = found(instance, start, { settings, random, context });
-      const cellsOfChild = instance.partitionCount * instance.depth;
-      let iterations = 0;
-      let cells = 0;
-      while (iterations < settings.iterations && !(context.isCancelled?.() ?? false)) {
-        breed(population, settings, random);
-        iterations++;
-        cells += cellsOfChild;
-        if (cells < CELLS_BETWEEN_PAUSES) continue;
-        cells = 0;
-        report(population, context, iterations);
-        await components.clock.sleep(0);
-      }
-      report(population, context, iterations);
-      return resultOf(population, iterations);
+      const population = new Elites(instance, start, settings.populationSize);
+      const progress = { children: 0 };
+      const work = evolving(population, progress, { start, settings, context });
+      // The population is whole whenever the work rests.
+      await untilCancelled(work, {
+        clock: components.clock,
+        isCancelled: () => context.isCancelled?.() ?? false,
+      });
+      report(population, context, progress.children);
+      return resultOf(population, progress.children);
     },
   };
 }
 
-function found(
-  instance: PlacementInstance,
+function* evolving(
+  population: Elites,
+  progress: { children: number },
+  {
+    start,
+    settings,
+    context,
+  }: { readonly start: Int32Array; readonly settings: GeneticSettings; readonly context: SearchContext },
+): Sliced<void> {
+  const random = context.random.fork('genetic');
+  const { partitionCount, depth } = population.instance;
+  yield* founding(population, start, { settings, random });
+  let cells = 0;
+  while (progress.children < settings.iterations) {
+    yield* breeding(population, settings, random);
+    progress.children++;
+    yield;
+    cells += partitionCount * depth;
+    if (cells < CELLS_BETWEEN_REPORTS) continue;
+    cells = 0;
+    report(population, context, progress.children);
+  }
+}
+
+function* founding(
+  population: Elites,
   start: Int32Array,
-  { settings, random, context }: { settings: GeneticSettings; random: Random; context: SearchContext },
-): Elites {
-  const population = new Elites(instance, start, settings.populationSize);
-  const isCancelled = (): boolean => context.isCancelled?.() ?? false;
-  if (isCancelled()) return population;
-  const founders = [start, descend(instance, start).ownerOf];
-  if (!isCancelled()) {
-    const relaxation = new Relaxation(instance, start);
-    for (let round = 0; round < RELAX_ROUNDS && !isCancelled(); round++) relaxation.advance();
-    founders.push(roundRelaxation(relaxation, relaxation.reducedCosts()));
+  { settings, random }: { readonly settings: GeneticSettings; readonly random: Random },
+): Sliced<void> {
+  const { instance } = population;
+  const founders = [start, (yield* descending(instance, start)).ownerOf];
+  const relaxation = new Relaxation(instance, start);
+  yield;
+  for (let round = 0; round < RELAX_ROUNDS; round++) yield* relaxation.pieces();
+  founders.push(yield* rounding(relaxation, yield* relaxation.reducing()));
+  for (const founder of founders) {
+    yield* population.offering(founder);
+    yield;
   }
-  for (const founder of founders) population.offer(founder);
-  for (let i = 0; i < settings.populationSize && !isCancelled(); i++) {
+  for (let i = 0; i < settings.populationSize; i++) {
     const founder = founders[i % founders.length] as Int32Array;
-    population.offer(stirred(instance, founder, random).ownerOf);
+    const stirred = yield* stirring(instance, founder, random);
+    yield* population.offering(stirred.ownerOf);
+    yield;
   }
-  return population;
 }
 
 /** A copy in which some partitions went anywhere and then settled. */
-function stirred(instance: PlacementInstance, ownerOf: Int32Array, random: Random) {
+function* stirring(instance: PlacementInstance, ownerOf: Int32Array, random: Random): Sliced<PlacementState> {
   const state = stateWithLegalMoves(instance, ownerOf);
   const movable = [...instance.isMovable.keys()].filter((p) => instance.isMovable[p] === 1);
   const stir: number[] = [];
   for (let i = 0; i < STIR_SHARE * movable.length; i++)
     stir.push(movable[random.nextBelow(movable.length)] as number);
   mutate(state, stir, random);
-  settle(state, stir, SETTLE_TURNS);
+  yield;
+  yield* settling(state, stir, SETTLE_TURNS);
   return state;
 }
 
-function mutate(
-  state: ReturnType<typeof stateWithLegalMoves>,
-  partitions: readonly number[],
-  random: Random,
-): void {
+function mutate(state: PlacementState, partitions: readonly number[], random: Random): void {
   for (const p of partitions) {
     const target = random.nextBelow(state.instance.nodeCount);
     if (target !== state.ownerOf[p] && state.canMove(p, target)) state.move(p, target);
@@ -123,11 +141,11 @@ function mutate(
 }
 
 /** Makes one child and offers it to the population. Returns whether it is the new best. */
-export function breed(
+export function* breeding(
   population: Elites,
   settings: Pick<GeneticSettings, 'tournamentSize' | 'mutations'>,
   random: Random,
-): boolean {
+): Sliced<boolean> {
   const { instance } = population;
   const first = tournament(population.all, settings.tournamentSize, random);
   const second = tournament(population.all, settings.tournamentSize, random);
@@ -136,8 +154,9 @@ export function breed(
     random.nextBelow(instance.partitionCount),
   );
   mutate(child, mutants, random);
-  settle(child, [...disputed, ...mutants], SETTLE_TURNS);
-  return population.offer(child.ownerOf);
+  yield;
+  yield* settling(child, [...disputed, ...mutants], SETTLE_TURNS);
+  return yield* population.offering(child.ownerOf);
 }
 
 function tournament(all: readonly Elite[], size: number, random: Random): Elite {

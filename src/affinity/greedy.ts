@@ -1,3 +1,4 @@
+import { atOnce, paced, type Sliced } from '../base/slices.ts';
 import { PlacementState } from './cost-model.ts';
 import { DeltaCache } from './delta-cache.ts';
 import type { PlacementInstance } from './instance.ts';
@@ -13,11 +14,28 @@ const GAIN_MIN = 1e-12;
  * @param stepsMax one partition can move more than once, so a limit ends it: every step lowers the cost, but in theory by
  *   ever less.
  */
-export function descend(
+export const descend = (instance: PlacementInstance, start: Int32Array, stepsMax?: number): Descent =>
+  atOnce(descending(instance, start, { ...(stepsMax === undefined ? {} : { stepsMax }) }));
+
+export interface Descent {
+  readonly ownerOf: Int32Array;
+  readonly steps: number;
+}
+
+/** Additions between two yields: less than a millisecond. */
+const CELLS_OF_SLICE = 100_000;
+
+/**
+ * {@link descend} in slices.
+ *
+ * @param options.isCancelled asked at every yield; once it is true, the map so far is the result.
+ */
+export function* descending(
   instance: PlacementInstance,
   start: Int32Array,
-  stepsMax = 4 * instance.partitionCount,
-): { ownerOf: Int32Array; steps: number } {
+  options: { readonly stepsMax?: number; readonly isCancelled?: (() => boolean) | undefined } = {},
+): Sliced<Descent> {
+  const { stepsMax = 4 * instance.partitionCount, isCancelled } = options;
   const state = new PlacementState(instance, start);
   const deltas = new DeltaCache(state, state.instance.nodeCount);
   const { nodeCount } = instance;
@@ -27,7 +45,9 @@ export function descend(
   while (steps < stepsMax) {
     const node = hottestUnsettled(state, isSettled);
     if (node < 0) break;
-    const found = bestMoveFrom(state, deltas, node, steps);
+    const found = yield* bestMoveFrom(state, deltas, { node, step: steps, isCancelled });
+    yield;
+    if (isCancelled?.()) break;
     if (found === null) {
       isSettled[node] = 1;
       continue;
@@ -58,17 +78,26 @@ function hottestUnsettled(state: PlacementState, isSettled: Uint8Array): number 
   return hottest;
 }
 
-function bestMoveFrom(
+function* bestMoveFrom(
   state: PlacementState,
   deltas: DeltaCache,
-  node: number,
-  step: number,
-): { partition: number; target: number } | null {
-  const { partitionCount, nodeCount } = state.instance;
+  {
+    node,
+    step,
+    isCancelled,
+  }: { readonly node: number; readonly step: number; readonly isCancelled: (() => boolean) | undefined },
+): Sliced<{ partition: number; target: number } | null> {
+  const { partitionCount, nodeCount, depth } = state.instance;
+  const partitionsOfSlice = Math.ceil(CELLS_OF_SLICE / (nodeCount * depth));
+  let looked = 0;
   let best: { partition: number; target: number } | null = null;
   let deltaMin = -GAIN_MIN;
   for (let p = 0; p < partitionCount; p++) {
     if (state.ownerOf[p] !== node || state.instance.isMovable[p] === 0) continue;
+    if (++looked % partitionsOfSlice === 0) {
+      yield;
+      if (isCancelled?.()) return null;
+    }
     for (let n = 0; n < nodeCount; n++) {
       if (n === node) continue;
       const delta = deltas.moveDelta(p, n, step);
@@ -84,8 +113,9 @@ function bestMoveFrom(
 
 export const greedy: Optimiser = {
   name: 'greedy',
-  optimise(instance, start) {
-    const { ownerOf, steps } = descend(instance, start);
-    return Promise.resolve({ ownerOf, iterations: steps });
+  async optimise(instance, start, { clock, isCancelled }) {
+    const work = descending(instance, start, { isCancelled: isCancelled && (() => isCancelled()) });
+    const { ownerOf, steps } = await paced(work, clock && { clock });
+    return { ownerOf, iterations: steps };
   },
 };

@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { PlacementInstance } from './instance.ts';
 
@@ -17,6 +18,8 @@ export interface Optimiser {
 /** What a search draws from, and what it answers to while it runs. */
 export interface SearchContext {
   readonly random: Random;
+  /** Where it is given, the search lets others run every few milliseconds, so that a cancellation can arrive. */
+  readonly clock?: Clock;
   /**
    * Asked at least every 10 ms; once it is true, the search returns what it has. It may look at a clock: the result then
    * depends on the machine, and only `iterations` of the result says how far it came.

@@ -1,11 +1,12 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import { CANCELLED, type Sliced, untilCancelled } from '../base/slices.ts';
 import type { AnnealSettings } from './anneal.ts';
 import { Elites } from './elites.ts';
-import { breed } from './genetic.ts';
+import { breeding } from './genetic.ts';
 import type { PlacementInstance } from './instance.ts';
 import { Relaxation } from './lp/relaxation.ts';
-import { byRegret, roundRelaxation } from './lp/rounding.ts';
+import { rankingByRegret, rounding } from './lp/rounding.ts';
 import type { Optimiser, OptimiserResult, SearchContext, SearchProgress } from './optimiser.ts';
 
 export interface PortfolioSettings {
@@ -59,7 +60,7 @@ const RELAXED = 1e-6;
 const ROUGH_ROUNDS_MAX = 30;
 const FINE_ROUNDS = 3;
 /** Pieces of a few milliseconds, likewise: what is ready by then has to do for the largest problems. */
-const PIECES_MAX = 300;
+const PIECES_MAX = 600;
 
 /**
  * What the annealings differ in. The fewer partitions are open, the further a short annealing gets; the optimum may need
@@ -110,6 +111,8 @@ class PortfolioSearch {
   }
 
   async run(): Promise<OptimiserResult> {
+    await this.#pause();
+    if (this.#isCancelled()) return this.#result();
     const relaxation = new Relaxation(this.#instance, this.#elites.best.ownerOf);
     let order = await this.#relax(relaxation, ROUGHLY_RELAXED, ROUGH_ROUNDS_MAX);
     const random = this.#context.random.fork('portfolio');
@@ -117,16 +120,17 @@ class PortfolioSearch {
     for (let round = 0; done < this.#settings.iterations && !this.#isCancelled(); round++) {
       const tasks = this.#tasksOf(round, this.#settings.iterations - done);
       const found = await Promise.all(tasks.map((task) => this.#anneal(task, order, random)));
-      for (const { ownerOf, iterations } of found) {
-        this.#elites.offer(ownerOf);
-        this.#iterations += iterations;
-      }
+      await this.#untilCancelled(this.#merging(found, random.fork(`children of round ${round}`)));
+      for (const { iterations } of found) this.#iterations += iterations;
       for (const { iterations } of tasks) done += iterations;
-      this.#recombine(random.fork(`children of round ${round}`));
       this.#report();
       if (relaxation.gap > RELAXED * Math.abs(relaxation.lowerBound))
         order = await this.#relax(relaxation, RELAXED, FINE_ROUNDS);
     }
+    return this.#result();
+  }
+
+  #result(): OptimiserResult {
     return {
       ownerOf: this.#elites.best.ownerOf.slice(),
       iterations: this.#iterations,
@@ -147,12 +151,32 @@ class PortfolioSearch {
       if (relaxation.gap <= tolerance * Math.abs(relaxation.lowerBound)) break;
       await this.#pause();
     }
-    if (this.#isCancelled()) return new Int32Array(0);
-    const reducedCost = relaxation.reducedCosts();
-    this.#elites.offer(roundRelaxation(relaxation, reducedCost));
+    const order = await this.#untilCancelled(this.#ordering(relaxation));
     this.#report();
-    await this.#pause();
-    return byRegret(relaxation, reducedCost);
+    return order === CANCELLED ? new Int32Array(0) : order;
+  }
+
+  *#ordering(relaxation: Relaxation): Sliced<Int32Array> {
+    const reducedCost = yield* relaxation.reducing();
+    const rounded = yield* rounding(relaxation, reducedCost);
+    yield;
+    yield* this.#elites.offering(rounded);
+    yield;
+    return yield* rankingByRegret(relaxation, reducedCost);
+  }
+
+  /** Crossover finds what no single move leads to: two good maps that differ in ten partitions have a thousand children. */
+  *#merging(found: readonly OptimiserResult[], random: Random): Sliced<void> {
+    for (const { ownerOf } of found) {
+      yield* this.#elites.offering(ownerOf);
+      yield;
+    }
+    const { partitionCount, depth } = this.#instance;
+    const count = Math.min(CHILDREN_MAX, Math.floor(CELLS_OF_CHILDREN / (partitionCount * depth)));
+    for (let i = 0; i < count; i++) {
+      yield* breeding(this.#elites, BREEDING, random);
+      yield;
+    }
   }
 
   #tasksOf(round: number, left: number): Task[] {
@@ -184,19 +208,17 @@ class PortfolioSearch {
     const { isCancelled } = this.#context;
     return search.optimise({ ...this.#instance, isMovable }, start.ownerOf, {
       random: random.fork(String(task.index)),
+      clock: this.#components.clock,
       ...(isCancelled && { isCancelled: () => isCancelled() }),
     });
   }
 
-  /** Crossover finds what no single move leads to: two good maps that differ in ten partitions have a thousand children. */
-  #recombine(random: Random): void {
-    const { partitionCount, depth } = this.#instance;
-    const count = Math.min(CHILDREN_MAX, Math.floor(CELLS_OF_CHILDREN / (partitionCount * depth)));
-    for (let i = 0; i < count && !this.#isCancelled(); i++) breed(this.#elites, BREEDING, random);
-  }
-
   #isCancelled(): boolean {
     return this.#context.isCancelled?.() ?? false;
+  }
+
+  #untilCancelled<Result>(work: Sliced<Result>): Promise<Result | typeof CANCELLED> {
+    return untilCancelled(work, { clock: this.#components.clock, isCancelled: () => this.#isCancelled() });
   }
 
   #pause(): Promise<void> {

@@ -4,7 +4,10 @@ export interface Clock {
   nowMs(): number;
   /** Milliseconds that never go back; only differences mean anything. */
   monotonicMs(): number;
-  /** Resolves after `delayMs` of this clock's time, or as soon as `signal` aborts (it never rejects). */
+  /**
+   * Resolves after `delayMs` of this clock's time, or as soon as `signal` aborts (it never rejects). 0 lets everything that
+   * waits have its turn.
+   */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -16,6 +19,8 @@ export function systemClock(): Clock {
     sleep: (delayMs, signal) =>
       new Promise((resolve) => {
         if (signal?.aborted) return resolve();
+        // A timer of 0 fires after 1 ms: work that rests every few milliseconds would be a fifth slower.
+        if (delayMs <= 0) return void setImmediate(resolve);
         const timer = setTimeout(finish, delayMs);
         function finish(): void {
           clearTimeout(timer);

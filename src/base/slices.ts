@@ -1,3 +1,6 @@
+import type { Clock } from './clock.ts';
+import { ForeshardError } from './errors.ts';
+
 /**
  * Long work that can rest: it yields wherever it may be left alone for a while, and returns its result at the end. Whoever
  * drives it decides how long to go on and what to do in between; it must not rely on anything that changes meanwhile.
@@ -11,3 +14,48 @@ export function atOnce<Result>(work: Sliced<Result>): Result {
     if (done === true) return value;
   }
 }
+
+/** How long work goes on beside other work of its thread. */
+export interface Pace {
+  readonly clock: Clock;
+  /** Asked at every yield; once it is true, the work is left off. */
+  isCancelled?(): boolean;
+}
+
+/** Half of the 10 ms within which a cancellation is to be seen; long beside the turn of the loop that a rest costs. */
+const SLICE_MS = 5;
+
+/**
+ * Does the work a few milliseconds at a time; timers and messages have their turn in between.
+ *
+ * @throws ForeshardError FORESHARD_UNAVAILABLE when it was cancelled.
+ */
+export async function inSlices<Result>(work: Sliced<Result>, pace: Pace): Promise<Result> {
+  const outcome = await untilCancelled(work, pace);
+  if (outcome === CANCELLED)
+    throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the work was cancelled');
+  return outcome;
+}
+
+export const CANCELLED = Symbol('cancelled');
+
+/** {@link inSlices} where a cancellation is an outcome. */
+export async function untilCancelled<Result>(
+  work: Sliced<Result>,
+  pace: Pace,
+): Promise<Result | typeof CANCELLED> {
+  const { clock } = pace;
+  for (;;) {
+    const startedMs = clock.monotonicMs();
+    do {
+      if (pace.isCancelled?.()) return CANCELLED;
+      const { done, value } = work.next();
+      if (done === true) return value;
+    } while (clock.monotonicMs() - startedMs < SLICE_MS);
+    await clock.sleep(0);
+  }
+}
+
+/** In slices where there is a pace, else at once. */
+export const paced = async <Result>(work: Sliced<Result>, pace: Pace | undefined): Promise<Result> =>
+  pace === undefined ? atOnce(work) : inSlices(work, pace);

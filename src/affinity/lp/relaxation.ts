@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import { atOnce, type Sliced } from '../../base/slices.ts';
 import type { PlacementInstance } from '../instance.ts';
 import { CellCost } from './cell-cost.ts';
 import { type Choices, listChoices } from './choices.ts';
@@ -15,7 +16,7 @@ const NEWTON_STEPS = 40;
 const NEWTON_AFTER = 2;
 
 /** Products of slope and load in a piece of work: about 3 ms; and what a step of Newton's method counts. */
-const CELLS_OF_PIECE = 2_000_000;
+const CELLS_OF_PIECE = 1_000_000;
 const CELLS_OF_NEWTON = 500_000;
 
 /** Halvings, at worst, of the interval in which the best step lies; regula falsi needs three or four as a rule. */
@@ -118,10 +119,12 @@ export class Relaxation {
       this.#cellsDone += CELLS_OF_NEWTON;
       if (this.#isPieceDone()) yield;
     }
+    yield;
     this.#sumAfresh();
     this.#settlePeak();
     this.#rounds++;
-    this.gap = this.#price();
+    yield;
+    this.gap = yield* this.#pricing();
     this.#peak?.keep(this.#utilisation());
     this.#settlePeak();
   }
@@ -139,6 +142,11 @@ export class Relaxation {
 
   /** f64[choice]: what a whole partition there would cost more than on its cheapest node, at the present prices. */
   reducedCosts(): Float64Array {
+    return atOnce(this.reducing());
+  }
+
+  /** {@link reducedCosts} in slices. */
+  *reducing(): Sliced<Float64Array> {
     const { startOf, nodeOf } = this.choices;
     const reduced = new Float64Array(nodeOf.length);
     for (let p = 0; p < this.instance.partitionCount; p++) {
@@ -150,6 +158,7 @@ export class Relaxation {
         least = Math.min(least, reduced[c] as number);
       }
       for (let c = start; c < end; c++) reduced[c]! -= least;
+      yield;
     }
     return reduced;
   }
@@ -173,7 +182,7 @@ export class Relaxation {
   }
 
   /** Takes the sums at the present slopes, keeps the bound if it is better, and returns the duality gap. */
-  #price(): number {
+  *#pricing(): Sliced<number> {
     const { partitionCount, background, peakWeight } = this.instance;
     const { startOf } = this.choices;
     let bound = 0;
@@ -197,6 +206,8 @@ export class Relaxation {
         least = Math.min(least, this.#costOf(p, c));
       }
       bound += least;
+      this.#cellsDone += ((startOf[p + 1] as number) - (startOf[p] as number)) * this.instance.depth;
+      if (this.#isPieceDone()) yield;
     }
     this.lowerBound = Math.max(this.lowerBound, bound);
     return cost - bound;

@@ -1,5 +1,6 @@
+import { atOnce, type Sliced } from '../../base/slices.ts';
 import { PlacementState } from '../cost-model.ts';
-import { settle } from '../crossover.ts';
+import { settling } from '../crossover.ts';
 import type { Relaxation } from './relaxation.ts';
 
 /** Of 8,000 partitions few are in doubt; looking at all again would take longer than the relaxation. */
@@ -16,7 +17,11 @@ const WHOLE = 1 - 1e-6;
  *
  * @returns i32[partition], a map that keeps the rules.
  */
-export function roundRelaxation(relaxation: Relaxation, reducedCost: Float64Array): Int32Array {
+export const roundRelaxation = (relaxation: Relaxation, reducedCost: Float64Array): Int32Array =>
+  atOnce(rounding(relaxation, reducedCost));
+
+/** {@link roundRelaxation} in slices. */
+export function* rounding(relaxation: Relaxation, reducedCost: Float64Array): Sliced<Int32Array> {
   const { instance, choices, shareOf } = relaxation;
   const { partitionCount, depth, load } = instance;
   const state = new PlacementState(instance);
@@ -30,14 +35,20 @@ export function roundRelaxation(relaxation: Relaxation, reducedCost: Float64Arra
     if ((shareOf[most] as number) < WHOLE) {
       const size = load.subarray(p * depth, (p + 1) * depth).reduce((sum, own) => sum + own, 0);
       split.push({ p, size });
+      yield;
     } else if (most !== start)
       whole.push({ p, target: choices.nodeOf[most] as number, gain: reducedCost[start] as number });
   }
   whole.sort((a, b) => b.gain - a.gain || a.p - b.p);
-  for (const { p, target } of whole) if (state.canMove(p, target)) state.move(p, target);
+  yield;
+  for (const { p, target } of whole) {
+    if (state.canMove(p, target)) state.move(p, target);
+    yield;
+  }
   split.sort((a, b) => b.size - a.size || a.p - b.p);
-  const order = byRegret(relaxation, reducedCost);
-  settle(state, [...split.map(({ p }) => p), ...order.subarray(0, SETTLED_MAX)], SETTLE_TURNS);
+  const order = yield* rankingByRegret(relaxation, reducedCost);
+  yield;
+  yield* settling(state, [...split.map(({ p }) => p), ...order.subarray(0, SETTLED_MAX)], SETTLE_TURNS);
   return state.ownerOf;
 }
 
@@ -61,8 +72,9 @@ function regretsOf(relaxation: Relaxation, reducedCost: Float64Array): Float64Ar
 }
 
 /** i32[partition]: those first whose best place is least certain. */
-export function byRegret(relaxation: Relaxation, reducedCost: Float64Array): Int32Array {
+export function* rankingByRegret(relaxation: Relaxation, reducedCost: Float64Array): Sliced<Int32Array> {
   const regret = regretsOf(relaxation, reducedCost);
+  yield;
   return Int32Array.from(regret.keys()).sort(
     (p, q) => (regret[p] as number) - (regret[q] as number) || p - q,
   );

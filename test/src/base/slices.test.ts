@@ -1,7 +1,8 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { inSlices } from '../../../plugin/host/in-slices.ts';
-import { atOnce, type Sliced } from '../../../src/base/slices.ts';
+
+import { systemClock } from '../../../src/base/clock.ts';
+import { atOnce, inSlices, type Sliced } from '../../../src/base/slices.ts';
 
 const test = suite('work in slices');
 
@@ -22,7 +23,7 @@ test('others have their turn while long work is done, and the result is the same
     immediate = setImmediate(turn);
   };
   let immediate = setImmediate(turn);
-  const result = await inSlices(busy(40));
+  const result = await inSlices(busy(40), { clock: systemClock() });
   clearImmediate(immediate);
   check.is(result, atOnce(busy(40)));
   check.ok(turns >= 3, `${turns} turns in 40 ms`);
@@ -34,7 +35,7 @@ test('what the work throws comes out', async () => {
     throw new RangeError('as expected');
   }
   let said = '';
-  await inSlices(broken()).catch((error: Error) => {
+  await inSlices(broken(), { clock: systemClock() }).catch((error: Error) => {
     said = error.message;
   });
   check.is(said, 'as expected');

@@ -1,0 +1,120 @@
+import { DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
+import { bounding } from '../../src/affinity/bound.ts';
+import { buildInstance, type PlacementInstance } from '../../src/affinity/instance.ts';
+import type { SearchContext } from '../../src/affinity/optimiser.ts';
+import { optimizers } from '../../src/affinity/optimizers.ts';
+import { DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import { untilCancelled } from '../../src/base/slices.ts';
+import type { Kernels } from '../../src/kernels/instance.ts';
+import { inlineRunner } from '../../src/kernels/pool.ts';
+import type { BenchResult } from '../types.ts';
+import { cpuMs, hashOf } from './measures.ts';
+import { SEED, type Size, sizeName, syntheticInputs } from './synthetic.ts';
+
+/** Far more than a search gets: all of them end by being cancelled, but for what ends by itself. */
+const ITERATIONS = 1e9;
+
+/** What a timer can tell at best. */
+const TIMER_MS = 0.1;
+
+type Search = (context: SearchContext & { isCancelled(): boolean }) => Promise<unknown>;
+
+/**
+ * How long a search goes on after it was cancelled: a timer on the search's own thread aborts a signal, at moments spread
+ * over its run, and the clock runs from when the timer was due, so that a thread which does not let the timer fire is not
+ * forgiven. Beside it stands how late such a timer is when nothing runs: a busy machine shows there.
+ */
+export async function timeCancels(kernels: Kernels, size: Size, isSmall: boolean): Promise<BenchResult[]> {
+  const instance = buildInstance(syntheticInputs(seededRandom(SEED), size), DEFAULT_AFFINITY_SETTINGS);
+  const count = isSmall ? 3 : 32;
+  const spanMs = isSmall ? 20 : 500;
+  const idle = await lateness(nothing, { count, spanMs: Math.min(spanMs, 50) });
+  const idleMs = Math.max(TIMER_MS, quantile(idle.lateMs, 0.99));
+  const results: BenchResult[] = [];
+  for (const [name, search, endsMs] of searchesOf(kernels, instance)) {
+    // The first ones wait for the compiler as well.
+    await lateness(search, { count: 2, spanMs });
+    const found = await lateness(search, { count, spanMs: Math.min(spanMs, endsMs) });
+    const value = quantile(found.lateMs, 0.99);
+    results.push({
+      name: `cancel/${name}/${sizeName(size)}`,
+      metric: 'from a cancellation to the end of the search, p99',
+      value,
+      unit: 'ms',
+      baseline: 'timer without a search, p99',
+      baselineValue: idleMs,
+      ratio: value / idleMs,
+      settings: {
+        p50: rounded(quantile(found.lateMs, 0.5)),
+        max: rounded(Math.max(0, ...found.lateMs)),
+        // Of no concern to it is who else is on the machine.
+        cpuBetweenLooksMax: rounded(found.cpuBetweenLooksMsMax),
+        cancellations: found.lateMs.length,
+      },
+      hash: hashOf(instance.home),
+    });
+  }
+  return results;
+}
+
+const nothing: Search = async ({ isCancelled }) => {
+  while (!isCancelled()) await systemClock().sleep(1);
+};
+
+/** Each with the milliseconds after which it is over by itself on a slow machine. */
+function searchesOf(
+  kernels: Kernels,
+  instance: PlacementInstance,
+): readonly (readonly [string, Search, number])[] {
+  const clock = systemClock();
+  const components = { runner: () => inlineRunner(kernels), clock };
+  const named = (name: keyof typeof optimizers, iterations = ITERATIONS): Search => {
+    const optimiser = optimizers[name](components, iterations);
+    return (context) => optimiser.optimise(instance, instance.home, context);
+  };
+  return [
+    ['anneal', named('anneal', ITERATIONS * DEFAULT_ANNEAL_SETTINGS.raceShare), Number.POSITIVE_INFINITY],
+    ['genetic', named('genetic'), Number.POSITIVE_INFINITY],
+    ['portfolio', named('portfolio'), Number.POSITIVE_INFINITY],
+    ['greedy', named('greedy'), 100],
+    [
+      'bound',
+      ({ isCancelled }) => untilCancelled(bounding(instance, instance.home), { clock, isCancelled }),
+      100,
+    ],
+  ];
+}
+
+async function lateness(
+  search: Search,
+  { count, spanMs }: { readonly count: number; readonly spanMs: number },
+): Promise<{ readonly lateMs: number[]; readonly cpuBetweenLooksMsMax: number }> {
+  const lateMs: number[] = [];
+  let cpuBetweenLooksMsMax = 0;
+  for (let i = 0; i < count; i++) {
+    const abort = new AbortController();
+    const dueMs = performance.now() + (spanMs * (i + 0.5)) / count;
+    const timer = setTimeout(() => abort.abort(), dueMs - performance.now());
+    let lookedMs = cpuMs();
+    const isCancelled = (): boolean => {
+      const nowMs = cpuMs();
+      cpuBetweenLooksMsMax = Math.max(cpuBetweenLooksMsMax, nowMs - lookedMs);
+      lookedMs = nowMs;
+      return abort.signal.aborted;
+    };
+    await search({ random: seededRandom(SEED), clock: systemClock(), isCancelled });
+    clearTimeout(timer);
+    // One that was over before it was cancelled says nothing. Timers may fire a fraction of a millisecond early.
+    if (abort.signal.aborted) lateMs.push(Math.max(0, performance.now() - dueMs));
+  }
+  return { lateMs, cpuBetweenLooksMsMax };
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+}
+
+const rounded = (value: number): number => Number(value.toFixed(2));
