@@ -22,7 +22,6 @@ const SECRET_BYTES: usize = 192;
 const STRIPE_BYTES: usize = 64;
 /** Each stripe of a block takes its secret 8 bytes further on. */
 const STRIPES_PER_BLOCK: usize = (SECRET_BYTES - STRIPE_BYTES) / 8;
-const BLOCK_BYTES: usize = STRIPES_PER_BLOCK * STRIPE_BYTES;
 const MIDDLE_BYTES_MAX: usize = 240;
 
 // The key block.
@@ -114,13 +113,6 @@ function highProduct(a: u64, b: u64): u64 {
   return (middle >> 32) + (cross >> 32) + aHigh * bHigh;
 }
 
-/** Low half xor high half of the product. */
-// @ts-ignore: decorator
-@inline
-function foldedProduct(a: u64, b: u64): u64 {
-  return (a * b) ^ highProduct(a, b);
-}
-
 function hashTo16(keyPtr: usize, inputPtr: usize, length: usize): void {
   const seed = load<u64>(keyPtr);
   if (length > 8) {
@@ -159,28 +151,6 @@ function hashTo16(keyPtr: usize, inputPtr: usize, length: usize): void {
   }
 }
 
-/** mixStep of the specification with the seed in the secret already. */
-// @ts-ignore: decorator
-@inline
-function mix(dataPtr: usize, keyedPtr: usize): u64 {
-  return foldedProduct(load<u64>(dataPtr) ^ load<u64>(keyedPtr), load<u64>(dataPtr, 8) ^ load<u64>(keyedPtr, 8));
-}
-
-/** mixStep where the secret does not begin at a multiple of 16. */
-// @ts-ignore: decorator
-@inline
-function mixUnaligned(dataPtr: usize, secretPtr: usize, seed: u64): u64 {
-  return foldedProduct(
-    load<u64>(dataPtr) ^ (load<u64>(secretPtr) + seed), load<u64>(dataPtr, 8) ^ (load<u64>(secretPtr, 8) - seed),
-  );
-}
-
-// @ts-ignore: decorator
-@inline
-function wordSum(dataPtr: usize): u64 {
-  return load<u64>(dataPtr) + load<u64>(dataPtr, 8);
-}
-
 // @ts-ignore: decorator
 @inline
 function finish(keyPtr: usize, low: u64, high: u64, length: usize): void {
@@ -189,59 +159,85 @@ function finish(keyPtr: usize, low: u64, high: u64, length: usize): void {
   store128(keyPtr, avalanche(low + high), 0 - avalanche(end));
 }
 
+/** Low half xor high half of the 128-bit products one[0] * one[1] and two[0] * two[1]: the scalar one, two at a time. */
+// @ts-ignore: decorator
+@inline
+function foldedProducts(one: v128, two: v128): v128 {
+  const aLow = v128.shuffle<i32>(one, two, 0, 4, 0, 4), aHigh = v128.shuffle<i32>(one, two, 1, 5, 1, 5);
+  const bLow = v128.shuffle<i32>(one, two, 2, 6, 2, 6), bHigh = v128.shuffle<i32>(one, two, 3, 7, 3, 7);
+  const low = i64x2.extmul_low_i32x4_u(aLow, bLow);
+  const middle = i64x2.extmul_low_i32x4_u(aHigh, bLow);
+  const mask = i64x2.splat(0xFFFFFFFF);
+  const cross = i64x2.add(
+    i64x2.add(i64x2.shr_u(low, 32), v128.and(middle, mask)), i64x2.extmul_low_i32x4_u(aLow, bHigh),
+  );
+  const upper = i64x2.add(
+    i64x2.add(i64x2.shr_u(middle, 32), i64x2.shr_u(cross, 32)), i64x2.extmul_low_i32x4_u(aHigh, bHigh),
+  );
+  const lower = v128.or(i64x2.shl(cross, 32), v128.and(low, mask));
+  return v128.xor(upper, lower);
+}
+
+/** mixTwoChunks of the specification: sums are (low, high). */
+// @ts-ignore: decorator
+@inline
+function mixedTwo(sums: v128, onePtr: usize, twoPtr: usize, keyedPtr: usize): v128 {
+  return mixedTwoKeyed(sums, onePtr, twoPtr, v128.load(keyedPtr), v128.load(keyedPtr, 16));
+}
+
+// @ts-ignore: decorator
+@inline
+function mixedTwoKeyed(sums: v128, onePtr: usize, twoPtr: usize, oneKey: v128, twoKey: v128): v128 {
+  const one = v128.load(onePtr), two = v128.load(twoPtr);
+  const products = foldedProducts(v128.xor(one, oneKey), v128.xor(two, twoKey));
+  const words = i64x2.add(v128.shuffle<i64>(two, one, 0, 2), v128.shuffle<i64>(two, one, 1, 3));
+  return v128.xor(i64x2.add(sums, products), words);
+}
+
 /** 17..128 bytes: chunks of 16 from both ends, the inmost first. */
 function hashTo128(keyPtr: usize, inputPtr: usize, length: usize): void {
   const secret = keyPtr + KEYED_SECRET;
-  let low: u64 = <u64>length * PRIME64_1;
-  let high: u64 = 0;
+  let sums = i64x2(<u64>length * PRIME64_1, 0);
   const last = (length - 1) >> 5;
   let front = inputPtr + (last << 4);
   let back = inputPtr + length - 16 - (last << 4);
   let keyed = secret + (last << 5);
   for (;;) {
-    low = (low + mix(front, keyed)) ^ wordSum(back);
-    high = (high + mix(back, keyed + 16)) ^ wordSum(front);
+    sums = mixedTwo(sums, front, back, keyed);
     if (keyed == secret) break;
     front -= 16;
     back += 16;
     keyed -= 32;
   }
-  finish(keyPtr, low, high, length);
+  finish(keyPtr, v128.extract_lane<u64>(sums, 0), v128.extract_lane<u64>(sums, 1), length);
 }
 
 function hashTo240(keyPtr: usize, inputPtr: usize, length: usize): void {
   const seed = load<u64>(keyPtr);
-  let low: u64 = <u64>length * PRIME64_1;
-  let high: u64 = 0;
   const keyed = keyPtr + KEYED_SECRET;
-  for (let at: usize = 0; at < 128; at += 32) {
-    const one = inputPtr + at, two = one + 16;
-    low = (low + mix(one, keyed + at)) ^ wordSum(two);
-    high = (high + mix(two, keyed + at + 16)) ^ wordSum(one);
-  }
-  low = avalanche(low);
-  high = avalanche(high);
+  let sums = i64x2(<u64>length * PRIME64_1, 0);
+  for (let at: usize = 0; at < 128; at += 32) sums = mixedTwo(sums, inputPtr + at, inputPtr + at + 16, keyed + at);
+  sums = i64x2(avalanche(v128.extract_lane<u64>(sums, 0)), avalanche(v128.extract_lane<u64>(sums, 1)));
+  // From here on the secret is taken from places where the keyed one has the seed's signs the other way round.
+  let signed = i64x2(seed, 0 - seed);
   const end = length & ~31;
-  for (let at: usize = 128; at < end; at += 32) {
-    const one = inputPtr + at, two = one + 16, secret = SECRET + at - 125;
-    low = (low + mixUnaligned(one, secret, seed)) ^ wordSum(two);
-    high = (high + mixUnaligned(two, secret + 16, seed)) ^ wordSum(one);
-  }
-  const one = inputPtr + length - 16, two = one - 16;
-  low = (low + mixUnaligned(one, SECRET + 103, 0 - seed)) ^ wordSum(two);
-  high = (high + mixUnaligned(two, SECRET + 119, 0 - seed)) ^ wordSum(one);
-  finish(keyPtr, low, high, length);
+  for (let at: usize = 128; at < end; at += 32)
+    sums = mixedTwoKeyed(
+      sums, inputPtr + at, inputPtr + at + 16,
+      i64x2.add(v128.load(SECRET + at - 125), signed), i64x2.add(v128.load(SECRET + at - 109), signed),
+    );
+  signed = i64x2(0 - seed, seed);
+  const last = inputPtr + length - 16;
+  sums = mixedTwoKeyed(
+    sums, last, last - 16, i64x2.add(v128.load(SECRET + 103), signed), i64x2.add(v128.load(SECRET + 119), signed),
+  );
+  finish(keyPtr, v128.extract_lane<u64>(sums, 0), v128.extract_lane<u64>(sums, 1), length);
 }
 
-/** Adds two lanes of a stripe: the product of each word's halves, and the neighbour's word. */
+/** Adds to two lanes of the accumulators the products of each keyed word's halves, and of their neighbours' words. */
 // @ts-ignore: decorator
 @inline
-function accumulated(sum: v128, dataPtr: usize, secretPtr: usize): v128 {
-  const data = v128.load(dataPtr);
-  const value = v128.xor(data, v128.load(secretPtr));
-  const product = i64x2.extmul_low_i32x4_u(
-    v128.shuffle<i32>(value, value, 0, 2, 0, 2), v128.shuffle<i32>(value, value, 1, 3, 1, 3),
-  );
+function accumulated(sum: v128, data: v128, product: v128): v128 {
   return i64x2.add(i64x2.add(sum, v128.shuffle<i64>(data, data, 1, 0)), product);
 }
 
@@ -256,53 +252,53 @@ function scrambled(sum: v128, secretPtr: usize): v128 {
   return i64x2.add(low, i64x2.shl(high, 32));
 }
 
+/** finalMerge of the specification for two accumulators, into both halves of the hash. */
 // @ts-ignore: decorator
 @inline
-function merged(sum: v128, secretPtr: usize): u64 {
-  const value = v128.xor(sum, v128.load(secretPtr));
-  return foldedProduct(v128.extract_lane<u64>(value, 0), v128.extract_lane<u64>(value, 1));
+function merged(sum: v128, lowKeyPtr: usize, highKeyPtr: usize): v128 {
+  return foldedProducts(v128.xor(sum, v128.load(lowKeyPtr)), v128.xor(sum, v128.load(highKeyPtr)));
 }
 
 function hashLong(keyPtr: usize, inputPtr: usize, length: usize): void {
   const secret = keyPtr + KEYED_SECRET;
+  const blockEnd = secret + 8 * STRIPES_PER_BLOCK;
+  const scramble = secret + SECRET_BYTES - STRIPE_BYTES;
   let s0 = i64x2(PRIME32_3, PRIME64_1);
   let s1 = i64x2(PRIME64_2, PRIME64_3);
   let s2 = i64x2(PRIME64_4, PRIME32_2);
   let s3 = i64x2(PRIME64_5, PRIME32_1);
-  const end = inputPtr + length;
+  const last = inputPtr + length - STRIPE_BYTES;
   let at = inputPtr;
-  // The last block is left to the loop below even if it is full, and the last 64 bytes to the end.
-  for (; at + BLOCK_BYTES < end; ) {
-    for (let key = secret, stop = secret + 8 * STRIPES_PER_BLOCK; key < stop; key += 8) {
-      s0 = accumulated(s0, at, key);
-      s1 = accumulated(s1, at + 16, key + 16);
-      s2 = accumulated(s2, at + 32, key + 32);
-      s3 = accumulated(s3, at + 48, key + 48);
-      at += STRIPE_BYTES;
+  let key = secret;
+  for (;;) {
+    // The last 64 bytes are a stripe of their own, with a secret of its own, whether or not they begin one.
+    if (at >= last) {
+      at = last;
+      key = scramble - 7;
     }
-    const last = secret + SECRET_BYTES - STRIPE_BYTES;
-    s0 = scrambled(s0, last);
-    s1 = scrambled(s1, last + 16);
-    s2 = scrambled(s2, last + 32);
-    s3 = scrambled(s3, last + 48);
-  }
-  for (let key = secret; at + STRIPE_BYTES < end; key += 8) {
-    s0 = accumulated(s0, at, key);
-    s1 = accumulated(s1, at + 16, key + 16);
-    s2 = accumulated(s2, at + 32, key + 32);
-    s3 = accumulated(s3, at + 48, key + 48);
+    const d0 = v128.load(at), d1 = v128.load(at, 16), d2 = v128.load(at, 32), d3 = v128.load(at, 48);
+    const k0 = v128.xor(d0, v128.load(key)), k1 = v128.xor(d1, v128.load(key, 16));
+    const low01 = v128.shuffle<i32>(k0, k1, 0, 2, 4, 6), high01 = v128.shuffle<i32>(k0, k1, 1, 3, 5, 7);
+    s0 = accumulated(s0, d0, i64x2.extmul_low_i32x4_u(low01, high01));
+    s1 = accumulated(s1, d1, i64x2.extmul_high_i32x4_u(low01, high01));
+    const k2 = v128.xor(d2, v128.load(key, 32)), k3 = v128.xor(d3, v128.load(key, 48));
+    const low23 = v128.shuffle<i32>(k2, k3, 0, 2, 4, 6), high23 = v128.shuffle<i32>(k2, k3, 1, 3, 5, 7);
+    s2 = accumulated(s2, d2, i64x2.extmul_low_i32x4_u(low23, high23));
+    s3 = accumulated(s3, d3, i64x2.extmul_high_i32x4_u(low23, high23));
+    if (at == last) break;
     at += STRIPE_BYTES;
+    key += 8;
+    if (key != blockEnd) continue;
+    s0 = scrambled(s0, scramble);
+    s1 = scrambled(s1, scramble + 16);
+    s2 = scrambled(s2, scramble + 32);
+    s3 = scrambled(s3, scramble + 48);
+    key = secret;
   }
-  at = end - STRIPE_BYTES;
-  const final = secret + SECRET_BYTES - STRIPE_BYTES - 7;
-  s0 = accumulated(s0, at, final);
-  s1 = accumulated(s1, at + 16, final + 16);
-  s2 = accumulated(s2, at + 32, final + 32);
-  s3 = accumulated(s3, at + 48, final + 48);
-  const lowKey = secret + 11, highKey = secret + SECRET_BYTES - STRIPE_BYTES - 11;
-  const low = <u64>length * PRIME64_1 +
-    merged(s0, lowKey) + merged(s1, lowKey + 16) + merged(s2, lowKey + 32) + merged(s3, lowKey + 48);
-  const high = ~(<u64>length * PRIME64_2) +
-    merged(s0, highKey) + merged(s1, highKey + 16) + merged(s2, highKey + 32) + merged(s3, highKey + 48);
-  store128(keyPtr, avalanche(low), avalanche(high));
+  const lowKey = secret + 11, highKey = scramble - 11;
+  const start = i64x2(<u64>length * PRIME64_1, ~(<u64>length * PRIME64_2));
+  const front = i64x2.add(merged(s0, lowKey, highKey), merged(s1, lowKey + 16, highKey + 16));
+  const back = i64x2.add(merged(s2, lowKey + 32, highKey + 32), merged(s3, lowKey + 48, highKey + 48));
+  const hash = i64x2.add(start, i64x2.add(front, back));
+  store128(keyPtr, avalanche(v128.extract_lane<u64>(hash, 0)), avalanche(v128.extract_lane<u64>(hash, 1)));
 }

@@ -2,6 +2,7 @@
  * Migrations beside a plain loop that copies the same entries from one LMDB store to another over the same socket, synced as
  * often, without digest, log and map; what clients notice of them; and how long writes wait at the fence.
  */
+import { digestBench } from './migration-digest.ts';
 import { measureFences } from './migration-fences.ts';
 import { measureProcesses } from './migration-processes.ts';
 import type { BenchOutcome } from './types.ts';
@@ -15,5 +16,6 @@ export async function run({ isSmall }: { readonly isSmall: boolean }): Promise<B
       : { entryCount: 40_000, rounds: 5, queriesPerSecond: 1_000, calmMs: 1_500 },
   );
   const fences = await measureFences(isSmall ? 1 : 40);
-  return { results: [...processes, ...fences], skipped: [] };
+  const digests = await digestBench({ isSmall });
+  return { results: [...processes, ...fences, ...digests.results], skipped: digests.skipped };
 }
