@@ -1,7 +1,7 @@
 /**
  * How good the maps are and what finding them costs: against what operators use today and a bound that no map can beat, on
  * synthetic instances; the search kernel against plain JavaScript and C; whole plans, and how soon a search can be
- * cancelled; and policies on weeks of the flights log.
+ * cancelled; the published instances of machine reassignment; and policies on weeks of the flights log.
  */
 import { loadKernels } from '../src/kernels/instance.ts';
 import { comparePoliciesOnFlights } from './flights-policies.ts';
@@ -12,8 +12,9 @@ import { compareKernelWithJs } from './placement/kernel.ts';
 import { compareOptimisers } from './placement/optimisers.ts';
 import { timePlan } from './placement/plan.ts';
 import { type Problem, problemA, problemB } from './placement/problems.ts';
+import { compareRoadef } from './placement/roadef.ts';
 import type { Size } from './placement/synthetic.ts';
-import type { BenchOutcome, BenchResult } from './types.ts';
+import type { BenchOptions, BenchOutcome, BenchResult } from './types.ts';
 
 export const area = 'placement';
 
@@ -41,7 +42,10 @@ const PLANS: readonly Size[] = [
 const CANCELLED: Size = { partitionCount: 8000, nodeCount: 16, slotCount: 24 };
 const CANCELLED_SMALL: Size = { partitionCount: 256, nodeCount: 8, slotCount: 24 };
 
-export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutcome> {
+/** For each instance of ROADEF: enough to see that the search works; what it can do takes minutes. */
+const ROADEF_SECONDS = 3;
+
+export async function run({ isSmall, seconds = ROADEF_SECONDS }: BenchOptions): Promise<BenchOutcome> {
   const kernels = loadKernels();
   const results: BenchResult[] = [];
   const skipped: BenchOutcome['skipped'][number][] = [];
@@ -58,6 +62,9 @@ export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutco
   for (const size of isSmall ? [{ partitionCount: 256, nodeCount: 8, slotCount: 24 }] : PLANS)
     results.push(await timePlan(kernels, size, isSmall));
   results.push(...(await timeCancels(kernels, isSmall ? CANCELLED_SMALL : CANCELLED, isSmall)));
+  const roadef = await compareRoadef({ seconds, isSmall });
+  results.push(...roadef.results);
+  skipped.push(...roadef.skipped);
   const flights = isSmall
     ? {
         results: [],

@@ -11,22 +11,9 @@ import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ForeshardError } from '../src/base/errors.ts';
-import { lowerBound } from './roadef/bound.ts';
-import { checkSolution } from './roadef/checker.ts';
 import { publishedInstances, REACHED } from './roadef/instances.ts';
-import type { Budget } from './roadef/leg.ts';
-import { type Model, readAssignment, readModel, writeAssignment } from './roadef/model.ts';
-import { solve } from './roadef/solve.ts';
-
-interface Options {
-  readonly budget: { readonly seconds: number } | { readonly iterations: number };
-  readonly threads: number;
-  readonly seed: bigint;
-  readonly isVerbose: boolean;
-}
-
-/** Kept back from the time given, for judging and writing the solution of the largest instances. */
-const CLOSING_SECONDS = 0.5;
+import { writeAssignment } from './roadef/model.ts';
+import { type SolvedFiles, type SolveFilesOptions, solveFiles } from './roadef/solve-files.ts';
 
 const USAGE =
   'usage: bench/roadef.ts MODEL ASSIGNMENT [--out FILE] | --table [NAME…]\n' +
@@ -47,7 +34,7 @@ async function main(): Promise<void> {
       verbose: { type: 'boolean', default: false },
     },
   });
-  const options: Options = {
+  const options: SolveFilesOptions = {
     budget:
       values.iterations === undefined
         ? { seconds: positive('--seconds', values.seconds ?? '300') }
@@ -60,7 +47,11 @@ async function main(): Promise<void> {
   const [modelPath, assignmentPath] = positionals;
   if (modelPath === undefined || assignmentPath === undefined || positionals.length > 2)
     throw new UsageError('a model and an assignment are needed');
-  const result = await solveFiles(modelPath, assignmentPath, options, performance.now());
+  const result = await solveFiles(
+    { model: modelPath, assignment: assignmentPath },
+    options,
+    performance.now(),
+  );
   if (values.out !== undefined) writeAssignment(values.out, result.machineOf);
   console.log(
     `cost ${result.cost}  bound ${result.bound}  gap ${gapText(result)}  start ${result.startCost}  ` +
@@ -68,55 +59,7 @@ async function main(): Promise<void> {
   );
 }
 
-interface Result {
-  readonly machineOf: Int32Array;
-  readonly cost: bigint;
-  readonly startCost: bigint;
-  readonly bound: bigint;
-  readonly iterations: number;
-  readonly kind: string;
-}
-
-/** @param elapsedMs of the time given, before the files were read. */
-async function solveFiles(
-  modelPath: string,
-  assignmentPath: string,
-  { budget, threads, seed, isVerbose }: Options,
-  elapsedMs: number,
-): Promise<Result> {
-  const before = performance.now();
-  const model = readModel(modelPath);
-  const initial = readAssignment(assignmentPath, model);
-  const startCost = judged(model, initial, initial, assignmentPath);
-  const spentMs = elapsedMs + performance.now() - before;
-  const searchBudget: Budget =
-    'iterations' in budget
-      ? budget
-      : { milliseconds: Math.max(1, 1000 * (budget.seconds - CLOSING_SECONDS) - spentMs) };
-  const solution = await solve(model, initial, {
-    budget: searchBudget,
-    threads,
-    seed,
-    ...(isVerbose ? { onProgress: ({ phase, cost }) => console.error(`${phase}  ${cost}`) } : {}),
-  });
-  const cost = judged(model, initial, solution.machineOf, 'the solution found');
-  if (cost !== BigInt(solution.cost))
-    throw new Error(`the search counts ${solution.cost} where the checker counts ${cost}`);
-  return { ...solution, cost, startCost, bound: lowerBound(model) };
-}
-
-function judged(model: Model, initial: Int32Array, machineOf: Int32Array, name: string): bigint {
-  const { violations, cost } = checkSolution(model, initial, machineOf);
-  if (violations.length === 0) return cost.total;
-  const shown = violations.slice(0, 5).map(({ constraint, what }) => `  ${constraint}: ${what}`);
-  throw new ForeshardError(
-    'FORESHARD_CORRUPT',
-    'fix-config',
-    `${name} breaks ${violations.length} constraints:\n${shown.join('\n')}`,
-  );
-}
-
-async function printTable(names: readonly string[], options: Options): Promise<void> {
+async function printTable(names: readonly string[], options: SolveFilesOptions): Promise<void> {
   const instances = publishedInstances();
   if (instances.length === 0) {
     console.log('SKIP roadef: the instances are not here; FORESHARD_SHARED_DATA says where they are');
@@ -130,22 +73,27 @@ async function printTable(names: readonly string[], options: Options): Promise<v
     `${amount} x ${options.threads} threads an instance, seed ${options.seed}; every solution is legal`,
   );
   console.log(
-    '| instance | start | cost | bound | gap to the bound | reached elsewhere | against that | annealing | proposals |',
+    '| instance | start | cost | bound | gap to the bound | reached elsewhere | against that | annealing | proposals | s | CPU-s |',
   );
-  console.log('|---|---|---|---|---|---|---|---|---|');
-  for (const instance of instances) {
-    if (names.length > 0 && !names.includes(instance.name)) continue;
-    const result = await solveFiles(instance.model, instance.assignment, options, 0);
+  console.log('|---|---|---|---|---|---|---|---|---|---|---|');
+  const chosen = names.flatMap((name) => instances.filter((instance) => instance.name === name));
+  for (const instance of names.length > 0 ? chosen : instances) {
+    const startMs = performance.now();
+    const cpuBefore = process.cpuUsage();
+    const result = await solveFiles(instance, options);
+    const { user, system } = process.cpuUsage(cpuBefore);
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+    const cpuSeconds = ((user + system) / 1e6).toFixed(1);
     const reached = REACHED[instance.name];
     const against = reached === undefined ? '' : percent(Number(result.cost) / reached - 1);
     console.log(
       `| ${instance.name} | ${result.startCost} | ${result.cost} | ${result.bound} | ${gapText(result)} | ` +
-        `${reached ?? ''} | ${against} | ${result.kind} | ${result.iterations} |`,
+        `${reached ?? ''} | ${against} | ${result.kind} | ${result.iterations} | ${seconds} | ${cpuSeconds} |`,
     );
   }
 }
 
-function gapText({ cost, bound }: Pick<Result, 'cost' | 'bound'>): string {
+function gapText({ cost, bound }: Pick<SolvedFiles, 'cost' | 'bound'>): string {
   return bound === 0n ? 'bound 0' : percent(Number(cost - bound) / Number(bound));
 }
 

@@ -54,12 +54,13 @@ function describeBar({ bar, ratio }: BenchResult): string {
   return `  BAR ratio ${aim}: ${isMet ? 'met' : 'not met'}`;
 }
 
-const USAGE = `usage: npm run bench [-- AREA... --small --json --help]
+const USAGE = `usage: npm run bench [-- AREA... --small --seconds S --json --help]
 
-  AREA     ${BENCH_AREAS.slice(0, 6).join(', ')},
-           ${BENCH_AREAS.slice(6).join(', ')}; all by default
-  --small  a short run, as the tests make it
-  --json   one JSON object on standard output (npm run --silent bench), lines for people on standard error
+  AREA         ${BENCH_AREAS.slice(0, 6).join(', ')},
+               ${BENCH_AREAS.slice(6).join(', ')}; all by default
+  --small      a short run, as the tests make it
+  --seconds S  for each ROADEF instance of placement, 3 by default
+  --json       one JSON object on standard output (npm run --silent bench), lines for people on standard error
 `;
 
 /** The parser's own message is good, its stack helps nobody. */
@@ -70,6 +71,7 @@ function parsedArguments() {
       options: {
         json: { type: 'boolean', default: false },
         small: { type: 'boolean', default: false },
+        seconds: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     });
@@ -81,11 +83,15 @@ function parsedArguments() {
 async function main(): Promise<void> {
   const parsed = parsedArguments();
   const isBad = parsed instanceof Error;
+  const seconds = isBad || parsed.values.seconds === undefined ? undefined : Number(parsed.values.seconds);
   const unknown = isBad
     ? []
     : parsed.positionals.filter((area) => !(BENCH_AREAS as readonly string[]).includes(area));
-  if (isBad || unknown.length > 0) {
-    console.error(`${isBad ? parsed.message : `unknown bench area ${unknown.join(', ')}`}\n\n${USAGE}`);
+  const isNoTime = seconds !== undefined && !(seconds > 0 && Number.isFinite(seconds));
+  if (isBad || isNoTime || unknown.length > 0) {
+    const unknownAreas = `unknown bench area ${unknown.join(', ')}`;
+    const why = isBad ? parsed.message : isNoTime ? '--seconds is a number above 0' : unknownAreas;
+    console.error(`${why}\n\n${USAGE}`);
     process.exitCode = 2;
     return;
   }
@@ -101,7 +107,10 @@ async function main(): Promise<void> {
   };
   for (const area of positionals.length > 0 ? positionals : BENCH_AREAS) {
     say(`# ${area}`);
-    const part = await (await loadBench(area)).run({ isSmall: values.small });
+    const part = await (await loadBench(area)).run({
+      isSmall: values.small,
+      ...(seconds === undefined ? {} : { seconds }),
+    });
     for (const result of part.results) say(describe(result));
     for (const { name, why } of part.skipped) say(`SKIP ${name}: ${why}`);
     outcome.results.push(...part.results);

@@ -20,7 +20,13 @@ export interface BenchOutcome {
   readonly skipped: readonly { readonly name: string; readonly why: string }[];
 }
 
+export interface BenchOptions {
+  readonly isSmall: boolean;
+  /** For each instance that is searched as long as one likes: of `placement`, those of ROADEF. */
+  readonly seconds?: number;
+}
+
 export interface BenchModule {
   readonly area: string;
-  run(options: { readonly isSmall: boolean }): Promise<BenchOutcome>;
+  run(options: BenchOptions): Promise<BenchOutcome>;
 }

@@ -11,13 +11,30 @@ function rise(after: v128, before: v128): v128 {
   return i32x4.sub(i32x4.max_s(after, zero), i32x4.max_s(before, zero));
 }
 
+/** max(0, -room) - max(0, -free): by how much more a machine is beyond its capacity. */
+@inline
+function lack(room: v128, free: v128): v128 {
+  const zero = i32x4.splat(0);
+  return i32x4.sub(i32x4.min_s(free, zero), i32x4.min_s(room, zero));
+}
+
+/**
+ * Negative where more than twice the capacity would be in use, or where what comes is too large for the machine however empty
+ * it is: a process that can never stay there may be kept there by its service.
+ */
+@inline
+function tooFull(room: v128, coming: v128, capacity: usize): v128 {
+  const most = v128.load(capacity);
+  return v128.or(i32x4.gt_s(i32x4.neg(room), most), i32x4.gt_s(coming, most));
+}
+
 /**
  * Change of load and balance cost when p goes from a to b and q (or the null process) comes back for it.
  *
  * @returns INFEASIBLE when a capacity forbids it, transient use on the home machines included.
  */
 @inline
-export function usageDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32): i64 {
+export function usageDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32, isSoft: bool): i64 {
   const row = <usize>s.columnCount << 2;
   const requirement = s.requirement;
   let rp = requirement + <usize>p * row;
@@ -39,6 +56,9 @@ export function usageDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32): i64
   const end = rp + row;
   let sum = i64x2.splat(0);
   let room = i32x4.splat(0);
+  let overflow = i64x2.splat(0);
+  const toCapacity = s.capacity - over;
+  const toScale = s.overflowWeight - s.weight;
   while (rp < end) {
     const own = v128.load(rp);
     const other = v128.load(rq);
@@ -52,15 +72,28 @@ export function usageDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32): i64
       sum,
       i64x2.add(i64x2.extmul_low_i32x4_s(change, weight), i64x2.extmul_high_i32x4_s(change, weight)),
     );
+    const freeA = v128.load(overA + toFree);
+    const freeB = v128.load(overB + toFree);
     const roomA = i32x4.sub(
-      i32x4.add(v128.load(overA + toFree), v128.and(own, v128.or(stay, pAtA))),
+      i32x4.add(freeA, v128.and(own, v128.or(stay, pAtA))),
       v128.and(other, v128.or(stay, qAtA)),
     );
     const roomB = i32x4.sub(
-      i32x4.add(v128.load(overB + toFree), v128.and(other, v128.or(stay, qAtB))),
+      i32x4.add(freeB, v128.and(other, v128.or(stay, qAtB))),
       v128.and(own, v128.or(stay, pAtB)),
     );
-    room = v128.or(room, v128.or(roomA, roomB));
+    if (isSoft) {
+      const more = i32x4.add(lack(roomA, freeA), lack(roomB, freeB));
+      const scale = v128.load(weights + toScale);
+      overflow = i64x2.add(
+        overflow,
+        i64x2.add(i64x2.extmul_low_i32x4_s(more, scale), i64x2.extmul_high_i32x4_s(more, scale)),
+      );
+      room = v128.or(
+        room,
+        v128.or(tooFull(roomA, other, overA + toCapacity), tooFull(roomB, own, overB + toCapacity)),
+      );
+    } else room = v128.or(room, v128.or(roomA, roomB));
     rp += 16;
     rq += 16;
     overA += 16;
@@ -69,6 +102,7 @@ export function usageDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32): i64
     weights += 16;
   }
   if (i32x4.bitmask(room) != 0) return INFEASIBLE;
+  if (isSoft) s.overflowChange = <f64>(i64x2.extract_lane(overflow, 0) + i64x2.extract_lane(overflow, 1));
   return i64x2.extract_lane(sum, 0) + i64x2.extract_lane(sum, 1);
 }
 
@@ -78,7 +112,7 @@ export function usageDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32): i64
  * @returns INFEASIBLE when a capacity forbids it.
  */
 @inline
-export function chainDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i32): i64 {
+export function chainDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i32, isSoft: bool): i64 {
   const row = <usize>s.columnCount << 2;
   const requirement = s.requirement;
   let rp = requirement + <usize>p * row;
@@ -89,6 +123,7 @@ export function chainDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i
   let overC = over + <usize>c * row;
   const toFree = s.free - over;
   const homeQ = at(s.home, q);
+  const pAtA = i32x4.splat(at(s.home, p) == a ? 0 : -1);
   const pAtB = i32x4.splat(at(s.home, p) == b ? 0 : -1);
   const qAtB = i32x4.splat(homeQ == b ? 0 : -1);
   const qAtC = i32x4.splat(homeQ == c ? 0 : -1);
@@ -97,6 +132,9 @@ export function chainDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i
   const end = rp + row;
   let sum = i64x2.splat(0);
   let room = i32x4.splat(0);
+  let overflow = i64x2.splat(0);
+  const toCapacity = s.capacity - over;
+  const toScale = s.overflowWeight - s.weight;
   while (rp < end) {
     const own = v128.load(rp);
     const other = v128.load(rq);
@@ -113,12 +151,27 @@ export function chainDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i
       sum,
       i64x2.add(i64x2.extmul_low_i32x4_s(change, weight), i64x2.extmul_high_i32x4_s(change, weight)),
     );
+    const freeB = v128.load(overB + toFree);
+    const freeC = v128.load(overC + toFree);
     const roomB = i32x4.sub(
-      i32x4.add(v128.load(overB + toFree), v128.and(other, v128.or(stay, qAtB))),
+      i32x4.add(freeB, v128.and(other, v128.or(stay, qAtB))),
       v128.and(own, v128.or(stay, pAtB)),
     );
-    const roomC = i32x4.sub(v128.load(overC + toFree), v128.and(other, v128.or(stay, qAtC)));
-    room = v128.or(room, v128.or(roomB, roomC));
+    const roomC = i32x4.sub(freeC, v128.and(other, v128.or(stay, qAtC)));
+    if (isSoft) {
+      const freeA = v128.load(overA + toFree);
+      const roomA = i32x4.add(freeA, v128.and(own, v128.or(stay, pAtA)));
+      const more = i32x4.add(i32x4.add(lack(roomA, freeA), lack(roomB, freeB)), lack(roomC, freeC));
+      const scale = v128.load(weights + toScale);
+      overflow = i64x2.add(
+        overflow,
+        i64x2.add(i64x2.extmul_low_i32x4_s(more, scale), i64x2.extmul_high_i32x4_s(more, scale)),
+      );
+      room = v128.or(
+        room,
+        v128.or(tooFull(roomB, own, overB + toCapacity), tooFull(roomC, other, overC + toCapacity)),
+      );
+    } else room = v128.or(room, v128.or(roomB, roomC));
     rp += 16;
     rq += 16;
     overA += 16;
@@ -128,6 +181,7 @@ export function chainDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i
     weights += 16;
   }
   if (i32x4.bitmask(room) != 0) return INFEASIBLE;
+  if (isSoft) s.overflowChange = <f64>(i64x2.extract_lane(overflow, 0) + i64x2.extract_lane(overflow, 1));
   return i64x2.extract_lane(sum, 0) + i64x2.extract_lane(sum, 1);
 }
 

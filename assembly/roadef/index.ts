@@ -26,7 +26,7 @@ export function roadefRun(block: usize, iterations: u32): u32 {
   return changetype<Reassignment>(block).acceptedCount;
 }
 
-/** For tests: what a change would cost, Infinity if it is forbidden. @see priceOf */
+/** For tests: what a change would cost, Infinity if it is never made. @see priceOf */
 export function roadefDelta(block: usize, p: i32, q: i32, b: i32, c: i32): f64 {
   return priceOf(changetype<Reassignment>(block), p, q, b, c);
 }

@@ -2,7 +2,7 @@
 import { REJECTED } from "../search/state";
 import { chainDelta, INFEASIBLE, moveDelta, usageDelta } from "./cost";
 import { at, Reassignment } from "./reassignment";
-import { servicesAllow } from "./rules";
+import { CONFLICT, violationChange } from "./rules";
 import { transfer } from "./transfer";
 
 // Operators, in the order of the host's table. Those of moved processes draw towards home, all the more the fewer have moved:
@@ -102,21 +102,30 @@ export function attempt(s: Reassignment, operator: u32): f64 {
 @inline
 function propose(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i32): f64 {
   if (a == b || b == c) return REJECTED;
-  const usage = usageDeltaOf(s, p, q, a, b, c);
+  const isSoft = s.isSoft != 0 || s.overflow > 0;
+  const usage = isSoft ? usageDeltaOf(s, p, q, a, b, c, true) : usageDeltaOf(s, p, q, a, b, c, false);
   if (usage == INFEASIBLE) return REJECTED;
   const delta = <f64>(usage + moveDelta(s, p, q, a, b, c));
-  // The price first: it refuses most, and costs less than a look at the services.
-  if (!s.accepts(delta) || !servicesAllow(s, p, q, a, b, c)) return REJECTED;
+  if (delta > 0) s.sample(delta);
+  const overflow = isSoft ? s.overflowChange : 0;
+  const price = delta + s.overflowPenalty * overflow;
+  // The price first: it refuses most, and costs less than a look at the services. At best no violation is left.
+  const threshold = s.drawThreshold();
+  if (price - s.penalty * <f64>s.violations > threshold) return REJECTED;
+  const change = violationChange(s, p, q, a, b, c);
+  if (change == CONFLICT || price + s.penalty * <f64>change > threshold) return REJECTED;
   // One place of a list is kept for swaps, which enter it before they leave.
   const grows = q == <i32>s.itemCount ? b : c;
   if (at(s.listLength, grows) >= s.listCapacity - 1) return REJECTED;
   carryOut(s, p, q, a, b, c);
+  s.violations += change;
+  s.overflow += overflow;
   return delta;
 }
 
 @inline
-function usageDeltaOf(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i32): i64 {
-  return a == c ? usageDelta(s, p, q, a, b) : chainDelta(s, p, q, a, b, c);
+function usageDeltaOf(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i32, isSoft: bool): i64 {
+  return a == c ? usageDelta(s, p, q, a, b, isSoft) : chainDelta(s, p, q, a, b, c, isSoft);
 }
 
 function carryOut(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i32): void {
@@ -130,8 +139,8 @@ const FORBIDDEN: f64 = Infinity;
 /** Exact change of the cost if p went from its machine to b, and q (or the null process) from b to c; for tests. */
 export function priceOf(s: Reassignment, p: i32, q: i32, b: i32, c: i32): f64 {
   const a = at(s.owner, p);
-  const usage = usageDeltaOf(s, p, q, a, b, c);
-  if (usage == INFEASIBLE || !servicesAllow(s, p, q, a, b, c)) return FORBIDDEN;
+  const usage = usageDeltaOf(s, p, q, a, b, c, true);
+  if (usage == INFEASIBLE || violationChange(s, p, q, a, b, c) == CONFLICT) return FORBIDDEN;
   return <f64>(usage + moveDelta(s, p, q, a, b, c));
 }
 
@@ -139,6 +148,8 @@ export function priceOf(s: Reassignment, p: i32, q: i32, b: i32, c: i32): f64 {
 export function apply(s: Reassignment, p: i32, q: i32, b: i32, c: i32): void {
   const delta = priceOf(s, p, q, b, c);
   assert(delta != FORBIDDEN, "only a legal proposal is carried out");
+  s.violations += violationChange(s, p, q, at(s.owner, p), b, c);
   carryOut(s, p, q, at(s.owner, p), b, c);
   s.cost += delta;
+  s.overflow += s.overflowChange;
 }

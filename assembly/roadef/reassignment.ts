@@ -93,6 +93,25 @@ export class Reassignment extends SearchState {
   moved: usize;
   movedHistogram: usize;
   movedMost: i32;
+  /** Unmet dependencies, and how far services fall short of their spreads, together. */
+  violations: i32;
+  /** What a violation counts for when a proposal is judged; no part of the cost. */
+  penalty: f64;
+  /** How far machines are beyond their capacities; and what a proposal would add to it. */
+  overflow: f64;
+  overflowChange: f64;
+  /** What a unit of it counts for. */
+  overflowPenalty: f64;
+  /** i32[column] */
+  overflowWeight: usize;
+  /** Whether capacities may be exceeded for now. */
+  isSoft: u32;
+
+  /** Only a map without violations may become the best one. */
+  @inline
+  isLegal(): bool {
+    return this.violations == 0 && this.overflow == 0;
+  }
 
   @inline
   attempt(operator: u32): f64 {

@@ -1,7 +1,7 @@
 // The state of a search from its map alone.
 import { movePrice } from "./cost";
 import { at, place, Reassignment } from "./reassignment";
-import { transferService } from "./rules";
+import { shortfall, transferService } from "./rules";
 import { countAway, enterList, use } from "./transfer";
 
 /** Counts everything afresh, `cost` included, for the map in `owner`, which has to be legal; it need not be the start. */
@@ -19,6 +19,32 @@ export function recount(s: Reassignment): void {
     if (rich >= 0) transferService(s, rich, -1, owner);
   }
   s.cost = <f64>totalCost(s);
+  s.violations = violations(s);
+  s.overflow = overflow(s);
+}
+
+/** @see Reassignment.overflow */
+function overflow(s: Reassignment): f64 {
+  const columnCount = s.columnCount;
+  let sum: i64 = 0;
+  for (let m = 0; m < s.machineCount; m++)
+    for (let c = 0; c < columnCount; c++) {
+      const free = at(s.free, m * columnCount + c);
+      if (free < 0) sum -= <i64>free * <i64>at(s.overflowWeight, c);
+    }
+  return <f64>sum;
+}
+
+/** @see Reassignment.violations */
+function violations(s: Reassignment): i32 {
+  const count = s.neighbourhoodCount;
+  let sum = 0;
+  for (let service = 0; service < s.richCount; service++) {
+    sum += shortfall(at(s.locationSpread, service) - at(s.spreadMin, service));
+    for (let n = service * count; n < (service + 1) * count; n++)
+      if (at(s.neighbours, n) > 0) sum += at(s.missing, n);
+  }
+  return sum;
 }
 
 function clear(s: Reassignment): void {

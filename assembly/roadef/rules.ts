@@ -1,4 +1,4 @@
-// Conflict, spread and dependency: what the services of processes allow, in O(1) a proposal.
+// Conflict, spread and dependency: what the services of processes say to a proposal, in O(1).
 import { at, place, Reassignment } from "./reassignment";
 
 @inline
@@ -6,63 +6,106 @@ function presence(s: Reassignment, service: i32, machine: i32): usize {
   return s.present + <usize>(service * s.machineCount + machine);
 }
 
-/** Whether the service keeps its spread when a process of it goes from one location to another. */
+/** How far the service falls short of its spread when a process of it goes from one location to another, less how far it does now. */
 @inline
-function keepsSpread(s: Reassignment, service: i32, source: i32, target: i32): bool {
+function spreadChange(s: Reassignment, service: i32, source: i32, target: i32): i32 {
   const uses = s.locationUse + ((<usize>(service * s.locationCount)) << 2);
   const lost = load<i32>(uses + ((<usize>source) << 2)) == 1 ? 1 : 0;
   const won = load<i32>(uses + ((<usize>target) << 2)) == 0 ? 1 : 0;
-  return at(s.locationSpread, service) - lost + won >= at(s.spreadMin, service);
+  if (lost == won) return 0;
+  const room = at(s.locationSpread, service) - at(s.spreadMin, service);
+  return shortfall(room - lost + won) - shortfall(room);
 }
 
-/** Whether what the service needs is in the target, and nothing in the source needs the last process of the service. */
 @inline
-function keepsDependencies(s: Reassignment, service: i32, source: i32, target: i32): bool {
-  const row = (<usize>(service * s.neighbourhoodCount)) << 2;
-  if (load<i32>(s.missing + row + ((<usize>target) << 2)) != 0) return false;
-  const from = row + ((<usize>source) << 2);
-  return load<i32>(s.neighbours + from) > 1 || load<i32>(s.needing + from) == 0;
-}
-
-/** Whether `service` is the last of its kind in the neighbourhood, and `dependent` depends on it. */
-function isLastNeeded(s: Reassignment, dependent: i32, service: i32, neighbourhood: i32): bool {
-  const index = service * s.neighbourhoodCount + neighbourhood;
-  if (at(s.neighbours, index) != 1) return false;
-  const end = at(s.needsStart, dependent + 1);
-  for (let i = at(s.needsStart, dependent); i < end; i++)
-    if (at(s.needs, i) == service) return true;
-  return false;
-}
-
-/** Whether the service may send a process from a to b, whatever else moves. */
-@inline
-function mayGo(s: Reassignment, service: i32, a: i32, b: i32): bool {
-  if (load<u8>(presence(s, service, b)) != 0) return false;
-  const locationA = at(s.location, a);
-  const locationB = at(s.location, b);
-  if (locationA != locationB && !keepsSpread(s, service, locationA, locationB)) return false;
-  const nearA = at(s.neighbourhood, a);
-  const nearB = at(s.neighbourhood, b);
-  return nearA == nearB || keepsDependencies(s, service, nearA, nearB);
+export function shortfall(room: i32): i32 {
+  return room < 0 ? -room : 0;
 }
 
 /**
- * Whether services allow p to go from a to b while q (or the null process) goes from b to c, which may be a.
+ * Change of the unmet dependencies when a process of the service goes from one neighbourhood to another. Unmet is a pair of
+ * services and a neighbourhood where the first is, the second is not, and the first depends on the second.
  */
-export function servicesAllow(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i32): bool {
+@inline
+function dependencyChange(s: Reassignment, service: i32, source: i32, target: i32): i32 {
+  const row = (<usize>(service * s.neighbourhoodCount)) << 2;
+  const from = row + ((<usize>source) << 2);
+  const to = row + ((<usize>target) << 2);
+  let change = 0;
+  if (load<i32>(s.neighbours + from) == 1) change += load<i32>(s.needing + from) - load<i32>(s.missing + from);
+  if (load<i32>(s.neighbours + to) == 0) change += load<i32>(s.missing + to) - load<i32>(s.needing + to);
+  return change;
+}
+
+/** How many of the two depend on the other. */
+function dependencies(s: Reassignment, service: i32, other: i32): i32 {
+  return dependsOn(s, service, other) + dependsOn(s, other, service);
+}
+
+function dependsOn(s: Reassignment, service: i32, other: i32): i32 {
+  const end = at(s.needsStart, service + 1);
+  for (let i = at(s.needsStart, service); i < end; i++)
+    if (at(s.needs, i) == other) return 1;
+  return 0;
+}
+
+/** Change of the violations if the service sends a process from a to b and nothing else moves. */
+@inline
+function changeAlone(s: Reassignment, service: i32, a: i32, b: i32): i32 {
+  const locationA = at(s.location, a);
+  const locationB = at(s.location, b);
+  const nearA = at(s.neighbourhood, a);
+  const nearB = at(s.neighbourhood, b);
+  return (
+    (locationA == locationB ? 0 : spreadChange(s, service, locationA, locationB)) +
+    (nearA == nearB ? 0 : dependencyChange(s, service, nearA, nearB))
+  );
+}
+
+/** What {@link violationChange} says where two processes of a service would meet on a machine, which never happens. */
+export const CONFLICT: i32 = i32.MAX_VALUE;
+
+/**
+ * How the violations of spreads and dependencies change when p goes from a to b while q (or the null process) goes from b
+ * to c, which may be a.
+ *
+ * @returns CONFLICT when two processes of a service would be on one machine.
+ */
+export function violationChange(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i32): i32 {
   const own = at(s.rich, p);
   const other = at(s.rich, q);
-  // To a service it is the same whether two of its processes move in a row or one of them all the way.
-  if (own == other) return own < 0 || a == c || mayGo(s, own, a, c);
-  if (own >= 0 && !mayGo(s, own, a, b)) return false;
-  if (other >= 0 && !mayGo(s, other, b, c)) return false;
-  if (own < 0 || other < 0) return true;
-  // Each by itself may go, but the one may come to where the other, on which it depends, has just left.
+  if (own == other) {
+    // To a service it is the same whether two of its processes move in a row or one of them all the way.
+    if (own < 0 || a == c) return 0;
+    return load<u8>(presence(s, own, c)) != 0 ? CONFLICT : changeAlone(s, own, a, c);
+  }
+  let change = 0;
+  if (own >= 0) {
+    if (load<u8>(presence(s, own, b)) != 0) return CONFLICT;
+    change = changeAlone(s, own, a, b);
+  }
+  if (other < 0) return change;
+  if (load<u8>(presence(s, other, c)) != 0) return CONFLICT;
+  change += changeAlone(s, other, b, c);
+  return own < 0 ? change : change + togetherChange(s, own, other, a, b, c);
+}
+
+/**
+ * What is to be added to the changes of both services alone. With presences x, y of 0 or 1, x (1 - y) is unmet; where both
+ * change, its change has a term -dx dy, and both change only where the one comes first and the other leaves last.
+ */
+@inline
+function togetherChange(s: Reassignment, own: i32, other: i32, a: i32, b: i32, c: i32): i32 {
   const nearA = at(s.neighbourhood, a);
   const nearB = at(s.neighbourhood, b);
   const nearC = at(s.neighbourhood, c);
-  if (nearB != nearC && isLastNeeded(s, own, other, nearB)) return false;
-  return nearA != nearC || nearA == nearB || !isLastNeeded(s, other, own, nearA);
+  if (nearA == nearB || nearB == nearC) return 0;
+  const count = s.neighbourhoodCount;
+  let crossings = 0;
+  if (at(s.neighbours, own * count + nearB) == 0 && at(s.neighbours, other * count + nearB) == 1) crossings++;
+  if (nearA == nearC && at(s.neighbours, own * count + nearA) == 1 && at(s.neighbours, other * count + nearA) == 0)
+    crossings++;
+  return crossings == 0 ? 0 : crossings * dependencies(s, own, other);
 }
 
 /** Counts a process of the service out of machine a and into machine b; either may be -1, nowhere. */

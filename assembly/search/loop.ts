@@ -17,7 +17,7 @@ const REBUILD_ACCEPTS: u32 = 16384;
 export function resetSearch<P extends SearchState>(block: usize): void {
   const search = changetype<P>(block);
   search.rebuild();
-  search.bestCost = search.cost;
+  search.bestCost = search.isLegal() ? search.cost : Infinity;
   search.level = search.cost;
   memory.copy(search.bestOwner, search.owner, (<usize>search.itemCount) << 2);
   search.journalCount = 0;
@@ -39,7 +39,7 @@ export function runSearch<P extends SearchState>(block: usize, iterations: u32):
       search.creditFall(operator);
       search.acceptedCount++;
       if ((search.acceptedCount & (REBUILD_ACCEPTS - 1)) == 0) search.rebuild();
-      if (search.cost < search.bestCost - search.bestMargin) search.keepBest();
+      if (search.cost < search.bestCost - search.bestMargin && search.isLegal()) search.keepBest();
     }
     search.iteration++;
     if ((search.iteration & (EPOCH - 1)) == 0) search.endEpoch();

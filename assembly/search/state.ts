@@ -94,11 +94,23 @@ export class SearchState {
   @inline
   accepts(delta: f64): bool {
     if (delta <= 0) return true;
+    this.sample(delta);
+    return delta < this.drawThreshold();
+  }
+
+  /** Keeps a rise while there is room. */
+  @inline
+  sample(rise: f64): void {
     if (this.sampleCount < this.sampleMax) {
-      store<f64>(this.samples + ((<usize>this.sampleCount) << 3), delta);
+      store<f64>(this.samples + ((<usize>this.sampleCount) << 3), rise);
       this.sampleCount++;
     }
-    return delta < this.drawThreshold();
+  }
+
+  /** For a problem whose search passes through maps that break a rule: those are never the best. */
+  @inline
+  isLegal(): bool {
+    return true;
   }
 
   /** Metropolis' threshold, for a problem that can tell cheaply that a delta is above it. */

@@ -16,7 +16,7 @@ export interface RoadefExports {
   roadefReset(block: Pointer): void;
   /** @returns proposals accepted since the reset. */
   roadefRun(block: Pointer, iterations: number): number;
-  /** Change of the cost if p went to machine b and q (or the null process) from there to c; Infinity if that is forbidden. */
+  /** Change of the cost if p went to machine b and q (or the null process) from there to c; Infinity if that is never made. */
   roadefDelta(block: Pointer, p: number, q: number, b: number, c: number): number;
   roadefApply(block: Pointer, p: number, q: number, b: number, c: number): void;
 }

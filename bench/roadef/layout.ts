@@ -50,7 +50,17 @@ export const ROADEF_FIELDS = {
   moved: 'u32',
   movedHistogram: 'u32',
   movedMost: 'u32',
+  violations: 'u32',
+  penalty: 'f64',
+  overflow: 'f64',
+  overflowChange: 'f64',
+  overflowPenalty: 'f64',
+  overflowWeight: 'u32',
+  isSoft: 'u32',
 } as const satisfies Record<string, FieldKind>;
+
+/** Units of `overflow` in the mean capacity of a machine. */
+export const OVERFLOW_UNITS = 2 ** 30;
 
 /** The operators of assembly/roadef/moves.ts, in order. */
 export const ROADEF_OPERATORS = [

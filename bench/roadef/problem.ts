@@ -5,7 +5,7 @@ import type { Random } from '../../src/base/random.ts';
 import type { Arena } from '../../src/kernels/arena.ts';
 import { loopArrays, type SearchArray, SearchBlock } from '../../src/kernels/search-block.ts';
 import { OPERATOR_NUMBERS } from '../../src/kernels/search-layout.ts';
-import { ROADEF_FIELDS, ROADEF_OPERATORS } from './layout.ts';
+import { OVERFLOW_UNITS, ROADEF_FIELDS, ROADEF_OPERATORS } from './layout.ts';
 import type { Model } from './model.ts';
 
 const LANES = 4;
@@ -79,6 +79,7 @@ export function placeProblem(arena: Arena, model: Model, initial: Int32Array): S
   const weight = new Float64Array(columnCount);
   weight.set([...model.loadWeight, ...balances.map((balance) => balance.weight)]);
   place('weight', weight);
+  place('overflowWeight', overflowWeights(model, columnCount));
   place(
     'staying',
     Int32Array.from({ length: columnCount }, (_, c) => (model.isTransient[c] === 1 ? 0 : -1)),
@@ -125,12 +126,28 @@ export function placeProblem(arena: Arena, model: Model, initial: Int32Array): S
   return { fields, processCount, serviceSizeMax: sizes.reduce((most, own) => Math.max(most, own), 0) };
 }
 
-/** Smallest first: the sum over resources of what a process needs, as a share of all there is. */
-function processesBySize({ processCount, resourceCount, requirement, capacity }: Model): Int32Array {
+function totalCapacity({ resourceCount, capacity }: Model): Float64Array {
   const total = new Float64Array(resourceCount);
   capacity.forEach((own, i) => {
     total[i % resourceCount]! += own;
   });
+  return total;
+}
+
+/** i32[column]: what a unit beyond the capacity counts for, the same for each resource in shares of a mean machine. */
+function overflowWeights(model: Model, columnCount: number): Int32Array {
+  const weights = new Int32Array(columnCount);
+  totalCapacity(model).forEach((total, r) => {
+    const perUnit = Math.round((OVERFLOW_UNITS * model.machineCount) / Math.max(1, total));
+    weights[r] = Math.min(OVERFLOW_UNITS, Math.max(1, perUnit));
+  });
+  return weights;
+}
+
+/** Smallest first: the sum over resources of what a process needs, as a share of all there is. */
+function processesBySize(model: Model): Int32Array {
+  const { processCount, resourceCount, requirement } = model;
+  const total = totalCapacity(model);
   const size = Float64Array.from({ length: processCount }, (_, p) => {
     let sum = 0;
     for (let r = 0; r < resourceCount; r++)
@@ -157,7 +174,10 @@ function placeServices(
       rich.push(s);
     }
   const needs = rich.map((s) =>
-    Array.from(model.dependsOn[s] as Int32Array, (other) => richOf[other] as number),
+    // A service that depends on itself is always there where it is.
+    Array.from(model.dependsOn[s] as Int32Array)
+      .filter((other) => other !== s)
+      .map((other) => richOf[other] as number),
   );
   const neededBy = rich.map((): number[] => []);
   needs.forEach((others, service) => {

@@ -1,9 +1,10 @@
 /**
- * Solves an instance of machine reassignment: races of several kinds of annealing, then a long one of the kind that won, on
- * all threads, the worse taking over the map of the better at fixed points; then once more from the best, cold.
+ * Solves an instance of machine reassignment: a race of several kinds of annealing, then a long one of the kind that won, and
+ * of those close behind, each on threads of its own, the worse taking over the map of the better at fixed points; then once
+ * more from the best, cold.
  *
- * What kind wins differs from instance to instance: rugged ones want a hot start, those whose transient resources are tight
- * a cold one; and where most processes should stay, operators that lead home.
+ * What kind wins differs from instance to instance: rugged ones want a hot start that may break rules on its way, those whose
+ * transient resources are tight a cold one; and where most processes should stay, operators that lead home.
  */
 import { performance } from 'node:perf_hooks';
 import { assert } from '../../src/base/assert.ts';
@@ -11,6 +12,7 @@ import { seededRandom } from '../../src/base/random.ts';
 import { type Crew, inlineCrew, threadedCrew } from './crew.ts';
 import { compileRoadef, createRoadefMemory, type RoadefBuild } from './kernel.ts';
 import { type Budget, type Leg, type Schedule, temperatureAt } from './leg.ts';
+import { type Leniency, STRICT } from './leniency.ts';
 import type { Model } from './model.ts';
 import { placeProblem, placeSearch, type RoadefBlock, setOperators } from './problem.ts';
 
@@ -40,8 +42,6 @@ const MIXES = {
   // Moved processes are looked at as often as all others together: few of many should move.
   homeward: [6, 6, 2, 2, 0, 0, 3, 3, 3, 3, 3, 3],
   even: [6, 3, 2, 2, 3, 6, 1, 1, 1, 1, 1, 1],
-  // Hardly ever home: it is worth a lot to get away from it.
-  roaming: [6, 4, 2, 2, 6, 3, 0.5, 0, 0, 0, 0.5, 0],
 } as const;
 
 /** Start temperatures, relative to the rise that nine in ten proposals stay below. */
@@ -52,26 +52,34 @@ const SHARE_ABOVE_LUKEWARM = { hot: 0.7, warm: 0.5, cold: 0 } as const;
 /** Relative to the price of an ordinary move. */
 const END = 0.05;
 
+/** What an annealing may break on its way. Where dependencies are dense, those that have melted do not all freeze again. */
+const LENIENCIES = {
+  strict: STRICT,
+  overfull: { overflow: 0.005, services: false },
+  melting: { overflow: 0.05, services: true },
+} as const satisfies Record<string, Leniency>;
+
 interface Kind {
   readonly heat: keyof typeof HEATS;
   readonly mix: keyof typeof MIXES;
+  readonly leniency: keyof typeof LENIENCIES;
 }
 
 const KINDS: readonly Kind[] = [
-  { heat: 'hot', mix: 'homeward' },
-  { heat: 'hot', mix: 'roaming' },
-  { heat: 'hot', mix: 'even' },
-  { heat: 'cold', mix: 'homeward' },
-  { heat: 'warm', mix: 'homeward' },
-  { heat: 'warm', mix: 'even' },
+  { heat: 'hot', mix: 'even', leniency: 'overfull' },
+  { heat: 'hot', mix: 'even', leniency: 'melting' },
+  { heat: 'cold', mix: 'homeward', leniency: 'strict' },
+  { heat: 'warm', mix: 'even', leniency: 'overfull' },
 ];
 
-// Shares of the budget. The first race tells what is hopeless, the second, longer one looks more like the long annealing.
-const FIRST_RACE = 0.14;
-const SECOND_RACE = 0.14;
-const SECOND_RACE_KINDS = 2;
-const LONG = 0.62;
+const nameOf = ({ heat, mix, leniency }: Kind): string => `${heat} ${mix} ${leniency}`;
+
+// Shares of the budget.
+const RACE = 0.16;
+const LONG = 0.74;
 const REHEAT = 0.1;
+/** Kinds that are as good as the winner of the race, to this share of its cost, anneal on beside it: a race is short. */
+const CLOSE = 0.01;
 const EXCHANGES = 16;
 /** Proposals from the start whose rises tell the scale of costs. */
 const SAMPLING_ITERATIONS = 20_000;
@@ -98,9 +106,26 @@ export async function solve(model: Model, initial: Int32Array, options: SolveOpt
   }
 }
 
+/** What the map that a search is at counts for in its own eyes, violations included. */
+function penalisedCost(block: RoadefBlock): number {
+  const violations = block.get('penalty') * block.get('violations');
+  return block.get('cost') + violations + block.get('overflowPenalty') * block.get('overflow');
+}
+
 interface Elite {
   readonly machineOf: Int32Array;
   readonly cost: number;
+}
+
+interface Entry {
+  readonly kind: Kind;
+  readonly elite: Elite;
+}
+
+interface Annealing {
+  readonly kind: Kind;
+  readonly start: Int32Array;
+  readonly schedule: Schedule;
 }
 
 interface SolverParts {
@@ -128,19 +153,21 @@ class Solver {
   async solve(): Promise<Solution> {
     const { initial } = this.#parts;
     await this.#measureScale();
-    let entries = KINDS.map((kind) => ({ kind, elite: { machineOf: initial, cost: Infinity } as Elite }));
-    entries = await this.#race(entries, FIRST_RACE);
-    entries = await this.#race(entries.slice(0, SECOND_RACE_KINDS), SECOND_RACE);
-    const { kind, elite } = entries[0] as (typeof entries)[number];
-    await this.#together(kind, elite.machineOf, {
-      schedule: this.#schedule(kind.heat),
-      share: LONG,
-      name: 'long',
-    });
-    const end = (this.#best as Elite).machineOf;
-    await this.#together(kind, end, { schedule: this.#reheating(), share: REHEAT, name: 'reheat' });
-    const best = this.#best as Elite;
-    return { ...best, iterations: this.#iterations, kind: `${kind.heat} ${kind.mix}` };
+    const start: Elite = { machineOf: initial, cost: (this.#best as Elite).cost };
+    const entries = await this.#race(KINDS.map((kind) => ({ kind, elite: start })));
+    const close = (entries[0] as Entry).elite.cost * (1 + CLOSE);
+    const annealings = entries
+      .filter(({ elite }) => elite.cost <= close)
+      .map(({ kind, elite }) => ({ kind, start: elite.machineOf, schedule: this.#schedule(kind.heat) }));
+    const ends = await this.#anneal(annealings, { share: LONG, name: 'long' });
+    const { kind } = annealings[ends.indexOf(Math.min(...ends))] as (typeof annealings)[number];
+    const reheating = {
+      kind: { ...kind, leniency: 'strict' as const },
+      start: (this.#best as Elite).machineOf,
+      schedule: this.#reheating(),
+    };
+    await this.#anneal([reheating], { share: REHEAT, name: 'reheat' });
+    return { ...(this.#best as Elite), iterations: this.#iterations, kind: nameOf(kind) };
   }
 
   async #measureScale(): Promise<void> {
@@ -155,6 +182,8 @@ class Solver {
       block: block.pointer,
       isReset: true,
       schedule: still,
+      scale: 1,
+      leniency: STRICT,
       fromShare: 0,
       toShare: 1,
       budget: { iterations: SAMPLING_ITERATIONS },
@@ -164,13 +193,10 @@ class Solver {
     this.#scale = rises[Math.floor(SCALE_QUANTILE * rises.length)] ?? 1;
   }
 
-  /** Each kind by itself, dealt out over the threads, from the best map of its own. @returns best first. */
-  async #race<Entry extends { readonly kind: Kind; readonly elite: Elite }>(
-    entries: readonly Entry[],
-    share: number,
-  ): Promise<Entry[]> {
+  /** Each kind by itself, dealt out over the threads. @returns best first. */
+  async #race(entries: readonly Entry[]): Promise<Entry[]> {
     const { blocks } = this.#parts;
-    const own = share / Math.ceil(entries.length / blocks.length);
+    const own = RACE / Math.ceil(entries.length / blocks.length);
     const results: Entry[] = [];
     for (let first = 0; first < entries.length; first += blocks.length) {
       const running = entries.slice(first, first + blocks.length);
@@ -198,25 +224,33 @@ class Solver {
       this.#spentShare += own;
       running.forEach((entry, i) => {
         const elite = this.#keep(blocks[i] as RoadefBlock);
-        this.#report(`race ${entry.kind.heat} ${entry.kind.mix}`, elite.cost);
+        this.#report(`race ${nameOf(entry.kind)}`, elite.cost);
         results.push(elite.cost < entry.elite.cost ? { ...entry, elite } : entry);
       });
     }
     return results.sort((a, b) => a.elite.cost - b.elite.cost);
   }
 
-  /** One annealing on all threads: at fixed points whoever is worse goes on from the map of the best. */
-  async #together(
-    kind: Kind,
-    start: Int32Array,
-    { schedule, share, name }: { readonly schedule: Schedule; readonly share: number; readonly name: string },
-  ): Promise<void> {
+  /**
+   * Annealings side by side, dealt out over the threads, those that find none left out. Threads of the same one meet at fixed
+   * points, where whoever is worse goes on from the map of the best.
+   *
+   * @returns the cost that each has reached, Infinity for those left out.
+   */
+  async #anneal(
+    annealings: readonly Annealing[],
+    { share, name }: { readonly share: number; readonly name: string },
+  ): Promise<number[]> {
     const { blocks } = this.#parts;
+    const dealt = blocks.map((_, member) => annealings[member % annealings.length] as Annealing);
+    const reached = new Array<number>(annealings.length).fill(Number.POSITIVE_INFINITY);
     let isReset = blocks.map(() => true);
-    for (const block of blocks) block.owner.set(start);
+    blocks.forEach((block, member) => {
+      block.owner.set((dealt[member] as Annealing).start);
+    });
     for (let part = 0; part < EXCHANGES; part++) {
       await Promise.all(
-        blocks.map((_, member) =>
+        dealt.map(({ kind, schedule }, member) =>
           this.#leg(member, kind, {
             isReset: isReset[member] as boolean,
             schedule,
@@ -226,16 +260,28 @@ class Solver {
           }),
         ),
       );
-      for (const block of blocks) this.#keep(block);
-      const costs = blocks.map((block) => block.get('cost'));
-      const leader = blocks[costs.indexOf(Math.min(...costs))] as RoadefBlock;
-      isReset = costs.map((cost) => cost > leader.get('cost'));
-      blocks.forEach((block, i) => {
-        if (isReset[i]) block.owner.set(leader.owner);
+      blocks.forEach((block, member) => {
+        const group = member % annealings.length;
+        reached[group] = Math.min(reached[group] as number, this.#keep(block).cost);
       });
+      isReset = this.#exchange(annealings.length);
       this.#report(`${name} ${part + 1}/${EXCHANGES}`, (this.#best as Elite).cost);
     }
     this.#spentShare += share;
+    return reached;
+  }
+
+  /** Members whose indexes differ by a multiple of `groups` share the best of their maps. @returns who has got another. */
+  #exchange(groups: number): boolean[] {
+    const { blocks } = this.#parts;
+    const costs = blocks.map(penalisedCost);
+    return blocks.map((block, member) => {
+      const same = blocks.filter((_, other) => (other - member) % groups === 0);
+      const least = Math.min(...same.map((other) => costs[blocks.indexOf(other)] as number));
+      if ((costs[member] as number) <= least) return false;
+      block.owner.set((blocks[costs.indexOf(least)] as RoadefBlock).owner);
+      return true;
+    });
   }
 
   /** @param leg.share of the budget that the whole annealing has, of which this leg is a part. */
@@ -249,7 +295,16 @@ class Solver {
     const isCold = temperatureAt(schedule, (fromShare + toShare) / 2) < this.#scale * LUKEWARM;
     setOperators(block, MIXES[isCold ? 'homeward' : kind.mix]);
     const budget = this.#budget(share * fromShare, share * toShare);
-    await this.#run(member, { block: block.pointer, isReset, schedule, fromShare, toShare, budget });
+    await this.#run(member, {
+      block: block.pointer,
+      isReset,
+      schedule,
+      scale: this.#scale,
+      leniency: LENIENCIES[kind.leniency],
+      fromShare,
+      toShare,
+      budget,
+    });
   }
 
   async #run(member: number, leg: Leg): Promise<void> {
