@@ -69,11 +69,13 @@ export class ReadGuardFeed implements ReadWatch {
     const watched = this.#watchedOf(record);
     if (clock.monotonicMs() < watched.nextLookMs) return watched.verdict;
     watched.nextLookMs = clock.monotonicMs() + this.#settings.windowMs;
-    const load = this.#pressure(record.migration.targetNodeId);
+    const { targetNodeId, sourceNodeId } = record.migration;
+    const load = this.#pressure(targetNodeId);
+    const sourceLoad = this.#pressure(sourceNodeId);
     const reports = await this.#readReports();
     if (reports === null) return watched.verdict;
     const before = watched.verdict;
-    const sample = this.#sampleOf(record, watched, { reports, lagEntries, load });
+    const sample = this.#sampleOf(record, watched, { reports, lagEntries, load, sourceLoad });
     ({ memory: watched.memory, verdict: watched.verdict } = judgeReads(
       watched.memory,
       sample,
@@ -140,6 +142,7 @@ export class ReadGuardFeed implements ReadWatch {
       readonly reports: readonly (readonly [string, ReadReport])[];
       readonly lagEntries: number;
       readonly load: NodePressure | null;
+      readonly sourceLoad: NodePressure | null;
     },
   ): ReadSample {
     let [source, target, shadow] = [NO_READS, NO_READS, NO_SHADOWS];
@@ -167,7 +170,8 @@ export class ReadGuardFeed implements ReadWatch {
       };
     }
     watched.reports = reports;
-    return { source, target, shadow, lagEntries: known.lagEntries, load: known.load };
+    const { lagEntries, load, sourceLoad } = known;
+    return { source, target, shadow, lagEntries, load, sourceLoad };
   }
 
   /** Null where the store cannot be read: nothing is known then, for or against the target. */

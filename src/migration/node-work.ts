@@ -156,8 +156,8 @@ async function grace(
   const { migration } = record;
   if (isRetired(migration.sourceStoreId)) return { ...NOTHING_SEEN, isFollowerGone: true };
   if (!engine.capabilities.reverseStream) return NOTHING_SEEN;
-  if (migration.resumes !== undefined) {
-    // A rollback has failed: the owner, whose log went on, hears under which number it is read now.
+  if (migration.resumes !== undefined && migration.fenceLsn === undefined) {
+    // No fence of its own: a rollback has failed, and the owner, whose log went on, hears under which number it is read now.
     const { sourceNodeId, sourceStoreId, targetNodeId, targetStoreId, digestSeed } = migration;
     await engine.prepare(targetNodeId, command, {
       side: 'source',

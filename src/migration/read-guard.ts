@@ -40,8 +40,9 @@ export interface ReadSample {
   readonly target: TargetReads;
   readonly shadow: ShadowReads;
   readonly lagEntries: number;
-  /** Of the target, over about the last second; null where it does not say. */
+  /** Of the target and of the source, over about the last second; null where a node does not say. */
   readonly load: NodePressure | null;
+  readonly sourceLoad: NodePressure | null;
 }
 
 export type ReadVerdict =
@@ -67,6 +68,8 @@ export interface GuardMemory {
 const RECOVERED = 0.8;
 /** So many failed reads are judged though the others are too few: a target that answers nothing never has enough. */
 const ERRORS_MIN = 5;
+/** A target over its limits must be so much busier than the source: where both are, reads gain nothing by staying. */
+const BUSIER = 1.5;
 /** Of the source's latencies so many are remembered: older ones fade as new ones come. */
 const SOURCE_READS_MAX = 10_000;
 
@@ -161,18 +164,20 @@ function readBreach(
 }
 
 function pressureBreach(
-  { lagEntries, load }: ReadSample,
+  { lagEntries, load, sourceLoad }: ReadSample,
   settings: ReadGuardSettings,
   limitFactor: number,
 ): string | null {
   if (lagEntries > settings.lagMax * limitFactor)
     return `the target is ${lagEntries} log entries behind, at most ${settings.lagMax}`;
   if (load === null) return null;
-  if (load.cpuShare > settings.cpuShareMax * limitFactor)
+  const isOver = (measure: keyof NodePressure, limit: number): boolean =>
+    load[measure] > limit * limitFactor && load[measure] > (sourceLoad?.[measure] ?? 0) * BUSIER;
+  if (isOver('cpuShare', settings.cpuShareMax))
     return `the target uses ${percent(load.cpuShare)} of a CPU, at most ${percent(settings.cpuShareMax)}`;
-  if (load.loopLagMs > settings.loopLagMsMax * limitFactor)
+  if (isOver('loopLagMs', settings.loopLagMsMax))
     return `the target's event loop is ${load.loopLagMs.toFixed(0)} ms late, at most ${settings.loopLagMsMax} ms`;
-  if (load.commitMs > settings.commitMsMax * limitFactor)
+  if (isOver('commitMs', settings.commitMsMax))
     return `a commit takes the target's disk ${load.commitMs.toFixed(0)} ms, at most ${settings.commitMsMax} ms`;
   return null;
 }

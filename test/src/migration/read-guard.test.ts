@@ -40,6 +40,7 @@ function sampleOf(options: {
   sourceReads?: number;
   lag?: number;
   load?: ReadSample['load'];
+  sourceLoad?: ReadSample['load'];
   unequal?: number;
 }): ReadSample {
   const { reads = 0, errors = 0, behind = 0, sourceReads = reads } = options;
@@ -58,6 +59,7 @@ function sampleOf(options: {
     shadow: { comparedCount: 10, unequalCount: options.unequal ?? 0, evidence: 'GET key' },
     lagEntries: options.lag ?? 0,
     load: options.load ?? null,
+    sourceLoad: options.sourceLoad ?? null,
   };
 }
 
@@ -154,6 +156,16 @@ test('each measure has its own limit and names itself', () => {
     check.match((second as { reason: string }).reason, name);
   }
   check.equal(colours(sampleOf({ load: idle }), sampleOf({ load: null })), ['green', 'green']);
+});
+
+test('a target is not too busy where the source is as busy', () => {
+  const busy = { cpuShare: 0.2, loopLagMs: 200, commitMs: 20 };
+  const verdicts = (loopLagMs: number): string[] => {
+    const sample = sampleOf({ load: busy, sourceLoad: { ...busy, loopLagMs } });
+    return colours(sample, sample);
+  };
+  check.equal(verdicts(180), ['green', 'green'], 'the machine is slow, not the target');
+  check.equal(verdicts(20), ['green', 'red']);
 });
 
 test('an unequal answer is a bad copy, whatever else is measured', () => {
