@@ -70,6 +70,7 @@ export class CapturePath {
       },
       retryMs: 1_000,
       copyReads: DEFAULT_COPY_READ_LIMITS,
+      clientIds: () => [],
       requestRefresh: () => {},
       onHeld: () => {
         throw new Error('a query was held: every storage node is connected');
@@ -189,6 +190,8 @@ function evenTable(): RoutingTable {
     readTargetOf: new Int32Array(PARTITION_COUNT).fill(-1),
     readMigrationOf: new Uint32Array(PARTITION_COUNT),
     readWeightOf: new Float32Array(PARTITION_COUNT),
+    lineageEpochOf: new Uint32Array(PARTITION_COUNT),
+    lineageLsnOf: new Float64Array(PARTITION_COUNT),
   };
 }
 

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { DIFFERENCE_KINDS, type MismatchEvidence } from '../../src/migration/mismatch.ts';
 import {
+  AUDITED_ACTIONS,
   type AuditRecord,
   type CleanupRecord,
   type ClusterKeys,
@@ -197,7 +198,7 @@ const request = z.object({
 });
 const audit = z.object({
   ...order,
-  action: z.enum([...OPERATOR_ACTIONS, 'pause', 'resume']),
+  action: z.enum(AUDITED_ACTIONS),
   partitionId: count.nullable(),
   outcome: z.enum(['done', 'refused']),
   message: z.string(),

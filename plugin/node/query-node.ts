@@ -162,6 +162,7 @@ class QueryNode implements RunningQueryNode {
       hooks: components.hooks,
       onHookFault: components.onHookFault,
       retryMs: options.retryMs,
+      clientIds: () => this.#clients.keys(),
       requestRefresh: () => void this.#refresh(),
       copyReads: { ...DEFAULT_COPY_READ_LIMITS, ...options.copyReads },
       onHeld: () => this.#scheduleSweep(),
@@ -350,6 +351,7 @@ class QueryNode implements RunningQueryNode {
     this.#clients.delete(client.id);
     this.#stalled.delete(client);
     this.#dispatcher.forget(client);
+    this.#router.losses.forget(client.id);
     this.counters.connectedClients = this.#clients.size;
   }
 

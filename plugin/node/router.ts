@@ -15,6 +15,7 @@ import {
 } from '../rpc/data.ts';
 import { corrupt } from '../rpc/frames.ts';
 import { type CopyReadLimits, CopyReads } from './copy-reads.ts';
+import { LineageLosses } from './lineage-losses.ts';
 import type { ClientConnection } from './query-client.ts';
 import type { QueryCounters } from './query-counters.ts';
 import type { PartSink, PendingPool, PendingQuery, Probe } from './query-pending.ts';
@@ -70,6 +71,8 @@ export interface RouterOptions {
   readonly onHookFault: (hook: string, error: unknown) => void;
   readonly retryMs: number;
   readonly copyReads: CopyReadLimits;
+  /** Everybody who is connected. */
+  readonly clientIds: () => Iterable<number>;
   /** The map looks out of date. */
   readonly requestRefresh: () => void;
   /** Something waits: `sweep` wants to be called every few milliseconds while `wantsSweep`. */
@@ -88,6 +91,7 @@ export class Router {
 
   readonly estimate: ReplyEstimate;
   readonly copyReads: CopyReads;
+  readonly losses = new LineageLosses();
   /** Replies are not read for now, so that nobody who has not answered is thought to be stuck. */
   isReadingPaused = false;
 
@@ -228,7 +232,11 @@ export class Router {
       pending.isAtCopy = this.#goesToCopy(pending, partitionId);
     const link = this.#linkOf[nodeId];
     const isParked =
-      pending.isAtCopy || this.#holds[partitionId] !== null || link === undefined || !link.rpc.isConnected;
+      pending.isAtCopy ||
+      this.#holds[partitionId] !== null ||
+      link === undefined ||
+      !link.rpc.isConnected ||
+      (!this.losses.isEmpty && this.losses.concerns(partitionId, pending.clientId));
     pending.nodeId = isParked ? -1 : nodeId;
     pending.sentEpoch = table.epochOf[partitionId];
     const flags = pending.isResp3 ? REQUEST_FLAG_RESP3 : 0;
@@ -270,6 +278,7 @@ export class Router {
   /** A query that its copy has not answered, or not in time. */
   #toOwner(pending: PendingQuery): void {
     pending.isAtCopy = false;
+    if (this.#tellsLoss(pending)) return;
     const owner = this.#linkOf[this.#table.ownerOf[pending.partitionId]];
     if (this.#holds[pending.partitionId] === null && owner?.rpc.isConnected === true)
       this.#resend(pending, owner);
@@ -465,7 +474,7 @@ export class Router {
 
   #hold(pending: PendingQuery, rejectedEpoch = -1): void {
     const { partitionId } = pending;
-    if (this.#failsFast(pending)) return;
+    if (this.#tellsLoss(pending) || this.#failsFast(pending)) return;
     const hold = this.#openHold(partitionId);
     pending.nodeId = -1;
     hold.queue.push(pending);
@@ -474,6 +483,15 @@ export class Router {
       hold.rejectedEpoch = rejectedEpoch;
       hold.retryAtMs = this.nowMs + hold.pauseMs;
     }
+  }
+
+  /** A client that may have seen what a takeover has given up hears of it before anything else of the partition. */
+  #tellsLoss(pending: PendingQuery): boolean {
+    if (this.losses.isEmpty) return false;
+    const text = this.losses.tell(pending.partitionId, pending.clientId);
+    if (text === null) return false;
+    this.#answerError(pending, text);
+    return true;
   }
 
   /** A node that has been away for longer than a query may wait is not waited for. */
@@ -514,7 +532,7 @@ export class Router {
       this.#pauses.set(partitionId, Math.min(RETRY_PAUSE_MS_MAX, hold.pauseMs * 2));
     this.#holds[partitionId] = null;
     this.heldCount--;
-    for (const pending of hold.queue) this.#resend(pending, link);
+    for (const pending of hold.queue) if (!this.#tellsLoss(pending)) this.#resend(pending, link);
   }
 
   /** Gives up what has waited too long, opens what can be opened. */
@@ -545,13 +563,31 @@ export class Router {
 
   /** A newer map. Partitions with another owner drain first if anything is on its way to the old one. */
   setTable(table: RoutingTable, changed: readonly number[]): void {
+    const before = this.#table;
     this.#table = table;
     this.nowMs = this.#options.clock.monotonicMs();
     this.copyReads.setTable(table);
     for (const partitionId of changed) {
+      if (table.lineageEpochOf[partitionId] > before.epochOf[partitionId])
+        this.#takenOver(partitionId, before.ownerOf[partitionId]);
       if (this.#inFlight[partitionId] > 0) this.#openHold(partitionId);
       this.#tryOpen(partitionId);
     }
+  }
+
+  /** An operator has given an owner up. What it may still answer, if its process was not dead after all, counts no more. */
+  #takenOver(partitionId: number, lostNodeId: number): void {
+    const cutLsn = this.#table.lineageLsnOf[partitionId];
+    const seenLsn = this.#lsnSeen[partitionId];
+    if (seenLsn > cutLsn) {
+      this.#counters.lineagesLost++;
+      this.losses.cut(partitionId, { cutLsn, seenLsn, clientIds: this.#options.clientIds() });
+      this.#lsnSeen[partitionId] = cutLsn;
+    }
+    this.#lsnSeenEpoch[partitionId] = this.#table.lineageEpochOf[partitionId];
+    const link = this.#linkOf[lostNodeId];
+    if (link !== undefined && link.inFlightCount > 0)
+      link.rpc.reset(new Error(`partition ${partitionId} was taken over from storage node ${lostNodeId}`));
   }
 
   onLinkUp(link: StorageLink): void {

@@ -26,6 +26,8 @@ import { PressureGauge } from './pressure-gauge.ts';
 const FORM_CLUSTER_MS_MAX = 60_000;
 /** A hint says when to look again; this is for hints that never came. */
 const FORM_CLUSTER_LOOK_MS = 250;
+/** The same for the state of the store. */
+const RETIREMENT_LOOK_MS = 1_000;
 /** Of the package; told to peers by the registration. */
 const VERSION = '0.1.0';
 
@@ -79,6 +81,7 @@ class StorageNode implements RunningStorageNode {
   readonly #server: RpcServer;
   readonly #pressure: PressureGauge;
   #isServing = false;
+  #endWatch: () => void = () => {};
 
   constructor(options: StorageNodeOptions, components: StorageNodeComponents, engine: LmdbEngine) {
     this.#options = options;
@@ -140,6 +143,30 @@ class StorageNode implements RunningStorageNode {
     engine.requests.onWriteCommitted = (partitionId, lsn) => this.#onWriteCommitted(partitionId, lsn);
     engine.expirer.start();
     this.#isServing = true;
+    this.#watchRetirement();
+  }
+
+  /** Another node owns what this one owned: an operator took this process for dead. What it still answered would be lost. */
+  #watchRetirement(): void {
+    const { clusterId } = this.#options;
+    const { metadata, logger } = this.#components;
+    const { storeId } = this.engine.store;
+    const look = async (): Promise<void> => {
+      try {
+        if ((await readStoreState(metadata, clusterId, storeId)) !== 'retired' || !this.#isServing) return;
+      } catch {
+        return; // looked at again in a moment
+      }
+      this.#isServing = false;
+      logger.error({ storeId }, 'this store was retired by a takeover: the node serves no more, stop it');
+    };
+    const unwatch = metadata.watch(clusterKeys(clusterId).store(storeId), () => void look());
+    const timer = setInterval(() => void look(), RETIREMENT_LOOK_MS);
+    void look();
+    this.#endWatch = () => {
+      unwatch();
+      clearInterval(timer);
+    };
   }
 
   /** Whoever sees that all nodes are there forms the cluster; doing it twice does nothing. */
@@ -247,6 +274,7 @@ class StorageNode implements RunningStorageNode {
   async close(): Promise<void> {
     this.#isServing = false;
     this.#pressure.close();
+    this.#endWatch();
     await this.#server.close();
     await this.engine.close();
   }

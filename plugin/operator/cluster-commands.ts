@@ -37,6 +37,7 @@ function mapAsJson({ map, records, quarantined }: LoadedMap, isPaused: boolean):
     partitionCount: map.partitionCount,
     isPaused,
     ownerOf: [...map.ownerOf],
+    ownerStoreOf: records.map((record) => record?.ownerStoreId ?? null),
     epochOf: [...map.epochOf],
     migrations: records.flatMap((record) => {
       if (!record?.migration) return [];
@@ -74,7 +75,17 @@ function mapAsLines({ map, records, quarantined }: LoadedMap, isPaused: boolean)
       untilMs === null ? 'until it is cleared (foreshard quarantine)' : `until ${asTime(untilMs)}`;
     lines.push(`partition ${partitionId}: quarantined ${until}: ${why}`);
   }
+  lines.push(...storeLines(records));
   return lines;
+}
+
+/** A takeover asks for the store that is lost: a node that got an empty disk is the same node with another store. */
+function storeLines(records: LoadedMap['records']): string[] {
+  const nodeOf = new Map<string, number>();
+  for (const record of records) if (record) nodeOf.set(record.ownerStoreId, record.ownerNodeId);
+  return [...nodeOf]
+    .sort(([, a], [, b]) => a - b)
+    .map(([storeId, nodeId]) => `store ${storeId}: on node ${nodeId}`);
 }
 
 /** Partitions that are not to be moved, by their own records. */
@@ -98,19 +109,6 @@ export function asRanges(sorted: readonly number[]): string {
     i = end + 1;
   }
   return ranges.join(' ');
-}
-
-/** `foreshard pause` and `resume`: the operator's switch, obeyed by whoever is coordinator. */
-export function setPaused(settings: Settings, isPaused: boolean): Promise<void> {
-  return withMetadata(settings, async (metadata) => {
-    const key = clusterKeys(settings.cluster.name).pause;
-    const value = new TextEncoder().encode(JSON.stringify({ sinceMs: Date.now() }));
-    await metadata.commit({
-      conditions: [],
-      writes: [isPaused ? { kind: 'put', key, value } : { kind: 'delete', key }],
-    });
-    printLine(isPaused ? 'migrations are paused' : 'migrations may go on');
-  });
 }
 
 /** Opens the metadata store of an existing cluster for one command. */

@@ -2,6 +2,11 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { parseHourOfWeek } from '../../src/analyzer/patterns/hour-of-week.ts';
 import { loadSettings } from '../host/config.ts';
 
+/** Node ids travel as 16 bits. */
+export const NODE_ID_MAX = 65_535;
+/** As many as there are hash slots. */
+export const PARTITION_ID_MAX = 16_383;
+
 /** What several commands take. */
 export interface CommonFlags {
   readonly config?: string;

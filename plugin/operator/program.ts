@@ -9,11 +9,21 @@ import { createLogger } from '../host/pino-logger.ts';
 import { parseListenAddress } from '../node/listen-address.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import { calendarLines } from './calendar-lines.ts';
-import { describeMap, setPaused } from './cluster-commands.ts';
+import { describeMap } from './cluster-commands.ts';
 import { explainPartition } from './explain-command.ts';
 import { addFileCommands } from './file-commands.ts';
-import { type CommonFlags, settingsOf, weekHour, wholeNumber, withConfig, withJson } from './flags.ts';
+import {
+  type CommonFlags,
+  NODE_ID_MAX,
+  PARTITION_ID_MAX,
+  settingsOf,
+  weekHour,
+  wholeNumber,
+  withConfig,
+  withJson,
+} from './flags.ts';
 import { describeHotKeys } from './hot-keys-command.ts';
+import { addMigrationCommands } from './migration/commands.ts';
 import { printJson, printLine } from './output.ts';
 import { describeProposal } from './proposal-command.ts';
 import { clearQuarantine, describeQuarantine } from './quarantine-command.ts';
@@ -24,11 +34,6 @@ export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
 /** Bad config or usage: nothing was done, and trying again as it is will not help. */
 export const EXIT_USAGE = 2;
-
-/** Node ids travel as 16 bits. */
-const NODE_ID_MAX = 65_535;
-/** As many as there are hash slots. */
-const PARTITION_ID_MAX = 16_383;
 
 interface NodeFlags extends CommonFlags {
   readonly role: 'storage' | 'query';
@@ -180,12 +185,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
       describeHotKeys((await settingsOf(flags)).settings, { isJson: flags.json === true }),
     );
   addFileCommands(program);
-  withConfig(program.command('pause'))
-    .description('open no migrations, and let none go on that may wait')
-    .action(async (flags: CommonFlags) => setPaused((await settingsOf(flags)).settings, true));
-  withConfig(program.command('resume'))
-    .description('end a pause')
-    .action(async (flags: CommonFlags) => setPaused((await settingsOf(flags)).settings, false));
+  addMigrationCommands(program);
   return program;
 }
 

@@ -5,6 +5,7 @@ import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import { decodeEvidence, loadMap, recordCodec } from '../metadata/cluster-map.ts';
 import { leftAlone, withMetadata } from './cluster-commands.ts';
+import { auditWrite } from './migration/order.ts';
 import { printJson, printLine } from './output.ts';
 import { asTime, counted } from './units-text.ts';
 
@@ -84,9 +85,18 @@ export function clearQuarantine(settings: Settings, partitionId: number): Promis
         throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', `there is no partition ${partitionId}`);
       const record = codec.decodePartition(partitionId, entry.value);
       if (!record.quarantine) return printLine(`partition ${partitionId} is not in quarantine`);
+      const why = record.quarantine.reason;
       const { isCommitted } = await metadata.commit({
         conditions: [{ key, revisionIs: entry.revision }],
-        writes: [{ kind: 'put', key, value: codec.encodePartition(withoutQuarantine(record)) }],
+        writes: [
+          { kind: 'put', key, value: codec.encodePartition(withoutQuarantine(record)) },
+          auditWrite(codec, {
+            action: 'clear-quarantine',
+            partitionId,
+            reason: '',
+            message: `it was: ${why}`,
+          }),
+        ],
       });
       if (isCommitted) return printLine(`partition ${partitionId} may be moved again`);
     }

@@ -112,11 +112,15 @@ export interface TakeoverRequest {
   readonly isEmptyAllowed: boolean;
 }
 
+/** Besides what the coordinator is asked for: what an operator's command writes by itself. */
+export const AUDITED_ACTIONS = [...OPERATOR_ACTIONS, 'pause', 'resume', 'clear-quarantine'] as const;
+export type AuditedAction = (typeof AUDITED_ACTIONS)[number];
+
 /** `audit/<request id>`: who asked what, why and when, and what came of it. */
 export interface AuditRecord {
   readonly requestId: string;
   readonly atMs: number;
-  readonly action: OperatorAction | 'pause' | 'resume';
+  readonly action: AuditedAction;
   /** Null: of the whole cluster. */
   readonly partitionId: number | null;
   readonly by: string;

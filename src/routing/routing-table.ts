@@ -19,6 +19,9 @@ export interface RoutingTable {
   readonly readMigrationOf: Uint32Array;
   /** f32[partition], 0..1: share of reads for the copy. */
   readonly readWeightOf: Float32Array;
+  /** u32[partition]: the epoch of the last takeover, 0 where there was none; f64[partition]: the lsn at which it cut. */
+  readonly lineageEpochOf: Uint32Array;
+  readonly lineageLsnOf: Float64Array;
 }
 
 // Before SHIFT the copy is not verified; from SWITCHED on it is the owner; after ABORT it is being dropped.
@@ -37,13 +40,17 @@ export function buildRoutingTable(
     readTargetOf: new Int32Array(partitionCount).fill(NO_NODE),
     readMigrationOf: new Uint32Array(partitionCount),
     readWeightOf: new Float32Array(partitionCount),
+    lineageEpochOf: new Uint32Array(partitionCount),
+    lineageLsnOf: new Float64Array(partitionCount),
   };
   for (let p = 0; p < partitionCount; p++) {
     const record = records[p];
     if (!record) continue;
     table.ownerOf[p] = record.ownerNodeId;
     table.epochOf[p] = record.epoch;
-    const { migration } = record;
+    const { migration, lineage } = record;
+    table.lineageEpochOf[p] = lineage?.epoch ?? 0;
+    table.lineageLsnOf[p] = lineage?.lsn ?? 0;
     if (migration === null || !PHASES_WITH_COPY_READS.has(migration.phase)) continue;
     table.readTargetOf[p] = migration.targetNodeId;
     table.readMigrationOf[p] = migration.migrationId;
@@ -70,6 +77,8 @@ export function advanceRoutingTable(
       next.readTargetOf[p] = NO_NODE;
       next.readMigrationOf[p] = 0;
       next.readWeightOf[p] = 0;
+      next.lineageEpochOf[p] = current.lineageEpochOf[p];
+      next.lineageLsnOf[p] = current.lineageLsnOf[p];
     } else if (next.epochOf[p] !== current.epochOf[p] || next.ownerOf[p] !== current.ownerOf[p])
       changed.push(p);
   }

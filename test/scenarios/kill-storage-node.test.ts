@@ -193,6 +193,7 @@ test('the map stays whole and every acknowledged write is there, whichever side 
         unreachableMs: 10_000,
         prepareTimeoutMs: 10_000,
         fenceBudgetMs: 2_600,
+        fenceRetriesMax: 0, // the cases are about one fence each
         retryMsMax: 100,
         freeBytesReserve: 0,
       },

@@ -172,10 +172,10 @@ export interface FakeCluster {
   readonly nodes: readonly FakeStorageNode[];
   readonly hooks: QueryNodeHooks;
   readonly faults: string[];
-  /** Changes a partition's record: its owner (with the next epoch), or its open migration. */
+  /** Changes a partition's record: its owner (with the next epoch), or its open migration. A takeover cuts at an lsn. */
   setRecord(
     partitionId: number,
-    change: { ownerNodeId?: number; migration?: Partial<MigrationRecord> | null },
+    change: { ownerNodeId?: number; migration?: Partial<MigrationRecord> | null; cutLsn?: number },
   ): Promise<void>;
   close(): Promise<void>;
 }
@@ -250,17 +250,19 @@ export async function startFakeCluster(
     nodes,
     hooks,
     faults,
-    async setRecord(partitionId, { ownerNodeId, migration }) {
+    async setRecord(partitionId, { ownerNodeId, migration, cutLsn }) {
       const key = clusterKeys(CLUSTER).map(partitionId);
       const entry = await metadata.get(key);
       if (entry === undefined) throw new Error(`no record of partition ${partitionId}`);
       const record = codec.decodePartition(partitionId, entry.value);
       const isMoving = ownerNodeId !== undefined;
+      const epoch = asEpoch(record.epoch + (isMoving ? 1 : 0));
       const next: PartitionRecord = {
         ...record,
         partitionId: asPartitionId(partitionId),
         ownerNodeId: asNodeId(ownerNodeId ?? record.ownerNodeId),
-        epoch: asEpoch(record.epoch + (isMoving ? 1 : 0)),
+        epoch,
+        ...(cutLsn === undefined ? {} : { lineage: { epoch, lsn: cutLsn } }),
         migrationSeq: 1,
         migration: migration ? { ...MIGRATION, sourceNodeId: record.ownerNodeId, ...migration } : null,
       };

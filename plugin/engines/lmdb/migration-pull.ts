@@ -84,6 +84,7 @@ async function pullSnapshot(options: PullOptions, components: PullComponents): P
     digestFormat: DIGEST_FORMAT,
   });
   const { snapshotId, lsn } = parseBody(REPLIES['replicate.openSnapshot'], 'openSnapshot reply', opened.body);
+  if (session.signal.aborted) return; // the copy may be gone meanwhile: a log begun now would be kept by nobody
   // A snapshot opened again after a crash is younger than the keys copied before it. The log is applied from the first
   // one's lsn all the same: puts and deletes are whole entries, so going over some twice ends in the same state, and no
   // read is answered before VERIFY has shown it.

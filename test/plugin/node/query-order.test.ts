@@ -349,4 +349,44 @@ test('a storage node that answers what nobody asked loses its connection, and is
   cluster.nodes[0].verdictOf = () => 'answer';
 });
 
+test('after a takeover that lost writes each client of then hears so once, and nobody who comes later', async () => {
+  await start();
+  const bystander = await RespClient.connect(cluster.query.port);
+  for (let i = 0; i < 5; i++) await client.call('SET', KEY_AT_0, `v${i}`);
+  await bystander.call('PING');
+  const lsn = cluster.nodes[0].lsnOf.get(PARTITION) as number;
+  cluster.nodes[0].verdictOf = () => 'keep';
+  const onItsWay = client.pipeline([['SET', KEY_AT_0, 'lost']]);
+  await eventually(() => cluster.nodes[0].keptCount === 1, 'a write at the owner that is given up');
+  handOver(0, 1);
+  await cluster.setRecord(PARTITION, { ownerNodeId: 1, cutLsn: lsn - 2 });
+  const [outcome] = await onItsWay;
+  assert.match((outcome as RespError).text, /UNKNOWNOUTCOME/);
+  const replies = await client.pipeline([
+    ['GET', KEY_AT_0],
+    ['GET', KEY_AT_0],
+    ['GET', KEY_AT_1],
+  ]);
+  assert.match(
+    (replies[0] as RespError).text,
+    new RegExp(`LINEAGELOST partition ${PARTITION} .* at lsn ${lsn - 2} .* seen ${lsn}`),
+  );
+  assert.not(replies[1] instanceof RespError);
+  assert.not(replies[2] instanceof RespError);
+  assert.match(((await bystander.pipeline([['GET', KEY_AT_0]]))[0] as RespError).text, /LINEAGELOST/);
+  const newcomer = await RespClient.connect(cluster.query.port);
+  assert.not((await newcomer.pipeline([['GET', KEY_AT_0]]))[0] instanceof RespError);
+  bystander.close();
+  newcomer.close();
+});
+
+test('a takeover that lost nothing this node has seen is a change of owner like any other', async () => {
+  await start();
+  await client.call('SET', KEY_AT_0, 'v');
+  handOver(0, 1);
+  await cluster.setRecord(PARTITION, { ownerNodeId: 1, cutLsn: 1 });
+  await eventually(() => cluster.query.routingTable().ownerOf[PARTITION] === 1, 'the new map is known');
+  assert.is(await client.call('GET', KEY_AT_0), 'v');
+});
+
 test.run();

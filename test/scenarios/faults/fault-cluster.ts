@@ -48,6 +48,7 @@ export const FAULT_SETTINGS = {
   unreachableMs: 10_000,
   prepareTimeoutMs: 10_000,
   fenceBudgetMs: 1_000,
+  fenceRetriesMax: 0, // a fault is about one fence
   retryMsMin: 20,
   retryMsMax: 100,
   attemptsMax: 1_000,

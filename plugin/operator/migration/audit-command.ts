@@ -1,0 +1,24 @@
+import type { AuditRecord } from '../../../src/migration/records.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import { clusterKeys, decodeAudit } from '../../metadata/cluster-map.ts';
+import { orNothing } from './lenient.ts';
+
+/** Oldest first. Records that are not valid are left out. */
+export async function readAudit(metadata: MetadataStore, clusterName: string): Promise<AuditRecord[]> {
+  const { entries } = await metadata.list(clusterKeys(clusterName).auditPrefix);
+  return entries.flatMap(({ value }) => orNothing(() => decodeAudit(value)));
+}
+
+export const auditLine = ({
+  atMs,
+  by,
+  action,
+  partitionId,
+  outcome,
+  reason,
+  message,
+}: AuditRecord): string => {
+  const where = partitionId === null ? '' : ` partition ${partitionId}`;
+  const why = reason === '' ? '' : ` (${reason})`;
+  return `${new Date(atMs).toISOString()} ${by}: ${action}${where}${why}: ${outcome}: ${message}`;
+};

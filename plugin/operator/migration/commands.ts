@@ -1,0 +1,187 @@
+import type { Command } from 'commander';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { Settings } from '../../../src/settings.ts';
+import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
+import { RpcTransport } from '../../engines/lmdb/rpc-transport.ts';
+import { NodeDirectory } from '../../metadata/node-directory.ts';
+import { withMetadata } from '../cluster-commands.ts';
+import {
+  type CommonFlags,
+  NODE_ID_MAX,
+  PARTITION_ID_MAX,
+  settingsOf,
+  wholeNumber,
+  withConfig,
+  withJson,
+} from '../flags.ts';
+import { printJson, printLine } from '../output.ts';
+import { askCoordinator, type Order } from './ask-coordinator.ts';
+import { auditLine, readAudit } from './audit-command.ts';
+import { gatherReport, reportLines } from './migrations-report.ts';
+import { setPaused } from './pause-command.ts';
+
+interface ReasonFlags extends CommonFlags {
+  readonly reason: string;
+}
+
+interface PauseFlags extends CommonFlags {
+  readonly partition?: number;
+  readonly reason?: string;
+}
+
+interface TakeoverFlags extends ReasonFlags {
+  readonly from: string;
+  readonly to: number;
+  readonly iAcceptLossAfter?: number;
+  readonly empty?: boolean;
+}
+
+interface MigrationsFlags extends CommonFlags {
+  readonly partition?: number;
+  readonly limit: number;
+}
+
+/** The operator's commands speak to no node for longer. */
+const NODE_TIMEOUT_MS = 1_000;
+/** Node ids of nodes are below it or among query nodes; who asks needs one that nobody has. */
+const OPERATOR_ID = NODE_ID_MAX;
+
+const partition = wholeNumber('partition', 0, PARTITION_ID_MAX);
+const PARTITION_FLAG = [
+  '--partition <number>',
+  'of this partition only',
+  wholeNumber('--partition', 0, PARTITION_ID_MAX),
+] as const;
+
+export function addMigrationCommands(program: Command): void {
+  withJson(withConfig(program.command('migrations')))
+    .description('print the migrations that are open, how far they are, and what became of earlier ones')
+    .option(...PARTITION_FLAG)
+    .option('--limit <number>', 'so many that have ended', wholeNumber('--limit', 0, 10_000), 20)
+    .action(describeMigrations);
+  withConfig(program.command('cancel'))
+    .argument('<partition>', 'number of the partition', partition)
+    .requiredOption('--reason <text>', 'why, for the audit')
+    .description('end a migration whose owner has not changed yet; its copy is dropped')
+    .action((partitionId: number, flags: ReasonFlags) =>
+      order(flags, { action: 'cancel', partitionId, reason: flags.reason }),
+    );
+  withConfig(program.command('rollback'))
+    .argument('<partition>', 'number of the partition', partition)
+    .requiredOption('--reason <text>', 'why, for the audit')
+    .description('switch a partition back to the owner it had, while that still follows; nothing is copied')
+    .action((partitionId: number, flags: ReasonFlags) =>
+      order(flags, { action: 'rollback', partitionId, reason: flags.reason }),
+    );
+  addTakeover(program);
+  withConfig(program.command('pause'))
+    .description('open no migrations, and let none go on that may wait; their clocks stand still')
+    .option(...PARTITION_FLAG)
+    .option('--reason <text>', 'why, for the audit')
+    .action((flags: PauseFlags) => pause(flags, true));
+  withConfig(program.command('resume'))
+    .description('end a pause')
+    .option(...PARTITION_FLAG)
+    .option('--reason <text>', 'why, for the audit')
+    .action((flags: PauseFlags) => pause(flags, false));
+  withJson(withConfig(program.command('audit')))
+    .description('print what operators have ordered: who, when, why, and what came of it')
+    .action(describeAudit);
+}
+
+function addTakeover(program: Command): void {
+  withConfig(program.command('takeover'))
+    .argument('<partition>', 'number of the partition', partition)
+    .requiredOption(
+      '--from <store>',
+      'id of the store that is lost for good, and is retired; foreshard map names it',
+    )
+    .requiredOption('--to <node>', 'the storage node that has a copy', wholeNumber('--to', 0, NODE_ID_MAX))
+    .option(
+      '--i-accept-loss-after <lsn>',
+      'what the lost owner wrote after this lsn is given up; left out, the command says what it would be',
+      wholeNumber('--i-accept-loss-after', 0, Number.MAX_SAFE_INTEGER),
+    )
+    .option('--empty', 'open the partition without any data, if there is no copy at all')
+    .requiredOption('--reason <text>', 'why, for the audit')
+    .description(
+      'give a partition another owner though the present one cannot agree: its process must be dead',
+    )
+    .action((partitionId: number, flags: TakeoverFlags) =>
+      order(flags, {
+        action: 'takeover',
+        partitionId,
+        reason: flags.reason,
+        takeover: {
+          fromStoreId: flags.from,
+          targetNodeId: flags.to,
+          lossAfterLsn: flags.iAcceptLossAfter ?? null,
+          isEmptyAllowed: flags.empty === true,
+        },
+      }),
+    );
+}
+
+/** @throws ForeshardError FORESHARD_CONFLICT with the coordinator's reason for refusing. */
+async function order(flags: CommonFlags, what: Order): Promise<void> {
+  const { settings } = await settingsOf(flags);
+  if (what.reason.trim() === '')
+    throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', '--reason: say why; it is kept in the audit');
+  await withMetadata(settings, async (metadata) => {
+    const { outcome, message } = await askCoordinator(metadata, settings.cluster.name, {
+      ...what,
+      reason: what.reason.slice(0, 500),
+    });
+    if (outcome === 'refused')
+      throw new ForeshardError('FORESHARD_CONFLICT', 're-read', `${what.action}: refused: ${message}`);
+    printLine(message);
+  });
+}
+
+async function pause(flags: PauseFlags, isPaused: boolean): Promise<void> {
+  const { settings } = await settingsOf(flags);
+  await withMetadata(settings, async (metadata) => {
+    const reason = (flags.reason ?? '').slice(0, 500);
+    const partitionId = flags.partition ?? null;
+    printLine(await setPaused(metadata, settings.cluster.name, { isPaused, partitionId, reason }));
+  });
+}
+
+async function describeAudit(flags: CommonFlags): Promise<void> {
+  const { settings } = await settingsOf(flags);
+  await withMetadata(settings, async (metadata) => {
+    const audit = await readAudit(metadata, settings.cluster.name);
+    if (flags.json === true) return printJson({ audit });
+    for (const record of audit) printLine(auditLine(record));
+  });
+}
+
+async function describeMigrations(flags: MigrationsFlags): Promise<void> {
+  const { settings } = await settingsOf(flags);
+  await withMetadata(settings, async (metadata) => {
+    const { name } = settings.cluster;
+    const directory = await NodeDirectory.open(metadata, name);
+    const transport = transportOf(settings, directory);
+    try {
+      const report = await gatherReport(metadata, new RpcStorageEngine(transport), {
+        clusterName: name,
+        settings: settings.migration,
+        partitionId: flags.partition ?? null,
+        nowMs: Date.now(),
+      });
+      if (flags.json === true)
+        printJson({ ...report, ended: report.ended.slice(0, flags.limit), endedCount: report.ended.length });
+      else for (const line of reportLines(report, flags.limit)) printLine(line);
+    } finally {
+      await transport.close();
+      directory.close();
+    }
+  });
+}
+
+const transportOf = ({ cluster }: Settings, directory: NodeDirectory): RpcTransport =>
+  new RpcTransport({
+    identity: { clusterId: cluster.name, nodeId: OPERATOR_ID, role: 'operator' },
+    addressOf: (nodeId) => directory.addressOf(nodeId),
+    timeoutMs: NODE_TIMEOUT_MS,
+  });
