@@ -118,14 +118,18 @@ export function encodeProposal(proposal: Proposal, context: ProposalContext): Ui
 
 /** @throws ForeshardError FORESHARD_CORRUPT when it is not what encodeProposal wrote. */
 export function decodeProposal(bytes: Uint8Array): ProposalRecord {
+  let record: ProposalRecord | null;
   try {
-    const record = JSON.parse(new TextDecoder().decode(bytes)) as ProposalRecord;
-    if (record.v === 4 && Array.isArray(record.moves) && Array.isArray(record.ignoredForecasts))
-      return record;
+    record = JSON.parse(new TextDecoder().decode(bytes)) as ProposalRecord | null;
   } catch (cause) {
     throw new ForeshardError('FORESHARD_CORRUPT', 'report', 'the latest proposal cannot be read', { cause });
   }
-  throw new ForeshardError('FORESHARD_CORRUPT', 'report', 'the latest proposal is of an unknown version');
+  if (record?.v === 4 && Array.isArray(record.moves) && Array.isArray(record.ignoredForecasts)) return record;
+  throw new ForeshardError(
+    'FORESHARD_CORRUPT',
+    'report',
+    `the latest proposal is of version ${record?.v}, which this program does not know: the next cycle of a coordinator of this version makes another`,
+  );
 }
 
 function withoutStays({ stays: _, ...evidence }: ProposalEvidence): ProposalRecord['evidence'] {

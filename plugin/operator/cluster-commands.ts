@@ -3,7 +3,7 @@ import { ForeshardError } from '../../src/base/errors.ts';
 import { quarantineOf } from '../../src/migration/quarantine.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
-import { decodeProposal } from '../host/proposal-record.ts';
+import { decodeProposal, type ProposalRecord } from '../host/proposal-record.ts';
 import { proposalKey } from '../host/record-keys.ts';
 import { clusterKeys, type LoadedMap, loadMap } from '../metadata/cluster-map.ts';
 import { openMetadata } from '../metadata/open.ts';
@@ -28,7 +28,14 @@ export function describeMap(settings: Settings, { isJson }: { readonly isJson: b
 async function silence(metadata: MetadataStore, clusterName: string): Promise<string[]> {
   const entry = await metadata.get(proposalKey(clusterName));
   if (entry === undefined) return [];
-  const proposal = decodeProposal(entry.value);
+  let proposal: ProposalRecord;
+  try {
+    proposal = decodeProposal(entry.value);
+  } catch (error) {
+    // The map is what was asked for: another version's proposal takes nothing from it.
+    if (!(error instanceof ForeshardError) || error.code !== 'FORESHARD_CORRUPT') throw error;
+    return [`whether a node is silent is not known: ${error.message}`];
+  }
   return silenceLines(proposal).map((line) => `${line}, seen at ${asTime(proposal.atMs)}`);
 }
 

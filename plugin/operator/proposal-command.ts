@@ -67,6 +67,8 @@ const REFUSAL_MEANING: Readonly<Record<Refusal, string>> = {
   'below-minimum-gain': 'no move would gain as much as it has to for its price',
   'migrations-open': 'the partitions are still being moved',
   residence: 'every partition rests: it was moved lately, or its node does not answer',
+  'breach-stays':
+    'partitions are where the rules do not want them, and no node may take them as things stand',
   'no-time': 'moves would be worth while, but none finds its hour',
 };
 

@@ -61,7 +61,7 @@ export function describeQueryTypes(
 function linesOf(record: QueryTypesRecord & { readonly queryNodeId: number }, ownerOf: Int32Array): string[] {
   const { queryNodeId, atMs, totalCount, droppedCount, typeCount, types, recentCount } = record;
   const lines = [
-    `query node ${queryNodeId}, ${new Date(atMs).toISOString()}: ${totalCount} queries of ${typeCount} types, ${droppedCount} not captured`,
+    `query node ${queryNodeId}, ${new Date(atMs).toISOString()}: ${totalCount === 1 ? '1 query' : `${totalCount} queries`} of ${counted(typeCount, 'type')}, ${droppedCount} not captured`,
   ];
   const share = (count: number, sum: number): string =>
     `${sum > 0 ? ((100 * count) / sum).toFixed(1) : '0.0'} %`;
@@ -85,7 +85,7 @@ function linesOf(record: QueryTypesRecord & { readonly queryNodeId: number }, ow
       `         ${counted(type.clientCount, 'client')}: ${listed(clients, type.clientCount)}`,
     );
   }
-  if (typeCount > types.length) lines.push(`         and ${typeCount - types.length} more types`);
+  if (typeCount > types.length) lines.push(`         and ${counted(typeCount - types.length, 'more type')}`);
   return lines;
 }
 

@@ -176,6 +176,31 @@ export class PlacementState {
     );
   }
 
+  /** Whether a partition is where the rules do not want it, or on a node that is to be emptied. */
+  isInBreach(partition: number): boolean {
+    const owner = this.ownerOf[partition] as number;
+    return this.#penalty(partition, owner) > 0 || this.#rules.isInBreach(partition, owner);
+  }
+
+  /** What is charged for breaches of rules: a part of J. */
+  penaltyCost(): number {
+    let sum = this.instance.breachPrice * this.#rules.breachCount();
+    this.ownerOf.forEach((owner, p) => {
+      sum += this.#penalty(p, owner);
+    });
+    return sum;
+  }
+
+  /** The highest utilisation of any node by its mean load alone. */
+  meanPeak(): number {
+    const { nodeCount, resourceCount, slotCount } = this.instance;
+    let peak = 0;
+    for (let n = 0; n < nodeCount; n++)
+      for (let r = 0; r < resourceCount; r++)
+        for (let t = 0; t < slotCount; t++) peak = Math.max(peak, this.utilisation(n, r, t, 0));
+    return peak;
+  }
+
   /** Carries a move out. The caller has asked {@link canMove} where the rules matter. */
   move(partition: number, node: number): void {
     const { home } = this.instance;

@@ -2,18 +2,18 @@ import { asNodeId, asPartitionId } from '../model/ids.ts';
 import type { LoadDimension } from '../model/load-profile.ts';
 import type { GrowthAdvice } from '../model/proposal.ts';
 import type { PlacementState } from './cost-model.ts';
-import { type ReliefSettings, zoneOf } from './relief/settings.ts';
+import { type ComfortZones, zoneOf } from './relief/settings.ts';
 
-export interface GrowthContext {
-  readonly dimensions: readonly LoadDimension[];
-  readonly relief: ReliefSettings;
+export interface GrowthContext<Dimension extends string = LoadDimension> {
+  readonly dimensions: readonly Dimension[];
+  readonly relief: ComfortZones;
   /** Wall clock of slot 0, and a slot's length, milliseconds. */
   readonly startMs: number;
   readonly stepMs: number;
 }
 
 /** With the load of all partitions, f64[depth]. */
-interface Context extends GrowthContext {
+interface Context<Dimension extends string> extends GrowthContext<Dimension> {
   readonly totals: Float64Array;
 }
 
@@ -30,7 +30,10 @@ const HOT_PARTITIONS_MAX = 8;
  *
  * @param state the map that is proposed.
  */
-export function adviseGrowth(state: PlacementState, options: GrowthContext): GrowthAdvice[] {
+export function adviseGrowth<Dimension extends string>(
+  state: PlacementState,
+  options: GrowthContext<Dimension>,
+): GrowthAdvice<Dimension>[] {
   const context = { ...options, totals: totalLoads(state) };
   const proven = [addNodes(state, context), ...splitPartitions(state, context)].filter((own) => own !== null);
   if (proven.length > 0) return proven;
@@ -56,7 +59,10 @@ function totalLoads({ instance }: PlacementState): Float64Array {
   return totals;
 }
 
-function addNodes(state: PlacementState, context: Context): GrowthAdvice | null {
+function addNodes<Dimension extends string>(
+  state: PlacementState,
+  context: Context<Dimension>,
+): GrowthAdvice<Dimension> | null {
   const { slotCount, capacity, resourceCount, riskZ, commonError } = state.instance;
   const nodes = liveNodes(state);
   let worst: { r: number; first: number; nodeCount: number; utilisation: number } | null = null;
@@ -89,17 +95,20 @@ function addNodes(state: PlacementState, context: Context): GrowthAdvice | null 
   };
   return {
     kind: 'add-nodes',
-    dimension: context.dimensions[r] as LoadDimension,
+    dimension: context.dimensions[r] as Dimension,
     nodeCount,
     atMs: context.startMs + first * context.stepMs,
     utilisation,
   };
 }
 
-function splitPartitions(state: PlacementState, context: Context): GrowthAdvice[] {
+function splitPartitions<Dimension extends string>(
+  state: PlacementState,
+  context: Context<Dimension>,
+): GrowthAdvice<Dimension>[] {
   const { partitionCount, slotCount, slotStride, depth, load } = state.instance;
   const nodes = liveNodes(state);
-  const found: Extract<GrowthAdvice, { kind: 'split-partition' }>[] = [];
+  const found: Extract<GrowthAdvice<Dimension>, { kind: 'split-partition' }>[] = [];
   context.dimensions.forEach((dimension, r) => {
     const roomiest = (t: number, mostOf: (n: number) => number): number =>
       nodes.reduce((most, n) => Math.max(most, roomOf(state, n, r, t, mostOf(n))), 0);
@@ -122,8 +131,11 @@ function splitPartitions(state: PlacementState, context: Context): GrowthAdvice[
 }
 
 /** The node that is left furthest outside its zone. */
-function stillStressed(state: PlacementState, context: Context): GrowthAdvice | null {
-  let worst: GrowthAdvice | null = null;
+function stillStressed<Dimension extends string>(
+  state: PlacementState,
+  context: Context<Dimension>,
+): GrowthAdvice<Dimension> | null {
+  let worst: GrowthAdvice<Dimension> | null = null;
   let excessMax = 0;
   for (const n of liveNodes(state))
     context.dimensions.forEach((dimension, r) => {
@@ -149,7 +161,10 @@ function stillStressed(state: PlacementState, context: Context): GrowthAdvice | 
  * the middle between low and high without them: so that those who go are not missed at once. Zones and groups are not
  * looked at: the plan that empties them is.
  */
-function removeNodes(state: PlacementState, context: Context): GrowthAdvice | null {
+function removeNodes<Dimension extends string>(
+  state: PlacementState,
+  context: Context<Dimension>,
+): GrowthAdvice<Dimension> | null {
   const { capacity, resourceCount, bytes, bytesFree, home } = state.instance;
   // Capacities are in units of their resource's mean, so that they add up.
   const size = (n: number): number =>
@@ -177,10 +192,10 @@ function removeNodes(state: PlacementState, context: Context): GrowthAdvice | nu
 }
 
 /** The highest share, over slots and resources, of what `nodes` can take below `mostOf` their zones. */
-function peakWithout(
+function peakWithout<Dimension extends string>(
   state: PlacementState,
   nodes: readonly number[],
-  context: Context,
+  context: Context<Dimension>,
   mostOf: (zone: { readonly low: number; readonly high: number }) => number,
 ): number {
   let peak = 0;

@@ -100,7 +100,7 @@ async function planUnits(instance: PlacementInstance, options: PlanOptions): Pro
   const isLastKept = last.order.length > 0 && last.cost <= cheapest.cost + tolerance();
   const best = isLastKept ? last : cheapest;
   if (best.order.length === 0 || !earnsItsPrice(raised, best.ownerOf))
-    return stay('below-minimum-gain', found.iterations);
+    return stay(isInBreach(instance) ? 'breach-stays' : 'below-minimum-gain', found.iterations);
   return {
     order: best.order,
     ownerOf: best.ownerOf,

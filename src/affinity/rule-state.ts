@@ -54,6 +54,11 @@ export class RuleState {
     return delta;
   }
 
+  /** Whether a partition shares `node` with its group, or belongs to one that lacks a zone. */
+  isInBreach(partition: number, node: number): boolean {
+    return groupsOf(this.#instance, partition).some((g) => (this.#groups[g] as GroupSpread).isInBreach(node));
+  }
+
   /** Their count over all groups. */
   breachCount(): number {
     return this.#groups.reduce((sum, group) => sum + group.breachCount(), 0);
@@ -172,6 +177,10 @@ class GroupSpread {
     const lost = this.#inZone.get(leaving) === 1 ? 1 : 0;
     const missingAfter = Math.max(0, this.#zonesMin - (this.#inZone.size + gained - lost));
     return meets - parts + missingAfter - this.#missingZones();
+  }
+
+  isInBreach(node: number): boolean {
+    return (this.#onNode.get(node) ?? 0) > 1 || this.#missingZones() > 0;
   }
 
   breachCount(): number {

@@ -2,20 +2,20 @@ import type { NodeId, PartitionId } from './ids.ts';
 import type { LoadDimension } from './load-profile.ts';
 
 /** A node and a time, and how full it is. */
-export interface NodeMoment {
+export interface NodeMoment<Dimension extends string = LoadDimension> {
   readonly nodeId: NodeId;
-  readonly dimension: LoadDimension;
+  readonly dimension: Dimension;
   /** Wall clock of the step's start, milliseconds. */
   readonly atMs: number;
   readonly utilisation: number;
 }
 
 /** Utilisation of nodes over the horizon, per mille: numbers for a chart, small enough for one record. */
-export interface UtilisationTable {
+export interface UtilisationTable<Dimension extends string = LoadDimension> {
   readonly startMs: number;
   /** Of one column; a table too large is made coarser, each column the highest of the steps that it stands for. */
   readonly stepMs: number;
-  readonly dimensions: readonly LoadDimension[];
+  readonly dimensions: readonly Dimension[];
   /** [dimension][node][column] each. Mean and upper bound, with every partition at home and as planned. */
   readonly meanBefore: readonly (readonly (readonly number[])[])[];
   readonly upperBefore: readonly (readonly (readonly number[])[])[];

@@ -49,14 +49,20 @@ export interface LeftOutMove {
 }
 
 /** Why a proposal is empty, or smaller than the search found. */
-export type Refusal = 'below-minimum-gain' | 'near-bound' | 'migrations-open' | 'residence' | 'no-time';
+export type Refusal =
+  | 'below-minimum-gain'
+  | 'near-bound'
+  | 'migrations-open'
+  | 'residence'
+  | 'no-time'
+  | 'breach-stays';
 
 /** What no map can mend, or what the cluster could do without. */
-export type GrowthAdvice =
+export type GrowthAdvice<Dimension extends string = LoadDimension> =
   /** All load together is more than all nodes can hold in their comfort zones: no map satisfies. */
   | {
       readonly kind: 'add-nodes';
-      readonly dimension: LoadDimension;
+      readonly dimension: Dimension;
       /** Of the present median kind. */
       readonly nodeCount: number;
       /** The first step in which it is too much, wall clock. */
@@ -67,7 +73,7 @@ export type GrowthAdvice =
   /** One partition is more than any node can hold in its comfort zone: only a smaller partition, or a cooler key, helps. */
   | {
       readonly kind: 'split-partition';
-      readonly dimension: LoadDimension;
+      readonly dimension: Dimension;
       readonly partitionId: PartitionId;
       readonly atMs: number;
       /** Of the roomiest node, if it carried nothing else. */
@@ -76,7 +82,7 @@ export type GrowthAdvice =
   /** Neither is proven, and yet the proposed map leaves a node outside its comfort zone. */
   | {
       readonly kind: 'still-stressed';
-      readonly dimension: LoadDimension;
+      readonly dimension: Dimension;
       readonly nodeId: NodeId;
       readonly atMs: number;
       readonly utilisation: number;

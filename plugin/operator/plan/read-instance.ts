@@ -17,7 +17,15 @@ export async function readPlanInstance(file: string): Promise<PlanInstanceFile> 
   let raw: unknown;
   try {
     raw = JSON.parse(text);
+    // JavaScript's name for what an object inherits: as a key it is lost on the way, and a resource with it.
+    if (text.includes('"__proto__"'))
+      JSON.parse(text, (key, value) => {
+        if (key === '__proto__')
+          throw mistakeIn(file, '"__proto__" cannot be the name of a resource or field');
+        return value;
+      });
   } catch (error) {
+    if (error instanceof ForeshardError) throw error;
     throw mistakeIn(file, `is not JSON: ${(error as Error).message}`);
   }
   const result = planInstanceSchema.safeParse(raw);

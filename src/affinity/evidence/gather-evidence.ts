@@ -87,7 +87,7 @@ function atLowerBound(
 }
 
 /** Rules that forbid a gain, the most frequent first. */
-function bindingOf(stays: readonly StayReason[]): ProposalEvidence['binding'] {
+export function bindingOf(stays: readonly StayReason[]): ProposalEvidence['binding'] {
   const counts = new Map<string, number>();
   for (const { code } of stays)
     if (code !== 'no-gain' && code !== 'not-found') counts.set(code, (counts.get(code) ?? 0) + 1);

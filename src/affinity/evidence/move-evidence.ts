@@ -59,7 +59,7 @@ function mostRelief(now: PlacementState, { partition, source }: PlannedMove, hor
 }
 
 /** Of the moves before it those that make room on its target, and without which it would be refused or do harm. */
-function neededBefore(
+export function neededBefore(
   now: PlacementState,
   { partition, target }: PlannedMove,
   before: readonly PlannedMove[],

@@ -2,11 +2,11 @@ import { asNodeId } from '../../model/ids.ts';
 import type { LoadDimension } from '../../model/load-profile.ts';
 import type { NodeMoment, UtilisationTable } from '../../model/proposal-evidence.ts';
 import type { PlacementState } from '../cost-model.ts';
-import { type ReliefSettings, zoneOf } from '../relief/settings.ts';
+import { type ComfortZones, zoneOf } from '../relief/settings.ts';
 
 /** The horizon of a proposal. */
-export interface Horizon {
-  readonly dimensions: readonly LoadDimension[];
+export interface Horizon<Dimension extends string = LoadDimension> {
+  readonly dimensions: readonly Dimension[];
   /** Wall clock of slot 0, and a slot's length, milliseconds. */
   readonly startMs: number;
   readonly stepMs: number;
@@ -16,11 +16,11 @@ export interface Horizon {
 const CELLS_MAX = 4096;
 
 /** @param upperZ deviations from the mean to the forecast's upper bound. */
-export function utilisationTable(
+export function utilisationTable<Dimension extends string>(
   before: PlacementState,
   after: PlacementState,
-  { dimensions, startMs, stepMs, upperZ }: Horizon & { readonly upperZ: number },
-): UtilisationTable {
+  { dimensions, startMs, stepMs, upperZ }: Horizon<Dimension> & { readonly upperZ: number },
+): UtilisationTable<Dimension> {
   const { nodeCount, slotCount } = before.instance;
   let group = 1;
   while (dimensions.length * nodeCount * Math.ceil(slotCount / group) > CELLS_MAX && group < slotCount)
@@ -48,13 +48,13 @@ export function utilisationTable(
 }
 
 /** The first slot in which a node is above its comfort zone, and of several nodes the fullest; null if none ever is. */
-export function firstBreach(
+export function firstBreach<Dimension extends string>(
   state: PlacementState,
-  { dimensions, startMs, stepMs, relief }: Horizon & { readonly relief: ReliefSettings },
-): NodeMoment | null {
+  { dimensions, startMs, stepMs, relief }: Horizon<Dimension> & { readonly relief: ComfortZones },
+): NodeMoment<Dimension> | null {
   const { nodeCount, slotCount } = state.instance;
   for (let t = 0; t < slotCount; t++) {
-    let fullest: NodeMoment | null = null;
+    let fullest: NodeMoment<Dimension> | null = null;
     for (let n = 0; n < nodeCount; n++)
       dimensions.forEach((dimension, r) => {
         const utilisation = state.utilisation(n, r, t);

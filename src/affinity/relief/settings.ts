@@ -2,13 +2,18 @@ import { type Inconsistency, numberFrom, outOfRange } from '../../base/claims.ts
 import { LOAD_DIMENSIONS, type LoadDimension } from '../../model/load-profile.ts';
 
 /** The utilisation between which a node is left in peace; outside it, it is stressed or has room to spare. */
-export interface ComfortZone {
+export interface ComfortZone<Dimension extends string = LoadDimension> {
   /** Of one node, or of all. */
   readonly node?: number;
   /** Of one dimension, or of all that load a node. */
-  readonly dimension?: LoadDimension;
+  readonly dimension?: Dimension;
   readonly low: number;
   readonly high: number;
+}
+
+/** Zones of whatever loads a node; of several that fit, the last counts. */
+export interface ComfortZones {
+  readonly zones: readonly ComfortZone<string>[];
 }
 
 export interface ReliefSettings {
@@ -59,11 +64,11 @@ function isZone(entry: unknown): boolean {
 }
 
 /** The zone of a node in a dimension. */
-export function zoneOf({ zones }: ReliefSettings, node: number, dimension: LoadDimension): ComfortZone {
+export function zoneOf({ zones }: ComfortZones, node: number, dimension: string): ComfortZone<string> {
   const fitting = zones.filter(
     (zone) =>
       (zone.node === undefined || zone.node === node) &&
       (zone.dimension === undefined || zone.dimension === dimension),
   );
-  return fitting.at(-1) as ComfortZone;
+  return fitting.at(-1) as ComfortZone<string>;
 }

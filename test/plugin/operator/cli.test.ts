@@ -350,6 +350,19 @@ test('a proposal is told move by move, and why a partition stays', async () => {
     );
     check.is(JSON.parse(run(folder, ['explain', '13', '--json']).stdout).stay.code, 'no-gain');
     check.is(run(folder, ['explain', '16']).status, 2);
+    const again = openEmbeddedMetadata({ path: join(folder, 'm') });
+    await again.commit({
+      conditions: [],
+      writes: [{ kind: 'put', key: proposalKey('main'), value: new TextEncoder().encode('{"v":5}') }],
+    });
+    await again.close();
+    const map = run(folder, ['map']);
+    check.is(map.status, 0, 'a proposal of another version takes nothing from the map');
+    check.match(
+      map.stdout,
+      /partition.*\nwhether a node is silent is not known: the latest proposal is of version 5/s,
+    );
+    check.is.not(run(folder, ['proposal']).status, 0);
   });
 });
 

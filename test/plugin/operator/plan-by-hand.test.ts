@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { makeInstance } from '../../../plugin/operator/plan/make-instance.ts';
-import { planNamed } from '../../../plugin/operator/plan/plan-command.ts';
 import { planResult } from '../../../plugin/operator/plan/plan-result.ts';
+import { planNamed } from '../../../plugin/operator/plan/plan-search.ts';
 import { readPlanInstance } from '../../../plugin/operator/plan/read-instance.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
@@ -18,7 +18,11 @@ const isNear = (value: number, byHand: number): void =>
 
 test('staying, the plan, its price and the bound are what the page says', async () => {
   const named = makeInstance(file, await readPlanInstance(file), DEFAULT_AFFINITY_SETTINGS);
-  const plan = planResult(named, await planNamed(named, { seed: 1 }, DEFAULT_AFFINITY_SETTINGS));
+  const plan = planResult(
+    named,
+    await planNamed(named, { seed: 1 }, DEFAULT_AFFINITY_SETTINGS),
+    DEFAULT_AFFINITY_SETTINGS,
+  );
   isNear(plan.costBefore, 3.716);
   isNear(plan.costAfter, 1.096 + 0.33375 / 24);
   check.is(plan.moves.length, 1);
@@ -52,7 +56,11 @@ test('so are the maps that it did not take', async () => {
 test('what the page says is printed is printed', async () => {
   const page = readFileSync(pathOf('docs/placement.md'), 'utf8');
   const named = makeInstance(file, await readPlanInstance(file), DEFAULT_AFFINITY_SETTINGS);
-  const plan = planResult(named, await planNamed(named, { seed: 1 }, DEFAULT_AFFINITY_SETTINGS));
+  const plan = planResult(
+    named,
+    await planNamed(named, { seed: 1 }, DEFAULT_AFFINITY_SETTINGS),
+    DEFAULT_AFFINITY_SETTINGS,
+  );
   const bound = Number(/costs less than the printed ([\d.]+)/.exec(page)?.[1]);
   const gap = Number(/at most ([\d.]+) % above/.exec(page)?.[1]);
   isNear(plan.lowerBound, bound);

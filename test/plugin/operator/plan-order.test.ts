@@ -4,8 +4,8 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { PlanInstanceFile } from '../../../plugin/operator/plan/instance-schema.ts';
 import { makeInstance } from '../../../plugin/operator/plan/make-instance.ts';
-import { planNamed } from '../../../plugin/operator/plan/plan-command.ts';
 import { planResult } from '../../../plugin/operator/plan/plan-result.ts';
+import { planNamed } from '../../../plugin/operator/plan/plan-search.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import type { OracleFile } from '../../oracles/placement.ts';
@@ -24,7 +24,7 @@ const named = (file: OracleFile) =>
 
 async function costsOf(file: OracleFile) {
   const instance = named(file);
-  return planResult(instance, await planNamed(instance, { seed: 1 }, SETTINGS));
+  return planResult(instance, await planNamed(instance, { seed: 1 }, SETTINGS), SETTINGS);
 }
 
 function assertNear(value: number, expected: number, tolerance: number, what: string): void {

@@ -4,8 +4,8 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { PlanInstanceFile } from '../../../plugin/operator/plan/instance-schema.ts';
 import { makeInstance, type NamedInstance } from '../../../plugin/operator/plan/make-instance.ts';
-import { planNamed } from '../../../plugin/operator/plan/plan-command.ts';
 import { planResult } from '../../../plugin/operator/plan/plan-result.ts';
+import { planNamed } from '../../../plugin/operator/plan/plan-search.ts';
 import { schedulePlan } from '../../../plugin/operator/plan/time-plan.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import type { Optimiser } from '../../../src/affinity/optimiser.ts';
@@ -33,7 +33,7 @@ function named(file: OracleFile): NamedInstance | null {
 }
 
 async function plan(instance: NamedInstance, optimizer: OptimizerName, seed = 1) {
-  return planResult(instance, await planNamed(instance, { seed }, { ...SETTINGS, optimizer }));
+  return planResult(instance, await planNamed(instance, { seed }, { ...SETTINGS, optimizer }), SETTINGS);
 }
 
 test('every plan keeps every rule at every step, and is no worse than staying or than the greedy plan', async () => {
@@ -114,7 +114,7 @@ test('whatever an optimiser suggests, what comes out keeps the rules and is no w
         boundTolerance: 0,
         units: instance.units,
       });
-      const result = planResult(instance, schedulePlan(instance, made, SETTINGS));
+      const result = planResult(instance, schedulePlan(instance, made, SETTINGS), SETTINGS);
       check.equal(breaches(file, result.moves, SETTINGS), []);
       check.ok(result.costAfter <= result.costBefore);
     }),

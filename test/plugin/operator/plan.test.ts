@@ -8,8 +8,8 @@ import {
   planInstanceJsonSchema,
 } from '../../../plugin/operator/plan/instance-schema.ts';
 import { makeInstance } from '../../../plugin/operator/plan/make-instance.ts';
-import { planNamed } from '../../../plugin/operator/plan/plan-command.ts';
 import { type PlannedMove, planResult } from '../../../plugin/operator/plan/plan-result.ts';
+import { planNamed } from '../../../plugin/operator/plan/plan-search.ts';
 import { readPlanInstance } from '../../../plugin/operator/plan/read-instance.ts';
 import { schedulePlan } from '../../../plugin/operator/plan/time-plan.ts';
 import { planInstance } from '../../../src/affinity/plan-instance.ts';
@@ -50,7 +50,7 @@ const twoNodes = (changes: Tree = {}): Tree => ({
 
 async function plan(content: Tree, optimizer: OptimizerName = 'anneal', seed = 1, settings = SETTINGS) {
   const named = makeInstance('test.json', content as unknown as PlanInstanceFile, settings);
-  return planResult(named, await planNamed(named, { seed }, { ...settings, optimizer }));
+  return planResult(named, await planNamed(named, { seed }, { ...settings, optimizer }), settings);
 }
 
 /** Through the file, so that the schema sees it. */
@@ -77,7 +77,11 @@ test('the example keeps its rules and is far better than staying', async () => {
   const file = repositoryFile('examples/plan/three-nodes.json');
   const named = makeInstance(file, await readPlanInstance(file), SETTINGS);
   for (const optimizer of OPTIMIZERS) {
-    const result = planResult(named, await planNamed(named, { seed: 1 }, { ...SETTINGS, optimizer }));
+    const result = planResult(
+      named,
+      await planNamed(named, { seed: 1 }, { ...SETTINGS, optimizer }),
+      SETTINGS,
+    );
     check.ok(result.costAfter < 0.1 * result.costBefore, optimizer);
     check.ok(result.costAfter >= result.lowerBound, optimizer);
     const first = result.moves[0];
@@ -148,7 +152,7 @@ async function planSuggesting(content: Tree, targets: Readonly<Record<string, st
     boundTolerance: 0,
     units: named.units,
   });
-  return planResult(named, schedulePlan(named, found, SETTINGS));
+  return planResult(named, schedulePlan(named, found, SETTINGS), SETTINGS);
 }
 
 test('a move that only makes room says for whom, and what they are worth together', async () => {
