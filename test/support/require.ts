@@ -1,5 +1,5 @@
 /** What a suite may need from outside; `FORESHARD_REQUIRE=redis,tmpfs` makes a missing one a failure instead of a skip. */
-export type Requirement = 'redis' | 'tmpfs' | 'etcd' | 'shared-data';
+export type Requirement = 'redis' | 'tmpfs' | 'etcd' | 'gcc' | 'netns' | 'shared-data';
 
 /**
  * Says aloud that a suite is skipped.
@@ -9,8 +9,13 @@ export type Requirement = 'redis' | 'tmpfs' | 'etcd' | 'shared-data';
  */
 export function requireOrSkip(name: Requirement, isAvailable: boolean): boolean {
   if (isAvailable) return true;
-  const isRequired = (process.env.FORESHARD_REQUIRE ?? '').split(',').includes(name);
-  if (isRequired) throw new Error(`${name} is required by FORESHARD_REQUIRE, but it is not available here`);
+  assertNotRequired(name);
   console.log(`SKIP ${name}: not available here`);
   return false;
+}
+
+/** @throws Error when the environment says that what is missing must be there. */
+export function assertNotRequired(name: Requirement): void {
+  const isRequired = (process.env.FORESHARD_REQUIRE ?? '').split(',').includes(name);
+  if (isRequired) throw new Error(`${name} is required by FORESHARD_REQUIRE, but it is not available here`);
 }

@@ -2,7 +2,12 @@
 import { join } from 'node:path';
 import { RpcStorageEngine } from '../../../plugin/engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../../../plugin/engines/lmdb/rpc-transport.ts';
-import { ClusterMapReader, clusterKeys } from '../../../plugin/metadata/cluster-map.ts';
+import {
+  ClusterMapReader,
+  clusterKeys,
+  listNodes,
+  registerNode,
+} from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { NodeDirectory } from '../../../plugin/metadata/node-directory.ts';
 import { LocalCluster } from '../../../plugin/node/local-cluster.ts';
@@ -27,9 +32,13 @@ const HEAL_MS_MAX = 45_000;
 export interface FaultClusterOptions {
   readonly holdPhase?: string;
   readonly environment?: Readonly<Record<string, string>>;
-  readonly migration?: Readonly<Record<string, unknown>>;
+  /** Settings of `node`. */
+  readonly node?: Readonly<Record<string, unknown>>;
   readonly folder?: string;
 }
+
+/** Of each node's output, in evidence. */
+const LAST_LINES = 25;
 
 export interface HitOptions {
   /** How long the process is away. */
@@ -88,7 +97,8 @@ export class FaultCluster {
       ...(options.folder === undefined ? {} : { folder: options.folder }),
       settings: {
         controller: { leaseTtlMs: LEASE_TTL_MS, executorIntervalMs: 20 },
-        migration: { ...FAULT_SETTINGS, ...options.migration },
+        migration: FAULT_SETTINGS,
+        ...(options.node === undefined ? {} : { node: options.node }),
       },
     });
     try {
@@ -128,7 +138,8 @@ export class FaultCluster {
   async beginMigration(
     partitionId: number,
   ): Promise<{ readonly sourceNodeId: number; readonly targetNodeId: number }> {
-    const { ownerNodeId } = await this.record(partitionId);
+    const { ownerNodeId, migration } = await this.record(partitionId);
+    if (migration !== null) throw new Error(`partition ${partitionId} is still in ${migration.phase}`);
     const targetNodeId = (ownerNodeId + 1) % STORAGE_NODES.length;
     await openMigration(this.metadata, { partitionId, targetNodeId });
     return { sourceNodeId: ownerNodeId, targetNodeId };
@@ -195,6 +206,16 @@ export class FaultCluster {
       }
   }
 
+  /** The last lines of every node's output. */
+  lastWords(): string {
+    return [...STORAGE_NODES, ...QUERY_NODES]
+      .map(
+        (nodeId) =>
+          `node ${nodeId}:\n${this.cluster.log(nodeId).trim().split('\n').slice(-LAST_LINES).join('\n')}`,
+      )
+      .join('\n');
+  }
+
   async withClient<T>(use: (client: RespClient) => Promise<T>): Promise<T> {
     const client = await RespClient.connect(this.cluster.port);
     try {
@@ -212,6 +233,17 @@ export class FaultCluster {
     const keys = keysOf(partitionId, { partitionCount: PARTITION_COUNT, count: options.count });
     const value = 'x'.repeat(options.bytes);
     await this.withClient((client) => client.pipeline(keys.map((key) => ['SET', `${key}:filler`, value])));
+  }
+
+  /** Lets the storage nodes be reached at other ports, by everybody: query nodes are started again, so that they ask. */
+  async readdress(portOf: (nodeId: number) => number): Promise<void> {
+    for (const node of await listNodes(this.metadata, CLUSTER))
+      if (node.role === 'storage')
+        await registerNode(this.metadata, CLUSTER, { ...node, port: portOf(node.nodeId) });
+    for (const nodeId of QUERY_NODES) {
+      await this.cluster.kill(nodeId);
+      await this.cluster.restart(nodeId);
+    }
   }
 
   /** kill -9, and then a start on what is left on the disk. */

@@ -41,8 +41,13 @@ const PHASE_MS_MAX = 20_000;
 const TRIES_MAX = 3;
 /** Around the fence as it was seen: looking takes a few milliseconds, and the last write that waited ends after it. */
 const PAUSE_MARGIN_MS = 50;
+/** After a fault clients still work off what waited for it; a hand-over so soon after is counted as under it. */
+const SETTLED_MS = 300;
 /** Writes that must be acknowledged after a round, so that "has an owner" means that it serves. */
 const WRITES_AFTER = 4;
+
+export const labelOf = ({ fault, victim, phase }: RowPlan): string =>
+  `${fault} ${victim} in ${phase ?? 'any phase'}`;
 
 /** Plays a round until the fault has met its phase. A violation is noted, never thrown: the next round is played all the same. */
 export async function playRow(stage: Stage, plan: RowPlan): Promise<void> {
@@ -58,10 +63,10 @@ export async function playRow(stage: Stage, plan: RowPlan): Promise<void> {
   }
 }
 
-async function playOnce({ cluster, load, score }: Stage, plan: RowPlan): Promise<FaultRow> {
+async function playOnce({ cluster, load, score, say }: Stage, plan: RowPlan): Promise<FaultRow> {
   const { partitionId, phase } = plan;
   const startedMs = performance.now();
-  const label = `${plan.fault} ${plan.victim} in ${phase ?? 'any phase'}`;
+  const label = labelOf(plan);
   const epochBefore = (await cluster.record(partitionId)).epoch;
   load.focus = partitionId;
   const ends = await cluster.beginMigration(partitionId);
@@ -87,6 +92,7 @@ async function playOnce({ cluster, load, score }: Stage, plan: RowPlan): Promise
   } catch (error) {
     outcome = 'violated';
     score.violations.stuck.push(`${label}: ${messageOf(error)}`);
+    say(`${label}: ${JSON.stringify(await cluster.record(partitionId))}\n${cluster.lastWords()}`);
   }
   await watch.end();
   if (outcome !== 'violated') await checkServed({ cluster, load, score }, partitionId, label);
@@ -132,7 +138,7 @@ function notePause(
   const [fromMs, untilMs] = [fenceMs - PAUSE_MARGIN_MS, switchedMs + PAUSE_MARGIN_MS];
   const pauseMs = load.writePauseMs(partitionId, fromMs, untilMs);
   if (pauseMs === null) return null;
-  const isUndisturbed = force.untilMs < fromMs || force.sinceMs > untilMs;
+  const isUndisturbed = force.untilMs + SETTLED_MS < fromMs || force.sinceMs > untilMs;
   score.addPause(pauseMs, { isUndisturbed });
   return Math.round(pauseMs * 10) / 10;
 }

@@ -29,6 +29,9 @@ export const FREE_PARTITIONS = [11, 12, 13, 14, 15] as const;
 /** Each phase has a partition of its own, which the failpoint holds in it. */
 export const partitionOf = (phase: MigrationPhase): number => MIGRATION_PHASES.indexOf(phase);
 
+/** Without a hold and with little in them: a move takes about a second. */
+const LIGHT_PARTITIONS = [partitionOf('SHIFT'), partitionOf('GRACE')] as const;
+
 export const HOLD_PHASE: string = [
   ...(['PREPARE', 'CATCHUP', 'VERIFY', 'FENCING', 'FENCED', 'SWITCHED', 'CLEANUP', 'ABORT'] as const).map(
     (phase) => `${phase}@${partitionOf(phase)}:${HOLD_MS}`,
@@ -107,6 +110,20 @@ export async function playSeveral(stage: Stage, seed: bigint, roundCount: number
         .untilStable(partitionId, 'beside others')
         .catch((error) => stage.score.violations.stuck.push(String(error)));
   }
+}
+
+/** Hand-overs with nothing wrong, one after the other: how long writes wait then. */
+export async function playHandOvers(stage: Stage, count: number): Promise<void> {
+  for (let i = 0; i < count; i++)
+    await playRow(stage, {
+      stage: 'hand-over',
+      phase: null,
+      fault: 'none',
+      victim: 'nobody',
+      faultCount: 0,
+      partitionId: LIGHT_PARTITIONS[i % LIGHT_PARTITIONS.length] as number,
+      inject: async () => {},
+    });
 }
 
 function shuffled<T>(values: readonly T[], random: Random): T[] {

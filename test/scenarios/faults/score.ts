@@ -1,5 +1,6 @@
 import { LatencyHistogram, rounded } from '../../../bench/latency-histogram.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { assertNotRequired, type Requirement } from '../../support/require.ts';
 import type { OpenLoopLoad } from './open-loop-load.ts';
 
 /** One round of the suite: a migration under load, and what was done to it. */
@@ -28,6 +29,14 @@ export interface Violations {
   readonly other: string[];
 }
 
+/** What a run prints of itself, as far as another takes it over. */
+export interface AdoptedScore {
+  readonly rows: readonly FaultRow[];
+  readonly violations: readonly string[];
+  readonly acknowledgedWrites: number;
+  readonly reads: number;
+}
+
 /** What the whole run has shown. */
 export class FaultScore {
   readonly rows: FaultRow[] = [];
@@ -48,6 +57,20 @@ export class FaultScore {
     this.#reads += score.reads;
     this.violations.staleReads.push(...staleReads);
     this.violations.lostWrites.push(...wrongCounters);
+  }
+
+  /** Says aloud what is left out. @throws Error where the environment says that it must not be. */
+  skip(name: string, needs: Requirement, why: string): void {
+    assertNotRequired(needs);
+    this.skipped.push({ name, why });
+  }
+
+  /** The rows and findings of another process. */
+  adopt(part: AdoptedScore): void {
+    this.rows.push(...part.rows);
+    this.violations.other.push(...part.violations);
+    this.#acknowledgedWrites += part.acknowledgedWrites;
+    this.#reads += part.reads;
   }
 
   get faults(): number {
