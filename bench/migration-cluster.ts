@@ -23,6 +23,7 @@ import { systemClock } from '../src/base/clock.ts';
 import { type Logger, silentLogger } from '../src/base/logger.ts';
 import { seededRandom } from '../src/base/random.ts';
 import { MigrationExecutor } from '../src/migration/executor.ts';
+import { DEFAULT_READ_GUARD, type ReadGuardSettings } from '../src/migration/read-guard-settings.ts';
 import { DEFAULT_MIGRATION_SETTINGS, type MigrationSettings } from '../src/migration/settings.ts';
 import { asNodeId, asPartitionId } from '../src/model/ids.ts';
 import type { Proposal } from '../src/model/proposal.ts';
@@ -31,6 +32,16 @@ import type { Leadership, MetadataStore } from '../src/ports/metadata-store.ts';
 export const CLUSTER = 'local';
 const PARTITION_COUNT = 16;
 const TICK_MS = 10;
+
+/** A machine that does other things as well is slow for reasons that are not the copy's. */
+export const PATIENT_READ_GUARD: ReadGuardSettings = {
+  ...DEFAULT_READ_GUARD,
+  latencyMsMin: 10_000,
+  cpuShareMax: 1,
+  loopLagMsMax: 10_000,
+  commitMsMax: 10_000,
+  holdMs: 100,
+};
 
 /** Everything that waits on purpose, waits briefly. */
 export const QUICK_SETTINGS: MigrationSettings = {
@@ -43,6 +54,7 @@ export const QUICK_SETTINGS: MigrationSettings = {
   retryMsMax: 200,
   unreachableMs: 5_000,
   freeBytesReserve: 0,
+  readGuard: PATIENT_READ_GUARD,
 };
 
 interface LocalNode {

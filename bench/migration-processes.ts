@@ -12,6 +12,7 @@ import type { MetadataStore } from '../src/ports/metadata-store.ts';
 import { keySlot } from '../src/routing/key-slot.ts';
 import { DEFAULT_SETTINGS } from '../src/settings.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
+import { PATIENT_READ_GUARD } from './migration-cluster.ts';
 import { fill, OpenLoopClient } from './open-loop-client.ts';
 import { openMigration } from './open-migration.ts';
 import { PlainCopy } from './plain-copy.ts';
@@ -194,6 +195,7 @@ class MovableCluster {
           readWeightSteps: [],
           graceMs: GRACE_MS,
           freeBytesReserve: 0,
+          readGuard: PATIENT_READ_GUARD,
         },
       },
     });

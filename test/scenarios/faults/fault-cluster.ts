@@ -1,5 +1,6 @@
 /** A cluster of real processes whose metadata store the test reads and writes itself: what faults are aimed by and judged by. */
 import { join } from 'node:path';
+import { PATIENT_READ_GUARD } from '../../../bench/migration-cluster.ts';
 import { RpcStorageEngine } from '../../../plugin/engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../../../plugin/engines/lmdb/rpc-transport.ts';
 import {
@@ -62,6 +63,7 @@ export const FAULT_SETTINGS = {
   retryMsMax: 100,
   attemptsMax: 1_000,
   freeBytesReserve: 0,
+  readGuard: PATIENT_READ_GUARD,
 };
 
 export class FaultCluster {
