@@ -5,6 +5,7 @@
 import { digestBench } from './migration-digest.ts';
 import { measureFences } from './migration-fences.ts';
 import { measureProcesses } from './migration-processes.ts';
+import { measureScan } from './migration-scan.ts';
 import type { BenchOutcome } from './types.ts';
 
 export const area = 'migration';
@@ -16,6 +17,7 @@ export async function run({ isSmall }: { readonly isSmall: boolean }): Promise<B
       : { entryCount: 40_000, rounds: 5, queriesPerSecond: 1_000, calmMs: 1_500 },
   );
   const fences = await measureFences(isSmall ? 1 : 40);
+  const scans = await measureScan({ entryCount: isSmall ? 2_000 : 100_000 });
   const digests = await digestBench({ isSmall });
-  return { results: [...processes, ...fences, ...digests.results], skipped: digests.skipped };
+  return { results: [...processes, ...fences, ...scans, ...digests.results], skipped: digests.skipped };
 }
