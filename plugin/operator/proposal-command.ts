@@ -69,6 +69,7 @@ const REFUSAL_MEANING: Readonly<Record<Refusal, string>> = {
   residence: 'every partition rests: it was moved lately, or its node does not answer',
   'breach-stays':
     'partitions are where the rules do not want them, and no node may take them as things stand',
+  'wide-bounds': 'every partition that may move has a forecast too uncertain to move it by',
   'no-time': 'moves would be worth while, but none finds its hour',
 };
 

@@ -6,6 +6,7 @@ import type { GrowthAdvice, LeftOutMove, Move, Proposal } from '../model/proposa
 import type { ProposalEvidence } from '../model/proposal-evidence.ts';
 import { calibrated } from './calibration.ts';
 import { PlacementState } from './cost-model.ts';
+import { doubtfulPartitions, withoutDoubtful } from './doubt.ts';
 import { gatherEvidence } from './evidence/gather-evidence.ts';
 import { explainMove, numberedNames } from './explain.ts';
 import { adviseGrowth } from './growth.ts';
@@ -61,7 +62,9 @@ export class AffinityManager {
     const { inputs, settings } = calibrated(measured, this.#settings);
     const { memory = NO_MEMORY } = inputs;
     const { instance: built, units } = buildRuledInstance(inputs, settings);
-    const instance = { ...built, allowed: withoutReturns(built, memory) };
+    const doubtful = doubtfulPartitions(built, inputs.forecast, settings);
+    const free = { ...built, allowed: withoutReturns(built, memory) };
+    const instance = withoutDoubtful(free, doubtful);
     const plan = await planInstance(instance, {
       optimiser,
       context: { random: random.fork('affinity') },
@@ -81,7 +84,10 @@ export class AffinityManager {
       startMs: inputs.forecast.startMs,
       stepMs: inputs.forecast.stepMs,
     });
-    return this.#proposal(inputs, { ...plan, costAfter }, { moves, timed, growth });
+    const isInDoubt = doubtful.size > 0 && !instance.isMovable.includes(1);
+    const refusal = isInDoubt ? 'wide-bounds' : plan.refusal;
+    const told = { ...plan, costAfter, ...(refusal === undefined ? {} : { refusal }) };
+    return this.#proposal(inputs, told, { moves, timed, growth });
   }
 
   /** What nodes outside their comfort zone need at once: see `relief/`. */

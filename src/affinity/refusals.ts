@@ -1,6 +1,7 @@
 /** Why one partition may not go to one node. */
 export type MoveRefusal =
   | 'pinned'
+  | 'wide-bounds'
   | 'forbidden'
   | 'zone'
   | 'node-down'
@@ -17,6 +18,7 @@ export type MoveRefusal =
 /** What each refusal means, for people and for `docs/affinity.md`. */
 export const MOVE_REFUSALS: Readonly<Record<MoveRefusal, string>> = {
   pinned: 'it rests: a rule pins it, it is being moved or was moved lately',
+  'wide-bounds': 'its forecast is too uncertain to move it by: the upper bound is too far above the mean',
   forbidden: 'a rule keeps it from this node',
   zone: 'a rule keeps it to other zones',
   'node-down': 'nothing goes to the node: it is to be emptied, does not answer, or cannot write',

@@ -50,7 +50,8 @@ export function timePlan(
     const keptSlots = Int32Array.from(planned, ({ partition: unit, target }) =>
       keptSlot(problem, options.lastMoves, { partition: membersOf[unit]?.[0] as number, target }),
     );
-    const timetable = schedule(problem, planned, { keptSlots, startKeepShare: options.startKeepShare });
+    const { startKeepShare, benefitCostRatio } = options;
+    const timetable = schedule(problem, planned, { keptSlots, startKeepShare, benefitCostRatio });
     leftOut.push(...ofMembers(timetable.leftOut));
     // Together late moves may gain less than each of them beside the others.
     const isWorthIt = timetable.cost < timetable.costStay;

@@ -55,7 +55,8 @@ export type Refusal =
   | 'migrations-open'
   | 'residence'
   | 'no-time'
-  | 'breach-stays';
+  | 'breach-stays'
+  | 'wide-bounds';
 
 /** What no map can mend, or what the cluster could do without. */
 export type GrowthAdvice<Dimension extends string = LoadDimension> =

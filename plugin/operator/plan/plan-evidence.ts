@@ -109,7 +109,7 @@ export function planEvidence(
     },
     utilisation: { resources, slotsPerColumn: stepMs, meanBefore, upperBefore, meanAfter, upperAfter },
     frontier: frontierOf(instance, moves),
-    binding: bindingOf(explainStays(after, settings.benefitCostRatio)),
+    binding: bindingOf(explainStays(after, { benefitCostRatio: settings.benefitCostRatio })),
     growth: adviseGrowth(after, { ...horizon, relief }).map((advice) => byName(named, advice)),
   };
 }

@@ -4,6 +4,7 @@ import type { Proposal } from '../../model/proposal.ts';
 import type { ProposalEvidence, StayReason } from '../../model/proposal-evidence.ts';
 import { paceAt } from '../calibration.ts';
 import { PlacementState } from '../cost-model.ts';
+import { doubtfulPartitions } from '../doubt.ts';
 import {
   BANDWIDTH_DEFAULT,
   buildInstance,
@@ -42,7 +43,10 @@ export function gatherEvidence(
   const after = new PlacementState(instance);
   for (const { partition, target } of moves) after.move(partition, target);
   const pace = paceAt(inputs.memory?.samples ?? [], BANDWIDTH_DEFAULT);
-  const stays = explainStays(after, settings.benefitCostRatio);
+  const stays = explainStays(after, {
+    benefitCostRatio: settings.benefitCostRatio,
+    doubtful: doubtfulPartitions(built, forecast, settings),
+  });
   return {
     firstBreach: firstBreach(before, { ...horizon, relief: settings.relief }),
     utilisation: utilisationTable(before, after, {

@@ -10,7 +10,13 @@ const NODES_TRIED = 16;
  * Why each partition that is at home on the proposed map stays there: of its other places the one with the largest gain, and
  * what speaks against it. O(partitions x 16 x depth).
  */
-export function explainStays(state: PlacementState, benefitCostRatio: number): StayReason[] {
+export function explainStays(
+  state: PlacementState,
+  {
+    benefitCostRatio,
+    doubtful = new Set(),
+  }: { readonly benefitCostRatio: number; readonly doubtful?: ReadonlySet<number> },
+): StayReason[] {
   const { home, partitionCount } = state.instance;
   const nodes = coolestNodes(state);
   const reasons: StayReason[] = [];
@@ -30,7 +36,10 @@ export function explainStays(state: PlacementState, benefitCostRatio: number): S
       alternativeNodeId: best === null ? null : asNodeId(best.node),
       gain: best?.gain ?? 0,
       price,
-      code: best === null ? 'no-gain' : codeOf(state, p, { ...best, price, benefitCostRatio }),
+      code:
+        best === null
+          ? 'no-gain'
+          : codeOf(state, p, { ...best, price, benefitCostRatio, isDoubtful: doubtful.has(p) }),
     });
   }
   return reasons;
@@ -44,9 +53,11 @@ function codeOf(
     readonly gain: number;
     readonly price: number;
     readonly benefitCostRatio: number;
+    readonly isDoubtful: boolean;
   },
 ): string {
   if (best.gain <= 0) return 'no-gain';
+  if (best.isDoubtful) return 'wide-bounds';
   const refusal = state.refusal(partition, best.node);
   if (refusal !== null) return refusal;
   return best.gain < best.benefitCostRatio * best.price ? 'price' : 'not-found';

@@ -48,6 +48,7 @@ export type LeftOutCode =
   | 'no-place' // all copies that may run at one time are taken until the horizon ends
   | 'horizon' // it would end after the horizon
   | 'gain-too-late' // what is left to gain when it arrives is not worth its price
+  | 'taken-back' // a later cycle with the same forecast would take it back
   | 'prefix'; // the map it would leave, with the moves before it, breaks a rule or is worse than the present one
 
 export const LEFT_OUT_MEANING: Readonly<Record<LeftOutCode, string>> = {
@@ -56,6 +57,7 @@ export const LEFT_OUT_MEANING: Readonly<Record<LeftOutCode, string>> = {
   'no-space': 'the target has no room for it',
   'no-place': 'every place for a copy is taken until the horizon ends',
   horizon: 'it would end after the horizon',
+  'taken-back': 'a later plan for the same forecast would take it back',
   'gain-too-late': 'what is left to gain when it arrives is not worth its price',
   prefix:
     'with the moves before it, it would leave a map that breaks a rule or is worse than the present one',

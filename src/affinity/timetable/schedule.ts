@@ -11,6 +11,7 @@ import {
   type Timetable,
   type TimetableProblem,
 } from './problem.ts';
+import { isTakenBack } from './replay.ts';
 import { type Instant, type RelievingMove, Timeline } from './timeline.ts';
 
 /** Rounds in which each move may change its start for the others' sake; each lowers the cost, few do anything. */
@@ -49,6 +50,9 @@ const NEAREST_TO_A_START: readonly LeftOutCode[] = [
   'no-window',
 ];
 
+/** Codes of moves that had their place: they do not try again. */
+const LEFT_OUT_FOR_GOOD: readonly LeftOutCode[] = ['gain-too-late', 'prefix', 'taken-back'];
+
 const NO_PRICE: PriceParts = { fixed: 0, copy: 0, load: 0, blip: 0 };
 
 /**
@@ -58,17 +62,23 @@ const NO_PRICE: PriceParts = { fixed: 0, copy: 0, load: 0, blip: 0 };
  * All begin as early as they can, in the given order; then each is given a better start among all the others, in rounds,
  * until none changes: coordinate descent, which lowers the cost at every change. (Begun with the first move alone, it ends
  * in plans that are dearer than doing everything at once: a move that is no use before its fellows waits, and so do they.) Moves that find no place, or arrive too late to be
- * worth their price, or whose map would be worse than the present one when it is reached, are left out, each with a code.
+ * worth their price, or whose map would be worse than the present one when it is reached, or which a later cycle would take
+ * back (`replay.ts`), are left out, each with a code.
  * O(rounds x moves x slots x resources).
  *
  * @param moves in the order in which they are most useful.
  * @param keptSlots i32[move]: the start that the last plan gave it, -1 where there was none; it stays unless another one is
  *   cheaper by `startKeepShare` of the move's price.
+ * @param benefitCostRatio so many times its price the way back has to earn to be taken; without it none is looked at.
  */
 export function schedule(
   problem: TimetableProblem,
   moves: readonly PlannedMove[],
-  options: { readonly keptSlots?: Int32Array; readonly startKeepShare?: number } = {},
+  options: {
+    readonly keptSlots?: Int32Array;
+    readonly startKeepShare?: number;
+    readonly benefitCostRatio?: number;
+  } = {},
 ): Timetable {
   const timeline = new Timeline(problem.instance);
   const atHome = new PlacementState(problem.instance);
@@ -94,7 +104,13 @@ export function schedule(
   for (;;) {
     const worst = scheduler.leastWorthwhile(candidates);
     const bad = worst ?? firstBadPrefix(problem, candidates);
-    if (bad === null) break;
+    if (bad === null) {
+      const returning = scheduler.firstTakenBack(candidates, options.benefitCostRatio);
+      if (returning === null) break;
+      scheduler.leaveOut(returning, 'taken-back');
+      scheduler.settle(candidates);
+      continue;
+    }
     const firstSlot = worst === null ? lastStartBefore(bad, candidates) : 0;
     if (firstSlot > 0 && bad.firstSlot === 0) bad.firstSlot = firstSlot;
     else scheduler.leaveOut(bad, worst === null ? 'prefix' : 'gain-too-late');
@@ -186,7 +202,7 @@ class Scheduler {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       let isChanged = false;
       for (const candidate of candidates) {
-        if (candidate.code === 'gain-too-late' || candidate.code === 'prefix') continue;
+        if (candidate.code !== null && LEFT_OUT_FOR_GOOD.includes(candidate.code)) continue;
         const before = candidate.run?.startSlot ?? -1;
         this.lift(candidate);
         this.place(candidate, 'cheap');
@@ -223,6 +239,32 @@ class Scheduler {
       worst = candidate;
     }
     return worst;
+  }
+
+  /** The first move, as planned, that a later cycle with this very forecast would take back; see `replay.ts`. */
+  firstTakenBack(candidates: readonly Candidate[], benefitCostRatio: number | undefined): Candidate | null {
+    const { instance, slotSeconds } = this.#problem;
+    // As in leastWorthwhile: of a peak no slot knows its part.
+    if (benefitCostRatio === undefined || instance.peakWeight > 0) return null;
+    const settled = new Timeline(instance);
+    const start: Instant = { slot: 0, share: 0 };
+    for (const { partition, source, target } of inTimeOrder(candidates))
+      settled.shift(partition, source, target, start);
+    for (const candidate of candidates) {
+      const { partition, source, target, run, price } = candidate;
+      if (run === null) continue;
+      this.#timeline.shift(partition, target, source, endOf(run));
+      settled.shift(partition, target, source, start);
+      const gains = this.#timeline.gains(candidate);
+      const settledGains = settled.gains(candidate);
+      this.#timeline.shift(partition, source, target, endOf(run));
+      settled.shift(partition, source, target, start);
+      // What any hour costs: which one the way back would have is not known.
+      const pricePerReturn = benefitCostRatio * (price.fixed + price.copy);
+      if (isTakenBack({ gains, settledGains, endSlot: run.endSlot, pricePerReturn }, slotSeconds))
+        return candidate;
+    }
+    return null;
   }
 
   #gainAfter(move: RelievingMove, run: Run, gains: Float64Array): number {

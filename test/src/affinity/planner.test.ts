@@ -11,6 +11,7 @@ import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
 import { inlineRunner } from '../../../src/kernels/pool.ts';
+import { LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
 import type { Proposal } from '../../../src/model/proposal.ts';
 import { forecastOf, inputsOf, nodeOf, randomInputs } from '../../support/placement.ts';
 import { testSeed } from '../../support/seed.ts';
@@ -271,6 +272,32 @@ test('load on weekdays and load on weekends are put together rather than moved t
   check.is(weekday, 4, 'weekday load on both');
   const settled = await propose(inputsOf({ ownerOf: proposal.targetOwnerOf, nodes, forecast }));
   check.is(settled.moves.length, 0, 'and nothing is undone');
+});
+
+test('nothing is moved by a forecast whose bounds are too wide, unless it has to leave', async () => {
+  const ownerOf = filled(8, 0);
+  const loads = filled(8, 1.5);
+  const wide = (count: number): PlacementInputs['forecast'] => {
+    const sure = forecastOf({ horizonSteps: 48, partitionCount: 8, loadOf: (_, p) => loads[p] as number });
+    const ofWide = (i: number): boolean => Math.floor(i / LOAD_DIMENSION_COUNT) % 8 < count;
+    return { ...sure, upper: sure.upper.map((value, i) => (ofWide(i) ? 6 * value : value)) };
+  };
+  const inputs = (count: number, isAlive = true): PlacementInputs =>
+    inputsOf({ ownerOf, nodes: [nodeOf(0, 16, { isAlive }), nodeOf(1, 16)], forecast: wide(count) });
+  const settings = { isCapacityHard: false, riskZ: 0 };
+  const all = await propose(inputs(8), settings);
+  check.is(all.moves.length, 0);
+  check.is(all.refusal, 'wide-bounds');
+  const half = await propose(inputs(4), settings);
+  check.ok(half.moves.length > 0);
+  check.ok(half.moves.every(({ partitionId }) => partitionId >= 4));
+  const allowed = await propose(inputs(8), { ...settings, boundRatioMax: 8 });
+  check.ok(allowed.moves.length > 0);
+  check.is(
+    (await propose(inputs(8, false), settings)).moves.length,
+    8,
+    'a node that is down is left all the same',
+  );
 });
 
 test('a forecast without load, and one without a step, move nothing', async () => {
