@@ -5,6 +5,7 @@ import { Piscina } from 'piscina';
 import type { Batch, BatchResult } from './worker.ts';
 
 const BATCH_SCHEDULES = 50;
+const NURSERY_MB = 64;
 
 export interface CampaignResult {
   readonly scheduleCount: number;
@@ -32,6 +33,8 @@ export class Campaign {
       filename: new URL(`./worker${extension}`, import.meta.url).href,
       minThreads: threadCount,
       maxThreads: threadCount,
+      // A schedule leaves megabytes of dead objects: with a larger nursery few of them are ever copied.
+      resourceLimits: { maxYoungGenerationSizeMb: NURSERY_MB },
     });
   }
 

@@ -28,6 +28,9 @@ export interface ClientWorld {
   readonly onViolation: (what: string) => void;
 }
 
+/** No later epoch settles it. */
+const UNSETTLED_EPOCH = Number.POSITIVE_INFINITY;
+
 type Key = ClientWorld['keys'][number];
 
 export class SimClient {
@@ -66,45 +69,62 @@ export class SimClient {
     }
   }
 
+  /** A write is sent again only after a refusal: one without an answer may have been done, or may yet be. */
   async #write(key: Key): Promise<void> {
-    const { clock, history, nextValue } = this.#world;
+    const { clock, mutant } = this.#world;
     const isDelete = this.#random.nextFloat() < 0.25;
-    const value = isDelete ? NOTHING : nextValue();
+    const value = isDelete ? NOTHING : this.#world.nextValue();
+    const bytes = isDelete ? null : encodeValue(value);
+    let calledAtMs = Number.NaN;
     for (let attempt = 0; attempt < WRITE_ATTEMPTS_MAX; attempt++) {
       const record = await this.#recordOf(key.partitionId);
       if (record) {
-        // Every attempt is an operation of its own: one that was refused never was.
-        const operation: RegisterOperation = {
-          kind: 'write',
-          value,
-          calledAtMs: clock.nowMs(),
-          returnedAtMs: Number.POSITIVE_INFINITY,
-          mayBeLost: true,
-        };
-        const bytes = isDelete ? null : encodeValue(value);
+        // What was refused never was: the operation begins with the attempt that was not.
+        if (!mutant.session?.resendsUnanswered || attempt === 0) calledAtMs = clock.nowMs();
         const reply = await this.#ask(record.ownerNodeId, record, key, { value: bytes, minLsn: null });
-        if (reply?.kind !== 'refused') history.key(key.name).operations.push(operation);
-        if (reply?.kind === 'ok') {
-          operation.returnedAtMs = clock.nowMs();
-          operation.mayBeLost = false;
-          history.writes++;
-          this.#saw(key.partitionId, reply.lsn, !this.#world.mutant.session?.forgetsWrites);
-          return;
-        }
-        if (reply?.kind !== 'refused') {
-          this.#open.push({ operation, partitionId: key.partitionId, epoch: record.epoch });
-          return this.#refresh(key.partitionId);
-        }
+        const isAnswered = reply !== null && reply.kind !== 'unknown';
+        if (reply?.kind === 'ok') return this.#wrote(key, { value, calledAtMs, lsn: reply.lsn });
+        if (!isAnswered && !mutant.session?.resendsUnanswered)
+          return this.#leftOpen(key, { value, calledAtMs, epoch: record.epoch });
       }
       await this.#sleep(10 + this.#random.nextFloat() * 40);
       await this.#refresh(key.partitionId);
     }
+    // Whether one of its attempts was done is not known either.
+    if (mutant.session?.resendsUnanswered)
+      await this.#leftOpen(key, { value, calledAtMs, epoch: UNSETTLED_EPOCH });
+  }
+
+  #wrote(key: Key, { value, calledAtMs, lsn }: { value: number; calledAtMs: number; lsn: number }): void {
+    const { clock, history, mutant } = this.#world;
+    const returnedAtMs = clock.nowMs();
+    history
+      .key(key.name)
+      .operations.push({ kind: 'write', value, calledAtMs, returnedAtMs, mayBeLost: false });
+    history.writes++;
+    this.#saw(key.partitionId, lsn, !mutant.session?.forgetsWrites);
+  }
+
+  async #leftOpen(
+    { name, partitionId }: Key,
+    { value, calledAtMs, epoch }: { value: number; calledAtMs: number; epoch: number },
+  ): Promise<void> {
+    const operation: RegisterOperation = {
+      kind: 'write',
+      value,
+      calledAtMs,
+      returnedAtMs: Number.POSITIVE_INFINITY,
+      mayBeLost: true,
+    };
+    this.#world.history.key(name).operations.push(operation);
+    this.#open.push({ operation, partitionId, epoch });
+    await this.#refresh(partitionId);
   }
 
   async #read(key: Key): Promise<void> {
     const { clock, history } = this.#world;
-    // Often by a fresh map, which may name a copy; sometimes by an old one, which may name a former owner.
-    if (this.#random.nextFloat() < 0.5) await this.#refresh(key.partitionId);
+    // Sometimes by a fresh map, which may name a copy; often by an old one, which may name a former owner.
+    if (this.#random.nextFloat() < 0.3) await this.#refresh(key.partitionId);
     for (let attempt = 0; attempt < READ_ATTEMPTS_MAX; attempt++) {
       const record = await this.#recordOf(key.partitionId);
       if (record) {
@@ -194,9 +214,9 @@ export class SimClient {
     const [client, node] = [this.#life.name, `n${nodeId}`];
     return new Promise((resolve) => {
       const timeout = clock.after(REPLY_TIMEOUT_MS, () => resolve(null));
-      network.send(client, node, () =>
+      network.sendRequest(client, node, () =>
         nodes[nodeId]?.receive(request, this.#random.nextFloat() * WORK_MS_MAX, (reply) =>
-          network.send(node, client, () => {
+          network.sendRequest(node, client, () => {
             clock.cancel(timeout);
             resolve(reply);
           }),

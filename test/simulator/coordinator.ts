@@ -15,7 +15,7 @@ import type { Life } from './life.ts';
 import type { Mutant } from './mutants.ts';
 import { LEASE_MS, PARTITION_COUNT } from './scenario.ts';
 
-const TICK_MS = 20;
+const TICK_MS = 30;
 
 export interface CoordinatorOptions {
   readonly life: Life;

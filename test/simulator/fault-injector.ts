@@ -23,10 +23,13 @@ export interface FaultyWorld {
 /** After a failed commit somebody notices so late. */
 const RESTART_AFTER_FAILURE_MS = 150;
 const RESTART_AFTER_CRASH_MS = 60;
+/** What an operator asked for is forgotten after so long. */
+const REQUEST_MS_MAX = 1_000;
 
 export class FaultInjector {
   readonly #world: FaultyWorld;
   isHealed = false;
+  #requestCount = 0;
   #ambushes: { readonly ambush: Ambush; skipCount: number }[] = [];
 
   constructor(world: FaultyWorld) {
@@ -39,9 +42,14 @@ export class FaultInjector {
   }
 
   /** A migration has entered a phase. */
-  phaseEntered({ phase, sourceNodeId, targetNodeId }: MigrationRecord): void {
+  phaseEntered(partitionId: number, { phase, sourceNodeId, targetNodeId }: MigrationRecord): void {
     this.#ambushes = this.#ambushes.filter((waiting) => {
       if (waiting.ambush.phase !== phase || waiting.skipCount-- > 0) return true;
+      const { kind } = waiting.ambush;
+      if (kind === 'cancel' || kind === 'rollback') {
+        this.#world.clock.after(waiting.ambush.delayMs, () => this.#request(kind, partitionId));
+        return false;
+      }
       const { victim, delayMs } = waiting.ambush;
       const leader = this.#world.coordinators.findIndex((coordinator) => coordinator.isLeading);
       const process =
@@ -145,6 +153,25 @@ export class FaultInjector {
     else metadata.commitNow({ conditions: [], writes: [{ kind: 'delete', key }] });
   }
 
+  #request(action: 'cancel' | 'rollback', partitionId: number): void {
+    const { metadata, codec, clock } = this.#world;
+    if (this.isHealed || metadata.isFull) return;
+    const request = {
+      requestId: `${action}-${++this.#requestCount}`,
+      action,
+      partitionId,
+      by: 'operator',
+      reason: 'simulated',
+      atMs: clock.nowMs(),
+      expiresAtMs: clock.nowMs() + REQUEST_MS_MAX,
+    };
+    const key = codec.keys.request(partitionId);
+    metadata.commitNow({
+      conditions: [],
+      writes: [{ kind: 'put', key, value: codec.encodeRequest(request) }],
+    });
+  }
+
   #lifeOf(process: End) {
     const { nodes, coordinators } = this.#world;
     const index = Number(process.slice(1));
@@ -188,6 +215,8 @@ function faultOf({ kind, diskFault, forMs }: Ambush, process: End, other: End): 
       // A coordinator keeps nothing on a disk.
       if (process.startsWith('c')) return { kind: 'crash', process, downMs: forMs };
       return { kind, nodeId: Number(process.slice(1)), fault: diskFault, forMs };
+    default:
+      throw new TypeError(`${kind} is no fault`);
   }
 }
 

@@ -101,7 +101,7 @@ export class RoleChecks {
 /** What the map may become. */
 export class MapChecks {
   readonly #world: CheckedWorld;
-  readonly #onPhase: (migration: MigrationRecord) => void;
+  readonly #onPhase: (partitionId: number, migration: MigrationRecord) => void;
   readonly #outcomes = new Map<string, 'SWITCHED' | 'ABORT'>();
   /** `partition/migration` of copies of which a disk has lost something. */
   readonly #torn = new Set<string>();
@@ -109,7 +109,7 @@ export class MapChecks {
   abortCount = 0;
   openCount = 0;
 
-  constructor(world: CheckedWorld, onPhase: (migration: MigrationRecord) => void) {
+  constructor(world: CheckedWorld, onPhase: (partitionId: number, migration: MigrationRecord) => void) {
     this.#world = world;
     this.#onPhase = onPhase;
   }
@@ -130,7 +130,8 @@ export class MapChecks {
     const after = codec.decodePartition(partitionId, value);
     this.openCount += (after.migration ? 1 : 0) - (before.migration ? 1 : 0);
     this.#recordChanged(before, after, (what) => violate(`map of partition ${partitionId}: ${what}`));
-    if (after.migration && after.migration.phase !== before.migration?.phase) this.#onPhase(after.migration);
+    if (after.migration && after.migration.phase !== before.migration?.phase)
+      this.#onPhase(partitionId, after.migration);
   }
 
   #recordChanged(before: PartitionRecord, after: PartitionRecord, violate: (what: string) => void): void {

@@ -1,12 +1,11 @@
 /** `npm run sim`: schedules of the real code, or of each planted bug until it is found; and one schedule again. */
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { seededRandom } from '../../src/base/random.ts';
 import { Campaign } from './campaign.ts';
 import { MUTANTS, type Mutant, mutantNamed, NO_MUTANT } from './mutants.ts';
-import { drawScenario, type Scenario } from './scenario.ts';
+import type { Scenario } from './scenario.ts';
 import { type Omissions, shrink, without } from './shrink.ts';
-import { runSchedule } from './world.ts';
+import { runSchedule, scenarioOf } from './world.ts';
 
 const USAGE = `npm run sim -- [options]
   --seeds N        schedules to run (default 1000)
@@ -110,7 +109,7 @@ async function replay({ from, mutant }: Options, omissions: Omissions): Promise<
     mutant,
     reduce: (scenario) => without(scenario, omissions),
   });
-  console.log(describe(without(scenarioOf(from), omissions)));
+  console.log(describe(without(scenarioOf(from, mutant), omissions)));
   for (const violation of violations) console.log(violation);
   if (violations.length === 0) console.log('no violation');
   process.exitCode = violations.length > 0 ? 1 : 0;
@@ -118,18 +117,13 @@ async function replay({ from, mutant }: Options, omissions: Omissions): Promise<
 
 async function shrinkAndTell({ mutant }: Options, seed: bigint): Promise<void> {
   Error.stackTraceLimit = 0;
-  const omissions = await shrink(scenarioOf(seed), async (left) => {
+  const omissions = await shrink(scenarioOf(seed, mutant), async (left) => {
     const { violations } = await runSchedule(seed, { mutant, reduce: (scenario) => without(scenario, left) });
     return violations.length > 0;
   });
   const planted = mutant === NO_MUTANT ? '' : ` --mutant ${mutant.name}`;
-  console.error(`\nseed ${seed}, shrunk:\n${describe(without(scenarioOf(seed), omissions))}`);
+  console.error(`\nseed ${seed}, shrunk:\n${describe(without(scenarioOf(seed, mutant), omissions))}`);
   console.error(`replay: npm run sim -- --from ${seed}${planted} --without ${omissions.join(',') || "''"}`);
-}
-
-/** As `runSchedule` draws it. */
-function scenarioOf(seed: bigint): Scenario {
-  return drawScenario(seededRandom(seed).fork('scenario'));
 }
 
 function describe(scenario: Scenario): string {

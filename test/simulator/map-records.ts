@@ -1,27 +1,41 @@
 /** The records of the simulated cluster's map: the real codec, asked once for the same bytes. */
 import { recordCodec } from '../../plugin/metadata/cluster-map.ts';
-import type { RecordCodec } from '../../src/migration/records.ts';
+import type { RecordCodec, StoreState } from '../../src/migration/records.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { RecordReader } from './storage-node.ts';
 
 export const CLUSTER = 'sim';
 
+/** A record that is written is decoded by the real codec once in so many times, else it is taken as it was. */
+const DECODED_EVERY = 16;
+
 /** Validating a record takes longer than the event that needs it, and ten processes read each. */
 export function memoizingCodec(): RecordCodec {
   const codec = recordCodec(CLUSTER);
-  const decoded = new WeakMap<Uint8Array, PartitionRecord>();
+  const records = new WeakMap<Uint8Array, PartitionRecord>();
+  const states = new WeakMap<Uint8Array, StoreState>();
+  let encodedCount = 0;
   return {
     ...codec,
-    decodePartition(partitionId, bytes) {
-      let record = decoded.get(bytes);
-      if (!record) {
-        record = codec.decodePartition(partitionId, bytes);
-        decoded.set(bytes, record);
-      }
-      return record;
+    encodePartition(record) {
+      const bytes = codec.encodePartition(record);
+      if (++encodedCount % DECODED_EVERY !== 0) records.set(bytes, record);
+      return bytes;
     },
+    decodePartition: (partitionId, bytes) =>
+      onceFor(records, bytes, () => codec.decodePartition(partitionId, bytes)),
+    decodeStoreState: (bytes) => onceFor(states, bytes, () => codec.decodeStoreState(bytes)),
   };
+}
+
+function onceFor<T>(known: WeakMap<Uint8Array, T>, bytes: Uint8Array, decode: () => T): T {
+  let value = known.get(bytes);
+  if (value === undefined) {
+    value = decode();
+    known.set(bytes, value);
+  }
+  return value;
 }
 
 export const partitionOfKey = (codec: RecordCodec, key: string): number =>

@@ -94,8 +94,13 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
     }),
   },
   {
-    // F24: each side is scanned at a position of its own.
+    // F24: each side is scanned where it stands, and positions are not compared.
     name: 'verify-at-different-lsns',
+    handle: (handle, store) => async (operation, body) => {
+      const { role, lsn } = store.meta(Number(body.partitionId));
+      const isCopy = operation === 'verify.begin' && role !== 'OWNER';
+      return handle(operation, isCopy ? { ...body, barrierLsn: lsn } : body);
+    },
     engine: (engine) =>
       withStatus(engine, (status) =>
         status.verify ? { ...status, verify: { ...status.verify, lsn: ANY_LSN } } : status,

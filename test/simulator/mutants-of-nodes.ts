@@ -1,8 +1,8 @@
 /** Mistakes about ownership, durability and answers: on storage nodes and in sessions. */
-import { ForeshardError } from '../../src/base/errors.ts';
 import type { PartitionStore } from '../../src/ports/partition-store.ts';
 import type { SimStore } from './disk.ts';
 import type { Mutant } from './mutants.ts';
+import { cancelled, toAndFro } from './worlds.ts';
 
 /** The store, but for some of its methods. */
 export function withMethods(store: SimStore, methods: Partial<PartitionStore>): PartitionStore {
@@ -13,9 +13,6 @@ export function withMethods(store: SimStore, methods: Partial<PartitionStore>): 
     },
   });
 }
-
-const isStale = (error: unknown): boolean =>
-  error instanceof ForeshardError && error.code === 'FORESHARD_STALE_EPOCH';
 
 const FENCE_TIMER_MS = 100;
 const SLOW_FENCE_MS = 6;
@@ -75,6 +72,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     // F9, TiKV #14699: requests carry no epoch, so a late one is taken for one of today.
     name: 'no-epoch-in-requests',
+    world: toAndFro,
     data: { ignoresEpoch: true },
   },
   {
@@ -85,6 +83,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     // Kafka KIP-570: any copy that is being filled becomes the owner when told so, whoever says it, about whatever.
     name: 'stale-activate-accepted',
+    world: toAndFro,
     handle: (handle, store) => async (operation, body) => {
       const [partitionId, epoch, migrationId] = [body.partitionId, body.epoch, body.migrationId].map(
         Number,
@@ -104,16 +103,15 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     },
   },
   {
-    // F30, Citus #4909, MongoDB SERVER-2068: a drop is carried out by its name, after A -> B -> A on the owner's data.
+    // F30, Citus #4909, MongoDB SERVER-2068: a drop is carried out by its name: after A -> B -> A on the owner's data.
     name: 'stale-remove-accepted',
+    world: toAndFro,
     handle: (handle, store) => async (operation, body) => {
-      if (operation !== 'remove.run') return handle(operation, body);
-      try {
-        return await handle(operation, body);
-      } catch (error) {
-        if (isStale(error)) store.partition(Number(body.partitionId)).entries.clear();
-        throw error;
-      }
+      const { partitionId, migrationId } = body;
+      const { closedMigrationId } = store.meta(Number(partitionId));
+      if (operation === 'remove.run' && Number(migrationId) <= closedMigrationId)
+        store.partition(Number(partitionId)).entries.clear();
+      return handle(operation, body);
     },
   },
   {
@@ -152,12 +150,18 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     // I8: a copy answers whoever asks, also while it is being filled.
     name: 'copy-serves-unasked',
+    world: cancelled,
     data: { servesCopiesUnasked: true },
   },
   {
     // A session's token grows by what it reads, not by what it writes.
     name: 'session-forgets-its-writes',
     session: { forgetsWrites: true },
+  },
+  {
+    // F20: a write without an answer is sent again, and nothing tells the two apart.
+    name: 'unanswered-write-sent-again',
+    session: { resendsUnanswered: true },
   },
   {
     // Acknowledged in memory, on the disk a little later (noSync, an append-only file synced now and then).

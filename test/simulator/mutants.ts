@@ -12,10 +12,13 @@ import { COORDINATOR_MUTANTS } from './mutants-of-coordinators.ts';
 import { COPY_MUTANTS } from './mutants-of-copies.ts';
 import { NODE_MUTANTS } from './mutants-of-nodes.ts';
 import type { ControlHandler } from './network.ts';
+import type { Scenario } from './scenario.ts';
 
 /** One planted mistake: what it replaces at one seam. All else is the real code. */
 export interface Mutant {
   readonly name: string;
+  /** Where the guard that is missing is needed: the worlds in which the bug is searched for, if not all. */
+  readonly world?: (scenario: Scenario) => Scenario;
   /** The partition store as the agent sees it. */
   readonly store?: (store: SimStore, life: Life) => PartitionStore;
   /** A record of the map as the agent reads it. */
@@ -34,8 +37,8 @@ export interface Mutant {
     readonly servesCopiesUnasked?: boolean;
     readonly readsAnyRole?: boolean;
   };
-  /** What a client's session leaves out of its token. */
-  readonly session?: { readonly forgetsWrites?: boolean };
+  /** What a query node does for its clients: leaves writes out of a session's token, sends a write without an answer again. */
+  readonly session?: { readonly forgetsWrites?: boolean; readonly resendsUnanswered?: boolean };
   /** How the disk keeps its word. */
   readonly disk?: { readonly syncsAfterMs?: number; readonly goesOnAfterError?: boolean };
   /** What a crash does to the disk. */

@@ -11,6 +11,8 @@ export type ControlHandler = (operation: string, body: Record<string, unknown>) 
 const CONTROL_TIMEOUT_MS = 120;
 /** The longest that a message wanders about: long enough for a partition to leave a node and come back. */
 const LATE_MS_MAX = 1_500;
+/** A second copy comes of a way that is not the first one's. */
+const COPY_LATE_SHARE = 0.5;
 
 /** Messages between processes (`n0` a storage node, `c0` a coordinator, `k0` a client, `m` the metadata store). */
 export class SimNetwork {
@@ -54,15 +56,19 @@ export class SimNetwork {
     return this.#cuts.size > 0 && this.#cuts.has(`${from}>${to}`);
   }
 
-  /** One message: it arrives, arrives late, or never. */
-  send(from: string, to: string, deliver: () => void): void {
-    const rates = this.#rates();
-    if (this.#random.nextFloat() < rates.loss || this.isCut(from, to)) return;
+  /** One message: it arrives, arrives late (a share of them), or never. */
+  send(from: string, to: string, lateShare: number, deliver: () => void): void {
+    if (this.#random.nextFloat() < this.#rates().loss || this.isCut(from, to)) return;
     const delayMs =
-      this.#random.nextFloat() < rates.late
+      this.#random.nextFloat() < lateShare
         ? 20 + this.#random.nextFloat() * LATE_MS_MAX
         : 0.2 + this.#random.nextFloat() * 2;
     this.#clock.after(delayMs, deliver);
+  }
+
+  /** A client's request, or its answer. */
+  sendRequest(from: string, to: string, deliver: () => void): void {
+    this.send(from, to, this.#rates().lateRequest, deliver);
   }
 
   /** Control requests of one process; they may arrive twice, in any order. */
@@ -89,7 +95,7 @@ export class SimNetwork {
       life.run(() => asker.reject(unanswered(operation, nodeId, wasDelivered))),
     );
     const answer = (settle: () => void): void =>
-      this.send(node, life.name, () =>
+      this.send(node, life.name, this.#rates().late, () =>
         life.run(() => {
           this.#clock.cancel(timeout);
           settle();
@@ -106,8 +112,9 @@ export class SimNetwork {
         );
       });
     };
-    this.send(life.name, node, deliver);
-    if (this.#random.nextFloat() < this.#rates().duplicate) this.send(life.name, node, deliver);
+    const { late, duplicate } = this.#rates();
+    this.send(life.name, node, late, deliver);
+    if (this.#random.nextFloat() < duplicate) this.send(life.name, node, COPY_LATE_SHARE, deliver);
   }
 }
 

@@ -7,14 +7,23 @@ import { DISK_FAULTS, type DiskFault } from './disk.ts';
 export interface Rates {
   readonly loss: number;
   readonly duplicate: number;
-  /** Messages that arrive when nobody waits for them any more. */
+  /** Control messages that arrive when nobody waits for them any more; of the second copies every other one does. */
   readonly late: number;
+  /** The same of clients' requests. */
+  readonly lateRequest: number;
   /** Metadata commits whose answer is lost: the commit happens at once, later, or never. */
   readonly unknownCommit: number;
   readonly metadataDown: number;
 }
 
-export const NO_RATES: Rates = { loss: 0, duplicate: 0, late: 0, unknownCommit: 0, metadataDown: 0 };
+export const NO_RATES: Rates = {
+  loss: 0,
+  duplicate: 0,
+  late: 0,
+  lateRequest: 0,
+  unknownCommit: 0,
+  metadataDown: 0,
+};
 
 /** A process or the metadata store: `n0` a storage node, `c0` a coordinator, `k0` a client, `m`. */
 export type End = string;
@@ -43,14 +52,17 @@ export interface TimedFault {
   readonly fault: Fault;
 }
 
-/** A moment that chance alone would seldom hit: a migration has just entered a phase. It befalls one of those who act in it. */
+/**
+ * A moment that chance alone would seldom hit: a migration has just entered a phase. A fault befalls one of those who act in
+ * it, or an operator steps in.
+ */
 export interface Ambush {
   readonly phase: MigrationPhase;
   /** So many migrations enter the phase unharmed before. */
   readonly skipCount: number;
   readonly delayMs: number;
   readonly victim: 'source' | 'target' | 'coordinator';
-  readonly kind: 'crash' | 'stop' | 'cut' | 'disk';
+  readonly kind: 'crash' | 'stop' | 'cut' | 'disk' | 'cancel' | 'rollback';
   readonly diskFault: DiskFault;
   readonly forMs: number;
 }
@@ -58,7 +70,7 @@ export interface Ambush {
 export interface PlannedMove {
   readonly atMs: number;
   readonly partitionId: number;
-  /** Taken modulo the number of nodes. */
+  /** None, where the cluster was shrunk below it. */
   readonly targetNodeId: number;
 }
 
@@ -105,8 +117,8 @@ export function drawScenario(random: Random): Scenario {
     partitionIds,
     keysPerPartition: 3 + shape.nextBelow(4),
     clientCount,
-    operationsPerClient: 10 + shape.nextBelow(16),
-    clientThinkMs: 20 + shape.nextFloat() * 100,
+    operationsPerClient: 10 + shape.nextBelow(20),
+    clientThinkMs: 5 + shape.nextFloat() * 100,
     rates: isCalm ? NO_RATES : drawRates(random.fork('rates')),
     faults: isCalm ? [] : drawFaults(random.fork('faults'), nodeCount, clientCount),
     ambushes: isCalm ? [] : drawAmbushes(random.fork('ambushes')),
@@ -121,6 +133,7 @@ function drawRates(random: Random): Rates {
     loss: rate(0.08),
     duplicate: rate(0.2),
     late: rate(0.08),
+    lateRequest: rate(0.08),
     unknownCommit: rate(0.2),
     metadataDown: rate(0.05),
   };
@@ -128,13 +141,15 @@ function drawRates(random: Random): Rates {
 
 function drawMoves(random: Random, partitionIds: readonly number[], nodeCount: number): PlannedMove[] {
   const moves: PlannedMove[] = [];
-  const paceMs = 60 + random.nextFloat() * 200;
-  // Few targets in some schedules: a partition that soon returns to a node meets what it left there.
-  const targetCount = random.nextFloat() < 0.5 ? Math.min(nodeCount, 3) : nodeCount;
+  // One partition to and fro, in some schedules: it returns to a node while late messages of its last stay are on their way.
+  const isToAndFro = random.nextFloat() < 0.3;
+  const paceMs = isToAndFro ? 40 : 60 + random.nextFloat() * 200;
+  const targetCount = isToAndFro ? 2 + random.nextBelow(2) : nodeCount;
+  const movedIds = isToAndFro ? partitionIds.slice(0, 1) : partitionIds;
   for (let atMs = 10; atMs < FAULTY_MS; atMs += random.nextFloat() * 2 * paceMs)
     moves.push({
       atMs,
-      partitionId: partitionIds[random.nextBelow(partitionIds.length)] as number,
+      partitionId: movedIds[random.nextBelow(movedIds.length)] as number,
       targetNodeId: random.nextBelow(targetCount),
     });
   return moves;
@@ -214,18 +229,32 @@ function drawFault(random: Random, nodeCount: number, clientCount: number): Faul
   }
 }
 
-const AMBUSH_KINDS: readonly Ambush['kind'][] = ['crash', 'crash', 'stop', 'cut', 'disk'];
+const AMBUSH_KINDS: readonly Ambush['kind'][] = ['crash', 'crash', 'stop', 'cut', 'disk', 'cancel'];
+/** Those more often in which more can go wrong. */
+const AMBUSH_PHASES: readonly MigrationPhase[] = [
+  ...MIGRATION_PHASES,
+  'COPY',
+  'SHIFT',
+  'SHIFT',
+  'FENCED',
+  'FENCED',
+];
 const VICTIMS: readonly Ambush['victim'][] = ['source', 'target', 'coordinator'];
 
 function drawAmbushes(random: Random): Ambush[] {
   const oneOf = <T>(choices: readonly T[]): T => choices[random.nextBelow(choices.length)] as T;
-  return Array.from({ length: random.nextBelow(4) }, () => ({
-    phase: oneOf(MIGRATION_PHASES),
+  const ambush = (phase: MigrationPhase, kind: Ambush['kind']): Ambush => ({
+    phase,
+    kind,
     skipCount: random.nextBelow(3),
     delayMs: random.nextFloat() * 12,
     victim: oneOf(VICTIMS),
-    kind: oneOf(AMBUSH_KINDS),
     diskFault: oneOf(DISK_FAULTS),
     forMs: 10 + random.nextFloat() * 400,
-  }));
+  });
+  const ambushes = Array.from({ length: random.nextBelow(4) }, () =>
+    ambush(oneOf(AMBUSH_PHASES), oneOf(AMBUSH_KINDS)),
+  );
+  // There is a way back in the grace only.
+  return random.nextFloat() < 0.25 ? [...ambushes, ambush('GRACE', 'rollback')] : ambushes;
 }

@@ -49,9 +49,15 @@ export interface ScheduleOptions {
 }
 
 export async function runSchedule(seed: bigint, options: ScheduleOptions = {}): Promise<ScheduleResult> {
-  const random = seededRandom(seed);
-  const drawn = drawScenario(random.fork('scenario'));
-  return new World(random, options.reduce?.(drawn) ?? drawn, options.mutant ?? NO_MUTANT).run();
+  const mutant = options.mutant ?? NO_MUTANT;
+  const scenario = scenarioOf(seed, mutant);
+  return new World(seededRandom(seed), options.reduce?.(scenario) ?? scenario, mutant).run();
+}
+
+/** All that will happen in a schedule. */
+export function scenarioOf(seed: bigint, mutant: Mutant = NO_MUTANT): Scenario {
+  const drawn = drawScenario(seededRandom(seed).fork('scenario'));
+  return mutant.world?.(drawn) ?? drawn;
 }
 
 class World {
@@ -92,7 +98,9 @@ class World {
     );
     this.#checked = this.#checkedWorld();
     this.#roleChecks = new RoleChecks(this.#checked);
-    this.#mapChecks = new MapChecks(this.#checked, (migration) => this.#faults.phaseEntered(migration));
+    this.#mapChecks = new MapChecks(this.#checked, (partitionId, migration) =>
+      this.#faults.phaseEntered(partitionId, migration),
+    );
     this.#network = new SimNetwork({
       clock: this.#clock,
       random: random.fork('network'),
@@ -281,7 +289,7 @@ class World {
     for (const { atMs, partitionId, targetNodeId } of moves)
       this.#clock.after(atMs, () => {
         const record = this.#checked.recordOf(partitionId);
-        if (!record || record.ownerNodeId === targetNodeId) return;
+        if (!record || record.ownerNodeId === targetNodeId || !this.#nodes[targetNodeId]) return;
         for (const coordinator of this.#coordinators) coordinator.propose(record, targetNodeId);
       });
   }

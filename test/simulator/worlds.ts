@@ -1,0 +1,52 @@
+/**
+ * Worlds for planted bugs that an ordinary schedule seldom needs the guard against: the code is the same, there is only more
+ * of what the guard is for.
+ */
+import { FAULTY_MS, NO_RATES, type PlannedMove, type Scenario } from './scenario.ts';
+
+/** As soon as a move is over the next one begins. */
+const EAGER_MS = 30;
+
+function movesEvery(paceMs: number, partitionId: number, targets: readonly number[]): PlannedMove[] {
+  const moves: PlannedMove[] = [];
+  for (let atMs = 10, i = 0; atMs < FAULTY_MS; atMs += paceMs, i++)
+    moves.push({ atMs, partitionId, targetNodeId: targets[i % targets.length] as number });
+  return moves;
+}
+
+/** One partition goes to and fro between two nodes of three, and messages of its earlier stays are still on their way. */
+export const toAndFro = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  nodeCount: 3,
+  partitionIds: [0],
+  keysPerPartition: 3,
+  clientThinkMs: 40,
+  operationsPerClient: 30,
+  rates: { ...NO_RATES, lateRequest: 0.1, duplicate: 0.3 },
+  faults: [],
+  ambushes: [],
+  moves: movesEvery(EAGER_MS, 0, [1, 0]),
+  settings: { ...scenario.settings, graceMs: 20, readWeightSteps: [], readWeightHoldMs: 5 },
+});
+
+/** An operator cancels moves to the same node again and again while reads go there. */
+export const cancelled = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  partitionIds: [0],
+  keysPerPartition: 6,
+  clientThinkMs: 10,
+  operationsPerClient: 60,
+  rates: NO_RATES,
+  faults: [],
+  ambushes: Array.from({ length: 8 }, (_, i) => ({
+    phase: 'SHIFT' as const,
+    kind: 'cancel' as const,
+    skipCount: i,
+    delayMs: 10 + 6 * i,
+    victim: 'target' as const,
+    diskFault: 'slow' as const,
+    forMs: 0,
+  })),
+  moves: movesEvery(EAGER_MS, 0, [1]),
+  settings: { ...scenario.settings, readWeightSteps: [0.9], readWeightHoldMs: 60, pieceBytes: 40 },
+});
