@@ -39,7 +39,7 @@ const PEAK_UTILISATION = 0.7;
 /** Measured from the second live day on: the predictive policy starts on the default map and has to migrate first. */
 const WARM_UP_DAYS = 1;
 /** Real time and trace time differ by the factor 5,000: what waits by the clock on the wall is scaled down to fit. */
-const MIGRATION_SETTINGS = { graceMs: 1_000, residenceMs: 2_000, readWeightHoldMs: 20 };
+const MIGRATION_SETTINGS = { graceMs: 1_000, residenceMs: 2_000, readWeightHoldMs: 20, fenceRetryMs: 200 };
 
 interface ReplayOptions {
   readonly isJson: boolean;
@@ -218,7 +218,12 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
     const { keysChecked, keysLost, keysWrong } = verification;
     return {
       policies,
-      migrations: { done: figures.done, aborted: figures.aborted, bytesCopied: figures.movedBytes },
+      migrations: {
+        done: figures.done,
+        aborted: figures.aborted,
+        abortReasons: figures.abortReasons,
+        bytesCopied: figures.movedBytes,
+      },
       migrationsLeftOpen: figures.leftOpen,
       clientErrors: generator.clientErrors,
       keysChecked,

@@ -1,4 +1,9 @@
-import type { AdvanceReport, ProfileReport, QueryTypesReport } from '../../plugin/host/control-messages.ts';
+import type {
+  AdvanceReport,
+  MigrationStatusReport,
+  ProfileReport,
+  QueryTypesReport,
+} from '../../plugin/host/control-messages.ts';
 import type { LocalCluster } from '../../plugin/node/local-cluster.ts';
 import type { LoadGenerator } from './load-generator.ts';
 import type { Progress } from './progress.ts';
@@ -15,6 +20,7 @@ export interface LiveFigures {
   readonly profile: ProfileReport;
   readonly done: number;
   readonly aborted: number;
+  readonly abortReasons: MigrationStatusReport['abortReasons'];
   /** Migrations open, and moves waiting, when the time to settle was over. */
   readonly leftOpen: number;
   readonly movedBytes: number;
@@ -91,6 +97,7 @@ export async function playLiveDays(options: {
     profile,
     done: status.doneCount,
     aborted: status.abortedCount,
+    abortReasons: status.abortReasons,
     leftOpen: status.open.length + status.queuedCount,
     movedBytes: status.movedBytes,
     captured: capture.capturedCount,

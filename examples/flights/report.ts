@@ -2,7 +2,13 @@
 export interface ReplayReport {
   readonly policies: Readonly<Record<PolicyName, PolicyFigures>>;
   /** As the executor counts them, those of the first live day included; bytes as copied, framing and log included. */
-  readonly migrations: { readonly done: number; readonly aborted: number; readonly bytesCopied: number };
+  readonly migrations: {
+    readonly done: number;
+    readonly aborted: number;
+    /** Most frequent first; fences that were tried again with the same copy are among them. */
+    readonly abortReasons: readonly { readonly reason: string; readonly count: number }[];
+    readonly bytesCopied: number;
+  };
   readonly migrationsLeftOpen: number;
   readonly clientErrors: number;
   readonly keysChecked: number;
@@ -62,6 +68,7 @@ export function formatReport(report: ReplayReport): string {
     verdict(report.policies),
     '',
     `migrations     ${report.migrations.done} done, ${report.migrations.aborted} aborted, ${mebibytes(report.migrations.bytesCopied)} MiB copied`,
+    ...report.migrations.abortReasons.map(({ reason, count }) => `               ${count} x ${reason}`),
     `client errors  ${report.clientErrors}`,
     `latency        during migrations p50 ${during.p50.toFixed(2)} ms, p99 ${during.p99.toFixed(2)} ms (${during.count} queries)`,
     `               outside           p50 ${outside.p50.toFixed(2)} ms, p99 ${outside.p99.toFixed(2)} ms (${outside.count} queries)`,

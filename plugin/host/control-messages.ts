@@ -124,6 +124,8 @@ export interface MigrationStatusReport {
   readonly scheduledCount: number;
   readonly doneCount: number;
   readonly abortedCount: number;
+  /** Most frequent first, with fences that were tried again; numbers in the reasons are left out. */
+  readonly abortReasons: readonly { readonly reason: string; readonly count: number }[];
   readonly movedBytes: number;
 }
 

@@ -78,6 +78,7 @@ export class Coordinator {
       scheduledCount: status.scheduledMoveCount,
       doneCount: status.doneCount,
       abortedCount: status.abortedCount,
+      abortReasons: status.abortReasons,
       movedBytes: status.copiedBytes,
     };
   }

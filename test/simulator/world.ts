@@ -328,6 +328,7 @@ function settingsOf({ settings }: Scenario): MigrationSettings {
     verifyLagMax: settings.lagMax,
     fenceLagMax: settings.lagMax,
     fenceBudgetMs: settings.fenceBudgetMs,
+    fenceRetryMs: 40,
     graceMs: settings.graceMs,
     prepareTimeoutMs: 800,
     phaseTimeoutMs: 1_500,

@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { isSwitched, mayAbort, PHASE_TRANSITIONS } from '../../../src/migration/phases.ts';
+import { pauseChange } from '../../../src/migration/record-changes.ts';
 import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
 import {
   abort,
@@ -277,6 +278,75 @@ test('an old owner that cannot follow is kept for two more graces, then removed'
   check.is(decide(record, seen, CONTEXT).kind, 'stay');
   const later = { ...CONTEXT, nowMs: NOW_MS + 2 * SETTINGS.graceMs };
   check.is(phaseAfter(decide(record, seen, later)), 'CLEANUP');
+});
+
+test('a fence that stood too long is tried again with the same copy, later each time, and given up in the end', () => {
+  const { fenceRetriesMax, fenceRetryMs } = SETTINGS;
+  let record = recordIn('FENCED', { reason: 'node 1 is hot' });
+  let nowMs = NOW_MS;
+  for (let failures = 1; failures <= fenceRetriesMax; failures++) {
+    nowMs = record.migration.phaseAtMs + SETTINGS.fenceBudgetMs + 1;
+    const given = decide(record, NOTHING, { ...CONTEXT, nowMs });
+    check.ok(given.kind === 'go');
+    const { phase, keepsCopyFor, migrationId } = given.record.migration;
+    check.equal([phase, keepsCopyFor], ['ABORT', 'retry']);
+    const again = decide(given.record, { ...NOTHING, areNodesDone: true }, { ...CONTEXT, nowMs });
+    check.ok(again.kind === 'go');
+    const { migration, migrationSeq, epoch } = again.record;
+    check.equal(
+      [migration.phase, migration.migrationId, migrationSeq],
+      ['PREPARE', migrationId + 1, migrationId + 1],
+    );
+    check.equal([migration.resumes, migration.reason, epoch], [migrationId, 'node 1 is hot', 7]);
+    check.is(migration.notBeforeMs, nowMs + fenceRetryMs * 2 ** (failures - 1));
+    // It goes its way up to the fence, which waits for its time.
+    const shift = {
+      ...again.record,
+      migration: { ...migration, phase: 'SHIFT' as const, readWeight: 1, phaseAtMs: 0 },
+    };
+    const seen = { ...both(status(), status()), isFencePromising: true };
+    check.is(decide(shift, seen, { ...CONTEXT, nowMs: migration.notBeforeMs - 1 }).kind, 'stay');
+    nowMs = migration.notBeforeMs;
+    check.is(phaseAfter(decide(shift, seen, { ...CONTEXT, nowMs })), 'FENCING');
+    record = { ...shift, migration: { ...shift.migration, phase: 'FENCING', phaseAtMs: nowMs } };
+  }
+  const last = decide(record, NOTHING, { ...CONTEXT, nowMs: nowMs + SETTINGS.fenceBudgetMs + 1 });
+  check.is(phaseAfter(last), 'ABORT');
+  check.is((last as { record: OpenRecord }).record.migration.keepsCopyFor, undefined);
+});
+
+test('a rollback holds no read weights, and leaves a follower behind when it fails for another reason than its fence', () => {
+  const rollback = { kind: 'rollback', resumes: 3 } as const;
+  const seen = { ...both(status(), status()), isFencePromising: true };
+  check.is(phaseAfter(decide(recordIn('SHIFT', rollback), seen, CONTEXT)), 'FENCING');
+  const failed = abort(recordIn('SHIFT', rollback), 'the target is slow', CONTEXT).record;
+  check.is(failed.migration.keepsCopyFor, 'follow');
+  const grace = decide(failed, { ...NOTHING, areNodesDone: true }, CONTEXT);
+  check.ok(grace.kind === 'go');
+  const { migration, ownerNodeId, epoch } = grace.record;
+  // Node 1 owns it still, and node 2, which should have become the owner, follows.
+  check.equal([migration.phase, migration.sourceNodeId, migration.targetNodeId], ['GRACE', 2, 1]);
+  check.equal([ownerNodeId, epoch, migration.migrationId, migration.kind], [1, 7, 5, undefined]);
+  check.is(migration.notBeforeMs, NOW_MS + SETTINGS.graceMs);
+  const late = { ...CONTEXT, nowMs: NOW_MS + SETTINGS.fenceBudgetMs + 1 };
+  const fence = decide(recordIn('FENCED', rollback), NOTHING, late);
+  check.is((fence as { record: OpenRecord }).record.migration.keepsCopyFor, 'retry');
+});
+
+test('a pause takes its own time out of that of the phase, and holds no phase in which writes wait', () => {
+  for (const phase of MIGRATION_PHASES) {
+    const held = pauseChange(recordIn(phase), true, NOW_MS + 10);
+    const isHeld = ['PREPARE', 'COPY', 'CATCHUP', 'VERIFY', 'SHIFT'].includes(phase);
+    check.is(held?.migration.pausedAtMs, isHeld ? NOW_MS + 10 : undefined, phase);
+    if (held === null) continue;
+    check.is(pauseChange(held, true, NOW_MS + 20), null, 'once');
+    const late = { ...CONTEXT, nowMs: NOW_MS + 10 * SETTINGS.phaseTimeoutMs };
+    check.is.not(phaseAfter(decide(held, both(status(), status()), late)), 'ABORT');
+    const released = pauseChange(held, false, late.nowMs) as OpenRecord;
+    check.is(late.nowMs - released.migration.phaseAtMs, 10, 'as long in the phase as before the pause');
+    check.is(released.migration.pausedAtMs, undefined);
+    check.is(abort(held, 'why', CONTEXT).record.migration.pausedAtMs, undefined);
+  }
 });
 
 test.run();

@@ -7,6 +7,7 @@ import { ForeshardError } from '../../../../src/base/errors.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../../src/model/ids.ts';
 import type { MigrationRecord, PartitionRecord } from '../../../../src/model/migration.ts';
 import type { LogEntry, PartitionMeta } from '../../../../src/ports/partition-store.ts';
+import type { CopyAdoption } from '../../../../src/ports/storage-engine.ts';
 import { EMPTY_META } from '../../../support/memory-partition-store.ts';
 
 const test = suite('role changes of a partition');
@@ -216,6 +217,68 @@ test('bytes that are cut short or altered are decoded, or refused, but never mor
       const code = codeOf(() => decodeEntries(bytes));
       check.ok(code === 'no error' || code === 'FORESHARD_CORRUPT', code);
     }),
+  );
+});
+
+const OF_3 = { migrationId: 3, isEmptyAllowed: false };
+const ANY = { migrationId: null, isEmptyAllowed: false };
+
+test('a copy is adopted by the migration that goes on with it, which closes all before it', () => {
+  const follower = role.following(fenced, command(3, 6));
+  for (const copy of [follower, fenced, filled]) {
+    const adopted = role.copyAdopted(copy, command(4, copy.epoch), 'store-2', OF_3);
+    check.equal(
+      [adopted.role, adopted.migrationId, adopted.closedMigrationId, adopted.lsn],
+      ['STAGING', 4, 3, 40],
+    );
+    check.equal([adopted.staging?.migrationId, adopted.staging?.isComplete, adopted.fence], [4, true, null]);
+    check.is(
+      role.copyAdopted(adopted, command(4, copy.epoch), 'store-2', OF_3),
+      adopted,
+      'twice changes nothing',
+    );
+    const owner = role.activated(adopted, command(4, 7), 40);
+    check.equal([owner.role, owner.epoch], ['OWNER', 7]);
+    // Late commands of the migration before find it closed: nothing of theirs touches the copy.
+    check.is(role.aborted(adopted, command(3, 6)), adopted);
+    for (const late of [
+      () => role.retired(adopted, command(3, 6)),
+      () => role.following(adopted, command(3, 6)),
+    ])
+      check.is(codeOf(late), 'FORESHARD_STALE_EPOCH');
+  }
+});
+
+test('nothing is adopted that is not a whole copy, or not the one that is named', () => {
+  const refused = (meta: PartitionMeta, adopts: CopyAdoption) =>
+    codeOf(() => role.copyAdopted(meta, command(9, 7), 'store-2', adopts));
+  const follower = role.following(fenced, command(3, 6));
+  check.is(refused(follower, { ...OF_3, migrationId: 2 }), 'FORESHARD_NOT_OWNER');
+  check.is(refused(staging, ANY), 'FORESHARD_NOT_OWNER');
+  check.is(refused({ ...filled, closedMigrationId: 3 }, ANY), 'FORESHARD_NOT_OWNER', 'it is being dropped');
+  check.is(refused(role.retired(follower, command(3, 6)), ANY), 'FORESHARD_NOT_OWNER', 'it is being removed');
+  check.is(refused(OWNER, ANY), 'FORESHARD_NOT_OWNER');
+  check.is(refused({ ...OWNER, role: 'FENCED' }, ANY), 'FORESHARD_NOT_OWNER', 'deposed, and never fenced');
+  check.is(refused(EMPTY_META, ANY), 'FORESHARD_NOT_OWNER');
+  const empty = role.copyAdopted(EMPTY_META, command(9, 7), 'store-2', { ...ANY, isEmptyAllowed: true });
+  check.equal([empty.role, empty.staging?.isComplete], ['STAGING', true]);
+});
+
+test('after a rollback that failed its copy follows again, whether the rollback had reached it or not', () => {
+  const follower = role.following(fenced, command(3, 6));
+  const adopted = role.copyAdopted(follower, command(4, 6), 'store-2', OF_3);
+  for (const copy of [adopted, follower, fenced]) {
+    const again = role.following(copy, command(5, 6), true);
+    check.equal([again.role, again.migrationId, again.epoch, again.staging], ['FOLLOWER', 5, 6, null]);
+    check.is(
+      codeOf(() => role.copyAdopted(again, command(4, 6), 'store-2', OF_3)),
+      'FORESHARD_STALE_EPOCH',
+    );
+  }
+  check.is(
+    codeOf(() => role.following(adopted, command(5, 6))),
+    'FORESHARD_NOT_OWNER',
+    'the map does not say so',
   );
 });
 
