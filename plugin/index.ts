@@ -1,6 +1,7 @@
 import { attachMigrationAgent } from './engines/lmdb/attach-agent.ts';
 import { definePlugin } from './host/plugin.ts';
 import { attachAnalysis } from './host/query-node-plugin.ts';
+import { peerTlsOf } from './rpc/peer-tls.ts';
 
 export { definePlugin, type PluginDefinition } from './host/plugin.ts';
 
@@ -13,6 +14,7 @@ export default definePlugin({
       ...context,
       clusterName: settings.cluster.name,
       partitionCount: settings.cluster.partitionCount,
+      tls: peerTlsOf(settings.security, context.logger),
     }),
 });
 export { openPostgresParser } from './templates/postgres-sql.ts';

@@ -76,6 +76,13 @@ export interface SecuritySettings {
   readonly password: string | null;
   /** A file that only its owner may read (mode 0600) whose first line is the password. */
   readonly passwordFile: string | null;
+  /**
+   * PEM files for TLS between nodes: the authority, this node's certificate, its key (mode 0600). All three or none; none
+   * leaves nodes to believe each other.
+   */
+  readonly peerAuthorityFile: string | null;
+  readonly peerCertificateFile: string | null;
+  readonly peerKeyFile: string | null;
 }
 
 export interface PluginSettings {
@@ -163,7 +170,13 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
     clientConnectionsMax: 10_000,
     logLevel: 'info',
   },
-  security: { password: null, passwordFile: null },
+  security: {
+    password: null,
+    passwordFile: null,
+    peerAuthorityFile: null,
+    peerCertificateFile: null,
+    peerKeyFile: null,
+  },
   plugin: { mode: 'observe', modules: ['foreshard'] },
   // 65,536 slots are 4 MiB and hold half a second at 130,000 queries a second: ten drains late before one is dropped.
   capture: { ringSlots: 65_536, keyPrefixBytes: 24, keyHash: true, drainIntervalMs: 50 },
@@ -222,6 +235,13 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
         'to half full, and commits write new ones beside the old. It is address space, not disk: raise it, or lower node.dataBytesMax',
     });
   if (!isPowerOfTwo(capture.ringSlots)) found.push({ path: 'capture.ringSlots', expected: 'a power of two' });
+  const peerFiles = ['peerAuthorityFile', 'peerCertificateFile', 'peerKeyFile'] as const;
+  const missing = peerFiles.filter((name) => settings.security[name] === null);
+  if (missing.length > 0 && missing.length < peerFiles.length)
+    found.push({
+      path: `security.${missing[0]}`,
+      expected: `set as well: ${peerFiles.join(', ')} come together`,
+    });
   if ((metadata.certificateFile === null) !== (metadata.keyFile === null))
     found.push({
       path: metadata.keyFile === null ? 'metadata.keyFile' : 'metadata.certificateFile',

@@ -25,6 +25,7 @@ import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
 import { ClusterMapReader, clusterKeys } from '../metadata/cluster-map.ts';
 import { NodeDirectory } from '../metadata/node-directory.ts';
 import { openMetadata } from '../metadata/open.ts';
+import { peerTlsOf } from '../rpc/peer-tls.ts';
 import { Analysis, type AnalysisBody } from './analysis.ts';
 import { AnalysisClock } from './analysis-clock.ts';
 import { CheckpointFile } from './checkpoint-file.ts';
@@ -72,6 +73,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
   const transport = new RpcTransport({
     identity: { clusterId: cluster.name, nodeId, role: 'coordinator' },
     addressOf: (peer) => directory.addressOf(peer),
+    tls: peerTlsOf(settings.security, logger),
   });
   const engine = new RpcStorageEngine(transport);
   const mapReader = new ClusterMapReader(metadata, cluster.name);

@@ -70,6 +70,11 @@ const ownSections = {
         .null()
         .describe('left out of the config file: use security.passwordFile or FORESHARD_SECURITY_PASSWORD'),
       passwordFile: folder('a file with mode 0600 whose first line is the password').nullable(),
+      peerAuthorityFile: folder('a PEM file with the certificate of the authority of the nodes').nullable(),
+      peerCertificateFile: folder('a PEM file with this node’s certificate').nullable(),
+      peerKeyFile: folder(
+        'a PEM file with mode 0600 with the key of security.peerCertificateFile',
+      ).nullable(),
     })
     .partial(),
   plugin: z

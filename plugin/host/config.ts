@@ -159,7 +159,13 @@ function withPaths(settings: Settings, folder: string): Settings {
           ? under(settings.forecast.calendar)
           : settings.forecast.calendar,
     },
-    security: { ...security, ...withPassword('security', security, under) },
+    security: {
+      ...security,
+      ...withPassword('security', security, under),
+      peerAuthorityFile: orNull(security.peerAuthorityFile),
+      peerCertificateFile: orNull(security.peerCertificateFile),
+      peerKeyFile: orNull(security.peerKeyFile),
+    },
     plugin: {
       ...settings.plugin,
       modules: settings.plugin.modules.map((module) => (module.startsWith('.') ? under(module) : module)),

@@ -14,6 +14,7 @@ import { clusterKeys, recordCodec } from '../metadata/cluster-map.ts';
 import { NodeDirectory } from '../metadata/node-directory.ts';
 import { openMetadata } from '../metadata/open.ts';
 import { readReportPrefix } from '../metadata/read-report.ts';
+import { peerTlsOf } from '../rpc/peer-tls.ts';
 import { AnalysisClock } from './analysis-clock.ts';
 import { Coordinator } from './coordinator.ts';
 import type { CoordinatorBody, CoordinatorMessage, CoordinatorReplies } from './coordinator-messages.ts';
@@ -48,6 +49,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
   const transport = new RpcTransport({
     identity: { clusterId: cluster.name, nodeId, role: 'coordinator' },
     addressOf: (peer) => directory.addressOf(peer),
+    tls: peerTlsOf(settings.security, logger),
   });
   const engine = new RpcStorageEngine(transport);
   const readGuard = new ReadGuardFeed(settings.migration.readGuard, {

@@ -31,7 +31,7 @@ export function assertListenAllowed(
 ): void {
   if (isLoopback(address.host) || options.isInsecureAllowed) return;
   throw configError(
-    `listen address ${address.host}: not a loopback address, and connections are not encrypted: listen on 127.0.0.1, or accept the risk with --insecure-listen`,
+    `listen address ${address.host}: not a loopback address, and connections are not encrypted: listen on 127.0.0.1, set security.peerKeyFile and what belongs to it (storage nodes), or accept the risk with --insecure-listen`,
   );
 }
 

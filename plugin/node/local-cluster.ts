@@ -33,6 +33,8 @@ export interface LocalClusterOptions {
   readonly clientPort?: number;
   readonly nodeFlags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Beside that, of one node: its certificate, say. */
+  readonly environmentOf?: (nodeId: number) => Readonly<Record<string, string>>;
 }
 
 interface ReadyMessage {
@@ -193,6 +195,7 @@ export class LocalCluster {
           ...process.env,
           FORESHARD_NODE_DATA_DIR: join(this.folder, `node-${nodeId}`),
           ...this.#options.environment,
+          ...this.#options.environmentOf?.(nodeId),
           ...environment,
         },
       },

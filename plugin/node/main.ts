@@ -8,6 +8,7 @@ import type { ControlReply, ControlRequest } from '../host/control-messages.ts';
 import { QueryNodeHost, StorageNodeHost } from '../host/host.ts';
 import { loadPlugins } from '../host/load-plugins.ts';
 import { openMetadata } from '../metadata/open.ts';
+import { peerTlsOf } from '../rpc/peer-tls.ts';
 import { assertListenAllowed, isLoopback, type ListenAddress } from './listen-address.ts';
 import { type NodeOptions, RETRY_MS_DEFAULT, type RunningNode } from './node-options.ts';
 import { type ProcessFaults, surviveFaults } from './process-faults.ts';
@@ -56,8 +57,10 @@ interface NodeProcess {
  */
 export async function runNode(options: NodeProcessOptions): Promise<number> {
   const { listen, logger, role, nodeId } = options;
-  assertListenAllowed(listen, { isInsecureAllowed: options.isInsecureListenAllowed });
-  const reminder = isLoopback(listen.host) ? null : remindOfInsecureListen(listen, logger);
+  // Storage nodes listen for nodes only, who authenticate each other by TLS where it is set; clients are not encrypted.
+  const isEncrypted = role === 'storage' && options.settings.security.peerKeyFile !== null;
+  assertListenAllowed(listen, { isInsecureAllowed: isEncrypted || options.isInsecureListenAllowed });
+  const reminder = isEncrypted || isLoopback(listen.host) ? null : remindOfInsecureListen(listen, logger);
   const faults = surviveFaults(logger);
   const ending = endRequested(logger);
   let metadata: MetadataStore | null = null;
@@ -186,9 +189,17 @@ async function openStorageNode(options: NodeProcessOptions, parts: NodeParts): P
   };
 }
 
-function commonOptions({ settings, nodeId, listen }: NodeProcessOptions): NodeOptions {
+function commonOptions({ settings, nodeId, listen, logger }: NodeProcessOptions): NodeOptions {
   const { name, partitionCount, storageNodeCount } = settings.cluster;
-  return { clusterId: name, nodeId, host: listen.host, port: listen.port, partitionCount, storageNodeCount };
+  return {
+    clusterId: name,
+    nodeId,
+    host: listen.host,
+    port: listen.port,
+    partitionCount,
+    storageNodeCount,
+    tls: peerTlsOf(settings.security, logger),
+  };
 }
 
 /** Reports to the parent and answers its control messages, where there is a parent with an IPC channel. */

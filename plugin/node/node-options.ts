@@ -5,6 +5,7 @@ import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { PartitionStore } from '../../src/ports/partition-store.ts';
 import type { NodePressure } from '../../src/ports/storage-engine.ts';
 import type { QueryNodeHooks, StorageNodeHooks } from '../host/hooks.ts';
+import type { PeerTls } from '../rpc/peer-tls.ts';
 import type { CopyReadLimits } from './copy-reads.ts';
 
 /** What both roles are told: `plugin/node/main.ts` fills it in from settings and command line. */
@@ -20,6 +21,8 @@ export interface NodeOptions {
   readonly partitionCount: number;
   /** Storage nodes that must have registered before a new cluster is formed. */
   readonly storageNodeCount: number;
+  /** Of connections between nodes; without it they are neither encrypted nor authenticated. */
+  readonly tls?: PeerTls | null;
 }
 
 /** Query nodes have ids from here on, so that storage node ids stay dense. */

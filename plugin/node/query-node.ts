@@ -400,6 +400,7 @@ class QueryNode implements RunningQueryNode {
         peerNodeId: nodeId,
         address: () => this.#addresses.get(nodeId) ?? null,
         logger: this.#components.logger,
+        tls: this.#options.tls ?? null,
       },
       {
         onDataReply: (payload) => {

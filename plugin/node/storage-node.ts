@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { assert } from '../../src/base/assert.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { NodeStatistics } from '../../src/ports/storage-engine.ts';
 import { LmdbEngine } from '../engines/lmdb/engine.ts';
@@ -12,6 +13,7 @@ import {
   readStoreState,
   registerNode,
 } from '../metadata/cluster-map.ts';
+import type { PeerIdentity } from '../rpc/connection.ts';
 import { DataRequestReader, STATUS_NOT_OWNER } from '../rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../rpc/server.ts';
 import {
@@ -20,6 +22,7 @@ import {
   type StorageNodeComponents,
   type StorageNodeOptions,
 } from './node-options.ts';
+import { assertMayQuery, PeerRights } from './peer-rights.ts';
 import { PressureGauge } from './pressure-gauge.ts';
 
 /** How long a node waits for the others that a new cluster needs. */
@@ -80,6 +83,7 @@ class StorageNode implements RunningStorageNode {
   readonly #components: StorageNodeComponents;
   readonly #server: RpcServer;
   readonly #pressure: PressureGauge;
+  readonly #rights: PeerRights;
   #isServing = false;
   #endWatch: () => void = () => {};
 
@@ -88,17 +92,20 @@ class StorageNode implements RunningStorageNode {
     this.#components = components;
     this.engine = engine;
     this.#pressure = new PressureGauge(() => engine.environment);
-    const { clusterId, nodeId, host, port } = options;
+    const { clusterId, nodeId, host, port, tls = null } = options;
+    const reader = new ClusterMapReader(components.metadata, clusterId);
+    this.#rights = new PeerRights((partitionId) => reader.readPartition(partitionId));
     this.#server = new RpcServer(
-      { identity: { clusterId, nodeId, role: 'storage' }, host, port, logger: components.logger },
+      { identity: { clusterId, nodeId, role: 'storage' }, host, port, logger: components.logger, tls },
       {
         onData: (connection, payload) => {
+          assertMayQuery(connection.peer);
           if (this.#isServing) engine.requests.receive(connection, payload);
           else refuseAll(connection, payload);
         },
         onDrained: () => engine.requests.resume(),
         onClosed: () => engine.requests.resume(),
-        onControl: (operation, body) => this.#control(operation, body),
+        onControl: (operation, body, { peer }) => this.#control(operation, body, peer),
       },
     );
   }
@@ -237,7 +244,11 @@ class StorageNode implements RunningStorageNode {
     }
   }
 
-  async #control(operation: string, body: Record<string, unknown>): Promise<ControlReply> {
+  async #control(
+    operation: string,
+    body: Record<string, unknown>,
+    peer: PeerIdentity | null,
+  ): Promise<ControlReply> {
     const verb = operation.split('.', 1)[0] as Verb;
     const handler = VERBS.includes(verb) ? this.#components.hooks[verb] : null;
     this.#assertServing();
@@ -247,6 +258,8 @@ class StorageNode implements RunningStorageNode {
         'retry',
         `no plugin on this node answers ${operation}`,
       );
+    assert(peer !== null, 'nothing is taken before the hello');
+    await this.#rights.assertMayAsk(peer, operation, body);
     return handler(operation, body);
   }
 

@@ -124,6 +124,28 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .description('print the JSON Schema of the config file, for completion in an editor')
     .action(() => printJson(configJsonSchema(DEFAULT_SETTINGS)));
 
+  withConfig(program.command('certs'))
+    .description('make an authority and certificates for all nodes of the cluster; run again, renew them')
+    .requiredOption('--out <folder>', 'where NAME.pem and NAME.key go')
+    .option(
+      '--query-nodes <number>',
+      'how many (default: 1)',
+      wholeNumber('--query-nodes', 1, NODE_ID_MAX - QUERY_NODE_ID_MIN),
+    )
+    .option('--days <number>', 'until they run out (default: 90)', wholeNumber('--days', 1, 36_500))
+    .action(async (flags: CommonFlags & { out: string; queryNodes?: number; days?: number }) => {
+      const { cluster } = (await settingsOf(flags)).settings;
+      // Loaded here: nothing else needs to know how certificates are made.
+      const { makeCertificates } = await import('./certs-command.ts');
+      await makeCertificates({
+        folder: flags.out,
+        clusterName: cluster.name,
+        storageNodeCount: cluster.storageNodeCount,
+        queryNodeCount: flags.queryNodes ?? 1,
+        days: flags.days ?? 90,
+      });
+    });
+
   withJson(withConfig(program.command('map')))
     .description('print who owns what, and the migrations that are open')
     .action(async (flags: CommonFlags) =>

@@ -21,6 +21,7 @@ import {
   FRAME_HELLO,
 } from './frames.ts';
 import { encodeHello, parseHello } from './hello.ts';
+import type { PeerTls } from './peer-tls.ts';
 
 // The first retry comes at once after a restart of the peer; later ones do not keep a machine busy that is down for long.
 const RECONNECT_MS_MIN = 10;
@@ -41,6 +42,8 @@ export interface RpcClientOptions {
   readonly address: () => RpcAddress | null;
   /** Refuses a peer that says it is somebody else. */
   readonly peerNodeId?: number;
+  /** Without it the connection is neither encrypted nor authenticated. */
+  readonly tls?: PeerTls | null;
   readonly logger?: Logger;
 }
 
@@ -195,7 +198,10 @@ export class RpcClient {
       this.#onLost(new Error('its address is not known'));
       return;
     }
-    const socket = connect({ host: address.host, port: address.port, noDelay: true });
+    const { identity, peerNodeId = null, tls } = this.#options;
+    const socket =
+      tls?.connect(address, { clusterId: identity.clusterId, nodeId: peerNodeId }) ??
+      connect({ host: address.host, port: address.port, noDelay: true });
     const framed = new FramedSocket(socket, this.counters, {
       onFrame: (type, flags, correlation, payload) => this.#onFrame(type, flags, correlation, payload),
       onClosed: (reason) => {
@@ -210,8 +216,8 @@ export class RpcClient {
     const handshakeTimer = setTimeout(() => {
       if (!this.#isReady) framed.close(new Error('the peer did not answer the hello in time'));
     }, HANDSHAKE_TIMEOUT_MS);
-    socket.once('connect', () =>
-      framed.writeFrames([encodeFrame(encodeHello(this.#options.identity), { type: FRAME_HELLO })]),
+    socket.once(tls ? 'secureConnect' : 'connect', () =>
+      framed.writeFrames([encodeFrame(encodeHello(identity), { type: FRAME_HELLO })]),
     );
   }
 

@@ -24,6 +24,7 @@ import {
   SERVER_LIMITS,
 } from './frames.ts';
 import { encodeHello, parseHello } from './hello.ts';
+import type { PeerTls } from './peer-tls.ts';
 
 /** Control requests one connection may have open; the next gets an error. */
 const CONTROL_IN_FLIGHT_MAX = 256;
@@ -36,6 +37,8 @@ export interface RpcServerOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly logger?: Logger;
+  /** Without it connections are neither encrypted nor authenticated. */
+  readonly tls?: PeerTls | null;
   /** How long a congested peer may take nothing before its connection is closed. */
   readonly sendStallMs?: number;
 }
@@ -62,13 +65,18 @@ export class RpcServer {
   readonly #handlers: RpcServerHandlers;
   readonly #logger: Logger;
   readonly #server: Server;
+  /** Remote ends whose TLS handshake is under way. */
+  readonly #inTls = new Set<string>();
   #halfOpenCount = 0;
 
   constructor(options: RpcServerOptions, handlers: RpcServerHandlers) {
     this.#options = options;
     this.#handlers = handlers;
     this.#logger = options.logger ?? silentLogger;
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    if (options.tls) {
+      this.#server = options.tls.createServer((socket) => this.#accept(socket));
+      this.#server.on('connection', (raw: Socket) => this.#awaitTls(raw));
+    } else this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
   }
 
   /** @returns the port. @throws ForeshardError FORESHARD_UNAVAILABLE when the address cannot be had. */
@@ -100,17 +108,31 @@ export class RpcServer {
     await closed;
   }
 
+  /** A connection counts as half open while its TLS handshake lasts, too. */
+  #awaitTls(raw: Socket): void {
+    const from = `${raw.remoteAddress} ${raw.remotePort}`;
+    if (this.#isFull(raw)) return;
+    this.#inTls.add(from);
+    raw.once('close', () => this.#inTls.delete(from));
+  }
+
+  #isFull(socket: Socket): boolean {
+    if (this.#halfOpenCount + this.#inTls.size < HALF_OPEN_MAX) return false;
+    this.counters.refusedHandshakes++;
+    socket.destroy();
+    return true;
+  }
+
   #accept(socket: Socket): void {
-    if (this.#halfOpenCount >= HALF_OPEN_MAX) {
-      this.counters.refusedHandshakes++;
-      socket.destroy();
-      return;
-    }
+    this.#inTls.delete(`${socket.remoteAddress} ${socket.remotePort}`);
+    if (this.#isFull(socket)) return;
     this.#halfOpenCount++;
+    const { tls = null } = this.#options;
     const connection = new RpcServerConnection(socket, this.counters, {
       identity: this.#options.identity,
       handlers: this.#handlers,
       logger: this.#logger,
+      tls,
       sendStallMs: this.#options.sendStallMs,
       onHandshakeEnded: () => {
         this.#halfOpenCount--;
@@ -125,6 +147,7 @@ interface ConnectionOwner {
   readonly identity: PeerIdentity;
   readonly handlers: RpcServerHandlers;
   readonly logger: Logger;
+  readonly tls: PeerTls | null;
   readonly sendStallMs: number | undefined;
   readonly onHandshakeEnded: () => void;
   readonly onClosed: () => void;
@@ -196,7 +219,7 @@ export class RpcServerConnection {
   }
 
   #onHello(payload: Buffer): void {
-    const { identity } = this.#owner;
+    const { identity, tls } = this.#owner;
     try {
       const peer = parseHello(payload);
       if (peer.clusterId !== identity.clusterId)
@@ -205,6 +228,7 @@ export class RpcServerConnection {
           'fix-config',
           `this node belongs to cluster ${identity.clusterId}, the peer to ${peer.clusterId}`,
         );
+      tls?.assertPeer(this.#framed.socket, peer);
       this.#peer = peer;
     } catch (error) {
       this.#counters.refusedHandshakes++;

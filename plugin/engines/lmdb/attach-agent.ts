@@ -7,6 +7,7 @@ import type { NodePressure } from '../../../src/ports/storage-engine.ts';
 import type { StorageNodeHooks } from '../../host/hooks.ts';
 import { ClusterMapReader } from '../../metadata/cluster-map.ts';
 import { NodeDirectory } from '../../metadata/node-directory.ts';
+import type { PeerTls } from '../../rpc/peer-tls.ts';
 import { type AgentSettings, DEFAULT_AGENT_SETTINGS } from './agent-settings.ts';
 import { MigrationAgent } from './migration-agent.ts';
 import { RpcTransport } from './rpc-transport.ts';
@@ -22,6 +23,7 @@ export interface AttachAgentOptions {
   readonly metadata: MetadataStore;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tls?: PeerTls | null;
   readonly settings?: Partial<AgentSettings>;
 }
 
@@ -34,6 +36,7 @@ export async function attachMigrationAgent(
   const transport = new RpcTransport({
     identity: { clusterId: clusterName, nodeId, role: 'storage' },
     addressOf: (peer) => directory.addressOf(peer),
+    tls: options.tls ?? null,
   });
   const reader = new ClusterMapReader(metadata, clusterName);
   const agent = new MigrationAgent(

@@ -2,6 +2,7 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import type { ControlReply } from '../../host/hooks.ts';
 import { type RpcAddress, RpcClient } from '../../rpc/client.ts';
 import type { PeerIdentity } from '../../rpc/connection.ts';
+import type { PeerTls } from '../../rpc/peer-tls.ts';
 import type { MigrationTransport } from './migration-transport.ts';
 
 export interface RpcTransportOptions {
@@ -9,6 +10,7 @@ export interface RpcTransportOptions {
   readonly identity: PeerIdentity;
   /** Where a storage node listens now; null while it is not known. */
   readonly addressOf: (nodeId: number) => RpcAddress | null;
+  readonly tls?: PeerTls | null;
   readonly timeoutMs?: number;
 }
 
@@ -42,8 +44,8 @@ export class RpcTransport implements MigrationTransport {
   #clientOf(nodeId: number): RpcClient {
     let client = this.#clients.get(nodeId);
     if (!client) {
-      const { identity, addressOf } = this.#options;
-      client = new RpcClient({ identity, address: () => addressOf(nodeId), peerNodeId: nodeId });
+      const { identity, addressOf, tls = null } = this.#options;
+      client = new RpcClient({ identity, address: () => addressOf(nodeId), peerNodeId: nodeId, tls });
       this.#clients.set(nodeId, client);
     }
     return client;

@@ -9,6 +9,7 @@ import { clusterKeys, loadMap, recordCodec } from '../../../plugin/metadata/clus
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { type RunningStorageNode, startStorageNode } from '../../../plugin/node/storage-node.ts';
 import { RpcClient } from '../../../plugin/rpc/client.ts';
+import type { PeerRole } from '../../../plugin/rpc/connection.ts';
 import { DataReplyReader } from '../../../plugin/rpc/data.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import type { ForeshardError } from '../../../src/base/errors.ts';
@@ -92,7 +93,7 @@ interface Asked {
   readonly text: string;
 }
 
-function connect(context: Context, node: RunningStorageNode) {
+function connect(context: Context, node: RunningStorageNode, role: PeerRole = 'query') {
   const waiting = new Map<number, (reply: Asked) => void>();
   let requestId = 0;
   const reader = new DataReplyReader();
@@ -102,7 +103,7 @@ function connect(context: Context, node: RunningStorageNode) {
   });
   const client = new RpcClient(
     {
-      identity: { clusterId: CLUSTER, nodeId: 10_000, role: 'query' },
+      identity: { clusterId: CLUSTER, nodeId: 10_000, role },
       address: () => ({ host: node.host, port: node.port }),
     },
     {
@@ -220,7 +221,7 @@ test('a retired store refuses to start', async (context) => {
 test('control verbs go to the plugin, and are refused without one', async (context) => {
   const hooks = emptyStorageNodeHooks();
   const node = await start(context, 0, { hooks });
-  const { client } = connect(context, node);
+  const { client } = connect(context, node, 'coordinator');
   const refusal = await client.control('replicate.status', {}).catch((error: ForeshardError) => error.code);
   check.is(refusal, 'FORESHARD_UNAVAILABLE');
   hooks.replicate = async (operation, body) => ({ body: { operation, ...body }, bulk: Buffer.from('bytes') });

@@ -1,0 +1,83 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ForeshardError } from '../../src/base/errors.ts';
+import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
+import type { CertificateIdentity } from '../rpc/peer-certificate.ts';
+import { type CertificateAndKey, makeAuthority, signPeer } from '../security/development-authority.ts';
+import { printLine } from './output.ts';
+
+export interface CertsOptions {
+  readonly folder: string;
+  readonly clusterName: string;
+  readonly storageNodeCount: number;
+  readonly queryNodeCount: number;
+  readonly days: number;
+}
+
+/** The authority outlives what it signs, so that a renewal is one run of the command. */
+const AUTHORITY_DAYS_MIN = 3650;
+
+/**
+ * Certificates for every node of a cluster from an authority in the same folder, which is made where there is none: for
+ * development, and for small clusters whose operator keeps the folder. Run again, it renews the nodes' and keeps the authority.
+ *
+ * @throws ForeshardError FORESHARD_CONFIG when the folder holds half an authority, or cannot be written to.
+ */
+export async function makeCertificates(options: CertsOptions): Promise<void> {
+  const { folder, clusterName: clusterId, storageNodeCount, queryNodeCount, days } = options;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const fromMs = Date.now();
+    const authority = readAuthority(folder) ?? (await newAuthority(folder, { fromMs, days }));
+    const identities: CertificateIdentity[] = [
+      ...Array.from({ length: storageNodeCount }, (_, nodeId) => ({
+        clusterId,
+        nodeId,
+        role: 'storage' as const,
+      })),
+      ...Array.from({ length: queryNodeCount }, (_, index) => ({
+        clusterId,
+        nodeId: QUERY_NODE_ID_MIN + index,
+        role: 'query' as const,
+      })),
+      { clusterId, nodeId: 0, role: 'operator' },
+    ];
+    for (const identity of identities) {
+      const name = identity.role === 'operator' ? 'operator' : `${identity.role}-${identity.nodeId}`;
+      write(folder, name, await signPeer(authority, identity, { fromMs, days }));
+      printLine(`${join(folder, name)}.pem`);
+    }
+  } catch (error) {
+    if (error instanceof ForeshardError) throw error;
+    throw configError(`cannot write certificates to ${folder}: ${(error as Error).message}`);
+  }
+}
+
+function readAuthority(folder: string): CertificateAndKey | null {
+  const [certificate, key] = [join(folder, 'authority.pem'), join(folder, 'authority.key')];
+  const found = [certificate, key].filter((file) => existsSync(file));
+  if (found.length === 0) return null;
+  if (found.length === 1)
+    throw configError(
+      `${folder} holds ${found[0]} alone: an authority is a certificate and its key; name an empty folder, or put the other file back`,
+    );
+  return { certificate: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8') };
+}
+
+async function newAuthority(
+  folder: string,
+  { fromMs, days }: { readonly fromMs: number; readonly days: number },
+): Promise<CertificateAndKey> {
+  const authority = await makeAuthority({ fromMs, days: Math.max(AUTHORITY_DAYS_MIN, 2 * days) });
+  write(folder, 'authority', authority);
+  printLine(`${join(folder, 'authority')}.pem, whose key signs all others: keep it off the nodes`);
+  return authority;
+}
+
+function write(folder: string, name: string, { certificate, key }: CertificateAndKey): void {
+  writeFileSync(join(folder, `${name}.pem`), certificate, { mode: 0o644 });
+  writeFileSync(join(folder, `${name}.key`), key, { mode: 0o600 });
+}
+
+const configError = (message: string): ForeshardError =>
+  new ForeshardError('FORESHARD_CONFIG', 'fix-config', message);
