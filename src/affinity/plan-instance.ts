@@ -1,12 +1,12 @@
 import type { Refusal } from '../model/proposal.ts';
-import { lowerBound } from './bound.ts';
+import { bounding, lowerBound, pouredBound } from './bound.ts';
 import { PlacementState } from './cost-model.ts';
 import { descend, greedy } from './greedy.ts';
 import type { PlacementInstance } from './instance.ts';
 import { withRaisedPrices } from './move-price.ts';
 import type { Optimiser, SearchContext } from './optimiser.ts';
 import { leaveOutWhatDoesNotPay, orderMoves } from './order-moves.ts';
-import { joinUnits, mergeUnits } from './units.ts';
+import { joinUnits, mergeUnits, type UnitInstance } from './units.ts';
 
 export interface PlanOptions {
   /** Searches on from what the greedy descent found. */
@@ -57,58 +57,155 @@ export async function planInstance(
   partitions: PlacementInstance,
   options: PlanOptions,
 ): Promise<InstancePlan> {
-  const { instance, membersOf, split } = mergeUnits(partitions, options.units ?? []);
-  const lastPlan = options.lastPlan && joinUnits(membersOf, instance.home, options.lastPlan);
-  const plan = await planUnits(instance, { ...options, ...(lastPlan === undefined ? {} : { lastPlan }) });
-  const ownerOf = split(plan.ownerOf);
-  return {
-    ...plan,
-    order: plan.order.flatMap((unit) => membersOf[unit] as readonly number[]),
-    ownerOf,
-    costBefore: new PlacementState(partitions).cost(),
-    costAfter: new PlacementState(partitions, ownerOf).cost(),
-  };
+  const { optimiser, context } = options;
+  return (await preparePlan(partitions, options)).search(optimiser, context);
 }
 
-async function planUnits(instance: PlacementInstance, options: PlanOptions): Promise<InstancePlan> {
-  const { optimiser, context, benefitCostRatio, boundTolerance } = options;
-  const costBefore = new PlacementState(instance).cost();
-  let bound = lowerBound(instance, instance.home);
-  const stay = (refusal: Refusal, iterations = 0): InstancePlan => ({
-    order: [],
-    ownerOf: instance.home,
-    costBefore,
-    costAfter: costBefore,
-    lowerBound: bound,
-    refusal,
-    iterations,
-  });
-  const tolerance = (): number => boundTolerance * (bound - unavoidable(instance));
-  if (costBefore - bound <= tolerance() && !isInBreach(instance)) return stay('near-bound');
-  if (!instance.isMovable.includes(1)) return stay('residence');
+/**
+ * Computes what all searches of an instance share: its bound, and the greedy map.
+ *
+ * Where time may be over before it is done, the map comes first, and whether staying is near enough to the bound is asked of
+ * the poured one alone: what a longer wait finds out may not make the answer "stay".
+ */
+export async function preparePlan(
+  partitions: PlacementInstance,
+  options: Omit<PlanOptions, 'optimiser'>,
+): Promise<PreparedPlan> {
+  const unit = mergeUnits(partitions, options.units ?? []);
+  const { instance, membersOf } = unit;
+  const lastPlan = options.lastPlan && joinUnits(membersOf, instance.home, options.lastPlan);
+  const { context } = options;
+  const isHurried = context.isCancelled !== undefined;
+  const bound = isHurried ? pouredBound(instance) : lowerBound(instance, instance.home);
+  const prepared = new PreparedPlan({ partitions, unit, lastPlan, bound }, options);
+  await prepared.descend(context);
+  if (isHurried) prepared.tighten(instance.home, context);
+  return prepared;
+}
 
-  const raised = withRaisedPrices(instance, benefitCostRatio);
-  const fromGreedy = await greedy.optimise(raised, raised.home, context);
-  const found = await optimiser.optimise(raised, fromGreedy.ownerOf, context);
-  bound = Math.max(bound, lowerBound(instance, cheaperOf(raised, fromGreedy.ownerOf, found.ownerOf)));
-  const plans = [found, fromGreedy].map(({ ownerOf }) =>
-    mended(instance, raised, finishPlan(instance, raised, ownerOf)),
-  );
-  const cheapest = plans.reduce((best, plan) => (plan.cost < best.cost ? plan : best));
-  const last = finishPlan(instance, raised, options.lastPlan ?? instance.home);
-  // A plan that changes with every forecast comes to no end.
-  const isLastKept = last.order.length > 0 && last.cost <= cheapest.cost + tolerance();
-  const best = isLastKept ? last : cheapest;
-  if (best.order.length === 0 || !earnsItsPrice(raised, best.ownerOf))
-    return stay(isInBreach(instance) ? 'breach-stays' : 'below-minimum-gain', found.iterations);
-  return {
-    order: best.order,
-    ownerOf: best.ownerOf,
-    costBefore,
-    costAfter: best.cost,
-    lowerBound: bound,
-    iterations: found.iterations,
-  };
+/** An instance on which searches may follow one another, none of which does again what the others did. */
+export class PreparedPlan {
+  readonly #partitions: PlacementInstance;
+  readonly #unit: UnitInstance;
+  readonly #lastPlan: Int32Array | undefined;
+  readonly #options: Pick<PlanOptions, 'benefitCostRatio' | 'boundTolerance'>;
+  readonly #raised: PlacementInstance;
+  readonly #costBefore: number;
+  /** Why nothing is searched for. */
+  readonly #refusal: Refusal | null;
+  #bound: number;
+  #fromGreedy: Int32Array;
+  #greedyPlan: FinishedPlan | null = null;
+
+  constructor(
+    ground: {
+      readonly partitions: PlacementInstance;
+      readonly unit: UnitInstance;
+      readonly lastPlan: Int32Array | undefined;
+      readonly bound: number;
+    },
+    options: Pick<PlanOptions, 'benefitCostRatio' | 'boundTolerance'>,
+  ) {
+    const { instance } = ground.unit;
+    this.#partitions = ground.partitions;
+    this.#unit = ground.unit;
+    this.#lastPlan = ground.lastPlan;
+    this.#options = options;
+    this.#bound = ground.bound;
+    this.#raised = withRaisedPrices(instance, options.benefitCostRatio);
+    this.#costBefore = new PlacementState(instance).cost();
+    this.#fromGreedy = instance.home;
+    const isNear = this.#costBefore - ground.bound <= this.#tolerance() && !isInBreach(instance);
+    this.#refusal = isNear ? 'near-bound' : instance.isMovable.includes(1) ? null : 'residence';
+  }
+
+  /** Whether no search can add anything. */
+  get isDecided(): boolean {
+    return this.#refusal !== null;
+  }
+
+  async descend(context: SearchContext): Promise<void> {
+    if (this.#refusal !== null) return;
+    this.#fromGreedy = (await greedy.optimise(this.#raised, this.#raised.home, context)).ownerOf;
+  }
+
+  /** Looks for a better bound from a good map, as far as there is time. */
+  tighten(ownerOf: Int32Array, { isCancelled }: SearchContext): void {
+    for (const work = bounding(this.#unit.instance, ownerOf); isCancelled?.() !== true; ) {
+      const { done, value } = work.next();
+      if (done !== true) continue;
+      this.#bound = Math.max(this.#bound, value);
+      return;
+    }
+  }
+
+  /** Of the greedy descent alone. */
+  greedyPlan(): InstancePlan {
+    return this.#planOf([this.#finishedGreedy()], 0);
+  }
+
+  /** On from the greedy map; never worse than its plan. Null for a search that was cancelled and is wanted whole. */
+  async search(optimiser: Optimiser, context: SearchContext, isWanted: 'whole'): Promise<InstancePlan | null>;
+  async search(optimiser: Optimiser, context: SearchContext): Promise<InstancePlan>;
+  async search(
+    optimiser: Optimiser,
+    context: SearchContext,
+    isWanted?: 'whole',
+  ): Promise<InstancePlan | null> {
+    if (this.#refusal !== null) return this.#stay(this.#refusal, 0);
+    const found = await optimiser.optimise(this.#raised, this.#fromGreedy, context);
+    if (isWanted === 'whole' && context.isCancelled?.() === true) return null;
+    const best = cheaperOf(this.#raised, this.#fromGreedy, found.ownerOf);
+    this.tighten(best, context);
+    return this.#planOf([this.#finished(found.ownerOf), this.#finishedGreedy()], found.iterations);
+  }
+
+  #planOf(plans: readonly FinishedPlan[], iterations: number): InstancePlan {
+    if (this.#refusal !== null) return this.#stay(this.#refusal, iterations);
+    const { instance } = this.#unit;
+    const cheapest = plans.reduce((best, plan) => (plan.cost < best.cost ? plan : best));
+    const last = finishPlan(instance, this.#raised, this.#lastPlan ?? instance.home);
+    // A plan that changes with every forecast comes to no end.
+    const isLastKept = last.order.length > 0 && last.cost <= cheapest.cost + this.#tolerance();
+    const best = isLastKept ? last : cheapest;
+    if (best.order.length === 0 || !earnsItsPrice(this.#raised, best.ownerOf))
+      return this.#stay(isInBreach(instance) ? 'breach-stays' : 'below-minimum-gain', iterations);
+    return this.#ofPartitions(best, iterations);
+  }
+
+  #stay(refusal: Refusal, iterations: number): InstancePlan {
+    return { ...this.#ofPartitions({ order: [], ownerOf: this.#unit.instance.home }, iterations), refusal };
+  }
+
+  #ofPartitions(
+    { order, ownerOf }: Pick<FinishedPlan, 'order' | 'ownerOf'>,
+    iterations: number,
+  ): InstancePlan {
+    const { membersOf, split } = this.#unit;
+    const owners = split(ownerOf);
+    return {
+      order: order.flatMap((unit) => membersOf[unit] as readonly number[]),
+      ownerOf: owners,
+      costBefore: new PlacementState(this.#partitions).cost(),
+      costAfter: new PlacementState(this.#partitions, owners).cost(),
+      lowerBound: this.#bound,
+      iterations,
+    };
+  }
+
+  #finishedGreedy(): FinishedPlan {
+    this.#greedyPlan ??= this.#finished(this.#fromGreedy);
+    return this.#greedyPlan;
+  }
+
+  #finished(ownerOf: Int32Array): FinishedPlan {
+    const { instance } = this.#unit;
+    return mended(instance, this.#raised, finishPlan(instance, this.#raised, ownerOf));
+  }
+
+  #tolerance(): number {
+    return this.#options.boundTolerance * (this.#bound - unavoidable(this.#unit.instance));
+  }
 }
 
 /** Each lowers the cost, the first by most. */

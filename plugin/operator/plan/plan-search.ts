@@ -1,8 +1,8 @@
-import type { Optimiser } from '../../../src/affinity/optimiser.ts';
+import type { SearchContext } from '../../../src/affinity/optimiser.ts';
 import { optimizers } from '../../../src/affinity/optimizers.ts';
-import { type InstancePlan, planInstance } from '../../../src/affinity/plan-instance.ts';
+import { type PreparedPlan, preparePlan } from '../../../src/affinity/plan-instance.ts';
 import type { AffinitySettings, OptimizerName } from '../../../src/affinity/settings.ts';
-import { systemClock } from '../../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
 import { inlineRunner, type KernelRunner } from '../../../src/kernels/pool.ts';
@@ -18,94 +18,133 @@ type SearchFlags = Pick<PlanFlags, 'seconds' | 'seed'> & {
 /**
  * The cheapest plan with the slots of its moves. A search knows nothing of slots: where the horizon is too short for some
  * moves, a map that looked worse may lose fewer. So plans are compared when they have their hours.
+ *
+ * @param clock of the time limit.
  */
 export async function planNamed(
   named: NamedInstance,
   flags: SearchFlags,
   settings: AffinitySettings,
+  clock: Pick<Clock, 'monotonicMs'> = systemClock(),
 ): Promise<ScheduledPlan> {
-  // One kernel memory for all searches of the command, and none where nothing needs it.
-  const components = { runner: onceOf(() => inlineRunner(loadKernels())), clock: systemClock() };
-  const search: Search = async (optimizer, iterations, { seed = flags.seed, isCancelled } = {}) => {
-    const optimiser = optimizers[optimizer](components, iterations);
-    const found = await searchNamed(named, optimiser, settings, { seed, isCancelled });
-    return schedulePlan(named, found, settings);
-  };
   const { optimizer, iterations } = settings;
-  if (flags.seconds !== undefined) return planUntil(1000 * flags.seconds, search, { ...flags, optimizer });
-  let best = await search(optimizer, iterations);
+  const { seed, seconds, annealIterations = iterations } = flags;
+  const endMs = seconds === undefined ? null : clock.monotonicMs() + 1000 * seconds;
+  const isOver = endMs === null ? undefined : () => clock.monotonicMs() >= endMs;
+  const searches = await SearchSeries.start(named, settings, { seed, isOver });
+  if (isOver !== undefined) return planUntil(searches, { seed, optimizer, isOver });
+  let best = (await searches.search(optimizer, { iterations, seed })) ?? searches.greedy();
   // Those that are cheap beside it, and the more of them where hours were short.
   const others: [OptimizerName, number][] = [];
-  if (optimizer === 'portfolio') others.push(['anneal', flags.annealIterations ?? iterations]);
+  if (optimizer === 'portfolio') others.push(['anneal', annealIterations]);
   if (best.leftOut.length > 0 && optimizer === 'portfolio')
-    others.push(['portfolio', TRIAL_ITERATIONS], ['genetic', flags.annealIterations ?? iterations]);
-  if (best.leftOut.length > 0) others.push(['greedy', 0]);
-  for (const [name, steps] of others) best = cheaper(best, await search(name, steps));
-  return best;
+    others.push(['portfolio', FIRST_ITERATIONS], ['genetic', annealIterations]);
+  for (const [name, steps] of others)
+    best = cheaper(best, (await searches.search(name, { iterations: steps, seed })) ?? best);
+  return best.leftOut.length > 0 ? cheaper(best, searches.greedy()) : best;
 }
 
-type Search = (
-  optimizer: OptimizerName,
-  iterations: number,
-  options?: { readonly seed?: number; readonly isCancelled?: () => boolean },
-) => Promise<ScheduledPlan>;
-
-/** The first where both cost the same; the steps of both. */
-function cheaper(first: ScheduledPlan, second: ScheduledPlan): ScheduledPlan {
-  const best = second.costAfter < first.costAfter ? second : first;
-  return { ...best, iterations: first.iterations + second.iterations };
-}
-
-/** Searches again, each time with what the time left is good for and from another seed, until it is over. */
+/**
+ * Searches again and again from other seeds, each time longer, until time is over; the best of them. What each does depends
+ * on its number alone, and one that is cut short is not looked at: so who waits longer gets the same searches and more, and
+ * never a worse plan.
+ */
 async function planUntil(
-  timeMs: number,
-  search: Search,
-  { seed, optimizer }: { readonly seed: number; readonly optimizer: OptimizerName },
+  searches: SearchSeries,
+  {
+    seed,
+    optimizer,
+    isOver,
+  }: { readonly seed: number; readonly optimizer: OptimizerName; readonly isOver: () => boolean },
 ): Promise<ScheduledPlan> {
-  const start = performance.now();
-  const leftMs = (): number => start + timeMs - performance.now();
-  // How many steps the time is good for, a cooling schedule has to know beforehand: a short run tells the rate.
-  let best = await search(optimizer, TRIAL_ITERATIONS);
-  let stepsPerMs = TRIAL_ITERATIONS / Math.max(1, performance.now() - start);
-  const isDecided = best.refusal === 'near-bound' || best.refusal === 'residence';
-  const isOver = isDecided || optimizer === 'greedy' || optimizer === 'naive-hill-climb';
-  for (let round = 0; !isOver; round++) {
-    const iterations = Math.min(ITERATIONS_MAX, Math.floor(stepsPerMs * leftMs()));
-    if (iterations < 1) break;
-    const begin = performance.now();
-    const found = await search(optimizer, iterations, {
-      seed: (seed + round) % 2 ** 32,
-      isCancelled: () => leftMs() <= 0,
-    });
-    stepsPerMs = iterations / Math.max(1, performance.now() - begin);
+  let best = searches.greedy();
+  const isOneSearch = optimizer === 'greedy' || optimizer === 'naive-hill-climb';
+  for (let round = 0; !searches.isDecided && !isOver(); round++) {
+    if (round > 0 && isOneSearch) break;
+    const iterations = Math.min(ITERATIONS_MAX, Math.round(FIRST_ITERATIONS * GROWTH ** round));
+    const found = await searches.search(optimizer, { iterations, seed: (seed + round) % 2 ** 32 });
+    if (found === null) break;
     best = cheaper(best, found);
   }
   return best;
 }
 
-/** The same file, flags and settings give the same plan, unless `isCancelled` leaves it to the machine how far it comes. */
-function searchNamed(
-  { instance, units }: NamedInstance,
-  optimiser: Optimiser,
-  settings: AffinitySettings,
-  { seed, isCancelled }: { readonly seed: number; readonly isCancelled: (() => boolean) | undefined },
-): Promise<InstancePlan> {
-  return planInstance(instance, {
-    optimiser,
-    context: {
-      random: seededRandom(BigInt(seed)).fork('plan'),
-      ...(isCancelled === undefined ? {} : { isCancelled }),
-    },
-    benefitCostRatio: settings.benefitCostRatio,
-    boundTolerance: settings.boundTolerance,
-    units,
-  });
-}
-
-/** Enough that the greedy descent before the search does not hide its rate; under 100 ms in most instances. */
-const TRIAL_ITERATIONS = 50_000;
+/** Under 100 ms in most instances. */
+const FIRST_ITERATIONS = 50_000;
+/** Of one search to the next: the longest that is finished has a fifth of the time at least, and a third at most is lost. */
+const GROWTH = 1.5;
 /** Steps are counted in 32 bits. */
 const ITERATIONS_MAX = 4_000_000_000;
+
+/** The first where both cost the same; the steps of both, and the better of the bounds: both hold. */
+function cheaper(first: ScheduledPlan, second: ScheduledPlan): ScheduledPlan {
+  const best = second.costAfter < first.costAfter ? second : first;
+  return {
+    ...best,
+    lowerBound: Math.max(first.lowerBound, second.lowerBound),
+    iterations: first.iterations + second.iterations,
+  };
+}
+
+/** Searches of one instance: they share one kernel memory, the bound and the greedy plan. */
+class SearchSeries {
+  readonly #named: NamedInstance;
+  readonly #settings: AffinitySettings;
+  readonly #prepared: PreparedPlan;
+  readonly #isOver: (() => boolean) | undefined;
+  readonly #components = { runner: onceOf(() => inlineRunner(loadKernels())), clock: systemClock() };
+
+  static async start(
+    named: NamedInstance,
+    settings: AffinitySettings,
+    { seed, isOver }: { readonly seed: number; readonly isOver: (() => boolean) | undefined },
+  ): Promise<SearchSeries> {
+    const prepared = await preparePlan(named.instance, {
+      context: contextOf(seed, isOver),
+      benefitCostRatio: settings.benefitCostRatio,
+      boundTolerance: settings.boundTolerance,
+      units: named.units,
+    });
+    return new SearchSeries(named, settings, { prepared, isOver });
+  }
+
+  private constructor(
+    named: NamedInstance,
+    settings: AffinitySettings,
+    { prepared, isOver }: { readonly prepared: PreparedPlan; readonly isOver: (() => boolean) | undefined },
+  ) {
+    this.#named = named;
+    this.#settings = settings;
+    this.#prepared = prepared;
+    this.#isOver = isOver;
+  }
+
+  /** Whether no search can add anything. */
+  get isDecided(): boolean {
+    return this.#prepared.isDecided;
+  }
+
+  greedy(): ScheduledPlan {
+    return schedulePlan(this.#named, this.#prepared.greedyPlan(), this.#settings);
+  }
+
+  /** The same file, settings and seed give the same plan; null if time was over before it came to its end. */
+  async search(
+    optimizer: OptimizerName,
+    { iterations, seed }: { readonly iterations: number; readonly seed: number },
+  ): Promise<ScheduledPlan | null> {
+    const optimiser = optimizers[optimizer](this.#components, iterations);
+    const found = await this.#prepared.search(optimiser, contextOf(seed, this.#isOver), 'whole');
+    return found && schedulePlan(this.#named, found, this.#settings);
+  }
+}
+
+function contextOf(seed: number, isCancelled: (() => boolean) | undefined): SearchContext {
+  return {
+    random: seededRandom(BigInt(seed)).fork('plan'),
+    ...(isCancelled === undefined ? {} : { isCancelled }),
+  };
+}
 
 function onceOf(make: () => KernelRunner): () => KernelRunner {
   let made: KernelRunner | undefined;
