@@ -273,6 +273,94 @@ test('no read goes to a copy while the same client has another query on its way'
   assert.equal(await replies, [null, 'v']);
 });
 
+test('a read that a copy does not answer in time goes to the owner, and its late answer to nobody', async () => {
+  await start({ copyReads: { lateMs: 30 } });
+  const [owner, copy] = cluster.nodes;
+  await client.call('SET', KEY_AT_0, 'v');
+  copy.copies.set(PARTITION, 1);
+  copy.verdictOf = ({ isCopyRead }) => (isCopyRead ? 'keep' : 'answer');
+  await cluster.setRecord(PARTITION, { migration: { phase: 'SHIFT', readWeight: 1 } });
+  await eventually(() => cluster.query.routingTable().readWeightOf[PARTITION] === 1, 'the weight is known');
+  await client.call('GET', KEY_AT_0);
+  for (let late = 1; late <= 3; late++) {
+    assert.is(await client.call('GET', KEY_AT_0), 'v');
+    assert.is(cluster.query.counters.copyReadsLate, late);
+  }
+  // Three in a row: it is left alone, and nobody waits for it any more.
+  assert.is(await client.call('GET', KEY_AT_0), 'v');
+  assert.is(copy.keptCount, 3);
+  copy.flushKept();
+  assert.equal(await client.pipeline([['APPEND', KEY_AT_0, 'w'], ['GET', KEY_AT_0], ['PING']]), [
+    2,
+    'vw',
+    'PONG',
+  ]);
+  assert.is(cluster.query.corruptFrames(), 0);
+  assert.is(owner.seen.filter(({ command }) => command === 'APPEND').length, 1);
+});
+
+test('a copy whose connection breaks costs its readers nothing but the way to the owner', async () => {
+  await startWithSlowCopy();
+  const replies = [client.call('GET', KEY_AT_0)];
+  await eventually(() => cluster.nodes[1].keptCount === 1, 'the copy is asked');
+  await cluster.nodes[1].stop();
+  assert.equal(await Promise.all(replies), ['v']);
+});
+
+test('a copy is not asked for a client before the owner has answered something later than its connection', async () => {
+  await startWithSlowCopy();
+  const [, copy] = cluster.nodes;
+  copy.verdictOf = () => 'answer';
+  assert.is(await client.call('GET', KEY_AT_0), 'from the copy');
+  // Another client of the same query node, back from another one: what it saw there this node may never have heard of.
+  const back = await RespClient.connect(cluster.query.port);
+  assert.is(await back.call('GET', KEY_AT_0), 'v');
+  assert.is(await back.call('GET', KEY_AT_0), 'from the copy');
+  back.close();
+});
+
+test('a copy is asked no longer when the owner has been silent for the time that it may be stale', async () => {
+  await start({ copyReads: { stalenessMs: 80 } });
+  const [, copy] = cluster.nodes;
+  await client.call('SET', KEY_AT_0, 'v');
+  copy.copies.set(PARTITION, 1);
+  await cluster.setRecord(PARTITION, { migration: { phase: 'SHIFT', readWeight: 1 } });
+  await eventually(() => cluster.query.routingTable().readWeightOf[PARTITION] === 1, 'the weight is known');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.is(await client.call('GET', KEY_AT_0), 'v');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.is(await client.call('GET', KEY_AT_0), 'v', 'the answer before is too old by now');
+});
+
+test('mirrored reads wait in nobody’s queue, reach no query log, and differ only where no expiry explains it', async () => {
+  await start({ copyReads: { shadowShare: 1, isKeyHashKept: true } });
+  const [owner, copy] = cluster.nodes;
+  const told: number[] = [];
+  cluster.hooks.onQueryCompleted = (_command, partitionId, nodeId) => {
+    if (partitionId === PARTITION) told.push(nodeId);
+  };
+  await client.call('SET', KEY_AT_0, 'from the copy');
+  copy.copies.set(PARTITION, 1);
+  copy.verdictOf = () => 'keep';
+  await cluster.setRecord(PARTITION, { migration: { phase: 'SHIFT', readWeight: 0 } });
+  await eventually(() => cluster.query.routingTable().readMigrationOf[PARTITION] === 1, 'the copy is known');
+  for (let i = 0; i < 20; i++) assert.is(await client.call('GET', KEY_AT_0), 'from the copy');
+  await eventually(() => copy.keptCount === 16, 'no more than so many at a time');
+  copy.verdictOf = () => 'answer';
+  copy.flushKept();
+  await eventually(() => cluster.query.counters.shadowReads === 16, 'all compared');
+  assert.is(cluster.query.counters.shadowReadsUnequal, 0);
+  assert.equal(new Set(told), new Set([0]));
+  assert.is(told.length, 21);
+
+  // The fake answers "from the copy" to PTTL too, and the owner an error: neither says that the key never expires.
+  owner.values.set(KEY_AT_0, 'another value');
+  await client.call('GET', KEY_AT_0);
+  await eventually(() => copy.seen.some(({ command }) => command === 'PTTL'), 'the expiry is asked for');
+  await settled();
+  assert.is(cluster.query.counters.shadowReadsUnequal, 0);
+});
+
 test('onRoute decides where weighted reads go; a hook that throws is detached and the query answered', async () => {
   await start();
   cluster.nodes[1].copies.set(PARTITION, 100);

@@ -238,6 +238,60 @@ test('a copy answers reads it is allowed to and up to date for, and nothing else
   check.is((await ask(get, { isCopyRead: true, epoch: 4 })).status, 3, 'permission ends with the role');
 });
 
+test('a read waits for a copy that is a few milliseconds behind, and is told so if it stays behind', async ({
+  bench,
+  engine,
+  client,
+}) => {
+  await engine.store.startChangeLog(PARTITION, { digestSeed: '1' });
+  const target = await bench.open({ name: 'target' });
+  await target.store.startChangeLog(PARTITION, { digestSeed: '1' });
+  const staging = { migrationId: 1, sourceStoreId: 's', snapshotLsn: 0, cursor: null, isComplete: true };
+  await target.store.updateMeta(PARTITION, (meta) => ({
+    ...meta,
+    role: 'STAGING',
+    epoch: 1,
+    migrationId: 1,
+    staging,
+  }));
+  target.store.setCopyReads(PARTITION, true);
+  const copyClient = new EngineClient(target);
+  await client.ask('SET', KEY, 'v');
+  const waiting = copyClient.call(['GET', KEY], { isCopyRead: true, migrationId: 1, minLsn: 1 });
+  await new Promise((resolve) => setImmediate(resolve));
+  await target.store.applyLog(PARTITION, 1, engine.store.readChangeLog(PARTITION, 0, 1e6));
+  check.equal(await waiting, { status: 0, epoch: 1, lsn: 1, text: '$1\r\nv\r\n' });
+  check.is(target.requests.counters.copyReadsWaited, 1);
+  const beyond = await copyClient.call(['GET', KEY], { isCopyRead: true, migrationId: 1, minLsn: 2 });
+  check.is(beyond.status, 3);
+  check.is(target.requests.counters.copyReadsWaited, 1);
+});
+
+test('a node that is no longer the owner answers no read with what it still has', async ({
+  engine,
+  client,
+}) => {
+  await client.ask('SET', KEY, 'old');
+  await engine.store.startChangeLog(PARTITION, { digestSeed: '1' });
+  for (const role of ['FOLLOWER', 'RETIRED', 'NONE'] as const) {
+    // The epoch of the switch; a query node with a long read, or a late one, still has the one before.
+    await engine.store.updateMeta(PARTITION, (meta) => ({
+      ...meta,
+      role,
+      epoch: 2,
+      epochMax: 2,
+      migrationId: 1,
+    }));
+    for (const epoch of [1, 2]) {
+      check.is((await client.call(['GET', KEY], { epoch })).status, 1, `${role} at epoch ${epoch}`);
+      const scan = await client.call(['SCANPART', '0', 'COUNT', '9'], { epoch, partitionId: PARTITION });
+      check.is(scan.status, 1);
+      const copyRead = { epoch, isCopyRead: true, migrationId: 1 };
+      check.is((await client.call(['GET', KEY], copyRead)).status, 3, 'nobody has let it serve reads');
+    }
+  }
+});
+
 test('a copy that was given up answers no read, though it is still there and up to date', async ({
   engine,
   client,
