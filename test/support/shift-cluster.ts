@@ -99,6 +99,18 @@ export class ShiftCluster {
     if (target) target.node.engine.requests.copyReadFault = fault;
   }
 
+  /** Log entries come to the copy later by so much: it is behind by as many writes. */
+  delayLog(delayMs: number): void {
+    const hooks = this.migration.nodes.get(SOURCE)?.hooks;
+    const handle = hooks?.replicate;
+    if (!hooks || !handle) throw new Error('the source has no migration agent');
+    hooks.replicate = async (operation, body) => {
+      const reply = await handle(operation, body);
+      if (operation === 'replicate.readLog') await new Promise((resolve) => setTimeout(resolve, delayMs));
+      return reply;
+    };
+  }
+
   start(): Promise<void> {
     return this.migration.move(SHIFT_PARTITION, TARGET);
   }
