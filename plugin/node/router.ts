@@ -107,8 +107,6 @@ export class Router {
   readonly #writesInFlight: Int32Array;
   /** f64[partition]: the highest lsn seen; a copy must have applied as much. */
   readonly #lsnSeen: Float64Array;
-  /** u32[partition]: the epoch in which that was seen. */
-  readonly #lsnSeenEpoch: Uint32Array;
   /** Partitions that were refused by the newest epoch there is: the pause before the next try. */
   readonly #pauses = new Map<number, number>();
   /** Encodes what cannot be sent yet; its frames go nowhere. */
@@ -127,7 +125,6 @@ export class Router {
     this.estimate = new ReplyEstimate(partitionCount);
     this.#writesInFlight = new Int32Array(partitionCount);
     this.#lsnSeen = new Float64Array(partitionCount);
-    this.#lsnSeenEpoch = new Uint32Array(partitionCount);
     this.copyReads = new CopyReads(table, {
       pool: options.pool,
       counters: options.counters,
@@ -287,14 +284,9 @@ export class Router {
 
   #completeFromCopy(pending: PendingQuery, reader: DataReplyReader, nodeId: number): void {
     pending.nodeId = nodeId;
-    this.#noteLsn(pending.partitionId, reader);
+    const { partitionId } = pending;
+    if (reader.lsn > this.#lsnSeen[partitionId]) this.#lsnSeen[partitionId] = reader.lsn;
     this.#complete(pending, reader.payload, reader.replyStart, reader.replyEnd, false);
-  }
-
-  #noteLsn(partitionId: number, reader: DataReplyReader): void {
-    if (reader.lsn <= this.#lsnSeen[partitionId]) return;
-    this.#lsnSeen[partitionId] = reader.lsn;
-    this.#lsnSeenEpoch[partitionId] = reader.epoch;
   }
 
   /**
@@ -363,8 +355,7 @@ export class Router {
       if (status === STATUS_NOT_OWNER || status === STATUS_BEHIND) this.#onRefused(pending);
       else {
         if (this.#pauses.size > 0) this.#pauses.delete(partitionId);
-        if (reader.lsn > this.#lsnSeen[partitionId]) this.#noteLsn(partitionId, reader);
-        else if (reader.lsn < this.#lsnSeen[partitionId]) this.#onOlderLsn(partitionId, reader);
+        if (reader.lsn > this.#lsnSeen[partitionId]) this.#lsnSeen[partitionId] = reader.lsn;
         if (this.copyReads.openCount > 0) this.copyReads.onOwnerReply(pending, reader);
         this.#complete(
           pending,
@@ -390,18 +381,6 @@ export class Router {
     pending.isRedirected = true;
     this.#options.requestRefresh();
     this.#hold(pending, pending.sentEpoch);
-  }
-
-  /**
-   * Answers overtake each other, so an older lsn means nothing, unless it is a later epoch's: lsns go on over a switch, but
-   * an operator who took a partition over from a lost store has given up the writes behind it. What was seen before would
-   * then keep every copy "behind" for ever.
-   */
-  #onOlderLsn(partitionId: number, reader: DataReplyReader): void {
-    if (reader.epoch <= this.#lsnSeenEpoch[partitionId]) return;
-    this.#lsnSeen[partitionId] = reader.lsn;
-    this.#lsnSeenEpoch[partitionId] = reader.epoch;
-    this.#counters.lineagesLost++;
   }
 
   /** Gives a query its reply: to its client's queue, or to the command it is a part of. */
@@ -584,7 +563,6 @@ export class Router {
       this.losses.cut(partitionId, { cutLsn, seenLsn, clientIds: this.#options.clientIds() });
       this.#lsnSeen[partitionId] = cutLsn;
     }
-    this.#lsnSeenEpoch[partitionId] = this.#table.lineageEpochOf[partitionId];
     const link = this.#linkOf[lostNodeId];
     if (link !== undefined && link.inFlightCount > 0)
       link.rpc.reset(new Error(`partition ${partitionId} was taken over from storage node ${lostNodeId}`));
