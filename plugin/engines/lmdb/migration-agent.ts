@@ -302,6 +302,7 @@ export class MigrationAgent {
           'the map does not say that this migration is aborted',
         );
     }
+    if (before.role === 'STAGING' && !isClosed(before, command)) await this.#assertDroppable(command);
     const after = await store.updateMeta(partitionId, (meta) => role.aborted(meta, command));
     const session = this.#sessions.get(partitionId);
     if (session && session.migrationId <= migrationId) this.#closeSession(partitionId);
@@ -312,6 +313,19 @@ export class MigrationAgent {
     if (after.role !== 'STAGING' || (after.staging?.migrationId ?? 0) > migrationId)
       return { body: { isDone: true } };
     return { body: { isDone: await this.#deleteAll(command) } };
+  }
+
+  /** R7, of a copy that was never an owner's: one that the map counts on is not dropped, whoever asks and however late. */
+  async #assertDroppable(command: MigrationCommand): Promise<void> {
+    const { store, readRecord } = this.#components;
+    const record = await readRecord(command.partitionId);
+    const migration = record?.migration;
+    const isOpen =
+      migration?.migrationId === command.migrationId &&
+      (migration.phase !== 'ABORT' || migration.keepsCopyFor !== undefined);
+    const isTakingOver = migration?.kind === 'takeover' && migration.targetStoreId === store.storeId;
+    if (isOpen || isTakingOver || record?.ownerStoreId === store.storeId)
+      throw refusal(command, `the map counts on this copy: ${migration?.phase ?? 'it is the owner'}`);
   }
 
   async #remove(command: RequestOf<'remove.run'>): Promise<ControlReply> {
