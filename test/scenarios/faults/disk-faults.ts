@@ -108,7 +108,11 @@ class BadDisk {
 
   fill(): void {
     const { bavail, bsize } = statfsSync(this.#path);
-    writeFileSync(join(this.#path, 'ballast'), Buffer.alloc(bavail * bsize));
+    try {
+      writeFileSync(join(this.#path, 'ballast'), Buffer.alloc(bavail * bsize));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error; // the store took the last page: full it is
+    }
   }
 
   limitFiles(): void {
@@ -126,39 +130,8 @@ class BadDisk {
   }
 }
 
+/** A full disk first: later the files have free pages inside, and need not grow. */
 const FAULTS: readonly DiskFault[] = [
-  {
-    name: 'slow fdatasync',
-    side: 'target',
-    phases: ['COPY', 'FENCED', 'SWITCHED'],
-    needs: 'shim',
-    isFatal: false,
-    begin: (disk) => disk.order(`slow ${SLOW_SYNC_MS}`),
-  },
-  {
-    name: 'slow fdatasync',
-    side: 'source',
-    phases: ['SHIFT', 'FENCING'],
-    needs: 'shim',
-    isFatal: false,
-    begin: (disk) => disk.order(`slow ${SLOW_SYNC_MS}`),
-  },
-  {
-    name: 'EIO on fdatasync',
-    side: 'target',
-    phases: ['COPY', 'FENCED', 'SWITCHED'],
-    needs: 'shim',
-    isFatal: true,
-    begin: (disk) => disk.order('eio'),
-  },
-  {
-    name: 'EIO on fdatasync',
-    side: 'source',
-    phases: ['SHIFT', 'FENCING'],
-    needs: 'shim',
-    isFatal: true,
-    begin: (disk) => disk.order('eio'),
-  },
   {
     name: 'ENOSPC',
     side: 'target',
@@ -174,6 +147,38 @@ const FAULTS: readonly DiskFault[] = [
     needs: 'small disk',
     isFatal: true,
     begin: (disk) => disk.fill(),
+  },
+  {
+    name: 'slow fdatasync',
+    side: 'target',
+    phases: ['COPY', 'FENCED', 'SWITCHED'],
+    needs: 'shim',
+    isFatal: false,
+    begin: (disk) => disk.order(`slow ${SLOW_SYNC_MS}`),
+  },
+  {
+    name: 'slow fdatasync',
+    side: 'source',
+    phases: ['SHIFT', 'FENCING'],
+    needs: 'shim',
+    isFatal: false,
+    begin: (disk) => disk.order(`slow ${SLOW_SYNC_MS}`),
+  },
+  {
+    name: 'EIO on fdatasync',
+    side: 'target',
+    phases: ['COPY', 'FENCED', 'SWITCHED'],
+    needs: 'shim',
+    isFatal: true,
+    begin: (disk) => disk.order('eio'),
+  },
+  {
+    name: 'EIO on fdatasync',
+    side: 'source',
+    phases: ['SHIFT', 'FENCING'],
+    needs: 'shim',
+    isFatal: true,
+    begin: (disk) => disk.order('eio'),
   },
   {
     name: 'EFBIG',

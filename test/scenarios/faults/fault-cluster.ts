@@ -28,7 +28,7 @@ export const LEASE_TTL_MS = 1_000;
 /** The test's own number among the nodes. */
 const OBSERVER_ID = 20_000;
 /** Everything heals within this, or it is stuck: restarts and elections take seconds on a busy machine. */
-const HEAL_MS_MAX = 45_000;
+const HEAL_MS_MAX = 60_000;
 
 export interface FaultClusterOptions {
   readonly holdPhase?: string;
@@ -40,6 +40,7 @@ export interface FaultClusterOptions {
 
 /** Of each node's output, in evidence. */
 const LAST_LINES = 25;
+const STATUS_MS_MAX = 5_000;
 
 export interface HitOptions {
   /** How long the process is away. */
@@ -208,14 +209,21 @@ export class FaultCluster {
       }
   }
 
-  /** The last lines of every node's output. */
-  lastWords(): string {
-    return [...STORAGE_NODES, ...QUERY_NODES]
-      .map(
-        (nodeId) =>
-          `node ${nodeId}:\n${this.cluster.log(nodeId).trim().split('\n').slice(-LAST_LINES).join('\n')}`,
-      )
-      .join('\n');
+  /** What the coordinators say of open migrations, and the last lines of every node's output. */
+  async lastWords(): Promise<string> {
+    const words: string[] = [];
+    for (const nodeId of QUERY_NODES) {
+      const options = { nodeId, timeoutMs: STATUS_MS_MAX };
+      const status = await this.cluster
+        .control({ operation: 'migrationStatus' }, options)
+        .catch((error) => String(error));
+      words.push(`node ${nodeId} on migrations: ${JSON.stringify(status)}`);
+    }
+    for (const nodeId of [...STORAGE_NODES, ...QUERY_NODES]) {
+      const lines = this.cluster.log(nodeId).trim().split('\n').slice(-LAST_LINES);
+      words.push(`node ${nodeId}:\n${lines.join('\n')}`);
+    }
+    return words.join('\n');
   }
 
   async withClient<T>(use: (client: RespClient) => Promise<T>): Promise<T> {

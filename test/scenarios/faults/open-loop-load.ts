@@ -109,6 +109,12 @@ export class OpenLoopLoad {
     this.#timer = setInterval(() => this.#sendDue(), 2);
   }
 
+  /** Queries answered by an error, or not at all: what clients see of a fault. */
+  get failedCount(): number {
+    const { refusedWrites, unknownWrites, failedReads } = this.score;
+    return refusedWrites + unknownWrites + failedReads;
+  }
+
   acknowledgedOf(partitionId: number): number {
     return this.#acknowledgedOf.get(partitionId) ?? 0;
   }

@@ -51,13 +51,16 @@ export const labelOf = ({ fault, victim, phase }: RowPlan): string =>
 
 /** Plays a round until the fault has met its phase. A violation is noted, never thrown: the next round is played all the same. */
 export async function playRow(stage: Stage, plan: RowPlan): Promise<void> {
+  // An earlier round may have left it stuck, which was noted then.
+  if ((await stage.cluster.migration(plan.partitionId)) !== null) return;
   for (let attempt = 1; attempt <= TRIES_MAX; attempt++) {
     const row = await playOnce(stage, plan);
-    if (!row.hasMet && attempt < TRIES_MAX) continue;
+    if (!row.hasMet && row.outcome !== 'violated' && attempt < TRIES_MAX) continue;
     stage.score.rows.push(row);
     const pause = row.writePauseMs === null ? '' : `, writes waited ${row.writePauseMs} ms`;
+    const failed = row.failedQueries === 0 ? '' : `, ${row.failedQueries} queries failed`;
     stage.say(
-      `${stage.score.faults} ${row.stage}: ${row.fault} ${row.victim} in ${row.phase}: ${row.outcome} after ${row.seconds} s${pause}${row.hasMet ? '' : ' (phase missed)'}`,
+      `${stage.score.faults} ${row.stage}: ${row.fault} ${row.victim} in ${row.phase}: ${row.outcome} after ${row.seconds} s${pause}${failed}${row.hasMet ? '' : ' (phase missed)'}`,
     );
     return;
   }
@@ -66,6 +69,7 @@ export async function playRow(stage: Stage, plan: RowPlan): Promise<void> {
 async function playOnce({ cluster, load, score, say }: Stage, plan: RowPlan): Promise<FaultRow> {
   const { partitionId, phase } = plan;
   const startedMs = performance.now();
+  const failedBefore = load.failedCount;
   const label = labelOf(plan);
   const epochBefore = (await cluster.record(partitionId)).epoch;
   load.focus = partitionId;
@@ -92,7 +96,9 @@ async function playOnce({ cluster, load, score, say }: Stage, plan: RowPlan): Pr
   } catch (error) {
     outcome = 'violated';
     score.violations.stuck.push(`${label}: ${messageOf(error)}`);
-    say(`${label}: ${JSON.stringify(await cluster.record(partitionId))}\n${cluster.lastWords()}`);
+    say(
+      `${label}: ${JSON.stringify(await cluster.record(partitionId), withoutBuckets)}\n${await cluster.lastWords()}`,
+    );
   }
   await watch.end();
   if (outcome !== 'violated') await checkServed({ cluster, load, score }, partitionId, label);
@@ -105,9 +111,13 @@ async function playOnce({ cluster, load, score, say }: Stage, plan: RowPlan): Pr
     hasMet,
     outcome,
     seconds: seconds(startedMs),
+    failedQueries: load.failedCount - failedBefore,
     writePauseMs: notePause({ load, score }, watch, partitionId, force),
   };
 }
+
+/** A digest's sums say nothing to people, and fill the screen. */
+const withoutBuckets = (name: string, value: unknown): unknown => (name === 'buckets' ? undefined : value);
 
 /** The owner serves writes, and is the only one. */
 async function checkServed(

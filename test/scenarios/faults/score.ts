@@ -17,6 +17,8 @@ export interface FaultRow {
   readonly outcome: 'moved' | 'aborted' | 'violated';
   readonly seconds: number;
   readonly writePauseMs: number | null;
+  /** Queries of the load that were answered by an error, or not at all. */
+  readonly failedQueries: number;
 }
 
 export interface Violations {
@@ -42,14 +44,15 @@ export class FaultScore {
   readonly rows: FaultRow[] = [];
   readonly violations: Violations = { lostWrites: [], staleReads: [], ownerless: [], stuck: [], other: [] };
   readonly skipped: { readonly name: string; readonly why: string }[] = [];
-  readonly #pauses = new LatencyHistogram();
+  /** How long writes waited at hand-overs with no fault in force. */
+  readonly pauses = new LatencyHistogram();
   readonly #pausesUnderFault = new LatencyHistogram();
   #acknowledgedWrites = 0;
   #reads = 0;
 
   /** @param isUndisturbed no fault was in force between FENCING and the switch. */
   addPause(pauseMs: number, options: { readonly isUndisturbed: boolean }): void {
-    (options.isUndisturbed ? this.#pauses : this.#pausesUnderFault).add(pauseMs);
+    (options.isUndisturbed ? this.pauses : this.#pausesUnderFault).add(pauseMs);
   }
 
   addLoad({ score, staleReads, wrongCounters }: OpenLoopLoad): void {
@@ -93,7 +96,7 @@ export class FaultScore {
       other: other.length,
       acknowledgedWrites: this.#acknowledgedWrites,
       reads: this.#reads,
-      writePauseMs: this.#pauses.summary(),
+      writePauseMs: this.pauses.summary(),
       writePauseUnderFaultMs: this.#pausesUnderFault.summary(),
       violations: [...lostWrites, ...staleReads, ...ownerless, ...stuck, ...other].slice(0, 50),
       skipped: this.skipped,
