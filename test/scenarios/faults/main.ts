@@ -96,10 +96,10 @@ async function main(): Promise<void> {
   process.exitCode = run.score.violationCount > 0 ? 1 : 0;
 }
 
-function describePauses({ pauses }: FaultScore): string {
+function describePauses({ pauses, pausesElsewhere }: FaultScore): string {
   const { count, p99 } = pauses.summary();
   const verdict = p99 <= WRITE_PAUSE_MS_MAX ? 'met' : 'not met';
-  return `write pause at ${count} undisturbed hand-overs: p99 ${p99} ms, at most ${WRITE_PAUSE_MS_MAX}: ${verdict}`;
+  return `write pause at ${count} undisturbed hand-overs: p99 ${p99} ms, at most ${WRITE_PAUSE_MS_MAX}: ${verdict}; elsewhere at the same moments ${pausesElsewhere.summary().p99} ms`;
 }
 
 async function playProcesses(run: Run): Promise<void> {

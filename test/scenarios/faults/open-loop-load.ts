@@ -123,14 +123,22 @@ export class OpenLoopLoad {
    * How long writes of a partition waited around a moment.
    *
    * @param fromMs, untilMs by performance.now().
-   * @returns the longest latency of a write that was open in between, ms; null where none was.
+   * @returns the longest latency of a write that was open in between, ms; null where none was. `elsewhere` is that of the
+   * other partitions, over which nothing is handed over: what the machine itself takes.
    */
-  writePauseMs(partitionId: number, fromMs: number, untilMs: number): number | null {
-    let longestMs: number | null = null;
-    for (const write of this.#writes)
-      if (write.partitionId === partitionId && write.intendedMs <= untilMs && write.endedMs >= fromMs)
-        longestMs = Math.max(longestMs ?? 0, write.endedMs - write.intendedMs);
-    return longestMs;
+  writePauseMs(
+    partitionId: number,
+    fromMs: number,
+    untilMs: number,
+  ): { readonly here: number | null; readonly elsewhere: number | null } {
+    let [here, elsewhere]: [number | null, number | null] = [null, null];
+    for (const write of this.#writes) {
+      if (write.intendedMs > untilMs || write.endedMs < fromMs) continue;
+      const latencyMs = write.endedMs - write.intendedMs;
+      if (write.partitionId === partitionId) here = Math.max(here ?? 0, latencyMs);
+      else elsewhere = Math.max(elsewhere ?? 0, latencyMs);
+    }
+    return { here, elsewhere };
   }
 
   /** Ends the timetable and waits for what is open. */

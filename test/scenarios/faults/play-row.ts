@@ -146,9 +146,10 @@ function notePause(
   if (switchedMs === null) return null;
   const fenceMs = enteredMs.get('FENCING') ?? enteredMs.get('FENCED') ?? switchedMs;
   const [fromMs, untilMs] = [fenceMs - PAUSE_MARGIN_MS, switchedMs + PAUSE_MARGIN_MS];
-  const pauseMs = load.writePauseMs(partitionId, fromMs, untilMs);
+  const { here: pauseMs, elsewhere } = load.writePauseMs(partitionId, fromMs, untilMs);
   if (pauseMs === null) return null;
   const isUndisturbed = force.untilMs + SETTLED_MS < fromMs || force.sinceMs > untilMs;
   score.addPause(pauseMs, { isUndisturbed });
+  if (isUndisturbed && elsewhere !== null) score.pausesElsewhere.add(elsewhere);
   return Math.round(pauseMs * 10) / 10;
 }

@@ -46,6 +46,8 @@ export class FaultScore {
   readonly skipped: { readonly name: string; readonly why: string }[] = [];
   /** How long writes waited at hand-overs with no fault in force. */
   readonly pauses = new LatencyHistogram();
+  /** The same at the same moments in partitions that nobody moves: what the machine takes. */
+  readonly pausesElsewhere = new LatencyHistogram();
   readonly #pausesUnderFault = new LatencyHistogram();
   #acknowledgedWrites = 0;
   #reads = 0;
@@ -97,6 +99,7 @@ export class FaultScore {
       acknowledgedWrites: this.#acknowledgedWrites,
       reads: this.#reads,
       writePauseMs: this.pauses.summary(),
+      writeElsewhereMs: this.pausesElsewhere.summary(),
       writePauseUnderFaultMs: this.#pausesUnderFault.summary(),
       violations: [...lostWrites, ...staleReads, ...ownerless, ...stuck, ...other].slice(0, 50),
       skipped: this.skipped,
