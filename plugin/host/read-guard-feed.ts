@@ -10,13 +10,17 @@ import {
   type ReadVerdict,
 } from '../../src/migration/read-guard.ts';
 import type { ReadGuardSettings } from '../../src/migration/read-guard-settings.ts';
-import { latencyQuantileMs } from '../../src/migration/read-latency.ts';
 import type { ReadSummary, ReadWatch } from '../../src/migration/read-watch.ts';
 import type { OpenRecord } from '../../src/migration/step.ts';
 import type { NodeId } from '../../src/model/ids.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { NodePressure, StorageEngine } from '../../src/ports/storage-engine.ts';
-import { decodeReadReport, type MigrationReads, type ReadReport } from '../metadata/read-report.ts';
+import {
+  decodeReadReport,
+  type MigrationReads,
+  type ReadReport,
+  summariseReads,
+} from '../metadata/read-report.ts';
 
 export interface ReadGuardFeedComponents {
   readonly metadata: MetadataStore;
@@ -89,28 +93,7 @@ export class ReadGuardFeed implements ReadWatch {
     const watched = this.#watched.get(partitionId);
     if (watched?.migrationId !== migrationId) return null;
     const { readWeight, reports, memory } = watched;
-    const sum = (pick: (reads: MigrationReads) => number): number =>
-      reports.reduce((total, reads) => total + pick(reads), 0);
-    const p99Ms = (side: 'source' | 'target'): number | null => {
-      const counts = reports
-        .map((reads) => reads[side].latencyCounts)
-        .reduce(addCounts, [] as readonly number[]);
-      const quantile = latencyQuantileMs(counts, 0.99);
-      return Number.isNaN(quantile) ? null : quantile;
-    };
-    return {
-      queryNodeCount: reports.length,
-      weightKnownCount: reports.filter((reads) => reads.readWeight === readWeight).length,
-      sourceReadCount: sum(({ source }) => source.readCount),
-      targetReadCount: sum(({ target }) => target.readCount),
-      targetErrorCount: sum(({ target }) => target.errorCount),
-      targetBehindCount: sum(({ target }) => target.behindCount),
-      shadowComparedCount: sum(({ shadow }) => shadow.comparedCount),
-      shadowUnequalCount: sum(({ shadow }) => shadow.unequalCount),
-      sourceP99Ms: p99Ms('source'),
-      targetP99Ms: p99Ms('target'),
-      redReason: memory.redReason,
-    };
+    return summariseReads(reports, { readWeight, redReason: memory.redReason });
   }
 
   #watchedOf({ partitionId, migration }: OpenRecord): Watched {

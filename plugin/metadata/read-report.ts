@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { ForeshardError } from '../../src/base/errors.ts';
-import { LATENCY_BUCKET_COUNT } from '../../src/migration/read-latency.ts';
+import { addCounts } from '../../src/migration/read-guard.ts';
+import { LATENCY_BUCKET_COUNT, latencyQuantileMs } from '../../src/migration/read-latency.ts';
+import type { ReadSummary } from '../../src/migration/read-watch.ts';
 import { clusterKeys } from './cluster-map.ts';
 
 const count = z.number().int().nonnegative();
@@ -48,4 +50,31 @@ export function decodeReadReport(key: string, bytes: Uint8Array): ReadReport {
   } catch (cause) {
     throw new ForeshardError('FORESHARD_CORRUPT', 'report', `${key} is not a report of reads`, { cause });
   }
+}
+
+/** @param reads of one migration, by each query node that has measured any. */
+export function summariseReads(
+  reads: readonly MigrationReads[],
+  { readWeight, redReason }: { readonly readWeight: number; readonly redReason: string | null },
+): ReadSummary {
+  const sum = (pick: (of: MigrationReads) => number): number =>
+    reads.reduce((total, of) => total + pick(of), 0);
+  const p99Ms = (side: 'source' | 'target'): number | null => {
+    const counts = reads.map((of) => of[side].latencyCounts).reduce<readonly number[]>(addCounts, []);
+    const quantile = latencyQuantileMs(counts, 0.99);
+    return Number.isNaN(quantile) ? null : quantile;
+  };
+  return {
+    queryNodeCount: reads.length,
+    weightKnownCount: reads.filter((of) => of.readWeight === readWeight).length,
+    sourceReadCount: sum(({ source }) => source.readCount),
+    targetReadCount: sum(({ target }) => target.readCount),
+    targetErrorCount: sum(({ target }) => target.errorCount),
+    targetBehindCount: sum(({ target }) => target.behindCount),
+    shadowComparedCount: sum(({ shadow }) => shadow.comparedCount),
+    shadowUnequalCount: sum(({ shadow }) => shadow.unequalCount),
+    sourceP99Ms: p99Ms('source'),
+    targetP99Ms: p99Ms('target'),
+    redReason,
+  };
 }

@@ -1,6 +1,7 @@
 /** What `foreshard migrations` tells: open migrations with what their nodes say, ended ones, and what is still to be removed. */
 import { isOverdue, parseCleanupKey } from '../../../src/migration/leftovers.ts';
 import { commandOf } from '../../../src/migration/node-work.ts';
+import type { ReadSummary } from '../../../src/migration/read-watch.ts';
 import { isOpen, type OpenRecord } from '../../../src/migration/record-changes.ts';
 import type { CleanupRecord, MigrationHistory } from '../../../src/migration/records.ts';
 import type { MigrationSettings } from '../../../src/migration/settings.ts';
@@ -8,6 +9,12 @@ import type { MigrationPhase } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { StorageEngine } from '../../../src/ports/storage-engine.ts';
 import { clusterKeys, decodeHistory, loadMap, recordCodec } from '../../metadata/cluster-map.ts';
+import {
+  decodeReadReport,
+  type MigrationReads,
+  readReportPrefix,
+  summariseReads,
+} from '../../metadata/read-report.ts';
 import { asTime, counted } from '../units-text.ts';
 import { orNothing } from './lenient.ts';
 
@@ -21,6 +28,10 @@ export interface OpenMigration {
   readonly phaseSeconds: number;
   readonly isPaused: boolean;
   readonly readWeight: number;
+  /** How often a guard has taken the reads back. */
+  readonly guardReds: number;
+  /** In SHIFT: how reads at the target fare; null where no query node has published any. */
+  readonly reads: Omit<ReadSummary, 'redReason'> | null;
   readonly reason: string;
   /** What the target has pulled, and what the source holds; null where the node did not say. */
   readonly copiedBytes: number | null;
@@ -62,8 +73,14 @@ export async function gatherReport(
   const { records } = await loadMap(metadata, clusterName);
   const open = records.filter(isOpen).filter((record) => isAsked(record.partitionId));
   const history = await metadata.list(clusterKeys(clusterName).historyPrefix);
+  const reports = await readReports(metadata, clusterName);
   return {
-    open: await Promise.all(open.map((record) => describeOpen(record, engine, nowMs))),
+    open: await Promise.all(
+      open.map(async (record) => ({
+        ...(await describeOpen(record, engine, nowMs)),
+        reads: readsOf(record, reports),
+      })),
+    ),
     ended: history.entries
       .flatMap(({ value }) => orNothing(() => decodeHistory(value)))
       .filter((ended) => isAsked(ended.partitionId))
@@ -86,11 +103,33 @@ async function readCleanups(
   });
 }
 
+async function readReports(metadata: MetadataStore, clusterName: string): Promise<MigrationReads[]> {
+  const { entries } = await metadata.list(readReportPrefix(clusterName));
+  return entries
+    .flatMap(({ key, value }) => orNothing(() => decodeReadReport(key, value)))
+    .flatMap(({ migrations }) => migrations);
+}
+
+function readsOf(
+  { partitionId, migration }: OpenRecord,
+  reports: readonly MigrationReads[],
+): OpenMigration['reads'] {
+  const reads = reports.filter(
+    (of) => of.partitionId === partitionId && of.migrationId === migration.migrationId,
+  );
+  if (reads.length === 0) return null;
+  const { redReason: _, ...summary } = summariseReads(reads, {
+    readWeight: migration.readWeight,
+    redReason: null,
+  });
+  return summary;
+}
+
 async function describeOpen(
   record: OpenRecord,
   engine: StorageEngine,
   nowMs: number,
-): Promise<OpenMigration> {
+): Promise<Omit<OpenMigration, 'reads'>> {
   const { partitionId, migration } = record;
   const { phase, pausedAtMs } = migration;
   const [copiedBytes, sizeBytes] = await Promise.all([
@@ -113,6 +152,7 @@ async function describeOpen(
     phaseSeconds,
     isPaused: pausedAtMs !== undefined,
     readWeight: migration.readWeight,
+    guardReds: migration.guardReds ?? 0,
     reason: migration.reason,
     copiedBytes,
     sizeBytes,
@@ -159,6 +199,8 @@ function openLine(migration: OpenMigration): string {
   if (migration.isPaused) facts.push('paused');
   if (migration.readWeight > 0)
     facts.push(`reads ${Math.round(migration.readWeight * 100)} % at node ${targetNodeId}`);
+  if (migration.guardReds > 0) facts.push(`reads taken back ${counted(migration.guardReds, 'time')}`);
+  if (phase === 'SHIFT' && migration.reads !== null) facts.push(readsText(migration.reads));
   if (phase === 'COPY' && migration.copiedBytes !== null)
     facts.push(
       `${mebibytes(migration.copiedBytes)}${migration.sizeBytes === null ? '' : ` of ${mebibytes(migration.sizeBytes)}`}`,
@@ -167,6 +209,17 @@ function openLine(migration: OpenMigration): string {
   if (migration.wayBackSeconds !== null)
     facts.push(`way back open for ${secondsText(migration.wayBackSeconds)}`);
   return `partition ${partitionId}, migration ${migrationId}: ${ofKind(kind)}node ${sourceNodeId} -> ${targetNodeId}, ${facts.join(', ')}: ${reason}`;
+}
+
+function readsText(reads: NonNullable<OpenMigration['reads']>): string {
+  const p99 = (latencyMs: number | null): string =>
+    latencyMs === null ? '' : ` with a p99 of ${latencyMs.toFixed(1)} ms`;
+  const failed = reads.targetErrorCount > 0 ? `, ${reads.targetErrorCount} of them failed or late` : '';
+  const unequal = reads.shadowUnequalCount > 0 ? `, ${reads.shadowUnequalCount} of them unequal` : '';
+  return (
+    `${counted(reads.targetReadCount, 'read')} at the target${p99(reads.targetP99Ms)}${failed}, ` +
+    `${reads.sourceReadCount} at the source${p99(reads.sourceP99Ms)}, ${reads.shadowComparedCount} compared${unequal}`
+  );
 }
 
 function endedLine(ended: MigrationHistory): string {

@@ -1,10 +1,13 @@
 /** Reads while a partition moves: sessions, guards, mirrored reads, over real stores and real query nodes in one process. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { CLUSTER } from '../../../bench/migration-cluster.ts';
 import { COMMANDS } from '../../../plugin/commands/table.ts';
 import { encodedKey } from '../../../plugin/engines/lmdb/physical-key.ts';
+import { gatherReport, reportLines } from '../../../plugin/operator/migration/migrations-report.ts';
 import { quarantineOf } from '../../../src/migration/quarantine.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
+import type { StorageEngine } from '../../../src/ports/storage-engine.ts';
 import { RespClient, RespError } from '../../support/resp-client.ts';
 import {
   SHIFT_PARTITION,
@@ -188,6 +191,10 @@ test('a target that becomes slow loses its reads, is tried again, and no client 
   check.match(migration?.reason as string, /^p99 of reads is .* ms at the target/);
   const open_ = cluster.migration.executor.status().open[0];
   check.match(open_?.reads?.redReason as string, /^p99/);
+  check.match(
+    await toldOf(cluster),
+    /SHIFT for .*, reads taken back 1 time, \d+ reads at the target with a p99 of /,
+  );
   cluster.copyReadFault = null;
   await cluster.until((record) => record.migration?.readWeight === 1, 'it is tried again');
   await sessions.end();
@@ -237,6 +244,17 @@ test('a copy that answers otherwise than the source is found by mirrored reads, 
     /mirrored reads were answered differently .*: GET at lsn 2/,
   );
 });
+
+/** What `foreshard migrations` says of the open migration. */
+async function toldOf(cluster: ShiftCluster): Promise<string> {
+  const silent = async () => Promise.reject(new Error('not asked'));
+  const report = await gatherReport(
+    cluster.migration.metadata,
+    { status: silent, nodeStatistics: silent } as unknown as StorageEngine,
+    { clusterName: CLUSTER, settings: SHIFT_SETTINGS, partitionId: null, nowMs: Date.now() },
+  );
+  return reportLines(report, 0).join('\n');
+}
 
 /** As a disk does: the bytes of a value change, and nothing else. */
 function rot(cluster: ShiftCluster, from: string, to: string): void {
