@@ -2,12 +2,17 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { MetadataWrite } from '../ports/metadata-store.ts';
 import type { KeyPrivacy, StorageEngine } from '../ports/storage-engine.ts';
-import { gatherEvidence } from './mismatch.ts';
+import { type EvidenceRequest, evidenceWithoutKeys, gatherEvidence } from './mismatch.ts';
 import { commandOf } from './node-work.ts';
-import { isSwitched } from './phases.ts';
+import { isHot, isSwitched } from './phases.ts';
 import type { OpenRecord } from './record-changes.ts';
 import type { RecordCodec } from './records.ts';
 import type { Mismatch } from './step.ts';
+
+/** The migration stands still meanwhile. */
+const PATIENCE_MS = 5_000;
+/** Writes wait at the fence. */
+const FENCED_PATIENCE_MS = 250;
 
 export interface EvidenceComponents {
   readonly codec: RecordCodec;
@@ -25,18 +30,24 @@ export async function evidenceWrite(
 ): Promise<MetadataWrite> {
   const { partitionId, migration } = record;
   const isAfter = isSwitched(migration.phase);
-  const evidence = await gatherEvidence(
-    {
-      command: commandOf(record),
-      phase: migration.phase,
-      nowMs: clock.nowMs(),
-      ownerNodeId: record.ownerNodeId,
-      copyNodeId: isAfter ? migration.sourceNodeId : migration.targetNodeId,
-      ...mismatch,
-      privacy: keyPrivacy ?? { prefixBytes: 0, isHashKept: false },
-    },
-    engine,
-  );
+  const request: EvidenceRequest = {
+    command: commandOf(record),
+    phase: migration.phase,
+    nowMs: clock.nowMs(),
+    ownerNodeId: record.ownerNodeId,
+    copyNodeId: isAfter ? migration.sourceNodeId : migration.targetNodeId,
+    ...mismatch,
+    privacy: keyPrivacy ?? { prefixBytes: 0, isHashKept: false },
+  };
+  const patienceMs = isHot(migration.phase) ? FENCED_PATIENCE_MS : PATIENCE_MS;
+  const patience = new AbortController();
+  const evidence = await Promise.race([
+    gatherEvidence(request, engine),
+    clock
+      .sleep(patienceMs, patience.signal)
+      .then(() => evidenceWithoutKeys(request, `the nodes listed no keys within ${patienceMs} ms`)),
+  ]);
+  patience.abort();
   const { differenceCount, limits, reason } = evidence;
   logger.error({ partitionId, differenceCount, limits, reason }, 'two copies of a partition differ');
   const key = codec.keys.evidence(partitionId, migration.migrationId);

@@ -2,9 +2,9 @@ import type { MetadataStore, MetadataWrite } from '../ports/metadata-store.ts';
 import type { RecordCodec } from './records.ts';
 
 /** Below the limit of a transaction: a history that has grown under a larger setting shrinks over several ends. */
-const DELETES_MAX = 100;
+const MIGRATIONS_MAX = 50;
 
-/** Deletes of the oldest records of a partition's history beyond the newest `keptCount`. */
+/** Deletes of the oldest records of a partition's history beyond the newest `keptCount`, with the evidence of the same ones. */
 export async function historyTrim(
   metadata: MetadataStore,
   codec: RecordCodec,
@@ -16,6 +16,9 @@ export async function historyTrim(
   const ids = entries.map(({ key }) => Number(key.slice(key.lastIndexOf('/') + 1))).sort((a, b) => a - b);
   return ids
     .slice(0, Math.max(0, ids.length - keptCount))
-    .slice(0, DELETES_MAX)
-    .map((id) => ({ kind: 'delete', key: codec.keys.history(partitionId, id) }));
+    .slice(0, MIGRATIONS_MAX)
+    .flatMap((id) => [
+      { kind: 'delete', key: codec.keys.history(partitionId, id) },
+      { kind: 'delete', key: codec.keys.evidence(partitionId, id) },
+    ]);
 }

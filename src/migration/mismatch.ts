@@ -76,22 +76,9 @@ export async function gatherEvidence(
   engine: Pick<StorageEngine, 'listEntries'>,
 ): Promise<MismatchEvidence> {
   const { command, sides, ownerNodeId, copyNodeId } = request;
-  const suspects = sides ? suspectLanes(sides.owner, sides.copy) : [];
+  if (!sides) return evidenceWithoutKeys(request, 'nothing in this phase tells keys apart');
+  const suspects = suspectLanes(sides.owner, sides.copy);
   const lanes = suspects.slice(0, LANES_LISTED_MAX);
-  const base = {
-    partitionId: command.partitionId,
-    migrationId: command.migrationId,
-    phase: request.phase,
-    atMs: request.nowMs,
-    ownerNodeId,
-    copyNodeId,
-    lsn: sides?.owner.lsn ?? null,
-    reason: request.reason,
-    suspectLaneCount: suspects.length,
-    listedLaneCount: lanes.length,
-  };
-  const nothing = { ownerEntryCount: 0, copyEntryCount: 0, differences: [], differenceCount: 0 };
-  if (!sides) return { ...base, ...nothing, limits: 'no scan of this phase tells keys apart' };
   try {
     const options = { lsn: sides.owner.lsn, lanes, privacy: request.privacy };
     const owner = await listAll(engine, ownerNodeId, command, options);
@@ -106,7 +93,8 @@ export async function gatherEvidence(
       differences.length > KEYS_KEPT_MAX ? `the first ${KEYS_KEPT_MAX} differences` : '',
     ];
     return {
-      ...base,
+      ...evidenceWithoutKeys(request, ''),
+      listedLaneCount: lanes.length,
       ownerEntryCount: ownerEntries.length,
       copyEntryCount: copyEntries.length,
       differences: differences.slice(0, KEYS_KEPT_MAX),
@@ -115,8 +103,30 @@ export async function gatherEvidence(
     };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return { ...base, ...nothing, limits: `the keys could not be listed: ${why}`.slice(0, 1000) };
+    return evidenceWithoutKeys(request, `the keys could not be listed: ${why}`.slice(0, 1000));
   }
+}
+
+/** What is known of a mismatch before any node is asked. */
+export function evidenceWithoutKeys(request: EvidenceRequest, limits: string): MismatchEvidence {
+  const { command, sides, phase, nowMs, ownerNodeId, copyNodeId, reason } = request;
+  return {
+    partitionId: command.partitionId,
+    migrationId: command.migrationId,
+    phase,
+    atMs: nowMs,
+    ownerNodeId,
+    copyNodeId,
+    lsn: sides?.owner.lsn ?? null,
+    reason,
+    suspectLaneCount: sides ? suspectLanes(sides.owner, sides.copy).length : 0,
+    listedLaneCount: 0,
+    ownerEntryCount: 0,
+    copyEntryCount: 0,
+    differences: [],
+    differenceCount: 0,
+    limits,
+  };
 }
 
 async function listAll(

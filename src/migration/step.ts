@@ -220,7 +220,11 @@ function decideFenced(record: OpenRecord, { target }: Observation, context: Step
   if (!target.digest) return abortBadCopy(record, 'the copy keeps no digest', context);
   if (!digestsEqual(target.digest, fenceDigest)) {
     const difference = describeDifference(fenceDigest, target.digest);
-    return abortBadCopy(record, `digests differ at the fence: ${difference}`, context);
+    const side = { lsn: fenceLsn, scanned: fenceDigest, running: fenceDigest };
+    return abortBadCopy(record, `digests differ at the fence: ${difference}`, context, {
+      owner: side,
+      copy: { ...side, scanned: target.digest, running: target.digest },
+    });
   }
   return { kind: 'go', record: change.switched(record, context.nowMs) };
 }

@@ -128,7 +128,7 @@ test('of many differences the first are kept, and all are counted', async () => 
 test('without a scan, or from a node that has forgotten it, there is evidence without keys', async () => {
   const { engine } = engineOf({});
   const atFence = await gatherEvidence({ ...requestWith(LANES, LANES), sides: null }, engine);
-  check.is(atFence.limits, 'no scan of this phase tells keys apart');
+  check.is(atFence.limits, 'nothing in this phase tells keys apart');
   const forgetful = {
     listEntries: () =>
       Promise.reject(new ForeshardError('FORESHARD_NOT_READY', 'abort', 'what stood at lsn 30 is gone')),

@@ -127,6 +127,44 @@ test('the quarantine is known to a coordinator that has just begun, and lasts un
   check.equal(successor.status().quarantinedPartitionIds, [PARTITION]);
 });
 
+test('what goes wrong between verification and fence is found there, with its key', async (context) => {
+  const cluster = await open(context, { readWeightSteps: [1], readWeightHoldMs: 200 });
+  cluster.write(
+    0,
+    Array.from({ length: 50 }, (_, i) => ({ key: keyOf(i), value: Buffer.alloc(30, i) })),
+  );
+  const target = cluster.storeOf(1);
+  const applyLog = target.applyLog.bind(target);
+  // A copy that writes something else than it was sent.
+  target.applyLog = (partitionId, migrationId, entries) =>
+    applyLog(
+      partitionId,
+      migrationId,
+      entries.map((entry) => {
+        if (entry.kind === 'delete') return entry;
+        const value = new Uint8Array(entry.value);
+        value[value.length - 1] ^= 1;
+        return { ...entry, value };
+      }),
+    );
+  await cluster.move(PARTITION, 1);
+  await until(
+    async () => (await cluster.loadMap()).records[PARTITION]?.migration?.phase === 'SHIFT',
+    'verified',
+  );
+  cluster.write(0, [{ key: keyOf(7), value: Buffer.from('late') }]);
+  await cluster.waitUntilStable();
+  const [evidence] = await evidenceOf(cluster);
+  check.is(evidence?.phase, 'FENCED');
+  check.equal(
+    evidence?.differences.map(({ keyPrefix, kind }) => [keyPrefix, kind]),
+    [[keyOf(7), 'other-value']],
+  );
+  check.is(evidence?.lsn, 51);
+  check.is(cluster.storeOf(0).meta(PARTITION).role, 'OWNER');
+  cluster.write(0, [{ key: keyOf(8), value: Buffer.from('it takes writes again') }]);
+});
+
 test('what rots in the grace is found before the removal, and nothing is removed', async (context) => {
   const cluster = await open(context, { graceMs: 300 });
   cluster.write(
