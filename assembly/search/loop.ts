@@ -5,6 +5,8 @@
  *   attempt(operator: u32): f64   draws one proposal of that kind, asks `accepts(delta)`, and if so carries it out through
  *                                 `assign`; what the cost changed by, or REJECTED
  *   rebuild(): void               sums its state and `cost` afresh from `owner`
+ * and, if its search passes through maps that break a rule,
+ *   isLegal(): bool               whether the present map may become the best one
  * The loop knows everything else: temperature, operators and their weights, the best map. A generic function is compiled
  * once for each problem, so that `attempt` is a direct call.
  */

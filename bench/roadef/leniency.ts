@@ -96,9 +96,8 @@ function overflowPenalty(
     const isTooMuch = overflow > aim * (heat - HEAT_STRICT);
     return Math.min(OVERFLOW_MOST, Math.max(OVERFLOW_LEAST, isTooMuch ? before * factor : before / factor));
   }
-  // Now it has to end, whatever that takes.
-  if (overflow > 0) return Math.min(FORBIDDING, before * factor);
-  return heat < COLD ? before : Math.max(OVERFLOW_LEAST, before / factor);
+  // Now it has to end, whatever that takes; and a penalty that fell would let in what is too costly to get out again.
+  return overflow > 0 ? Math.min(FORBIDDING, before * factor) : before;
 }
 
 function violationPenalty(

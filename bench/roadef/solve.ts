@@ -9,6 +9,7 @@
 import { performance } from 'node:perf_hooks';
 import { assert } from '../../src/base/assert.ts';
 import { seededRandom } from '../../src/base/random.ts';
+import { lowerBound } from './bound.ts';
 import { type Crew, inlineCrew, threadedCrew } from './crew.ts';
 import { compileRoadef, createRoadefMemory, type RoadefBuild } from './kernel.ts';
 import { type Budget, type Leg, type Schedule, temperatureAt } from './leg.ts';
@@ -69,7 +70,7 @@ const KINDS: readonly Kind[] = [
   { heat: 'hot', mix: 'even', leniency: 'overfull' },
   { heat: 'hot', mix: 'even', leniency: 'melting' },
   { heat: 'cold', mix: 'homeward', leniency: 'strict' },
-  { heat: 'warm', mix: 'even', leniency: 'overfull' },
+  { heat: 'warm', mix: 'homeward', leniency: 'overfull' },
 ];
 
 const nameOf = ({ heat, mix, leniency }: Kind): string => `${heat} ${mix} ${leniency}`;
@@ -78,8 +79,8 @@ const nameOf = ({ heat, mix, leniency }: Kind): string => `${heat} ${mix} ${leni
 const RACE = 0.16;
 const LONG = 0.74;
 const REHEAT = 0.1;
-/** Kinds that are as good as the winner of the race, to this share of its cost, anneal on beside it: a race is short. */
-const CLOSE = 0.01;
+/** Kinds whose gap to the bound is at most so many times the winner's anneal on beside it: a race is short. */
+const CLOSE = 1.25;
 const EXCHANGES = 16;
 /** Proposals from the start whose rises tell the scale of costs. */
 const SAMPLING_ITERATIONS = 20_000;
@@ -155,7 +156,8 @@ class Solver {
     await this.#measureScale();
     const start: Elite = { machineOf: initial, cost: (this.#best as Elite).cost };
     const entries = await this.#race(KINDS.map((kind) => ({ kind, elite: start })));
-    const close = (entries[0] as Entry).elite.cost * (1 + CLOSE);
+    const bound = Number(lowerBound(this.#parts.model));
+    const close = bound + CLOSE * ((entries[0] as Entry).elite.cost - bound);
     const annealings = entries
       .filter(({ elite }) => elite.cost <= close)
       .map(({ kind, elite }) => ({ kind, start: elite.machineOf, schedule: this.#schedule(kind.heat) }));

@@ -47,6 +47,8 @@ test('near the end whatever is still broken gets dearer without a limit, and ser
   for (let step = 0; step < 100; step++)
     penalties = nextPenalties(MELTING, penalties, { ...late, overflow: 0.01, violations: 3 });
   check.ok(penalties.overflow > 1e10 && penalties.violation > 1e10);
+  const legal = nextPenalties(MELTING, SOFT, { ...late, overflow: 0, violations: 3 });
+  check.is(legal.overflow, SOFT.overflow, 'what is legal again does not get cheaper');
   check.is(
     nextPenalties(MELTING, SOFT, { ...late, overflow: 0.01, violations: 0 }).violation,
     FORBIDDEN.violation,
