@@ -65,11 +65,13 @@ function addNodes<Dimension extends string>(
 ): GrowthAdvice<Dimension> | null {
   const { slotCount, capacity, resourceCount, riskZ, commonError } = state.instance;
   const nodes = liveNodes(state);
+  // Where all are to go, the new ones are taken to be of their kind.
+  const kinds = nodes.length > 0 ? nodes : [...state.instance.isTarget.keys()];
   let worst: { r: number; first: number; nodeCount: number; utilisation: number } | null = null;
   context.dimensions.forEach((dimension, r) => {
     const high = (n: number): number => zoneOf(context.relief, n, dimension).high;
     const perNode = median(
-      nodes.map((n) => (high(n) * (capacity[n * resourceCount + r] as number)) / (1 + riskZ * commonError)),
+      kinds.map((n) => (high(n) * (capacity[n * resourceCount + r] as number)) / (1 + riskZ * commonError)),
     );
     let first = -1;
     let missing = 0;
@@ -80,7 +82,7 @@ function addNodes<Dimension extends string>(
       if (load <= room) continue;
       if (first < 0) first = t;
       missing = Math.max(missing, load - room);
-      const most = nodes.reduce((sum, n) => sum + Math.max(0, roomOf(state, n, r, t, 1)), 0);
+      const most = kinds.reduce((sum, n) => sum + Math.max(0, roomOf(state, n, r, t, 1)), 0);
       utilisation = Math.max(utilisation, most > 0 ? load / most : Number.POSITIVE_INFINITY);
     }
     const nodeCount = Math.ceil(missing / perNode);
@@ -108,6 +110,7 @@ function splitPartitions<Dimension extends string>(
 ): GrowthAdvice<Dimension>[] {
   const { partitionCount, slotCount, slotStride, depth, load } = state.instance;
   const nodes = liveNodes(state);
+  if (nodes.length === 0) return [];
   const found: Extract<GrowthAdvice<Dimension>, { kind: 'split-partition' }>[] = [];
   context.dimensions.forEach((dimension, r) => {
     const roomiest = (t: number, mostOf: (n: number) => number): number =>

@@ -116,7 +116,10 @@ export class PreparedPlan {
     this.#costBefore = new PlacementState(instance).cost();
     this.#fromGreedy = instance.home;
     const isNear = this.#costBefore - ground.bound <= this.#tolerance() && !isInBreach(instance);
-    this.#refusal = isNear ? 'near-bound' : instance.isMovable.includes(1) ? null : 'residence';
+    if (isNear) this.#refusal = 'near-bound';
+    else if (!instance.isMovable.includes(1)) this.#refusal = 'residence';
+    // Every node is to be emptied: there is nowhere to go.
+    else this.#refusal = instance.isTarget.includes(1) ? null : 'breach-stays';
   }
 
   /** Whether no search can add anything. */

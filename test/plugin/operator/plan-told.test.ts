@@ -147,6 +147,21 @@ test('what no map can mend: nodes to add, a partition to split; and nodes that c
   check.match(told(idle), /nodes? can go/);
 });
 
+test('where every node is to go nothing moves, and nodes of their kind are asked for', async () => {
+  const result = await plan({
+    slotSeconds: 3600,
+    nodes: [node('a', { isDraining: true }), node('b', { isDraining: true })],
+    partitions: [partition('p', 'a', 4), partition('q', 'a', 4.5)],
+  });
+  check.equal(result.moves, []);
+  check.is(result.refusal, 'breach-stays');
+  check.equal(
+    result.growth.map((advice) => [advice.kind, 'nodeCount' in advice && advice.nodeCount]),
+    [['add-nodes', 2]],
+  );
+  check.not.match(told(result), /Infinity|NaN/);
+});
+
 test('a limit that costs nothing is comfortable until it is full', async () => {
   const nodes = ['a', 'b'].map((id) => ({ id, capacity: { cpu: 10, memory: 10 } }));
   const own = (id: string, owner: string): Tree => ({
