@@ -79,8 +79,11 @@ const nameOf = ({ heat, mix, leniency }: Kind): string => `${heat} ${mix} ${leni
 const RACE = 0.16;
 const LONG = 0.74;
 const REHEAT = 0.1;
-/** Kinds whose gap to the bound is at most so many times the winner's anneal on beside it: a race is short. */
-const CLOSE = 1.25;
+/**
+ * Kinds whose gap to the bound is at most so many times the winner's anneal on, the hotter ones first: a race is short, and
+ * the hotter a search is, the more it gains from time.
+ */
+const CLOSE = 2;
 const EXCHANGES = 16;
 /** Proposals from the start whose rises tell the scale of costs. */
 const SAMPLING_ITERATIONS = 20_000;
@@ -160,6 +163,7 @@ class Solver {
     const close = bound + CLOSE * ((entries[0] as Entry).elite.cost - bound);
     const annealings = entries
       .filter(({ elite }) => elite.cost <= close)
+      .sort((a, b) => HEATS[b.kind.heat] - HEATS[a.kind.heat])
       .map(({ kind, elite }) => ({ kind, start: elite.machineOf, schedule: this.#schedule(kind.heat) }));
     const ends = await this.#anneal(annealings, { share: LONG, name: 'long' });
     const { kind } = annealings[ends.indexOf(Math.min(...ends))] as (typeof annealings)[number];
