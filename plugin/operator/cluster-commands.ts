@@ -15,13 +15,29 @@ import { asTime, counted } from './units-text.ts';
 export function describeMap(settings: Settings, { isJson }: { readonly isJson: boolean }): Promise<void> {
   return withMetadata(settings, async (metadata) => {
     const loaded = await loadMap(metadata, settings.cluster.name);
-    const isPaused = (await metadata.get(clusterKeys(settings.cluster.name).pause)) !== undefined;
-    if (isJson) printJson(mapAsJson(loaded, isPaused));
+    const paused = await readPauses(metadata, settings.cluster.name);
+    if (isJson) printJson(mapAsJson(loaded, paused));
     else {
-      for (const line of mapAsLines(loaded, isPaused)) printLine(line);
+      for (const line of mapAsLines(loaded, paused)) printLine(line);
       for (const line of await silence(metadata, settings.cluster.name)) printLine(line);
     }
   });
+}
+
+interface Pauses {
+  readonly isPaused: boolean;
+  readonly pausedPartitionIds: readonly number[];
+}
+
+async function readPauses(metadata: MetadataStore, clusterName: string): Promise<Pauses> {
+  const { pause } = clusterKeys(clusterName);
+  const { entries } = await metadata.list(pause);
+  return {
+    isPaused: entries.some(({ key }) => key === pause),
+    pausedPartitionIds: entries
+      .filter(({ key }) => key.startsWith(`${pause}/`))
+      .map(({ key }) => Number(key.slice(pause.length + 1))),
+  };
 }
 
 /** What the coordinator found when it last planned: this command asks no node. */
@@ -39,10 +55,10 @@ async function silence(metadata: MetadataStore, clusterName: string): Promise<st
   return silenceLines(proposal).map((line) => `${line}, seen at ${asTime(proposal.atMs)}`);
 }
 
-function mapAsJson({ map, records, quarantined }: LoadedMap, isPaused: boolean): unknown {
+function mapAsJson({ map, records, quarantined }: LoadedMap, pauses: Pauses): unknown {
   return {
     partitionCount: map.partitionCount,
-    isPaused,
+    ...pauses,
     ownerOf: [...map.ownerOf],
     ownerStoreOf: records.map((record) => record?.ownerStoreId ?? null),
     epochOf: [...map.epochOf],
@@ -57,12 +73,14 @@ function mapAsJson({ map, records, quarantined }: LoadedMap, isPaused: boolean):
   };
 }
 
-function mapAsLines({ map, records, quarantined }: LoadedMap, isPaused: boolean): string[] {
+function mapAsLines({ map, records, quarantined }: LoadedMap, pauses: Pauses): string[] {
   const partitionsOf = new Map<number, number[]>();
   map.ownerOf.forEach((owner, partition) => {
     partitionsOf.set(owner, [...(partitionsOf.get(owner) ?? []), partition]);
   });
+  const { isPaused, pausedPartitionIds } = pauses;
   const lines = [`${counted(map.partitionCount, 'partition')}${isPaused ? ', migrations paused' : ''}`];
+  if (pausedPartitionIds.length > 0) lines.push(`paused by themselves: ${asRanges(pausedPartitionIds)}`);
   for (const owner of [...partitionsOf.keys()].sort((a, b) => a - b)) {
     const partitions = partitionsOf.get(owner) as number[];
     lines.push(`node ${owner}: ${counted(partitions.length, 'partition')}: ${asRanges(partitions)}`);

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../../engines/lmdb/rpc-transport.ts';
 import { NodeDirectory } from '../../metadata/node-directory.ts';
+import { peerTlsOf } from '../../rpc/peer-tls.ts';
 import { withMetadata } from '../cluster-commands.ts';
 import {
   type CommonFlags,
@@ -43,8 +45,8 @@ interface MigrationsFlags extends CommonFlags {
 
 /** The operator's commands speak to no node for longer. */
 const NODE_TIMEOUT_MS = 1_000;
-/** Node ids of nodes are below it or among query nodes; who asks needs one that nobody has. */
-const OPERATOR_ID = NODE_ID_MAX;
+/** As in the certificate that `foreshard certs` makes for operators: the role tells them from node 0. */
+const OPERATOR_ID = 0;
 
 const partition = wholeNumber('partition', 0, PARTITION_ID_MAX);
 const PARTITION_FLAG = [
@@ -179,9 +181,10 @@ async function describeMigrations(flags: MigrationsFlags): Promise<void> {
   });
 }
 
-const transportOf = ({ cluster }: Settings, directory: NodeDirectory): RpcTransport =>
+const transportOf = ({ cluster, security }: Settings, directory: NodeDirectory): RpcTransport =>
   new RpcTransport({
     identity: { clusterId: cluster.name, nodeId: OPERATOR_ID, role: 'operator' },
     addressOf: (nodeId) => directory.addressOf(nodeId),
+    tls: peerTlsOf(security, silentLogger),
     timeoutMs: NODE_TIMEOUT_MS,
   });
