@@ -1,5 +1,6 @@
 /** Migrations between real processes: how fast the copy is beside a plain one, and what clients notice of it. */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DEFAULT_AGENT_SETTINGS } from '../plugin/engines/lmdb/agent-settings.ts';
 import { ClusterMapReader } from '../plugin/metadata/cluster-map.ts';
@@ -28,6 +29,11 @@ const UNTHROTTLED = 2 ** 40;
 /** Entries of every partition that clients read and write meanwhile, of both nodes. */
 const CLIENT_KEYS = 64;
 const CONNECTIONS = 8;
+
+/** An overloaded machine may stretch a fence; it is the copy that is measured. */
+const FENCE_BUDGET_MS = 20_000;
+/** Of /proc: USER_HZ is 100 on every Linux. */
+const CPU_TICK_MS = 10;
 
 interface Sizes {
   readonly entryCount: number;
@@ -72,14 +78,20 @@ async function withCluster<T>(
 async function copyRates(cluster: MovableCluster, plain: PlainCopy, sizes: Sizes): Promise<BenchResult[]> {
   const { pieceBytes } = DEFAULT_AGENT_SETTINGS;
   const [copies, moves, plains]: [number[], number[], number[]] = [[], [], []];
+  const cpuMs = { ours: 0, plain: 0 };
   // One of each to warm up; then by turns, so that a busy machine slows both.
   for (let round = 0; round <= sizes.rounds; round++) {
+    const plainPids = [process.pid, plain.sourcePid];
+    const [plainBefore, oursBefore] = [cpuMsOf(plainPids), cpuMsOf(cluster.storagePids)];
     const { bytes, tookMs } = await plain.copy(pieceBytes);
-    const { copyMs, moveMs } = await cluster.move();
+    const plainAfter = cpuMsOf(plainPids);
+    const { copyMs, moveMs, cpuAtEndOfCopyMs } = await cluster.move();
     if (round === 0 && sizes.rounds > 1) continue;
     plains.push(megabytesPerSecond(bytes, tookMs));
     copies.push(megabytesPerSecond(bytes, copyMs));
     moves.push(megabytesPerSecond(bytes, moveMs));
+    cpuMs.plain += plainAfter - plainBefore;
+    cpuMs.ours += cpuAtEndOfCopyMs - oursBefore;
   }
   const result = (name: string, value: number): BenchResult => ({
     name,
@@ -95,6 +107,15 @@ async function copyRates(cluster: MovableCluster, plain: PlainCopy, sizes: Sizes
   return [
     { ...result('copy of a partition between two processes', median(copies)), bar: { ratioMin: 0.6 } },
     result('copy, catch-up, verification and switch', median(moves)),
+    {
+      // What a machine that does other things as well does not blur.
+      ...result('copy of a partition between two processes', median(copies)),
+      metric: 'CPU of both',
+      unit: 'ms',
+      value: cpuMs.ours,
+      baselineValue: Math.max(CPU_TICK_MS, cpuMs.plain),
+      ratio: cpuMs.ours / Math.max(CPU_TICK_MS, cpuMs.plain),
+    },
   ];
 }
 
@@ -195,6 +216,7 @@ class MovableCluster {
           readWeightSteps: [],
           graceMs: GRACE_MS,
           freeBytesReserve: 0,
+          fenceBudgetMs: FENCE_BUDGET_MS,
           readGuard: PATIENT_READ_GUARD,
         },
       },
@@ -209,6 +231,10 @@ class MovableCluster {
     return this.#cluster.port;
   }
 
+  get storagePids(): readonly number[] {
+    return [this.#cluster.pid(0), this.#cluster.pid(1)];
+  }
+
   async stop(): Promise<void> {
     await this.#metadata.close();
     await this.#cluster.stop();
@@ -221,12 +247,12 @@ class MovableCluster {
    */
   async move(
     options: { readonly onPhase?: (phase: MigrationPhase) => void } = {},
-  ): Promise<{ readonly copyMs: number; readonly moveMs: number }> {
+  ): Promise<{ readonly copyMs: number; readonly moveMs: number; readonly cpuAtEndOfCopyMs: number }> {
     const partitionId = this.#unmoved.shift();
     if (partitionId === undefined) throw new Error('every partition has been moved');
     const clusterName = DEFAULT_SETTINGS.cluster.name;
     await openMigration(this.#metadata, { clusterName, partitionId, targetNodeId: 1 });
-    let [last, copyStartMs, copyMs] = ['PREPARE' as MigrationPhase, 0, 0];
+    let [last, copyStartMs, copyMs, cpuAtEndOfCopyMs] = ['PREPARE' as MigrationPhase, 0, 0, 0];
     for (;;) {
       const migration = (await this.#reader.readPartition(partitionId))?.migration;
       if (migration?.fenceDigest) this.hash = shortHash(migration.fenceDigest);
@@ -234,9 +260,12 @@ class MovableCluster {
       if (phase !== last) {
         if (phase === 'ABORT') throw new Error(`the migration was aborted: ${migration?.reason}`);
         if (phase === 'COPY') copyStartMs = performance.now();
-        else if (last === 'COPY') copyMs = performance.now() - copyStartMs;
+        else if (last === 'COPY') {
+          copyMs = performance.now() - copyStartMs;
+          cpuAtEndOfCopyMs = cpuMsOf(this.storagePids);
+        }
         options.onPhase?.(phase);
-        if (phase === 'GRACE') return { copyMs, moveMs: performance.now() - copyStartMs };
+        if (phase === 'GRACE') return { copyMs, moveMs: performance.now() - copyStartMs, cpuAtEndOfCopyMs };
         last = phase;
       }
       await sleep(1);
@@ -257,6 +286,22 @@ function tagOf(partitionId: number): string {
     const tag = Buffer.from(`{t${i}}`);
     if (keySlot(tag, 0, tag.length) >> 10 === partitionId) return String(tag);
   }
+}
+
+/** CPU that processes have used so far, user and system; 0 where the system does not tell. */
+function cpuMsOf(pids: readonly number[]): number {
+  let ticks = 0;
+  for (const pid of pids)
+    try {
+      // The name, in brackets, may have spaces; utime and stime are the 12th and 13th fields behind it.
+      const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+        .replace(/^.*\) /, '')
+        .split(' ');
+      ticks += Number(fields[11]) + Number(fields[12]);
+    } catch {
+      return 0;
+    }
+  return ticks * CPU_TICK_MS;
 }
 
 const shortHash = (digest: Digest): string =>

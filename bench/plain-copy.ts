@@ -38,6 +38,10 @@ export class PlainCopy {
     return new PlainCopy(folder, child, port);
   }
 
+  get sourcePid(): number {
+    return this.#child.pid as number;
+  }
+
   /** @returns bytes of keys and values, and how long they took. */
   async copy(pieceBytes: number): Promise<{ readonly bytes: number; readonly tookMs: number }> {
     const target = open<Uint8Array, Uint8Array>({
