@@ -36,7 +36,7 @@ export const DEFAULT_READ_GUARD: ReadGuardSettings = {
   badWindowsMin: 2, // one pause of the garbage collector is no reason
   errorShareMax: 0.01,
   latencyRatioMax: 3,
-  latencyMsMin: 5, // two nodes that answer in microseconds differ by large factors that nobody feels
+  latencyMsMin: 20, // a commit to a common disk; two nodes that answer in microseconds differ by factors that nobody feels
   behindShareMax: 0.2, // each costs one more hop, and the hop is what reads at a copy are to save
   lagMax: 1_000,
   cpuShareMax: 0.9,
