@@ -43,7 +43,7 @@ export interface CycleComponents {
       options: { readonly dueMoves: readonly Move[] },
     ): Relief;
     /** What stands behind a proposal that was made from these inputs. */
-    evidence(input: PlanningInput, proposal: Proposal): ProposalEvidence;
+    evidence(input: PlanningInput, proposal: Proposal): Promise<ProposalEvidence>;
   };
   readonly proposals: {
     /** The last proposal, and what has been moved lately. */
@@ -142,7 +142,7 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
   const isWorthTelling = plan !== null || proposal.moves.length > 0;
   const ignoredForecasts = trusted?.ignoredPartitions ?? [];
   if (mode !== 'observe' && isWorthTelling) {
-    const evidence = inputs && affinity.evidence(inputs, proposal);
+    const evidence = inputs && (await affinity.evidence(inputs, proposal));
     await proposals.record(proposal, { ignoredForecasts, inputs, evidence });
   }
   const admission = mode === 'auto' && isWorthTelling ? await migration.admit(proposal) : NOTHING_ADMITTED;

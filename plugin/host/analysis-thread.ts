@@ -66,6 +66,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
   // Before anything is opened: what the operator wrote may be wrong.
   const calendar = readCalendar(forecast, logger);
   const machineClock = systemClock();
+  let isClosing = false;
   const clock = new AnalysisClock();
   const random = seededRandom(BigInt(controller.seed));
   const metadata = openMetadata(settings.metadata, { commitsAtOnce: true });
@@ -118,6 +119,8 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
       logger,
       optimiser,
       copiesPerNodeMax: settings.migration.copiesPerNodeMax,
+      // The ring is drained, and whoever asks is answered, while a large plan is made; nobody waits for one to close.
+      pace: { clock: machineClock, isCancelled: () => isClosing },
     }),
     observer: new ClusterObserver(settings, { mapReader, engine, clock: machineClock, logger }),
     loadProfile: () => analysis.loadProfile(),
@@ -170,6 +173,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
   return {
     respond: (body) => analysis.control(body as AnalysisBody),
     async close() {
+      isClosing = true;
       await analysis.close();
       coordinator.close();
       await forecaster.close();

@@ -1,5 +1,6 @@
+import { CANCELLED, type Pace, paced, untilCancelled } from '../base/slices.ts';
 import type { Refusal } from '../model/proposal.ts';
-import { bounding, lowerBound, pouredBound } from './bound.ts';
+import { bounding, pouredBound } from './bound.ts';
 import { PlacementState } from './cost-model.ts';
 import { descend, greedy } from './greedy.ts';
 import type { PlacementInstance } from './instance.ts';
@@ -15,6 +16,8 @@ export interface PlanOptions {
   /** See the settings of the same names. */
   readonly benefitCostRatio: number;
   readonly boundTolerance: number;
+  /** Where it is given, work beside the searches rests as well, and of a plan that is cancelled nothing is wanted. */
+  readonly pace?: Pace;
   /** Partitions that move as one; none if absent. */
   readonly units?: readonly (readonly number[])[];
   /** i32[partition]: what is still to be done of the last plan; kept unless another map is better by `boundTolerance`. */
@@ -74,12 +77,12 @@ export async function preparePlan(
   const unit = mergeUnits(partitions, options.units ?? []);
   const { instance, membersOf } = unit;
   const lastPlan = options.lastPlan && joinUnits(membersOf, instance.home, options.lastPlan);
-  const { context } = options;
-  const isHurried = context.isCancelled !== undefined;
-  const bound = isHurried ? pouredBound(instance) : lowerBound(instance, instance.home);
+  const { context, pace } = options;
+  const isHurried = context.isCancelled !== undefined && pace === undefined;
+  const bound = isHurried ? pouredBound(instance) : await paced(bounding(instance, instance.home), pace);
   const prepared = new PreparedPlan({ partitions, unit, lastPlan, bound }, options);
   await prepared.descend(context);
-  if (isHurried) prepared.tighten(instance.home, context);
+  if (isHurried) await prepared.tighten(instance.home, context);
   return prepared;
 }
 
@@ -133,13 +136,10 @@ export class PreparedPlan {
   }
 
   /** Looks for a better bound from a good map, as far as there is time. */
-  tighten(ownerOf: Int32Array, { isCancelled }: SearchContext): void {
-    for (const work = bounding(this.#unit.instance, ownerOf); isCancelled?.() !== true; ) {
-      const { done, value } = work.next();
-      if (done !== true) continue;
-      this.#bound = Math.max(this.#bound, value);
-      return;
-    }
+  async tighten(ownerOf: Int32Array, { clock, isCancelled }: SearchContext): Promise<void> {
+    const work = bounding(this.#unit.instance, ownerOf);
+    const found = await untilCancelled(work, { clock, isCancelled: () => isCancelled?.() ?? false });
+    if (found !== CANCELLED) this.#bound = Math.max(this.#bound, found);
   }
 
   /** Of the greedy descent alone. */
@@ -159,7 +159,7 @@ export class PreparedPlan {
     const found = await optimiser.optimise(this.#raised, this.#fromGreedy, context);
     if (isWanted === 'whole' && context.isCancelled?.() === true) return null;
     const best = cheaperOf(this.#raised, this.#fromGreedy, found.ownerOf);
-    this.tighten(best, context);
+    await this.tighten(best, context);
     return this.#planOf([this.#finished(found.ownerOf), this.#finishedGreedy()], found.iterations);
   }
 

@@ -1,5 +1,6 @@
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
+import { assertWanted, type Pace, paced } from '../base/slices.ts';
 import { asNodeId, asPartitionId } from '../model/ids.ts';
 import type { LoadProfile } from '../model/load-profile.ts';
 import type { GrowthAdvice, LeftOutMove, Move, Proposal } from '../model/proposal.ts';
@@ -7,7 +8,7 @@ import type { ProposalEvidence } from '../model/proposal-evidence.ts';
 import { calibrated } from './calibration.ts';
 import { PlacementState } from './cost-model.ts';
 import { doubtfulPartitions, withoutDoubtful } from './doubt.ts';
-import { gatherEvidence } from './evidence/gather-evidence.ts';
+import { gatheringEvidence } from './evidence/gather-evidence.ts';
 import { explainMove, numberedNames } from './explain.ts';
 import { adviseGrowth } from './growth.ts';
 import { buildRuledInstance, type PlacementInputs, type RuledInstance } from './instance.ts';
@@ -30,6 +31,8 @@ export interface AffinityComponents {
   readonly optimiser: Optimiser;
   /** Copies out of a node, and as many into it, that the executor has open at one time; 1 if absent. */
   readonly copiesPerNodeMax?: number;
+  /** Where it is given, planning rests every few milliseconds, so that its thread does not stand still. */
+  readonly pace?: Pace;
 }
 
 /**
@@ -55,10 +58,11 @@ export class AffinityManager {
    * The same inputs, settings and seed give the same bytes.
    *
    * @throws ForeshardError FORESHARD_CORRUPT for numbers that cannot be (NaN or negative load, no capacity, an unknown
-   *   node), FORESHARD_CONFIG for rules that cannot all hold, FORESHARD_NOT_READY for a forecast without a step.
+   *   node), FORESHARD_CONFIG for rules that cannot all hold, FORESHARD_NOT_READY for a forecast without a step,
+   *   FORESHARD_UNAVAILABLE when it was cancelled.
    */
   async propose(measured: PlacementInputs): Promise<Proposal> {
-    const { logger, optimiser, random } = this.#components;
+    const { logger, optimiser, random, pace } = this.#components;
     const { inputs, settings } = calibrated(measured, this.#settings);
     const { memory = NO_MEMORY } = inputs;
     const { instance: built, units } = buildRuledInstance(inputs, settings);
@@ -67,12 +71,18 @@ export class AffinityManager {
     const instance = withoutDoubtful(free, doubtful);
     const plan = await planInstance(instance, {
       optimiser,
-      context: { random: random.fork('affinity') },
+      context: {
+        random: random.fork('affinity'),
+        ...(pace?.clock && { clock: pace.clock }),
+        ...(pace && { isCancelled: () => pace.isCancelled?.() ?? false }),
+      },
+      ...(pace && { pace }),
       benefitCostRatio: this.#settings.benefitCostRatio,
       boundTolerance: this.#settings.boundTolerance,
       units,
       lastPlan: carryOver(instance, memory),
     });
+    assertWanted(pace);
     const timed = this.#time(inputs, { instance, units }, { plan, settings });
     const moves = this.#describe(inputs, { instance, units }, timed);
     const { costBefore, lowerBound } = plan;
@@ -101,9 +111,9 @@ export class AffinityManager {
   }
 
   /** What stands behind a proposal that was made from these inputs. */
-  evidence(inputs: PlacementInputs, proposal: Proposal): ProposalEvidence {
+  evidence(inputs: PlacementInputs, proposal: Proposal): Promise<ProposalEvidence> {
     const known = calibrated(inputs, this.#settings);
-    return gatherEvidence(known.inputs, proposal, known.settings);
+    return paced(gatheringEvidence(known.inputs, proposal, known.settings), this.#components.pace);
   }
 
   #time(

@@ -17,7 +17,8 @@ export function atOnce<Result>(work: Sliced<Result>): Result {
 
 /** How long work goes on beside other work of its thread. */
 export interface Pace {
-  readonly clock: Clock;
+  /** By which it rests; never if absent. */
+  readonly clock?: Clock | undefined;
   /** Asked at every yield; once it is true, the work is left off. */
   isCancelled?(): boolean;
 }
@@ -32,10 +33,17 @@ const SLICE_MS = 5;
  */
 export async function inSlices<Result>(work: Sliced<Result>, pace: Pace): Promise<Result> {
   const outcome = await untilCancelled(work, pace);
-  if (outcome === CANCELLED)
-    throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the work was cancelled');
+  if (outcome === CANCELLED) throw cancelled();
   return outcome;
 }
+
+/** @throws ForeshardError FORESHARD_UNAVAILABLE when it was cancelled. */
+export function assertWanted(pace: Pace | undefined): void {
+  if (pace?.isCancelled?.()) throw cancelled();
+}
+
+const cancelled = (): ForeshardError =>
+  new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the work was cancelled');
 
 export const CANCELLED = Symbol('cancelled');
 
@@ -46,12 +54,12 @@ export async function untilCancelled<Result>(
 ): Promise<Result | typeof CANCELLED> {
   const { clock } = pace;
   for (;;) {
-    const startedMs = clock.monotonicMs();
+    const startedMs = clock?.monotonicMs() ?? 0;
     do {
       if (pace.isCancelled?.()) return CANCELLED;
       const { done, value } = work.next();
       if (done === true) return value;
-    } while (clock.monotonicMs() - startedMs < SLICE_MS);
+    } while (clock === undefined || clock.monotonicMs() - startedMs < SLICE_MS);
     await clock.sleep(0);
   }
 }

@@ -1,10 +1,11 @@
 import type { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { bindingOf } from '../../../src/affinity/evidence/gather-evidence.ts';
 import { frontierOf } from '../../../src/affinity/evidence/move-evidence.ts';
-import { explainStays } from '../../../src/affinity/evidence/stays.ts';
+import { explainingStays } from '../../../src/affinity/evidence/stays.ts';
 import { firstBreach, utilisationTable } from '../../../src/affinity/evidence/utilisation-table.ts';
 import { adviseGrowth } from '../../../src/affinity/growth.ts';
 import type { AffinitySettings } from '../../../src/affinity/settings.ts';
+import { atOnce } from '../../../src/base/slices.ts';
 import type { GrowthAdvice } from '../../../src/model/proposal.ts';
 import type { FrontierPoint, ProposalEvidence } from '../../../src/model/proposal-evidence.ts';
 import type { NamedInstance } from './make-instance.ts';
@@ -109,7 +110,7 @@ export function planEvidence(
     },
     utilisation: { resources, slotsPerColumn: stepMs, meanBefore, upperBefore, meanAfter, upperAfter },
     frontier: frontierOf(instance, moves),
-    binding: bindingOf(explainStays(after, { benefitCostRatio: settings.benefitCostRatio })),
+    binding: bindingOf(atOnce(explainingStays(after, { benefitCostRatio: settings.benefitCostRatio }))),
     growth: adviseGrowth(after, { ...horizon, relief }).map((advice) => byName(named, advice)),
   };
 }

@@ -1,3 +1,4 @@
+import { atOnce, type Sliced } from '../../base/slices.ts';
 import type { Forecast } from '../../model/forecast.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT, type LoadDimension } from '../../model/load-profile.ts';
 import type { Proposal } from '../../model/proposal.ts';
@@ -15,7 +16,7 @@ import { normalQuantile } from '../normal-quantile.ts';
 import { NO_MEMORY, withoutReturns } from '../plan-memory.ts';
 import type { AffinitySettings } from '../settings.ts';
 import { explainMoves, frontierOf } from './move-evidence.ts';
-import { explainStays } from './stays.ts';
+import { explainingStays } from './stays.ts';
 import { firstBreach, utilisationTable } from './utilisation-table.ts';
 
 /**
@@ -24,15 +25,23 @@ import { firstBreach, utilisationTable } from './utilisation-table.ts';
  *
  * @param inputs what the proposal was made from.
  */
-export function gatherEvidence(
+export const gatherEvidence = (
   inputs: PlacementInputs,
   proposal: Proposal,
   settings: AffinitySettings,
-): ProposalEvidence {
+): ProposalEvidence => atOnce(gatheringEvidence(inputs, proposal, settings));
+
+/** {@link gatherEvidence} in slices. */
+export function* gatheringEvidence(
+  inputs: PlacementInputs,
+  proposal: Proposal,
+  settings: AffinitySettings,
+): Sliced<ProposalEvidence> {
   const { forecast } = inputs;
   const dimensions = settings.dimensions.map(({ dimension }) => dimension);
   const horizon = { dimensions, startMs: forecast.startMs, stepMs: forecast.stepMs };
   const built = buildInstance(inputs, settings);
+  yield;
   const instance = { ...built, allowed: withoutReturns(built, inputs.memory ?? NO_MEMORY) };
   const moves = proposal.moves.map(({ partitionId, sourceNodeId, targetNodeId }) => ({
     partition: partitionId as number,
@@ -43,7 +52,7 @@ export function gatherEvidence(
   const after = new PlacementState(instance);
   for (const { partition, target } of moves) after.move(partition, target);
   const pace = paceAt(inputs.memory?.samples ?? [], BANDWIDTH_DEFAULT);
-  const stays = explainStays(after, {
+  const stays = yield* explainingStays(after, {
     benefitCostRatio: settings.benefitCostRatio,
     doubtful: doubtfulPartitions(built, forecast, settings),
   });

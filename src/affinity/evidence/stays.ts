@@ -1,3 +1,4 @@
+import type { Sliced } from '../../base/slices.ts';
 import { asNodeId, asPartitionId } from '../../model/ids.ts';
 import type { StayReason } from '../../model/proposal-evidence.ts';
 import type { PlacementState } from '../cost-model.ts';
@@ -10,19 +11,20 @@ const NODES_TRIED = 16;
  * Why each partition that is at home on the proposed map stays there: of its other places the one with the largest gain, and
  * what speaks against it. O(partitions x 16 x depth).
  */
-export function explainStays(
+export function* explainingStays(
   state: PlacementState,
   {
     benefitCostRatio,
     doubtful = new Set(),
   }: { readonly benefitCostRatio: number; readonly doubtful?: ReadonlySet<number> },
-): StayReason[] {
+): Sliced<StayReason[]> {
   const { home, partitionCount } = state.instance;
   const nodes = coolestNodes(state);
   const reasons: StayReason[] = [];
   for (let p = 0; p < partitionCount; p++) {
     const owner = home[p] as number;
     if (state.ownerOf[p] !== owner) continue;
+    yield;
     let best: { node: number; gain: number } | null = null;
     for (const node of nodes) {
       if (node === owner) continue;

@@ -285,7 +285,7 @@ test('a proposal is told move by move, and why a partition stays', async () => {
       optimiser: greedy,
     });
     const proposal = await manager.propose(inputs);
-    const evidence = manager.evidence(inputs, proposal);
+    const evidence = await manager.evidence(inputs, proposal);
     const context = {
       atMs: 1e12,
       expiresAtMs: 1e12 + 3_600_000,

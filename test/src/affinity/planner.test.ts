@@ -7,8 +7,10 @@ import { buildInstance, type PlacementInputs } from '../../../src/affinity/insta
 import type { Optimiser } from '../../../src/affinity/optimiser.ts';
 import { AffinityManager } from '../../../src/affinity/planner.ts';
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
+import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
+import type { Pace } from '../../../src/base/slices.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
 import { inlineRunner } from '../../../src/kernels/pool.ts';
 import { LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
@@ -233,6 +235,33 @@ test('the same inputs and seed give the same bytes', async () => {
     propose(inputs, {}, { seed: 5n }),
   ]);
   check.equal(again, first);
+});
+
+test('made a few milliseconds at a time it is the same plan, and cancelled none', async () => {
+  const inputs = randomInputs(seededRandom(SEED), { partitionCount: 64, nodeCount: 5, horizonSteps: 24 });
+  const clock = systemClock();
+  const managerWith = (pace?: Pace) =>
+    new AffinityManager(DEFAULT_AFFINITY_SETTINGS, {
+      random: seededRandom(1n),
+      logger: silentLogger,
+      optimiser: search(),
+      ...(pace && { pace }),
+    });
+  const atOnce = await managerWith().propose(inputs);
+  check.ok(atOnce.moves.length > 0);
+  const resting = managerWith({ clock });
+  const proposal = await resting.propose(inputs);
+  check.equal(proposal, atOnce);
+  check.equal(await resting.evidence(inputs, proposal), await managerWith().evidence(inputs, proposal));
+  for (const after of [0, 3, 30]) {
+    let asked = 0;
+    const cancelled = managerWith({ clock, isCancelled: () => asked++ >= after });
+    const error = await cancelled.propose(inputs).then(
+      () => null,
+      (reason: { code: string }) => reason,
+    );
+    check.is(error?.code, 'FORESHARD_UNAVAILABLE', `after ${after} questions`);
+  }
 });
 
 test('a plan carried out leaves next to nothing to do, by the search that is shipped', async () => {
