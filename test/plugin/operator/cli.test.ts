@@ -212,7 +212,7 @@ test('query types are printed with their partitions, nodes and clients', async (
 
     const { status, stdout } = run(folder, ['query-types']);
     check.is(status, 0);
-    check.match(stdout, 'query node 10000, 1970-01-01T00:00:01.000Z: 40 queries of 1 types, 2 not captured');
+    check.match(stdout, 'query node 10000, 1970-01-01T00:00:01.000Z: 40 queries of 1 type, 2 not captured');
     check.match(stdout, /100\.0 % {2}GET user:\{n\}: 40 queries\n/);
     check.match(stdout, '2 partitions: 3 (node 0) 75.0 %, 9 (node 1) 25.0 %\n');
     check.match(stdout, '2 nodes: 0 75.0 %, 1 25.0 %\n');
