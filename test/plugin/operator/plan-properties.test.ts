@@ -117,6 +117,8 @@ test('whatever an optimiser suggests, what comes out keeps the rules and is no w
       const result = planResult(instance, schedulePlan(instance, made, SETTINGS), SETTINGS);
       check.equal(breaches(file, result.moves, SETTINGS), []);
       check.ok(result.costAfter <= result.costBefore);
+      for (const { unit, partition } of result.moves)
+        check.ok(unit.gain >= unit.cost - 1e-9 * (1 + result.costBefore), `${partition} pays with its unit`);
     }),
     RUNS,
   );

@@ -31,6 +31,26 @@ function countingClock() {
   return { monotonicMs: () => ++looks, looks: () => looks };
 }
 
+/** Whether searches of 50,000 steps, and each half as many again as the one before, can add up to so many. */
+function isOfWholeSearches(iterations: number): boolean {
+  let sum = 0;
+  for (let round = 0; sum < iterations; round++) sum += Math.round(50_000 * 1.5 ** round);
+  return sum === iterations;
+}
+
+test('without a time limit the seed decides, and it alone', async () => {
+  const settings = { ...DEFAULT_AFFINITY_SETTINGS, iterations: 10_000, optimizer: 'anneal' as const };
+  const named = crowded(SEED);
+  const mapOf = async (seed: number): Promise<string> =>
+    (await planNamed(named, { seed }, settings)).ownerOf.join(' ');
+  const maps: string[] = [];
+  for (const seed of [1, 2, 3, 4, 5, 6]) {
+    maps.push(await mapOf(seed));
+    check.is(await mapOf(seed), maps.at(-1), `seed ${seed}`);
+  }
+  check.ok(new Set(maps).size > 1, 'so short a search depends on its chance');
+});
+
 test('who waits longer never gets a worse plan', async () => {
   let better = 0;
   for (const optimizer of ['anneal', 'portfolio', 'genetic'] as readonly OptimizerName[])
@@ -39,8 +59,15 @@ test('who waits longer never gets a worse plan', async () => {
       let last = Number.POSITIVE_INFINITY;
       for (const seconds of [0.001, 0.01, 0.1, 0.3, 1]) {
         const settings = { ...DEFAULT_AFFINITY_SETTINGS, optimizer };
-        const { costAfter } = await planNamed(named, { seed: 1, seconds }, settings, countingClock());
+        const { costAfter, iterations } = await planNamed(
+          named,
+          { seed: 1, seconds },
+          settings,
+          countingClock(),
+        );
         check.ok(costAfter <= last, `${optimizer}, seed ${seed}, ${seconds} s: ${costAfter} after ${last}`);
+        // Of annealing a step is a step: what was cut short has left none.
+        check.ok(optimizer !== 'anneal' || isOfWholeSearches(iterations), `${iterations} steps`);
         if (costAfter < last && last < Number.POSITIVE_INFINITY) better++;
         last = costAfter;
       }

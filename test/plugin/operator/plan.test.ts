@@ -175,8 +175,17 @@ test('a move that only makes room says for whom, and what they are worth togethe
 });
 
 test('room that costs more than it is worth is not made', async () => {
-  const { moves } = await planSuggesting(crowded(1e14), { x: 'e', m: 'c', p: 'b' });
-  check.not(moves.map(({ partition: id }) => id).includes('m'));
+  const suggested = { x: 'e', m: 'c', p: 'b' };
+  const roomOf = async (bytes: number): Promise<PlannedMove> =>
+    (await planSuggesting(crowded(bytes), suggested)).moves[1] as PlannedMove;
+  const room = await roomOf(1e9);
+  const { gain, cost } = room.unit;
+  // So much larger that both together earn their price, and not as often as they have to.
+  const perByte = ((await roomOf(2e9)).cost - room.cost) / 1e9;
+  const bytes = 1e9 + (gain / 1.2 - cost) / perByte;
+  const dear = await planSuggesting(crowded(bytes), suggested);
+  check.ok(dear.moves.length > 0);
+  check.not(dear.moves.some(({ partition: id }) => id === 'm' || id === 'p'));
 });
 
 test('the cost of the last map, and the cost over time, which knows when moves arrive', async () => {
