@@ -3,7 +3,7 @@ import * as check from 'uvu/assert';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { descend } from '../../../src/affinity/greedy.ts';
 import { buildInstance } from '../../../src/affinity/instance.ts';
-import { orderMoves } from '../../../src/affinity/order-moves.ts';
+import { leaveOutWhatDoesNotPay, orderMoves } from '../../../src/affinity/order-moves.ts';
 import { withoutReturns } from '../../../src/affinity/plan-memory.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import { seededRandom } from '../../../src/base/random.ts';
@@ -39,6 +39,29 @@ test('of the moves that may come next the one with the largest relief does', () 
     });
   }
   check.ok(looked > 20, `${looked} pairs were looked at`);
+});
+
+test('of any map only moves are left that pay, and none that paid is lost to the others', () => {
+  let kept = 0;
+  let left = 0;
+  for (let seed = SEED; seed < SEED + 5n; seed++) {
+    const random = seededRandom(seed).fork('maps');
+    const instance = buildInstance(problem(seed), DEFAULT_AFFINITY_SETTINGS);
+    const found = descend(instance, instance.home).ownerOf;
+    const ownerOf = found.map((n) => (random.nextFloat() < 0.3 ? random.nextBelow(5) : n));
+    const state = leaveOutWhatDoesNotPay(instance, ownerOf);
+    check.ok(state.cost() <= new PlacementState(instance, ownerOf).cost());
+    ownerOf.forEach((target, p) => {
+      const home = instance.home[p] as number;
+      if (target === home) return;
+      if (state.ownerOf[p] === home) left++;
+      else if (state.canMove(p, home)) {
+        kept++;
+        check.ok(state.moveDelta(p, home) > 0, `seed ${seed}: partition ${p} pays`);
+      }
+    });
+  }
+  check.ok(kept > 10 && left > 3, `${kept} kept, ${left} left out`);
 });
 
 test('a partition does not go back where it came from within the horizon, unless it may not stay', () => {
