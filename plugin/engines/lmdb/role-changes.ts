@@ -212,8 +212,14 @@ export function aborted(meta: PartitionMeta, { migrationId }: MigrationCommand):
   };
 }
 
+/**
+ * Closed here as well: who became the owner by this very migration has closed it then, but an owner that only was followed
+ * under its number has not, and would begin it anew at a late command.
+ */
 export const finished = (meta: PartitionMeta, { migrationId }: MigrationCommand): PartitionMeta =>
-  meta.role === 'OWNER' && meta.migrationId === migrationId ? { ...meta, migrationId: 0 } : meta;
+  meta.role === 'OWNER' && meta.migrationId === migrationId
+    ? { ...meta, migrationId: 0, closedMigrationId: Math.max(meta.closedMigrationId, migrationId) }
+    : meta;
 
 /**
  * What a node that was down makes of itself by the map it reads before it listens.

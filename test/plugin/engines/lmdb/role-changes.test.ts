@@ -282,4 +282,18 @@ test('after a rollback that failed its copy follows again, whether the rollback 
   );
 });
 
+test('an owner that was only followed under a number closes it in the end: late commands do not begin it anew', () => {
+  const followed = {
+    ...EMPTY_META,
+    role: 'OWNER' as const,
+    epoch: 6,
+    epochMax: 6,
+    closedMigrationId: 2,
+    migrationId: 3,
+  };
+  const after = role.finished(followed, command(3, 6));
+  check.is(after.closedMigrationId, 3);
+  check.throws(() => role.sourcePrepared(after, command(3, 6)), /closed/);
+});
+
 test.run();
