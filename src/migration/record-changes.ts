@@ -70,6 +70,8 @@ export function switched(record: OpenRecord, nowMs: number): OpenRecord {
  */
 export function takenOver(record: OpenRecord, copyLsn: Lsn, nowMs: number): OpenRecord {
   const { migration, lineage } = record;
+  // A node that once had the partition still stands at its lsn of then: of what was there up to it nothing is left.
+  const keptLsn = migration.takeover?.isEmpty ? 0 : copyLsn;
   // Two more, so that the epoch of a switch that was on its way is nobody's.
   const epoch = asEpoch(record.epoch + 2);
   const owner = {
@@ -78,7 +80,7 @@ export function takenOver(record: OpenRecord, copyLsn: Lsn, nowMs: number): Open
     ownerStoreId: migration.targetStoreId,
     epoch,
     ownedSinceMs: nowMs,
-    lineage: { epoch, lsn: Math.min(copyLsn, lineage?.lsn ?? copyLsn) },
+    lineage: { epoch, lsn: Math.min(keptLsn, lineage?.lsn ?? keptLsn) },
   };
   return go(owner, { ...migration, phase: 'SWITCHED', phaseAtMs: nowMs, fenceLsn: copyLsn });
 }
