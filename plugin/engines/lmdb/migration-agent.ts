@@ -374,8 +374,7 @@ export class MigrationAgent {
 
   async #finish(command: RequestOf<'replicate.finish'>): Promise<ControlReply> {
     const { store } = this.#components;
-    const { migrationId } = store.meta(command.partitionId);
-    if (migrationId !== command.migrationId) return { body: {} };
+    if (!role.mayFinish(store.meta(command.partitionId), command)) return { body: {} };
     await store.stopChangeLog(command.partitionId);
     await store.updateMeta(command.partitionId, (meta) => role.finished(meta, command));
     this.#closeSession(command.partitionId);

@@ -212,13 +212,21 @@ export function aborted(meta: PartitionMeta, { migrationId }: MigrationCommand):
   };
 }
 
+/** Its own migration, or one that it never heard of while it kept its log for another (the follower was given up for lost). */
+export const mayFinish = (meta: PartitionMeta, { migrationId }: MigrationCommand): boolean =>
+  meta.migrationId === migrationId || (meta.migrationId === 0 && migrationId > meta.closedMigrationId);
+
 /**
  * Closed here as well: who became the owner by this very migration has closed it then, but an owner that only was followed
  * under its number has not, and would begin it anew at a late command.
  */
-export const finished = (meta: PartitionMeta, { migrationId }: MigrationCommand): PartitionMeta =>
-  meta.role === 'OWNER' && meta.migrationId === migrationId
-    ? { ...meta, migrationId: 0, closedMigrationId: Math.max(meta.closedMigrationId, migrationId) }
+export const finished = (meta: PartitionMeta, command: MigrationCommand): PartitionMeta =>
+  meta.role === 'OWNER' && mayFinish(meta, command)
+    ? {
+        ...meta,
+        migrationId: 0,
+        closedMigrationId: Math.max(meta.closedMigrationId, command.migrationId),
+      }
     : meta;
 
 /**

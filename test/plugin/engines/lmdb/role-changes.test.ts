@@ -296,4 +296,12 @@ test('an owner that was only followed under a number closes it in the end: late 
   check.throws(() => role.sourcePrepared(after, command(3, 6)), /closed/);
 });
 
+test('an owner ends what it kept its log for, and no late word of an older migration does that', () => {
+  const owner = { ...EMPTY_META, role: 'OWNER' as const, epoch: 6, epochMax: 6, closedMigrationId: 3 };
+  check.is(role.mayFinish(owner, command(4, 6)), true);
+  check.is(role.finished(owner, command(4, 6)).closedMigrationId, 4);
+  check.is(role.mayFinish(owner, command(3, 6)), false);
+  check.is(role.mayFinish({ ...owner, migrationId: 5 }, command(4, 6)), false);
+});
+
 test.run();
