@@ -44,6 +44,8 @@ export class SimClient {
   readonly #seenLsn = new Map<number, number>();
   /** What the session has really seen, whatever a planted bug makes of the token. */
   readonly #floorLsn = new Map<number, number>();
+  /** The last takeover that the session has heard of. */
+  readonly #lineageEpoch = new Map<number, number>();
   /** Writes whose outcome is not known, with the epoch they were sent at. */
   #open: { readonly operation: RegisterOperation; readonly partitionId: number; readonly epoch: number }[] =
     [];
@@ -189,7 +191,13 @@ export class SimClient {
   }
 
   /** The epoch has moved on: what was sent at an older one has been done by now, or is fenced off for good. */
-  #settle({ partitionId, epoch }: PartitionRecord): void {
+  #settle({ partitionId, epoch, lineage }: PartitionRecord): void {
+    // The session is told of its loss, and goes on from what is left.
+    if (lineage && lineage.epoch > (this.#lineageEpoch.get(partitionId) ?? 0)) {
+      this.#lineageEpoch.set(partitionId, lineage.epoch);
+      for (const lsns of [this.#seenLsn, this.#floorLsn])
+        lsns.set(partitionId, Math.min(lineage.lsn, lsns.get(partitionId) ?? 0));
+    }
     const nowMs = this.#world.clock.nowMs();
     this.#open = this.#open.filter((open) => {
       if (open.partitionId !== partitionId || open.epoch >= epoch) return true;

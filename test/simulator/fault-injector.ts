@@ -1,4 +1,5 @@
 /** Carries out the faults of a scenario, and mends everything in the end. */
+import { isSwitched } from '../../src/migration/phases.ts';
 import type { RecordCodec } from '../../src/migration/records.ts';
 import type { MigrationRecord } from '../../src/model/migration.ts';
 import type { SimClock } from './clock.ts';
@@ -7,6 +8,7 @@ import type { SimMetadata } from './metadata.ts';
 import type { SimNetwork } from './network.ts';
 import type { Ambush, End, Fault, TimedFault } from './scenario.ts';
 import type { SimNode } from './storage-node.ts';
+import type { TakeoverOperator } from './takeover.ts';
 
 export interface FaultyWorld {
   readonly clock: SimClock;
@@ -15,6 +17,7 @@ export interface FaultyWorld {
   readonly codec: RecordCodec;
   readonly nodes: readonly SimNode[];
   readonly coordinators: readonly SimCoordinator[];
+  readonly takeovers: TakeoverOperator;
   readonly startCoordinator: (index: number) => void;
   /** By how much a machine's wall clock is wrong. */
   readonly wallOffsets: Map<End, number>;
@@ -48,6 +51,11 @@ export class FaultInjector {
       const { kind } = waiting.ambush;
       if (kind === 'cancel' || kind === 'rollback') {
         this.#world.clock.after(waiting.ambush.delayMs, () => this.#request(kind, partitionId));
+        return false;
+      }
+      if (kind === 'loss') {
+        const ownerNodeId = isSwitched(phase) ? targetNodeId : sourceNodeId;
+        this.#world.clock.after(waiting.ambush.delayMs, () => this.#lose(ownerNodeId));
         return false;
       }
       const { victim, delayMs } = waiting.ambush;
@@ -151,6 +159,14 @@ export class FaultInjector {
     const key = codec.keys.pause;
     if (isPaused) metadata.commitNow({ conditions: [], writes: [{ kind: 'put', key, value: PAUSE }] });
     else metadata.commitNow({ conditions: [], writes: [{ kind: 'delete', key }] });
+  }
+
+  #lose(nodeId: number): void {
+    const { nodes, takeovers } = this.#world;
+    const node = nodes[nodeId];
+    if (this.isHealed || !node || nodes.some(({ isLost }) => isLost)) return;
+    node.lose();
+    takeovers.takeFrom(node);
   }
 
   #request(action: 'cancel' | 'rollback', partitionId: number): void {

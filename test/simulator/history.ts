@@ -9,7 +9,9 @@ interface Version {
 /** One key: its operations as clients saw them, and its true versions in the order of their lsns. */
 class KeyHistory {
   readonly operations: RegisterOperation[] = [];
-  readonly versions: Version[] = [];
+  versions: Version[] = [];
+  /** A takeover has lost what was written last: from then on the history begins anew. */
+  cut: { readonly atMs: number; readonly value: number } | null = null;
 
   /** @param lsn of the state that is asked for. */
   valueAt(lsn: number): number {
@@ -69,18 +71,45 @@ export class History {
     }
   }
 
-  /** Every key by itself: registers compose, so the whole is linearizable when each key is. */
-  checkLinearizability(): void {
-    for (const [name, { operations }] of this.#keys) {
-      const longest = findViolation(operations);
-      if (longest)
-        this.#violate(
-          `${name}: ${operations.length} operations cannot be explained beyond ${longest.map(describe).join(' ')}: ` +
-            operations.map(describe).join(' '),
-        );
+  /** An operator's takeover keeps what the copy has, and accepts that the rest is lost. */
+  takenOver(partitionId: number, keptLsn: number, names: readonly string[], atMs: number): void {
+    this.#lsnOf.set(partitionId, Math.min(keptLsn, this.#lsnOf.get(partitionId) ?? 0));
+    for (const name of names) {
+      const key = this.key(name);
+      key.versions = key.versions.filter((version) => version.lsn <= keptLsn);
+      key.cut = { atMs, value: key.valueAt(keptLsn) };
     }
   }
+
+  /** Every key by itself: registers compose, so the whole is linearizable when each key is. */
+  checkLinearizability(): void {
+    for (const [name, { operations, cut }] of this.#keys) {
+      if (cut === null) this.#check(name, operations, NOTHING);
+      else {
+        this.#check(name, beforeCut(operations, cut.atMs), NOTHING);
+        const since = operations.filter(({ calledAtMs }) => calledAtMs >= cut.atMs);
+        this.#check(name, since, cut.value);
+      }
+    }
+  }
+
+  #check(name: string, operations: readonly RegisterOperation[], initialValue: number): void {
+    const longest = findViolation(operations, initialValue);
+    if (longest === null) return;
+    this.#violate(
+      `${name}: ${operations.length} operations cannot be explained beyond ${longest.map(describe).join(' ')}: ` +
+        operations.map(describe).join(' '),
+    );
+  }
 }
+
+/** What was under way at the cut may have been done, and lost. */
+const beforeCut = (operations: readonly RegisterOperation[], atMs: number): RegisterOperation[] =>
+  operations.flatMap((operation) => {
+    if (operation.calledAtMs >= atMs) return [];
+    if (operation.returnedAtMs < atMs) return [operation];
+    return operation.kind === 'read' ? [] : [{ ...operation, returnedAtMs: Infinity, mayBeLost: true }];
+  });
 
 const describe = ({ kind, value, calledAtMs, returnedAtMs, mayBeLost }: RegisterOperation): string =>
   `${kind === 'write' ? 'w' : 'r'}${value}${mayBeLost ? '?' : ''}` +

@@ -7,7 +7,8 @@
  *   I4   the fence is durable before FENCED          MapChecks
  *   I5   nothing is written behind the fence         RoleChecks.wrote, History.checkOwner
  *   I6   the copy is whole at SWITCHED               MapChecks
- *   I7   the owner changes in the switch alone       MapChecks
+ *   I7   the owner changes in the switch alone, or   MapChecks
+ *        in a takeover
  *   I8   a staging copy is seen by nobody            SimClient (a read it answers must be right); KEYS, SCAN and expiry are
  *                                                    commands of the engine, which the simulation does not have
  *   I9   what was acknowledged is at every owner     History.checkOwner, when one becomes it; linearizability at the end
@@ -38,6 +39,9 @@ export interface CheckedWorld {
   readonly recordOf: (partitionId: number) => PartitionRecord | null;
   readonly keysOf: (partitionId: number) => readonly string[];
   readonly hasFailed: (nodeId: number) => boolean;
+  /** The machine is gone, and nothing can be looked at there. */
+  readonly isLost: (nodeId: number) => boolean;
+  readonly takenOver: (record: PartitionRecord) => void;
   readonly violate: (what: string) => void;
 }
 
@@ -138,10 +142,12 @@ export class MapChecks {
     if (after.migrationSeq < before.migrationSeq || after.epoch < before.epoch) violate('a number went back');
     const phase = after.migration?.phase;
     const isSwitch = phase === 'SWITCHED' && before.migration?.phase === 'FENCED';
-    if (before.ownerNodeId !== after.ownerNodeId && !isSwitch)
+    const isTakeover = phase === 'SWITCHED' && after.migration?.kind === 'takeover';
+    if (before.ownerNodeId !== after.ownerNodeId && !isSwitch && !isTakeover)
       violate('the owner changed outside the switch');
     if (phase === 'FENCED' && before.migration?.phase !== 'FENCED') this.#fenceRecorded(after, violate);
-    if (isSwitch) this.#switched(after, violate);
+    if (isSwitch || isTakeover) this.#switched(after, violate);
+    if (isTakeover && before.migration?.phase !== 'SWITCHED') this.#world.takenOver(after);
     this.#checkReason(before, after, violate);
     if (phase !== 'SWITCHED' && phase !== 'ABORT') return;
     if (phase === 'ABORT' && before.migration?.phase !== 'ABORT') this.abortCount++;
@@ -152,7 +158,9 @@ export class MapChecks {
   }
 
   #fenceRecorded({ partitionId, migration }: PartitionRecord, violate: (what: string) => void): void {
-    const source = this.#world.onDisk(migration?.sourceNodeId ?? -1, partitionId)?.meta;
+    const sourceNodeId = migration?.sourceNodeId ?? -1;
+    if (this.#world.isLost(sourceNodeId)) return;
+    const source = this.#world.onDisk(sourceNodeId, partitionId)?.meta;
     const isDurable = source?.role === 'FENCED' && source.fence?.migrationId === migration?.migrationId;
     if (!isDurable) violate(`FENCED, and the source is ${source?.role}`);
     else if (source.fence?.lsn !== migration?.fenceLsn)
@@ -165,8 +173,9 @@ export class MapChecks {
     for (let nodeId = 0; nodeId < nodeCount; nodeId++)
       if (onDisk(nodeId, partitionId)?.meta.role === 'OWNER')
         violate(`SWITCHED to epoch ${epoch}, and node ${nodeId} is still the owner`);
-    const target = onDisk(migration?.targetNodeId ?? -1, partitionId)?.meta;
-    if (target?.lsn !== migration?.fenceLsn)
+    const targetNodeId = migration?.targetNodeId ?? -1;
+    const target = onDisk(targetNodeId, partitionId)?.meta;
+    if (!this.#world.isLost(targetNodeId) && target?.lsn !== migration?.fenceLsn)
       violate(`SWITCHED, and the copy stands at lsn ${target?.lsn}, the fence at ${migration?.fenceLsn}`);
   }
 

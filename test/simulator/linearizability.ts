@@ -20,7 +20,10 @@ export interface RegisterOperation {
 export const NOTHING = 0;
 
 /** @returns null when the history is linearizable, else the longest order of operations that could be found. */
-export function findViolation(operations: readonly RegisterOperation[]): readonly RegisterOperation[] | null {
+export function findViolation(
+  operations: readonly RegisterOperation[],
+  initialValue = NOTHING,
+): readonly RegisterOperation[] | null {
   const sorted = [...operations].sort((a, b) => a.calledAtMs - b.calledAtMs);
   const seen = new Set<string>();
   const isDone = new Uint8Array(sorted.length);
@@ -58,5 +61,5 @@ export function findViolation(operations: readonly RegisterOperation[]): readonl
     }
     return false;
   };
-  return search(NOTHING) ? null : longest;
+  return search(initialValue) ? null : longest;
 }

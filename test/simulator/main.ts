@@ -1,7 +1,7 @@
 /** `npm run sim`: schedules of the real code, or of each planted bug until it is found; and one schedule again. */
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Campaign } from './campaign.ts';
+import { Campaign, type CampaignResult, type SearchResult } from './campaign.ts';
 import { MUTANTS, type Mutant, mutantNamed, NO_MUTANT } from './mutants.ts';
 import type { Scenario } from './scenario.ts';
 import { type Omissions, shrink, without } from './shrink.ts';
@@ -10,6 +10,7 @@ import { runSchedule, scenarioOf } from './world.ts';
 const USAGE = `npm run sim -- [options]
   --seeds N        schedules to run (default 1000)
   --from SEED      the first seed, or "random" (default 1)
+  --full           20000 schedules from the first seed and all planted bugs; ends with "N passed, N failed"
   --mutants        search for every planted bug instead, in at most N schedules each (default 5000)
   --mutant NAME    plant this bug
   --without LIST   of one schedule: leave these parts of its scenario out, and tell what is left
@@ -18,10 +19,13 @@ const USAGE = `npm run sim -- [options]
 
 /** Printed with how to replay them; of more only the number is told. */
 const FAILURES_SHOWN_MAX = 5;
+const FULL_SCHEDULES = 20_000;
+const GROUP_SCHEDULES = 1_000;
 
 const OPTIONS = {
   seeds: { type: 'string' },
   from: { type: 'string', default: '1' },
+  full: { type: 'boolean', default: false },
   mutants: { type: 'boolean', default: false },
   mutant: { type: 'string' },
   without: { type: 'string' },
@@ -52,6 +56,7 @@ async function main(): Promise<void> {
     isJson: values.json,
   };
   if (values.help) console.log(USAGE);
+  else if (values.full) await runAll(options);
   else if (values.mutants) await searchMutants(options);
   else if (values.without !== undefined)
     await replay(
@@ -61,7 +66,19 @@ async function main(): Promise<void> {
   else await runSchedules(options);
 }
 
-async function runSchedules(options: Options): Promise<void> {
+/** What CI runs: every planted bug counts as one check, as does every group of schedules. */
+async function runAll(options: Options): Promise<void> {
+  const count = options.count ?? FULL_SCHEDULES;
+  const failures = await runSchedules({ ...options, count });
+  const failedGroups = new Set(failures.map(({ seed }) => (seed - options.from) / BigInt(GROUP_SCHEDULES)));
+  const results = await searchMutants({ ...options, count: null });
+  const failed = failedGroups.size + results.filter(({ isFound }) => !isFound).length;
+  const total = Math.ceil(count / GROUP_SCHEDULES) + results.length;
+  console.log(`${total - failed} passed, ${failed} failed`);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
+
+async function runSchedules(options: Options): Promise<CampaignResult['failures']> {
   const campaign = new Campaign(options.threadCount);
   const startedMs = performance.now();
   const { from, mutant } = options;
@@ -83,9 +100,10 @@ async function runSchedules(options: Options): Promise<void> {
     eventsPerSecond: Math.round(result.eventCount / seconds),
   });
   process.exitCode = result.failures.length > 0 ? 1 : 0;
+  return result.failures;
 }
 
-async function searchMutants(options: Options): Promise<void> {
+async function searchMutants(options: Options): Promise<SearchResult[]> {
   const campaign = new Campaign(options.threadCount);
   const { from, mutant } = options;
   const names = (mutant === NO_MUTANT ? MUTANTS : [mutant]).map(({ name }) => name);
@@ -101,6 +119,7 @@ async function searchMutants(options: Options): Promise<void> {
   }));
   print(options, { mutants });
   process.exitCode = mutants.every(({ found }) => found) ? 0 : 1;
+  return results;
 }
 
 /** One schedule, with parts of it left out. */

@@ -62,7 +62,8 @@ export interface Ambush {
   readonly skipCount: number;
   readonly delayMs: number;
   readonly victim: 'source' | 'target' | 'coordinator';
-  readonly kind: 'crash' | 'stop' | 'cut' | 'disk' | 'cancel' | 'rollback';
+  /** `loss`: the owner's machine is gone for good, with its disk. */
+  readonly kind: 'crash' | 'stop' | 'cut' | 'disk' | 'cancel' | 'rollback' | 'loss';
   readonly diskFault: DiskFault;
   readonly forMs: number;
 }
@@ -112,6 +113,10 @@ export function drawScenario(random: Random): Scenario {
   const partitionIds = [0, 5, 11].slice(0, 2 + shape.nextBelow(2));
   const clientCount = 2 + shape.nextBelow(4);
   const isCalm = shape.nextFloat() < 0.1;
+  const ambushes = isCalm ? [] : drawAmbushes(random.fork('ambushes'), nodeCount);
+  const faults = isCalm ? [] : drawFaults(random.fork('faults'), nodeCount, clientCount);
+  // A copy that is taken over may not have been verified yet: whatever a disk has torn in it is among what is lost.
+  const isUntorn = ambushes.some(({ kind }) => kind === 'loss');
   return {
     nodeCount,
     partitionIds,
@@ -120,8 +125,10 @@ export function drawScenario(random: Random): Scenario {
     operationsPerClient: 10 + shape.nextBelow(20),
     clientThinkMs: 5 + shape.nextFloat() * 100,
     rates: isCalm ? NO_RATES : drawRates(random.fork('rates')),
-    faults: isCalm ? [] : drawFaults(random.fork('faults'), nodeCount, clientCount),
-    ambushes: isCalm ? [] : drawAmbushes(random.fork('ambushes')),
+    faults: isUntorn ? faults.filter(({ fault }) => fault.kind !== 'disk' || fault.fault !== 'torn') : faults,
+    ambushes: isUntorn
+      ? ambushes.filter(({ kind, diskFault }) => kind !== 'disk' || diskFault !== 'torn')
+      : ambushes,
     moves: drawMoves(random.fork('moves'), partitionIds, nodeCount),
     settings: drawSettings(random.fork('settings')),
   };
@@ -239,9 +246,11 @@ const AMBUSH_PHASES: readonly MigrationPhase[] = [
   'FENCED',
   'FENCED',
 ];
+/** Somebody has a copy then. */
+const LOSS_PHASES: readonly MigrationPhase[] = ['VERIFY', 'SHIFT', 'FENCED', 'SWITCHED', 'GRACE'];
 const VICTIMS: readonly Ambush['victim'][] = ['source', 'target', 'coordinator'];
 
-function drawAmbushes(random: Random): Ambush[] {
+function drawAmbushes(random: Random, nodeCount: number): Ambush[] {
   const oneOf = <T>(choices: readonly T[]): T => choices[random.nextBelow(choices.length)] as T;
   const ambush = (phase: MigrationPhase, kind: Ambush['kind']): Ambush => ({
     phase,
@@ -256,5 +265,8 @@ function drawAmbushes(random: Random): Ambush[] {
     ambush(oneOf(AMBUSH_PHASES), oneOf(AMBUSH_KINDS)),
   );
   // There is a way back in the grace only.
-  return random.nextFloat() < 0.25 ? [...ambushes, ambush('GRACE', 'rollback')] : ambushes;
+  if (random.nextFloat() < 0.25) ambushes.push(ambush('GRACE', 'rollback'));
+  // Of two nodes the other one may have half a copy, which nobody can open, and there is no third.
+  if (nodeCount > 2 && random.nextFloat() < 0.1) ambushes.push(ambush(oneOf(LOSS_PHASES), 'loss'));
+  return ambushes;
 }

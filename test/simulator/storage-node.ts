@@ -68,6 +68,8 @@ export class SimNode {
   readonly disk: SimDisk;
   readonly #options: SimNodeOptions;
   #running: Running | null = null;
+  /** The machine is gone for good, with its disk. */
+  isLost = false;
 
   constructor(options: SimNodeOptions) {
     this.nodeId = options.nodeId;
@@ -85,6 +87,7 @@ export class SimNode {
   }
 
   async start(): Promise<void> {
+    if (this.isLost) return;
     const { clock, mutant, hooks } = this.#options;
     const life = new Life(`n${this.nodeId}`, clock, this.#options.wallOffsetMs);
     this.disk.reopen();
@@ -150,6 +153,12 @@ export class SimNode {
     this.#running = null;
     this.disk.processDied(this.#options.clock.nowMs());
     this.#options.mutant.onCrash?.(this.disk.memory);
+  }
+
+  lose(): void {
+    this.crash();
+    this.disk.memory.partitions.clear();
+    this.isLost = true;
   }
 
   /** A request has arrived; the answer comes after `workMs` of waiting in queues, or never. */

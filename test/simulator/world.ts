@@ -27,6 +27,7 @@ import {
   type Scenario,
 } from './scenario.ts';
 import { SimNode } from './storage-node.ts';
+import { TakeoverOperator } from './takeover.ts';
 
 const HEALING_MS_MAX = 20_000;
 /** So often it is looked whether nothing but time is waited for. */
@@ -122,6 +123,14 @@ class World {
       codec: this.#codec,
       nodes: this.#nodes,
       coordinators: this.#coordinators,
+      takeovers: new TakeoverOperator({
+        clock: this.#clock,
+        metadata: this.#metadata,
+        codec: this.#codec,
+        nodes: this.#nodes,
+        partitionIds: scenario.partitionIds,
+        recordOf: (partitionId) => this.#recordOf(partitionId),
+      }),
       startCoordinator: (index) => this.#startCoordinator(index),
       wallOffsets: this.#wallOffsets,
     });
@@ -182,7 +191,9 @@ class World {
     const isStable = (): boolean =>
       this.#mapChecks.openCount === 0 &&
       this.#busyClientCount === 0 &&
-      this.#nodes.every((node) => node.listening !== null);
+      this.#nodes.every((node) => node.isLost || node.listening !== null) &&
+      // A clean-up whose node is lost is forgotten by the sweeper, which looks every few seconds.
+      (!this.#nodes.some(({ isLost }) => isLost) || (this.#isOwnedByTheLiving() && !this.#isCleanupLeft()));
     const endMs = this.#clock.nowMs() + HEALING_MS_MAX;
     while (!isStable() && this.#violations.length === 0 && this.#clock.nowMs() < endMs) {
       await this.#runFor(IDLE_STEP_MS, isStable);
@@ -192,6 +203,18 @@ class World {
     const open = this.#scenario.partitionIds.map((id) => this.#checked.recordOf(id)?.migration);
     const phases = open.map((migration) => migration && `${migration.phase}: ${migration.reason}`);
     this.#violate(`not stable ${HEALING_MS_MAX} ms after healing: ${phases.join(', ')}`);
+  }
+
+  #isOwnedByTheLiving(): boolean {
+    return this.#scenario.partitionIds.every(
+      (id) => this.#nodes[this.#recordOf(id)?.ownerNodeId ?? -1]?.isLost === false,
+    );
+  }
+
+  #isCleanupLeft(): boolean {
+    const { cleanupPrefix } = this.#codec.keys;
+    for (const key of this.#metadata.entries.keys()) if (key.startsWith(cleanupPrefix)) return true;
+    return false;
   }
 
   /**
@@ -309,6 +332,14 @@ class World {
       recordOf: (partitionId) => this.#recordOf(partitionId),
       keysOf: (partitionId) => keysOf.get(partitionId) ?? [],
       hasFailed: (nodeId) => this.#nodes[nodeId]?.disk.failure !== null,
+      isLost: (nodeId) => this.#nodes[nodeId]?.isLost === true,
+      takenOver: ({ partitionId, migration }) =>
+        this.#history.takenOver(
+          partitionId,
+          migration?.takeover?.isEmpty ? 0 : (migration?.fenceLsn ?? 0),
+          keysOf.get(partitionId) ?? [],
+          this.#clock.nowMs(),
+        ),
       violate: (what) => this.#violate(what),
     };
   }
