@@ -1,6 +1,7 @@
 /**
- * An analysis thread that computes for a second at a time, as a large plan would: migrations pass their fences beside it,
- * and the coordinator stays in office though its lease is shorter than that.
+ * An analysis thread that computes for three seconds at a time, as a large plan would: migrations pass their fences beside it,
+ * and the coordinator stays in office, though both have less time than that. They have more than by default, so that a
+ * machine with too much to do does not count as a fault.
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,12 +16,11 @@ import { CLUSTER, keysOf, NumberedWrites, openMigration, until } from '../suppor
 const PARTITION_COUNT = 16;
 /** Of the first node, which owns 0..7. */
 const PARTITIONS = [1, 3, 5];
-/** Renewed every 300 ms, and lost for good after 900: less than one stretch of computing. */
-const LEASE_TTL_MS = 900;
-/** As it is by default. */
-const FENCE_BUDGET_MS = 500;
+/** Renewed three times within it: less than one stretch of computing. */
+const LEASE_TTL_MS = 2_400;
+const FENCE_BUDGET_MS = 2_000;
 
-const test = suite('the analysis thread computes for a second at a time');
+const test = suite('the analysis thread computes for seconds at a time');
 
 test('migrations pass their fences beside it, and the lease is kept', async () => {
   const cluster = await LocalCluster.start({
@@ -65,7 +65,7 @@ test('migrations pass their fences beside it, and the lease is kept', async () =
     // Whoever asks how they stand does not wait for the analysis thread either.
     const askedMs = performance.now();
     check.is((await cluster.control({ operation: 'migrationStatus' })).doneCount, PARTITIONS.length);
-    check.ok(performance.now() - askedMs < 500);
+    check.ok(performance.now() - askedMs < FENCE_BUDGET_MS);
   } finally {
     client.disconnect();
     await metadata.close();
