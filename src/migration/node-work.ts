@@ -196,8 +196,12 @@ async function abortBoth(
   command: MigrationCommand,
   { engine, isRetired }: NodeWorkContext,
 ): Promise<Observation> {
-  // Neither side of a takeover has anything to undo: the copy it leaves may be the only one there is.
-  if (migration.kind === 'takeover') return { ...NOTHING_SEEN, areNodesDone: true };
+  if (migration.kind === 'takeover') {
+    // Neither side has anything to undo: the copy that is left may be the only one there is. But what was opened with nothing
+    // stands at the lsn that its node once had: left there, it would pass for a copy of all that.
+    const isDone = !migration.takeover?.isEmpty || (await engine.abort(migration.targetNodeId, command));
+    return { ...NOTHING_SEEN, areNodesDone: isDone };
+  }
   // An owner whose disk is gone opens no more. Its copy waits for a takeover, and is not dropped before.
   if (isRetired(migration.sourceStoreId)) return NOTHING_SEEN;
   const keepsLog = migration.keepsCopyFor !== undefined;

@@ -168,7 +168,10 @@ export function answerTakeover(
     return refuse(`node ${targetNodeId} does not answer (${target.silence}): start it, or name another`);
   const { storeId, status } = target.answer;
   if (storeId === fromStoreId) return refuse(`node ${targetNodeId} has the very store that is given up`);
-  const state = copyState(status);
+  // What an earlier takeover has opened with nothing, and not removed yet, is whole only in name.
+  const { migration } = record;
+  const isNothing = migration?.takeover?.isEmpty === true && migration.targetStoreId === storeId;
+  const state = isNothing ? 'none' : copyState(status);
   const loss = lossText(status.lsn, facts.lastOwnerLsn, state);
   if (state === 'partial')
     return refuse(

@@ -72,9 +72,12 @@ function cleanupWrite(
 
 /** Stores about which the migration that ends has nothing more to remember: it is done there, or another one takes over. */
 function settledStores(before: OpenRecord, after: PartitionRecord): string[] {
-  const { sourceStoreId, targetStoreId } = before.migration;
+  const { sourceStoreId, targetStoreId, kind, takeover } = before.migration;
   const both = [sourceStoreId, targetStoreId];
   const next = after.migration;
+  // Its copy stays where it is, for another takeover; whoever owns the partition after that has it removed.
+  const leavesCopy = kind === 'takeover' && before.migration.phase === 'ABORT' && !takeover?.isEmpty;
+  if (next === null && leavesCopy) return [sourceStoreId];
   // A takeover leaves a third store out, whose copy is still to be removed then.
   return next?.kind === 'takeover'
     ? both.filter((storeId) => storeId === next.sourceStoreId || storeId === next.targetStoreId)

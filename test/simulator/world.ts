@@ -333,7 +333,6 @@ class World {
       keysOf: (partitionId) => keysOf.get(partitionId) ?? [],
       hasFailed: (nodeId) => this.#nodes[nodeId]?.disk.failure !== null,
       isLost: (nodeId) => this.#nodes[nodeId]?.isLost === true,
-      wasTakenOver: (partitionId) => this.#recordOf(partitionId)?.lineage !== undefined,
       takenOver: ({ partitionId, migration }) =>
         this.#history.takenOver(
           partitionId,

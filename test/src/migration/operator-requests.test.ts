@@ -201,6 +201,18 @@ test('a partition is opened empty only if it is said, and only if nobody is know
   const answer = ask(true);
   check.ok(answer.kind === 'do' && answer.record.migration.takeover?.isEmpty);
   check.is(answer.kind === 'do' && answer.record.migration.resumes, undefined);
+
+  // Cancelled, and not removed yet: at its node it looks like a whole copy, at the lsn that the node once had.
+  if (answer.kind !== 'do') return;
+  const opened = { ...answer.record, migration: { ...answer.record.migration, phase: 'ABORT' as const } };
+  const takeover = { fromStoreId: 'store-1', targetNodeId: 3, lossAfterLsn: 500, isEmptyAllowed: false };
+  const again = answerTakeover(
+    opened,
+    { ...requestOf('takeover'), takeover },
+    { ...facts, target: { answer: { storeId: 'store-3', status: statusOf('STAGING', 500) } } },
+    NOW_MS,
+  );
+  check.match(textOf(again), /all of its data would be lost; --empty/);
 });
 
 test.run();
