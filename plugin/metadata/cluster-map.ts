@@ -94,6 +94,7 @@ const migration = z.object({
   readWeight: z.number().min(0).max(1),
   guardReds: count.exactOptional(),
   notBeforeMs: z.number(),
+  refutals: count.exactOptional(),
   reason: z.string().max(1000),
   attempt: count,
   kind: z.enum(['rollback', 'takeover']).exactOptional(),

@@ -303,8 +303,8 @@ export class MigrationExecutor {
   }
 
   /**
-   * A pause stops the bytes of a snapshot as well. Log entries go on: the copy stays fresh, and the source can forget them.
-   * Never throws.
+   * A pause stops the bytes of a snapshot as well, so the source's log grows meanwhile: the copy reads it after the snapshot.
+   * Behind COPY log entries go on: the copy stays fresh, and the source can forget them. Never throws.
    */
   async #holdCopy(record: OpenRecord): Promise<void> {
     const { engine, logger } = this.#components;
@@ -414,8 +414,9 @@ export class MigrationExecutor {
     const continuedBy = after.migration?.migrationId ?? null;
     const history = outcome && this.#ledger.historyOf(before, outcome, continuedBy);
     const writes = transitionWrites({ before, after, history, nowMs: clock.nowMs() }, codec);
-    if (decision.kind === 'go' && decision.mismatch)
-      writes.push(await evidenceWrite(before, decision.mismatch, this.#components));
+    const mismatch = decision.kind === 'go' ? decision.mismatch : undefined;
+    const evidence = mismatch ? await evidenceWrite(before, mismatch, this.#components) : null;
+    if (evidence) writes.push(evidence);
     const committed = await this.#committer.commitRecord(after, revision, writes);
     if (committed === null) return null;
     const phase = after.migration?.phase ?? 'stable';

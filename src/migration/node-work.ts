@@ -136,14 +136,15 @@ async function verify(
   engine: StorageEngine,
   sides: { readonly ownerNodeId: NodeId; readonly copyNodeId: NodeId },
 ): Promise<Observation> {
-  const barrier = await engine.beginVerify(sides.ownerNodeId, command, {});
+  const round = record.migration.refutals ?? 0;
+  const barrier = await engine.beginVerify(sides.ownerNodeId, command, { round });
   try {
-    await engine.beginVerify(sides.copyNodeId, command, { barrierLsn: barrier.lsn });
+    await engine.beginVerify(sides.copyNodeId, command, { barrierLsn: barrier.lsn, round });
   } catch (error) {
     if (!(error instanceof ForeshardError && error.code === 'FORESHARD_CONFLICT')) throw error;
     // The copy restarted, or never saw the barrier, and has applied more than that: both begin again at a later lsn.
-    const fresh = await engine.beginVerify(sides.ownerNodeId, command, { isFresh: true });
-    await engine.beginVerify(sides.copyNodeId, command, { barrierLsn: fresh.lsn });
+    const fresh = await engine.beginVerify(sides.ownerNodeId, command, { isFresh: true, round });
+    await engine.beginVerify(sides.copyNodeId, command, { barrierLsn: fresh.lsn, round });
   }
   return bothStatuses(record, command, engine, 'verify');
 }

@@ -250,6 +250,7 @@ function decideGrace(record: OpenRecord, seen: Observation, context: StepContext
   const extended = {
     ...migration,
     notBeforeMs: nowMs + Math.max(settings.graceMs, settings.retryMsMax),
+    refutals: (migration.refutals ?? 0) + 1,
     reason,
   };
   return {

@@ -75,9 +75,10 @@ export interface MigrationRecord {
   readonly readWeight: number;
   /** How often a guard has sent the reads back to the source; left out for never. */
   readonly guardReds?: number;
-  /** Wall clock before which CLEANUP may not start. */
   /** Wall clock before which, in GRACE, CLEANUP and, in SHIFT, the fence may not come. */
   readonly notBeforeMs: number;
+  /** In GRACE: verifications before the removal that have failed; each of the next scans both sides anew. Left out for none. */
+  readonly refutals?: number;
   readonly reason: string;
   readonly attempt: number;
   /** Absent for an ordinary move. A rollback goes back to the old owner, a takeover does without the present one. */

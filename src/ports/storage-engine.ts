@@ -18,14 +18,16 @@ export interface StorageEngine {
   /**
    * Both: compare a read-back scan with the running digest, at one lsn chosen by the side that is the owner.
    * The owner (no `barrierLsn`) answers the barrier that is in force, or with `isFresh` makes a new one; its log readers
-   * stop at the barrier. The copy scans when it has applied exactly `barrierLsn`.
+   * stop at the barrier. The copy scans when it has applied exactly `barrierLsn`. Either forgets what it scanned before the
+   * first request of a higher `round` (0 where left out): what one round has found out says nothing to the next, also at
+   * the same lsn.
    *
    * @throws ForeshardError FORESHARD_CONFLICT from a copy that has passed the barrier without a scan: ask for a fresh one.
    */
   beginVerify(
     nodeId: NodeId,
     command: MigrationCommand,
-    options: { readonly barrierLsn?: Lsn; readonly isFresh?: boolean },
+    options: { readonly barrierLsn?: Lsn; readonly isFresh?: boolean; readonly round?: number },
   ): Promise<{ readonly lsn: Lsn }>;
   /** Target: serve reads whose minimal lsn it has applied. */
   serveReads(nodeId: NodeId, command: MigrationCommand, isServing: boolean): Promise<void>;

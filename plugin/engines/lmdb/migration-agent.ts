@@ -399,6 +399,7 @@ export class MigrationAgent {
     const session = this.#sessionOf(body);
     const seed = meta.digestSeed;
     if (!seed) throw new ForeshardError('FORESHARD_NOT_READY', 'retry', 'no digest is kept yet');
+    session.enterRound(body.round);
     if (body.barrierLsn !== null) {
       if (session.verification?.lsn !== body.barrierLsn) {
         if (meta.lsn === body.barrierLsn) session.scanNow(seed);

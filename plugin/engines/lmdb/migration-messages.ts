@@ -45,7 +45,12 @@ export const REQUESTS = {
   'redirect.fence': z.object(command),
   'redirect.activate': z.object({ ...command, fenceLsn: count }),
   'redirect.abort': z.object({ ...command, keepsLog: z.boolean().default(false) }),
-  'verify.begin': z.object({ ...command, barrierLsn: count.nullable(), isFresh: z.boolean() }),
+  'verify.begin': z.object({
+    ...command,
+    barrierLsn: count.nullable(),
+    isFresh: z.boolean(),
+    round: count.default(0),
+  }),
   'verify.list': z.object({
     ...command,
     lsn: count,

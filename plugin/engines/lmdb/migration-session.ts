@@ -35,6 +35,7 @@ export class MigrationSession {
   /** Owner: the log was last trimmed up to here. */
   trimmedLsn: Lsn = 0;
   verification: Verification | null = null;
+  #round = 0;
   snapshot: { readonly id: number; readonly snapshot: PartitionSnapshot; usedMs: number } | null = null;
   /** What was scanned last, kept open for a while: should the digests differ, its entries are asked for. */
   #scanned: { readonly lsn: Lsn; readonly snapshot: PartitionSnapshot; usedMs: number } | null = null;
@@ -69,6 +70,16 @@ export class MigrationSession {
     this.verification = null;
     this.barrierLsn = null;
     this.#closeScanned();
+  }
+
+  /**
+   * A verification that failed is asked for again after a while, in the next round: whoever mended the copy meanwhile may
+   * have left its lsn as it was. A session that began after that has nothing to forget, or scans once more than it must.
+   */
+  enterRound(round: number): void {
+    if (round <= this.#round) return;
+    this.#round = round;
+    this.forgetVerification();
   }
 
   /** Something a log reader waits for has happened. */

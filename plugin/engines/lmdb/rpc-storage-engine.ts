@@ -39,9 +39,10 @@ export class RpcStorageEngine implements StorageEngine {
   async beginVerify(
     nodeId: NodeId,
     command: MigrationCommand,
-    options: { readonly barrierLsn?: Lsn; readonly isFresh?: boolean },
+    options: { readonly barrierLsn?: Lsn; readonly isFresh?: boolean; readonly round?: number },
   ): Promise<{ readonly lsn: Lsn }> {
-    const body = { ...command, barrierLsn: options.barrierLsn ?? null, isFresh: options.isFresh ?? false };
+    const { barrierLsn = null, isFresh = false, round = 0 } = options;
+    const body = { ...command, barrierLsn, isFresh, round };
     const reply = await this.#ask(nodeId, 'verify.begin', body);
     return parseBody(REPLIES['verify.begin'], 'verify.begin reply', reply.body);
   }

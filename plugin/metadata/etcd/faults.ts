@@ -1,8 +1,12 @@
 /** What an error of etcd or of the way to it means to a caller. */
 import { ForeshardError } from '../../../src/base/errors.ts';
 
-/** Of an error text: gRPC's own, and those of etcd 3.4 and later (`api/v3rpc/rpctypes/error.go`). */
-const NEVER_SENT = /No connection established|ECONNREFUSED|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|ClientClosed/;
+/**
+ * Of an error text: gRPC's own, and those of etcd 3.4 and later (`api/v3rpc/rpctypes/error.go`). What the network said of an
+ * attempt to connect (ECONNREFUSED, EHOSTUNREACH, ENETUNREACH) follows "No connection established. Last error:"; alone it
+ * says nothing, since the same words end a connection over which the request may have gone out.
+ */
+const NEVER_SENT = /No connection established|Name resolution failed|ENOTFOUND|ClientClosed/;
 const NO_SPACE = /database space exceeded|NOSPACE/;
 const NO_ACCESS =
   /permission denied|invalid auth token|authentication failed|user name is empty|certificate|UNAUTHENTICATED/i;
@@ -38,7 +42,7 @@ export function unavailable(doing: string, endpoints: readonly string[], cause: 
     return new ForeshardError(
       'FORESHARD_CONFIG',
       'fix-config',
-      `etcd at ${at} refuses to ${doing}: ${message}: check metadata.etcd's user, password file and certificates`,
+      `etcd at ${at} refuses to ${doing}: ${message}: check metadata.user, metadata.passwordFile and metadata.authorityFile`,
       { cause },
     );
   if (TOO_LARGE.test(message))

@@ -10,7 +10,9 @@ import { silentLogger } from '../../../../src/base/logger.ts';
 import { seededRandom } from '../../../../src/base/random.ts';
 import { MigrationExecutor } from '../../../../src/migration/executor.ts';
 import type { MismatchEvidence } from '../../../../src/migration/mismatch.ts';
+import { withoutQuarantine } from '../../../../src/migration/quarantine.ts';
 import type { MigrationSettings } from '../../../../src/migration/settings.ts';
+import type { PartitionRecord } from '../../../../src/model/migration.ts';
 import type { PhysicalEntry } from '../../../../src/ports/partition-store.ts';
 import { keySlot } from '../../../../src/routing/key-slot.ts';
 
@@ -173,14 +175,7 @@ test('what rots in the grace is found before the removal, and nothing is removed
   );
   await cluster.move(PARTITION, 1);
   await until(() => cluster.storeOf(0).meta(PARTITION).role === 'FOLLOWER', 'a follower');
-  // Behind the store's back: what a failing disk does. The running digest knows nothing of it.
-  const { environment } = cluster.storeOf(0);
-  const key = encodedKey(physicalKeyOf(keyOf(7)));
-  environment.write(() => {
-    const value = new Uint8Array(environment.data.getBinary(key) as Uint8Array);
-    value[value.length - 1] ^= 1;
-    environment.data.put(key, value);
-  });
+  flipBit(cluster, 7);
   let found: MismatchEvidence[] = [];
   await until(async () => {
     found = await evidenceOf(cluster);
@@ -198,6 +193,31 @@ test('what rots in the grace is found before the removal, and nothing is removed
   check.ok(record?.quarantine);
   check.is(cluster.storeOf(0).statistics(PARTITION).entryCount, 50);
 });
+
+for (const [what, isWritten] of [
+  ['at the lsn at which it was found', false],
+  ['and written to meanwhile', true],
+] as const)
+  test(`a copy that is mended in the grace, ${what}, is found equal the next time and removed`, async (context) => {
+    const cluster = await open(context, { graceMs: 300 });
+    cluster.write(
+      0,
+      Array.from({ length: 50 }, (_, i) => ({ key: keyOf(i), value: Buffer.alloc(30, i) })),
+    );
+    await cluster.move(PARTITION, 1);
+    await until(() => cluster.storeOf(0).meta(PARTITION).role === 'FOLLOWER', 'a follower');
+    flipBit(cluster, 7);
+    const recordNow = async () => (await cluster.loadMap()).records[PARTITION] as PartitionRecord;
+    await until(async () => (await recordNow()).quarantine !== undefined, 'a quarantine');
+    flipBit(cluster, 7);
+    if (isWritten) cluster.write(1, [{ key: keyOf(8), value: Buffer.from('later') }]);
+    await clearQuarantine(cluster);
+    await cluster.waitUntilStable();
+    check.is((await recordNow()).quarantine, undefined);
+    check.is(cluster.storeOf(0).meta(PARTITION).role, 'NONE');
+    const [evidence, ...others] = await evidenceOf(cluster);
+    check.equal([evidence?.lsn, evidence?.differenceCount, others.length], [50, 1, 0]);
+  });
 
 test('a node of another digest format takes no part, on either side', async (context) => {
   const cluster = await open(context);
@@ -228,6 +248,33 @@ test('a node of another digest format takes no part, on either side', async (con
     check.is(cluster.storeOf(nodeId).meta(PARTITION).migrationId, 0);
   }
 });
+
+/** Behind the store's back: what a failing disk does, and what mends it. The running digest knows nothing of it. */
+function flipBit(cluster: MigrationCluster, i: number): void {
+  const { environment } = cluster.storeOf(0);
+  const key = encodedKey(physicalKeyOf(keyOf(i)));
+  environment.write(() => {
+    const value = new Uint8Array(environment.data.getBinary(key) as Uint8Array);
+    value[value.length - 1] ^= 1;
+    environment.data.put(key, value);
+  });
+}
+
+/** As an operator's command does it. */
+async function clearQuarantine({ metadata }: MigrationCluster): Promise<void> {
+  const codec = recordCodec('local');
+  const key = codec.keys.map(PARTITION);
+  await until(async () => {
+    const entry = await metadata.get(key);
+    if (!entry) return false;
+    const value = codec.encodePartition(withoutQuarantine(codec.decodePartition(PARTITION, entry.value)));
+    const { isCommitted } = await metadata.commit({
+      conditions: [{ key, revisionIs: entry.revision }],
+      writes: [{ kind: 'put', key, value }],
+    });
+    return isCommitted;
+  }, 'a quarantine that is cleared');
+}
 
 async function until(claim: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadlineMs = performance.now() + 10_000;
