@@ -25,10 +25,10 @@ import {
 
 const HELP = `npm start -- [options]
   --json            one JSON object on standard output, progress on standard error
-  --nodes N         storage nodes (8)
-  --partitions N    a power of two (256)
-  --history-days N  loaded as history before the live days (28)
-  --live-days N     replayed live (7)
+  --nodes N         storage nodes, 2 to 64 (8)
+  --partitions N    a power of two, 16 to 16384 (256)
+  --history-days N  loaded as history before the live days, 7 to 180 (28)
+  --live-days N     replayed live, 2 to 60 (7)
   --start-day N     first day of history, from 2001-01-01 (the last that leaves room)
   --hour-ms N       real time of one trace hour, milliseconds (700)
   --seed N          of everything that is drawn (1)
@@ -84,6 +84,11 @@ function readOptions(): ReplayOptions | null {
     throw new UsageError(
       '--metadata etcd needs etcd and etcdctl, which are not installed (Debian: etcd-server, etcd-client)',
     );
+  const powerOfTwo = (name: string, value: number): number => {
+    if (!Number.isInteger(Math.log2(value)))
+      throw new UsageError(`--${name} must be a power of two, got ${value}`);
+    return value;
+  };
   const historyDays = integer('history-days', values['history-days'], 7, 180);
   const liveDays = integer('live-days', values['live-days'], WARM_UP_DAYS + 1, 60);
   const lastStartDay = (LOG_END_MS - LOG_START_MS) / DAY_MS - historyDays - liveDays;
@@ -95,7 +100,7 @@ function readOptions(): ReplayOptions | null {
   return {
     isJson: values.json,
     nodeCount: integer('nodes', values.nodes, 2, 64),
-    partitionCount: integer('partitions', values.partitions, 16, 16384),
+    partitionCount: powerOfTwo('partitions', integer('partitions', values.partitions, 16, 16384)),
     historyDays,
     liveDays,
     startMs: LOG_START_MS + startDay * DAY_MS,

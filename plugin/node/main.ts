@@ -24,6 +24,8 @@ export interface NodeProcessOptions {
   /** Of a storage node. */
   readonly dataDir: string;
   readonly isInsecureListenAllowed: boolean;
+  /** Of a storage node whose disk is lost. */
+  readonly isStoreReplaced?: boolean;
   readonly logger: Logger;
 }
 
@@ -153,6 +155,7 @@ async function openStorageNode(options: NodeProcessOptions, parts: NodeParts): P
     {
       ...commonOptions(options),
       dataDir: options.dataDir,
+      isStoreReplaced: options.isStoreReplaced ?? false,
       mapSizeBytes: settings.node.mapSizeBytes,
       dataBytesMax: settings.node.dataBytesMax,
       freeBytesReserve: settings.node.freeBytesReserve,

@@ -31,6 +31,8 @@ export const QUERY_NODE_ID_MIN = 10_000;
 export interface StorageNodeOptions extends NodeOptions {
   /** Folder of the LMDB environment. */
   readonly dataDir: string;
+  /** The folder may be another than that whose data the map gives to this node: that disk is lost. */
+  readonly isStoreReplaced?: boolean;
   readonly mapSizeBytes: number;
   readonly dataBytesMax: number;
   readonly freeBytesReserve: number;

@@ -16,6 +16,7 @@ import {
 import type { PeerIdentity } from '../rpc/connection.ts';
 import { DataRequestReader, STATUS_NOT_OWNER } from '../rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../rpc/server.ts';
+import { assertOwnStore } from './assert-own-store.ts';
 import {
   assertNotClosing,
   type RunningNode,
@@ -129,6 +130,7 @@ class StorageNode implements RunningStorageNode {
         'fix-config',
         `store ${storeId} in ${this.#options.dataDir} was retired: its partitions have other owners, give this node an empty folder`,
       );
+    if (!this.#options.isStoreReplaced) await this.#assertOwnStore();
     await this.#components.onStoreOpened({
       store: engine.store,
       isWritable: () => engine.isWritable,
@@ -151,6 +153,15 @@ class StorageNode implements RunningStorageNode {
     engine.expirer.start();
     this.#isServing = true;
     this.#watchRetirement();
+  }
+
+  async #assertOwnStore(): Promise<void> {
+    const { clusterId, nodeId, dataDir } = this.#options;
+    const { metadata } = this.#components;
+    // A cluster that is being formed has no map yet: nobody owns anything.
+    if ((await metadata.get(clusterKeys(clusterId).cluster)) === undefined) return;
+    const { records } = await new ClusterMapReader(metadata, clusterId).load();
+    assertOwnStore(records, { nodeId, dataDir, storeId: this.engine.store.storeId });
   }
 
   /** Another node owns what this one owned: an operator took this process for dead. What it still answered would be lost. */

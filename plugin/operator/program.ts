@@ -41,6 +41,7 @@ interface NodeFlags extends CommonFlags {
   readonly listen?: string;
   readonly dataDir?: string;
   readonly insecureListen?: boolean;
+  readonly replaceStore?: boolean;
 }
 
 interface QueryTypesFlags extends CommonFlags {
@@ -99,6 +100,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
     )
     .option('--listen <host:port>', 'instead of node.clientListen or node.peerListen')
     .option('--data-dir <folder>', 'instead of node.dataDir')
+    .option('--replace-store', 'start with another store than the map names: that disk is lost')
     .option('--insecure-listen', 'allow an address that other machines can reach, unencrypted')
     .action(async (flags: NodeFlags) => exitWith(await runNodeCommand(flags)));
 
@@ -233,6 +235,7 @@ async function runNodeCommand(flags: NodeFlags): Promise<number> {
     listen,
     dataDir: flags.dataDir ?? settings.node.dataDir,
     isInsecureListenAllowed: flags.insecureListen === true,
+    isStoreReplaced: flags.replaceStore === true,
     logger,
   });
 }

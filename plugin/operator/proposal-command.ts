@@ -127,7 +127,7 @@ export function moveLines({ moves, evidence, wayBackMs }: ProposalRecord, index:
   lines.push(
     `  gains ${move.gain.toFixed(4)} in the plan, ${own.gainAlone.toFixed(4)} alone, ${own.gainLower.toFixed(4)} if load is at its ` +
       `lower bound, for ${move.cost.toFixed(4)} (all in points); ${megabytes(move.sizeBytes)} MB; skill of its forecast ${skill}; ` +
-      `way back for ${Math.round(wayBackMs / 60_000)} min${after}`,
+      `way back for ${wayBackMs < 120_000 ? `${Math.round(wayBackMs / 1000)} s` : `${Math.round(wayBackMs / 60_000)} min`}${after}`,
   );
   if (move.unit !== undefined) {
     const { partitionIds, gain, cost } = move.unit;

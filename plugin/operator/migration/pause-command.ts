@@ -1,3 +1,4 @@
+import { ForeshardError } from '../../../src/base/errors.ts';
 import type { MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import { recordCodec } from '../../metadata/cluster-map.ts';
 import { auditWrite } from './order.ts';
@@ -20,6 +21,12 @@ export async function setPaused(
   { isPaused, partitionId, reason }: PauseOrder,
 ): Promise<string> {
   const codec = recordCodec(clusterName);
+  if (partitionId !== null && (await metadata.get(codec.keys.map(partitionId))) === undefined)
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `partition ${partitionId}: there is none of this number; nothing was done (\`foreshard map\` names all)`,
+    );
   const key = partitionId === null ? codec.keys.pause : codec.keys.pauseOf(partitionId);
   const value = new TextEncoder().encode(JSON.stringify({ sinceMs: Date.now(), reason }));
   const change: MetadataWrite = isPaused ? { kind: 'put', key, value } : { kind: 'delete', key };

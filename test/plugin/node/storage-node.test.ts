@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { commandIndexOf } from '../../../plugin/commands/table.ts';
 import { emptyStorageNodeHooks } from '../../../plugin/host/hooks.ts';
-import { clusterKeys, loadMap, recordCodec } from '../../../plugin/metadata/cluster-map.ts';
+import { clusterKeys, listNodes, loadMap, recordCodec } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { type RunningStorageNode, startStorageNode } from '../../../plugin/node/storage-node.ts';
 import { RpcClient } from '../../../plugin/rpc/client.ts';
@@ -51,6 +51,7 @@ async function start(
     folder?: string;
     storageNodeCount?: number;
     hooks?: ReturnType<typeof emptyStorageNodeHooks>;
+    isStoreReplaced?: boolean;
   } = {},
 ): Promise<RunningStorageNode> {
   const hooks = options.hooks ?? emptyStorageNodeHooks();
@@ -63,6 +64,7 @@ async function start(
       partitionCount: PARTITION_COUNT,
       storageNodeCount: options.storageNodeCount ?? 1,
       dataDir: join(context.folder, options.folder ?? `node-${nodeId}`),
+      isStoreReplaced: options.isStoreReplaced ?? false,
       mapSizeBytes: 1 << 30,
       dataBytesMax: 1e9,
       freeBytesReserve: 0,
@@ -171,7 +173,7 @@ test('a node with an emptied disk owns nothing, whatever its name', async (conte
   const node = await start(context, 0);
   await connect(context, node).ask('SET', 'k', 'v');
   await stop(context, node);
-  const emptied = await start(context, 0, { folder: 'other' });
+  const emptied = await start(context, 0, { folder: 'other', isStoreReplaced: true });
   check.is((await connect(context, emptied).ask('GET', 'k')).status, 1);
   check.is((await connect(context, emptied).ask('SET', 'k', 'v')).status, 1);
 });
@@ -216,6 +218,25 @@ test('a retired store refuses to start', async (context) => {
     check.is((error as ForeshardError).code, 'FORESHARD_CONFIG');
     check.match((error as Error).message, 'was retired');
   }
+});
+
+test('a folder that is not the one of this node’s data is refused, unless that is meant', async (context) => {
+  const node = await start(context, 0);
+  const { port } = node;
+  const startElsewhere = (isStoreReplaced: boolean) =>
+    start(context, 0, { folder: 'mistyped', isStoreReplaced });
+  await startElsewhere(false).then(
+    () => check.unreachable(),
+    (error: ForeshardError) => {
+      check.is(error.code, 'FORESHARD_CONFIG');
+      check.match(error.message, /node 0 owns 16 partitions in store \S+, but \S+mistyped holds store/);
+    },
+  );
+  // The one that has the data is still where queries are sent.
+  const [registered] = await listNodes(context.metadata, CLUSTER);
+  check.is(registered?.port, port);
+  const replaced = await startElsewhere(true);
+  check.is(replaced.engine.store.meta(3).role, 'NONE', 'it owns nothing');
 });
 
 test('control verbs go to the plugin, and are refused without one', async (context) => {
