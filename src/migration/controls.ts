@@ -1,8 +1,10 @@
 /** What operators have switched and asked for, as the coordinator reads it before each step. */
 import type { Logger } from '../base/logger.ts';
-import type { MetadataStore } from '../ports/metadata-store.ts';
+import type { PartitionRecord } from '../model/migration.ts';
+import type { MetadataCondition, MetadataStore } from '../ports/metadata-store.ts';
+import { mayPause } from './phases.ts';
 import type { OpenRecord } from './record-changes.ts';
-import type { OperatorRequest, RecordCodec } from './records.ts';
+import type { ClusterKeys, OperatorRequest, RecordCodec } from './records.ts';
 
 export interface PendingRequest {
   readonly key: string;
@@ -27,6 +29,23 @@ export const NO_CONTROLS: Controls = {
 /** A pause of all does not hold what an operator has asked for by name since. */
 export const isHeld = ({ partitionId, migration }: OpenRecord, controls: Controls): boolean =>
   controls.pausedPartitionIds.has(partitionId) || (controls.isPaused && migration.kind === undefined);
+
+/**
+ * Conditions under which a step is committed: that no pause has come since the controls were read. One drive makes many
+ * steps, and none of them may reach the fence past a pause. The way back (ABORT, reads to the source) is always open.
+ */
+export function unlessPaused(
+  before: OpenRecord,
+  after: PartitionRecord,
+  keys: ClusterKeys,
+): readonly MetadataCondition[] {
+  const { partitionId, migration } = before;
+  const next = after.migration;
+  const isWayBack = next?.phase === 'ABORT' || (next !== null && next.readWeight < migration.readWeight);
+  if (isWayBack || !mayPause(migration.phase)) return [];
+  const ofPartition = { key: keys.pauseOf(partitionId), revisionIs: 0 };
+  return migration.kind === undefined ? [ofPartition, { key: keys.pause, revisionIs: 0 }] : [ofPartition];
+}
 
 export async function readControls(
   metadata: MetadataStore,

@@ -17,12 +17,13 @@ import {
 } from './admission.ts';
 import { RetryBook } from './backoff.ts';
 import { Committer } from './committer.ts';
-import { type Controls, isHeld, NO_CONTROLS, readControls } from './controls.ts';
+import { type Controls, isHeld, NO_CONTROLS, readControls, unlessPaused } from './controls.ts';
 import { evidenceWrite } from './evidence-write.ts';
+import { workWhileHeld } from './held.ts';
 import { historyTrim } from './history-trim.ts';
 import { MigrationLedger } from './ledger.ts';
 import { LeftoverSweeper } from './leftovers.ts';
-import { commandOf, doNodeWork, mustRetry } from './node-work.ts';
+import { doNodeWork, mustRetry } from './node-work.ts';
 import { OperatorDesk } from './operator-desk.ts';
 import { isCopying, isHot } from './phases.ts';
 import { quarantineOf, withoutPassing, withQuarantine } from './quarantine.ts';
@@ -296,25 +297,17 @@ export class MigrationExecutor {
     const change = pauseChange(record, isPaused, this.#components.clock.nowMs());
     let drive: Promise<unknown>;
     if (change !== null) drive = this.#committer.commitRecord(change, revision, []);
-    else if (record.migration.pausedAtMs !== undefined) drive = this.#holdCopy(record);
+    else if (record.migration.pausedAtMs !== undefined) drive = this.#hold(record, revision);
     else drive = this.#drive(record, revision);
     const ended = drive.finally(() => this.#inFlight.delete(partitionId));
     this.#inFlight.set(partitionId, ended);
   }
 
-  /**
-   * A pause stops the bytes of a snapshot as well, so the source's log grows meanwhile: the copy reads it after the snapshot.
-   * Behind COPY log entries go on: the copy stays fresh, and the source can forget them. Never throws.
-   */
-  async #holdCopy(record: OpenRecord): Promise<void> {
-    const { engine, logger } = this.#components;
-    const { partitionId, migration } = record;
-    if (migration.phase !== 'COPY') return;
-    try {
-      await engine.copy(migration.targetNodeId, commandOf(record), { bytesPerSecond: 0 });
-    } catch (error) {
-      logger.debug({ partitionId, error: messageOf(error) }, 'a paused copy could not be held');
-    }
+  /** Never throws. */
+  async #hold(record: OpenRecord, revision: number): Promise<void> {
+    const context = { ...this.#components, settings: this.#settings, isRetired: this.#isRetired };
+    const retreat = await workWhileHeld(record, context);
+    if (retreat !== null) await this.#commitDecision(record, revision, { kind: 'go', record: retreat });
   }
 
   /** Steps one record on as long as each step's condition holds. Never throws. */
@@ -417,7 +410,8 @@ export class MigrationExecutor {
     const mismatch = decision.kind === 'go' ? decision.mismatch : undefined;
     const evidence = mismatch ? await evidenceWrite(before, mismatch, this.#components) : null;
     if (evidence) writes.push(evidence);
-    const committed = await this.#committer.commitRecord(after, revision, writes);
+    const conditions = unlessPaused(before, after, codec.keys);
+    const committed = await this.#committer.commitRecord(after, revision, writes, conditions);
     if (committed === null) return null;
     const phase = after.migration?.phase ?? 'stable';
     this.#ledger.stepped(before, phase);

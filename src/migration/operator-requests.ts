@@ -7,7 +7,7 @@ import type { Lsn, MigrationPhase, PartitionRecord } from '../model/migration.ts
 import type { NodeMigrationStatus } from '../ports/storage-engine.ts';
 import { mayAbort } from './phases.ts';
 import { withQuarantine } from './quarantine.ts';
-import { aborted, isOpen, type OpenRecord, rollbackOf, takeoverOf } from './record-changes.ts';
+import { aborted, isOpen, type OpenRecord, retryGivenUp, rollbackOf, takeoverOf } from './record-changes.ts';
 import type { OperatorRequest, TakeoverRequest } from './records.ts';
 import type { MigrationSettings } from './settings.ts';
 
@@ -41,15 +41,16 @@ export function answerCancel(
   const { partitionId } = record;
   if (!isOpen(record))
     return refuse(`partition ${partitionId} is not being moved: there is nothing to cancel`);
-  const { phase, migrationId, sourceNodeId, reason } = record.migration;
-  if (mayAbort(phase)) {
+  const { phase, migrationId, sourceNodeId, reason, keepsCopyFor } = record.migration;
+  const isTriedAgain = phase === 'ABORT' && keepsCopyFor === 'retry';
+  if (mayAbort(phase) || isTriedAgain) {
     const why = `cancelled by ${nameOf(request)}`;
     // Or the next plan would begin it anew in a minute.
     const until = { sinceMs: nowMs, untilMs: nowMs + settings.quarantineMs, migrationId, reason: why };
     return {
       kind: 'do',
-      record: withQuarantine(aborted(record, why, nowMs), until),
-      message: `migration ${migrationId} of partition ${partitionId} is cancelled in ${phase}; node ${sourceNodeId} stays its owner`,
+      record: withQuarantine((isTriedAgain ? retryGivenUp : aborted)(record, why, nowMs), until),
+      message: `migration ${migrationId} of partition ${partitionId} is cancelled ${isTriedAgain ? 'before its next fence' : `in ${phase}`}; node ${sourceNodeId} stays its owner`,
     };
   }
   if (phase === 'ABORT') return refuse(`migration ${migrationId} is being aborted already: ${reason}`);

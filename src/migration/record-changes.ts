@@ -51,6 +51,35 @@ export function fenceGivenUp(record: OpenRecord, reason: string, nowMs: number):
   return { ...partition, migration: { ...migration, keepsCopyFor: 'retry', fenceFailures } };
 }
 
+/** A cancel between two fences: no other follows. The copy is dropped; that of a rollback, the old owner's, follows again. */
+export function retryGivenUp(record: OpenRecord, reason: string, nowMs: number): OpenRecord {
+  const { keepsCopyFor, ...migration } = record.migration;
+  assert(
+    migration.phase === 'ABORT' && keepsCopyFor === 'retry',
+    'only another try can be given up in ABORT',
+  );
+  return {
+    ...record,
+    migration: {
+      ...migration,
+      phaseAtMs: nowMs,
+      reason: cutReason(reason),
+      ...(migration.kind === 'rollback' ? { keepsCopyFor: 'follow' as const } : {}),
+    },
+  };
+}
+
+/** All reads go to the source again. A pause, if one holds the record, holds the new weight from now on. */
+export function readsTakenBack(record: OpenRecord, reason: string, nowMs: number): OpenRecord {
+  const { guardReds = 0, pausedAtMs } = record.migration;
+  return enter(record, 'SHIFT', nowMs, {
+    readWeight: 0,
+    guardReds: guardReds + 1,
+    reason: cutReason(reason),
+    ...(pausedAtMs === undefined ? {} : { pausedAtMs: nowMs }),
+  });
+}
+
 export function switched(record: OpenRecord, nowMs: number): OpenRecord {
   const { migration } = record;
   const owner = {

@@ -183,7 +183,7 @@ function stepBack(record: OpenRecord, reason: string, context: StepContext): Dec
   const guardReds = (migration.guardReds ?? 0) + 1;
   if (guardReds >= context.settings.readGuard.redsMax)
     return abort(record, `reads went back to the source ${guardReds} times: ${reason}`, context);
-  return enter(record, 'SHIFT', context, { readWeight: 0, guardReds, reason: change.cutReason(reason) });
+  return { kind: 'go', record: change.readsTakenBack(record, reason, context.nowMs) };
 }
 
 /** How long the present weight is held. At 0 reads are only mirrored, or the target recovers from a red guard. */

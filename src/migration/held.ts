@@ -1,0 +1,57 @@
+/** What still goes on of a migration that an operator's pause holds: nothing that brings it further. */
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { StorageEngine } from '../ports/storage-engine.ts';
+import { commandOf, doNodeWork } from './node-work.ts';
+import type { ReadWatch } from './read-watch.ts';
+import { type OpenRecord, readsTakenBack } from './record-changes.ts';
+import type { MigrationSettings } from './settings.ts';
+import { lagOf } from './step.ts';
+
+export interface HeldContext {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly engine: StorageEngine;
+  readonly settings: MigrationSettings;
+  readonly readGuard?: ReadWatch;
+  readonly isRetired: (storeId: string) => boolean;
+}
+
+/**
+ * @returns the record with all reads back at the source, where they have to leave the target; else null. Never throws.
+ */
+export async function workWhileHeld(record: OpenRecord, context: HeldContext): Promise<OpenRecord | null> {
+  const { phase, readWeight } = record.migration;
+  if (phase === 'COPY') await holdCopy(record, context);
+  const { readGuard } = context;
+  return phase === 'SHIFT' && readWeight > 0 && readGuard ? guardReads(record, readGuard, context) : null;
+}
+
+/**
+ * A pause stops the bytes of a snapshot as well, so the source's log grows meanwhile: the copy reads it after the snapshot.
+ * Behind COPY log entries go on: the copy stays fresh, and the source can forget them.
+ */
+async function holdCopy(record: OpenRecord, { engine, logger }: HeldContext): Promise<void> {
+  const { partitionId, migration } = record;
+  try {
+    await engine.copy(migration.targetNodeId, commandOf(record), { bytesPerSecond: 0 });
+  } catch (error) {
+    logger.debug({ partitionId, error: String(error) }, 'a paused copy could not be held');
+  }
+}
+
+/**
+ * Reads go on at the target during a pause, so they are watched as always. Whatever is wrong, they are only taken back: a
+ * migration that is to be given up for it is given up after the pause. A bad copy is found again then, by the same reports.
+ */
+async function guardReads(
+  record: OpenRecord,
+  readGuard: ReadWatch,
+  { engine, settings, isRetired, clock }: HeldContext,
+): Promise<OpenRecord | null> {
+  const answered = doNodeWork(record, { engine, settings, isRetired, nowMs: clock.nowMs() });
+  // Of a target that does not answer only the query nodes can tell.
+  const lagEntries = await answered.then(lagOf, () => 0);
+  const guard = await readGuard.verdictOf(record, lagEntries);
+  return guard.kind === 'green' ? null : readsTakenBack(record, guard.reason, clock.nowMs());
+}
