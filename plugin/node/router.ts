@@ -107,6 +107,12 @@ export class Router {
   readonly #writesInFlight: Int32Array;
   /** f64[partition]: the highest lsn seen; a copy must have applied as much. */
   readonly #lsnSeen: Float64Array;
+  /**
+   * u8[partition]: 1 until the owner by the present map has taken a request on the present connection. A new owner, or one that
+   * has just started, refuses until it serves: of several requests on their way it could refuse the first and do the others.
+   * So the first goes alone, and what follows it is held until it is answered.
+   */
+  readonly #isUnproven: Uint8Array;
   /** Partitions that were refused by the newest epoch there is: the pause before the next try. */
   readonly #pauses = new Map<number, number>();
   /** Encodes what cannot be sent yet; its frames go nowhere. */
@@ -122,6 +128,7 @@ export class Router {
     const { partitionCount } = table;
     this.#holds = new Array<PartitionHold | null>(partitionCount).fill(null);
     this.#inFlight = new Int32Array(partitionCount);
+    this.#isUnproven = new Uint8Array(partitionCount).fill(1);
     this.estimate = new ReplyEstimate(partitionCount);
     this.#writesInFlight = new Int32Array(partitionCount);
     this.#lsnSeen = new Float64Array(partitionCount);
@@ -257,8 +264,10 @@ export class Router {
     pending.requestEnd = batch.length;
     this.inFlightBytes += pending.requestEnd - pending.requestStart;
     batch.end();
-    if (pending.nodeId >= 0) this.#countSent(pending, this.#linkOf[pending.nodeId] as StorageLink);
-    else {
+    if (pending.nodeId >= 0) {
+      this.#countSent(pending, this.#linkOf[pending.nodeId] as StorageLink);
+      if (this.#isUnproven[pending.partitionId] === 1) this.#openHold(pending.partitionId);
+    } else {
       batch.takeFrames();
       if (pending.isAtCopy) this.#sendToCopy(pending);
       else this.#hold(pending);
@@ -355,6 +364,7 @@ export class Router {
       if (status === STATUS_NOT_OWNER || status === STATUS_BEHIND) this.#onRefused(pending);
       else {
         if (this.#pauses.size > 0) this.#pauses.delete(partitionId);
+        if (pending.sentEpoch === this.#table.epochOf[partitionId]) this.#isUnproven[partitionId] = 0;
         if (reader.lsn > this.#lsnSeen[partitionId]) this.#lsnSeen[partitionId] = reader.lsn;
         if (this.copyReads.openCount > 0) this.copyReads.onOwnerReply(pending, reader);
         this.#complete(
@@ -379,6 +389,7 @@ export class Router {
   #onRefused(pending: PendingQuery): void {
     this.#counters.redirects++;
     pending.isRedirected = true;
+    this.#isUnproven[pending.partitionId] = 1;
     this.#options.requestRefresh();
     this.#hold(pending, pending.sentEpoch);
   }
@@ -498,7 +509,7 @@ export class Router {
     this.#complete(pending, reply, 0, reply.length, true);
   }
 
-  /** Sends what a partition holds, in order, if nothing stands against it any more. */
+  /** Sends what a partition holds, in order, if nothing stands against it any more; to an unproven owner the first of it. */
   #tryOpen(partitionId: number): void {
     const hold = this.#holds[partitionId];
     if (hold === null || this.#inFlight[partitionId] > 0) return;
@@ -509,9 +520,21 @@ export class Router {
     // Should the same epoch be refused again, the next pause is longer.
     if (this.#table.epochOf[partitionId] <= hold.rejectedEpoch)
       this.#pauses.set(partitionId, Math.min(RETRY_PAUSE_MS_MAX, hold.pauseMs * 2));
+    if (this.#isUnproven[partitionId] === 1 && this.#resendFirst(hold, link)) return;
     this.#holds[partitionId] = null;
     this.heldCount--;
     for (const pending of hold.queue) if (!this.#tellsLoss(pending)) this.#resend(pending, link);
+  }
+
+  /** @returns false if there is none to send: whatever comes next is the first, then. */
+  #resendFirst(hold: PartitionHold, link: StorageLink): boolean {
+    for (;;) {
+      const first = hold.queue.shift();
+      if (first === undefined) return false;
+      if (this.#tellsLoss(first)) continue;
+      this.#resend(first, link);
+      return true;
+    }
   }
 
   /** Gives up what has waited too long, opens what can be opened. */
@@ -549,6 +572,7 @@ export class Router {
     for (const partitionId of changed) {
       if (table.lineageEpochOf[partitionId] > before.epochOf[partitionId])
         this.#takenOver(partitionId, before.ownerOf[partitionId]);
+      if (table.epochOf[partitionId] !== before.epochOf[partitionId]) this.#isUnproven[partitionId] = 1;
       if (this.#inFlight[partitionId] > 0) this.#openHold(partitionId);
       this.#tryOpen(partitionId);
     }
@@ -572,6 +596,8 @@ export class Router {
     this.nowMs = this.#options.clock.monotonicMs();
     link.downSinceMs = Number.NaN;
     link.lastAnswerMs = this.nowMs;
+    for (let p = 0; p < this.#holds.length; p++)
+      if (this.#table.ownerOf[p] === link.nodeId) this.#isUnproven[p] = 1;
     for (let p = 0; this.heldCount > 0 && p < this.#holds.length; p++)
       if (this.#holds[p] !== null && this.#table.ownerOf[p] === link.nodeId) this.#tryOpen(p);
   }

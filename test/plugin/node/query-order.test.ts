@@ -40,8 +40,15 @@ function handOver(source: number, target: number): number {
   return epoch;
 }
 
+/** To an owner that has never answered, requests go one by one. */
+async function hearOwners(): Promise<void> {
+  for (const key of [KEY_AT_0, KEY_AT_1]) await client.call('GET', key);
+  for (const node of cluster.nodes) node.seen.length = 0;
+}
+
 test('replies come in the order of the requests, though nodes answer in another', async () => {
   await start();
+  await hearOwners();
   cluster.nodes[0].verdictOf = () => 'keep';
   const replies = client.pipeline([
     ['SET', KEY_AT_0, 'first'],
@@ -112,6 +119,29 @@ test('a new owner that is not ready yet is tried again, in order', async () => {
   assert.is(await client.call('GET', KEY_AT_0), '123456');
 });
 
+test('an owner that begins to serve in the middle of a pipeline does nothing of it out of order', async () => {
+  await start();
+  const [, target] = cluster.nodes;
+  await hearOwners();
+  const epoch = handOver(0, 1);
+  target.ownedAt.delete(PARTITION);
+  // What it is asked while it activates: the first three are refused, whatever comes then is done.
+  let refusals = 3;
+  target.verdictOf = (request) => {
+    if (request.partitionId === PARTITION && refusals-- === 0) target.ownedAt.set(PARTITION, epoch);
+    return 'answer';
+  };
+  await cluster.setRecord(PARTITION, { ownerNodeId: 1 });
+  await eventually(() => cluster.query.routingTable().ownerOf[PARTITION] === 1, 'the new map is known');
+  const digits = [...'123456789'];
+  const replies = client.pipeline(digits.map((digit) => ['APPEND', KEY_AT_0, digit]));
+  assert.equal(
+    await replies,
+    digits.map((_, index) => index + 1),
+  );
+  assert.is(await client.call('GET', KEY_AT_0), '123456789');
+});
+
 test('a partition that nobody takes gets TRYAGAIN in the end; others never notice', async () => {
   await start({ retryMs: 80 });
   cluster.nodes[0].ownedAt.delete(PARTITION);
@@ -147,6 +177,7 @@ test('a node that is down fails its own partitions only, and they come back with
 
 test('a write whose connection is lost is answered as unknown and not sent again; a read is', async () => {
   await start();
+  await hearOwners();
   const [node] = cluster.nodes;
   const { port } = node;
   node.verdictOf = () => 'keep';
