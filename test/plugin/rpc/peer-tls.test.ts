@@ -203,7 +203,7 @@ test('a certificate names exactly one node', () => {
     `URI:${peerUri(storage(3))}, URI:${peerUri(storage(4))}`,
     'URI:foreshard://c/storage/03',
     'URI:foreshard://c/storage/3/x',
-    'URI:foreshard://c/root/3',
+    'URI:foreshard://c/admin/3',
     'URI:foreshard://%zz/storage/3',
     'URI:https://c/storage/3',
   ])
