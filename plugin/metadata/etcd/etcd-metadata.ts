@@ -3,7 +3,7 @@
  * and transactions: leases, watches and the library's own retries are not part of it.
  */
 import { ConstantBackoff, noop } from 'cockatiel';
-import { Etcd3, type IOptions, type IRangeResponse, type ITxnRequest, type ITxnResponse } from 'etcd3';
+import { Etcd3, type IOptions, type IRangeResponse, type ITxnRequest, type ITxnResponse, Range } from 'etcd3';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type {
@@ -29,13 +29,13 @@ export interface EtcdMetadataOptions {
   readonly login?: { readonly user: string; readonly password: string };
   /** How long one request may take before another member is asked, or the outcome is called unknown. Default 2,000. */
   readonly requestTimeoutMs?: number;
-  /** How often the store is asked whether it has moved on without a hint. Default 2,000. */
+  /** How often what is watched is looked at, in case a hint was missed. Default 5,000. */
   readonly checkMs?: number;
   readonly clock?: Clock;
 }
 
 const REQUEST_TIMEOUT_MS_DEFAULT = 2_000;
-const CHECK_MS_DEFAULT = 2_000;
+const CHECK_MS_DEFAULT = 5_000;
 /** Between tries of a read: a member that has lost its leader finds the next within a second or so. */
 const RETRY_MS = 100;
 /** Reads ask every member about twice, since members are chosen by chance, before the store counts as out of reach. */
@@ -156,14 +156,14 @@ class EtcdMetadata implements MetadataStore {
   }
 
   async #listAt(prefix: string): Promise<{ entries: readonly MetadataEntry[]; revision: number }> {
-    const end = endOfPrefix(prefix);
+    const range = rangeOf(prefix);
     const entries: MetadataEntry[] = [];
-    let start = Buffer.from(prefix);
+    let start = range.key;
     let revision = 0;
     for (;;) {
       const page = await this.#read(`list ${prefix}`, {
+        ...range,
         key: start,
-        range_end: end,
         limit: PAGE_KEYS,
         revision,
       });
@@ -210,13 +210,16 @@ class EtcdMetadata implements MetadataStore {
   }
 
   async #lookForMissedHints(): Promise<void> {
-    if (this.#watches.watcherCount === 0 || this.#closing.signal.aborted) return;
-    try {
-      const { header } = await this.#read('ask for the revision', { key: Buffer.of(0), count_only: true });
-      this.#watches.noteRevision(Number(header.revision));
-    } catch {
-      // Out of reach: the next look, or whoever asks for something, will see it.
-    }
+    for (const prefix of this.#watches.prefixes)
+      try {
+        const newest = { sort_target: 'Mod', sort_order: 'Descend', limit: 1, keys_only: true } as const;
+        const { kvs, count } = await this.#read(`look at ${prefix}`, { ...rangeOf(prefix), ...newest });
+        const revision = Number(kvs[0]?.mod_revision ?? 0);
+        this.#watches.note(prefix, { keyCount: Number(count), revision });
+      } catch {
+        // Out of reach: the next look, or whoever asks for something, will see it.
+        return;
+      }
   }
 
   #assertUsable(doing: string): void {
@@ -298,12 +301,7 @@ const entryOf = (found: KeyValue): MetadataEntry => ({
   createRevision: Number(found.create_revision),
 });
 
-/** The first key after all that begin so: the last byte that can be raised is. */
-function endOfPrefix(prefix: string): Buffer {
-  const bytes = Buffer.from(prefix);
-  const last = bytes.findLastIndex((byte) => byte < 0xff);
-  if (last === -1) return Buffer.of(0); // etcd: to the end
-  const end = Buffer.from(bytes.subarray(0, last + 1));
-  end[last] = (end[last] as number) + 1;
-  return end;
+function rangeOf(prefix: string): { key: Buffer; range_end: Buffer } {
+  const { start, end } = Range.prefix(prefix);
+  return { key: start, range_end: end };
 }

@@ -3,22 +3,18 @@ import type { Etcd3, Watcher } from 'etcd3';
 /**
  * Hints for watchers, one stream of etcd a prefix. A watch of etcd may stall (a member that is cut off from its leader says
  * nothing) and ends when what it would resume from has been compacted. So every stream that ends is made anew, with a hint;
- * and `hintAll` tells everybody when the store has been seen to move on without a hint.
+ * and `note` tells a prefix when it has been seen to change without a hint.
  */
 export class WatchHub {
   readonly #client: Etcd3;
   readonly #streams = new Map<string, PrefixStream>();
-  /** The highest revision of which some stream has told. */
-  #toldRevision = 0;
 
   constructor(client: Etcd3) {
     this.#client = client;
   }
 
-  get watcherCount(): number {
-    let count = 0;
-    for (const stream of this.#streams.values()) count += stream.onHints.size;
-    return count;
+  get prefixes(): readonly string[] {
+    return [...this.#streams.keys()];
   }
 
   watch(prefix: string, onHint: () => void): () => void {
@@ -34,11 +30,9 @@ export class WatchHub {
     };
   }
 
-  /** The store is known to be at `revision`: whoever may have missed something is told, once. */
-  noteRevision(revision: number): void {
-    if (revision <= this.#toldRevision) return;
-    this.#toldRevision = revision;
-    for (const stream of this.#streams.values()) stream.hint();
+  /** What a prefix is known to hold: whoever has missed how it came to that is told, once. */
+  note(prefix: string, state: PrefixState): void {
+    this.#streams.get(prefix)?.note(state);
   }
 
   close(): void {
@@ -47,9 +41,7 @@ export class WatchHub {
   }
 
   #open(prefix: string): PrefixStream {
-    const stream = new PrefixStream(this.#client, prefix, (revision) => {
-      this.#toldRevision = Math.max(this.#toldRevision, revision);
-    });
+    const stream = new PrefixStream(this.#client, prefix);
     this.#streams.set(prefix, stream);
     return stream;
   }
@@ -58,24 +50,41 @@ export class WatchHub {
 /** After a watch that etcd ended or refused the next is tried: soon, since meanwhile nobody is told of anything. */
 const AGAIN_MS = 250;
 
+/** Any change of a prefix changes one of the two. */
+export interface PrefixState {
+  readonly keyCount: number;
+  /** The highest revision of its keys. */
+  readonly revision: number;
+}
+
 class PrefixStream {
   readonly onHints = new Set<() => void>();
   readonly #client: Etcd3;
   readonly #prefix: string;
-  readonly #onRevision: (revision: number) => void;
+  #noted: PrefixState | null = null;
+  /** The highest revision at which a hint came. */
+  #toldRevision = 0;
   #watcher: Watcher | null = null;
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  constructor(client: Etcd3, prefix: string, onRevision: (revision: number) => void) {
+  constructor(client: Etcd3, prefix: string) {
     this.#client = client;
     this.#prefix = prefix;
-    this.#onRevision = onRevision;
     this.#begin();
   }
 
   hint(): void {
     for (const onHint of [...this.onHints]) onHint();
+  }
+
+  note(state: PrefixState): void {
+    const before = this.#noted;
+    this.#noted = state;
+    if (before === null) return;
+    const isMissed = state.revision > before.revision && state.revision > this.#toldRevision;
+    // A deletion leaves no revision behind; one that was told already is told again.
+    if (isMissed || state.keyCount !== before.keyCount) this.hint();
   }
 
   close(): void {
@@ -91,7 +100,7 @@ class PrefixStream {
     this.#watcher = watcher;
     watcher.on('connected', () => this.hint());
     watcher.on('data', ({ header }) => {
-      this.#onRevision(Number(header.revision));
+      this.#toldRevision = Number(header.revision);
       this.hint();
     });
     // The library reconnects by itself after a lost connection; an error is the end of this watch.
