@@ -6,15 +6,15 @@ import { type Database, open, type RootDatabase } from 'lmdb';
 import { assert } from '../../src/base/assert.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
-import type {
-  CommitResult,
-  Leadership,
-  MetadataCondition,
-  MetadataEntry,
-  MetadataStore,
-  MetadataTransaction,
-  MetadataWrite,
-  Unwatch,
+import {
+  type CommitResult,
+  conditionHolds,
+  type Leadership,
+  type MetadataEntry,
+  type MetadataStore,
+  type MetadataTransaction,
+  type MetadataWrite,
+  type Unwatch,
 } from '../../src/ports/metadata-store.ts';
 import { makeFolder } from '../host/make-folder.ts';
 import { campaignByHeartbeat } from './election.ts';
@@ -123,7 +123,9 @@ class EmbeddedMetadata implements MetadataStore {
   async commit(transaction: MetadataTransaction): Promise<CommitResult> {
     assertWithinLimits(transaction);
     return this.#transact((revision) => {
-      const failed = transaction.conditions.find((condition) => !this.#holds(condition));
+      const failed = transaction.conditions.find(
+        (condition) => !conditionHolds(condition, this.#read(condition.key)),
+      );
       if (failed) return { isCommitted: false, failed };
       for (const write of transaction.writes) this.#write(write, revision);
       return { isCommitted: true, revision };
@@ -179,12 +181,6 @@ class EmbeddedMetadata implements MetadataStore {
       this.#openCommits--;
       if (this.#openCommits === 0) this.#onIdle?.();
     }
-  }
-
-  #holds(condition: MetadataCondition): boolean {
-    const entry = this.#read(condition.key);
-    if ('revisionIs' in condition) return (entry?.revision ?? 0) === condition.revisionIs;
-    return (entry?.createRevision ?? 0) === condition.createRevisionIs;
   }
 
   /** Inside a write transaction. */

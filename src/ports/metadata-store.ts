@@ -43,6 +43,12 @@ export type MetadataCondition =
   | { readonly key: string; readonly revisionIs: number } // 0 = the key must not exist
   | { readonly key: string; readonly createRevisionIs: number };
 
+/** Whether a condition holds of what its key is found to be; undefined where the key is not there. */
+export function conditionHolds(condition: MetadataCondition, entry: MetadataEntry | undefined): boolean {
+  if ('revisionIs' in condition) return (entry?.revision ?? 0) === condition.revisionIs;
+  return (entry?.createRevision ?? 0) === condition.createRevisionIs;
+}
+
 export type MetadataWrite =
   | { readonly kind: 'put'; readonly key: string; readonly value: Uint8Array }
   | { readonly kind: 'delete'; readonly key: string };

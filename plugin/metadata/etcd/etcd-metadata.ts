@@ -6,14 +6,14 @@ import { ConstantBackoff, noop } from 'cockatiel';
 import { Etcd3, type IOptions, type IRangeResponse, type ITxnRequest, type ITxnResponse, Range } from 'etcd3';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import type {
-  CommitResult,
-  Leadership,
-  MetadataCondition,
-  MetadataEntry,
-  MetadataStore,
-  MetadataTransaction,
-  Unwatch,
+import {
+  type CommitResult,
+  conditionHolds,
+  type Leadership,
+  type MetadataEntry,
+  type MetadataStore,
+  type MetadataTransaction,
+  type Unwatch,
 } from '../../../src/ports/metadata-store.ts';
 import { campaignByHeartbeat } from '../election.ts';
 import { assertWithinLimits } from '../transaction-limits.ts';
@@ -121,7 +121,7 @@ class EtcdMetadata implements MetadataStore {
     // Read in the same transaction: what the conditions were compared with.
     const failed = conditions.find((condition, index) => {
       const found = response.responses[index]?.response_range?.kvs[0];
-      return !holds(condition, found && entryOf(found));
+      return !conditionHolds(condition, found && entryOf(found));
     });
     if (!failed)
       throw new ForeshardError('FORESHARD_CORRUPT', 'report', `etcd refused to ${doing}, but all holds`);
@@ -281,11 +281,6 @@ const requestOf = ({ conditions, writes }: MetadataTransaction): ITxnRequest => 
   }),
   failure: conditions.map(({ key }) => ({ request_range: { key: Buffer.from(key) } })),
 });
-
-function holds(condition: MetadataCondition, entry: MetadataEntry | undefined): boolean {
-  if ('revisionIs' in condition) return (entry?.revision ?? 0) === condition.revisionIs;
-  return (entry?.createRevision ?? 0) === condition.createRevisionIs;
-}
 
 interface KeyValue {
   readonly key: Buffer;
