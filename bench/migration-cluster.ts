@@ -9,15 +9,12 @@ import { RpcStorageEngine } from '../plugin/engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../plugin/engines/lmdb/rpc-transport.ts';
 import { emptyStorageNodeHooks } from '../plugin/host/hooks.ts';
 import { ReadGuardFeed } from '../plugin/host/read-guard-feed.ts';
-import {
-  ClusterMapReader,
-  clusterKeys,
-  type LoadedMap,
-  recordCodec,
-} from '../plugin/metadata/cluster-map.ts';
+import { clusterKeys } from '../plugin/metadata/cluster-keys.ts';
+import { ClusterMapReader, type LoadedMap } from '../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../plugin/metadata/embedded.ts';
 import { NodeDirectory } from '../plugin/metadata/node-directory.ts';
 import { readReportPrefix } from '../plugin/metadata/read-report.ts';
+import { recordCodec } from '../plugin/metadata/record-codec.ts';
 import { type RunningStorageNode, startStorageNode } from '../plugin/node/storage-node.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { type Logger, silentLogger } from '../src/base/logger.ts';

@@ -1,4 +1,5 @@
-import { listNodes, recordCodec } from '../plugin/metadata/cluster-map.ts';
+import { listNodes } from '../plugin/metadata/node-registrations.ts';
+import { recordCodec } from '../plugin/metadata/record-codec.ts';
 import { asNodeId } from '../src/model/ids.ts';
 import type { MigrationRecord } from '../src/model/migration.ts';
 import type { MetadataStore } from '../src/ports/metadata-store.ts';

@@ -2,7 +2,7 @@ import type { PlanMemory } from '../../src/affinity/plan-memory.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { ClusterKeys, MigrationHistory } from '../../src/migration/records.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
-import { decodeHistory } from '../metadata/cluster-map.ts';
+import { decodeHistory } from '../metadata/record-codec.ts';
 import { decodeProposal } from './proposal-record.ts';
 
 /**

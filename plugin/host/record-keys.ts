@@ -1,4 +1,4 @@
-import { clusterKeys } from '../metadata/cluster-map.ts';
+import { clusterKeys } from '../metadata/cluster-keys.ts';
 
 /** Where the host's own records stand in the metadata store, beside the map. */
 

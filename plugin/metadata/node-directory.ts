@@ -1,5 +1,6 @@
 import type { MetadataStore, Unwatch } from '../../src/ports/metadata-store.ts';
-import { clusterKeys, listNodes, type NodeRegistration } from './cluster-map.ts';
+import { clusterKeys } from './cluster-keys.ts';
+import { listNodes, type NodeRegistration } from './node-registrations.ts';
 
 /** Where the nodes listen, kept up to date: a node that starts again may do so on another port. */
 export class NodeDirectory {

@@ -3,7 +3,7 @@ import { ForeshardError } from '../../src/base/errors.ts';
 import { addCounts } from '../../src/migration/read-guard.ts';
 import { LATENCY_BUCKET_COUNT, latencyQuantileMs } from '../../src/migration/read-latency.ts';
 import type { ReadSummary } from '../../src/migration/read-watch.ts';
-import { clusterKeys } from './cluster-map.ts';
+import { clusterKeys } from './cluster-keys.ts';
 
 const count = z.number().int().nonnegative();
 const side = {

@@ -7,13 +7,10 @@ import {
   buildRoutingTable,
   type RoutingTable,
 } from '../../src/routing/routing-table.ts';
-import {
-  bootstrapCluster,
-  ClusterMapReader,
-  clusterKeys,
-  listNodes,
-  registerNode,
-} from '../metadata/cluster-map.ts';
+import { clusterKeys } from '../metadata/cluster-keys.ts';
+import { ClusterMapReader } from '../metadata/cluster-map.ts';
+import { bootstrapCluster } from '../metadata/form-cluster.ts';
+import { listNodes, registerNode } from '../metadata/node-registrations.ts';
 import { type RpcAddress, RpcClient } from '../rpc/client.ts';
 import { DataReplyReader } from '../rpc/data.ts';
 import { DEFAULT_COPY_READ_LIMITS } from './copy-reads.ts';

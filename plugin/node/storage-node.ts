@@ -5,14 +5,10 @@ import type { NodeStatistics } from '../../src/ports/storage-engine.ts';
 import { LmdbEngine } from '../engines/lmdb/engine.ts';
 import { reconciled } from '../engines/lmdb/role-changes.ts';
 import type { ControlReply, StorageNodeHooks } from '../host/hooks.ts';
-import {
-  bootstrapCluster,
-  ClusterMapReader,
-  clusterKeys,
-  listNodes,
-  readStoreState,
-  registerNode,
-} from '../metadata/cluster-map.ts';
+import { clusterKeys } from '../metadata/cluster-keys.ts';
+import { ClusterMapReader, readStoreState } from '../metadata/cluster-map.ts';
+import { bootstrapCluster } from '../metadata/form-cluster.ts';
+import { listNodes, registerNode } from '../metadata/node-registrations.ts';
 import type { PeerIdentity } from '../rpc/connection.ts';
 import { DataRequestReader, STATUS_NOT_OWNER } from '../rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../rpc/server.ts';

@@ -3,7 +3,8 @@ import type { EntryDifference, MismatchEvidence } from '../../src/migration/mism
 import { withoutQuarantine } from '../../src/migration/quarantine.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
-import { decodeEvidence, loadMap, recordCodec } from '../metadata/cluster-map.ts';
+import { loadMap } from '../metadata/cluster-map.ts';
+import { decodeEvidence, recordCodec } from '../metadata/record-codec.ts';
 import { leftAlone, withMetadata } from './cluster-commands.ts';
 import { auditWrite } from './migration/order.ts';
 import { printJson, printLine } from './output.ts';

@@ -8,8 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { ClusterMapReader, clusterKeys, decodeHistory } from '../../plugin/metadata/cluster-map.ts';
+import { clusterKeys } from '../../plugin/metadata/cluster-keys.ts';
+import { ClusterMapReader } from '../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
+import { decodeHistory } from '../../plugin/metadata/record-codec.ts';
 import { LocalCluster } from '../../plugin/node/local-cluster.ts';
 import { CLUSTER, keysOf, NumberedWrites, openMigration, until } from '../support/scenario.ts';
 

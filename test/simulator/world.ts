@@ -1,5 +1,5 @@
 /** One schedule: a cluster, clients, moves and faults, all drawn from one seed; then healing, then the last checks. */
-import { bootstrapCluster } from '../../plugin/metadata/cluster-map.ts';
+import { bootstrapCluster } from '../../plugin/metadata/form-cluster.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
 import { DEFAULT_MIGRATION_SETTINGS, type MigrationSettings } from '../../src/migration/settings.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';

@@ -3,13 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { COMMANDS } from '../../plugin/commands/table.ts';
 import { emptyQueryNodeHooks, type QueryNodeHooks } from '../../plugin/host/hooks.ts';
-import {
-  bootstrapCluster,
-  clusterKeys,
-  recordCodec,
-  registerNode,
-} from '../../plugin/metadata/cluster-map.ts';
+import { clusterKeys } from '../../plugin/metadata/cluster-keys.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
+import { bootstrapCluster } from '../../plugin/metadata/form-cluster.ts';
+import { registerNode } from '../../plugin/metadata/node-registrations.ts';
+import { recordCodec } from '../../plugin/metadata/record-codec.ts';
 import type { CopyReadLimits } from '../../plugin/node/copy-reads.ts';
 import { type RunningQueryNode, startQueryNode } from '../../plugin/node/query-node.ts';
 import { DataRequestReader, STATUS_BEHIND, STATUS_NOT_OWNER, STATUS_OK } from '../../plugin/rpc/data.ts';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { AuditRecord, OperatorAction, TakeoverRequest } from '../../../src/migration/records.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
-import { decodeAudit, recordCodec } from '../../metadata/cluster-map.ts';
+import { decodeAudit, recordCodec } from '../../metadata/record-codec.ts';
 import { newRequestId, whoAsks } from './order.ts';
 
 export interface Order {

@@ -1,6 +1,7 @@
 import type { AuditRecord } from '../../../src/migration/records.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
-import { clusterKeys, decodeAudit } from '../../metadata/cluster-map.ts';
+import { clusterKeys } from '../../metadata/cluster-keys.ts';
+import { decodeAudit } from '../../metadata/record-codec.ts';
 import { orNothing } from './lenient.ts';
 
 /** Oldest first. Records that are not valid are left out. */

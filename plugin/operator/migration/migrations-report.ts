@@ -8,13 +8,15 @@ import type { MigrationSettings } from '../../../src/migration/settings.ts';
 import type { MigrationPhase } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { StorageEngine } from '../../../src/ports/storage-engine.ts';
-import { clusterKeys, decodeHistory, loadMap, recordCodec } from '../../metadata/cluster-map.ts';
+import { clusterKeys } from '../../metadata/cluster-keys.ts';
+import { loadMap } from '../../metadata/cluster-map.ts';
 import {
   decodeReadReport,
   type MigrationReads,
   readReportPrefix,
   summariseReads,
 } from '../../metadata/read-report.ts';
+import { decodeHistory, recordCodec } from '../../metadata/record-codec.ts';
 import { asTime, counted } from '../units-text.ts';
 import { orNothing } from './lenient.ts';
 

@@ -1,6 +1,6 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
-import { recordCodec } from '../../metadata/cluster-map.ts';
+import { recordCodec } from '../../metadata/record-codec.ts';
 import { auditWrite } from './order.ts';
 
 export interface PauseOrder {

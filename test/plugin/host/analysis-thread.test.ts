@@ -20,8 +20,8 @@ import {
   queryHoursPrefix,
   queryTypesPrefix,
 } from '../../../plugin/host/record-keys.ts';
-import { bootstrapCluster } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
+import { bootstrapCluster } from '../../../plugin/metadata/form-cluster.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';

@@ -3,18 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import {
-  bootstrapCluster,
-  ClusterMapReader,
-  clusterKeys,
-  listNodes,
-  loadMap,
-  NO_OWNER,
-  readStoreState,
-  recordCodec,
-  registerNode,
-} from '../../../plugin/metadata/cluster-map.ts';
+import { clusterKeys } from '../../../plugin/metadata/cluster-keys.ts';
+import { ClusterMapReader, loadMap, NO_OWNER, readStoreState } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
+import { bootstrapCluster } from '../../../plugin/metadata/form-cluster.ts';
+import { listNodes, registerNode } from '../../../plugin/metadata/node-registrations.ts';
+import { recordCodec } from '../../../plugin/metadata/record-codec.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 

@@ -17,8 +17,9 @@ import {
   queryTypesPrefix,
   staysKey,
 } from '../../../plugin/host/record-keys.ts';
-import { bootstrapCluster, clusterKeys } from '../../../plugin/metadata/cluster-map.ts';
+import { clusterKeys } from '../../../plugin/metadata/cluster-keys.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
+import { bootstrapCluster } from '../../../plugin/metadata/form-cluster.ts';
 import { asRanges } from '../../../plugin/operator/cluster-commands.ts';
 import { greedy } from '../../../src/affinity/greedy.ts';
 import { AffinityManager } from '../../../src/affinity/planner.ts';

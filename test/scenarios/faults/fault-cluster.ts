@@ -3,14 +3,11 @@ import { join } from 'node:path';
 import { PATIENT_READ_GUARD } from '../../../bench/migration-cluster.ts';
 import { RpcStorageEngine } from '../../../plugin/engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../../../plugin/engines/lmdb/rpc-transport.ts';
-import {
-  ClusterMapReader,
-  clusterKeys,
-  listNodes,
-  registerNode,
-} from '../../../plugin/metadata/cluster-map.ts';
+import { clusterKeys } from '../../../plugin/metadata/cluster-keys.ts';
+import { ClusterMapReader } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { NodeDirectory } from '../../../plugin/metadata/node-directory.ts';
+import { listNodes, registerNode } from '../../../plugin/metadata/node-registrations.ts';
 import { LocalCluster } from '../../../plugin/node/local-cluster.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';

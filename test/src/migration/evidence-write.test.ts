@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { decodeEvidence, recordCodec } from '../../../plugin/metadata/cluster-map.ts';
+import { decodeEvidence, recordCodec } from '../../../plugin/metadata/record-codec.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';

@@ -1,7 +1,7 @@
 /** What orders of an operator do to the executor in the middle of its work: a coordinator against scripted nodes. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { recordCodec } from '../../../plugin/metadata/cluster-map.ts';
+import { recordCodec } from '../../../plugin/metadata/record-codec.ts';
 import { VirtualClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';

@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { recordCodec } from '../../../plugin/metadata/cluster-map.ts';
+import { recordCodec } from '../../../plugin/metadata/record-codec.ts';
 import { VirtualClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { type LeftoverComponents, LeftoverSweeper } from '../../../src/migration/leftovers.ts';

@@ -2,7 +2,8 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { CLUSTER, MigrationCluster, QUICK_SETTINGS } from '../../../../bench/migration-cluster.ts';
-import { clusterKeys, decodeHistory, recordCodec } from '../../../../plugin/metadata/cluster-map.ts';
+import { clusterKeys } from '../../../../plugin/metadata/cluster-keys.ts';
+import { decodeHistory, recordCodec } from '../../../../plugin/metadata/record-codec.ts';
 import { askCoordinator, type Order } from '../../../../plugin/operator/migration/ask-coordinator.ts';
 import { readAudit } from '../../../../plugin/operator/migration/audit-command.ts';
 import { setPaused } from '../../../../plugin/operator/migration/pause-command.ts';

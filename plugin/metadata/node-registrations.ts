@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import { clusterKeys } from './cluster-keys.ts';
+import { decodeJson, encodeJson } from './json-values.ts';
+
+const count = z.number().int().nonnegative();
+const registration = z.object({
+  nodeId: count.max(65_535),
+  role: z.enum(['storage', 'query']),
+  host: z.string().min(1).max(255),
+  port: count.max(65_535),
+  /** Of a storage node; a query node has none. */
+  storeId: z.string().max(128),
+  /** Differs at every start of the process. */
+  incarnation: z.string().max(64),
+  version: z.string().max(64),
+  startedAtMs: z.number(),
+});
+/** `node/<id>`: where a node listens. A hint of liveness, never proof. */
+export type NodeRegistration = z.output<typeof registration>;
+
+export const encodeRegistration = (node: NodeRegistration): Uint8Array => encodeJson(node);
+export const decodeRegistration = (bytes: Uint8Array): NodeRegistration =>
+  decodeJson(registration, 'node registration', bytes);
+
+/** Announces a node; each start overwrites what the one before said. */
+export async function registerNode(
+  store: MetadataStore,
+  clusterName: string,
+  node: NodeRegistration,
+): Promise<void> {
+  const key = clusterKeys(clusterName).node(node.nodeId);
+  await store.commit({ conditions: [], writes: [{ kind: 'put', key, value: encodeRegistration(node) }] });
+}
+
+/** Registrations sorted by node; those that do not validate are left out. */
+export async function listNodes(store: MetadataStore, clusterName: string): Promise<NodeRegistration[]> {
+  const { entries } = await store.list(clusterKeys(clusterName).nodePrefix);
+  const nodes: NodeRegistration[] = [];
+  for (const entry of entries) {
+    try {
+      nodes.push(decodeRegistration(entry.value));
+    } catch (error) {
+      if (!(error instanceof ForeshardError)) throw error;
+    }
+  }
+  return nodes.sort((a, b) => a.nodeId - b.nodeId);
+}
