@@ -33,6 +33,10 @@ export function clusterKeys(clusterName: string): ClusterKeys {
     pauseOf: (partitionId) => `${root}ctl/pause/${padded(partitionId)}`,
     requestPrefix: `${root}ctl/request/`,
     request: (partitionId) => `${root}ctl/request/${padded(partitionId)}`,
+    approvalPrefix: `${root}ctl/approved/`,
+    approval: (partitionId) => `${root}ctl/approved/${padded(partitionId)}`,
+    rejectionPrefix: `${root}ctl/rejected/`,
+    rejection: (partitionId) => `${root}ctl/rejected/${padded(partitionId)}`,
     auditPrefix: `${root}audit/`,
     audit: (requestId) => `${root}audit/${requestId}`,
   };

@@ -1,6 +1,7 @@
 /** Validated records of the metadata store, by JSON. */
 import { z } from 'zod';
 import { ForeshardError } from '../../src/base/errors.ts';
+import type { Approval, Rejection } from '../../src/migration/approvals.ts';
 import { DIFFERENCE_KINDS, type MismatchEvidence } from '../../src/migration/mismatch.ts';
 import {
   AUDITED_ACTIONS,
@@ -135,6 +136,20 @@ const request = z.object({
     })
     .exactOptional(),
 });
+const approval = z.object({
+  ...order,
+  partitionId: count.max(16_383),
+  sourceNodeId: count.max(65_535),
+  targetNodeId: count.max(65_535),
+  epoch: count.min(1),
+  sizeBytes: z.number().nonnegative(),
+  notBeforeMs: z.number(),
+  notAfterMs: z.number(),
+  order: count,
+  after: z.array(count.max(16_383)),
+  moveReason: z.string().max(1000),
+});
+const rejection = z.object({ ...order, partitionId: count.max(16_383), untilMs: z.number() });
 const audit = z.object({
   ...order,
   action: z.enum(AUDITED_ACTIONS),
@@ -189,6 +204,10 @@ export function recordCodec(clusterName: string): RecordCodec {
     decodeCleanup: (bytes): CleanupRecord => decodeJson(cleanup, 'clean-up record', bytes),
     encodeRequest: encodeJson,
     decodeRequest: (bytes): OperatorRequest => decodeJson(request, 'request of an operator', bytes),
+    encodeApproval: encodeJson,
+    decodeApproval: (bytes): Approval => decodeJson(approval, 'approval of a move', bytes),
+    encodeRejection: encodeJson,
+    decodeRejection: (bytes): Rejection => decodeJson(rejection, 'rejection of a move', bytes),
     encodeAudit: encodeJson,
     encodeStoreState: (state) => encodeJson({ state }),
     decodeStoreState: (bytes) => decodeJson(storeState, 'state of a store', bytes).state,

@@ -1,6 +1,6 @@
 /** Which moves of a proposal may begin now: pure. A refusal carries its reason as a code. */
 import type { PartitionRecord } from '../model/migration.ts';
-import type { Move, Proposal } from '../model/proposal.ts';
+import type { Move } from '../model/proposal.ts';
 import { isCopying } from './phases.ts';
 import type { MigrationSettings } from './settings.ts';
 
@@ -61,10 +61,13 @@ export class CopyCounts {
   }
 }
 
-/** @returns null when the move may begin. */
+/**
+ * @param expected the owner and the epoch that the partition had when the move was planned.
+ * @returns null when the move may begin.
+ */
 export function refusalOf(
   move: Move,
-  base: Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'>,
+  expected: { readonly ownerNodeId: number; readonly epoch: number },
   copies: CopyCounts,
   context: AdmissionContext,
 ): AdmissionRefusal | null {
@@ -73,8 +76,8 @@ export function refusalOf(
   if (!record) return 'unknown-partition';
   const isCurrent =
     record.ownerNodeId === move.sourceNodeId &&
-    base.baseOwnerOf[move.partitionId] === record.ownerNodeId &&
-    base.baseEpochOf[move.partitionId] === record.epoch;
+    record.ownerNodeId === expected.ownerNodeId &&
+    record.epoch === expected.epoch;
   if (!isCurrent || move.sourceNodeId === move.targetNodeId) return 'stale-proposal';
   if (record.migration) return 'migration-open';
   if (context.isQuarantined(move.partitionId)) return 'quarantine';

@@ -2,6 +2,7 @@
 import type { Logger } from '../base/logger.ts';
 import type { PartitionRecord } from '../model/migration.ts';
 import type { MetadataCondition, MetadataStore } from '../ports/metadata-store.ts';
+import { byTurn, type PendingApproval } from './approvals.ts';
 import { mayPause } from './phases.ts';
 import type { OpenRecord } from './record-changes.ts';
 import type { ClusterKeys, OperatorRequest, RecordCodec } from './records.ts';
@@ -16,6 +17,8 @@ export interface Controls {
   readonly isPaused: boolean;
   readonly pausedPartitionIds: ReadonlySet<number>;
   readonly requests: readonly PendingRequest[];
+  /** In the order in which they should begin. */
+  readonly approvals: readonly PendingApproval[];
   readonly retiredStoreIds: ReadonlySet<string>;
 }
 
@@ -23,6 +26,7 @@ export const NO_CONTROLS: Controls = {
   isPaused: false,
   pausedPartitionIds: new Set(),
   requests: [],
+  approvals: [],
   retiredStoreIds: new Set(),
 };
 
@@ -58,6 +62,7 @@ export async function readControls(
   const pausePrefix = `${keys.pause}/`;
   const pausedPartitionIds = new Set<number>();
   const requests: PendingRequest[] = [];
+  const approvals: PendingApproval[] = [];
   const retiredStoreIds = new Set<string>();
   let isPaused = false;
   // A record that is not valid is passed over: it must not keep the others from being obeyed.
@@ -73,10 +78,12 @@ export async function readControls(
     else if (key.startsWith(pausePrefix)) pausedPartitionIds.add(Number(key.slice(pausePrefix.length)));
     else if (key.startsWith(keys.requestPrefix))
       orNothing(key, () => requests.push({ key, revision, request: codec.decodeRequest(value) }));
+    else if (key.startsWith(keys.approvalPrefix))
+      orNothing(key, () => approvals.push({ key, revision, approval: codec.decodeApproval(value) }));
   for (const { key, value } of stores.entries)
     orNothing(key, () => {
       if (codec.decodeStoreState(value) === 'retired')
         retiredStoreIds.add(key.slice(keys.storePrefix.length));
     });
-  return { isPaused, pausedPartitionIds, requests, retiredStoreIds };
+  return { isPaused, pausedPartitionIds, requests, approvals: approvals.sort(byTurn), retiredStoreIds };
 }

@@ -2,19 +2,10 @@ import type { Clock } from '../base/clock.ts';
 import { ForeshardError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
-import { asNodeId } from '../model/ids.ts';
 import type { MigrationOutcome, MigrationPhase, PartitionRecord } from '../model/migration.ts';
-import type { Move, Proposal } from '../model/proposal.ts';
+import type { Proposal } from '../model/proposal.ts';
 import type { Leadership, MetadataStore } from '../ports/metadata-store.ts';
 import type { KeyPrivacy, StorageEngine } from '../ports/storage-engine.ts';
-import {
-  type AdmissionContext,
-  type AdmissionRefusal,
-  CopyCounts,
-  isDue,
-  isTemporary,
-  refusalOf,
-} from './admission.ts';
 import { RetryBook } from './backoff.ts';
 import { Committer } from './committer.ts';
 import { type Controls, isHeld, NO_CONTROLS, readControls, unlessPaused } from './controls.ts';
@@ -23,17 +14,18 @@ import { workWhileHeld } from './held.ts';
 import { historyTrim } from './history-trim.ts';
 import { MigrationLedger } from './ledger.ts';
 import { LeftoverSweeper } from './leftovers.ts';
+import { type AdmissionReport, MoveQueue } from './move-queue.ts';
 import { doNodeWork, mustRetry } from './node-work.ts';
 import { OperatorDesk } from './operator-desk.ts';
-import { isCopying, isHot } from './phases.ts';
+import { isHot } from './phases.ts';
 import { quarantineOf, withoutPassing, withQuarantine } from './quarantine.ts';
 import type { ReadSummary, ReadWatch } from './read-watch.ts';
-import { cutReason, isOpen, type OpenRecord, pauseChange } from './record-changes.ts';
+import { isOpen, type OpenRecord, pauseChange } from './record-changes.ts';
 import { type ReadMap, RecordReader } from './record-reader.ts';
 import type { RecordCodec } from './records.ts';
 import { assertMigrationSettings, type MigrationSettings } from './settings.ts';
 import { abort, type Decision, decide, lagOf, type Observation, type StepContext } from './step.ts';
-import { openingWrite, outcomeOf, transitionWrites } from './transition-writes.ts';
+import { outcomeOf, transitionWrites } from './transition-writes.ts';
 
 export interface ExecutorComponents {
   readonly clock: Clock;
@@ -52,11 +44,6 @@ export interface ExecutorComponents {
   readonly planNowMs?: () => number;
   /** How much of a key evidence of a mismatch may show; nothing, unless it is said. */
   readonly keyPrivacy?: KeyPrivacy;
-}
-
-export interface AdmissionReport {
-  readonly queued: readonly Move[];
-  readonly refused: readonly { readonly move: Move; readonly refusal: AdmissionRefusal }[];
 }
 
 export interface OpenMigrationStatus {
@@ -114,12 +101,12 @@ export class MigrationExecutor {
   readonly #reader: RecordReader;
   readonly #desk: OperatorDesk;
   readonly #sweeper: LeftoverSweeper;
+  readonly #queue: MoveQueue;
   readonly #inFlight = new Map<number, Promise<unknown>>();
   /** Phases whose hold is over, `partition/migration/phase`. */
   readonly #held = new Set<string>();
   #records: (PartitionRecord | null)[] = [];
   #controls: Controls = NO_CONTROLS;
-  #queue: { proposal: Proposal; moves: Move[] } | null = null;
 
   /** @throws ForeshardError FORESHARD_CONFIG naming a setting that is out of range. */
   constructor(settings: MigrationSettings, components: ExecutorComponents) {
@@ -134,6 +121,12 @@ export class MigrationExecutor {
     const parts = { ...components, committer: this.#committer, ledger: this.#ledger };
     this.#sweeper = new LeftoverSweeper(settings, parts);
     this.#desk = new OperatorDesk(settings, { ...parts, random: random.fork('operator') });
+    this.#queue = new MoveQueue(settings, {
+      ...parts,
+      planNowMs: () => components.planNowMs?.() ?? clock.nowMs(),
+      attemptsOf: (partitionId) => this.#retries.failuresOf(partitionId),
+      onOpened: (record, revision) => this.#startDrive(record, revision),
+    });
   }
 
   /**
@@ -142,16 +135,7 @@ export class MigrationExecutor {
    */
   async admit(proposal: Proposal): Promise<AdmissionReport> {
     await this.#readMap();
-    const queued: Move[] = [];
-    const refused: { move: Move; refusal: AdmissionRefusal }[] = [];
-    const context = this.#admissionContext({ ...this.#controls, isPaused: false });
-    for (const move of proposal.moves) {
-      const refusal = refusalOf(move, proposal, new CopyCounts(this.#records), context);
-      if (refusal && !isTemporary(refusal)) refused.push({ move, refusal });
-      else queued.push(move);
-    }
-    this.#queue = { proposal, moves: queued };
-    return { queued, refused };
+    return this.#queue.take(proposal, { records: this.#records, controls: this.#controls });
   }
 
   /** Reads the map, begins what may begin and starts a drive of every open record that has none. Never throws. */
@@ -166,7 +150,7 @@ export class MigrationExecutor {
         return record ? { record, revision: revisions[partitionId] as number } : null;
       });
       for (const { record, revision } of open) this.#startDrive(record, revision);
-      await this.#beginQueued();
+      await this.#queue.begin({ records, controls: this.#controls });
       this.#sweeper.tick(records, this.#isRetired);
     } catch (error) {
       logger.warn({ error: messageOf(error) }, 'the migration executor could not read or begin');
@@ -195,24 +179,18 @@ export class MigrationExecutor {
       copiedBytes: ledger.copiedBytesOf(partitionId),
       reads: this.#components.readGuard?.summaryOf(partitionId, migration.migrationId) ?? null,
     }));
-    const waiting = this.#queue?.moves ?? [];
-    const queuedMoveCount = waiting.filter((move) => isDue(move, this.#planNowMs())).length;
+    const nowMs = this.#components.clock.nowMs();
     return {
       open,
-      queuedMoveCount,
-      scheduledMoveCount: waiting.length - queuedMoveCount,
+      ...this.#queue.waiting,
       doneCount: ledger.doneCount,
       abortedCount: ledger.abortedCount,
       abortReasons: ledger.abortReasons(),
       copiedBytes: ledger.copiedBytes,
       quarantinedPartitionIds: this.#records.flatMap((record) =>
-        record && this.#isQuarantined(record.partitionId) ? [record.partitionId] : [],
+        record && quarantineOf(record, nowMs) ? [record.partitionId] : [],
       ),
     };
-  }
-
-  #planNowMs(): number {
-    return this.#components.planNowMs?.() ?? this.#components.clock.nowMs();
   }
 
   readonly #isRetired = (storeId: string): boolean => this.#controls.retiredStoreIds.has(storeId);
@@ -222,70 +200,6 @@ export class MigrationExecutor {
     this.#committer.noteAnswer();
     this.#records = map.records;
     return map;
-  }
-
-  // -- Opening -------------------------------------------------------------------------------------------------------
-
-  async #beginQueued(): Promise<void> {
-    const queue = this.#queue;
-    if (!queue || queue.moves.length === 0) return;
-    const context = this.#admissionContext(this.#controls);
-    const copies = new CopyCounts(this.#records);
-    const later: Move[] = [];
-    const begun: Promise<void>[] = [];
-    for (const move of queue.moves) {
-      const refusal = refusalOf(move, queue.proposal, copies, context);
-      if (refusal === null) {
-        copies.add(move.sourceNodeId, move.targetNodeId);
-        begun.push(this.#begin(move));
-      } else if (isTemporary(refusal)) later.push(move);
-    }
-    queue.moves = later;
-    await Promise.all(begun);
-  }
-
-  /** Opens a migration: the record with the next id, and what must be cleaned up if it fails, in one commit. */
-  async #begin(move: Move): Promise<void> {
-    const { engine, codec, metadata, clock, random, logger } = this.#components;
-    try {
-      const { storeId, isWritable } = await engine.nodeStatistics(move.targetNodeId);
-      if (!isWritable)
-        throw new ForeshardError('FORESHARD_DISK_FULL', 'free-space', 'the target takes no writes');
-      const entry = await metadata.get(codec.keys.map(move.partitionId));
-      if (!entry) return;
-      const record = codec.decodePartition(move.partitionId, entry.value);
-      if (record.migration || record.ownerNodeId !== move.sourceNodeId) return;
-      if (quarantineOf(record, clock.nowMs())) return;
-      const nowMs = clock.nowMs();
-      const migrationId = record.migrationSeq + 1;
-      const opened: OpenRecord = {
-        ...record,
-        migrationSeq: migrationId,
-        migration: {
-          migrationId,
-          sourceNodeId: move.sourceNodeId,
-          sourceStoreId: record.ownerStoreId,
-          targetNodeId: asNodeId(move.targetNodeId),
-          targetStoreId: storeId,
-          phase: 'PREPARE',
-          phaseAtMs: nowMs,
-          startedAtMs: nowMs,
-          digestSeed: random.nextU64().toString(16).padStart(16, '0'),
-          readWeight: 0,
-          notBeforeMs: 0,
-          reason: cutReason(move.reason),
-          attempt: this.#retries.failuresOf(move.partitionId),
-        },
-      };
-      const cleanup = openingWrite(opened, codec, nowMs);
-      const revision = await this.#committer.commitRecord(opened, entry.revision, [cleanup]);
-      if (revision !== null) this.#startDrive(opened, revision);
-    } catch (error) {
-      logger.warn(
-        { partitionId: move.partitionId, error: messageOf(error) },
-        'a migration could not be opened',
-      );
-    }
   }
 
   // -- Stepping ------------------------------------------------------------------------------------------------------
@@ -466,28 +380,6 @@ export class MigrationExecutor {
       nowMs: clock.nowMs(),
       canShiftReads: engine.capabilities.weightedReads,
       canFollow: engine.capabilities.reverseStream,
-    };
-  }
-
-  #isQuarantined(partitionId: number): boolean {
-    return quarantineOf(this.#records[partitionId], this.#components.clock.nowMs()) !== undefined;
-  }
-
-  #admissionContext({ isPaused, pausedPartitionIds }: Controls): AdmissionContext {
-    const owners = new Set<number>();
-    for (const record of this.#records) {
-      if (!record) continue;
-      owners.add(record.ownerNodeId);
-      if (record.migration && isCopying(record.migration.phase)) owners.add(record.migration.targetNodeId);
-    }
-    return {
-      records: this.#records,
-      storageNodeCount: owners.size,
-      settings: this.#settings,
-      nowMs: this.#components.clock.nowMs(),
-      planNowMs: this.#planNowMs(),
-      isPaused: (partitionId) => isPaused || pausedPartitionIds.has(partitionId),
-      isQuarantined: (partitionId) => this.#isQuarantined(partitionId),
     };
   }
 }

@@ -1,4 +1,5 @@
 import type { MigrationOutcome, MigrationPhase, PartitionRecord } from '../model/migration.ts';
+import type { Approval, Rejection } from './approvals.ts';
 import type { MismatchEvidence } from './mismatch.ts';
 
 /** Names of the metadata keys of one cluster. */
@@ -27,6 +28,10 @@ export interface ClusterKeys {
   readonly requestPrefix: string;
   /** What an operator asks of the coordinator: one request a partition at a time. */
   request(partitionId: number): string;
+  readonly approvalPrefix: string;
+  approval(partitionId: number): string;
+  readonly rejectionPrefix: string;
+  rejection(partitionId: number): string;
   readonly auditPrefix: string;
   audit(requestId: string): string;
 }
@@ -43,6 +48,10 @@ export interface RecordCodec {
   encodeEvidence(evidence: MismatchEvidence): Uint8Array;
   encodeRequest(request: OperatorRequest): Uint8Array;
   decodeRequest(bytes: Uint8Array): OperatorRequest;
+  encodeApproval(approval: Approval): Uint8Array;
+  decodeApproval(bytes: Uint8Array): Approval;
+  encodeRejection(rejection: Rejection): Uint8Array;
+  decodeRejection(bytes: Uint8Array): Rejection;
   encodeAudit(audit: AuditRecord): Uint8Array;
   encodeStoreState(state: StoreState): Uint8Array;
   decodeStoreState(bytes: Uint8Array): StoreState;
@@ -113,7 +122,14 @@ export interface TakeoverRequest {
 }
 
 /** Besides what the coordinator is asked for: what an operator's command writes by itself. */
-export const AUDITED_ACTIONS = [...OPERATOR_ACTIONS, 'pause', 'resume', 'clear-quarantine'] as const;
+export const AUDITED_ACTIONS = [
+  ...OPERATOR_ACTIONS,
+  'pause',
+  'resume',
+  'clear-quarantine',
+  'approve',
+  'reject',
+] as const;
 export type AuditedAction = (typeof AUDITED_ACTIONS)[number];
 
 /** `audit/<request id>`: who asked what, why and when, and what came of it. */

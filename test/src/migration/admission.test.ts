@@ -76,12 +76,8 @@ function contextOf(
 }
 
 function refusal(move: Move, context: AdmissionContext, epoch = 1) {
-  const count = context.records.length;
-  const base = {
-    baseOwnerOf: Int32Array.from(context.records, (record) => record?.ownerNodeId ?? -1),
-    baseEpochOf: new Uint32Array(count).fill(epoch),
-  };
-  return refusalOf(move, base, new CopyCounts(context.records), context);
+  const expected = { ownerNodeId: context.records[move.partitionId]?.ownerNodeId ?? -1, epoch };
+  return refusalOf(move, expected, new CopyCounts(context.records), context);
 }
 
 test('a move whose hour is still to come waits for it, by the clock of the plan', () => {

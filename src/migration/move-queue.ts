@@ -1,0 +1,216 @@
+import type { Clock } from '../base/clock.ts';
+import { ForeshardError } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Random } from '../base/random.ts';
+import { asNodeId } from '../model/ids.ts';
+import type { PartitionRecord } from '../model/migration.ts';
+import type { Move, Proposal } from '../model/proposal.ts';
+import type { MetadataCondition, MetadataStore, MetadataWrite } from '../ports/metadata-store.ts';
+import type { StorageEngine } from '../ports/storage-engine.ts';
+import {
+  type AdmissionContext,
+  type AdmissionRefusal,
+  CopyCounts,
+  isDue,
+  isTemporary,
+  refusalOf,
+} from './admission.ts';
+import { asMove, isUnblocked, type PendingApproval, voidnessOf, voidWrites } from './approvals.ts';
+import type { Committer } from './committer.ts';
+import type { Controls } from './controls.ts';
+import { isCopying } from './phases.ts';
+import { quarantineOf } from './quarantine.ts';
+import { cutReason, type OpenRecord } from './record-changes.ts';
+import type { RecordCodec } from './records.ts';
+import type { MigrationSettings } from './settings.ts';
+import { openingWrite } from './transition-writes.ts';
+
+export interface AdmissionReport {
+  readonly queued: readonly Move[];
+  readonly refused: readonly { readonly move: Move; readonly refusal: AdmissionRefusal }[];
+}
+
+export interface MoveQueueComponents {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly engine: StorageEngine;
+  readonly metadata: MetadataStore;
+  readonly codec: RecordCodec;
+  readonly committer: Committer;
+  /** The clock by which plans are stamped. */
+  readonly planNowMs: () => number;
+  /** Aborts in a row of a partition. */
+  readonly attemptsOf: (partitionId: number) => number;
+  readonly onOpened: (record: OpenRecord, revision: number) => void;
+}
+
+/** The map and the operators' switches, as the coordinator has just read them. */
+export interface Seen {
+  /** [partition]; null where there is no valid record. */
+  readonly records: readonly (PartitionRecord | null)[];
+  readonly controls: Controls;
+}
+
+/**
+ * Moves that wait for their hour or for a place, and how one becomes a migration. There are two kinds: those of the last
+ * plan, which the next plan makes again, so they are kept in memory; and those that an operator has approved, which stand
+ * in the metadata store until they begin, so that they outlive the coordinator.
+ */
+export class MoveQueue {
+  readonly #settings: MigrationSettings;
+  readonly #components: MoveQueueComponents;
+  #plan: Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'> | null = null;
+  #moves: readonly Move[] = [];
+
+  constructor(settings: MigrationSettings, components: MoveQueueComponents) {
+    this.#settings = settings;
+    this.#components = components;
+  }
+
+  /** Takes over a plan's moves, in its order; those of an earlier plan that have not begun are dropped. */
+  take(plan: Proposal, seen: Seen): AdmissionReport {
+    const queued: Move[] = [];
+    const refused: { move: Move; refusal: AdmissionRefusal }[] = [];
+    const context = this.#contextOf(seen);
+    for (const move of plan.moves) {
+      const refusal = refusalOf(move, expectedBy(plan, move), new CopyCounts(seen.records), context);
+      if (refusal && !isTemporary(refusal)) refused.push({ move, refusal });
+      else queued.push(move);
+    }
+    this.#plan = plan;
+    this.#moves = queued;
+    return { queued, refused };
+  }
+
+  /** Of the plan's moves: how many wait for a place, and for their hour. */
+  get waiting(): { readonly queuedMoveCount: number; readonly scheduledMoveCount: number } {
+    const nowMs = this.#components.planNowMs();
+    const queuedMoveCount = this.#moves.filter((move) => isDue(move, nowMs)).length;
+    return { queuedMoveCount, scheduledMoveCount: this.#moves.length - queuedMoveCount };
+  }
+
+  /** Opens what may begin now: what people have approved first. Never throws. */
+  async begin(seen: Seen): Promise<void> {
+    const context = this.#contextOf(seen);
+    const copies = new CopyCounts(seen.records);
+    const approved = await this.#beginApproved(seen, copies, context);
+    const plan = this.#plan;
+    if (plan === null || this.#moves.length === 0) return;
+    const later: Move[] = [];
+    const begun: Promise<void>[] = [];
+    for (const move of this.#moves) {
+      if (approved.has(move.partitionId)) continue;
+      const refusal = refusalOf(move, expectedBy(plan, move), copies, context);
+      if (refusal === null) {
+        copies.add(move.sourceNodeId, move.targetNodeId);
+        begun.push(this.#open(move));
+      } else if (isTemporary(refusal)) later.push(move);
+    }
+    this.#moves = later;
+    await Promise.all(begun);
+  }
+
+  /** @returns partitions that are an approval's business, and no plan's. */
+  async #beginApproved(seen: Seen, copies: CopyCounts, context: AdmissionContext): Promise<Set<number>> {
+    const { approvals } = seen.controls;
+    const pending = new Set(approvals.map(({ approval }) => approval.partitionId));
+    const begun: Promise<void>[] = [];
+    for (const entry of approvals) {
+      const { approval } = entry;
+      const why = voidnessOf(approval, context);
+      if (why !== null) begun.push(this.#retract(entry, why));
+      else if (isUnblocked(approval, pending, context.records)) {
+        const move = asMove(approval);
+        const expected = { ownerNodeId: approval.sourceNodeId, epoch: approval.epoch };
+        if (refusalOf(move, expected, copies, context) !== null) continue;
+        copies.add(move.sourceNodeId, move.targetNodeId);
+        begun.push(this.#open(move, entry));
+      }
+    }
+    await Promise.all(begun);
+    return pending;
+  }
+
+  /** Takes back an approval of what can no longer be done, and says so in the audit. */
+  async #retract({ key, revision, approval }: PendingApproval, why: string): Promise<void> {
+    const { committer, codec, clock, logger } = this.#components;
+    logger.warn({ partitionId: approval.partitionId, why }, 'an approved move is void');
+    const writes = voidWrites(approval, { key, why, nowMs: clock.nowMs() }, codec);
+    await committer.commit([{ key, revisionIs: revision }], writes);
+  }
+
+  /**
+   * Opens a migration: the record with the next id, and what must be cleaned up if it fails, in one commit. An approval is
+   * used up by the same commit, or it is found withdrawn.
+   */
+  async #open(move: Move, approved: PendingApproval | null = null): Promise<void> {
+    const { engine, codec, metadata, clock, random, logger, committer } = this.#components;
+    try {
+      const { storeId, isWritable } = await engine.nodeStatistics(move.targetNodeId);
+      if (!isWritable)
+        throw new ForeshardError('FORESHARD_DISK_FULL', 'free-space', 'the target takes no writes');
+      const entry = await metadata.get(codec.keys.map(move.partitionId));
+      if (!entry) return;
+      const record = codec.decodePartition(move.partitionId, entry.value);
+      if (record.migration || record.ownerNodeId !== move.sourceNodeId) return;
+      if (quarantineOf(record, clock.nowMs())) return;
+      const nowMs = clock.nowMs();
+      const migrationId = record.migrationSeq + 1;
+      const opened: OpenRecord = {
+        ...record,
+        migrationSeq: migrationId,
+        migration: {
+          migrationId,
+          sourceNodeId: move.sourceNodeId,
+          sourceStoreId: record.ownerStoreId,
+          targetNodeId: asNodeId(move.targetNodeId),
+          targetStoreId: storeId,
+          phase: 'PREPARE',
+          phaseAtMs: nowMs,
+          startedAtMs: nowMs,
+          digestSeed: random.nextU64().toString(16).padStart(16, '0'),
+          readWeight: 0,
+          notBeforeMs: 0,
+          reason: cutReason(move.reason),
+          attempt: this.#components.attemptsOf(move.partitionId),
+        },
+      };
+      const writes: MetadataWrite[] = [openingWrite(opened, codec, nowMs)];
+      const conditions: MetadataCondition[] = [];
+      if (approved !== null) {
+        writes.push({ kind: 'delete', key: approved.key });
+        conditions.push({ key: approved.key, revisionIs: approved.revision });
+      }
+      const revision = await committer.commitRecord(opened, entry.revision, writes, conditions);
+      if (revision !== null) this.#components.onOpened(opened, revision);
+    } catch (error) {
+      const fault = error instanceof Error ? error.message : String(error);
+      logger.warn({ partitionId: move.partitionId, error: fault }, 'a migration could not be opened');
+    }
+  }
+
+  #contextOf({ records, controls }: Seen): AdmissionContext {
+    const nowMs = this.#components.clock.nowMs();
+    const owners = new Set<number>();
+    for (const record of records) {
+      if (!record) continue;
+      owners.add(record.ownerNodeId);
+      if (record.migration && isCopying(record.migration.phase)) owners.add(record.migration.targetNodeId);
+    }
+    return {
+      records,
+      storageNodeCount: owners.size,
+      settings: this.#settings,
+      nowMs,
+      planNowMs: this.#components.planNowMs(),
+      isPaused: (partitionId) => controls.isPaused || controls.pausedPartitionIds.has(partitionId),
+      isQuarantined: (partitionId) => quarantineOf(records[partitionId], nowMs) !== undefined,
+    };
+  }
+}
+
+const expectedBy = (
+  { baseOwnerOf, baseEpochOf }: Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'>,
+  { partitionId }: Move,
+) => ({ ownerNodeId: baseOwnerOf[partitionId] as number, epoch: baseEpochOf[partitionId] as number });
