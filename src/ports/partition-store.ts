@@ -81,6 +81,7 @@ export interface PartitionMeta {
   readonly staging: {
     readonly migrationId: number;
     readonly sourceStoreId: string;
+    /** Of the youngest snapshot that entries were read from, where that lies beyond the copy's own lsn at the time. */
     readonly snapshotLsn: Lsn;
     /** The last key copied, null at the start; `isComplete` once the snapshot has been read to its end. */
     readonly cursor: Uint8Array | null;

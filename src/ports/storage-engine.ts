@@ -138,6 +138,7 @@ export interface NodeMigrationStatus {
   readonly lsn: Lsn;
   readonly closedMigrationId: number;
   readonly copiedBytes: number;
+  /** Of a copy: it is a state that its source once had, and lacks no more than the log entries after `lsn`. */
   readonly isSnapshotComplete: boolean;
   /** Of the last verify begun for this migration: null while it runs, or if it was not asked for. */
   readonly verify: { readonly lsn: Lsn; readonly scanned: Digest; readonly running: Digest } | null;

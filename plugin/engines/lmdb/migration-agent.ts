@@ -444,7 +444,7 @@ export class MigrationAgent {
       lsn: meta.lsn,
       closedMigrationId: meta.closedMigrationId,
       copiedBytes: own?.copiedBytes ?? 0,
-      isSnapshotComplete: meta.staging?.isComplete ?? false,
+      isSnapshotComplete: role.isWholeState(meta),
       verify: body.include === 'verify' ? (own?.verification?.result ?? null) : null,
       digest: body.include === 'digest' ? store.runningDigest(body.partitionId).digest : null,
       failure: own?.failure ?? (isLogTooLong ? `the copy is ${behind} log entries behind` : null),

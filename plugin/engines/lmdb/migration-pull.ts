@@ -8,6 +8,7 @@ import type { PartitionMeta, PartitionStore, PhysicalEntry } from '../../../src/
 import { decodeEntries, type MigrationOperation, parseBody, REPLIES } from './migration-messages.ts';
 import type { MigrationSession } from './migration-session.ts';
 import type { MigrationTransport } from './migration-transport.ts';
+import { snapshotReopened } from './role-changes.ts';
 
 export interface PullOptions {
   readonly command: MigrationCommand;
@@ -86,9 +87,11 @@ async function pullSnapshot(options: PullOptions, components: PullComponents): P
   const { snapshotId, lsn } = parseBody(REPLIES['replicate.openSnapshot'], 'openSnapshot reply', opened.body);
   if (session.signal.aborted) return; // the copy may be gone meanwhile: a log begun now would be kept by nobody
   // A snapshot opened again after a crash is younger than the keys copied before it. The log is applied from the first
-  // one's lsn all the same: puts and deletes are whole entries, so going over some twice ends in the same state, and no
-  // read is answered before VERIFY has shown it.
+  // one's lsn all the same: puts and deletes are whole entries, so going over some twice ends in the same state. Until the
+  // log has come to the younger one's lsn the copy is a mixture of two states, which the meta has to know.
   await store.startChangeLog(partitionId, { digestSeed: options.digestSeed, firstLsn: lsn });
+  if (lsn > store.meta(partitionId).lsn)
+    await store.updateMeta(partitionId, (meta) => snapshotReopened(meta, migrationId, lsn));
   let ahead: RequestedPiece | null = null;
   for (;;) {
     const staging = stagingOf(store.meta(partitionId), migrationId);

@@ -71,6 +71,21 @@ export function targetPrepared(
 const isAbandoned = (meta: PartitionMeta): boolean =>
   meta.closedMigrationId >= (meta.staging?.migrationId ?? 0);
 
+/** Entries that come now are of a state at `lsn`, which the copy's log has yet to reach. */
+export function snapshotReopened(meta: PartitionMeta, migrationId: number, lsn: Lsn): PartitionMeta {
+  const { staging } = meta;
+  const isOurs = meta.role === 'STAGING' && staging?.migrationId === migrationId;
+  if (!isOurs || staging.snapshotLsn >= lsn) return meta;
+  return { ...meta, staging: { ...staging, snapshotLsn: lsn } };
+}
+
+/**
+ * Whether a copy that is being filled is a state that the source once had: its snapshot was read to its end, and the log has
+ * come to the lsn of the youngest one that was opened. Before, it holds later entries beside earlier ones.
+ */
+export const isWholeState = ({ lsn, staging }: PartitionMeta): boolean =>
+  staging?.isComplete === true && lsn >= staging.snapshotLsn;
+
 /**
  * Whether a node has a copy that lacks no more than the last log entries, and that nobody has begun to delete. What a
  * deposed owner has that was never fenced is none: it may hold entries that no other owner knows.
@@ -78,7 +93,7 @@ const isAbandoned = (meta: PartitionMeta): boolean =>
 const hasCopy = (meta: PartitionMeta): boolean =>
   meta.role === 'FOLLOWER' ||
   (meta.role === 'FENCED' && meta.fence !== null) ||
-  (meta.role === 'STAGING' && meta.staging?.isComplete === true && !isAbandoned(meta));
+  (meta.role === 'STAGING' && isWholeState(meta) && !isAbandoned(meta));
 
 /**
  * The copy that is here becomes that of a new migration: an old owner's, for the way back; that of a fence that stood too
@@ -131,7 +146,7 @@ export function activated(meta: PartitionMeta, command: MigrationCommand, fenceL
   if (command.migrationId <= meta.closedMigrationId) throw stale(command, 'it was closed here');
   const isCopy = meta.role === 'STAGING' && meta.staging?.migrationId === command.migrationId;
   if (!isCopy || command.epoch <= meta.epochMax) throw wrongRole(command, meta);
-  if (!meta.staging?.isComplete || meta.lsn !== fenceLsn)
+  if (!isWholeState(meta) || meta.lsn !== fenceLsn)
     throw new ForeshardError(
       'FORESHARD_DIGEST_MISMATCH',
       'report',
