@@ -19,6 +19,7 @@ export const BENCH_AREAS = [
   'migration',
   'metadata',
   'redis',
+  'redis-capture',
 ] as const;
 
 /** Loads the module of an area. Both `.ts` under tsx and `.js` in dist. */
