@@ -2,11 +2,13 @@
  * The metadata store of one machine: an LMDB environment that its processes share. Every commit is one write transaction
  * (LMDB's lock is held across processes), flushed to disk before anybody can see it, so that "visible" means "durable".
  */
+import { randomUUID } from 'node:crypto';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { assert } from '../../src/base/assert.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import {
+  type Announcement,
   type CommitResult,
   conditionHolds,
   type Leadership,
@@ -17,7 +19,9 @@ import {
   type Unwatch,
 } from '../../src/ports/metadata-store.ts';
 import { makeFolder } from '../host/make-folder.ts';
+import { keepAnnounced } from './announcement.ts';
 import { campaignByHeartbeat } from './election.ts';
+import { EmbeddedLeases, type LeaseRecord } from './embedded-leases.ts';
 import { assertWithinLimits } from './transaction-limits.ts';
 
 export interface EmbeddedMetadataOptions {
@@ -41,6 +45,8 @@ const HEADER_BYTES = 16;
 const REVISION = 'revision';
 const CHANGE_LIST_MAX_DEFAULT = 1024;
 const POLL_MS_DEFAULT = 25;
+/** A lease lasts seconds: so often is fine enough to see one end. */
+const LEASE_LOOK_MS = 250;
 /** The map of 16,384 partitions with long digests stays far below; LMDB only reserves address space. */
 const MAP_SIZE_BYTES = 1 << 30;
 
@@ -56,7 +62,7 @@ export function openEmbeddedMetadata(options: EmbeddedMetadataOptions): Metadata
     makeFolder(options.path);
     root = open({
       path: options.path,
-      maxDbs: 4,
+      maxDbs: 8,
       mapSize: MAP_SIZE_BYTES,
       // Without overlap a commit is synced before it is visible: another process never acts on what a crash takes back.
       overlappingSync: false,
@@ -80,6 +86,7 @@ class EmbeddedMetadata implements MetadataStore {
   readonly #entries: Database<Buffer, string>;
   readonly #counters: Database<number, string>;
   readonly #changes: Database<string[], number>;
+  readonly #leases: EmbeddedLeases;
   readonly #clock: Clock;
   readonly #changeListMax: number;
   readonly #commitsAtOnce: boolean;
@@ -87,6 +94,7 @@ class EmbeddedMetadata implements MetadataStore {
   readonly #closing = new AbortController();
   readonly #poll: NodeJS.Timeout;
   #hintedRevision: number;
+  #leasesLookedMs: number;
   #openCommits = 0;
   #onIdle: (() => void) | null = null;
   #failure: unknown = null;
@@ -97,11 +105,19 @@ class EmbeddedMetadata implements MetadataStore {
     this.#counters = root.openDB({ name: 'counters', encoding: 'json' });
     this.#changes = root.openDB({ name: 'changes', encoding: 'json' });
     this.#clock = options.clock ?? systemClock();
+    this.#leases = new EmbeddedLeases(
+      root.openDB<LeaseRecord, string>({ name: 'leases', encoding: 'json' }),
+      this.#clock,
+    );
+    this.#leasesLookedMs = this.#clock.monotonicMs();
     this.#changeListMax = options.changeListMax ?? CHANGE_LIST_MAX_DEFAULT;
     this.#commitsAtOnce = options.commitsAtOnce ?? false;
     root.readerCheck(); // readers of killed processes would pin old pages for ever
     this.#hintedRevision = this.#currentRevision();
-    this.#poll = setInterval(() => this.#hintChanges(), options.pollMs ?? POLL_MS_DEFAULT);
+    this.#poll = setInterval(() => {
+      this.#hintChanges();
+      this.#lookAtLeases();
+    }, options.pollMs ?? POLL_MS_DEFAULT);
     this.#poll.unref();
   }
 
@@ -132,10 +148,54 @@ class EmbeddedMetadata implements MetadataStore {
     });
   }
 
-  watch(prefix: string, onHint: () => void): Unwatch {
+  watch(prefix: string, onHint: () => void, options: { readonly afterRevision?: number } = {}): Unwatch {
     const watcher = { prefix, onHint };
     this.#watchers.add(watcher);
+    // Never within the call: whoever watches may not be ready yet.
+    const { afterRevision } = options;
+    if (afterRevision !== undefined)
+      queueMicrotask(() => {
+        if (
+          !this.#closing.signal.aborted &&
+          this.#watchers.has(watcher) &&
+          this.#hasChanged(prefix, afterRevision)
+        )
+          onHint();
+      });
     return () => void this.#watchers.delete(watcher);
+  }
+
+  async announce({
+    key,
+    value,
+    ttlMs,
+  }: {
+    readonly key: string;
+    readonly value: Uint8Array;
+    readonly ttlMs: number;
+  }): Promise<Announcement> {
+    const write = { kind: 'put', key, value } as const;
+    assertWithinLimits({ conditions: [], writes: [write] });
+    const holder = randomUUID();
+    const take = (revision: number): void => {
+      this.#write(write, revision);
+      this.#leases.grant(key, holder, ttlMs);
+    };
+    await this.#transact(take);
+    return keepAnnounced({
+      clock: this.#clock,
+      ttlMs,
+      closing: this.#closing.signal,
+      beat: () =>
+        this.#transact((revision) => {
+          if (this.#leases.isHeldBy(key, holder)) this.#leases.beat(key);
+          else if (!this.#read(key)) take(revision);
+        }),
+      remove: () =>
+        this.#transact((revision) => {
+          if (this.#leases.isHeldBy(key, holder)) this.#write({ kind: 'delete', key }, revision);
+        }),
+    });
   }
 
   campaign(options: {
@@ -163,15 +223,15 @@ class EmbeddedMetadata implements MetadataStore {
     await this.#root.close();
   }
 
-  async #transact(action: (revision: number) => CommitResult): Promise<CommitResult> {
+  async #transact<T>(action: (revision: number) => T): Promise<T> {
     this.#assertUsable();
     this.#openCommits++;
     try {
-      const apply = (): CommitResult => action((this.#counters.get(REVISION) ?? 0) + 1);
+      const apply = (): T => action((this.#counters.get(REVISION) ?? 0) + 1);
       const result = this.#commitsAtOnce
         ? this.#root.transactionSync(apply)
         : await this.#entries.transaction(apply);
-      if (result.isCommitted) this.#hintChanges();
+      this.#hintChanges();
       return result;
     } catch (cause) {
       // LMDB after a failed commit is fail-stop: what is on disk is not known until the environment is opened again.
@@ -185,6 +245,7 @@ class EmbeddedMetadata implements MetadataStore {
 
   /** Inside a write transaction. */
   #write(write: MetadataWrite, revision: number): void {
+    this.#leases.drop(write.key);
     if (write.kind === 'delete') this.#entries.remove(write.key);
     else {
       const createRevision = this.#read(write.key)?.createRevision ?? revision;
@@ -210,15 +271,37 @@ class EmbeddedMetadata implements MetadataStore {
     if (this.#closing.signal.aborted) return;
     const revision = this.#currentRevision();
     if (revision === this.#hintedRevision) return;
-    const isForgotten =
-      revision - this.#hintedRevision > this.#changeListMax || revision < this.#hintedRevision;
-    const changed = new Set<string>();
-    if (!isForgotten && this.#watchers.size > 0)
-      for (const { value } of this.#changes.getRange({ start: this.#hintedRevision + 1, end: revision + 1 }))
-        for (const key of value) changed.add(key);
+    const changed =
+      this.#watchers.size > 0 ? this.#changedSince(this.#hintedRevision, revision) : new Set<string>();
     this.#hintedRevision = revision;
     for (const watcher of [...this.#watchers])
-      if (isForgotten || [...changed].some((key) => key.startsWith(watcher.prefix))) watcher.onHint();
+      if (changed === null || [...changed].some((key) => key.startsWith(watcher.prefix))) watcher.onHint();
+  }
+
+  /** Keys that were written in (afterRevision, revision]; null when the change list no longer says. */
+  #changedSince(afterRevision: number, revision: number): ReadonlySet<string> | null {
+    if (revision - afterRevision > this.#changeListMax || revision < afterRevision) return null;
+    const changed = new Set<string>();
+    for (const { value } of this.#changes.getRange({ start: afterRevision + 1, end: revision + 1 }))
+      for (const key of value) changed.add(key);
+    return changed;
+  }
+
+  #hasChanged(prefix: string, afterRevision: number): boolean {
+    const changed = this.#changedSince(afterRevision, this.#currentRevision());
+    return changed === null || [...changed].some((key) => key.startsWith(prefix));
+  }
+
+  #lookAtLeases(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#closing.signal.aborted || this.#failure || nowMs - this.#leasesLookedMs < LEASE_LOOK_MS) return;
+    this.#leasesLookedMs = nowMs;
+    this.#root.resetReadTxn();
+    for (const { key, lease } of this.#leases.expired())
+      this.#transact((revision) => {
+        // It may have been heard of since, and whoever looks besides us may have been first.
+        if (this.#leases.isStill(key, lease)) this.#write({ kind: 'delete', key }, revision);
+      }).catch(() => {});
   }
 
   #assertUsable(): void {

@@ -15,8 +15,28 @@ export interface MetadataStore {
    * @throws ForeshardError FORESHARD_UNAVAILABLE when it certainly did not happen.
    */
   commit(transaction: MetadataTransaction): Promise<CommitResult>;
-  /** A wake-up hint: something under the prefix may have changed. Re-read before acting. Never throws; may repeat. */
-  watch(prefix: string, onHint: () => void): Unwatch;
+  /**
+   * A wake-up hint: something under the prefix may have changed. Re-read before acting. Never throws; may repeat.
+   *
+   * @param options.afterRevision of a `list` or a commit: whatever has changed since is hinted at as well, also where the
+   * store has forgotten what it was (compaction). Without it, what changes from now on.
+   */
+  watch(prefix: string, onHint: () => void, options?: { readonly afterRevision?: number }): Unwatch;
+  /**
+   * Writes a key that says "I am here", and keeps it for as long as this process lives: a lease. After a death it is gone
+   * within about twice the time to live; a store that has lost it gets it again. A hint of life, never proof: a process that
+   * was paused finds itself gone, and whoever reads the key may read it of one that has just died.
+   *
+   * Whoever writes the key later has it: what was announced before then neither keeps nor removes it.
+   *
+   * @returns once the key is there.
+   * @throws ForeshardError as `commit` does, when it could not be written.
+   */
+  announce(announced: {
+    readonly key: string;
+    readonly value: Uint8Array;
+    readonly ttlMs: number;
+  }): Promise<Announcement>;
   /**
    * Stands for election until `signal` aborts. Resolves once elected.
    * Leadership is a hint to act; safety comes from putting `term` into the conditions of every commit.
@@ -63,6 +83,11 @@ export type CommitResult =
   | { readonly isCommitted: false; readonly failed: MetadataCondition };
 
 export type Unwatch = () => void;
+
+export interface Announcement {
+  /** Takes the key back, if it still is ours. Never throws: what cannot be taken back goes by itself. */
+  end(): Promise<void>;
+}
 
 export interface Leadership {
   /** The condition that fences this leader: put it into every transaction. */

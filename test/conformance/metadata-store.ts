@@ -7,6 +7,8 @@ import { type MetadataStore, TRANSACTION_OPERATIONS_MAX } from '../../src/ports/
 export interface MetadataHarness {
   /** A new client of the one store under test, as another process would have. Closed by the suite. */
   open(): Promise<MetadataStore>;
+  /** Makes the store forget what has changed so far. */
+  compact(store: MetadataStore): Promise<void>;
   /** A prefix that no other test uses. */
   readonly prefix: string;
   dispose(): Promise<void>;
@@ -15,6 +17,9 @@ export interface MetadataHarness {
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (value: Uint8Array | undefined): string | undefined => value && new TextDecoder().decode(value);
 const put = (key: string, value: string) => ({ kind: 'put', key, value: bytes(value) }) as const;
+
+/** etcd counts leases by whole seconds. */
+const TTL_MS_MIN = 1000;
 
 /** Waits for a claim with a deadline that is far above what any adapter needs. */
 async function eventually(claim: () => boolean | Promise<boolean>, what: string): Promise<void> {
@@ -127,6 +132,85 @@ export function metadataStoreConformance(name: string, makeHarness: () => Promis
     await one.commit({ conditions: [], writes: [put(`${harness.prefix}w/2`, 'x')] });
     await new Promise((resolve) => setTimeout(resolve, 100));
     check.is(hints, before);
+  });
+
+  test('a watch from a revision is told of what has changed since, whoever did it and however long ago', async ({
+    one,
+    two,
+    harness,
+  }) => {
+    const prefix = `${harness.prefix}r/`;
+    await one.commit({ conditions: [], writes: [put(`${prefix}1`, 'x')] });
+    const { revision } = await one.list(prefix);
+    await two.commit({ conditions: [], writes: [{ kind: 'delete', key: `${prefix}1` }] });
+    // The handle has heard of the change before it watches.
+    await eventually(async () => (await one.get(`${prefix}1`)) === undefined, 'the deletion');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    let hints = 0;
+    one.watch(prefix, () => hints++, { afterRevision: revision });
+    await eventually(() => hints > 0, 'a hint of what came after the list');
+  });
+
+  test('a watch from a revision that is compacted is told, and follows on', async ({ one, two, harness }) => {
+    const prefix = `${harness.prefix}c/`;
+    await one.commit({ conditions: [], writes: [put(`${prefix}1`, 'x')] });
+    const { revision } = await one.list(prefix);
+    await two.commit({ conditions: [], writes: [{ kind: 'delete', key: `${prefix}1` }] });
+    await two.commit({ conditions: [], writes: [put(`${harness.prefix}other`, 'x')] });
+    await harness.compact(two);
+    let hints = 0;
+    one.watch(prefix, () => hints++, { afterRevision: revision });
+    await eventually(() => hints > 0, 'a hint that something is forgotten');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const before = hints;
+    await two.commit({ conditions: [], writes: [put(`${prefix}2`, 'x')] });
+    await eventually(() => hints > before, 'a hint of what came after');
+  });
+
+  test('what is announced is there for as long as its process lives, and goes after it has died', async ({
+    one,
+    two,
+    harness,
+  }) => {
+    const key = `${harness.prefix}node/1`;
+    await one.announce({ key, value: bytes('here'), ttlMs: TTL_MS_MIN });
+    const first = await two.get(key);
+    check.is(text(first?.value), 'here');
+    await new Promise((resolve) => setTimeout(resolve, 2 * TTL_MS_MIN));
+    check.equal((await two.get(key))?.revision, first?.revision, 'a beat is no change');
+    let hints = 0;
+    two.watch(key, () => hints++);
+    await one.close(); // nothing is taken back: the beats just end
+    await eventually(async () => (await two.get(key)) === undefined, 'the end of the announcement');
+    await eventually(() => hints > 0, 'a hint of it');
+  });
+
+  test('what is taken back is gone at once, what somebody else has announced since is not', async ({
+    one,
+    two,
+    harness,
+  }) => {
+    const key = `${harness.prefix}node/1`;
+    const first = await one.announce({ key, value: bytes('first'), ttlMs: 5000 });
+    const second = await two.announce({ key, value: bytes('second'), ttlMs: 5000 });
+    await first.end();
+    check.is(text((await one.get(key))?.value), 'second');
+    await second.end();
+    check.is(await one.get(key), undefined);
+  });
+
+  test('an announcement that was lost is made again, unless the key is another’s', async ({
+    one,
+    two,
+    harness,
+  }) => {
+    const key = `${harness.prefix}node/1`;
+    await one.announce({ key, value: bytes('here'), ttlMs: TTL_MS_MIN });
+    await two.commit({ conditions: [], writes: [{ kind: 'delete', key }] });
+    await eventually(async () => text((await two.get(key))?.value) === 'here', 'the announcement again');
+    await two.commit({ conditions: [], writes: [put(key, 'by hand')] });
+    await new Promise((resolve) => setTimeout(resolve, 2 * TTL_MS_MIN));
+    check.is(text((await one.get(key))?.value), 'by hand');
   });
 
   test('transactions beyond the limits of etcd are refused', async ({ one, harness }) => {

@@ -1,11 +1,15 @@
+import { keepAnnounced } from '../../plugin/metadata/announcement.ts';
 import { campaignByHeartbeat } from '../../plugin/metadata/election.ts';
+import { assertWithinLimits } from '../../plugin/metadata/transaction-limits.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Random } from '../../src/base/random.ts';
-import type {
-  CommitResult,
-  MetadataEntry,
-  MetadataStore,
-  MetadataTransaction,
+import {
+  type Announcement,
+  type CommitResult,
+  conditionHolds,
+  type MetadataEntry,
+  type MetadataStore,
+  type MetadataTransaction,
 } from '../../src/ports/metadata-store.ts';
 import type { SimClock } from './clock.ts';
 import type { Life } from './life.ts';
@@ -24,9 +28,16 @@ export interface MetadataWorld {
 const TIMEOUT_MS = 60;
 /** A commit whose answer was lost may still be made so much later. */
 const LATE_COMMIT_MS_MAX = 400;
+/** How many changes a watch may be behind. */
+const CHANGES_MAX = 1_000;
 
 const unreachable = (): ForeshardError =>
   new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the metadata store is out of reach');
+
+interface SimWatcher {
+  readonly prefix: string;
+  readonly hint: () => void;
+}
 
 /** The one true store, and handles on it that lose requests and answers. */
 export class SimMetadata {
@@ -37,6 +48,12 @@ export class SimMetadata {
   isFull = false;
   readonly #world: MetadataWorld;
   #revision = 0;
+  readonly #watchers = new Set<SimWatcher>();
+  /** The newest, since the last compaction. */
+  #changes: { readonly key: string; readonly revision: number }[] = [];
+  #compactedRevision = 0;
+  /** By key, who keeps it and until when. */
+  readonly #leases = new Map<string, { readonly holder: object; readonly untilMs: number }>();
   readonly #lists = new Map<string, { revision: number; entries: readonly MetadataEntry[] }>();
 
   constructor(world: MetadataWorld) {
@@ -44,14 +61,10 @@ export class SimMetadata {
   }
 
   commitNow({ conditions, writes }: MetadataTransaction): CommitResult {
-    for (const condition of conditions) {
-      const entry = this.entries.get(condition.key);
-      const holds =
-        'revisionIs' in condition
-          ? (entry?.revision ?? 0) === condition.revisionIs
-          : (entry?.createRevision ?? 0) === condition.createRevisionIs;
-      if (!holds) return { isCommitted: false, failed: condition };
-    }
+    const failed = conditions.find(
+      (condition) => !conditionHolds(condition, this.entries.get(condition.key)),
+    );
+    if (failed) return { isCommitted: false, failed };
     const revision = ++this.#revision;
     for (const write of writes) {
       const before = this.entries.get(write.key);
@@ -62,21 +75,119 @@ export class SimMetadata {
         this.entries.set(write.key, { key: write.key, value: write.value, revision, createRevision });
       }
       for (const prefix of this.#lists.keys()) if (write.key.startsWith(prefix)) this.#lists.delete(prefix);
+      this.#leases.delete(write.key);
+      this.#noteChange(write.key, revision);
     }
     return { isCommitted: true, revision };
   }
 
   handleOf(life: Life): MetadataStore {
-    const closing = new AbortController().signal;
+    const closed = new AbortController();
+    const closing = closed.signal;
+    const unwatches = new Set<() => void>();
     const store: MetadataStore = {
       get: (key) => this.#ask(life, () => this.entries.get(key)),
       list: (prefix) => this.#ask(life, () => this.#list(prefix)),
       commit: (transaction) => this.#commit(life, transaction),
-      watch: () => () => {},
-      campaign: (options) => campaignByHeartbeat({ ...options, store, clock: life.clock, closing }),
-      close: async () => {},
+      watch: (prefix, onHint, { afterRevision } = {}) => {
+        const unwatch = this.#watch(life, { prefix, onHint, afterRevision: afterRevision ?? this.#revision });
+        unwatches.add(unwatch);
+        return unwatch;
+      },
+      announce: (announced) => this.#announce(life, closing, announced),
+      campaign: (options) =>
+        campaignByHeartbeat({
+          ...options,
+          signal: AbortSignal.any([options.signal, closing]),
+          store,
+          clock: life.clock,
+          closing,
+        }),
+      async close() {
+        closed.abort();
+        for (const unwatch of unwatches) unwatch();
+      },
     };
     return store;
+  }
+
+  /** What was changed up to now is forgotten: a watch from before is told that anything may have changed. */
+  compact(): void {
+    this.#compactedRevision = this.#revision;
+    this.#changes = [];
+  }
+
+  #watch(
+    life: Life,
+    {
+      prefix,
+      onHint,
+      afterRevision,
+    }: Omit<SimWatcher, 'hint'> & { readonly onHint: () => void; readonly afterRevision: number },
+  ): () => void {
+    const hint = (): void => {
+      // A hint that is lost is one that comes late: whoever watches looks now and then in any case.
+      if (this.isDown || this.#isLost(life)) return;
+      this.#world.clock.after(0.2 + this.#world.random.nextFloat(), () =>
+        life.run(() => {
+          if (this.#watchers.has(watcher)) onHint();
+        }),
+      );
+    };
+    const watcher: SimWatcher = { prefix, hint };
+    this.#watchers.add(watcher);
+    const isMissed =
+      afterRevision < this.#compactedRevision ||
+      this.#changes.some(({ key, revision }) => revision > afterRevision && key.startsWith(prefix));
+    if (isMissed) hint();
+    return () => void this.#watchers.delete(watcher);
+  }
+
+  #noteChange(key: string, revision: number): void {
+    this.#changes.push({ key, revision });
+    if (this.#changes.length > CHANGES_MAX)
+      this.#compactedRevision = (this.#changes.shift() as { revision: number }).revision;
+    for (const { prefix, hint } of [...this.#watchers]) if (key.startsWith(prefix)) hint();
+  }
+
+  /** By a lease of the store's own, as etcd has them. */
+  async #announce(
+    life: Life,
+    closing: AbortSignal,
+    { key, value, ttlMs }: Parameters<MetadataStore['announce']>[0],
+  ): Promise<Announcement> {
+    const { clock } = this.#world;
+    const holder = {};
+    const isOurs = (): boolean => this.#leases.get(key)?.holder === holder;
+    const keep = (): void => {
+      this.#leases.set(key, { holder, untilMs: clock.nowMs() + ttlMs });
+      clock.after(ttlMs, () => this.#expire(key));
+    };
+    const take = (): void => {
+      this.#commitUnlessFull({ conditions: [], writes: [{ kind: 'put', key, value }] });
+      keep();
+    };
+    await this.#ask(life, take);
+    return keepAnnounced({
+      clock: life.clock,
+      ttlMs,
+      closing,
+      beat: () =>
+        this.#ask(life, () => {
+          if (isOurs()) keep();
+          else if (!this.entries.has(key)) take();
+        }),
+      remove: () =>
+        this.#ask(life, () => {
+          if (isOurs()) this.#commitUnlessFull({ conditions: [], writes: [{ kind: 'delete', key }] });
+        }),
+    });
+  }
+
+  #expire(key: string): void {
+    const lease = this.#leases.get(key);
+    if (lease && this.#world.clock.nowMs() >= lease.untilMs)
+      this.commitNow({ conditions: [], writes: [{ kind: 'delete', key }] });
   }
 
   #list(prefix: string): { entries: readonly MetadataEntry[]; revision: number } {
@@ -120,6 +231,11 @@ export class SimMetadata {
   }
 
   #commit(life: Life, transaction: MetadataTransaction): Promise<CommitResult> {
+    try {
+      assertWithinLimits(transaction);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const { clock, random, network, rates } = this.#world;
     if (life.isOver) return new Promise(() => {});
     const isAnswerLost = network.isCut('m', life.name) || random.nextFloat() < rates().unknownCommit;

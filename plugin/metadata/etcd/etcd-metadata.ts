@@ -3,10 +3,11 @@
  * and transactions: leases, watches and the library's own retries are not part of it.
  */
 import { ConstantBackoff, noop } from 'cockatiel';
-import { Etcd3, type IOptions, type IRangeResponse, type ITxnRequest, type ITxnResponse, Range } from 'etcd3';
+import { Etcd3, type IOptions, type IRangeResponse, type ITxnRequest, type ITxnResponse } from 'etcd3';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import {
+  type Announcement,
   type CommitResult,
   conditionHolds,
   type Leadership,
@@ -18,6 +19,9 @@ import {
 import { campaignByHeartbeat } from '../election.ts';
 import { assertWithinLimits } from '../transaction-limits.ts';
 import { isCertainlyNotApplied, isCompacted, mayPass, unavailable } from './faults.ts';
+import { announceByLease } from './lease-announcement.ts';
+import { MemberChoice } from './member-choice.ts';
+import { entryOf, rangeOf, requestOf } from './requests.ts';
 import { RevisionGuard } from './revision-guard.ts';
 import { WatchHub } from './watch-hub.ts';
 
@@ -68,15 +72,19 @@ class EtcdMetadata implements MetadataStore {
   readonly #client: Etcd3;
   readonly #endpoints: readonly string[];
   readonly #clock: Clock;
+  readonly #requestTimeoutMs: number;
   readonly #guard = new RevisionGuard();
   readonly #watches: WatchHub;
   readonly #closing = new AbortController();
   readonly #check: NodeJS.Timeout;
 
   constructor(options: EtcdMetadataOptions) {
-    this.#client = new Etcd3(clientOptions(options));
     this.#endpoints = options.endpoints;
     this.#clock = options.clock ?? systemClock();
+    this.#requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT;
+    this.#client = new Etcd3(
+      clientOptions(options, this.#requestTimeoutMs, new MemberChoice(options.endpoints, this.#clock)),
+    );
     this.#watches = new WatchHub(this.#client);
     this.#check = setInterval(() => void this.#lookForMissedHints(), options.checkMs ?? CHECK_MS_DEFAULT);
     this.#check.unref();
@@ -98,14 +106,18 @@ class EtcdMetadata implements MetadataStore {
     }
   }
 
-  async commit(transaction: MetadataTransaction): Promise<CommitResult> {
+  commit(transaction: MetadataTransaction): Promise<CommitResult> {
+    return this.#commit(transaction);
+  }
+
+  async #commit(transaction: MetadataTransaction, lease?: string): Promise<CommitResult> {
     assertWithinLimits(transaction);
     const { conditions } = transaction;
     const doing = `write ${transaction.writes[0]?.key ?? 'nothing'}`;
     const sentAt = this.#guard.revision;
     let response: ITxnResponse;
     try {
-      response = await this.#commitOnce(doing, requestOf(transaction));
+      response = await this.#commitOnce(doing, requestOf(transaction, lease));
     } catch (cause) {
       if (cause instanceof ForeshardError) throw cause;
       if (isCertainlyNotApplied(cause)) throw unavailable(doing, this.#endpoints, cause);
@@ -128,8 +140,29 @@ class EtcdMetadata implements MetadataStore {
     return { isCommitted: false, failed };
   }
 
-  watch(prefix: string, onHint: () => void): Unwatch {
-    return this.#watches.watch(prefix, onHint);
+  watch(prefix: string, onHint: () => void, options?: { readonly afterRevision?: number }): Unwatch {
+    return this.#watches.watch(prefix, onHint, options);
+  }
+
+  async announce(announced: {
+    readonly key: string;
+    readonly value: Uint8Array;
+    readonly ttlMs: number;
+  }): Promise<Announcement> {
+    const doing = `announce ${announced.key}`;
+    this.#assertUsable(doing);
+    try {
+      return await announceByLease(announced, {
+        client: this.#client,
+        clock: this.#clock,
+        closing: this.#closing.signal,
+        get: (key) => this.get(key),
+        commit: (transaction, lease) => this.#commit(transaction, lease),
+        requestTimeoutMs: this.#requestTimeoutMs,
+      });
+    } catch (error) {
+      throw error instanceof ForeshardError ? error : unavailable(doing, this.#endpoints, error);
+    }
   }
 
   campaign(options: {
@@ -233,8 +266,11 @@ class EtcdMetadata implements MetadataStore {
   }
 }
 
-function clientOptions({ endpoints, tls, login, requestTimeoutMs }: EtcdMetadataOptions): IOptions {
-  const timeoutMs = requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT;
+function clientOptions(
+  { endpoints, tls, login }: EtcdMetadataOptions,
+  timeoutMs: number,
+  choice: MemberChoice,
+): IOptions {
   return {
     hosts: [...endpoints],
     ...(tls?.authority && {
@@ -245,7 +281,7 @@ function clientOptions({ endpoints, tls, login, requestTimeoutMs }: EtcdMetadata
     }),
     ...(login && { auth: { username: login.user, password: login.password } }),
     // The library's circuit breaker keeps watches away for seconds, and its retries repeat transactions whose outcome is unknown.
-    faultHandling: { host: () => noop, global: noop, watchBackoff: WATCH_BACKOFF },
+    faultHandling: { host: choice.policyOf, global: noop, watchBackoff: WATCH_BACKOFF },
     grpcOptions: {
       'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
       'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
@@ -254,49 +290,4 @@ function clientOptions({ endpoints, tls, login, requestTimeoutMs }: EtcdMetadata
     },
     defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + timeoutMs }),
   };
-}
-
-/** On success the writes; on failure a read of each condition's key, so that the one that failed can be named. */
-const requestOf = ({ conditions, writes }: MetadataTransaction): ITxnRequest => ({
-  compare: conditions.map((condition) =>
-    'revisionIs' in condition
-      ? {
-          key: Buffer.from(condition.key),
-          target: 'Mod',
-          result: 'Equal',
-          mod_revision: condition.revisionIs,
-        }
-      : {
-          key: Buffer.from(condition.key),
-          target: 'Create',
-          result: 'Equal',
-          create_revision: condition.createRevisionIs,
-        },
-  ),
-  success: writes.map((write) => {
-    const key = Buffer.from(write.key);
-    return write.kind === 'put'
-      ? { request_put: { key, value: Buffer.from(write.value) } }
-      : { request_delete_range: { key } };
-  }),
-  failure: conditions.map(({ key }) => ({ request_range: { key: Buffer.from(key) } })),
-});
-
-interface KeyValue {
-  readonly key: Buffer;
-  readonly value: Buffer;
-  readonly create_revision: string;
-  readonly mod_revision: string;
-}
-
-const entryOf = (found: KeyValue): MetadataEntry => ({
-  key: found.key.toString(),
-  value: new Uint8Array(found.value),
-  revision: Number(found.mod_revision),
-  createRevision: Number(found.create_revision),
-});
-
-function rangeOf(prefix: string): { key: Buffer; range_end: Buffer } {
-  const { start, end } = Range.prefix(prefix);
-  return { key: start, range_end: end };
 }

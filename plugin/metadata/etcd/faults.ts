@@ -27,6 +27,12 @@ export const isCertainlyNotApplied = (error: unknown): boolean => {
   return [NEVER_SENT, NO_SPACE, NO_ACCESS, TOO_LARGE].some((pattern) => pattern.test(message));
 };
 
+/** Whether another member may do better: this one does not answer, or has lost the others. */
+export const isFaultOfMember = (error: unknown): boolean =>
+  /UNAVAILABLE|DEADLINE_EXCEEDED|No connection established|no leader|request timed out/.test(
+    messageOf(error),
+  );
+
 /** @param doing what could not be done, such as `read map/7`. */
 export function unavailable(doing: string, endpoints: readonly string[], cause: unknown): ForeshardError {
   const message = messageOf(cause);

@@ -17,11 +17,17 @@ export class WatchHub {
     return [...this.#streams.keys()];
   }
 
-  watch(prefix: string, onHint: () => void): () => void {
-    const stream = this.#streams.get(prefix) ?? this.#open(prefix);
+  /** @param options.afterRevision a stream that begins hints at its beginning anyway; one that stands has told others of it. */
+  watch(prefix: string, onHint: () => void, options: { readonly afterRevision?: number } = {}): () => void {
+    const standing = this.#streams.get(prefix);
+    const stream = standing ?? this.#open(prefix);
     // The same function may watch twice.
     const own = (): void => onHint();
     stream.onHints.add(own);
+    if (standing && options.afterRevision !== undefined)
+      queueMicrotask(() => {
+        if (stream.onHints.has(own)) own();
+      });
     return () => {
       stream.onHints.delete(own);
       if (stream.onHints.size > 0 || this.#streams.get(prefix) !== stream) return;

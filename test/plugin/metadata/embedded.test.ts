@@ -12,12 +12,22 @@ import { metadataStoreConformance } from '../../conformance/metadata-store.ts';
 
 const makeFolder = (): string => mkdtempSync(join(tmpdir(), 'foreshard-metadata-'));
 
+/** Commits that a watch may be behind. */
+const CHANGE_LIST = 8;
+
 for (const commitsAtOnce of [false, true])
   metadataStoreConformance(commitsAtOnce ? 'embedded, commits at once' : 'embedded', async () => {
     const path = makeFolder();
     return {
-      open: async () => openEmbeddedMetadata({ path, pollMs: 5, commitsAtOnce }),
+      open: async () => openEmbeddedMetadata({ path, pollMs: 5, commitsAtOnce, changeListMax: CHANGE_LIST }),
       prefix: '/t/',
+      async compact(store) {
+        for (let i = 0; i <= CHANGE_LIST; i++)
+          await store.commit({
+            conditions: [],
+            writes: [{ kind: 'put', key: 'elsewhere', value: new Uint8Array(1) }],
+          });
+      },
       dispose: async () => rmSync(path, { recursive: true, force: true }),
     };
   });

@@ -60,10 +60,15 @@ if (requireOrSkip('etcd', hasEtcd())) {
   let harnesses = 0;
   metadataStoreConformance('etcd', async () => {
     shared ??= await LocalEtcd.start();
-    const { endpoints } = shared;
+    const server = shared;
+    const { endpoints } = server;
     return {
       open: async () => openEtcdMetadata({ endpoints }),
       prefix: `/t${harnesses++}/`,
+      async compact(store) {
+        const { revision } = await store.list('/');
+        check.is(server.ctl('compact', String(revision)).status, 0);
+      },
       dispose: async () => {},
     };
   });
