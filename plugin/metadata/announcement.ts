@@ -4,6 +4,8 @@ import type { Announcement } from '../../src/ports/metadata-store.ts';
 /** Three chances to be heard of before the time to live is over. */
 const BEATS_PER_TTL = 3;
 
+const END_MS_MAX = 1_000;
+
 export interface KeptOptions {
   readonly clock: Clock;
   readonly ttlMs: number;
@@ -34,7 +36,8 @@ export function keepAnnounced({ clock, ttlMs, closing, beat, remove }: KeptOptio
     async end() {
       if (signal.aborted) return;
       ending.abort();
-      await ended;
+      // A beat that is under way while the store is out of reach would hold up the end of the process.
+      await Promise.race([ended, clock.sleep(END_MS_MAX)]);
       if (closing.aborted) return;
       await remove().catch(() => {});
     },

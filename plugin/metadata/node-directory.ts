@@ -7,7 +7,7 @@ export class NodeDirectory {
   readonly #metadata: MetadataStore;
   readonly #clusterName: string;
   readonly #unwatch: Unwatch;
-  #nodes = new Map<number, NodeRegistration>();
+  readonly #nodes = new Map<number, NodeRegistration>();
   #isReading = false;
   #isStale = false;
   #isClosed = false;
@@ -42,7 +42,8 @@ export class NodeDirectory {
       while (this.#isStale && !this.#isClosed) {
         this.#isStale = false;
         const nodes = await listNodes(this.#metadata, this.#clusterName);
-        this.#nodes = new Map(nodes.map((node) => [node.nodeId, node]));
+        // Who is no longer listed has died, or was only cut off: where it was last is the place to try.
+        for (const node of nodes) this.#nodes.set(node.nodeId, node);
       }
     } catch {
       // The store is closing or out of reach: what is known stays, and the next hint reads again.

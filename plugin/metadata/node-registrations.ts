@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { Announcement, MetadataStore } from '../../src/ports/metadata-store.ts';
 import { clusterKeys } from './cluster-keys.ts';
 import { decodeJson, encodeJson } from './json-values.ts';
 
@@ -24,7 +24,20 @@ export const encodeRegistration = (node: NodeRegistration): Uint8Array => encode
 export const decodeRegistration = (bytes: Uint8Array): NodeRegistration =>
   decodeJson(registration, 'node registration', bytes);
 
-/** Announces a node; each start overwrites what the one before said. */
+/** A node that has died is no longer listed after this, or twice as long. */
+const REGISTRATION_TTL_MS = 10_000;
+
+/** Announces a node for as long as its process lives; each start overwrites what the one before said. */
+export function announceNode(
+  store: MetadataStore,
+  clusterName: string,
+  node: NodeRegistration,
+): Promise<Announcement> {
+  const key = clusterKeys(clusterName).node(node.nodeId);
+  return store.announce({ key, value: encodeRegistration(node), ttlMs: REGISTRATION_TTL_MS });
+}
+
+/** Says by hand where a node is: it stays so until the node starts again. */
 export async function registerNode(
   store: MetadataStore,
   clusterName: string,

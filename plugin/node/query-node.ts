@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ForeshardError } from '../../src/base/errors.ts';
+import type { Announcement } from '../../src/ports/metadata-store.ts';
 import {
   advanceRoutingTable,
   buildRoutingTable,
@@ -10,7 +11,7 @@ import {
 import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { ClusterMapReader } from '../metadata/cluster-map.ts';
 import { bootstrapCluster } from '../metadata/form-cluster.ts';
-import { listNodes, registerNode } from '../metadata/node-registrations.ts';
+import { announceNode, listNodes } from '../metadata/node-registrations.ts';
 import { type RpcAddress, RpcClient } from '../rpc/client.ts';
 import { DataReplyReader } from '../rpc/data.ts';
 import { DEFAULT_COPY_READ_LIMITS } from './copy-reads.ts';
@@ -133,6 +134,7 @@ class QueryNode implements RunningQueryNode {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #unwatch: (() => void)[] = [];
   readonly #reporter: ReadReporter;
+  #registration: Announcement | null = null;
   readonly #startedMs: number;
   #outputs: ClientConnection[] = [];
   #isOutputScheduled = false;
@@ -226,7 +228,7 @@ class QueryNode implements RunningQueryNode {
       }, STALL_CHECK_MS),
     );
     await this.#listen();
-    await registerNode(metadata, this.#options.clusterId, {
+    this.#registration = await announceNode(metadata, this.#options.clusterId, {
       nodeId: this.#options.nodeId,
       role: 'query',
       host: this.host,
@@ -263,6 +265,7 @@ class QueryNode implements RunningQueryNode {
     for (const unwatch of this.#unwatch) unwatch();
     for (const timer of this.#timers) clearInterval(timer);
     await this.#reporter.close();
+    await this.#registration?.end();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const client of this.#clients.values()) client.endAfterReplies();
     const grace = setTimeout(() => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { assert } from '../../src/base/assert.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
+import type { Announcement } from '../../src/ports/metadata-store.ts';
 import type { NodeStatistics } from '../../src/ports/storage-engine.ts';
 import { LmdbEngine } from '../engines/lmdb/engine.ts';
 import { reconciled } from '../engines/lmdb/role-changes.ts';
@@ -8,7 +9,7 @@ import type { ControlReply, StorageNodeHooks } from '../host/hooks.ts';
 import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { ClusterMapReader, readStoreState } from '../metadata/cluster-map.ts';
 import { bootstrapCluster } from '../metadata/form-cluster.ts';
-import { listNodes, registerNode } from '../metadata/node-registrations.ts';
+import { announceNode, listNodes } from '../metadata/node-registrations.ts';
 import type { PeerIdentity } from '../rpc/connection.ts';
 import { DataRequestReader, STATUS_NOT_OWNER } from '../rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../rpc/server.ts';
@@ -83,6 +84,7 @@ class StorageNode implements RunningStorageNode {
   readonly #rights: PeerRights;
   #isServing = false;
   #endWatch: () => void = () => {};
+  #registration: Announcement | null = null;
 
   constructor(options: StorageNodeOptions, components: StorageNodeComponents, engine: LmdbEngine) {
     this.#options = options;
@@ -133,7 +135,7 @@ class StorageNode implements RunningStorageNode {
       pressure: () => this.#pressure.read(),
     });
     await this.#server.listen();
-    await registerNode(metadata, clusterId, {
+    this.#registration = await announceNode(metadata, clusterId, {
       nodeId: this.#options.nodeId,
       role: 'storage',
       host: this.host,
@@ -295,6 +297,7 @@ class StorageNode implements RunningStorageNode {
     this.#isServing = false;
     this.#pressure.close();
     this.#endWatch();
+    await this.#registration?.end();
     await this.#server.close();
     await this.engine.close();
   }
