@@ -24,6 +24,7 @@ import { RpcStorageEngine } from '../engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
 import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { ClusterMapReader } from '../metadata/cluster-map.ts';
+import { readDecisions } from '../metadata/decisions.ts';
 import { NodeDirectory } from '../metadata/node-directory.ts';
 import { openMetadata } from '../metadata/open.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
@@ -123,7 +124,13 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
       // The ring is drained, and whoever asks is answered, while a large plan is made; nobody waits for one to close.
       pace: { clock: machineClock, isCancelled: () => isClosing },
     }),
-    observer: new ClusterObserver(settings, { mapReader, engine, clock: machineClock, logger }),
+    observer: new ClusterObserver(settings, {
+      mapReader,
+      engine,
+      decisions: () => readDecisions(metadata, cluster.name, machineClock.nowMs()),
+      clock: machineClock,
+      logger,
+    }),
     loadProfile: () => analysis.loadProfile(),
   });
   const queryTypes = new QueryTypesPublisher(

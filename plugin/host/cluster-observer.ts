@@ -10,6 +10,7 @@ import type { NodeUtilisation } from '../../src/model/node-utilisation.ts';
 import type { NodeStatistics, StorageEngine } from '../../src/ports/storage-engine.ts';
 import type { Settings } from '../../src/settings.ts';
 import { type ClusterMapReader, NO_OWNER } from '../metadata/cluster-map.ts';
+import type { Decisions } from '../metadata/decisions.ts';
 
 /** Where nobody has said what a node carries, its share of the history's peak is taken to be this utilisation. */
 const ASSUMED_PEAK_UTILISATION = 0.7;
@@ -19,6 +20,7 @@ export class ClusterObserver {
   readonly #settings: Settings;
   readonly #mapReader: Pick<ClusterMapReader, 'load'>;
   readonly #engine: Pick<StorageEngine, 'nodeStatistics'>;
+  readonly #decisions: () => Promise<Decisions>;
   readonly #clock: Clock;
   readonly #logger: Logger;
   /** Node -> when it was first found silent. */
@@ -29,6 +31,7 @@ export class ClusterObserver {
     components: {
       readonly mapReader: Pick<ClusterMapReader, 'load'>;
       readonly engine: Pick<StorageEngine, 'nodeStatistics'>;
+      readonly decisions: () => Promise<Decisions>;
       /** The machine's, by which migrations are stamped; not a replay's. */
       readonly clock: Clock;
       readonly logger: Logger;
@@ -37,6 +40,7 @@ export class ClusterObserver {
     this.#settings = settings;
     this.#mapReader = components.mapReader;
     this.#engine = components.engine;
+    this.#decisions = components.decisions;
     this.#clock = components.clock;
     this.#logger = components.logger;
   }
@@ -44,8 +48,9 @@ export class ClusterObserver {
   /** @throws ForeshardError FORESHARD_UNAVAILABLE when no storage node answers. */
   async observe(profile: LoadProfile): Promise<ClusterState> {
     const { storageNodeCount } = this.#settings.cluster;
-    const [{ map, records, quarantined }, statistics] = await Promise.all([
+    const [{ map, records, quarantined }, decisions, statistics] = await Promise.all([
       this.#mapReader.load(),
+      this.#decisions(),
       Promise.all(Array.from({ length: storageNodeCount }, (_, nodeId) => this.#askNode(nodeId))),
     ]);
     if (statistics.every((node) => node === null))
@@ -77,6 +82,12 @@ export class ClusterObserver {
       ownerOf[partitionId] = 0;
       restingPartitions.add(partitionId);
     }
+    // What people have decided is planned around: an approved move counts as done, what was rejected stays.
+    for (const { partitionId, targetNodeId } of decisions.approvals) {
+      restingPartitions.add(partitionId);
+      if (!openMigrations.has(partitionId)) openMigrations.set(partitionId, targetNodeId);
+    }
+    for (const { partitionId } of decisions.rejections) restingPartitions.add(partitionId);
     const partitionBytes = new Float64Array(map.partitionCount);
     for (const node of statistics)
       node?.partitionBytes.forEach((bytes, p) => {

@@ -1,7 +1,7 @@
 import type { PlanMemory } from '../../src/affinity/plan-memory.ts';
-import { ForeshardError } from '../../src/base/errors.ts';
 import type { ClusterKeys, MigrationHistory } from '../../src/migration/records.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import { orNothing } from '../metadata/json-values.ts';
 import { decodeHistory } from '../metadata/record-codec.ts';
 import { decodeProposal } from './proposal-record.ts';
 
@@ -43,25 +43,16 @@ async function readHistory(
   { historyPrefix }: Pick<ClusterKeys, 'historyPrefix'>,
 ): Promise<MigrationHistory[]> {
   const { entries } = await metadata.list(historyPrefix);
-  return entries.flatMap(({ value }) => orNothing(() => decodeHistory(value)) ?? []);
+  return entries.flatMap(({ value }) => orNothing(() => decodeHistory(value)));
 }
 
 /** A proposal of another version is no memory. */
 function lastMovesOf(value: Uint8Array): PlanMemory['lastMoves'] {
-  const moves = orNothing(() => decodeProposal(value))?.moves ?? [];
+  const moves = orNothing(() => decodeProposal(value))[0]?.moves ?? [];
   return moves.map(({ partitionId, sourceNodeId, targetNodeId, schedule }) => ({
     partitionId,
     sourceNodeId,
     targetNodeId,
     startMs: schedule?.startMs ?? 0,
   }));
-}
-
-function orNothing<T>(decode: () => T): T | undefined {
-  try {
-    return decode();
-  } catch (error) {
-    if (error instanceof ForeshardError) return undefined;
-    throw error;
-  }
 }

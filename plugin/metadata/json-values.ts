@@ -12,3 +12,13 @@ export function decodeJson<T>(schema: z.ZodType<T>, what: string, bytes: Uint8Ar
     throw new ForeshardError('FORESHARD_CORRUPT', 'report', `${what} is not valid: ${detail}`, { cause });
   }
 }
+
+/** A record that is not valid must not hide the others: `[]` for it. */
+export function orNothing<T>(decode: () => T): T[] {
+  try {
+    return [decode()];
+  } catch (error) {
+    if (!(error instanceof ForeshardError)) throw error;
+    return [];
+  }
+}

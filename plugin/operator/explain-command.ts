@@ -2,9 +2,12 @@ import { MOVE_REFUSALS, type MoveRefusal } from '../../src/affinity/refusals.ts'
 import { LEFT_OUT_MEANING, type LeftOutCode } from '../../src/affinity/timetable/problem.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { StayReason } from '../../src/model/proposal-evidence.ts';
+import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import { decodeStays, type ProposalRecord } from '../host/proposal-record.ts';
 import { staysKey } from '../host/record-keys.ts';
+import { type Decisions, readDecisions } from '../metadata/decisions.ts';
+import { decisionLines } from './approval/decision-lines.ts';
 import { withMetadata } from './cluster-commands.ts';
 import { printJson, printLine } from './output.ts';
 import { moveLines, readProposal } from './proposal-command.ts';
@@ -30,6 +33,7 @@ export function explainPartition(
     const index = proposal.moves.findIndex((move) => move.partitionId === partitionId);
     const stay = stays.find((reason) => reason.partitionId === partitionId);
     const leftOut = proposal.leftOut.find((move) => move.partitionId === partitionId);
+    const decisions = await decisionsOf(metadata, settings.cluster.name, partitionId);
     if (isJson)
       return printJson({
         partitionId,
@@ -38,9 +42,22 @@ export function explainPartition(
         evidence: proposal.evidence?.moves[index] ?? null,
         leftOut: leftOut ?? null,
         stay: stay ?? null,
+        decisions,
       });
+    for (const line of decisionLines(decisions)) printLine(line);
     for (const line of lines(proposal, { partitionId, index, stay, leftOut })) printLine(line);
   });
+}
+
+async function decisionsOf(
+  metadata: MetadataStore,
+  clusterName: string,
+  partitionId: number,
+): Promise<Decisions> {
+  const { approvals, rejections } = await readDecisions(metadata, clusterName, Date.now());
+  const isAbout = (decision: { readonly partitionId: number }): boolean =>
+    decision.partitionId === partitionId;
+  return { approvals: approvals.filter(isAbout), rejections: rejections.filter(isAbout) };
 }
 
 function lines(

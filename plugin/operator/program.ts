@@ -8,6 +8,7 @@ import { configJsonSchema } from '../host/config-schema.ts';
 import { createLogger } from '../host/pino-logger.ts';
 import { parseListenAddress } from '../node/listen-address.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
+import { addApprovalCommands } from './approval/commands.ts';
 import { calendarLines } from './calendar-lines.ts';
 import { describeMap } from './cluster-commands.ts';
 import { explainPartition } from './explain-command.ts';
@@ -208,6 +209,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .action(async (flags: CommonFlags) =>
       describeHotKeys((await settingsOf(flags)).settings, { isJson: flags.json === true }),
     );
+  addApprovalCommands(program);
   addFileCommands(program);
   addMigrationCommands(program);
   return program;

@@ -1,11 +1,13 @@
 import { MOVE_REFUSALS, type MoveRefusal } from '../../src/affinity/refusals.ts';
 import { LEFT_OUT_MEANING, type LeftOutCode } from '../../src/affinity/timetable/problem.ts';
-import { ForeshardError } from '../../src/base/errors.ts';
 import type { Refusal } from '../../src/model/proposal.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import { decodeProposal, type ProposalRecord } from '../host/proposal-record.ts';
 import { proposalKey } from '../host/record-keys.ts';
+import { readDecisions } from '../metadata/decisions.ts';
+import { noProposal } from './approval/approve.ts';
+import { decisionLines } from './approval/decision-lines.ts';
 import { asRanges, withMetadata } from './cluster-commands.ts';
 import { growthLines } from './growth-lines.ts';
 import { printJson, printLine } from './output.ts';
@@ -19,9 +21,11 @@ export function describeProposal(
 ): Promise<void> {
   return withMetadata(settings, async (metadata) => {
     const proposal = await readProposal(metadata, settings.cluster.name);
-    if (isJson) return printJson(proposal);
+    const decisions = await readDecisions(metadata, settings.cluster.name, Date.now());
+    if (isJson) return printJson({ ...proposal, decisions });
     printLine(headline(proposal));
     for (const line of [...silenceLines(proposal), ...situationLines(proposal, settings)]) printLine(line);
+    for (const line of decisionLines(decisions)) printLine(line);
     proposal.moves.forEach((_, index) => {
       for (const line of moveLines(proposal, index)) printLine(line);
     });
@@ -40,12 +44,7 @@ export function describeProposal(
 /** @throws ForeshardError FORESHARD_NOT_READY before the first one. */
 export async function readProposal(metadata: MetadataStore, clusterName: string): Promise<ProposalRecord> {
   const entry = await metadata.get(proposalKey(clusterName));
-  if (entry === undefined)
-    throw new ForeshardError(
-      'FORESHARD_NOT_READY',
-      'wait',
-      'there is no proposal yet: plugin.mode must be "propose" or "auto", and a cycle must have run',
-    );
+  if (entry === undefined) throw noProposal();
   return decodeProposal(entry.value);
 }
 

@@ -1,8 +1,8 @@
 import type { AuditRecord } from '../../../src/migration/records.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
+import { orNothing } from '../../metadata/json-values.ts';
 import { decodeAudit } from '../../metadata/record-codec.ts';
-import { orNothing } from './lenient.ts';
 
 /** Oldest first. Records that are not valid are left out. */
 export async function readAudit(metadata: MetadataStore, clusterName: string): Promise<AuditRecord[]> {

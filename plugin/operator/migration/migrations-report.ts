@@ -10,6 +10,7 @@ import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { StorageEngine } from '../../../src/ports/storage-engine.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { loadMap } from '../../metadata/cluster-map.ts';
+import { orNothing } from '../../metadata/json-values.ts';
 import {
   decodeReadReport,
   type MigrationReads,
@@ -18,7 +19,6 @@ import {
 } from '../../metadata/read-report.ts';
 import { decodeHistory, recordCodec } from '../../metadata/record-codec.ts';
 import { asTime, counted } from '../units-text.ts';
-import { orNothing } from './lenient.ts';
 
 export interface OpenMigration {
   readonly partitionId: number;

@@ -2,6 +2,7 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { ClusterObserver } from '../../../plugin/host/cluster-observer.ts';
 import { type LoadedMap, NO_OWNER } from '../../../plugin/metadata/cluster-map.ts';
+import type { Decisions } from '../../../plugin/metadata/decisions.ts';
 import { VirtualClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
@@ -42,6 +43,7 @@ function observe(options: {
   readonly quarantined?: readonly number[];
   readonly nodes?: readonly (NodeStatistics | null)[];
   readonly queriesPerSecond?: number | null;
+  readonly decisions?: Decisions;
 }) {
   const nodes = options.nodes ?? [statistics(), statistics()];
   const { cluster } = DEFAULT_SETTINGS;
@@ -72,6 +74,7 @@ function observe(options: {
         return node;
       },
     },
+    decisions: async () => options.decisions ?? { approvals: [], rejections: [] },
     clock: new VirtualClock(NOW_MS),
     logger: silentLogger,
   });
@@ -90,6 +93,14 @@ test('partitions that are being moved or were moved lately rest, and where they 
   });
   check.equal([...state.restingPartitions], [2, 3]);
   check.equal([...state.openMigrations], [[2, 1]]);
+});
+
+test('a move that was approved counts as done, and a partition whose move was rejected stays', async () => {
+  const approval = { partitionId: 4, targetNodeId: 1 } as Decisions['approvals'][number];
+  const rejection = { partitionId: 6, untilMs: NOW_MS + 1 } as Decisions['rejections'][number];
+  const state = await observe({ decisions: { approvals: [approval], rejections: [rejection] } });
+  check.equal([...state.restingPartitions], [4, 6]);
+  check.equal([...state.openMigrations], [[4, 1]]);
 });
 
 test('a silent node is no target, and what it owns stays: it can hand nothing over', async () => {

@@ -11,7 +11,8 @@ import type { ReadVerdict } from '../../../src/migration/read-guard.ts';
 import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
 import type { MigrationPhase, MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';
-import type { MetadataEntry, MetadataStore, MetadataTransaction } from '../../../src/ports/metadata-store.ts';
+import type { MetadataEntry, MetadataStore } from '../../../src/ports/metadata-store.ts';
+import { PlainMetadata } from '../../support/plain-metadata.ts';
 
 const test = suite('orders of an operator: executor');
 
@@ -19,43 +20,6 @@ const codec = recordCodec('test');
 const { keys } = codec;
 const PARTITION = 0;
 const DIGEST = { entryCount: 3, sizeBytes: 30, buckets: ['aa', '00'] };
-
-/** As much of a metadata store as the executor asks for. */
-class PlainMetadata {
-  readonly entries = new Map<string, MetadataEntry>();
-  #revision = 0;
-
-  put(key: string, value: Uint8Array): void {
-    this.#set(key, value, ++this.#revision);
-  }
-
-  #set(key: string, value: Uint8Array, revision: number): void {
-    const createRevision = this.entries.get(key)?.createRevision ?? revision;
-    this.entries.set(key, { key, value, revision, createRevision });
-  }
-
-  async get(key: string): Promise<MetadataEntry | undefined> {
-    return this.entries.get(key);
-  }
-
-  async list(prefix: string) {
-    const entries = [...this.entries.values()].filter(({ key }) => key.startsWith(prefix));
-    return { entries, revision: this.#revision };
-  }
-
-  async commit({ conditions, writes }: MetadataTransaction) {
-    for (const failed of conditions) {
-      const revision = this.entries.get(failed.key)?.revision ?? 0;
-      if ('revisionIs' in failed && revision !== failed.revisionIs)
-        return { isCommitted: false as const, failed };
-    }
-    this.#revision++;
-    for (const write of writes)
-      if (write.kind === 'put') this.#set(write.key, write.value, this.#revision);
-      else this.entries.delete(write.key);
-    return { isCommitted: true as const, revision: this.#revision };
-  }
-}
 
 interface Script {
   /** Told of each command; may throw, as a node that does not answer. */
@@ -127,7 +91,10 @@ function coordinate(phase: MigrationPhase, change: Partial<MigrationRecord>, giv
   };
   metadata.put(keys.map(PARTITION), codec.encodePartition(record));
   metadata.put(keys.coordinator, new Uint8Array(1));
-  const fence = { key: keys.coordinator, createRevisionIs: 0 };
+  const fence = {
+    key: keys.coordinator,
+    createRevisionIs: metadata.entries.get(keys.coordinator)?.createRevision ?? 0,
+  };
   const executor = new MigrationExecutor(SETTINGS, {
     clock,
     random: seededRandom(1n),

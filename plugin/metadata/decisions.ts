@@ -1,0 +1,33 @@
+import type { Approval, Rejection } from '../../src/migration/approvals.ts';
+import { byTurn, type PendingApproval } from '../../src/migration/approvals.ts';
+import type { MetadataEntry, MetadataStore } from '../../src/ports/metadata-store.ts';
+import { orNothing } from './json-values.ts';
+import { recordCodec } from './record-codec.ts';
+
+/** What operators have said of proposed moves, and has not been done or run out yet. */
+export interface Decisions {
+  /** In the order in which they should begin. */
+  readonly approvals: readonly Approval[];
+  readonly rejections: readonly Rejection[];
+}
+
+/** Records that are not valid are left out. @param nowMs rejections that have run out by then are left out too. */
+export async function readDecisions(
+  store: MetadataStore,
+  clusterName: string,
+  nowMs: number,
+): Promise<Decisions> {
+  const codec = recordCodec(clusterName);
+  const { entries } = await store.list(codec.keys.controlPrefix);
+  const below = <T>(prefix: string, decode: (entry: MetadataEntry) => T): T[] =>
+    entries.filter(({ key }) => key.startsWith(prefix)).flatMap((entry) => orNothing(() => decode(entry)));
+  const approvals = below(
+    codec.keys.approvalPrefix,
+    ({ key, revision, value }): PendingApproval => ({ key, revision, approval: codec.decodeApproval(value) }),
+  );
+  const rejections = below(codec.keys.rejectionPrefix, ({ value }) => codec.decodeRejection(value));
+  return {
+    approvals: approvals.sort(byTurn).map(({ approval }) => approval),
+    rejections: rejections.filter(({ untilMs }) => untilMs > nowMs),
+  };
+}

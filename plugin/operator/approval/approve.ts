@@ -1,0 +1,159 @@
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { Approval } from '../../../src/migration/approvals.ts';
+import type { MetadataEntry, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
+import { decodeProposal, type ProposalRecord } from '../../host/proposal-record.ts';
+import { proposalKey } from '../../host/record-keys.ts';
+import { readDecisions } from '../../metadata/decisions.ts';
+import { recordCodec } from '../../metadata/record-codec.ts';
+import { asRanges } from '../cluster-commands.ts';
+import { newRequestId, whoAsks } from '../migration/order.ts';
+import { asTime, counted } from '../units-text.ts';
+import { type ChosenMove, chooseMoves } from './choose-moves.ts';
+
+/** An approval that could not begin for so long is void: the load it was made for is another by then. */
+const VALID_MS = 86_400_000;
+/** An approval, and perhaps a rejection that ends, each: below the 128 operations of a transaction. */
+const BATCH = 50;
+
+export interface ApproveOrder {
+  /** Null: all moves of the proposal. */
+  readonly partitionIds: readonly number[] | null;
+  /** Not at the hour of the timetable, but as soon as there is a place. */
+  readonly isNow: boolean;
+  /** A window of the operator's own; null where that end is open. */
+  readonly fromMs: number | null;
+  readonly untilMs: number | null;
+  readonly reason: string;
+}
+
+/**
+ * `foreshard approve`: moves of the latest proposal, as it is when this is called, are handed to whoever is coordinator.
+ *
+ * @returns what to tell.
+ * @throws ForeshardError FORESHARD_NOT_READY without a proposal, FORESHARD_CONFLICT when it is past or another came meanwhile,
+ * FORESHARD_CONFIG when the choice makes no sense.
+ */
+export async function approve(
+  metadata: MetadataStore,
+  clusterName: string,
+  order: ApproveOrder,
+  nowMs: number,
+): Promise<string> {
+  const entry = await metadata.get(proposalKey(clusterName));
+  if (entry === undefined) throw noProposal();
+  const proposal = decodeProposal(entry.value);
+  if (proposal.expiresAtMs < nowMs)
+    throw new ForeshardError(
+      'FORESHARD_CONFLICT',
+      're-read',
+      `the latest proposal held until ${asTime(proposal.expiresAtMs)}, and no coordinator has made another since: ` +
+        'a query node with mode "propose" has to run; nothing was approved',
+    );
+  const { approvals, rejections } = await readDecisions(metadata, clusterName, nowMs);
+  const approved = new Set(approvals.map(({ partitionId }) => partitionId));
+  const chosen = chooseMoves(proposal, order.partitionIds, approved);
+  if (chosen.length === 0)
+    throw new ForeshardError(
+      'FORESHARD_CONFLICT',
+      're-read',
+      `the proposal of ${asTime(proposal.atMs)} has no moves`,
+    );
+  const given = approvalsOf(chosen, order, nowMs);
+  const rejected = new Set(rejections.map(({ partitionId }) => partitionId));
+  await write(metadata, clusterName, { entry, given, rejected, proposal });
+  return told(given);
+}
+
+function approvalsOf(chosen: readonly ChosenMove[], order: ApproveOrder, nowMs: number): Approval[] {
+  const { fromMs, untilMs, isNow, reason } = order;
+  const requestId = newRequestId(nowMs);
+  const by = whoAsks();
+  if (fromMs !== null && untilMs !== null && untilMs <= fromMs)
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `--until ${asTime(untilMs)} is not after --from ${asTime(fromMs)}; nothing was approved`,
+    );
+  return chosen.map(({ move, order: place, after }) => {
+    const { partitionId, sourceNodeId, targetNodeId, epoch, sizeBytes, schedule } = move;
+    const plannedMs = isNow || schedule === null ? nowMs : Math.max(nowMs, schedule.startMs);
+    // The hour of the timetable is the cheapest: it is kept where it lies in the operator's window.
+    const isInWindow = plannedMs >= (fromMs ?? nowMs) && plannedMs <= (untilMs ?? plannedMs);
+    const notBeforeMs = isInWindow ? plannedMs : (fromMs ?? nowMs);
+    const notAfterMs = untilMs ?? notBeforeMs + VALID_MS;
+    return {
+      ...{ requestId, by, reason, atMs: nowMs },
+      ...{ partitionId, sourceNodeId, targetNodeId, epoch, sizeBytes },
+      ...{ notBeforeMs, notAfterMs, order: place, after, moveReason: move.reason.slice(0, 500) },
+    };
+  });
+}
+
+/** Each transaction holds only while the proposal is the one that was read: nobody approves what he has not seen. */
+async function write(
+  metadata: MetadataStore,
+  clusterName: string,
+  {
+    entry,
+    given,
+    rejected,
+    proposal,
+  }: {
+    readonly entry: MetadataEntry;
+    readonly given: readonly Approval[];
+    readonly rejected: ReadonlySet<number>;
+    readonly proposal: ProposalRecord;
+  },
+): Promise<void> {
+  const codec = recordCodec(clusterName);
+  for (let start = 0; start < given.length; start += BATCH) {
+    const batch = given.slice(start, start + BATCH);
+    const { requestId, by, reason, atMs } = batch[0] as Approval;
+    const partitions = batch.map(({ partitionId }) => partitionId).sort((a, b) => a - b);
+    const auditId = start === 0 ? requestId : `${requestId}-${start}`;
+    const audit = codec.encodeAudit({
+      ...{ requestId: auditId, atMs, by, reason },
+      action: 'approve',
+      partitionId: batch.length === 1 ? (partitions[0] as number) : null,
+      outcome: 'done',
+      message: `of the proposal of ${asTime(proposal.atMs)}, the moves of partitions ${asRanges(partitions)}`,
+    });
+    const writes = batch.flatMap((approval): MetadataWrite[] => {
+      const put: MetadataWrite = {
+        kind: 'put',
+        key: codec.keys.approval(approval.partitionId),
+        value: codec.encodeApproval(approval),
+      };
+      return rejected.has(approval.partitionId)
+        ? [put, { kind: 'delete', key: codec.keys.rejection(approval.partitionId) }]
+        : [put];
+    });
+    const { isCommitted } = await metadata.commit({
+      conditions: [{ key: entry.key, revisionIs: entry.revision }],
+      writes: [...writes, { kind: 'put', key: codec.keys.audit(auditId), value: audit }],
+    });
+    if (!isCommitted)
+      throw new ForeshardError(
+        'FORESHARD_CONFLICT',
+        're-read',
+        `another proposal came meanwhile: ${start === 0 ? 'nothing was' : `the first ${start} moves only were`} approved. ` +
+          'Read it (`foreshard proposal`), then approve',
+      );
+  }
+}
+
+function told(given: readonly Approval[]): string {
+  const first = Math.min(...given.map(({ notBeforeMs }) => notBeforeMs));
+  const last = Math.max(...given.map(({ notAfterMs }) => notAfterMs));
+  return (
+    `${counted(given.length, 'move')} approved: they begin from ${asTime(first)} on, as there is a place, and are void after ` +
+    `${asTime(last)}; \`foreshard migrations\` shows them, \`foreshard reject\` takes them back until they begin`
+  );
+}
+
+export const noProposal = (): ForeshardError =>
+  new ForeshardError(
+    'FORESHARD_NOT_READY',
+    'wait',
+    'there is no proposal yet: plugin.mode must be "propose" or "auto", and a cycle must have run',
+  );

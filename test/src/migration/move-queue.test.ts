@@ -1,0 +1,228 @@
+/** Which moves begin, and what becomes of those that people have approved: a coordinator against nodes that answer nothing else. */
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { recordCodec } from '../../../plugin/metadata/record-codec.ts';
+import { VirtualClock } from '../../../src/base/clock.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import type { Approval } from '../../../src/migration/approvals.ts';
+import { Committer } from '../../../src/migration/committer.ts';
+import { readControls } from '../../../src/migration/controls.ts';
+import { MoveQueue } from '../../../src/migration/move-queue.ts';
+import { isOpen } from '../../../src/migration/record-changes.ts';
+import { RecordReader } from '../../../src/migration/record-reader.ts';
+import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
+import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
+import type { PartitionRecord } from '../../../src/model/migration.ts';
+import type { Move, Proposal } from '../../../src/model/proposal.ts';
+import type { MetadataEntry, MetadataStore } from '../../../src/ports/metadata-store.ts';
+import type { StorageEngine } from '../../../src/ports/storage-engine.ts';
+import { PlainMetadata } from '../../support/plain-metadata.ts';
+
+const test = suite('queue of moves');
+
+const NOW_MS = 100_000_000;
+const PARTITION_COUNT = 8;
+const NODE_COUNT = 4;
+const codec = recordCodec('test');
+const { keys } = codec;
+
+const recordOf = (partitionId: number): PartitionRecord => ({
+  partitionId: asPartitionId(partitionId),
+  ownerNodeId: asNodeId(partitionId % NODE_COUNT),
+  ownerStoreId: `store-${partitionId % NODE_COUNT}`,
+  epoch: asEpoch(3),
+  ownedSinceMs: 0,
+  migrationSeq: 0,
+  migration: null,
+});
+
+const approvalOf = (partitionId: number, targetNodeId: number, change: Partial<Approval> = {}): Approval => ({
+  requestId: '1-a',
+  by: 'ann@host',
+  reason: 'looks right',
+  atMs: NOW_MS,
+  partitionId,
+  sourceNodeId: partitionId % NODE_COUNT,
+  targetNodeId,
+  epoch: 3,
+  sizeBytes: 10,
+  notBeforeMs: NOW_MS,
+  notAfterMs: NOW_MS + 1_000,
+  order: 0,
+  after: [],
+  moveReason: 'node 1 is hot',
+  ...change,
+});
+
+function coordinate() {
+  const metadata = new PlainMetadata();
+  const clock = new VirtualClock(NOW_MS);
+  for (let p = 0; p < PARTITION_COUNT; p++) metadata.put(keys.map(p), codec.encodePartition(recordOf(p)));
+  metadata.put(keys.coordinator, new Uint8Array(1));
+  const { createRevision } = metadata.entries.get(keys.coordinator) as MetadataEntry;
+  const fence = { key: keys.coordinator, createRevisionIs: createRevision };
+  const store = metadata as unknown as MetadataStore;
+  const components = { clock, logger: silentLogger, metadata: store, codec };
+  let beforeOpening = () => {};
+  const engine = {
+    nodeStatistics: async (nodeId: number) => {
+      beforeOpening();
+      return { storeId: `store-${nodeId}`, isWritable: true };
+    },
+  } as unknown as StorageEngine;
+  const queue = new MoveQueue(DEFAULT_MIGRATION_SETTINGS, {
+    ...components,
+    engine,
+    random: seededRandom(1n),
+    committer: new Committer({
+      ...components,
+      leadership: () => ({
+        fence,
+        lost: new Promise(() => {}),
+        isHeld: () => true,
+        resign: async () => {},
+      }),
+    }),
+    planNowMs: () => clock.nowMs(),
+    attemptsOf: () => 0,
+    onOpened: () => {},
+  });
+  async function seen() {
+    const { records } = await new RecordReader(store, codec, silentLogger).read();
+    return { records, controls: await readControls(store, codec, silentLogger) };
+  }
+  return {
+    metadata,
+    approve: (approval: Approval) =>
+      metadata.put(keys.approval(approval.partitionId), codec.encodeApproval(approval)),
+    take: async (moves: readonly Move[]) => queue.take(planOf(moves), await seen()),
+    async begin(afterMs = 0): Promise<void> {
+      clock.advanceTo(clock.nowMs() + afterMs);
+      await queue.begin(await seen());
+    },
+    /** `partition -> target` of migrations that are open. */
+    async open(): Promise<string[]> {
+      const { records } = await seen();
+      return records
+        .filter(isOpen)
+        .map(({ partitionId, migration }) => `${partitionId} -> ${migration.targetNodeId}`);
+    },
+    approved: async () => (await seen()).controls.approvals.map(({ approval }) => approval.partitionId),
+    put: (record: PartitionRecord) =>
+      metadata.put(keys.map(record.partitionId), codec.encodePartition(record)),
+    onOpening(call: () => void): void {
+      beforeOpening = call;
+    },
+  };
+}
+
+const moveOf = (partitionId: number, targetNodeId: number): Move => ({
+  partitionId: asPartitionId(partitionId),
+  sourceNodeId: asNodeId(partitionId % NODE_COUNT),
+  targetNodeId: asNodeId(targetNodeId),
+  sizeBytes: 10,
+  gain: 1,
+  cost: 0,
+  reason: 'planned',
+  schedule: null,
+});
+
+const planOf = (moves: readonly Move[]) =>
+  ({
+    baseOwnerOf: Int32Array.from({ length: PARTITION_COUNT }, (_, p) => p % NODE_COUNT),
+    baseEpochOf: new Uint32Array(PARTITION_COUNT).fill(3),
+    moves,
+  }) as unknown as Proposal;
+
+test('an approved move begins in its time, once, and says who approved it', async () => {
+  const run = coordinate();
+  run.approve(approvalOf(0, 1, { notBeforeMs: NOW_MS + 500 }));
+  await run.begin();
+  check.equal(await run.open(), []);
+  await run.begin(500);
+  check.equal(await run.open(), ['0 -> 1']);
+  const { value } = run.metadata.entries.get(keys.map(0)) as MetadataEntry;
+  check.is(codec.decodePartition(0, value).migration?.reason, 'approved by ann@host: node 1 is hot');
+  check.equal(await run.approved(), [], 'used up by the commit that opened it');
+});
+
+test('approvals wait for a place like any move, and are remembered by nobody but the store', async () => {
+  const run = coordinate();
+  run.approve(approvalOf(0, 1, { order: 0 }));
+  run.approve(approvalOf(4, 2, { order: 1 }));
+  await run.begin();
+  check.equal(await run.open(), ['0 -> 1'], 'node 0 sends one copy at a time');
+  check.equal(await run.approved(), [4]);
+  run.put(recordOf(0));
+  await run.begin();
+  check.equal(await run.open(), ['4 -> 2']);
+});
+
+test('what needs room waits for what makes it, until that has switched', async () => {
+  const run = coordinate();
+  run.approve(approvalOf(0, 1, { order: 1, after: [3] }));
+  run.approve(approvalOf(3, 2, { order: 0, notBeforeMs: NOW_MS + 100 }));
+  await run.begin();
+  check.equal(await run.open(), []);
+  await run.begin(100);
+  check.equal(await run.open(), ['3 -> 2']);
+  await run.begin();
+  check.equal(await run.approved(), [0], 'partition 3 is still being copied');
+  const { value } = run.metadata.entries.get(keys.map(3)) as MetadataEntry;
+  const record = codec.decodePartition(3, value);
+  check.ok(record.migration);
+  run.put({ ...record, migration: { ...record.migration, phase: 'GRACE' } });
+  await run.begin();
+  check.equal(await run.open(), ['0 -> 1', '3 -> 2']);
+});
+
+test('an approval of what has changed since, or whose time is over, is void and says so in the audit', async () => {
+  for (const [spoil, why] of [
+    [(run: Run) => run.put({ ...recordOf(0), epoch: asEpoch(4) }), /node 0 owns it at epoch 4/],
+    [(run: Run) => run.put({ ...recordOf(0), ownerNodeId: asNodeId(2) }), /node 2 owns it at epoch 3/],
+    [(run: Run) => run.begin(2_000), /could not begin in its time/],
+  ] as const) {
+    const run = coordinate();
+    run.approve(approvalOf(0, 1, { notBeforeMs: NOW_MS + 900 }));
+    await spoil(run);
+    await run.begin();
+    check.equal(await run.open(), []);
+    check.equal(await run.approved(), []);
+    const audits = [...run.metadata.entries.keys()].filter((key) => key.startsWith(keys.auditPrefix));
+    check.is(audits.length, 1);
+    const { value } = run.metadata.entries.get(audits[0] as string) as MetadataEntry;
+    check.match(new TextDecoder().decode(value), why);
+  }
+});
+
+test('an approval that is withdrawn while its migration is being opened opens none', async () => {
+  const run = coordinate();
+  run.approve(approvalOf(0, 1));
+  run.onOpening(() => run.metadata.entries.delete(keys.approval(0)));
+  await run.begin();
+  check.equal(await run.open(), []);
+});
+
+test('a plan leaves alone what people have decided', async () => {
+  const run = coordinate();
+  run.approve(approvalOf(0, 1, { notBeforeMs: NOW_MS + 500 }));
+  const { queued } = await run.take([moveOf(0, 3), moveOf(2, 3)]);
+  check.is(queued.length, 2);
+  await run.begin();
+  check.equal(await run.open(), ['2 -> 3']);
+  await run.begin(500);
+  check.equal(await run.open(), ['0 -> 1', '2 -> 3']);
+});
+
+test('an approval that nobody can read holds up no other', async () => {
+  const run = coordinate();
+  run.metadata.put(keys.approval(1), new TextEncoder().encode('{"partitionId":1}'));
+  run.approve(approvalOf(2, 3));
+  await run.begin();
+  check.equal(await run.open(), ['2 -> 3']);
+});
+
+type Run = ReturnType<typeof coordinate>;
+
+test.run();
