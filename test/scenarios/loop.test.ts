@@ -8,9 +8,11 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { decodeProposal } from '../../plugin/host/proposal-record.ts';
 import { proposalKey } from '../../plugin/host/record-keys.ts';
+import { readDecisions } from '../../plugin/metadata/decisions.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
 import { LocalCluster } from '../../plugin/node/local-cluster.ts';
 import { QUERY_NODE_ID_MIN } from '../../plugin/node/node-options.ts';
+import { approve } from '../../plugin/operator/approval/approve.ts';
 import type { PluginMode } from '../../src/controller.ts';
 import { CLUSTER, keysOf, sleep, until } from '../support/scenario.ts';
 
@@ -178,6 +180,27 @@ test('propose: the proposal is recorded, the same bytes for the same inputs, and
   check.equal([open.length, queuedCount, doneCount], [0, 0, 0]);
 });
 
+test('propose: a move that is approved is carried out, the others are not', async () => {
+  const before = await ownership();
+  const { moves, evidence } = decodeProposal((await latestProposal()) as Uint8Array);
+  const isFree = (index: number) => !moves[index]?.unit && evidence?.moves[index]?.after.length === 0;
+  const chosen = moves.find((_, index) => isFree(index)) as (typeof moves)[number];
+  const metadata = openEmbeddedMetadata({ path: join(cluster.folder, 'metadata') });
+  try {
+    const order = { isNow: true, fromMs: null, untilMs: null, reason: 'it looks right' };
+    await approve(metadata, CLUSTER, { ...order, partitionIds: [chosen.partitionId] }, LIVE_START_MS);
+    const { partitionId, targetNodeId } = chosen;
+    await until(async () => (await ownership())[partitionId] === targetNodeId, 'it has moved');
+    check.equal(
+      await ownership(),
+      before.map((owner, partition) => (partition === partitionId ? targetNodeId : owner)),
+    );
+    check.equal((await readDecisions(metadata, CLUSTER, LIVE_START_MS)).approvals, []);
+  } finally {
+    await metadata.close();
+  }
+});
+
 test('auto: moves are proposed and done under load, the map gets better, nothing is lost, all that is sent is captured', async () => {
   const before = await ownership();
   const cycle = await startOver('auto');
@@ -205,7 +228,7 @@ test('auto: moves are proposed and done under load, the map gets better, nothing
     check.is(abortedCount, 0);
     const after = await ownership();
     const [busiestBefore, busiestAfter] = [busiestNode(before), busiestNode(after)];
-    check.ok(busiestBefore > 1.5, `${busiestBefore}`);
+    check.ok(busiestBefore > 1.2, `${busiestBefore}`);
     check.ok(busiestAfter < 0.9, `busiest node: ${busiestBefore} -> ${busiestAfter}`);
 
     const { queries } = await cluster.control({ operation: 'profile' });
