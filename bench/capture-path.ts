@@ -203,6 +203,7 @@ function evenTable(): RoutingTable {
     readWeightOf: new Float32Array(PARTITION_COUNT),
     lineageEpochOf: new Uint32Array(PARTITION_COUNT),
     lineageLsnOf: new Float64Array(PARTITION_COUNT),
+    busyNodes: new Set(),
   };
 }
 

@@ -9,6 +9,7 @@ import { RpcStorageEngine } from '../plugin/engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../plugin/engines/lmdb/rpc-transport.ts';
 import { emptyStorageNodeHooks } from '../plugin/host/hooks.ts';
 import { ReadGuardFeed } from '../plugin/host/read-guard-feed.ts';
+import { ReadReports } from '../plugin/host/read-reports.ts';
 import { clusterKeys } from '../plugin/metadata/cluster-keys.ts';
 import { ClusterMapReader, type LoadedMap } from '../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../plugin/metadata/embedded.ts';
@@ -22,6 +23,7 @@ import { seededRandom } from '../src/base/random.ts';
 import { MigrationExecutor } from '../src/migration/executor.ts';
 import { DEFAULT_READ_GUARD, type ReadGuardSettings } from '../src/migration/read-guard-settings.ts';
 import { DEFAULT_MIGRATION_SETTINGS, type MigrationSettings } from '../src/migration/settings.ts';
+import { DEFAULT_THROTTLE } from '../src/migration/throttle-settings.ts';
 import { asNodeId, asPartitionId } from '../src/model/ids.ts';
 import type { Proposal } from '../src/model/proposal.ts';
 import type { Leadership, MetadataStore } from '../src/ports/metadata-store.ts';
@@ -44,6 +46,7 @@ export const PATIENT_READ_GUARD: ReadGuardSettings = {
 export const QUICK_SETTINGS: MigrationSettings = {
   ...DEFAULT_MIGRATION_SETTINGS,
   copyBytesPerSecond: 1e9,
+  throttle: { ...DEFAULT_THROTTLE, isAdaptive: false, nodeBytesPerSecond: 1e9 },
   residenceMs: 0,
   readWeightHoldMs: 5,
   graceMs: 50,
@@ -219,8 +222,7 @@ export class MigrationCluster {
       engine,
       metadata,
       readGuard: new ReadGuardFeed(this.#settings.readGuard, {
-        metadata,
-        prefix: readReportPrefix(CLUSTER),
+        reports: new ReadReports({ metadata, prefix: readReportPrefix(CLUSTER), clock, logger }),
         engine,
         clock,
         logger,

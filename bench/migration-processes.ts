@@ -26,6 +26,7 @@ const MOVABLE_MAX = PARTITION_COUNT / 2;
 const GRACE_MS = 3_600_000;
 const VALUE_BYTES = 200;
 const UNTHROTTLED = 2 ** 40;
+const NO_THROTTLE = { isAdaptive: false, nodeBytesPerSecond: UNTHROTTLED, nodeEntriesPerSecond: 1e9 };
 /** Entries of every partition that clients read and write meanwhile, of both nodes. */
 const CLIENT_KEYS = 64;
 const CONNECTIONS = 8;
@@ -212,6 +213,7 @@ class MovableCluster {
         controller: { executorIntervalMs: 5 },
         migration: {
           copyBytesPerSecond: options.copyBytesPerSecond,
+          ...(options.copyBytesPerSecond === UNTHROTTLED && { throttle: NO_THROTTLE }),
           residenceMs: 0,
           readWeightSteps: [],
           graceMs: GRACE_MS,

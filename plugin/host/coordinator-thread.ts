@@ -17,11 +17,13 @@ import { readReportPrefix } from '../metadata/read-report.ts';
 import { recordCodec } from '../metadata/record-codec.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
 import { AnalysisClock } from './analysis-clock.ts';
+import { ClientLatencyFeed } from './client-latency-feed.ts';
 import { Coordinator } from './coordinator.ts';
 import type { CoordinatorBody, CoordinatorMessage, CoordinatorReplies } from './coordinator-messages.ts';
 import { HOLD_PHASE_VARIABLE, holdMsIn, parsePhaseHolds } from './hold-phase.ts';
 import { createLogger } from './pino-logger.ts';
 import { ReadGuardFeed } from './read-guard-feed.ts';
+import { ReadReports } from './read-reports.ts';
 import type { Call } from './thread-calls.ts';
 import { answerCall, type RunningThread, runThread } from './thread-main.ts';
 
@@ -53,13 +55,8 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
     tls: peerTlsOf(settings.security, logger),
   });
   const engine = new RpcStorageEngine(transport);
-  const readGuard = new ReadGuardFeed(settings.migration.readGuard, {
-    metadata,
-    prefix: readReportPrefix(cluster.name),
-    engine,
-    clock,
-    logger,
-  });
+  const reports = new ReadReports({ metadata, prefix: readReportPrefix(cluster.name), clock, logger });
+  const readGuard = new ReadGuardFeed(settings.migration.readGuard, { reports, engine, clock, logger });
   const tell = (message: CoordinatorMessage): void => analysisPort.postMessage(message);
   const coordinator = new Coordinator(settings.controller, `query-${nodeId}`, {
     clock,
@@ -75,6 +72,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
         logger,
         engine,
         readGuard,
+        clientWatch: new ClientLatencyFeed(reports),
         metadata,
         codec: recordCodec(cluster.name),
         leadership,

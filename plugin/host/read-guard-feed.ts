@@ -13,26 +13,17 @@ import type { ReadGuardSettings } from '../../src/migration/read-guard-settings.
 import type { ReadSummary, ReadWatch } from '../../src/migration/read-watch.ts';
 import type { OpenRecord } from '../../src/migration/step.ts';
 import type { NodeId } from '../../src/model/ids.ts';
-import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { NodePressure, StorageEngine } from '../../src/ports/storage-engine.ts';
-import {
-  decodeReadReport,
-  type MigrationReads,
-  type ReadReport,
-  summariseReads,
-} from '../metadata/read-report.ts';
+import { type MigrationReads, summariseReads } from '../metadata/read-report.ts';
+import type { KeyedReport, ReadReports } from './read-reports.ts';
 
 export interface ReadGuardFeedComponents {
-  readonly metadata: MetadataStore;
-  /** Below which the query nodes' reports stand. */
-  readonly prefix: string;
+  readonly reports: ReadReports;
   readonly engine: Pick<StorageEngine, 'nodeStatistics'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-/** Reports of all query nodes are read at most so often, for however many migrations. */
-const REPORTS_MS = 100;
 /** What is known of a node's load is a second old as it is. */
 const PRESSURE_MS = 500;
 const GREEN: ReadVerdict = { kind: 'green' };
@@ -59,9 +50,6 @@ export class ReadGuardFeed implements ReadWatch {
   readonly #components: ReadGuardFeedComponents;
   readonly #watched = new Map<number, Watched>();
   readonly #pressureOf = new Map<number, { readonly askedMs: number; pressure: NodePressure | null }>();
-  readonly #badReports = new Map<string, number>();
-  #reports: readonly (readonly [nodeKey: string, report: ReadReport])[] = [];
-  #reportsAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(settings: ReadGuardSettings, components: ReadGuardFeedComponents) {
     this.#settings = settings;
@@ -76,7 +64,7 @@ export class ReadGuardFeed implements ReadWatch {
     const { targetNodeId, sourceNodeId } = record.migration;
     const load = this.#pressure(targetNodeId);
     const sourceLoad = this.#pressure(sourceNodeId);
-    const reports = await this.#readReports();
+    const reports = await this.#components.reports.read();
     if (reports === null) return watched.verdict;
     const before = watched.verdict;
     const sample = this.#sampleOf(record, watched, { reports, lagEntries, load, sourceLoad });
@@ -122,7 +110,7 @@ export class ReadGuardFeed implements ReadWatch {
     { partitionId }: OpenRecord,
     watched: Watched,
     known: {
-      readonly reports: readonly (readonly [string, ReadReport])[];
+      readonly reports: readonly KeyedReport[];
       readonly lagEntries: number;
       readonly load: NodePressure | null;
       readonly sourceLoad: NodePressure | null;
@@ -155,30 +143,6 @@ export class ReadGuardFeed implements ReadWatch {
     watched.reports = reports;
     const { lagEntries, load, sourceLoad } = known;
     return { source, target, shadow, lagEntries, load, sourceLoad };
-  }
-
-  /** Null where the store cannot be read: nothing is known then, for or against the target. */
-  async #readReports(): Promise<readonly (readonly [string, ReadReport])[] | null> {
-    const { metadata, prefix, clock, logger } = this.#components;
-    if (clock.monotonicMs() - this.#reportsAtMs < REPORTS_MS) return this.#reports;
-    try {
-      const { entries } = await metadata.list(prefix);
-      this.#reports = entries.flatMap(({ key, value, revision }) => {
-        try {
-          return [[key, decodeReadReport(key, value)] as const];
-        } catch (error) {
-          if (this.#badReports.get(key) !== revision)
-            logger.warn({ error: messageOf(error) }, 'a bad report');
-          this.#badReports.set(key, revision);
-          return [];
-        }
-      });
-      this.#reportsAtMs = clock.monotonicMs();
-      return this.#reports;
-    } catch (error) {
-      logger.warn({ error: messageOf(error) }, 'what query nodes measure of reads cannot be read');
-      return null;
-    }
   }
 
   /** As it was told last; asked for anew without waiting, since a node that does not answer is just what this is about. */
@@ -227,5 +191,3 @@ function addSince(
     ),
   };
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

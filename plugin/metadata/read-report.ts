@@ -26,14 +26,33 @@ const migration = z.object({
     evidence: z.string().max(200),
   }),
 });
-const report = z.object({ v: z.literal(1), atMs: z.number(), migrations: z.array(migration).max(16_384) });
+const latencies = z.array(z.number().nonnegative()).max(LATENCY_BUCKET_COUNT);
+/** [bucket] of read-latency.ts, without the zeros at the end: since `openedAtMs`, and those without a migration. */
+const node = z.object({
+  nodeId: count,
+  openedAtMs: z.number(),
+  reads: latencies,
+  writes: latencies,
+  calmReads: latencies,
+  calmWrites: latencies,
+  calmPerSecond: z.number().nonnegative(),
+});
+const report = z.object({
+  v: z.literal(1),
+  atMs: z.number(),
+  migrations: z.array(migration).max(16_384),
+  /** Storage nodes that a migration reads from or writes to. */
+  nodes: z.array(node).max(4096).default([]),
+});
 
 /**
- * `reads/<query node>`: what a query node has measured of the reads of each migration whose copy can be read. Counts only
- * grow for as long as `openedAtMs` stays; there while such migrations are open, and no longer.
+ * `reads/<query node>`: what a query node has measured of the reads of each migration whose copy can be read, and of the
+ * storage nodes that copies burden. Counts only grow for as long as `openedAtMs` stays; there while such migrations are open,
+ * and no longer.
  */
 export type ReadReport = z.output<typeof report>;
 export type MigrationReads = z.output<typeof migration>;
+export type NodeLatencyReport = z.output<typeof node>;
 
 export const readReportPrefix = (clusterName: string): string =>
   clusterKeys(clusterName).mapPrefix.replace(/map\/$/, 'reads/');

@@ -79,6 +79,8 @@ export interface OpenedStore {
   readonly isWritable: () => boolean;
   /** How busy this process was in the last second. */
   readonly pressure: () => NodePressure;
+  /** How late its event loop was at most in about the last tenth of a second. */
+  readonly loopLagMs: () => number;
 }
 
 export interface QueryNodeComponents extends NodeComponents {

@@ -173,6 +173,8 @@ class QueryNode implements RunningQueryNode {
       clock: components.clock,
       logger: components.logger,
       meters: () => this.#router.copyReads.meters(),
+      latencies: this.#router.latencies,
+      busyNodes: () => this.#router.table.busyNodes,
     });
     const connectionCommands = new ConnectionCommands({
       password: options.password,

@@ -1,7 +1,14 @@
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/logger.ts';
+import type { NodeId } from '../../src/model/ids.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
-import { encodeReadReport, type MigrationReads, readReportKey } from '../metadata/read-report.ts';
+import {
+  encodeReadReport,
+  type MigrationReads,
+  type NodeLatencyReport,
+  readReportKey,
+} from '../metadata/read-report.ts';
+import type { NodeLatencies, NodeLatencyMeter } from './node-latency.ts';
 import type { ReadMeter, SideMeter } from './read-meter.ts';
 
 /** The coordinator judges windows twice as long. */
@@ -14,9 +21,12 @@ export interface ReadReporterComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meters: () => Iterable<ReadMeter>;
+  readonly latencies: NodeLatencies;
+  /** Storage nodes that a migration reads from or writes to, by the map as it is known here. */
+  readonly busyNodes: () => ReadonlySet<NodeId>;
 }
 
-/** Publishes what a query node measures of reads in migrations, while there are any and when it has changed. */
+/** Publishes what a query node measures of migrations and of their nodes, while there are any and when it has changed. */
 export class ReadReporter {
   readonly #components: ReadReporterComponents;
   readonly #timer: NodeJS.Timeout;
@@ -37,11 +47,18 @@ export class ReadReporter {
   }
 
   #onTimer(): void {
+    const { clock, latencies, meters, busyNodes } = this.#components;
+    const busy = busyNodes();
+    latencies.learn(clock.monotonicMs(), busy);
     if (this.#publishing !== null) return;
-    const migrations = [...this.#components.meters()].map(readsOf);
-    const text = migrations.length === 0 ? '' : JSON.stringify(migrations);
+    const measured = {
+      migrations: [...meters()].map(readsOf),
+      nodes: latencies.of(busy).map(latencyOf),
+    };
+    const isNothing = measured.migrations.length === 0 && measured.nodes.length === 0;
+    const text = isNothing ? '' : JSON.stringify(measured);
     if (text === this.#published) return;
-    this.#publishing = this.#publish(migrations)
+    this.#publishing = this.#publish(isNothing ? null : measured)
       .then(() => {
         this.#published = text;
       })
@@ -56,13 +73,16 @@ export class ReadReporter {
       });
   }
 
-  async #publish(migrations: readonly MigrationReads[]): Promise<void> {
+  /** @param measured null: the report is taken away. */
+  async #publish(
+    measured: { readonly migrations: MigrationReads[]; readonly nodes: NodeLatencyReport[] } | null,
+  ): Promise<void> {
     const { metadata, clock } = this.#components;
     const key = this.#key;
-    const value = encodeReadReport({ v: 1, atMs: clock.nowMs(), migrations: [...migrations] });
+    const value = measured && encodeReadReport({ v: 1, atMs: clock.nowMs(), ...measured });
     await metadata.commit({
       conditions: [],
-      writes: [migrations.length === 0 ? { kind: 'delete', key } : { kind: 'put', key, value }],
+      writes: [value === null ? { kind: 'delete', key } : { kind: 'put', key, value }],
     });
   }
 }
@@ -85,7 +105,25 @@ function readsOf(meter: ReadMeter): MigrationReads {
   };
 }
 
-function sideOf({ readCount, errorCount, latencyCounts }: SideMeter): MigrationReads['source'] {
-  const last = latencyCounts.findLastIndex((count) => count > 0);
-  return { readCount, errorCount, latencyCounts: [...latencyCounts.subarray(0, last + 1)] };
+function latencyOf(meter: NodeLatencyMeter): NodeLatencyReport {
+  const { nodeId, openedAtMs, calmPerSecond } = meter;
+  return {
+    nodeId,
+    openedAtMs,
+    reads: withoutTail(meter.reads),
+    writes: withoutTail(meter.writes),
+    calmReads: withoutTail(meter.calmReads.map(Math.round)),
+    calmWrites: withoutTail(meter.calmWrites.map(Math.round)),
+    calmPerSecond: Math.round(calmPerSecond),
+  };
 }
+
+const sideOf = ({ readCount, errorCount, latencyCounts }: SideMeter): MigrationReads['source'] => ({
+  readCount,
+  errorCount,
+  latencyCounts: withoutTail(latencyCounts),
+});
+
+const withoutTail = (counts: Uint32Array | Float64Array): number[] => [
+  ...counts.subarray(0, counts.findLastIndex((count) => count > 0) + 1),
+];

@@ -16,6 +16,7 @@ import {
 import { corrupt } from '../rpc/frames.ts';
 import { type CopyReadLimits, CopyReads } from './copy-reads.ts';
 import { LineageLosses } from './lineage-losses.ts';
+import { NodeLatencies } from './node-latency.ts';
 import type { ClientConnection } from './query-client.ts';
 import type { QueryCounters } from './query-counters.ts';
 import type { PartSink, PendingPool, PendingQuery, Probe } from './query-pending.ts';
@@ -91,6 +92,7 @@ export class Router {
 
   readonly estimate: ReplyEstimate;
   readonly copyReads: CopyReads;
+  readonly latencies: NodeLatencies;
   readonly losses = new LineageLosses();
   /** Replies are not read for now, so that nobody who has not answered is thought to be stuck. */
   isReadingPaused = false;
@@ -132,6 +134,7 @@ export class Router {
     this.estimate = new ReplyEstimate(partitionCount);
     this.#writesInFlight = new Int32Array(partitionCount);
     this.#lsnSeen = new Float64Array(partitionCount);
+    this.latencies = new NodeLatencies(() => options.clock.nowMs());
     this.copyReads = new CopyReads(table, {
       pool: options.pool,
       counters: options.counters,
@@ -400,6 +403,8 @@ export class Router {
     this.inFlightBytes -= requestBytes;
     const isError = reply[start] === MINUS;
     if (isError) this.#counters.errors++;
+    if (pending.nodeId >= 0)
+      this.latencies.answered(pending.nodeId, pending.isWrite, pending.receivedMs, this.nowMs);
     if (this.#hooks.onQueryCompleted !== null)
       this.#callCompleted(pending, requestBytes, end - start, isError, isUnavailable);
     if (!isError) this.estimate.learn(pending.partitionId, pending.commandIndex, requestBytes, end - start);

@@ -133,6 +133,7 @@ class StorageNode implements RunningStorageNode {
       store: engine.store,
       isWritable: () => engine.isWritable,
       pressure: () => this.#pressure.read(),
+      loopLagMs: () => this.#pressure.loopLagMs(),
     });
     await this.#server.listen();
     this.#registration = await announceNode(metadata, clusterId, {

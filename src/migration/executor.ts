@@ -5,10 +5,12 @@ import type { Random } from '../base/random.ts';
 import type { MigrationOutcome, MigrationPhase, PartitionRecord } from '../model/migration.ts';
 import type { Proposal } from '../model/proposal.ts';
 import type { Leadership, MetadataStore } from '../ports/metadata-store.ts';
-import type { KeyPrivacy, StorageEngine } from '../ports/storage-engine.ts';
+import type { CopyRates, KeyPrivacy, StorageEngine } from '../ports/storage-engine.ts';
 import { RetryBook } from './backoff.ts';
+import type { ClientWatch } from './client-latency.ts';
 import { Committer } from './committer.ts';
 import { type Controls, isHeld, NO_CONTROLS, readControls, unlessPaused } from './controls.ts';
+import { CopyGovernor, type CopyPaceStatus } from './copy-governor.ts';
 import { evidenceWrite } from './evidence-write.ts';
 import { workWhileHeld } from './held.ts';
 import { historyTrim } from './history-trim.ts';
@@ -38,6 +40,8 @@ export interface ExecutorComponents {
   readonly leadership: () => Leadership | null;
   /** Whether reads may go to the target of a migration in SHIFT; without it weights grow by time alone. */
   readonly readGuard?: ReadWatch;
+  /** What clients feel of copies; without it only the nodes' event loops hold them back. */
+  readonly clientWatch?: ClientWatch;
   /** Failpoint, for tests: how long a partition's migration stands in a phase before that phase's commands go out. */
   readonly holdMs?: (partitionId: number, phase: MigrationPhase) => number;
   /** The clock by which plans are stamped, where it is not `clock`: a replay's. */
@@ -57,6 +61,8 @@ export interface OpenMigrationStatus {
   readonly reason: string;
   readonly failure: string | null;
   readonly copiedBytes: number;
+  /** While it copies, and after. */
+  readonly pace: CopyPaceStatus | null;
   /** In SHIFT: what the query nodes have measured; null where nobody does. */
   readonly reads: ReadSummary | null;
 }
@@ -97,6 +103,7 @@ export class MigrationExecutor {
   readonly #components: ExecutorComponents;
   readonly #retries: RetryBook;
   readonly #ledger: MigrationLedger;
+  readonly #governor: CopyGovernor;
   readonly #committer: Committer;
   readonly #reader: RecordReader;
   readonly #desk: OperatorDesk;
@@ -116,6 +123,8 @@ export class MigrationExecutor {
     this.#components = components;
     this.#retries = new RetryBook(settings, clock, random.fork('retries'));
     this.#ledger = new MigrationLedger(clock);
+    const { clientWatch } = components;
+    this.#governor = new CopyGovernor(settings, { clock, ...(clientWatch && { watch: clientWatch }) });
     this.#committer = new Committer(components);
     this.#reader = new RecordReader(metadata, codec, logger);
     const parts = { ...components, committer: this.#committer, ledger: this.#ledger };
@@ -166,19 +175,7 @@ export class MigrationExecutor {
 
   status(): ExecutorStatus {
     const ledger = this.#ledger;
-    const open = this.#records.filter(isOpen).map(({ partitionId, migration }) => ({
-      partitionId,
-      migrationId: migration.migrationId,
-      sourceNodeId: migration.sourceNodeId,
-      targetNodeId: migration.targetNodeId,
-      phase: migration.phase,
-      phaseAtMs: migration.phaseAtMs,
-      readWeight: migration.readWeight,
-      reason: migration.reason,
-      failure: ledger.failureOf(partitionId),
-      copiedBytes: ledger.copiedBytesOf(partitionId),
-      reads: this.#components.readGuard?.summaryOf(partitionId, migration.migrationId) ?? null,
-    }));
+    const open = this.#records.filter(isOpen).map((record) => this.#statusOf(record));
     const nowMs = this.#components.clock.nowMs();
     return {
       open,
@@ -193,6 +190,26 @@ export class MigrationExecutor {
     };
   }
 
+  #statusOf(record: OpenRecord): OpenMigrationStatus {
+    const { partitionId, migration } = record;
+    const ledger = this.#ledger;
+    return {
+      partitionId,
+      migrationId: migration.migrationId,
+      sourceNodeId: migration.sourceNodeId,
+      targetNodeId: migration.targetNodeId,
+      phase: migration.phase,
+      phaseAtMs: migration.phaseAtMs,
+      readWeight: migration.readWeight,
+      reason: migration.reason,
+      failure: ledger.failureOf(partitionId),
+      copiedBytes: ledger.copiedBytesOf(partitionId),
+      reads: this.#components.readGuard?.summaryOf(partitionId, migration.migrationId) ?? null,
+      pace: this.#governor.statusOf(record),
+    };
+  }
+
+  readonly #ratesOf = (record: OpenRecord): CopyRates => this.#governor.ratesOf(record, this.#records);
   readonly #isRetired = (storeId: string): boolean => this.#controls.retiredStoreIds.has(storeId);
 
   async #readMap(): Promise<ReadMap> {
@@ -219,7 +236,9 @@ export class MigrationExecutor {
 
   /** Never throws. */
   async #hold(record: OpenRecord, revision: number): Promise<void> {
-    const context = { ...this.#components, settings: this.#settings, isRetired: this.#isRetired };
+    const { components, settings } = { components: this.#components, settings: this.#settings };
+    const context = { ...components, settings, ratesOf: this.#ratesOf, isRetired: this.#isRetired };
+    this.#governor.held(record);
     const retreat = await workWhileHeld(record, context);
     if (retreat !== null) await this.#commitDecision(record, revision, { kind: 'go', record: retreat });
   }
@@ -258,10 +277,13 @@ export class MigrationExecutor {
     const { clock, engine } = this.#components;
     const startedMs = clock.monotonicMs();
     try {
-      const context = { engine, settings: this.#settings, nowMs: clock.nowMs(), isRetired: this.#isRetired };
+      const [settings, nowMs] = [this.#settings, clock.nowMs()];
+      const context = { engine, settings, nowMs, ratesOf: this.#ratesOf, isRetired: this.#isRetired };
       const seen = await doNodeWork(record, context);
       this.#retries.succeeded(record.partitionId);
       this.#ledger.observed(record, seen);
+      const hopeless = await this.#governor.observed(record, seen, this.#records);
+      if (hopeless !== null) return abort(record, hopeless, this.#stepContext());
       if (record.migration.phase !== 'SHIFT') return decide(record, seen, this.#stepContext());
       const isFencePromising = this.#isFencePromising(seen, startedMs);
       const { readGuard } = this.#components;

@@ -1,7 +1,7 @@
 /** What still goes on of a migration that an operator's pause holds: nothing that brings it further. */
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
-import type { StorageEngine } from '../ports/storage-engine.ts';
+import { type CopyRates, FREE_COPY_RATES, type StorageEngine } from '../ports/storage-engine.ts';
 import { commandOf, doNodeWork } from './node-work.ts';
 import type { ReadWatch } from './read-watch.ts';
 import { type OpenRecord, readsTakenBack } from './record-changes.ts';
@@ -13,9 +13,12 @@ export interface HeldContext {
   readonly logger: Logger;
   readonly engine: StorageEngine;
   readonly settings: MigrationSettings;
+  readonly ratesOf: (record: OpenRecord) => CopyRates;
   readonly readGuard?: ReadWatch;
   readonly isRetired: (storeId: string) => boolean;
 }
+
+const HELD: CopyRates = { ...FREE_COPY_RATES, bytesPerSecond: 0 };
 
 /**
  * @returns the record with all reads back at the source, where they have to leave the target; else null. Never throws.
@@ -34,7 +37,7 @@ export async function workWhileHeld(record: OpenRecord, context: HeldContext): P
 async function holdCopy(record: OpenRecord, { engine, logger }: HeldContext): Promise<void> {
   const { partitionId, migration } = record;
   try {
-    await engine.copy(migration.targetNodeId, commandOf(record), { bytesPerSecond: 0 });
+    await engine.copy(migration.targetNodeId, commandOf(record), HELD);
   } catch (error) {
     logger.debug({ partitionId, error: String(error) }, 'a paused copy could not be held');
   }
@@ -47,9 +50,9 @@ async function holdCopy(record: OpenRecord, { engine, logger }: HeldContext): Pr
 async function guardReads(
   record: OpenRecord,
   readGuard: ReadWatch,
-  { engine, settings, isRetired, clock }: HeldContext,
+  { engine, settings, ratesOf, isRetired, clock }: HeldContext,
 ): Promise<OpenRecord | null> {
-  const answered = doNodeWork(record, { engine, settings, isRetired, nowMs: clock.nowMs() });
+  const answered = doNodeWork(record, { engine, settings, ratesOf, isRetired, nowMs: clock.nowMs() });
   // Of a target that does not answer only the query nodes can tell.
   const lagEntries = await answered.then(lagOf, () => 0);
   const guard = await readGuard.verdictOf(record, lagEntries);

@@ -5,7 +5,7 @@
 import { ForeshardError } from '../base/errors.ts';
 import { asEpoch, type NodeId } from '../model/ids.ts';
 import { DIGEST_FORMAT, type Lsn, type MigrationCommand } from '../model/migration.ts';
-import type { CopyAdoption, NodeMigrationStatus, StorageEngine } from '../ports/storage-engine.ts';
+import type { CopyAdoption, CopyRates, NodeMigrationStatus, StorageEngine } from '../ports/storage-engine.ts';
 import { isSwitched } from './phases.ts';
 import { type MigrationSettings, TARGET_SIZE_FACTOR } from './settings.ts';
 import type { Observation, OpenRecord } from './step.ts';
@@ -14,18 +14,18 @@ export interface NodeWorkContext {
   readonly engine: StorageEngine;
   readonly settings: MigrationSettings;
   readonly nowMs: number;
+  readonly ratesOf: (record: OpenRecord) => CopyRates;
   /** Stores whose disks are gone for good, by an operator's word: nothing is asked of them. */
   readonly isRetired: (storeId: string) => boolean;
 }
 
 /** @throws ForeshardError of the node that refused or could not be reached. */
 export async function doNodeWork(record: OpenRecord, context: NodeWorkContext): Promise<Observation> {
-  const { engine, settings } = context;
+  const { engine, ratesOf } = context;
   const { migration } = record;
   const command = commandOf(record);
   const { sourceNodeId, targetNodeId } = migration;
-  const copy = (): Promise<void> =>
-    engine.copy(targetNodeId, command, { bytesPerSecond: settings.copyBytesPerSecond });
+  const copy = (): Promise<void> => engine.copy(targetNodeId, command, ratesOf(record));
 
   switch (migration.phase) {
     case 'PREPARE':

@@ -1,10 +1,13 @@
 import { assertConsistent, type Inconsistency, integerFrom, numberFrom, outOfRange } from '../base/claims.ts';
 import { DEFAULT_READ_GUARD, READ_GUARD_RANGES, type ReadGuardSettings } from './read-guard-settings.ts';
+import { DEFAULT_THROTTLE, THROTTLE_RANGES, type ThrottleSettings } from './throttle-settings.ts';
 
 /** What an operator tunes about migrations. */
 export interface MigrationSettings {
   /** Most bytes a second that one copy pulls. */
   readonly copyBytesPerSecond: number;
+  /** How copies give way to clients, and what they may use together. */
+  readonly throttle: ThrottleSettings;
   /** Open copies a node may be the source of, and as many it may be the target of. */
   readonly copiesPerNodeMax: number;
   /** A partition that has just moved stays for so long. */
@@ -46,6 +49,7 @@ export interface MigrationSettings {
 
 export const DEFAULT_MIGRATION_SETTINGS: MigrationSettings = {
   copyBytesPerSecond: 32 << 20,
+  throttle: DEFAULT_THROTTLE,
   copiesPerNodeMax: 1, // MongoDB's rule: a node's disk and network serve its owner's load first
   residenceMs: 600_000,
   readWeightSteps: [0.05, 0.25, 0.5, 1],
@@ -81,6 +85,7 @@ const RANGES = {
   readWeightHoldMs: integerFrom(0, HOUR_MS),
   shadowReadShare: numberFrom(0, 1),
   ...READ_GUARD_RANGES,
+  ...THROTTLE_RANGES,
   verifyLagMax: integerFrom(0, 1e9),
   fenceLagMax: integerFrom(0, 1e9),
   // Writes to the partition wait as long.

@@ -1,10 +1,10 @@
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 
-/** A debt is looked at again after so long: the rate may have been changed meanwhile. */
-const LOOK_MS = 250;
+/** What may be saved up: after a rest the copy must not come in one gulp. */
+const BURST_MS = 50;
 
-/** A token bucket: at most `perSecond` units a second, with bursts of up to a quarter of a second. At 0 nothing passes. */
+/** A token bucket: at most `perSecond` units a second. At 0 nothing passes. */
 export class Throttle {
   readonly #clock: Clock;
   #perSecond: number;
@@ -26,22 +26,22 @@ export class Throttle {
     this.#tokens = Math.min(this.#tokens, this.#burst());
   }
 
-  /** Takes `amount` (going into debt, so that one large piece passes whole) and waits until the debt is paid. */
-  async take(amount: number, signal?: AbortSignal): Promise<void> {
+  /** May go into debt, so that one large piece passes whole. */
+  spend(amount: number): void {
     this.#refill();
     this.#tokens -= amount;
-    while (!signal?.aborted) {
-      const debtMs =
-        this.#perSecond === 0 ? Number.POSITIVE_INFINITY : (-this.#tokens / this.#perSecond) * 1000;
-      if (debtMs <= 0) return;
-      await this.#clock.sleep(Math.min(LOOK_MS, debtMs), signal);
-      this.#refill();
-      if (debtMs <= LOOK_MS) return; // paid, whatever rounding says
-    }
+  }
+
+  /** How long until what was spent is paid; Infinity at a rate of 0. */
+  debtMs(): number {
+    this.#refill();
+    if (this.#perSecond === 0) return Number.POSITIVE_INFINITY;
+    const debtMs = (-this.#tokens / this.#perSecond) * 1000;
+    return debtMs < ROUNDING_MS ? 0 : debtMs;
   }
 
   #burst(): number {
-    return this.#perSecond / 4;
+    return (this.#perSecond * BURST_MS) / 1000;
   }
 
   #refill(): void {
@@ -53,3 +53,6 @@ export class Throttle {
     this.#refilledMs = nowMs;
   }
 }
+
+/** A clock that has slept for exactly the debt may leave the rounding of it: that would be slept for for ever. */
+const ROUNDING_MS = 1e-6;

@@ -11,10 +11,10 @@ export interface StorageEngine {
   /** Source: keep a change log from now on. Target: check free space, store id and that the source can be reached. */
   prepare(nodeId: NodeId, command: MigrationCommand, options: PrepareOptions): Promise<void>;
   /**
-   * Target: pull snapshot, then log, from the source, at most `bytesPerSecond`; runs on by itself until told otherwise.
-   * 0 holds a pull that runs after its present piece, and starts none.
+   * Target: pull snapshot, then log, from the source, at most at these rates; runs on by itself until told otherwise.
+   * 0 bytes a second hold a pull that runs after its present piece, and start none.
    */
-  copy(nodeId: NodeId, command: MigrationCommand, options: { bytesPerSecond: number }): Promise<void>;
+  copy(nodeId: NodeId, command: MigrationCommand, rates: CopyRates): Promise<void>;
   /**
    * Both: compare a read-back scan with the running digest, at one lsn chosen by the side that is the owner.
    * The owner (no `barrierLsn`) answers the barrier that is in force, or with `isFresh` makes a new one; its log readers
@@ -63,6 +63,38 @@ export interface StorageEngine {
    * @throws ForeshardError FORESHARD_NOT_READY when the node no longer has that state to look at.
    */
   listEntries(nodeId: NodeId, command: MigrationCommand, options: ListEntriesOptions): Promise<EntryPage>;
+}
+
+/** How fast a copy may go. */
+export interface CopyRates {
+  readonly bytesPerSecond: number;
+  readonly entriesPerSecond: number;
+  /** What the target does not go below, however late its event loop is. */
+  readonly bytesPerSecondMin: number;
+  /** The target halves its rate when its own event loop, or the source's, is later than this; 0: it never does. */
+  readonly loopLagMsMax: number;
+}
+
+/** What nothing holds back. */
+export const FREE_COPY_RATES: CopyRates = {
+  bytesPerSecond: 2 ** 50,
+  entriesPerSecond: 2 ** 50,
+  bytesPerSecondMin: 0,
+  loopLagMsMax: 0,
+};
+
+/** How a pull fares. */
+export interface CopyProgress {
+  /** Of snapshot and log, since the pull began. */
+  readonly copiedEntries: number;
+  /** Where the owner stood when it was last heard of; 0 before. */
+  readonly ownerLsn: Lsn;
+  /** In the last tenth of a second, and what was allowed. */
+  readonly bytesPerSecond: number;
+  readonly limitBytesPerSecond: number;
+  readonly pieceBytes: number;
+  /** Why it is allowed no more: for people. */
+  readonly reason: string;
 }
 
 /** How much of a key may be shown: the settings of the query log. */
@@ -146,6 +178,8 @@ export interface NodeMigrationStatus {
   readonly digest: Digest | null;
   /** Why the node gave up, if it did: the executor aborts and records it. */
   readonly failure: string | null;
+  /** While it pulls. */
+  readonly copy?: CopyProgress;
 }
 
 export interface NodeStatistics {

@@ -1,3 +1,4 @@
+import type { NodeId } from '../model/ids.ts';
 import type { PartitionRecord } from '../model/migration.ts';
 import { slotShift } from '../model/partition-map.ts';
 
@@ -22,6 +23,8 @@ export interface RoutingTable {
   /** u32[partition]: the epoch of the last takeover, 0 where there was none; f64[partition]: the lsn at which it cut. */
   readonly lineageEpochOf: Uint32Array;
   readonly lineageLsnOf: Float64Array;
+  /** Storage nodes that a migration burdens: the answers of others show what is usual. */
+  readonly busyNodes: ReadonlySet<NodeId>;
 }
 
 // Before SHIFT the copy is not verified; from SWITCHED on it is the owner; after ABORT it is being dropped.
@@ -32,8 +35,10 @@ export function buildRoutingTable(
   records: readonly (PartitionRecord | null | undefined)[],
   partitionCount: number,
 ): RoutingTable {
+  const busyNodes = new Set<NodeId>();
   const table: RoutingTable = {
     partitionCount,
+    busyNodes,
     slotShift: slotShift(partitionCount),
     ownerOf: new Int32Array(partitionCount).fill(NO_NODE),
     epochOf: new Uint32Array(partitionCount),
@@ -51,6 +56,9 @@ export function buildRoutingTable(
     const { migration, lineage } = record;
     table.lineageEpochOf[p] = lineage?.epoch ?? 0;
     table.lineageLsnOf[p] = lineage?.lsn ?? 0;
+    // In GRACE the old owner follows the log, which is as good as nothing.
+    if (migration !== null && migration.phase !== 'GRACE')
+      busyNodes.add(migration.sourceNodeId).add(migration.targetNodeId);
     if (migration === null || !PHASES_WITH_COPY_READS.has(migration.phase)) continue;
     table.readTargetOf[p] = migration.targetNodeId;
     table.readMigrationOf[p] = migration.migrationId;

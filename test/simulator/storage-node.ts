@@ -124,6 +124,8 @@ export class SimNode {
       {
         partitionCount,
         pieceBytes,
+        pieceBytesMin: pieceBytes, // each of a few entries: there is nothing to make smaller
+        pieceMsMax: 5,
         partBytesMax: 40,
         logWaitMs: 50,
         removeEntriesMax: 2,

@@ -3,6 +3,9 @@ export interface AgentSettings {
   readonly partitionCount: number;
   /** Bytes of entries asked for in one request: one synced transaction of the copy, so also a slice of its event loop. */
   readonly pieceBytes: number;
+  /** Smaller pieces, down to this, where one takes the event loop longer than `pieceMsMax`. */
+  readonly pieceBytesMin: number;
+  readonly pieceMsMax: number;
   /** Bytes that one answer holds at most; one larger entry travels in parts. */
   readonly partBytesMax: number;
   /** How long the owner keeps a request for which it has no log entries yet. */
@@ -20,6 +23,8 @@ export interface AgentSettings {
 
 export const DEFAULT_AGENT_SETTINGS: Omit<AgentSettings, 'partitionCount'> = {
   pieceBytes: 256 << 10,
+  pieceBytesMin: 32 << 10,
+  pieceMsMax: 5,
   partBytesMax: 3 << 20, // below the 4 MiB of a bulk
   logWaitMs: 200,
   removeEntriesMax: 128,

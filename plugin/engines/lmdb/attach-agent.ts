@@ -20,6 +20,7 @@ export interface AttachAgentOptions {
   /** Whether the store takes writes now: its engine knows, free bytes alone do not tell (a store that failed has them). */
   readonly isWritable: () => boolean;
   readonly pressure?: () => NodePressure;
+  readonly loopLagMs?: () => number;
   readonly metadata: MetadataStore;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -53,6 +54,7 @@ export async function attachMigrationAgent(
       },
       isWritable: options.isWritable,
       ...(options.pressure && { pressure: options.pressure }),
+      ...(options.loopLagMs && { loopLagMs: options.loopLagMs }),
     },
   );
   await reconcileIfFormed(agent, reader);

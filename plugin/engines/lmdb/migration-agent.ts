@@ -8,12 +8,17 @@ import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import { isSwitched } from '../../../src/migration/phases.ts';
-import { Throttle } from '../../../src/migration/throttle.ts';
 import type { MigrationCommand, MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';
 import type { PartitionMeta, PartitionStore } from '../../../src/ports/partition-store.ts';
-import type { NodeMigrationStatus, NodePressure } from '../../../src/ports/storage-engine.ts';
+import {
+  type CopyRates,
+  FREE_COPY_RATES,
+  type NodeMigrationStatus,
+  type NodePressure,
+} from '../../../src/ports/storage-engine.ts';
 import type { ControlReply } from '../../host/hooks.ts';
 import type { AgentSettings } from './agent-settings.ts';
+import { CopyPacer } from './copy-pacer.ts';
 import { encodeFingerprints } from './fingerprints.ts';
 import {
   assertDigestFormat,
@@ -39,6 +44,8 @@ export interface AgentComponents {
   readonly cpuSeconds: () => number;
   /** How busy the node is, where that is measured. */
   readonly pressure?: () => NodePressure;
+  /** How late its event loop was in about the last tenth of a second, where that is measured. */
+  readonly loopLagMs?: () => number;
   readonly isWritable: () => boolean;
 }
 
@@ -55,8 +62,8 @@ export class MigrationAgent {
   readonly #components: AgentComponents;
   readonly #sessions = new Map<number, MigrationSession>();
   readonly #pulling = new Set<MigrationSession>();
-  /** Copy rates by session: the coordinator may change them while a pull runs. */
-  readonly #throttles = new Map<MigrationSession, Throttle>();
+  /** By session: the coordinator changes rates while a pull runs. */
+  readonly #pacers = new Map<MigrationSession, CopyPacer>();
   readonly #removing = new Map<number, Promise<void>>();
   /** The last state change of each partition: the next waits for it. */
   readonly #turns = new Map<number, Promise<unknown>>();
@@ -198,7 +205,7 @@ export class MigrationAgent {
   async #copy(body: RequestOf<'replicate.copy'>): Promise<ControlReply> {
     const { store } = this.#components;
     const session = this.#sessionOf(body);
-    this.#throttles.get(session)?.setRate(body.bytesPerSecond);
+    this.#pacers.get(session)?.setRates(body);
     if (this.#pulling.has(session) || session.failure || body.bytesPerSecond === 0) return { body: {} };
     const record = await this.#readOpenRecord(body);
     if (record.migration.targetStoreId !== store.storeId || isSwitched(record.migration.phase))
@@ -206,7 +213,7 @@ export class MigrationAgent {
     const meta = store.meta(body.partitionId);
     if (meta.role !== 'STAGING' || meta.staging?.migrationId !== body.migrationId || isClosed(meta, body))
       throw refusal(body, `this node is ${meta.role}, it has no copy to fill`);
-    this.#startPull(session, record, record.migration.sourceNodeId, body.bytesPerSecond);
+    this.#startPull(session, record, record.migration.sourceNodeId, body);
     return { body: {} };
   }
 
@@ -229,37 +236,37 @@ export class MigrationAgent {
     await store.updateMeta(body.partitionId, (meta) => role.following(meta, body, isResumed));
     if (before !== 'FOLLOWER') session.forgetVerification();
     session.failure = null; // asked again: what failed may have been repaired
-    this.#startPull(session, record, record.ownerNodeId, DEFAULT_FOLLOW_BYTES_PER_SECOND);
+    // Ordinary writes only: it must never be slower than they come.
+    this.#startPull(session, record, record.ownerNodeId, FREE_COPY_RATES);
     return { body: {} };
   }
 
-  #startPull(
-    session: MigrationSession,
-    record: OpenRecord,
-    sourceNodeId: number,
-    bytesPerSecond: number,
-  ): void {
+  #startPull(session: MigrationSession, record: OpenRecord, sourceNodeId: number, rates: CopyRates): void {
     const { store, transport, clock, logger } = this.#components;
-    const throttle = new Throttle(bytesPerSecond, clock);
-    this.#throttles.set(session, throttle);
+    const { pieceBytes, pieceBytesMin, pieceMsMax } = this.#settings;
+    const pacer = new CopyPacer(
+      rates,
+      { bytesMin: pieceBytesMin, bytesMax: pieceBytes, tookMsMax: pieceMsMax },
+      { clock, loopLagMs: this.#components.loopLagMs ?? (() => 0) },
+    );
+    this.#pacers.set(session, pacer);
     this.#pulling.add(session);
     const { partitionId, migrationId } = session;
     const options = {
       command: { partitionId: record.partitionId, migrationId, epoch: record.epoch },
       sourceNodeId,
       digestSeed: record.migration.digestSeed,
-      pieceBytes: this.#settings.pieceBytes,
       partBytesMax: this.#settings.partBytesMax,
       logWaitMs: this.#settings.logWaitMs,
     };
-    void pullUntilClosed(options, { store, transport, clock, logger, throttle, session })
+    void pullUntilClosed(options, { store, transport, clock, logger, pacer, session })
       .catch((error) => {
         session.failure = String(error);
         logger.error({ partitionId, error: String(error) }, 'a copy ended by an error of our own');
       })
       .finally(() => {
         this.#pulling.delete(session);
-        this.#throttles.delete(session);
+        this.#pacers.delete(session);
       });
   }
 
@@ -436,6 +443,7 @@ export class MigrationAgent {
     const meta = store.meta(body.partitionId);
     const session = this.#sessions.get(body.partitionId);
     const own = session?.migrationId === body.migrationId ? session : undefined;
+    const pacer = own && this.#pacers.get(own);
     const behind = own?.readerLsn == null ? 0 : meta.lsn - own.readerLsn;
     const isLogTooLong = meta.role === 'OWNER' && behind > this.#settings.logEntriesMax;
     return {
@@ -448,6 +456,7 @@ export class MigrationAgent {
       verify: body.include === 'verify' ? (own?.verification?.result ?? null) : null,
       digest: body.include === 'digest' ? store.runningDigest(body.partitionId).digest : null,
       failure: own?.failure ?? (isLogTooLong ? `the copy is ${behind} log entries behind` : null),
+      ...(pacer && { copy: pacer.progress() }),
     };
   }
 
@@ -500,9 +509,6 @@ export class MigrationAgent {
     this.#sessions.delete(partitionId);
   }
 }
-
-/** The reverse stream carries ordinary writes only: it must never be slower than they come. */
-const DEFAULT_FOLLOW_BYTES_PER_SECOND = 256 << 20;
 
 /** R6: the migration has ended here, so its commands are late ones. */
 const isClosed = (meta: PartitionMeta, command: MigrationCommand): boolean =>

@@ -4,6 +4,7 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
 import { DIGEST_FORMAT, PARTITION_ROLES } from '../../../src/model/migration.ts';
 import type { LogEntry, PhysicalEntry } from '../../../src/ports/partition-store.ts';
+import { FREE_COPY_RATES } from '../../../src/ports/storage-engine.ts';
 
 const count = z.number().int().nonnegative();
 const command = {
@@ -28,7 +29,14 @@ export const REQUESTS = {
     freeBytesMin: z.number().nonnegative(),
     adopts: z.object({ migrationId: count.min(1).nullable(), isEmptyAllowed: z.boolean() }).exactOptional(),
   }),
-  'replicate.copy': z.object({ ...command, bytesPerSecond: z.number().nonnegative() }),
+  // A coordinator of before version 0.3 names bytes only, and adapts nothing.
+  'replicate.copy': z.object({
+    ...command,
+    bytesPerSecond: z.number().nonnegative(),
+    entriesPerSecond: z.number().nonnegative().default(FREE_COPY_RATES.entriesPerSecond),
+    bytesPerSecondMin: z.number().nonnegative().default(FREE_COPY_RATES.bytesPerSecondMin),
+    loopLagMsMax: z.number().nonnegative().default(FREE_COPY_RATES.loopLagMsMax),
+  }),
   'replicate.openSnapshot': z.object({ ...command, digestFormat: count.default(1) }),
   'replicate.readSnapshot': z.object({
     ...command,
@@ -76,8 +84,19 @@ const digest = z.object({
 /** Reply bodies, where the asker relies on them. */
 export const REPLIES = {
   'replicate.openSnapshot': z.object({ snapshotId: count, lsn: count }),
-  'replicate.readSnapshot': z.object({ totalBytes: count, isEnd: z.boolean() }),
-  'replicate.readLog': z.object({ totalBytes: count, lsn: count, barrierLsn: count.nullable() }),
+  // `lsn` is where the owner stands, `loopLagMs` how late its event loop was lately.
+  'replicate.readSnapshot': z.object({
+    totalBytes: count,
+    isEnd: z.boolean(),
+    lsn: count.default(0),
+    loopLagMs: z.number().nonnegative().default(0),
+  }),
+  'replicate.readLog': z.object({
+    totalBytes: count,
+    lsn: count,
+    barrierLsn: count.nullable(),
+    loopLagMs: z.number().nonnegative().default(0),
+  }),
   'replicate.status': z.object({
     role: z.enum(PARTITION_ROLES),
     epoch: count,
@@ -88,6 +107,16 @@ export const REPLIES = {
     verify: z.object({ lsn: count, scanned: digest, running: digest }).nullable(),
     digest: digest.nullable(),
     failure: z.string().max(2000).nullable(),
+    copy: z
+      .object({
+        copiedEntries: count,
+        ownerLsn: count,
+        bytesPerSecond: z.number(),
+        limitBytesPerSecond: z.number(),
+        pieceBytes: count,
+        reason: z.string().max(2000),
+      })
+      .exactOptional(),
   }),
   'replicate.statistics': z.object({
     storeId: z.string(),

@@ -2,9 +2,9 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
-import type { Throttle } from '../../../src/migration/throttle.ts';
 import { DIGEST_FORMAT, type MigrationCommand } from '../../../src/model/migration.ts';
 import type { PartitionMeta, PartitionStore, PhysicalEntry } from '../../../src/ports/partition-store.ts';
+import type { CopyPacer } from './copy-pacer.ts';
 import { decodeEntries, type MigrationOperation, parseBody, REPLIES } from './migration-messages.ts';
 import type { MigrationSession } from './migration-session.ts';
 import type { MigrationTransport } from './migration-transport.ts';
@@ -14,8 +14,6 @@ export interface PullOptions {
   readonly command: MigrationCommand;
   readonly sourceNodeId: number;
   readonly digestSeed: string;
-  /** Bytes of entries asked for in one request: one synced transaction on this side, so also a slice of the event loop. */
-  readonly pieceBytes: number;
   /** How long the source keeps a request for which it has no entries. */
   readonly logWaitMs: number;
   /** How many bytes an answer holds at most; one larger entry is asked for in parts. */
@@ -27,7 +25,7 @@ export interface PullComponents {
   readonly transport: MigrationTransport;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly throttle: Throttle;
+  readonly pacer: CopyPacer;
   readonly session: MigrationSession;
 }
 
@@ -35,6 +33,8 @@ const RETRY_MS_MIN = 10;
 const RETRY_MS_MAX = 500;
 /** Log entries a follower keeps of its own: nobody reads them. */
 const TRIM_EVERY_LSN = 1024;
+/** Closer to the owner than this the log is applied as it comes. */
+const UNPACED_LAG = 1_000;
 
 /** Pulls until the session is closed or this side cannot go on, which it then says in `session.failure`. */
 export async function pullUntilClosed(options: PullOptions, components: PullComponents): Promise<void> {
@@ -79,7 +79,7 @@ async function pullOnce(options: PullOptions, components: PullComponents): Promi
 }
 
 async function pullSnapshot(options: PullOptions, components: PullComponents): Promise<void> {
-  const { store, session, throttle } = components;
+  const { store, session } = components;
   const { partitionId, migrationId } = session;
   const opened = await ask(options, components, 'replicate.openSnapshot', {
     digestFormat: DIGEST_FORMAT,
@@ -109,9 +109,10 @@ async function pullSnapshot(options: PullOptions, components: PullComponents): P
     const last = entries[entries.length - 1];
     // The source reads the next piece, and it travels, while this one is made durable.
     ahead = last && !isEnd ? requestPiece(options, components, snapshotId, last.key) : null;
-    await store.applySnapshot(partitionId, migrationId, entries, isEnd || !last ? null : last.key);
-    session.copiedBytes += sizeBytes;
-    await throttle.take(sizeBytes, session.signal);
+    await applied(components, { bytes: sizeBytes, entries: entries.length }, () =>
+      store.applySnapshot(partitionId, migrationId, entries, isEnd || !last ? null : last.key),
+    );
+    await components.pacer.rest(session.signal);
   }
 }
 
@@ -145,7 +146,8 @@ async function askPiece(
   request: { readonly snapshotId: number; readonly cursor: Uint8Array | null },
 ): Promise<SnapshotPiece> {
   const { bytes, body } = await askWhole(options, components, 'replicate.readSnapshot', request);
-  const { isEnd } = parseBody(REPLIES['replicate.readSnapshot'], 'readSnapshot reply', body);
+  const { isEnd, lsn, loopLagMs } = parseBody(REPLIES['replicate.readSnapshot'], 'readSnapshot reply', body);
+  components.pacer.heard({ ownerLsn: lsn, loopLagMs });
   const entries = decodeEntries(bytes).map((entry) => {
     if (entry.kind === 'put') return entry;
     throw new ForeshardError('FORESHARD_CORRUPT', 'abort', 'a snapshot with a delete in it');
@@ -159,25 +161,43 @@ const isSameCursor = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
 const stagingOf = (meta: PartitionMeta, migrationId: number): PartitionMeta['staging'] =>
   meta.role === 'STAGING' && meta.staging?.migrationId === migrationId ? meta.staging : null;
 
+/** Makes a piece durable, and counts what it was and what it took. */
+async function applied<T>(
+  { clock, pacer, session }: PullComponents,
+  piece: { readonly bytes: number; readonly entries: number },
+  apply: () => Promise<T>,
+): Promise<T> {
+  const startedMs = clock.monotonicMs();
+  const outcome = await apply();
+  session.copiedBytes += piece.bytes;
+  pacer.applied({ ...piece, tookMs: clock.monotonicMs() - startedMs });
+  return outcome;
+}
+
 async function pullLog(options: PullOptions, components: PullComponents): Promise<void> {
-  const { store, session, throttle } = components;
+  const { store, session, pacer } = components;
   const { partitionId, migrationId } = session;
   const { lsn } = store.meta(partitionId);
   const request = { afterLsn: lsn, waitMs: options.logWaitMs };
   const { bytes, body } = await askWhole(options, components, 'replicate.readLog', request);
-  const { barrierLsn } = parseBody(REPLIES['replicate.readLog'], 'readLog reply', body);
+  const reply = parseBody(REPLIES['replicate.readLog'], 'readLog reply', body);
+  const { barrierLsn } = reply;
+  pacer.heard({ ownerLsn: reply.lsn, loopLagMs: reply.loopLagMs });
   if (session.signal.aborted) return;
   // Before applying what lies behind the barrier, and after reaching it: the scan must stand exactly at it.
   if (barrierLsn === store.meta(partitionId).lsn) session.scanNow(options.digestSeed);
   const entries = decodeEntries(bytes);
   if (entries.length === 0) return;
-  const applied = await store.applyLog(partitionId, migrationId, entries);
-  if (barrierLsn === applied) session.scanNow(options.digestSeed);
-  session.copiedBytes += bytes.length;
+  const appliedLsn = await applied(components, { bytes: bytes.length, entries: entries.length }, () =>
+    store.applyLog(partitionId, migrationId, entries),
+  );
+  if (barrierLsn === appliedLsn) session.scanNow(options.digestSeed);
   const isFollower = store.meta(partitionId).role === 'FOLLOWER';
-  if (isFollower && Math.floor(applied / TRIM_EVERY_LSN) > Math.floor(lsn / TRIM_EVERY_LSN))
-    await store.trimChangeLog(partitionId, applied);
-  await throttle.take(bytes.length, session.signal);
+  if (isFollower && Math.floor(appliedLsn / TRIM_EVERY_LSN) > Math.floor(lsn / TRIM_EVERY_LSN))
+    await store.trimChangeLog(partitionId, appliedLsn);
+  // Near the end of the log its pace is that of the clients' own writes: holding it back spares nobody anything, and at a
+  // fence writes wait for it.
+  if (reply.lsn - appliedLsn > UNPACED_LAG) await pacer.rest(session.signal);
 }
 
 function ask(
@@ -196,7 +216,7 @@ async function askWhole(
   operation: 'replicate.readSnapshot' | 'replicate.readLog',
   body: Record<string, unknown>,
 ): Promise<{ bytes: Uint8Array; body: Record<string, unknown> }> {
-  const piece = { ...body, bytesMax: Math.min(options.pieceBytes, options.partBytesMax) };
+  const piece = { ...body, bytesMax: Math.min(components.pacer.pieceBytes, options.partBytesMax) };
   const first = await ask(options, components, operation, { ...piece, offset: 0 });
   const totalBytes = Number(first.body.totalBytes);
   let bytes: Uint8Array = first.bulk ?? new Uint8Array(0);

@@ -12,17 +12,23 @@ export class MigrationServing {
   readonly #settings: AgentSettings;
   readonly #store: PartitionStore;
   readonly #clock: Clock;
+  readonly #loopLagMs: () => number;
   readonly #sessionOf: (command: MigrationCommand) => MigrationSession;
   #snapshotSeq = 0;
 
   constructor(
     settings: AgentSettings,
-    components: { readonly store: PartitionStore; readonly clock: Clock },
+    components: {
+      readonly store: PartitionStore;
+      readonly clock: Clock;
+      readonly loopLagMs?: () => number;
+    },
     sessionOf: (command: MigrationCommand) => MigrationSession,
   ) {
     this.#settings = settings;
     this.#store = components.store;
     this.#clock = components.clock;
+    this.#loopLagMs = components.loopLagMs ?? (() => 0);
     this.#sessionOf = sessionOf;
   }
 
@@ -46,7 +52,9 @@ export class MigrationServing {
     const entries = open.snapshot.read(body.cursor, body.bytesMax);
     const whole = encodeEntries(entries);
     const bulk = partOf(whole, body.offset, this.#settings.partBytesMax);
-    return { body: { totalBytes: whole.length, isEnd: entries.length === 0 }, bulk };
+    const { lsn } = this.#store.meta(body.partitionId);
+    const loopLagMs = this.#loopLagMs();
+    return { body: { totalBytes: whole.length, isEnd: entries.length === 0, lsn, loopLagMs }, bulk };
   }
 
   /**
@@ -70,7 +78,7 @@ export class MigrationServing {
     const whole = encodeEntries(isCut ? entries.filter((entry) => entry.lsn <= barrierLsn) : entries);
     const bulk = partOf(whole, body.offset, this.#settings.partBytesMax);
     const { lsn } = this.#store.meta(partitionId);
-    return { body: { totalBytes: whole.length, lsn, barrierLsn }, bulk };
+    return { body: { totalBytes: whole.length, lsn, barrierLsn, loopLagMs: this.#loopLagMs() }, bulk };
   }
 
   /** The barrier, as long as the reader has not passed it. */

@@ -2,6 +2,7 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import type { NodeId } from '../../../src/model/ids.ts';
 import type { Digest, Lsn, MigrationCommand } from '../../../src/model/migration.ts';
 import type {
+  CopyRates,
   EngineCapabilities,
   EntryPage,
   ListEntriesOptions,
@@ -32,8 +33,8 @@ export class RpcStorageEngine implements StorageEngine {
     await this.#ask(nodeId, 'replicate.prepare', { ...command, ...options });
   }
 
-  async copy(nodeId: NodeId, command: MigrationCommand, options: { bytesPerSecond: number }): Promise<void> {
-    await this.#ask(nodeId, 'replicate.copy', { ...command, ...options });
+  async copy(nodeId: NodeId, command: MigrationCommand, rates: CopyRates): Promise<void> {
+    await this.#ask(nodeId, 'replicate.copy', { ...command, ...rates });
   }
 
   async beginVerify(

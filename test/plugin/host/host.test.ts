@@ -63,6 +63,7 @@ async function storageHost(plugins: readonly PluginDefinition[]) {
     store: NO_STORE,
     isWritable: () => true,
     pressure: () => ({ cpuShare: 0, loopLagMs: 0, commitMs: 0 }),
+    loopLagMs: () => 0,
   });
   return { host, logger };
 }

@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { ReadGuardFeed } from '../../../plugin/host/read-guard-feed.ts';
+import { ReadReports } from '../../../plugin/host/read-reports.ts';
 import { encodeReadReport, type MigrationReads } from '../../../plugin/metadata/read-report.ts';
 import { VirtualClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
@@ -62,23 +63,35 @@ class World {
       target: { ...side, behindCount: 0 },
       shadow: { comparedCount: 7, unequalCount: unequal, skippedCount: 0, evidence: 'GET' },
     };
-    this.entries.set(`${PREFIX}${nodeId}`, encodeReadReport({ v: 1, atMs: 0, migrations: [migration] }));
+    this.entries.set(
+      `${PREFIX}${nodeId}`,
+      encodeReadReport({ v: 1, atMs: 0, migrations: [migration], nodes: [] }),
+    );
   }
 
   feed(): ReadGuardFeed {
     return new ReadGuardFeed(SETTINGS, {
-      prefix: PREFIX,
       clock: this.clock,
       logger: silentLogger,
-      metadata: {
-        list: async () => {
-          if (!this.isReadable) throw new Error('out of reach');
-          const entries = [...this.entries].map(
-            ([key, value]): MetadataEntry => ({ key, value, revision: ++this.#revision, createRevision: 1 }),
-          );
-          return { entries, revision: this.#revision };
+      reports: new ReadReports({
+        prefix: PREFIX,
+        clock: this.clock,
+        logger: silentLogger,
+        metadata: {
+          list: async () => {
+            if (!this.isReadable) throw new Error('out of reach');
+            const entries = [...this.entries].map(
+              ([key, value]): MetadataEntry => ({
+                key,
+                value,
+                revision: ++this.#revision,
+                createRevision: 1,
+              }),
+            );
+            return { entries, revision: this.#revision };
+          },
         },
-      } as never,
+      }),
       engine: {
         nodeStatistics: async (nodeId) => {
           const pressure = this.pressures[nodeId];

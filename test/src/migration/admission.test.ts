@@ -10,7 +10,6 @@ import {
 } from '../../../src/migration/admission.ts';
 import { RetryBook } from '../../../src/migration/backoff.ts';
 import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
-import { Throttle } from '../../../src/migration/throttle.ts';
 import { compareSides } from '../../../src/migration/verification.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
 import type { MigrationPhase, MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';
@@ -148,22 +147,6 @@ test('the last of several failures in a row is known before it is written down',
   check.ok(book.isLastAttempt(7), 'each further one as well');
   book.migrated(7);
   check.not.ok(book.isLastAttempt(7));
-});
-
-test('a throttle lets bursts through and holds the rate', async () => {
-  const clock = new VirtualClock();
-  const throttle = new Throttle(1_000, clock);
-  await throttle.take(250);
-  check.is(clock.monotonicMs(), 0);
-  let isThrough = false;
-  const taking = throttle.take(500).then(() => {
-    isThrough = true;
-  });
-  clock.advanceTo(499);
-  await Promise.resolve();
-  check.not.ok(isThrough);
-  clock.advanceTo(500);
-  await taking;
 });
 
 test('sides are compared at one lsn only', () => {

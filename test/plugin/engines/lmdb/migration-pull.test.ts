@@ -1,6 +1,7 @@
 /** What a copy says of itself while it is filled: the real pull on a store in memory, from a source that is scripted. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { CopyPacer } from '../../../../plugin/engines/lmdb/copy-pacer.ts';
 import { encodeEntries } from '../../../../plugin/engines/lmdb/migration-messages.ts';
 import { pullUntilClosed } from '../../../../plugin/engines/lmdb/migration-pull.ts';
 import { MigrationSession } from '../../../../plugin/engines/lmdb/migration-session.ts';
@@ -9,9 +10,9 @@ import * as role from '../../../../plugin/engines/lmdb/role-changes.ts';
 import { VirtualClock } from '../../../../src/base/clock.ts';
 import { ForeshardError } from '../../../../src/base/errors.ts';
 import { silentLogger } from '../../../../src/base/logger.ts';
-import { Throttle } from '../../../../src/migration/throttle.ts';
 import { asEpoch, asPartitionId } from '../../../../src/model/ids.ts';
 import type { LogEntry, PhysicalEntry } from '../../../../src/ports/partition-store.ts';
+import { FREE_COPY_RATES } from '../../../../src/ports/storage-engine.ts';
 import { MemoryPartitionStore, newDisk } from '../../../support/memory-partition-store.ts';
 
 const test = suite('pull of a copy');
@@ -19,6 +20,7 @@ const test = suite('pull of a copy');
 const PARTITION = 1;
 const COMMAND = { partitionId: asPartitionId(PARTITION), migrationId: 3, epoch: asEpoch(5) };
 const TAKEOVER = { ...COMMAND, migrationId: 4 };
+const PIECES = { bytesMin: 1_000, bytesMax: 1_000, tookMsMax: 5 };
 const ANY_COPY = { migrationId: null, isEmptyAllowed: false };
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const put = (key: string, value: string): PhysicalEntry => ({ key: bytes(key), value: bytes(value) });
@@ -64,7 +66,6 @@ test('a copy of two snapshots is no whole one until its log has come to the lsn 
     command: COMMAND,
     sourceNodeId: 1,
     digestSeed: '0'.repeat(16),
-    pieceBytes: 1_000,
     partBytesMax: 1_000,
     logWaitMs: 10,
   };
@@ -73,7 +74,7 @@ test('a copy of two snapshots is no whole one until its log has come to the lsn 
     transport: { request } as MigrationTransport,
     clock,
     logger: silentLogger,
-    throttle: new Throttle(1e9, clock),
+    pacer: new CopyPacer(FREE_COPY_RATES, PIECES, { clock, loopLagMs: () => 0 }),
     session,
   });
   const until = async (holds: () => boolean): Promise<void> => {
