@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type MessagePort, workerData } from 'node:worker_threads';
+import { isWithin, parseMoveWindows } from '../../src/affinity/timetable/windows.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { MigrationExecutor } from '../../src/migration/executor.ts';
@@ -57,6 +58,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
   const engine = new RpcStorageEngine(transport);
   const reports = new ReadReports({ metadata, prefix: readReportPrefix(cluster.name), clock, logger });
   const readGuard = new ReadGuardFeed(settings.migration.readGuard, { reports, engine, clock, logger });
+  const windows = parseMoveWindows(settings.affinity.timetable.windows);
   const tell = (message: CoordinatorMessage): void => analysisPort.postMessage(message);
   const coordinator = new Coordinator(settings.controller, `query-${nodeId}`, {
     clock,
@@ -77,6 +79,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
         codec: recordCodec(cluster.name),
         leadership,
         planNowMs: () => planClock.nowMs(),
+        isInWindow: (planNowMs) => isWithin(windows, planNowMs, planNowMs + 1),
         keyPrivacy: { prefixBytes: settings.capture.keyPrefixBytes, isHashKept: settings.capture.keyHash },
         holdMs: (partitionId, phase) => holdMsIn(holds, partitionId, phase),
       }),

@@ -11,6 +11,7 @@ export const ADMISSION_REFUSALS = [
   'residence',
   'quarantine', // too many failed attempts
   'not-due', // its hour by the timetable is still to come
+  'outside-windows', // of the times in which moves may run
   'source-busy',
   'target-busy',
   'cluster-busy',
@@ -21,6 +22,7 @@ export type AdmissionRefusal = (typeof ADMISSION_REFUSALS)[number];
 /** Refusals that pass by themselves: the move stays in the queue. */
 export const isTemporary = (refusal: AdmissionRefusal): boolean =>
   refusal === 'not-due' ||
+  refusal === 'outside-windows' ||
   refusal === 'source-busy' ||
   refusal === 'target-busy' ||
   refusal === 'cluster-busy' ||
@@ -34,6 +36,8 @@ export interface AdmissionContext {
   readonly nowMs: number;
   /** Wall clock of the plan: a replay's, where there is one. */
   readonly planNowMs: number;
+  /** Whether moves may begin at this time. */
+  readonly isInWindow: boolean;
   readonly isPaused: (partitionId: number) => boolean;
   readonly isQuarantined: (partitionId: number) => boolean;
 }
@@ -84,6 +88,7 @@ export function refusalOf(
   if (record.ownedSinceMs > 0 && context.nowMs - record.ownedSinceMs < settings.residenceMs)
     return 'residence';
   if (!isDue(move, context.planNowMs)) return 'not-due';
+  if (!context.isInWindow) return 'outside-windows';
   if (context.isPaused(move.partitionId)) return 'paused';
   if ((copies.outgoing.get(move.sourceNodeId) ?? 0) >= settings.copiesPerNodeMax) return 'source-busy';
   if ((copies.incoming.get(move.targetNodeId) ?? 0) >= settings.copiesPerNodeMax) return 'target-busy';

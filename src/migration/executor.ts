@@ -46,6 +46,8 @@ export interface ExecutorComponents {
   readonly holdMs?: (partitionId: number, phase: MigrationPhase) => number;
   /** The clock by which plans are stamped, where it is not `clock`: a replay's. */
   readonly planNowMs?: () => number;
+  /** Whether moves may run at a time of that clock; without it always. */
+  readonly isInWindow?: (planNowMs: number) => boolean;
   /** How much of a key evidence of a mismatch may show; nothing, unless it is said. */
   readonly keyPrivacy?: KeyPrivacy;
 }
@@ -132,7 +134,8 @@ export class MigrationExecutor {
     this.#desk = new OperatorDesk(settings, { ...parts, random: random.fork('operator') });
     this.#queue = new MoveQueue(settings, {
       ...parts,
-      planNowMs: () => components.planNowMs?.() ?? clock.nowMs(),
+      planNowMs: this.#planNowMs,
+      isInWindow: this.#isInWindow,
       attemptsOf: (partitionId) => this.#retries.failuresOf(partitionId),
       onOpened: (record, revision) => this.#startDrive(record, revision),
     });
@@ -209,6 +212,8 @@ export class MigrationExecutor {
     };
   }
 
+  readonly #planNowMs = (): number => this.#components.planNowMs?.() ?? this.#components.clock.nowMs();
+  readonly #isInWindow = (): boolean => this.#components.isInWindow?.(this.#planNowMs()) ?? true;
   readonly #ratesOf = (record: OpenRecord): CopyRates => this.#governor.ratesOf(record, this.#records);
   readonly #isRetired = (storeId: string): boolean => this.#controls.retiredStoreIds.has(storeId);
 
@@ -224,7 +229,7 @@ export class MigrationExecutor {
   #startDrive(record: OpenRecord, revision: number): void {
     const { partitionId } = record;
     if (this.#inFlight.has(partitionId) || !this.#retries.isDue(partitionId)) return;
-    const isPaused = isHeld(record, this.#controls);
+    const isPaused = isHeld(record, this.#controls) || this.#isHeldByWindow(record);
     const change = pauseChange(record, isPaused, this.#components.clock.nowMs());
     let drive: Promise<unknown>;
     if (change !== null) drive = this.#committer.commitRecord(change, revision, []);
@@ -232,6 +237,13 @@ export class MigrationExecutor {
     else drive = this.#drive(record, revision);
     const ended = drive.finally(() => this.#inFlight.delete(partitionId));
     this.#inFlight.set(partitionId, ended);
+  }
+
+  /** What has been copied is handed over at any time: its log grows for as long as it waits. */
+  #isHeldByWindow({ migration }: OpenRecord): boolean {
+    const isMoving = migration.phase === 'PREPARE' || migration.phase === 'COPY';
+    const isOrdered = migration.kind !== undefined;
+    return this.#settings.pausesOutsideWindows && isMoving && !isOrdered && !this.#isInWindow();
   }
 
   /** Never throws. */

@@ -40,6 +40,8 @@ export interface MoveQueueComponents {
   readonly committer: Committer;
   /** The clock by which plans are stamped. */
   readonly planNowMs: () => number;
+  /** Whether moves may begin by that clock. */
+  readonly isInWindow: () => boolean;
   /** Aborts in a row of a partition. */
   readonly attemptsOf: (partitionId: number) => number;
   readonly onOpened: (record: OpenRecord, revision: number) => void;
@@ -94,7 +96,8 @@ export class MoveQueue {
   async begin(seen: Seen): Promise<void> {
     const context = this.#contextOf(seen);
     const copies = new CopyCounts(seen.records);
-    const approved = await this.#beginApproved(seen, copies, context);
+    // Whoever approves a move says when: the windows bind plans.
+    const approved = await this.#beginApproved(seen, copies, { ...context, isInWindow: true });
     const plan = this.#plan;
     if (plan === null || this.#moves.length === 0) return;
     const later: Move[] = [];
@@ -204,6 +207,7 @@ export class MoveQueue {
       settings: this.#settings,
       nowMs,
       planNowMs: this.#components.planNowMs(),
+      isInWindow: this.#components.isInWindow(),
       isPaused: (partitionId) => controls.isPaused || controls.pausedPartitionIds.has(partitionId),
       isQuarantined: (partitionId) => quarantineOf(records[partitionId], nowMs) !== undefined,
     };

@@ -10,6 +10,8 @@ export interface MigrationSettings {
   readonly throttle: ThrottleSettings;
   /** Open copies a node may be the source of, and as many it may be the target of. */
   readonly copiesPerNodeMax: number;
+  /** Outside the windows for moves a copy that runs is held; else it goes on, and only no other begins. */
+  readonly pausesOutsideWindows: boolean;
   /** A partition that has just moved stays for so long. */
   readonly residenceMs: number;
   /** Shares of the reads that go to the target before the switch, in order; empty: no reads are shifted. */
@@ -51,6 +53,7 @@ export const DEFAULT_MIGRATION_SETTINGS: MigrationSettings = {
   copyBytesPerSecond: 32 << 20,
   throttle: DEFAULT_THROTTLE,
   copiesPerNodeMax: 1, // MongoDB's rule: a node's disk and network serve its owner's load first
+  pausesOutsideWindows: false,
   residenceMs: 600_000,
   readWeightSteps: [0.05, 0.25, 0.5, 1],
   readWeightHoldMs: 5_000,

@@ -15,7 +15,7 @@ import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
 import type { MigrationPhase, MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';
 import type { Move } from '../../../src/model/proposal.ts';
 
-const test = suite('migration admission, retries and throttle');
+const test = suite('migration admission and retries');
 const NOW_MS = 10_000_000;
 const SETTINGS = {
   ...DEFAULT_MIGRATION_SETTINGS,
@@ -68,6 +68,7 @@ function contextOf(
     settings: SETTINGS,
     nowMs: NOW_MS,
     planNowMs: NOW_MS,
+    isInWindow: true,
     isPaused: () => false,
     isQuarantined: () => false,
     ...change,
@@ -84,6 +85,7 @@ test('a move whose hour is still to come waits for it, by the clock of the plan'
   const schedule = { startMs: 500, endMs: 600, seconds: 0.1, bytesPerSecond: 1, price: 0, gain: 1 };
   const move = { ...moveOf(0, 0, 1), schedule };
   check.is(refusal(move, contextOf(records, { planNowMs: 499 })), 'not-due');
+  check.is(refusal(move, contextOf(records, { isInWindow: false })), 'outside-windows');
   check.ok(isTemporary('not-due'), 'it stays in the queue');
   check.is(refusal(move, contextOf(records, { planNowMs: 500 })), null);
 });

@@ -8,7 +8,7 @@ import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { type ExecutorComponents, MigrationExecutor } from '../../../src/migration/executor.ts';
 import type { ReadVerdict } from '../../../src/migration/read-guard.ts';
-import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
+import { DEFAULT_MIGRATION_SETTINGS, type MigrationSettings } from '../../../src/migration/settings.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
 import type { MigrationPhase, MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';
 import type { MetadataEntry, MetadataStore } from '../../../src/ports/metadata-store.ts';
@@ -26,11 +26,20 @@ interface Script {
   readonly onCommand: (name: string, nodeId: number) => void;
   verdict: ReadVerdict;
   isAbortDone: boolean;
+  isInWindow: boolean;
+  readonly settings: MigrationSettings;
 }
 
 /** A coordinator that has just read the record of a migration from node 1 to node 2. */
 function coordinate(phase: MigrationPhase, change: Partial<MigrationRecord>, given: Partial<Script> = {}) {
-  const script: Script = { onCommand: () => {}, verdict: { kind: 'green' }, isAbortDone: true, ...given };
+  const script: Script = {
+    onCommand: () => {},
+    verdict: { kind: 'green' },
+    isAbortDone: true,
+    isInWindow: true,
+    settings: SETTINGS,
+    ...given,
+  };
   const metadata = new PlainMetadata();
   const clock = new VirtualClock(1_000_000);
   const commands: string[] = [];
@@ -95,7 +104,7 @@ function coordinate(phase: MigrationPhase, change: Partial<MigrationRecord>, giv
     key: keys.coordinator,
     createRevisionIs: metadata.entries.get(keys.coordinator)?.createRevision ?? 0,
   };
-  const executor = new MigrationExecutor(SETTINGS, {
+  const executor = new MigrationExecutor(script.settings, {
     clock,
     random: seededRandom(1n),
     logger: silentLogger,
@@ -104,6 +113,7 @@ function coordinate(phase: MigrationPhase, change: Partial<MigrationRecord>, giv
     codec,
     leadership: () => ({ fence, lost: new Promise(() => {}), isHeld: () => true, resign: async () => {} }),
     readGuard: { verdictOf: async () => script.verdict, summaryOf: () => null },
+    isInWindow: () => script.isInWindow,
   });
   return {
     script,
@@ -134,6 +144,24 @@ const shareOf = ({ migration }: PartitionRecord) => [migration?.phase, migration
 const silent = () => {
   throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'connection refused');
 };
+
+test('outside the windows a copy is held if the settings say so, and what is copied is handed over all the same', async () => {
+  const settings = { ...SETTINGS, pausesOutsideWindows: true };
+  const [held, free] = [
+    coordinate('COPY', {}, { isInWindow: false, settings }),
+    coordinate('COPY', {}, { isInWindow: false }),
+  ];
+  for (const run of [held, free]) await run.tick(10, 3);
+  check.is(held.read().migration?.phase, 'COPY');
+  check.ok(held.read().migration?.pausedAtMs !== undefined);
+  check.is(free.read().migration?.phase, 'SHIFT');
+  held.script.isInWindow = true;
+  await held.tick(10, 3);
+  check.is(held.read().migration?.phase, 'SHIFT');
+  const behind = coordinate('CATCHUP', {}, { isInWindow: false, settings });
+  await behind.tick(10, 3);
+  check.is(behind.read().migration?.phase, 'SHIFT');
+});
 
 test('reads leave a target that dies during a pause, and nothing else goes on', async () => {
   let isDead = false;

@@ -65,6 +65,7 @@ function coordinate() {
   const store = metadata as unknown as MetadataStore;
   const components = { clock, logger: silentLogger, metadata: store, codec };
   let beforeOpening = () => {};
+  const window = { isOpen: true };
   const engine = {
     nodeStatistics: async (nodeId: number) => {
       beforeOpening();
@@ -85,6 +86,7 @@ function coordinate() {
       }),
     }),
     planNowMs: () => clock.nowMs(),
+    isInWindow: () => window.isOpen,
     attemptsOf: () => 0,
     onOpened: () => {},
   });
@@ -94,6 +96,7 @@ function coordinate() {
   }
   return {
     metadata,
+    window,
     approve: (approval: Approval) =>
       metadata.put(keys.approval(approval.partitionId), codec.encodeApproval(approval)),
     take: async (moves: readonly Move[]) => queue.take(planOf(moves), await seen()),
@@ -202,6 +205,18 @@ test('an approval that is withdrawn while its migration is being opened opens no
   run.onOpening(() => run.metadata.entries.delete(keys.approval(0)));
   await run.begin();
   check.equal(await run.open(), []);
+});
+
+test('outside the windows a plan’s move waits, and what an operator has approved does not', async () => {
+  const run = coordinate();
+  run.window.isOpen = false;
+  await run.take([moveOf(0, 1)]);
+  run.approve(approvalOf(3, 2));
+  await run.begin();
+  check.equal(await run.open(), ['3 -> 2']);
+  run.window.isOpen = true;
+  await run.begin();
+  check.equal(await run.open(), ['0 -> 1', '3 -> 2']);
 });
 
 test('a plan leaves alone what people have decided', async () => {
