@@ -11,11 +11,11 @@ import type { PlacementInstance } from './instance.ts';
  * @see Syswerda, "Uniform crossover in genetic algorithms", 1989
  * @returns the child, and the partitions the parents disagree on.
  */
-export function crossover(
+export function* crossing(
   instance: PlacementInstance,
   parents: { readonly first: Int32Array; readonly second: Int32Array },
   random: Random,
-): { child: PlacementState; disputed: number[] } {
+): Sliced<{ child: PlacementState; disputed: number[] }> {
   const { first, second } = parents;
   const disputed: number[] = [];
   const suggested = first.slice();
@@ -24,21 +24,27 @@ export function crossover(
     disputed.push(p);
     if (random.nextFloat() < 0.5) suggested[p] = second[p] as number;
   }
-  return { child: stateWithLegalMoves(instance, suggested), disputed };
+  return { child: yield* movingLegally(instance, suggested), disputed };
 }
 
+/** Moves between two rests: a fraction of a millisecond at 24 slots. */
+const MOVES_BETWEEN_RESTS = 64;
+
 /** Carries the moves out from home in any order that the rules allow; what cannot be carried out stays home. */
-export function stateWithLegalMoves(instance: PlacementInstance, suggested: Int32Array): PlacementState {
+export function* movingLegally(instance: PlacementInstance, suggested: Int32Array): Sliced<PlacementState> {
   const state = new PlacementState(instance);
   let open = [...suggested.keys()].filter((p) => suggested[p] !== instance.home[p]);
+  let tried = 0;
   for (let before = -1; open.length !== before; ) {
     before = open.length;
-    open = open.filter((p) => {
+    const refused: number[] = [];
+    for (const p of open) {
+      if (++tried % MOVES_BETWEEN_RESTS === 0) yield;
       const target = suggested[p] as number;
-      if (!state.canMove(p, target)) return true;
-      state.move(p, target);
-      return false;
-    });
+      if (state.canMove(p, target)) state.move(p, target);
+      else refused.push(p);
+    }
+    open = refused;
   }
   return state;
 }

@@ -1,6 +1,6 @@
 import { atOnce, type Sliced } from '../base/slices.ts';
 import { PlacementState } from './cost-model.ts';
-import { stateWithLegalMoves } from './crossover.ts';
+import { movingLegally } from './crossover.ts';
 import type { PlacementInstance } from './instance.ts';
 
 export interface Elite {
@@ -41,7 +41,7 @@ export class Elites {
 
   /** {@link offer} in slices; what is kept changes in the last of them alone. */
   *offering(suggested: Int32Array): Sliced<boolean> {
-    const ownerOf = stateWithLegalMoves(this.instance, suggested).ownerOf;
+    const ownerOf = (yield* movingLegally(this.instance, suggested)).ownerOf;
     yield;
     const cost = new PlacementState(this.instance, ownerOf).cost();
     const place = this.#elites.findIndex((elite) => cost <= elite.cost);

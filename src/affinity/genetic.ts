@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { type Sliced, untilCancelled } from '../base/slices.ts';
 import type { PlacementState } from './cost-model.ts';
-import { crossover, settling, stateWithLegalMoves } from './crossover.ts';
+import { crossing, movingLegally, settling } from './crossover.ts';
 import { type Elite, Elites } from './elites.ts';
 import { descending } from './greedy.ts';
 import type { PlacementInstance } from './instance.ts';
@@ -122,19 +122,20 @@ function* founding(
 
 /** A copy in which some partitions went anywhere and then settled. */
 function* stirring(instance: PlacementInstance, ownerOf: Int32Array, random: Random): Sliced<PlacementState> {
-  const state = stateWithLegalMoves(instance, ownerOf);
+  const state = yield* movingLegally(instance, ownerOf);
   const movable = [...instance.isMovable.keys()].filter((p) => instance.isMovable[p] === 1);
   const stir: number[] = [];
   for (let i = 0; i < STIR_SHARE * movable.length; i++)
     stir.push(movable[random.nextBelow(movable.length)] as number);
-  mutate(state, stir, random);
+  yield* mutating(state, stir, random);
   yield;
   yield* settling(state, stir, SETTLE_TURNS);
   return state;
 }
 
-function mutate(state: PlacementState, partitions: readonly number[], random: Random): void {
+function* mutating(state: PlacementState, partitions: readonly number[], random: Random): Sliced<void> {
   for (const p of partitions) {
+    yield;
     const target = random.nextBelow(state.instance.nodeCount);
     if (target !== state.ownerOf[p] && state.canMove(p, target)) state.move(p, target);
   }
@@ -149,11 +150,12 @@ export function* breeding(
   const { instance } = population;
   const first = tournament(population.all, settings.tournamentSize, random);
   const second = tournament(population.all, settings.tournamentSize, random);
-  const { child, disputed } = crossover(instance, { first: first.ownerOf, second: second.ownerOf }, random);
+  const parents = { first: first.ownerOf, second: second.ownerOf };
+  const { child, disputed } = yield* crossing(instance, parents, random);
   const mutants = Array.from({ length: random.nextBelow(2 * settings.mutations + 1) }, () =>
     random.nextBelow(instance.partitionCount),
   );
-  mutate(child, mutants, random);
+  yield* mutating(child, mutants, random);
   yield;
   yield* settling(child, [...disputed, ...mutants], SETTLE_TURNS);
   return yield* population.offering(child.ownerOf);

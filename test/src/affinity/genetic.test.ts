@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
-import { crossover, settling } from '../../../src/affinity/crossover.ts';
+import { crossing, settling } from '../../../src/affinity/crossover.ts';
 import { Elites } from '../../../src/affinity/elites.ts';
 import { DEFAULT_GENETIC_SETTINGS, genetic } from '../../../src/affinity/genetic.ts';
 import { descend } from '../../../src/affinity/greedy.ts';
@@ -50,7 +50,7 @@ test('a child takes each partition from one parent, or leaves it home where the 
   for (let i = 0; i < 20; i++) {
     const first = randomMap(instance, random);
     const second = randomMap(instance, random);
-    const { child, disputed } = crossover(instance, { first, second }, random);
+    const { child, disputed } = atOnce(crossing(instance, { first, second }, random));
     check.ok(child.movedCount <= instance.movesMax, `${child.movedCount} moves`);
     child.ownerOf.forEach((n, p) => {
       check.ok(n === first[p] || n === second[p] || n === instance.home[p], `partition ${p}`);
