@@ -15,9 +15,18 @@ export interface EtcdOptions {
   readonly members?: number;
   /** Bytes that the store may take before it raises NOSPACE. */
   readonly quotaBytes?: number;
+  /** Clients speak TLS and show a certificate of the authority; the files are PEM, the certificate is the members' own. */
+  readonly tls?: {
+    readonly authorityFile: string;
+    readonly certificateFile: string;
+    readonly keyFile: string;
+  };
+  /** Of each member's process: rules of a firewall can tell members by it, who share one address. */
+  readonly groupOf?: (member: number) => number;
 }
 
 interface Member {
+  readonly index: number;
   readonly name: string;
   readonly clientUrl: string;
   readonly peerUrl: string;
@@ -34,6 +43,8 @@ export class LocalEtcd {
   readonly #options: EtcdOptions;
   readonly #onExit = (): void => this.#abandon();
   #members: readonly Member[] = [];
+  /** `USER:PASSWORD` of etcdctl, once etcd asks for one. */
+  ctlUser: string | null = null;
 
   private constructor(options: EtcdOptions) {
     this.#options = options;
@@ -45,8 +56,9 @@ export class LocalEtcd {
     const count = options.members ?? 1;
     const ports = await freePorts(2 * count);
     server.#members = Array.from({ length: count }, (_, index) => ({
+      index,
       name: `m${index}`,
-      clientUrl: `http://127.0.0.1:${ports[2 * index]}`,
+      clientUrl: `${options.tls ? 'https' : 'http'}://127.0.0.1:${ports[2 * index]}`,
       peerUrl: `http://127.0.0.1:${ports[2 * index + 1]}`,
       folder: join(server.#folder, `m${index}`),
       process: null,
@@ -74,14 +86,69 @@ export class LocalEtcd {
     }
   }
 
+  /** What etcdctl reads of the environment to ask all members; see its `--help`. */
+  get ctlEnvironment(): Readonly<Record<string, string>> {
+    const { tls } = this.#options;
+    return {
+      ETCDCTL_API: '3',
+      ETCDCTL_ENDPOINTS: this.endpoints.join(','),
+      ETCDCTL_COMMAND_TIMEOUT: '2s',
+      ...(this.ctlUser !== null && { ETCDCTL_USER: this.ctlUser }),
+      ...(tls && {
+        ETCDCTL_CACERT: tls.authorityFile,
+        ETCDCTL_CERT: tls.certificateFile,
+        ETCDCTL_KEY: tls.keyFile,
+      }),
+    };
+  }
+
   /** Runs etcdctl against all members. */
   ctl(...parameters: string[]): { readonly status: number | null; readonly stdout: string } {
-    const { status, stdout } = spawnSync(
-      'etcdctl',
-      ['--endpoints', this.endpoints.join(','), '--command-timeout', '2s', ...parameters],
-      { encoding: 'utf8', env: { ...process.env, ETCDCTL_API: '3' } },
-    );
+    const { status, stdout } = spawnSync('etcdctl', parameters, {
+      encoding: 'utf8',
+      env: { ...process.env, ...this.ctlEnvironment },
+    });
     return { status, stdout };
+  }
+
+  /** Which member leads; null while none does. */
+  leader(): number | null {
+    for (const { index, clientUrl } of this.#members) {
+      const { status, stdout } = this.ctl('--endpoints', clientUrl, 'endpoint', 'status', '-w', 'json');
+      if (status !== 0) continue;
+      const [{ Status: found }] = JSON.parse(stdout) as [
+        { Status: { leader?: number; header: { member_id: number } } },
+      ];
+      if (found.leader !== undefined && found.leader === found.header.member_id) return index;
+    }
+    return null;
+  }
+
+  /** Ports by which a member is reached, for rules of a firewall. */
+  portsOf(index: number): { readonly client: number; readonly peer: number } {
+    const { clientUrl, peerUrl } = this.#members[index] as Member;
+    return { client: Number(new URL(clientUrl).port), peer: Number(new URL(peerUrl).port) };
+  }
+
+  /** What the store holds now goes into a file. */
+  saveSnapshot(file: string): void {
+    const first = this.endpoints[0] as string;
+    const { status } = this.ctl('--endpoints', first, 'snapshot', 'save', file);
+    if (status !== 0) throw new Error(`etcdctl snapshot save ended with ${status}`);
+  }
+
+  /** kill -9 of all members, and a start from what was saved: all that was written since is forgotten. */
+  async restoreSnapshot(file: string): Promise<void> {
+    await this.kill();
+    for (const member of this.#members) {
+      rmSync(member.folder, { recursive: true, force: true });
+      const { status } = this.ctl(
+        ...['snapshot', 'restore', file, '--name', member.name, '--data-dir', member.folder],
+        ...['--initial-cluster', this.#initialCluster, '--initial-advertise-peer-urls', member.peerUrl],
+      );
+      if (status !== 0) throw new Error(`etcdctl snapshot restore ended with ${status}`);
+    }
+    await this.restart();
   }
 
   /** kill -9 of one member, or of all; what they have written stays. */
@@ -109,6 +176,10 @@ export class LocalEtcd {
     await this.healthy();
   }
 
+  get memberCount(): number {
+    return this.#members.length;
+  }
+
   /** SIGSTOP: the member is there and does not answer. Resolves once it stands. */
   async stop(index: number): Promise<void> {
     const { process } = this.#members[index] as Member;
@@ -133,27 +204,30 @@ export class LocalEtcd {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  get #initialCluster(): string {
+    return this.#members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',');
+  }
+
   #spawn(member: Member): void {
-    const cluster = this.#members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',');
+    const { tls, quotaBytes, groupOf } = this.#options;
     member.process = spawn(
       'etcd',
       [
         ...['--name', member.name, '--data-dir', member.folder],
         ...['--listen-client-urls', member.clientUrl, '--advertise-client-urls', member.clientUrl],
         ...['--listen-peer-urls', member.peerUrl, '--initial-advertise-peer-urls', member.peerUrl],
-        ...['--initial-cluster', cluster, '--initial-cluster-state', 'new'],
-        ...[
-          '--unsafe-no-fsync',
-          '--log-level',
-          'error',
-          '--heartbeat-interval',
-          '50',
-          '--election-timeout',
-          '500',
-        ],
-        ...(this.#options.quotaBytes ? ['--quota-backend-bytes', String(this.#options.quotaBytes)] : []),
+        ...['--initial-cluster', this.#initialCluster, '--initial-cluster-state', 'new'],
+        ...['--unsafe-no-fsync', '--log-level', 'error'],
+        ...['--heartbeat-interval', '50', '--election-timeout', '500'],
+        ...(quotaBytes ? ['--quota-backend-bytes', String(quotaBytes)] : []),
+        ...(tls
+          ? [
+              ...['--cert-file', tls.certificateFile, '--key-file', tls.keyFile],
+              ...['--trusted-ca-file', tls.authorityFile, '--client-cert-auth'],
+            ]
+          : []),
       ],
-      { stdio: 'ignore' },
+      { stdio: 'ignore', ...(groupOf && { gid: groupOf(member.index) }) },
     );
   }
 }

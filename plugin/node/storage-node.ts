@@ -8,6 +8,7 @@ import { reconciled } from '../engines/lmdb/role-changes.ts';
 import type { ControlReply, StorageNodeHooks } from '../host/hooks.ts';
 import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { ClusterMapReader, readStoreState } from '../metadata/cluster-map.ts';
+import { isNotPermitted } from '../metadata/etcd/faults.ts';
 import { bootstrapCluster } from '../metadata/form-cluster.ts';
 import { announceNode, listNodes } from '../metadata/node-registrations.ts';
 import type { PeerIdentity } from '../rpc/connection.ts';
@@ -207,7 +208,12 @@ class StorageNode implements RunningStorageNode {
               ({ role, nodeId }) => role === 'storage' && nodeId < storageNodeCount,
             );
         if (isFormed || nodes.length === storageNodeCount)
-          return await bootstrapCluster(metadata, clusterId, { partitionCount, nodes });
+          try {
+            return await bootstrapCluster(metadata, clusterId, { partitionCount, nodes });
+          } catch (error) {
+            // Where storage nodes may not write the map, a query node forms the cluster.
+            if (!isNotPermitted(error)) throw error;
+          }
         if (clock.monotonicMs() > deadlineMs)
           throw new ForeshardError(
             'FORESHARD_NOT_READY',

@@ -11,6 +11,7 @@ import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import { addApprovalCommands } from './approval/commands.ts';
 import { calendarLines } from './calendar-lines.ts';
 import { describeMap } from './cluster-commands.ts';
+import { printEtcdRoles } from './etcd-roles-command.ts';
 import { explainPartition } from './explain-command.ts';
 import { addFileCommands } from './file-commands.ts';
 import {
@@ -148,6 +149,10 @@ function buildProgram(exitWith: (code: number) => void): Command {
         days: flags.days ?? 90,
       });
     });
+
+  withConfig(program.command('etcd-roles'))
+    .description('print the etcdctl commands that let each kind of process write only what is its own')
+    .action(async (flags: CommonFlags) => printEtcdRoles((await settingsOf(flags)).settings));
 
   withJson(withConfig(program.command('map')))
     .description('print who owns what, and the migrations that are open')

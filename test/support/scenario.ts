@@ -29,6 +29,7 @@ export class NumberedWrites {
   readonly #running: Promise<void>[];
   #isEnding = false;
   acknowledgedCount = 0;
+  failedCount = 0;
 
   constructor(client: Redis, keys: readonly string[]) {
     this.#client = client;
@@ -61,6 +62,7 @@ export class NumberedWrites {
         this.#acknowledged.set(key, seq);
         this.acknowledgedCount++;
       } catch {
+        this.failedCount++;
         await sleep(5); // the node is down: an error reply, not an acknowledgement
       }
       await sleep(2);

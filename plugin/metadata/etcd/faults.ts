@@ -27,6 +27,10 @@ export const isCertainlyNotApplied = (error: unknown): boolean => {
   return [NEVER_SENT, NO_SPACE, NO_ACCESS, TOO_LARGE].some((pattern) => pattern.test(message));
 };
 
+/** Whether a request failed since its user may not do that: another process may. */
+export const isNotPermitted = (error: unknown): boolean =>
+  error instanceof ForeshardError && /permission denied/.test(messageOf(error.cause));
+
 /** Whether another member may do better: this one does not answer, or has lost the others. */
 export const isFaultOfMember = (error: unknown): boolean =>
   /UNAVAILABLE|DEADLINE_EXCEEDED|No connection established|no leader|request timed out/.test(
@@ -41,7 +45,7 @@ export function unavailable(doing: string, endpoints: readonly string[], cause: 
     return new ForeshardError(
       'FORESHARD_DISK_FULL',
       'free-space',
-      `etcd at ${at} has no space left and takes no writes, cannot ${doing}: compact and defragment it, then disarm its NOSPACE alarm`,
+      `etcd at ${at} has no space left and takes no writes, cannot ${doing}: free some (etcdctl compact REVISION; etcdctl defrag) or raise --quota-backend-bytes, then etcdctl alarm disarm`,
       { cause },
     );
   if (NO_ACCESS.test(message))
