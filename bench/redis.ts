@@ -1,236 +1,210 @@
-import { execFile, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { LocalCluster } from '../plugin/node/local-cluster.ts';
-import { QUERY_NODE_ID_MIN } from '../plugin/node/node-options.ts';
+import { hasRedisServer, LocalRedisCluster } from '../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { LoadProcess } from './redis/load-process.ts';
+import {
+  assertKeys,
+  fill,
+  type MoverUnderTest,
+  ours,
+  redisCli,
+  serverCpuSeconds,
+  slotTags,
+} from './redis/movers.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
 export const area = 'redis';
 
-const runProgram = promisify(execFile);
-const CLIENTS = 50;
-/** Linux counts CPU time in hundredths of a second for every program. */
-const TICKS_PER_SECOND = 100;
-/** A process that uses this much of a core is what the rest waits for; below it, the disk or the scheduler is. */
-const BUSY_SHARE = 0.75;
+const KEYS_PER_SLOT = 12;
+const CLI = [redisCli(10), redisCli(100)] as const;
+const OURS = ours('windows of slots');
 
-interface Case {
-  readonly command: 'set' | 'get';
-  readonly pipeline: 1 | 16;
-  /** 1 is what redis-benchmark does by itself: all clients on one key. */
-  readonly keys: number;
-  /** Least ratio that the project promises; 0 where it promises none. */
-  readonly bar: number;
+interface Figures {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
 }
 
-const CASES: readonly Case[] = [
-  { command: 'set', pipeline: 1, keys: 1, bar: 0.25 },
-  { command: 'get', pipeline: 1, keys: 1, bar: 0.25 },
-  { command: 'set', pipeline: 16, keys: 1, bar: 0.2 },
-  { command: 'get', pipeline: 16, keys: 1, bar: 0.1 },
-  { command: 'set', pipeline: 1, keys: 100_000, bar: 0 },
-  { command: 'set', pipeline: 16, keys: 100_000, bar: 0 },
-  { command: 'get', pipeline: 16, keys: 100_000, bar: 0 },
-];
-
-/** The embedded node and a redis-server that makes the same promise, under the same redis-benchmark, in turn. */
+/** Moves of slots of a Redis Cluster beside the engine's own tool, in turn, in one run. */
 export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutcome> {
-  if (
-    spawnSync('redis-server', ['--version']).status !== 0 ||
-    spawnSync('redis-benchmark', ['--version']).status !== 0
-  )
+  if (!hasRedisServer())
     return {
       results: [],
       skipped: [
-        {
-          name: 'redis',
-          why: 'redis-server and redis-benchmark are not installed (Debian: redis-server, redis-tools)',
-        },
+        { name: 'redis', why: 'redis-server is not installed: apt-get install redis-server redis-tools' },
       ],
     };
-  const storageNodeCount = isSmall ? 1 : 2;
-  const redis = await RedisUnderTest.start();
-  let cluster: LocalCluster | undefined;
+  const results: BenchResult[] = [];
+  for (const valueBytes of [200, 2_048]) results.push(...(await compareSpeed(valueBytes, { isSmall })));
+  results.push(...(await compareLatency({ isSmall })));
+  return { results, skipped: [] };
+}
+
+/** Without load: slots, keys and bytes a second, and what they cost the servers. */
+async function compareSpeed(
+  valueBytes: number,
+  { isSmall }: { readonly isSmall: boolean },
+): Promise<BenchResult[]> {
+  const slots = isSmall ? 40 : 1_000;
+  const rounds = isSmall ? 1 : 4;
+  const movers = [...CLI, OURS];
+  const cluster = await LocalRedisCluster.start();
   try {
-    cluster = await LocalCluster.start({ storageNodeCount, partitionCount: 256 });
-    const cases = isSmall ? CASES.filter(({ keys }) => keys === 1) : CASES;
-    const results: BenchResult[] = [];
-    for (const one of cases) results.push(await measure(one, cluster, redis, { isSmall, storageNodeCount }));
-    return { results, skipped: [] };
+    await fill(cluster, { tags: slotTags(slots), keysPerSlot: KEYS_PER_SLOT, valueBytes });
+    const figures = new Map<MoverUnderTest, Figures[]>(movers.map((mover) => [mover, []]));
+    let at = 0;
+    // Once unmeasured, to and back; then each mover begins a round in turn.
+    for (const mover of movers) at = await moveAway(mover, cluster, at, slots);
+    for (let round = 0; round < rounds; round++)
+      for (let turn = 0; turn < movers.length; turn++) {
+        const mover = movers[(turn + round) % movers.length] as MoverUnderTest;
+        const cpuBefore = serverCpuSeconds(cluster);
+        const startedMs = performance.now();
+        at = await moveAway(mover, cluster, at, slots);
+        figures.get(mover)?.push({
+          seconds: (performance.now() - startedMs) / 1000,
+          cpuSeconds: serverCpuSeconds(cluster) - cpuBefore,
+        });
+        await assertKeys(cluster, at, slots * KEYS_PER_SLOT);
+      }
+    const hash = createHash('sha256')
+      .update(`${slots} ${KEYS_PER_SLOT} ${valueBytes}`)
+      .digest('hex')
+      .slice(0, 8);
+    return CLI.flatMap((peer, index) => {
+      const [mine, theirs] = [medians(figures.get(OURS)), medians(figures.get(peer))];
+      const bars = index === 0 && valueBytes === 200 ? 1.8 : index === 1 && valueBytes === 2_048 ? 1.2 : null;
+      const common = { unit: '1/s', baseline: peer.name, hash };
+      const row = (metric: string, unit: string, of: (figure: Figures) => number): BenchResult => ({
+        ...common,
+        name: `move ${slots} slots, ${valueBytes} B values`,
+        metric,
+        unit,
+        value: of(mine),
+        baselineValue: of(theirs),
+        ratio: of(mine) / of(theirs),
+        settings: { rounds, keysPerSlot: KEYS_PER_SLOT },
+      });
+      const keys = slots * KEYS_PER_SLOT;
+      return [
+        {
+          ...row('slots', '1/s', ({ seconds }) => slots / seconds),
+          ...(bars === null || isSmall ? {} : { bar: { ratioMin: bars } }),
+        },
+        row('keys', '1/s', ({ seconds }) => keys / seconds),
+        row('bytes', 'MB/s', ({ seconds }) => (keys * valueBytes) / seconds / 1e6),
+        {
+          ...row('server CPU', 'µs/key', ({ cpuSeconds }) => (cpuSeconds * 1e6) / keys),
+          ...(isSmall ? {} : { bar: { ratioMax: 1 } }),
+        },
+      ];
+    });
   } finally {
-    await cluster?.stop();
-    await redis.stop();
+    await cluster.stop();
   }
 }
 
-async function measure(
-  one: Case,
-  cluster: LocalCluster,
-  redis: RedisUnderTest,
-  { isSmall, storageNodeCount }: { readonly isSmall: boolean; readonly storageNodeCount: number },
-): Promise<BenchResult> {
-  const { command, pipeline, keys, bar } = one;
-  const requests = (isSmall ? 1_000 : 15_000) * (pipeline === 1 ? 1 : isSmall ? 2 : 4);
+/** Under 1,000 operations a second at fixed times: what clients notice, and how fast slots go meanwhile. */
+async function compareLatency({ isSmall }: { readonly isSmall: boolean }): Promise<BenchResult[]> {
+  const slots = isSmall ? 40 : 1_000;
   const rounds = isSmall ? 1 : 3;
-  const ours: number[] = [];
-  const theirs: number[] = [];
-  const usage = new CpuUsage(cluster, storageNodeCount);
-  if (!isSmall) {
-    // Once unmeasured, so that neither is judged by its compiler's first second or its first page.
-    await benchmark(cluster.port, one, requests);
-    await benchmark(redis.port, one, requests);
-  }
-  for (let round = 0; round < rounds; round++) {
-    usage.begin();
-    ours.push(await benchmark(cluster.port, one, requests));
-    usage.end();
-    theirs.push(await benchmark(redis.port, one, requests));
-  }
-  const value = median(ours);
-  const baselineValue = median(theirs);
-  return {
-    name: `${command} -P ${pipeline} ${keys === 1 ? 'one key' : `${keys} keys`}`,
-    metric: 'throughput',
-    value,
-    unit: '1/s',
-    baseline: 'redis-server --appendonly yes --appendfsync always',
-    baselineValue,
-    ratio: value / baselineValue,
-    settings: {
-      clients: CLIENTS,
-      requests,
-      rounds,
-      storageNodeCount,
-      ...(bar > 0 ? { bar, isBarMet: value / baselineValue >= bar } : {}),
-      limit: usage.limit(),
-    },
-    hash: await hashOfReply(cluster.port, redis.port),
-  };
-}
-
-async function benchmark(port: number, { command, pipeline, keys }: Case, requests: number): Promise<number> {
-  const keyspace = keys === 1 ? [] : ['-r', String(keys)];
-  const { stdout } = await runProgram('redis-benchmark', [
-    ...['-h', '127.0.0.1', '-p', String(port), '-c', String(CLIENTS), '-n', String(requests)],
-    ...['-P', String(pipeline), '-t', command, '--csv', ...keyspace],
-  ]);
-  const line = stdout.split('\n').find((text) => text.startsWith(`"${command.toUpperCase()}"`));
-  const throughput = Number(line?.split(',')[1]?.replaceAll('"', ''));
-  if (!(throughput > 0)) throw new Error(`redis-benchmark said nothing usable: ${stdout.slice(0, 500)}`);
-  return throughput;
-}
-
-/** What both hold in the end: the value that redis-benchmark writes. A difference is an error, not a figure. */
-async function hashOfReply(ours: number, theirs: number): Promise<string> {
-  const valueAt = async (port: number): Promise<string> =>
-    (await runProgram('redis-cli', ['-p', String(port), 'GET', 'key:__rand_int__'])).stdout;
-  const [here, there] = await Promise.all([valueAt(ours), valueAt(theirs)]);
-  if (here !== there)
-    throw new Error(`after the same load the values differ: ${here.trim()} and ${there.trim()}`);
-  return createHash('sha256').update(here).digest('hex').slice(0, 8);
-}
-
-/** How busy each process was while ours were measured: says what limits them. */
-class CpuUsage {
-  readonly #pids: ReadonlyMap<string, number>;
-  readonly #used = new Map<string, number>();
-  readonly #before = new Map<string, number>();
-  #startedMs = 0;
-  #elapsedMs = 0;
-
-  constructor(cluster: LocalCluster, storageNodeCount: number) {
-    const storage = Array.from(
-      { length: storageNodeCount },
-      (_, id) => [`storage node ${id}`, cluster.pid(id)] as const,
-    );
-    this.#pids = new Map([['query node', cluster.pid(QUERY_NODE_ID_MIN)], ...storage]);
-  }
-
-  begin(): void {
-    for (const [name, pid] of this.#pids) this.#before.set(name, cpuSeconds(pid));
-    this.#startedMs = performance.now();
-  }
-
-  end(): void {
-    this.#elapsedMs += performance.now() - this.#startedMs;
-    for (const [name, pid] of this.#pids)
-      this.#used.set(name, (this.#used.get(name) ?? 0) + cpuSeconds(pid) - (this.#before.get(name) ?? 0));
-  }
-
-  limit(): string {
-    const shares = [...this.#used].map(
-      ([name, seconds]) => [name, (seconds * 1000) / this.#elapsedMs] as const,
-    );
-    const told = shares.map(([name, share]) => `${name} ${Math.round(share * 100)}%`).join(', ');
-    const busiest = shares.reduce((a, b) => (b[1] > a[1] ? b : a));
-    const verdict = busiest[1] >= BUSY_SHARE ? `CPU of ${busiest[0]}` : 'waiting for commits and for a core';
-    return `${verdict} (${told})`;
-  }
-}
-
-/** 0 where there is no /proc. */
-function cpuSeconds(pid: number): number {
+  const cluster = await LocalRedisCluster.start();
+  const tags = slotTags(slots);
+  let load: LoadProcess | undefined;
   try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1].split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-  } catch {
-    return 0;
-  }
-}
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
-
-class RedisUnderTest {
-  readonly port: number;
-  readonly #folder = mkdtempSync(join(tmpdir(), 'foreshard-bench-redis-'));
-  readonly #process;
-  readonly #exited: Promise<void>;
-
-  private constructor(port: number) {
-    this.port = port;
-    this.#process = spawn(
-      'redis-server',
-      [
-        ...['--port', String(port), '--bind', '127.0.0.1', '--dir', this.#folder],
-        ...['--save', '', '--appendonly', 'yes', '--appendfsync', 'always'],
-      ],
-      { stdio: 'ignore' },
-    );
-    this.#exited = new Promise((resolve) => {
-      this.#process.once('close', () => resolve());
-      this.#process.once('error', () => resolve());
+    await fill(cluster, { tags, keysPerSlot: KEYS_PER_SLOT, valueBytes: 200 });
+    const keys = tags.flatMap((tag) => Array.from({ length: KEYS_PER_SLOT }, (_, i) => `{${tag}}:${i}`));
+    load = await LoadProcess.start({
+      port: cluster.ports[2] as number,
+      keys,
+      perSecond: isSmall ? 200 : 1_000,
     });
-  }
-
-  static async start(): Promise<RedisUnderTest> {
-    const redis = new RedisUnderTest(await freePort());
-    for (let attempt = 0; attempt < 200; attempt++) {
-      if (spawnSync('redis-cli', ['-p', String(redis.port), 'PING']).stdout?.toString() === 'PONG\n')
-        return redis;
-      await new Promise((resolve) => setTimeout(resolve, 25));
+    const movers = [...CLI, OURS];
+    const figures = new Map<MoverUnderTest, { seconds: number; p99Ms: number; errors: number }[]>();
+    const still: number[] = [];
+    let at = 0;
+    for (let round = 0; round < rounds; round++) {
+      await load.reset();
+      await new Promise((resolve) => setTimeout(resolve, isSmall ? 100 : 2_000));
+      still.push((await load.report()).p99Ms);
+      for (let turn = 0; turn < movers.length; turn++) {
+        const mover = movers[(turn + round) % movers.length] as MoverUnderTest;
+        await load.reset();
+        const startedMs = performance.now();
+        at = await moveAway(mover, cluster, at, slots);
+        const seconds = (performance.now() - startedMs) / 1000;
+        const { p99Ms, errors } = await load.report();
+        figures.set(mover, [...(figures.get(mover) ?? []), { seconds, p99Ms, errors }]);
+      }
     }
-    await redis.stop();
-    throw new Error('redis-server did not come up within 5 s');
-  }
-
-  async stop(): Promise<void> {
-    this.#process.kill('SIGKILL');
-    await this.#exited;
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    const { counted } = await load.stop();
+    load = undefined;
+    const lost = await countDifferences(cluster, at, counted);
+    if (lost > 0) throw new Error(`${lost} counters are not what was acknowledged`);
+    const hash = createHash('sha256').update(`${slots} load`).digest('hex').slice(0, 8);
+    const mine = figures.get(OURS) ?? [];
+    return CLI.flatMap((peer) => {
+      const theirs = figures.get(peer) ?? [];
+      const row = (
+        metric: string,
+        unit: string,
+        of: (figure: { seconds: number; p99Ms: number; errors: number }) => number,
+      ): BenchResult => ({
+        name: 'move under 1,000 operations/s',
+        metric,
+        unit,
+        value: median(mine.map(of)),
+        baseline: peer.name,
+        baselineValue: median(theirs.map(of)),
+        ratio: median(mine.map(of)) / median(theirs.map(of)),
+        settings: {
+          rounds,
+          p99MsWithoutMove: median(still),
+          errors: mine.reduce((sum, { errors }) => sum + errors, 0),
+          counters: Object.keys(counted).length,
+        },
+        hash,
+      });
+      return [
+        { ...row('p99', 'ms', ({ p99Ms }) => p99Ms), ...(isSmall ? {} : { bar: { ratioMax: 1 } }) },
+        {
+          ...row('slots', '1/s', ({ seconds }) => slots / seconds),
+          ...(isSmall ? {} : { bar: { ratioMin: 1 } }),
+        },
+      ];
     });
-  });
+  } finally {
+    load?.kill();
+    await cluster.stop();
+  }
 }
+
+/** The slots are at node 0 or 1. @returns where they are then. */
+async function moveAway(
+  mover: MoverUnderTest,
+  cluster: LocalRedisCluster,
+  at: number,
+  slots: number,
+): Promise<number> {
+  await mover.move(cluster, { from: at, to: 1 - at }, slots);
+  return 1 - at;
+}
+
+async function countDifferences(
+  cluster: LocalRedisCluster,
+  at: number,
+  counted: Readonly<Record<string, number>>,
+): Promise<number> {
+  const keys = Object.keys(counted);
+  const values = await cluster.pipeline(
+    at,
+    keys.map((key) => ['GET', key]),
+  );
+  return keys.filter((key, index) => Number(String(values[index])) !== counted[key]).length;
+}
+
+const medians = (figures: readonly Figures[] = []): Figures => ({
+  seconds: median(figures.map(({ seconds }) => seconds)),
+  cpuSeconds: median(figures.map(({ cpuSeconds }) => cpuSeconds)),
+});
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] as number;

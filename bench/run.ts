@@ -18,6 +18,7 @@ export const BENCH_AREAS = [
   'placement',
   'migration',
   'metadata',
+  'resp',
   'redis',
   'redis-capture',
 ] as const;

@@ -1,0 +1,122 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import calculateSlot from 'cluster-key-slot';
+import { IoredisNodes } from '../../plugin/engines/redis-cluster/ioredis-node.ts';
+import type { LocalRedisCluster } from '../../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { numberOf, type RedisCommand } from '../../plugin/engines/redis-cluster/redis-node.ts';
+import { REDIS_DEFAULTS, type SlotMoveSettings } from '../../plugin/engines/redis-cluster/redis-settings.ts';
+import { SlotMover } from '../../plugin/engines/redis-cluster/slot-mover.ts';
+import { systemClock } from '../../src/base/clock.ts';
+
+const runProgram = promisify(execFile);
+/** Linux counts CPU time in hundredths of a second for every program. */
+const TICKS_PER_SECOND = 100;
+
+export interface MoverUnderTest {
+  readonly name: string;
+  /** The first so many slots of `from` go to `to`. */
+  move(
+    cluster: LocalRedisCluster,
+    ends: { readonly from: number; readonly to: number },
+    slots: number,
+  ): Promise<void>;
+}
+
+/** The engine's own tool: slot by slot, `pipeline` keys in a MIGRATE. */
+export const redisCli = (pipeline: number): MoverUnderTest => ({
+  name: `redis-cli --cluster reshard --cluster-pipeline ${pipeline}`,
+  async move(cluster, { from, to }, slots) {
+    const { stdout } = await runProgram(
+      'redis-cli',
+      [
+        ...['--cluster', 'reshard', `127.0.0.1:${cluster.ports[from]}`, '--cluster-yes'],
+        ...['--cluster-from', cluster.nodeIds[from] as string, '--cluster-to', cluster.nodeIds[to] as string],
+        ...['--cluster-slots', String(slots), '--cluster-pipeline', String(pipeline)],
+      ],
+      { maxBuffer: 64 << 20 },
+    );
+    if (/\[ERR\]|error/i.test(stdout)) throw new Error(`redis-cli: ${stdout.slice(-300)}`);
+  },
+});
+
+export const ours = (name: string, settings: Partial<SlotMoveSettings> = {}): MoverUnderTest => ({
+  name,
+  async move(cluster, { from, to }, slots) {
+    const all = { ...REDIS_DEFAULTS, slotMove: { ...REDIS_DEFAULTS.slotMove, ...settings } };
+    const nodes = new IoredisNodes(all);
+    nodes.setAddresses(
+      new Map(cluster.nodeIds.map((id, i) => [id, { host: '127.0.0.1', port: cluster.ports[i] as number }])),
+    );
+    const mover = new SlotMover(all, { nodes, clock: systemClock(), assertMaySend: () => undefined });
+    try {
+      const outcomes = await mover.move(
+        {
+          sourceId: cluster.nodeIds[from] as string,
+          targetId: cluster.nodeIds[to] as string,
+          targetAddress: { host: '127.0.0.1', port: cluster.ports[to] as number },
+          otherMasterIds: cluster.nodeIds.filter((_, index) => index !== from && index !== to),
+          slots: Array.from({ length: slots }, (_, slot) => slot),
+          formerIds: [],
+          isSourcePromoted: false,
+        },
+        { mayOpenWindow: () => true },
+      );
+      const moved = outcomes.reduce((sum, { committedSlots }) => sum + committedSlots.length, 0);
+      if (moved !== slots) throw new Error(`${moved} of ${slots} slots moved`);
+    } finally {
+      nodes.close();
+    }
+  },
+});
+
+/** One key in each of the first slots, found by trying: all keys `{tag}:i` are in the slot of their tag. */
+export function slotTags(slotCount: number): readonly string[] {
+  const tags: string[] = new Array(slotCount);
+  for (let i = 0, found = 0; found < slotCount; i++) {
+    const slot = calculateSlot(`t${i}`);
+    if (slot >= slotCount || tags[slot] !== undefined) continue;
+    tags[slot] = `t${i}`;
+    found++;
+  }
+  return tags;
+}
+
+export async function fill(
+  cluster: LocalRedisCluster,
+  {
+    tags,
+    keysPerSlot,
+    valueBytes,
+  }: { readonly tags: readonly string[]; readonly keysPerSlot: number; readonly valueBytes: number },
+): Promise<void> {
+  const value = 'v'.repeat(valueBytes);
+  const commands: RedisCommand[] = tags.flatMap((tag) =>
+    Array.from({ length: keysPerSlot }, (_, i): RedisCommand => ['SET', `{${tag}}:${i}`, value]),
+  );
+  for (let at = 0; at < commands.length; at += 500) await cluster.pipeline(0, commands.slice(at, at + 500));
+}
+
+/** @throws Error unless node `index` alone has the keys. */
+export async function assertKeys(cluster: LocalRedisCluster, index: number, expected: number): Promise<void> {
+  const sizes = await Promise.all(
+    cluster.nodeIds.map(async (_, node) => numberOf(await cluster.command(node, 'DBSIZE'))),
+  );
+  if (sizes[index] !== expected || sizes.some((size, node) => node !== index && size > 0))
+    throw new Error(`keys are lost or left: ${sizes.join(', ')}, expected ${expected} at ${index}`);
+}
+
+/** Of all servers. */
+export function serverCpuSeconds(cluster: LocalRedisCluster): number {
+  return cluster.nodeIds.reduce((sum, _, index) => sum + cpuSeconds(cluster.pid(index)), 0);
+}
+
+function cpuSeconds(pid: number): number {
+  // schedstat counts nanoseconds of the main thread, where a redis-server does its work; stat counts hundredths.
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ')[0]) / 1e9;
+  } catch {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  }
+}

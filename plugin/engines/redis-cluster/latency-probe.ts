@@ -1,0 +1,55 @@
+import type { Clock } from '../../../src/base/clock.ts';
+import type { RedisNode } from './redis-node.ts';
+
+const PROBE_INTERVAL_MS = 5;
+/** Half a second of one node's answers: enough for a 99th percentile, short enough to be about now. */
+const KEPT_COUNT = 100;
+
+/** PINGs both masters on connections of their own, as a client would notice what a move does to them. */
+export class LatencyProbe {
+  readonly #clock: Clock;
+  readonly #end = new AbortController();
+  readonly #loops: readonly Promise<void>[];
+  readonly #latenciesMs: number[] = [];
+  readonly #onLatency: (p99Ms: number) => void;
+  #sinceTold = 0;
+
+  /** @param onLatency told of the 99th percentile whenever as many new answers have come as are kept. */
+  constructor(
+    nodes: readonly RedisNode[],
+    { clock, onLatency }: { readonly clock: Clock; readonly onLatency: (p99Ms: number) => void },
+  ) {
+    this.#clock = clock;
+    this.#onLatency = onLatency;
+    this.#loops = nodes.map((node) => this.#probe(node));
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort();
+    await Promise.all(this.#loops);
+  }
+
+  async #probe(node: RedisNode): Promise<void> {
+    const { signal } = this.#end;
+    while (!signal.aborted) {
+      const sentMs = this.#clock.monotonicMs();
+      try {
+        await node.pipeline([['PING']]);
+        this.#add(this.#clock.monotonicMs() - sentMs);
+      } catch {
+        // The move itself learns of a node that does not answer.
+      }
+      await this.#clock.sleep(PROBE_INTERVAL_MS, signal);
+    }
+    node.close();
+  }
+
+  #add(latencyMs: number): void {
+    this.#latenciesMs.push(latencyMs);
+    if (this.#latenciesMs.length > KEPT_COUNT) this.#latenciesMs.shift();
+    if (++this.#sinceTold < KEPT_COUNT) return;
+    this.#sinceTold = 0;
+    const sorted = [...this.#latenciesMs].sort((a, b) => a - b);
+    this.#onLatency(sorted[Math.floor(sorted.length * 0.99)] as number);
+  }
+}

@@ -1,0 +1,119 @@
+import { scanForBigKeys } from './big-keys.ts';
+import { drainSlots, migrateCommand } from './drain-slots.ts';
+import { moveSample } from './key-sample.ts';
+import { numberOf, type RedisCommand, RedisRefusal } from './redis-node.ts';
+import { waitForReplicas } from './replica-wait.ts';
+import { type MoveLimits, type SlotMove, type SlotMoveOutcome, SlotMoveStopped } from './slot-move.ts';
+import { type SlotStanding, standingOf } from './slot-standing.ts';
+import { askEach, type Steps } from './steps.ts';
+
+/**
+ * Moves slots, all of them through each stage together: one write a stage and node, and one sync of a node's config file,
+ * whatever their number. It begins by looking, so that it also goes on with what another has begun and not ended.
+ *
+ * @throws SlotMoveStopped when the cluster is not as it has to be; what is open stays open and serves, by ASK redirects.
+ * @see https://redis.io/docs/latest/commands/cluster-setslot/ (live resharding)
+ */
+export function* moveSlots(move: SlotMove, limits: MoveLimits): Steps<SlotMoveOutcome> {
+  const standings = yield* standingOf(move);
+  const inStanding = (standing: SlotStanding): number[] =>
+    move.slots.filter((slot) => standings.get(slot) === standing);
+
+  const { keysOf, bigKeys } = yield* scanForBigKeys(move.sourceId, inStanding('closed'), limits);
+  const open = [...inStanding('open'), ...keysOf.keys()];
+  yield* openSlots(move, open);
+  const sample = yield* moveSample(move, sampledKeys(keysOf, limits.sampleShare), (key) =>
+    migrateCommand(move, [key], { ...limits, replaces: false }),
+  );
+  const gone = new Set(sample.movedKeys);
+  const leftOf = new Map([...keysOf].map(([slot, keys]) => [slot, keys.filter((key) => !gone.has(key))]));
+  const { movedKeyCount, conflictingKeys } = yield* drainSlots(move, open, { keysOf: leftOf, limits });
+  const stuck = new Set(conflictingKeys.map(({ slot }) => slot));
+  const drained = open.filter((slot) => !stuck.has(slot));
+  yield* assertNothingLeft(move.sourceId, drained);
+  yield* waitForReplicas(move.targetId, limits);
+  yield* commitSlots(move, { drained, taken: inStanding('taken'), done: inStanding('done') });
+  return {
+    committedSlots: [...drained, ...inStanding('taken'), ...inStanding('done')].sort((a, b) => a - b),
+    bigKeys,
+    conflictingKeys,
+    lostSlots: inStanding('lost'),
+    movedKeyCount: movedKeyCount + sample.movedKeys.length,
+    sample: sample.report,
+  };
+}
+
+/** The target first: a client that is redirected must find it ready. Repeating it changes nothing. */
+function* openSlots({ sourceId, targetId }: SlotMove, slots: readonly number[]): Steps<void> {
+  yield* setSlots(targetId, slots, (slot) => ['CLUSTER', 'SETSLOT', slot, 'IMPORTING', sourceId]);
+  yield* setSlots(sourceId, slots, (slot) => ['CLUSTER', 'SETSLOT', slot, 'MIGRATING', targetId]);
+}
+
+function* assertNothingLeft(sourceId: string, slots: readonly number[]): Steps<void> {
+  const counts = yield* askEach(sourceId, slots, (slot) => ['CLUSTER', 'COUNTKEYSINSLOT', slot]);
+  const left = slots.filter((_, index) => numberOf(counts[index]) > 0);
+  if (left.length > 0) throw new SlotMoveStopped(`slot ${left[0]}: keys have come back at the source`);
+}
+
+/**
+ * The target first: it takes a new configuration epoch, by which all nodes believe it. If the source went first, and the
+ * target died, nobody would own the slot. The other masters would learn by gossip; being told spares their clients a redirect.
+ */
+function* commitSlots(
+  { sourceId, targetId, otherMasterIds }: SlotMove,
+  { drained, taken, done }: Readonly<Record<'drained' | 'taken' | 'done', readonly number[]>>,
+): Steps<void> {
+  const assign = (slot: number): RedisCommand => ['CLUSTER', 'SETSLOT', slot, 'NODE', targetId];
+  yield* setSlots(targetId, drained, assign);
+  yield* setSlots(sourceId, [...drained, ...taken], assign);
+  const told = [...drained, ...taken, ...done];
+  // What they answer decides nothing.
+  if (told.length > 0 && otherMasterIds.length > 0) yield { to: otherMasterIds, commands: told.map(assign) };
+}
+
+/**
+ * Gives up slots that were opened: possible only while no key has moved.
+ *
+ * @returns those that have to go on, since keys are at the target.
+ */
+export function* closeUnmoved(move: SlotMove): Steps<readonly number[]> {
+  const standings = yield* standingOf(move);
+  const open = move.slots.filter((slot) => standings.get(slot) === 'open');
+  const begun = move.slots.filter((slot) => standings.get(slot) === 'taken');
+  const untouched = yield* emptyAt(move.targetId, open);
+  // From here on no client is sent to the target any more; one that was on its way may still have made a key there.
+  yield* setSlots(move.sourceId, untouched, (slot) => ['CLUSTER', 'SETSLOT', slot, 'STABLE']);
+  const still = yield* emptyAt(move.targetId, untouched);
+  yield* setSlots(move.targetId, still, (slot) => ['CLUSTER', 'SETSLOT', slot, 'STABLE']);
+  const closed = new Set(still);
+  return [...open.filter((slot) => !closed.has(slot)), ...begun];
+}
+
+function* emptyAt(nodeId: string, slots: readonly number[]): Steps<number[]> {
+  const counts = yield* askEach(nodeId, slots, (slot) => ['CLUSTER', 'COUNTKEYSINSLOT', slot]);
+  return slots.filter((_, index) => numberOf(counts[index]) === 0);
+}
+
+function* setSlots(
+  nodeId: string,
+  slots: readonly number[],
+  command: (slot: number) => RedisCommand,
+): Steps<void> {
+  if (slots.length === 0) return;
+  const replies = (yield { to: [nodeId], commands: slots.map(command) })[0] ?? [];
+  for (const [index, slot] of slots.entries()) {
+    const reply = replies[index];
+    if (!(reply instanceof RedisRefusal)) continue;
+    throw new SlotMoveStopped(
+      `slot ${slot}: node ${nodeId}: ${command(slot).slice(1).join(' ')}: ${reply.message}`,
+    );
+  }
+}
+
+/** Every so many keys, at least one where there are any. */
+function sampledKeys(keysOf: ReadonlyMap<number, readonly Buffer[]>, share: number): readonly Buffer[] {
+  if (share <= 0) return [];
+  const keys = [...keysOf.values()].flat();
+  const stride = Math.max(1, Math.floor(1 / share));
+  return keys.filter((_, index) => index % stride === 0);
+}

@@ -1,0 +1,61 @@
+export interface PaceLimits {
+  readonly keysPerMigrateMax: number;
+  readonly pieceMsMax: number;
+  readonly latencyMsMax: number;
+  readonly pauseMsMax: number;
+}
+
+/** So many keys at first: some 2 ms of a server's time with small values. */
+const PIECE_KEYS_START = 64;
+const PIECE_KEYS_MAX = 2_000;
+/** Pauses begin here, where pieces are small already. */
+const PAUSE_MS_MIN = 1;
+const PIECE_KEYS_SMALL = 8;
+
+/**
+ * How fast keys move: how many in one write, and how long to rest between two. A server serves nobody while it carries out
+ * what it has read in one go, so a piece is kept at `pieceMsMax`; and what clients would notice besides, PINGs on
+ * connections of their own do as well: above `latencyMsMax` the pace is halved, below it grows slowly again.
+ *
+ * @see Chiu and Jain 1989, additive increase, multiplicative decrease
+ */
+export class Pace {
+  readonly #limits: PaceLimits;
+  #pieceKeys = PIECE_KEYS_START;
+  #pauseMs = 0;
+
+  constructor(limits: PaceLimits) {
+    this.#limits = limits;
+  }
+
+  get pieceKeys(): number {
+    return Math.max(1, Math.floor(this.#pieceKeys));
+  }
+
+  get keysPerMigrate(): number {
+    return Math.min(this.#limits.keysPerMigrateMax, this.pieceKeys);
+  }
+
+  get pauseMs(): number {
+    return this.#pauseMs;
+  }
+
+  /** How long a piece of so many keys kept a server busy. */
+  onPiece({ keyCount, elapsedMs }: { readonly keyCount: number; readonly elapsedMs: number }): void {
+    const { pieceMsMax } = this.#limits;
+    // A piece that was cut short by the end of a stage says little of a full one.
+    if (elapsedMs > pieceMsMax) this.#pieceKeys = Math.max(1, Math.min(this.#pieceKeys, keyCount) * 0.8);
+    else if (keyCount >= this.pieceKeys * 0.8 && elapsedMs < pieceMsMax * 0.7)
+      this.#pieceKeys = Math.min(PIECE_KEYS_MAX, this.#pieceKeys + Math.max(1, this.#pieceKeys * 0.05));
+  }
+
+  /** The 99th percentile of the last PINGs. */
+  onLatency(p99Ms: number): void {
+    const { latencyMsMax, pauseMsMax } = this.#limits;
+    if (p99Ms > latencyMsMax) {
+      if (this.#pieceKeys > PIECE_KEYS_SMALL) this.#pieceKeys /= 2;
+      else this.#pauseMs = Math.min(pauseMsMax, Math.max(PAUSE_MS_MIN, this.#pauseMs * 2));
+    } else if (this.#pauseMs > 0)
+      this.#pauseMs = this.#pauseMs > PAUSE_MS_MIN ? this.#pauseMs - PAUSE_MS_MIN : 0;
+  }
+}

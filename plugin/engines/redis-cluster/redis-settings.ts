@@ -1,0 +1,57 @@
+/** How the agent treats a Redis Cluster; the section `redis` of the config file. */
+export interface RedisSettings {
+  /** `HOST:PORT` of some nodes, of which one has to answer. */
+  readonly nodes: readonly string[];
+  readonly username: string | null;
+  readonly password: string | null;
+  readonly isTls: boolean;
+  readonly commandTimeoutMs: number;
+  readonly slotMove: SlotMoveSettings;
+}
+
+export interface SlotMoveSettings {
+  /** Slots that are open at one time, at most: they share the round trips and the config files' syncs of each stage. */
+  readonly windowSlotsMax: number;
+  /** In one MIGRATE, during which source and target serve nobody. */
+  readonly keysPerMigrateMax: number;
+  /** What a server may be held for by one write of ours. */
+  readonly pieceMsMax: number;
+  /** p99 of PINGs to both masters above which the pace is halved. */
+  readonly latencyMsMax: number;
+  /** Between two pieces, at most: what the pace falls back to when a piece cannot be made smaller. */
+  readonly pauseMsMax: number;
+  /** Of one key; a larger one holds its servers for longer than any pace can mend. */
+  readonly keyBytesMax: number;
+  readonly keyElementsMax: number;
+  /** Share of the keys whose contents and expiry are read on both sides of their move. */
+  readonly sampleShare: number;
+  /** Replicas that the target has to have. */
+  readonly replicasMin: number;
+  /** For the replicas of the target to have what it has, before it becomes the owner. */
+  readonly replicaWaitMs: number;
+  /** Of one MIGRATE. */
+  readonly migrateTimeoutMs: number;
+}
+
+export const REDIS_DEFAULTS: RedisSettings = {
+  nodes: [],
+  username: null,
+  password: null,
+  isTls: false,
+  // A server that is silent for longer is taken to be away: Redis Cluster's own node timeout is 15 s by default.
+  commandTimeoutMs: 15_000,
+  slotMove: {
+    windowSlotsMax: 64,
+    keysPerMigrateMax: 100,
+    pieceMsMax: 3,
+    latencyMsMax: 10,
+    pauseMsMax: 50,
+    // 16 MiB of one string take some 20 ms; 20,000 fields of a hash some 100 ms (a million took 5.1 s).
+    keyBytesMax: 16 << 20,
+    keyElementsMax: 20_000,
+    sampleShare: 0.01,
+    replicasMin: 0,
+    replicaWaitMs: 5_000,
+    migrateTimeoutMs: 5_000,
+  },
+};

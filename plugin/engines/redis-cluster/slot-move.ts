@@ -1,0 +1,64 @@
+/** The words of a move of slots, by ASK redirects: what is asked for, and what came of it. */
+
+export interface SlotMove {
+  readonly sourceId: string;
+  readonly targetId: string;
+  /** Where the source finds the target. */
+  readonly targetAddress: { readonly host: string; readonly port: number };
+  /** The other masters: they are told last, or learn by gossip. */
+  readonly otherMasterIds: readonly string[];
+  readonly slots: readonly number[];
+  /** Former ids of source and target, before a failover: what is open with them is ours. */
+  readonly formerIds: readonly string[];
+  /**
+   * The source was a replica when slots were opened. What its predecessor had handed over may be there again, since
+   * deletions had not reached it: which copy of a key counts cannot be told any more.
+   */
+  readonly isSourcePromoted: boolean;
+}
+
+export interface MoveLimits {
+  /** Asked before each round, since the pace changes. */
+  readonly keysPerMigrate: () => number;
+  readonly keyBytesMax: number;
+  readonly keyElementsMax: number;
+  readonly sampleShare: number;
+  readonly replicasMin: number;
+  readonly replicaWaitMs: number;
+  readonly migrateTimeoutMs: number;
+  /** `AUTH2 user password` or `AUTH password` for the target, as the source logs on to it; empty without a password. */
+  readonly migrateLogin: readonly string[];
+}
+
+export interface BigKey {
+  readonly slot: number;
+  readonly key: Buffer;
+  readonly type: string;
+  readonly bytes: number;
+  /** 0 where it was not counted. */
+  readonly elements: number;
+}
+
+export interface SampleReport {
+  readonly checkedCount: number;
+  /** Keys that read otherwise after their move: a client has written in between, or something is wrong. */
+  readonly differing: readonly Buffer[];
+}
+
+export interface SlotMoveOutcome {
+  /** Owned by the target now, those included that were so before. */
+  readonly committedSlots: readonly number[];
+  /** Not opened, because of keys that would hold the servers for too long. */
+  readonly bigKeys: readonly BigKey[];
+  /** Slots that are open still: these keys are on both sides, with different contents, after a failover of the source. */
+  readonly conflictingKeys: readonly { readonly slot: number; readonly key: Buffer }[];
+  /** Slots that neither side owns any more. */
+  readonly lostSlots: readonly number[];
+  readonly movedKeyCount: number;
+  readonly sample: SampleReport;
+}
+
+/** Something in the cluster is not as the move needs it. Slots may be open: looking again and going on is the remedy. */
+export class SlotMoveStopped extends Error {
+  override readonly name = 'SlotMoveStopped';
+}

@@ -1,0 +1,87 @@
+import type { Clock } from '../../../src/base/clock.ts';
+import type { Pace } from './pace.ts';
+import type { RedisNodes, RedisReply } from './redis-node.ts';
+import type { Batch, Steps } from './steps.ts';
+
+/** Two pieces on their way: while the server works at one, the next is there, and others are served between them. */
+const PIECES_IN_FLIGHT = 2;
+
+export interface StepComponents {
+  readonly nodes: RedisNodes;
+  readonly clock: Clock;
+  readonly pace: Pace;
+  /** Asked before every write. @throws when this process must send nothing more. */
+  readonly assertMaySend: () => void;
+}
+
+/**
+ * Carries out steps: sends each batch, in pieces where it may be, and hands back the replies.
+ *
+ * @throws what the steps throw; ForeshardError FORESHARD_UNAVAILABLE when a node does not answer.
+ */
+export async function runSteps<Result>(steps: Steps<Result>, components: StepComponents): Promise<Result> {
+  let turn = steps.next();
+  while (turn.done !== true) {
+    let replies: readonly (readonly RedisReply[])[];
+    try {
+      const batch = turn.value;
+      replies = await Promise.all(batch.to.map((nodeId) => sendBatch(nodeId, batch, components)));
+    } catch (error) {
+      turn = steps.throw(error);
+      continue;
+    }
+    turn = steps.next(replies);
+  }
+  return turn.value;
+}
+
+function sendBatch(
+  nodeId: string,
+  { commands, pieces }: Batch,
+  components: StepComponents,
+): Promise<readonly RedisReply[]> {
+  if (pieces !== undefined) return sendPieces(nodeId, { commands, pieces }, components);
+  components.assertMaySend();
+  return components.nodes.node(nodeId).pipeline(commands);
+}
+
+async function sendPieces(
+  nodeId: string,
+  { commands, pieces: { weights, setsPace } }: Required<Pick<Batch, 'commands' | 'pieces'>>,
+  { nodes, clock, pace, assertMaySend }: StepComponents,
+): Promise<readonly RedisReply[]> {
+  const node = nodes.node(nodeId);
+  const replies: RedisReply[] = [];
+  const inFlight: Promise<void>[] = [];
+  let lastDoneMs = clock.monotonicMs();
+  let at = 0;
+  try {
+    while (at < commands.length) {
+      const first = at;
+      let weight = 0;
+      do weight += weights[at++] as number;
+      while (at < commands.length && weight + (weights[at] as number) <= pace.pieceKeys);
+      assertMaySend();
+      const sentMs = clock.monotonicMs();
+      const piece = node.pipeline(commands.slice(first, at)).then((answers) => {
+        const doneMs = clock.monotonicMs();
+        // It had to wait for the piece before it.
+        if (setsPace) pace.onPiece({ keyCount: weight, elapsedMs: doneMs - Math.max(sentMs, lastDoneMs) });
+        lastDoneMs = doneMs;
+        for (const [index, answer] of answers.entries()) replies[first + index] = answer;
+      });
+      inFlight.push(piece);
+      // Somebody waits for it below; until then a failure is nobody's surprise.
+      piece.catch(() => undefined);
+      if (inFlight.length >= PIECES_IN_FLIGHT) await inFlight.shift();
+      if (pace.pauseMs > 0) {
+        await Promise.all(inFlight.splice(0));
+        await clock.sleep(pace.pauseMs);
+      }
+    }
+  } finally {
+    await Promise.allSettled(inFlight);
+  }
+  await Promise.all(inFlight);
+  return replies;
+}

@@ -1,0 +1,129 @@
+/** Moves slots of a real cluster of three redis-servers. */
+import calculateSlot from 'cluster-key-slot';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { IoredisNodes } from '../../../../plugin/engines/redis-cluster/ioredis-node.ts';
+import {
+  hasRedisServer,
+  LocalRedisCluster,
+} from '../../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { moveSlots } from '../../../../plugin/engines/redis-cluster/move-slots.ts';
+import { Pace } from '../../../../plugin/engines/redis-cluster/pace.ts';
+import { numberOf, type RedisCommand } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
+import { REDIS_DEFAULTS } from '../../../../plugin/engines/redis-cluster/redis-settings.ts';
+import type { MoveLimits, SlotMove } from '../../../../plugin/engines/redis-cluster/slot-move.ts';
+import { runSteps } from '../../../../plugin/engines/redis-cluster/step-runner.ts';
+import { systemClock } from '../../../../src/base/clock.ts';
+import { requireOrSkip } from '../../../support/require.ts';
+
+const test = suite<{ cluster: LocalRedisCluster; nodes: IoredisNodes }>(
+  'redis-cluster: moves of slots, real servers',
+);
+
+const LIMITS: MoveLimits = {
+  ...REDIS_DEFAULTS.slotMove,
+  keysPerMigrate: () => 20,
+  migrateLogin: [],
+  sampleShare: 0.2,
+};
+
+function moveOf(cluster: LocalRedisCluster, slots: readonly number[]): SlotMove {
+  const [sourceId, targetId, otherId] = cluster.nodeIds as [string, string, string];
+  return {
+    sourceId,
+    targetId,
+    targetAddress: { host: '127.0.0.1', port: cluster.ports[1] as number },
+    otherMasterIds: [otherId],
+    slots,
+    formerIds: [],
+    isSourcePromoted: false,
+  };
+}
+
+const components = (nodes: IoredisNodes) => ({
+  nodes,
+  clock: systemClock(),
+  pace: new Pace(REDIS_DEFAULTS.slotMove),
+  assertMaySend: () => undefined,
+});
+
+if (requireOrSkip('redis', hasRedisServer())) {
+  test.before(async (context) => {
+    context.cluster = await LocalRedisCluster.start();
+    context.nodes = new IoredisNodes(REDIS_DEFAULTS);
+    context.nodes.setAddresses(
+      new Map(
+        context.cluster.nodeIds.map((id, index) => [
+          id,
+          { host: '127.0.0.1', port: context.cluster.ports[index] as number },
+        ]),
+      ),
+    );
+  });
+  test.after(async ({ cluster, nodes }) => {
+    nodes?.close();
+    await cluster?.stop();
+  });
+
+  test('keys of every type arrive with contents and expiry, and all nodes agree', async ({
+    cluster,
+    nodes,
+  }) => {
+    const tag = 'alpha';
+    const slot = [...'abcdefghijklmnop']
+      .map((c) => `{${tag}${c}}`)
+      .map((k) => [k, calculateSlot(k)] as const)
+      .find(([, s]) => s < 5461) as readonly [string, number];
+    const [prefix, number] = slot;
+    const binary = Buffer.from([0, 255, 13, 10, 200]);
+    const key = (name: string): Buffer => Buffer.concat([Buffer.from(`${prefix}${name}`), binary]);
+    await cluster.pipeline(0, [
+      ['SET', key('string'), 'value', 'PX', 600_000],
+      ['HSET', key('hash'), ...Array.from({ length: 400 }, (_, i) => String(i))],
+      ['SADD', key('set'), ...Array.from({ length: 300 }, (_, i) => `member${i}`)],
+      ['ZADD', key('zset'), 1, 'one', 2, 'two'],
+      ['RPUSH', key('list'), 'a', 'b', 'c'],
+      ['XADD', key('stream'), '1-1', 'f', 'v'],
+    ]);
+    const outcome = await runSteps(
+      moveSlots(moveOf(cluster, [number]), { ...LIMITS, sampleShare: 1 }),
+      components(nodes),
+    );
+    check.equal(outcome.committedSlots, [number]);
+    check.is(outcome.movedKeyCount, 6);
+    check.equal(outcome.sample, { checkedCount: 5, differing: [] });
+    check.is(numberOf(await cluster.command(1, 'CLUSTER', 'COUNTKEYSINSLOT', number)), 6);
+    check.is(String(await cluster.command(1, 'GET', key('string'))), 'value');
+    check.ok(numberOf(await cluster.command(1, 'PTTL', key('string'))) > 590_000);
+    check.is(numberOf(await cluster.command(1, 'SCARD', key('set'))), 300);
+    for (const index of [0, 1, 2]) {
+      const nodesText = String(await cluster.command(index, 'CLUSTER', 'NODES'));
+      check.not.match(nodesText, /\[\d+-/);
+    }
+  });
+
+  test('a window of many slots moves, twice is as good as once', async ({ cluster, nodes }) => {
+    const slots = Array.from({ length: 40 }, (_, i) => 1_000 + i);
+    const wanted = new Set(slots);
+    const commands: RedisCommand[] = [];
+    for (let i = 0; commands.length < 400; i++)
+      if (wanted.has(calculateSlot(`k${i}`))) commands.push(['SET', `k${i}`, `v${i}`]);
+    await cluster.pipeline(0, commands);
+    const outcome = await runSteps(moveSlots(moveOf(cluster, slots), LIMITS), components(nodes));
+    check.equal(outcome.committedSlots, slots);
+    check.is(outcome.movedKeyCount, 400);
+    const values = await cluster.pipeline(
+      1,
+      commands.map(([, key]) => ['GET', key as string]),
+    );
+    check.equal(
+      values.map(String),
+      commands.map(([, , value]) => value),
+    );
+    const again = await runSteps(moveSlots(moveOf(cluster, slots), LIMITS), components(nodes));
+    check.equal(again.committedSlots, slots);
+    check.is(again.movedKeyCount, 0);
+  });
+}
+
+test.run();

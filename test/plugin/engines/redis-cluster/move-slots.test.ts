@@ -1,0 +1,204 @@
+/** Moves of slots on a model of a cluster: killed after any command, gone on with by another agent, under load. */
+import calculateSlot from 'cluster-key-slot';
+import * as fc from 'fast-check';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { closeUnmoved, moveSlots } from '../../../../plugin/engines/redis-cluster/move-slots.ts';
+import { Pace } from '../../../../plugin/engines/redis-cluster/pace.ts';
+import { REDIS_DEFAULTS } from '../../../../plugin/engines/redis-cluster/redis-settings.ts';
+import {
+  type MoveLimits,
+  type SlotMove,
+  SlotMoveStopped,
+} from '../../../../plugin/engines/redis-cluster/slot-move.ts';
+import { runSteps } from '../../../../plugin/engines/redis-cluster/step-runner.ts';
+import type { Steps } from '../../../../plugin/engines/redis-cluster/steps.ts';
+import { VirtualClock } from '../../../../src/base/clock.ts';
+import { MemoryRedisCluster } from '../../../support/memory-redis-cluster.ts';
+import { testSeed } from '../../../support/seed.ts';
+
+const test = suite('redis-cluster: moves of slots, a model');
+const seed = Number(testSeed('move-slots') % 2n ** 31n);
+
+const LIMITS: MoveLimits = {
+  ...REDIS_DEFAULTS.slotMove,
+  keysPerMigrate: () => 2,
+  migrateLogin: [],
+};
+
+/** Keys by slot: of the first four slots that `key<n>` meets at node 0. */
+const KEYS_OF = new Map<number, string[]>();
+for (let n = 0; [...KEYS_OF.values()].flat().length < 24; n++) {
+  const key = `{tag${n % 50}}${n}`;
+  const slot = calculateSlot(key);
+  if (slot < 5_461 && (KEYS_OF.has(slot) || KEYS_OF.size < 4))
+    KEYS_OF.set(slot, [...(KEYS_OF.get(slot) ?? []), key]);
+}
+const KEYS = [...KEYS_OF.values()].flat();
+
+function moveOf(cluster: MemoryRedisCluster): SlotMove {
+  const [source, target, other] = cluster.servers;
+  return {
+    sourceId: source?.nodeId as string,
+    targetId: target?.nodeId as string,
+    targetAddress: { host: '127.0.0.1', port: target?.port as number },
+    otherMasterIds: [other?.nodeId as string],
+    slots: [...KEYS_OF.keys()],
+    formerIds: [],
+    isSourcePromoted: false,
+  };
+}
+
+const run = <Result>(cluster: MemoryRedisCluster, steps: Steps<Result>): Promise<Result> =>
+  runSteps(steps, {
+    nodes: cluster,
+    clock: new VirtualClock(),
+    pace: new Pace(REDIS_DEFAULTS.slotMove),
+    assertMaySend: () => undefined,
+  });
+
+/** Runs an agent that may die. @returns null if it did. */
+async function runMortal<Result>(
+  cluster: MemoryRedisCluster,
+  steps: Steps<Result>,
+  {
+    afterCommands,
+    isMigrateHalfDone,
+  }: { readonly afterCommands: number; readonly isMigrateHalfDone: boolean },
+): Promise<Result | null> {
+  cluster.faults = { commandsMax: cluster.commandCount + afterCommands, isMigrateHalfDone };
+  try {
+    return await run(cluster, steps);
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'FORESHARD_UNAVAILABLE') throw error;
+    return null;
+  } finally {
+    cluster.faults = { commandsMax: Number.POSITIVE_INFINITY, isMigrateHalfDone: false };
+  }
+}
+
+/** A cluster with counters and clients that count while the agent works. */
+function clusterUnderLoad(turns: readonly number[]): {
+  cluster: MemoryRedisCluster;
+  counted: Map<string, number>;
+} {
+  const cluster = new MemoryRedisCluster(3);
+  const counted = new Map<string, number>();
+  const count = (key: string): void => {
+    cluster.increment(key);
+    counted.set(key, (counted.get(key) ?? 0) + 1);
+  };
+  // Half of the keys are there before, the others are made while their slot moves.
+  for (const [index, key] of KEYS.entries()) if (index % 2 === 0) count(key);
+  let turn = 0;
+  cluster.onTurn = () => {
+    const drawn = turns[turn++ % turns.length] as number;
+    if (drawn < KEYS.length) count(KEYS[drawn] as string);
+  };
+  return { cluster, counted };
+}
+
+/** Every counter once, as acknowledged, where all servers take its owner to be. */
+function assertSound(cluster: MemoryRedisCluster, counted: ReadonlyMap<string, number>): void {
+  for (const server of cluster.servers) {
+    check.is(server.migratingTo.size + server.importingFrom.size, 0, 'no slot is left open');
+    check.equal(server.ownerOf, cluster.servers[0]?.ownerOf, 'all servers agree on the owners');
+  }
+  for (const [key, value] of counted) {
+    const owner = cluster.servers[0]?.ownerOf[calculateSlot(key)] as string;
+    check.equal(cluster.copiesOf(key), [{ nodeId: owner, value: String(value) }], key);
+  }
+}
+
+const turnsOf = fc.array(fc.integer({ min: 0, max: KEYS.length * 3 }), { minLength: 1, maxLength: 60 });
+const deathOf = fc.record({
+  afterCommands: fc.integer({ min: 0, max: 90 }),
+  isMigrateHalfDone: fc.boolean(),
+  isGossipHeard: fc.boolean(),
+});
+
+test('slots move whole: every key once, all servers agree', async () => {
+  const { cluster, counted } = clusterUnderLoad([0, 99, 5, 99, 99, 11]);
+  const outcome = await run(cluster, moveSlots(moveOf(cluster), LIMITS));
+  check.equal(
+    outcome.committedSlots,
+    [...KEYS_OF.keys()].sort((a, b) => a - b),
+  );
+  check.ok(outcome.movedKeyCount >= KEYS.length / 2);
+  assertSound(cluster, counted);
+  check.ok(
+    KEYS.filter((key) => counted.has(key)).every(
+      (key) => cluster.copiesOf(key)[0]?.nodeId === '1'.repeat(40),
+    ),
+  );
+});
+
+test('whoever dies, and however often, the next agent goes on, and no count is lost or doubled', async () => {
+  await fc.assert(
+    fc.asyncProperty(turnsOf, fc.array(deathOf, { maxLength: 4 }), async (turns, deaths) => {
+      const { cluster, counted } = clusterUnderLoad(turns);
+      for (const death of deaths) {
+        await runMortal(cluster, moveSlots(moveOf(cluster), LIMITS), death);
+        if (death.isGossipHeard) cluster.gossip();
+      }
+      const outcome = await run(cluster, moveSlots(moveOf(cluster), LIMITS));
+      check.is(outcome.committedSlots.length, KEYS_OF.size);
+      assertSound(cluster, counted);
+    }),
+    { seed, numRuns: 150 },
+  );
+});
+
+test('a cancel closes what no key has left, and finishes the rest', async () => {
+  await fc.assert(
+    fc.asyncProperty(turnsOf, deathOf, deathOf, async (turns, death, second) => {
+      const { cluster, counted } = clusterUnderLoad(turns);
+      await runMortal(cluster, moveSlots(moveOf(cluster), LIMITS), death);
+      if (death.isGossipHeard) cluster.gossip();
+      await runMortal(cluster, closeUnmoved(moveOf(cluster)), second);
+      const slots = await run(cluster, closeUnmoved(moveOf(cluster)));
+      await run(cluster, moveSlots({ ...moveOf(cluster), slots }, LIMITS));
+      cluster.gossip();
+      assertSound(cluster, counted);
+    }),
+    { seed, numRuns: 150 },
+  );
+});
+
+test('a slot that somebody else has opened is not touched', async () => {
+  const { cluster, counted } = clusterUnderLoad([99]);
+  const [slot] = KEYS_OF.keys();
+  cluster.servers[0]?.migratingTo.set(slot as number, '2'.repeat(40));
+  const before = JSON.stringify(
+    cluster.servers.map(({ migratingTo, ownerOf }) => [[...migratingTo], ownerOf]),
+  );
+  try {
+    await run(cluster, moveSlots(moveOf(cluster), LIMITS));
+    check.unreachable();
+  } catch (error) {
+    check.instance(error, SlotMoveStopped);
+    check.match((error as Error).message, /somebody else/);
+  }
+  check.is(
+    JSON.stringify(cluster.servers.map(({ migratingTo, ownerOf }) => [[...migratingTo], ownerOf])),
+    before,
+  );
+  check.is(counted.size, KEYS.length / 2);
+});
+
+test('after a failover of the source, keys on both sides that differ stop their slot alone', async () => {
+  const { cluster, counted } = clusterUnderLoad([99]);
+  const [slot, other] = [...KEYS_OF.keys()] as [number, number];
+  const key = (KEYS_OF.get(slot) as string[]).find((one) => counted.has(one)) as string;
+  const [, target] = cluster.servers;
+  target?.importingFrom.set(slot, '0'.repeat(40));
+  target?.keys.set(key, '77');
+  const move = { ...moveOf(cluster), isSourcePromoted: true };
+  const outcome = await run(cluster, moveSlots(move, LIMITS));
+  check.equal(outcome.conflictingKeys, [{ slot, key: Buffer.from(key) }]);
+  check.not.ok(outcome.committedSlots.includes(slot));
+  check.ok(outcome.committedSlots.includes(other));
+  check.is(cluster.copiesOf(key).length, 2, 'nothing is thrown away');
+});
+
+test.run();

@@ -1,0 +1,272 @@
+import calculateSlot from 'cluster-key-slot';
+import { SLOT_COUNT } from '../../plugin/engines/redis-cluster/cluster-nodes.ts';
+import {
+  type RedisCommand,
+  type RedisNode,
+  type RedisNodes,
+  RedisRefusal,
+  type RedisReply,
+} from '../../plugin/engines/redis-cluster/redis-node.ts';
+import { ForeshardError } from '../../src/base/errors.ts';
+
+interface Server {
+  readonly nodeId: string;
+  readonly port: number;
+  readonly keys: Map<string, string>;
+  readonly migratingTo: Map<number, string>;
+  readonly importingFrom: Map<number, string>;
+  /** What this server believes: the id of each slot's owner. */
+  readonly ownerOf: string[];
+  configEpoch: number;
+}
+
+/** What may happen to the agent between two of its commands. */
+export interface Faults {
+  /** The agent dies after so many of its commands have been carried out. */
+  readonly commandsMax: number;
+  /** Its last command, if it is a MIGRATE, has copied its keys and not deleted them when the connection breaks. */
+  readonly isMigrateHalfDone: boolean;
+}
+
+/**
+ * Servers of a cluster as documented, as far as moves of slots go: what each says of itself, redirects, refusals. Nothing is
+ * asynchronous but gossip, which is passed on when asked for. Values are counters.
+ */
+export class MemoryRedisCluster implements RedisNodes {
+  readonly servers: readonly Server[];
+  /** Called before each command of the agent: clients get their turn. */
+  onTurn: () => void = () => undefined;
+  faults: Faults = { commandsMax: Number.POSITIVE_INFINITY, isMigrateHalfDone: false };
+  /** Carried out for the agent so far. */
+  commandCount = 0;
+
+  constructor(masterCount: number) {
+    const ids = Array.from({ length: masterCount }, (_, index) => String(index).repeat(40));
+    this.servers = ids.map((nodeId, index) => ({
+      nodeId,
+      port: 7_000 + index,
+      keys: new Map(),
+      migratingTo: new Map(),
+      importingFrom: new Map(),
+      ownerOf: Array.from(
+        { length: SLOT_COUNT },
+        (_, slot) => ids[Math.floor((slot * masterCount) / SLOT_COUNT)] as string,
+      ),
+      configEpoch: index + 1,
+    }));
+  }
+
+  node(nodeId: string): RedisNode {
+    const server = this.#byId(nodeId);
+    return {
+      pipeline: async (commands) => commands.map((command) => this.#agentCommand(server, command)),
+      close: () => undefined,
+    };
+  }
+
+  /** A cluster client that does as redirects say. @returns the counter after it. */
+  increment(key: string): number {
+    const slot = calculateSlot(key);
+    let server = this.#byId((this.servers[0] as Server).ownerOf[slot] as string);
+    let isAsking = false;
+    for (let redirects = 0; redirects < 20; redirects++) {
+      const reply = this.#keyed(server, slot, key, isAsking, () => {
+        const value = Number(server.keys.get(key) ?? 0) + 1;
+        server.keys.set(key, String(value));
+        return value;
+      });
+      if (typeof reply === 'number') return reply;
+      const [kind, , to] = (reply as RedisRefusal).message.split(' ');
+      isAsking = kind === 'ASK';
+      server = this.#byId(to as string);
+    }
+    throw new Error(`a client was sent around for key ${key}`);
+  }
+
+  /** The servers that hold a key, in whatever state its slot is. */
+  copiesOf(key: string): readonly { readonly nodeId: string; readonly value: string }[] {
+    return this.servers.flatMap(({ nodeId, keys }) => {
+      const value = keys.get(key);
+      return value === undefined ? [] : [{ nodeId, value }];
+    });
+  }
+
+  /** Owners with the highest epoch convince the others. */
+  gossip(): void {
+    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+      const claims = this.servers.filter((server) => server.ownerOf[slot] === server.nodeId);
+      const winner = claims.sort((a, b) => b.configEpoch - a.configEpoch)[0];
+      if (winner === undefined) continue;
+      for (const server of this.servers) {
+        // What is being imported is changed by commands alone.
+        if (server.importingFrom.has(slot)) continue;
+        server.ownerOf[slot] = winner.nodeId;
+        if (server !== winner) server.migratingTo.delete(slot);
+      }
+    }
+  }
+
+  #byId(nodeId: string): Server {
+    const found = this.servers.find((server) => server.nodeId === nodeId);
+    if (found === undefined) throw new Error(`no server ${nodeId}`);
+    return found;
+  }
+
+  #agentCommand(server: Server, command: RedisCommand): RedisReply {
+    const { commandsMax, isMigrateHalfDone } = this.faults;
+    if (this.commandCount >= commandsMax) throw dead();
+    this.onTurn();
+    this.commandCount++;
+    const isLast = this.commandCount >= commandsMax;
+    return this.#run(server, command, { isHalfDone: isLast && isMigrateHalfDone });
+  }
+
+  #run(server: Server, command: RedisCommand, { isHalfDone }: { readonly isHalfDone: boolean }): RedisReply {
+    const [name, ...rest] = command.map(String) as [string, ...string[]];
+    switch (name) {
+      case 'CLUSTER':
+        return this.#cluster(server, rest as [string, ...string[]]);
+      case 'MIGRATE':
+        return this.#migrate(server, rest, isHalfDone);
+      case 'MEMORY':
+        return server.keys.has(rest[1] as string) ? 60 : null;
+      case 'TYPE':
+        return Buffer.from('none');
+      case 'DUMP':
+        return server.keys.has(rest[0] as string)
+          ? Buffer.from(server.keys.get(rest[0] as string) as string)
+          : null;
+      case 'ASKING':
+        return Buffer.from('OK');
+      case 'INFO':
+        return Buffer.from('role:master\r\nconnected_slaves:0\r\nmaster_repl_offset:1\r\n');
+      default:
+        throw new Error(`the model knows no ${name}`);
+    }
+  }
+
+  #cluster(server: Server, [verb, ...rest]: [string, ...string[]]): RedisReply {
+    const slot = Number(rest[0]);
+    switch (verb) {
+      case 'NODES':
+        return Buffer.from(this.#nodesText(server));
+      case 'COUNTKEYSINSLOT':
+        return this.#keysIn(server, slot).length;
+      case 'GETKEYSINSLOT':
+        return this.#keysIn(server, slot)
+          .slice(0, Number(rest[1]))
+          .map((key) => Buffer.from(key));
+      case 'SETSLOT':
+        return this.#setSlot(server, slot, rest[1] as string, rest[2] ?? '');
+      default:
+        throw new Error(`the model knows no CLUSTER ${verb}`);
+    }
+  }
+
+  #setSlot(server: Server, slot: number, kind: string, nodeId: string): RedisReply {
+    const isOwner = server.ownerOf[slot] === server.nodeId;
+    if (kind === 'MIGRATING') {
+      if (!isOwner) return new RedisRefusal(`ERR I'm not the owner of hash slot ${slot}`);
+      server.migratingTo.set(slot, nodeId);
+    } else if (kind === 'IMPORTING') {
+      if (isOwner) return new RedisRefusal(`ERR I'm already the owner of hash slot ${slot}`);
+      server.importingFrom.set(slot, nodeId);
+    } else if (kind === 'STABLE') {
+      server.migratingTo.delete(slot);
+      server.importingFrom.delete(slot);
+    } else {
+      if (isOwner && nodeId !== server.nodeId && this.#keysIn(server, slot).length > 0)
+        return new RedisRefusal(
+          `ERR Can't assign hashslot ${slot} to a different node while I still hold keys for this hash slot.`,
+        );
+      if (this.#keysIn(server, slot).length === 0) server.migratingTo.delete(slot);
+      if (nodeId === server.nodeId && server.importingFrom.delete(slot))
+        server.configEpoch = Math.max(...this.servers.map(({ configEpoch }) => configEpoch)) + 1;
+      server.ownerOf[slot] = nodeId;
+    }
+    return Buffer.from('OK');
+  }
+
+  #migrate(server: Server, values: readonly string[], isHalfDone: boolean): RedisReply {
+    const target = this.servers.find(({ port }) => port === Number(values[1])) as Server;
+    const isReplacing = values.includes('REPLACE');
+    const keys = values.slice(values.indexOf('KEYS') + 1).filter((key) => server.keys.has(key));
+    if (keys.length === 0) return Buffer.from('NOKEY');
+    let isBusy = false;
+    for (const key of keys) {
+      const slot = calculateSlot(key);
+      if (!target.importingFrom.has(slot) && target.ownerOf[slot] !== target.nodeId)
+        return new RedisRefusal('ERR Target instance replied with error: MOVED');
+      if (target.keys.has(key) && !isReplacing) {
+        isBusy = true;
+        continue;
+      }
+      target.keys.set(key, server.keys.get(key) as string);
+      if (!isHalfDone) server.keys.delete(key);
+    }
+    if (isHalfDone) throw dead();
+    return isBusy
+      ? new RedisRefusal('ERR Target instance replied with error: BUSYKEY Target key name already exists.')
+      : Buffer.from('OK');
+  }
+
+  /** @see https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ (MOVED and ASK) */
+  #keyed(
+    server: Server,
+    slot: number,
+    key: string,
+    isAsking: boolean,
+    serve: () => number,
+  ): number | RedisRefusal {
+    if (server.ownerOf[slot] === server.nodeId) {
+      const to = server.migratingTo.get(slot);
+      return to === undefined || server.keys.has(key) ? serve() : new RedisRefusal(`ASK ${slot} ${to}`);
+    }
+    if (isAsking && server.importingFrom.has(slot)) return serve();
+    return new RedisRefusal(`MOVED ${slot} ${server.ownerOf[slot]}`);
+  }
+
+  #keysIn(server: Server, slot: number): string[] {
+    return [...server.keys.keys()].filter((key) => calculateSlot(key) === slot);
+  }
+
+  #nodesText(server: Server): string {
+    return this.servers
+      .map((other) => {
+        const ranges = rangesOf(server.ownerOf, other.nodeId);
+        const open =
+          other === server
+            ? [
+                ...[...server.migratingTo].map(([slot, to]) => `[${slot}->-${to}]`),
+                ...[...server.importingFrom].map(([slot, from]) => `[${slot}-<-${from}]`),
+              ]
+            : [];
+        const flags = other === server ? 'myself,master' : 'master';
+        return [
+          other.nodeId,
+          `127.0.0.1:${other.port}@1${other.port}`,
+          flags,
+          '- 0 0',
+          other.configEpoch,
+          'connected',
+          ...ranges,
+          ...open,
+        ].join(' ');
+      })
+      .join('\n');
+  }
+}
+
+function rangesOf(ownerOf: readonly string[], nodeId: string): string[] {
+  const ranges: string[] = [];
+  for (let slot = 0; slot < ownerOf.length; slot++) {
+    if (ownerOf[slot] !== nodeId) continue;
+    const first = slot;
+    while (ownerOf[slot + 1] === nodeId) slot++;
+    ranges.push(first === slot ? String(first) : `${first}-${slot}`);
+  }
+  return ranges;
+}
+
+const dead = (): ForeshardError =>
+  new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the agent was killed');
