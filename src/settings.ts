@@ -16,6 +16,7 @@ import {
   type MigrationSettings,
   migrationInconsistencies,
 } from './migration/settings.ts';
+import { QUERY_NODE_ID_MIN, STORAGE_NODES_MAX } from './model/ids.ts';
 import type { LoadDimension } from './model/load-profile.ts';
 import { PARTITION_COUNT_DEFAULT } from './model/partition-map.ts';
 
@@ -46,17 +47,29 @@ export interface ClusterSettings {
    * forecast.
    */
   readonly partitionCount: number;
-  /** Storage nodes have the ids 0..storageNodeCount-1. */
+  /** Storage nodes that form the cluster, with the ids 0..storageNodeCount-1; others may join later with the next ids. */
   readonly storageNodeCount: number;
   /** What one storage node carries at utilisation 1, per second; null where it is not known and does not limit. */
   readonly nodeCapacity: Readonly<Record<LoadDimension, number | null>>;
 }
 
 export interface NodeSettings {
+  /** What this file's node is; null where the command line says it (`--role`), as where one file serves several nodes. */
+  readonly role: 'storage' | 'query' | null;
+  /** Its number, see `--node-id`; null takes the first of the role. */
+  readonly id: number | null;
   /** Where a query node takes clients (RESP): `host:port`; port 0 lets the system choose. */
   readonly clientListen: string;
   /** Where a storage node takes its peers: `host:port`; port 0 lets the system choose, and the metadata store says which. */
   readonly peerListen: string;
+  /** By what name or address others reach this node; null: where it listens, which must not be a wildcard then. */
+  readonly advertiseHost: string | null;
+  /** By which port; null: the one it listens on. */
+  readonly advertisePort: number | null;
+  /** Of a storage node: where it stands (rack, room, site), as `affinity.rules` speak of zones; null: as `affinity.rules.nodeZones` says. */
+  readonly zone: string | null;
+  /** Of a storage node: what this one carries per second, where it is not as all others: null takes `cluster.nodeCapacity`. */
+  readonly capacity: Readonly<Record<LoadDimension, number | null>>;
   /** Folder of a storage node's LMDB environment; a relative path starts at the config file's folder. */
   readonly dataDir: string;
   /** Upper end of one LMDB environment's address range, bytes. Address space, not disk: see `dataBytesMax`. */
@@ -159,8 +172,14 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
     nodeCapacity: { queries: null, cpuSeconds: 1, readBytes: null, writeBytes: null },
   },
   node: {
+    role: null,
+    id: null,
     clientListen: '127.0.0.1:6379',
     peerListen: '127.0.0.1:0',
+    advertiseHost: null,
+    advertisePort: null,
+    zone: null,
+    capacity: { queries: null, cpuSeconds: null, readBytes: null, writeBytes: null },
     dataDir: '.foreshard/data',
     mapSizeBytes: 64 * 1024 * MIB,
     dataBytesMax: 32 * 1024 * MIB,
@@ -234,6 +253,7 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
         `at least ${MAP_BYTES_PER_DATA_BYTE} x node.dataBytesMax (${MAP_BYTES_PER_DATA_BYTE * node.dataBytesMax}): pages are down ` +
         'to half full, and commits write new ones beside the old. It is address space, not disk: raise it, or lower node.dataBytesMax',
     });
+  found.push(...nodeInconsistencies(node));
   if (!isPowerOfTwo(capture.ringSlots)) found.push({ path: 'capture.ringSlots', expected: 'a power of two' });
   const peerFiles = ['peerAuthorityFile', 'peerCertificateFile', 'peerKeyFile'] as const;
   const missing = peerFiles.filter((name) => settings.security[name] === null);
@@ -272,6 +292,33 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
       });
   return found;
 }
+
+/** Of one node's own file; where one file serves several, its command line says which it is, and is checked with it. */
+function nodeInconsistencies({ role, id, ...node }: NodeSettings): Inconsistency[] {
+  const found: Inconsistency[] = [];
+  if (id !== null && role === null)
+    found.push({ path: 'node.role', expected: '"storage" or "query" beside node.id' });
+  if (id !== null && role === 'storage' && id >= STORAGE_NODES_MAX)
+    found.push({ path: 'node.id', expected: `below ${STORAGE_NODES_MAX} for a storage node` });
+  if (id !== null && role === 'query' && id < QUERY_NODE_ID_MIN)
+    found.push({ path: 'node.id', expected: `${QUERY_NODE_ID_MIN} or above for a query node` });
+  const listen = role === 'query' ? node.clientListen : node.peerListen;
+  if (node.advertiseHost !== null && isWildcard(node.advertiseHost))
+    found.push({ path: 'node.advertiseHost', expected: 'an address of this machine, not every one' });
+  else if (
+    role !== null &&
+    node.advertiseHost === null &&
+    isWildcard(listen.slice(0, listen.lastIndexOf(':')))
+  )
+    found.push({
+      path: 'node.advertiseHost',
+      expected: `the name or address by which others reach this node, since it listens on ${listen}, which is none (--advertise, FORESHARD_NODE_ADVERTISE_HOST)`,
+    });
+  return found;
+}
+
+/** Every address of the machine: one may listen there, and nobody can connect to it. */
+const isWildcard = (host: string): boolean => /^(\[?[0:]*:[0:]*\]?|0+(\.0+){0,3})$/.test(host);
 
 /**
  * The quota counts bytes of entries, the map has to hold pages: a split leaves them half full, a value of just over half a page

@@ -117,7 +117,7 @@ test('the page of the node names every command that clients may send', () => {
 });
 
 test('the page of the host names every command of the command line', () => {
-  const source = ['program', 'file-commands']
+  const source = ['program', 'node-command', 'file-commands']
     .map((name) => readFileSync(join(REPOSITORY, `plugin/operator/${name}.ts`), 'utf8'))
     .join('\n');
   const commands = [...source.matchAll(/\.command\('([a-z-]+)'\)/g)].map(([, name = '']) => name);

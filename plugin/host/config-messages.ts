@@ -11,7 +11,7 @@ const SECRETS = new Set(['security.password', 'metadata.password']);
 /** One line for one mistake: where, which setting, what was found, what it must be instead. */
 export function describeIssue(issue: SchemaIssue, raw: Tree, file: string | null, variable?: string): string {
   const line = file === null ? 0 : lineOf(file, issue.path);
-  const where = variable ?? (line > 0 ? `${file}:${line}` : file);
+  const where = variable ?? (line > 0 ? `${file}:${line}` : (file ?? 'settings'));
   const keys = issue.knownKeys === null ? withoutElement(issue.path) : issue.path;
   const path = keys.join('.');
   if (issue.knownKeys !== null) {

@@ -22,6 +22,8 @@ const listen = () =>
 
 // Bounds are generous: they refuse what is surely a slip of the unit (seconds for milliseconds), not what is unusual.
 const DAY_MS = 86_400_000;
+/** Node ids travel as 16 bits. */
+const NODE_ID_MAX = 65_535;
 const PIB = 2 ** 50;
 
 const capacity = (what: string) =>
@@ -30,6 +32,15 @@ const capacity = (what: string) =>
     .positive()
     .nullable()
     .describe(`a number above 0, or null for no limit: ${what} per second and node`);
+const capacities = () =>
+  z
+    .strictObject({
+      queries: capacity('queries'),
+      cpuSeconds: capacity('CPU seconds'),
+      readBytes: capacity('bytes read'),
+      writeBytes: capacity('bytes written'),
+    })
+    .partial();
 
 const ownSections = {
   cluster: z
@@ -40,20 +51,27 @@ const ownSections = {
         .describe('1 to 64 letters, digits, "_", "." or "-"'),
       partitionCount: integer(16, SLOT_COUNT, 'a power of two'),
       storageNodeCount: integer(1, 1024, 'how many storage nodes there are'),
-      nodeCapacity: z
-        .strictObject({
-          queries: capacity('queries'),
-          cpuSeconds: capacity('CPU seconds'),
-          readBytes: capacity('bytes read'),
-          writeBytes: capacity('bytes written'),
-        })
-        .partial(),
+      nodeCapacity: capacities(),
     })
     .partial(),
   node: z
     .strictObject({
+      role: choice(['storage', 'query']).nullable(),
+      id: integer(0, NODE_ID_MAX, 'storage nodes 0, 1, …, query nodes 10000, 10001, …').nullable(),
       clientListen: listen(),
       peerListen: listen(),
+      advertiseHost: z
+        .string()
+        .regex(/^[0-9A-Za-z][0-9A-Za-z.:-]{0,254}$|^[0-9A-Fa-f:]+$/)
+        .nullable()
+        .describe('a host name or an address without a port, such as "db-3.example" or "10.0.0.3"'),
+      advertisePort: integer(1, 65_535, 'the port by which others reach this node').nullable(),
+      zone: z
+        .string()
+        .regex(/^\S{1,64}$/)
+        .nullable()
+        .describe('a name of 1 to 64 characters without blanks, such as "rack-2"'),
+      capacity: capacities(),
       dataDir: folder('the folder of a storage node’s data'),
       mapSizeBytes: integer(1 << 24, PIB, 'bytes of address space for one LMDB environment'),
       dataBytesMax: integer(1 << 20, PIB, 'bytes'),

@@ -21,7 +21,7 @@ export interface LoadedConfig {
 }
 
 /**
- * Finds, reads and checks the settings: defaults, then the config file, then `FORESHARD_…` environment variables.
+ * Finds, reads and checks the settings: defaults, then the config file, then `FORESHARD_…` environment variables, then flags.
  *
  * @param options.file as given with `--config`, or undefined: then `foreshard.config.*` in `folder`, or none.
  * @throws ForeshardError FORESHARD_CONFIG naming the file, line, path, what was found and what to do, for every mistake.
@@ -30,13 +30,19 @@ export async function loadSettings(options: {
   readonly file?: string | undefined;
   readonly folder: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What a command line says, over all of these. */
+  readonly flags?: readonly Override[];
 }): Promise<LoadedConfig> {
   const file =
     options.file === undefined ? findConfigFile(options.folder) : resolve(options.folder, options.file);
   // `$schema` is where editors look for completion; it says nothing to us.
   const { $schema: _forEditors, ...fromFile } = file === null ? {} : await readConfigFile(file);
   const folder = file === null ? options.folder : dirname(file);
-  const overrides = environmentOverrides(DEFAULT_SETTINGS, options.environment);
+  const environment = environmentOverrides(DEFAULT_SETTINGS, options.environment);
+  const overrides = {
+    problems: environment.problems,
+    values: [...environment.values, ...(options.flags ?? [])],
+  };
   const schema = configSchema(DEFAULT_SETTINGS);
   const problems = [
     ...schemaIssues(schema, fromFile).map((issue) => describeIssue(issue, fromFile, file)),
@@ -54,7 +60,7 @@ export async function loadSettings(options: {
   const settings = withPaths(merged as unknown as Settings, folder);
   const inconsistent = inconsistencies(settings).map(({ path, expected }) => {
     const issue = { path: path.split('.'), expected, knownKeys: null };
-    const variable = overrides.values.find((override) => override.path.join('.') === path)?.variable;
+    const variable = overrides.values.findLast((override) => override.path.join('.') === path)?.variable;
     return describeIssue(issue, merged, file, variable);
   });
   if (inconsistent.length > 0) throw configError(inconsistent.join('\n'));

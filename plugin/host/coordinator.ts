@@ -9,6 +9,8 @@ import type { Leadership, MetadataCondition } from '../../src/ports/metadata-sto
 import type { Settings } from '../../src/settings.ts';
 import type { MigrationStatusReport } from './control-messages.ts';
 
+/** Of half a second, the budget of a fence, so that a successor still has time to finish it. */
+const RESIGN_AFTER_MS_MAX = 250;
 /** Without open migrations the executor only looks for records that a predecessor left. */
 const IDLE_TICK_MS = 250;
 
@@ -83,11 +85,19 @@ export class Coordinator {
     };
   }
 
+  /**
+   * Steps that are under way get a moment to end, since a fence that is finished costs clients less than one that the next
+   * coordinator finds; then the office is left, and whatever is still under way commits nothing any more.
+   */
   async close(): Promise<void> {
     this.#end.abort();
     await Promise.all(this.#loops);
-    await this.#executor.settled();
+    const patience = new AbortController();
+    const settled = this.#executor.settled();
+    await Promise.race([settled, this.#components.clock.sleep(RESIGN_AFTER_MS_MAX, patience.signal)]);
+    patience.abort();
     await this.#leadership?.resign();
+    await settled;
   }
 
   get #isElected(): boolean {

@@ -1,7 +1,8 @@
 import type { Settings } from '../../src/settings.ts';
 
-/** One setting given by an environment variable. */
+/** One setting given by an environment variable, or by a flag. */
 export interface Override {
+  /** Where it came from, for errors. */
   readonly variable: string;
   readonly path: readonly string[];
   readonly value: unknown;
@@ -34,15 +35,17 @@ export function environmentOverrides(
     values.push({
       variable,
       path: leaf.path,
-      value: isSecretPath(leaf.path) ? text : parse(text, leaf.standard),
+      value: isText(leaf.path) ? text : parse(text, leaf.standard),
     });
   }
   return { values, problems };
 }
 
-/** A password or a user of digits stays a string. */
-const isSecretPath = (path: readonly string[]): boolean =>
-  path[0] === 'security' || (path[0] === 'metadata' && /^(user|password)/.test(path[1] ?? ''));
+/** A password, a user or a zone of digits stays a string. */
+const isText = (path: readonly string[]): boolean =>
+  path[0] === 'security' ||
+  (path[0] === 'metadata' && /^(user|password)/.test(path[1] ?? '')) ||
+  (path[0] === 'node' && path[1] === 'zone');
 
 export const variableOf = (path: readonly string[]): string =>
   `FORESHARD_${path.map((key) => key.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()).join('_')}`;

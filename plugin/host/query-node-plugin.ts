@@ -50,11 +50,10 @@ export async function attachAnalysis(
   });
   const timer = setInterval(() => producer.tick(), TICK_INTERVAL_MS);
   timer.unref();
-  /** What is measured is published and what is planned is handed over before the office is left. */
+  /** The office is left first, so that another takes over at once; what was measured is published meanwhile. */
   async function close(): Promise<void> {
     clearInterval(timer);
-    await analysis.close();
-    await coordinator.close();
+    await Promise.all([coordinator.close(), analysis.close()]);
   }
   try {
     await Promise.all([coordinator.started, analysis.started]);

@@ -15,10 +15,13 @@ export function clusterKeys(clusterName: string): ClusterKeys {
   return {
     cluster: `${root}cluster`,
     coordinator: `${root}coord/leader`,
+    lastCoordinator: `${root}coord/last`,
     mapPrefix: `${root}map/`,
     map: (partitionId) => `${root}map/${padded(partitionId)}`,
     nodePrefix: `${root}node/`,
     node: (nodeId) => `${root}node/${padded(nodeId)}`,
+    memberPrefix: `${root}member/`,
+    member: (nodeId) => `${root}member/${padded(nodeId)}`,
     storePrefix: `${root}store/`,
     store: (storeId) => `${root}store/${storeId}`,
     cleanupPrefix: `${root}cleanup/`,

@@ -123,7 +123,11 @@ export class LocalCluster {
   }
 
   pid(nodeId: number): number {
-    return this.#node(nodeId).process.pid as number;
+    return this.process(nodeId).pid as number;
+  }
+
+  process(nodeId: number): ChildProcess {
+    return this.#node(nodeId).process;
   }
 
   /** The last of what a node has written to its output. */

@@ -13,6 +13,7 @@ import { assertListenAllowed, isLoopback, type ListenAddress } from './listen-ad
 import { type NodeOptions, RETRY_MS_DEFAULT, type RunningNode } from './node-options.ts';
 import { type ProcessFaults, surviveFaults } from './process-faults.ts';
 import { startQueryNode } from './query-node.ts';
+import { endRequested } from './shutdown.ts';
 import { startStorageNode } from './storage-node.ts';
 
 export interface NodeProcessOptions {
@@ -41,8 +42,6 @@ export interface ReadyMessage {
 
 /** How often a node that anybody can reach says so. */
 const INSECURE_REMINDER_MS = 60_000;
-/** A node that has not closed by then ends hard; what was acknowledged is on disk either way. */
-const CLOSE_MS_MAX = 10_000;
 
 interface NodeProcess {
   readonly node: RunningNode;
@@ -194,11 +193,14 @@ async function openStorageNode(options: NodeProcessOptions, parts: NodeParts): P
 
 function commonOptions({ settings, nodeId, listen, logger }: NodeProcessOptions): NodeOptions {
   const { name, partitionCount, storageNodeCount } = settings.cluster;
+  const { advertiseHost, advertisePort, zone, capacity } = settings.node;
   return {
     clusterId: name,
     nodeId,
     host: listen.host,
     port: listen.port,
+    advertise: { host: advertiseHost, port: advertisePort },
+    facts: { ...(zone !== null && { zone }), capacity },
     partitionCount,
     storageNodeCount,
     tls: peerTlsOf(settings.security, logger),
@@ -227,35 +229,6 @@ function serveParent(running: NodeProcess, ready: ReadyMessage): void {
     );
   });
   send(ready);
-}
-
-interface Ending {
-  /** Aborted by SIGTERM or SIGINT, or when the parent that spawned this process says so or is gone. */
-  readonly signal: AbortSignal;
-  /** Calls the hard end off. */
-  disarm(): void;
-}
-
-/** From the first request on the process has CLOSE_MS_MAX, whether it served yet or was still starting. */
-function endRequested(logger: Logger): Ending {
-  const controller = new AbortController();
-  let deadline: NodeJS.Timeout | undefined;
-  const end = (why: string): void => {
-    if (controller.signal.aborted) return;
-    logger.info({ why }, 'closing');
-    deadline = setTimeout(() => {
-      logger.error({ closeMsMax: CLOSE_MS_MAX }, 'the node did not close in time and ends hard');
-      process.exit(1);
-    }, CLOSE_MS_MAX);
-    controller.abort();
-  };
-  process.once('SIGTERM', () => end('SIGTERM'));
-  process.once('SIGINT', () => end('SIGINT'));
-  process.on('message', (message: { kind?: unknown } | null) => {
-    if (message?.kind === 'stop') end('the parent process asked for it');
-  });
-  process.once('disconnect', () => end('the parent process is gone'));
-  return { signal: controller.signal, disarm: () => clearTimeout(deadline) };
 }
 
 function remindOfInsecureListen(listen: ListenAddress, logger: Logger): NodeJS.Timeout {

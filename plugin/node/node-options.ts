@@ -5,6 +5,7 @@ import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { PartitionStore } from '../../src/ports/partition-store.ts';
 import type { NodePressure } from '../../src/ports/storage-engine.ts';
 import type { QueryNodeHooks, StorageNodeHooks } from '../host/hooks.ts';
+import type { Member } from '../metadata/members.ts';
 import type { PeerTls } from '../rpc/peer-tls.ts';
 import type { CopyReadLimits } from './copy-reads.ts';
 
@@ -18,6 +19,10 @@ export interface NodeOptions {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** By what others reach it, where that is not how it listens. */
+  readonly advertise?: { readonly host: string | null; readonly port: number | null };
+  /** What it registers about itself besides. */
+  readonly facts?: Pick<Member, 'zone' | 'capacity'>;
   readonly partitionCount: number;
   /** Storage nodes that must have registered before a new cluster is formed. */
   readonly storageNodeCount: number;
@@ -25,8 +30,7 @@ export interface NodeOptions {
   readonly tls?: PeerTls | null;
 }
 
-/** Query nodes have ids from here on, so that storage node ids stay dense. */
-export const QUERY_NODE_ID_MIN = 10_000;
+export { QUERY_NODE_ID_MIN } from '../../src/model/ids.ts';
 
 export interface StorageNodeOptions extends NodeOptions {
   /** Folder of the LMDB environment. */

@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { Announcement } from '../../src/ports/metadata-store.ts';
 import {
   advanceRoutingTable,
   buildRoutingTable,
@@ -11,7 +9,8 @@ import {
 import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { ClusterMapReader } from '../metadata/cluster-map.ts';
 import { bootstrapCluster } from '../metadata/form-cluster.ts';
-import { announceNode, listNodes } from '../metadata/node-registrations.ts';
+import { listMembers } from '../metadata/members.ts';
+import { listNodes } from '../metadata/node-registrations.ts';
 import { type RpcAddress, RpcClient } from '../rpc/client.ts';
 import { DataReplyReader } from '../rpc/data.ts';
 import { DEFAULT_COPY_READ_LIMITS } from './copy-reads.ts';
@@ -27,13 +26,14 @@ import { Dispatcher } from './query-dispatch.ts';
 import { describeNode } from './query-info.ts';
 import { PendingPool } from './query-pending.ts';
 import { ReadReporter } from './read-reporter.ts';
+import { Registration } from './registration.ts';
 import { ConnectionCommands, errorReply } from './resp/connection-commands.ts';
 import { Router, type StorageLink } from './router.ts';
 
 /** How often holds are looked at while there are any; retries and deadlines are no finer than this. */
 const SWEEP_MS = 5;
 const STALL_CHECK_MS = 250;
-/** A watch is only a hint and may be lost, so the map is read anew this often whatever happens. */
+/** A watch is only a hint and may be lost, so the map and who is where are read anew this often whatever happens. */
 const REFRESH_MS = 1_000;
 /** Hints come in bursts, one a phase change: reads of the map are this far apart. */
 const REFRESH_PAUSE_MS = 2;
@@ -41,7 +41,10 @@ const FORMING_POLL_MS = 25;
 const FORMING_TIMEOUT_MS = 60_000;
 /** Before authentication a client has so long; afterwards it may be idle for ever, as in Redis. */
 const AUTHENTICATE_MS_MAX = 5_000;
-const CLOSE_GRACE_MS = 1_000;
+/** What is in flight when the node is told to end may take so long; a partition that is held may come back within it. */
+const CLOSE_GRACE_MS = 3_000;
+/** Who has all its replies and does not close its end is not waited for longer. */
+const IDLE_GRACE_MS = 1_000;
 /** For so long at a time a client with too many replies may hold up all others; then it is left to its own limit. */
 const HOLD_UP_MS_MAX = 1_000;
 
@@ -95,7 +98,9 @@ async function loadFirstTable(
     } catch (error) {
       if (!(error instanceof ForeshardError) || error.code !== 'FORESHARD_NOT_READY') throw error;
     }
-    const nodes = (await listNodes(metadata, options.clusterId)).filter((node) => node.role === 'storage');
+    const nodes = (await listNodes(metadata, options.clusterId)).filter(
+      ({ role, nodeId }) => role === 'storage' && nodeId < options.storageNodeCount,
+    );
     if (nodes.length >= options.storageNodeCount) {
       await bootstrapCluster(metadata, options.clusterId, { partitionCount: options.partitionCount, nodes });
       continue;
@@ -134,7 +139,6 @@ class QueryNode implements RunningQueryNode {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #unwatch: (() => void)[] = [];
   readonly #reporter: ReadReporter;
-  #registration: Announcement | null = null;
   readonly #startedMs: number;
   #outputs: ClientConnection[] = [];
   #isOutputScheduled = false;
@@ -142,6 +146,9 @@ class QueryNode implements RunningQueryNode {
   #nextClientId = 1;
   #isRefreshing = false;
   #isRefreshWanted = false;
+  #areNodesRead = false;
+  #areNodesWanted = false;
+  #registration: Registration | null = null;
   #isClosed = false;
 
   constructor(
@@ -218,11 +225,15 @@ class QueryNode implements RunningQueryNode {
     this.#unwatch.push(
       metadata.watch(keys.mapPrefix, () => void this.#refresh()),
       metadata.watch(keys.nodePrefix, () => void this.#refreshNodes()),
+      metadata.watch(keys.memberPrefix, () => void this.#refreshNodes()),
     );
     await this.#refreshNodes();
     await this.#refresh();
     this.#timers.push(
-      setInterval(() => void this.#refresh(), REFRESH_MS),
+      setInterval(() => {
+        void this.#refresh();
+        void this.#refreshNodes();
+      }, REFRESH_MS),
       setInterval(() => {
         this.#router.resetStalledLinks();
         // Replies to clients that have gone wake nobody who waits for their memory.
@@ -230,16 +241,11 @@ class QueryNode implements RunningQueryNode {
       }, STALL_CHECK_MS),
     );
     await this.#listen();
-    this.#registration = await announceNode(metadata, this.#options.clusterId, {
-      nodeId: this.#options.nodeId,
-      role: 'query',
-      host: this.host,
-      port: this.port,
-      storeId: '',
-      incarnation: randomUUID(),
-      version: '',
-      startedAtMs: this.#components.clock.nowMs(),
-    });
+    this.#registration = await Registration.announce(
+      this.#options,
+      { role: 'query', listens: this, storeId: '', nowMs: this.#components.clock.nowMs() },
+      metadata,
+    );
   }
 
   #listen(): Promise<void> {
@@ -267,16 +273,20 @@ class QueryNode implements RunningQueryNode {
     for (const unwatch of this.#unwatch) unwatch();
     for (const timer of this.#timers) clearInterval(timer);
     await this.#reporter.close();
-    await this.#registration?.end();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const client of this.#clients.values()) client.endAfterReplies();
-    const grace = setTimeout(() => {
-      for (const client of this.#clients.values()) client.socket.destroy();
-    }, CLOSE_GRACE_MS);
+    const cut = (isDue: (client: ClientConnection) => boolean): void => {
+      for (const client of this.#clients.values()) if (isDue(client)) client.socket.destroy();
+    };
+    const idle = setTimeout(() => cut(({ inFlightCount }) => inFlightCount === 0), IDLE_GRACE_MS);
+    const grace = setTimeout(() => cut(() => true), CLOSE_GRACE_MS);
     await closed;
+    clearTimeout(idle);
     clearTimeout(grace);
     if (this.#sweepTimer !== null) clearTimeout(this.#sweepTimer);
     await Promise.all([...this.#router.links.values()].map((link) => link.rpc.close()));
+    const { clock, logger } = this.#components;
+    await this.#registration?.withdraw(clock.nowMs(), logger);
   }
 
   // -- Clients -------------------------------------------------------------------------------------------------------
@@ -417,21 +427,43 @@ class QueryNode implements RunningQueryNode {
     return link;
   }
 
+  /** Reads who is where; calls that come meanwhile are one more read afterwards, so that the newest is what counts. */
   async #refreshNodes(): Promise<void> {
+    this.#areNodesWanted = true;
+    if (this.#areNodesRead || this.#isClosed) return;
+    this.#areNodesRead = true;
     try {
-      const nodes = await listNodes(this.#components.metadata, this.#options.clusterId);
-      if (this.#isClosed) return;
-      for (const { nodeId, role, host, port } of nodes) {
-        if (role !== 'storage') continue;
-        const known = this.#addresses.get(nodeId);
-        const hasMoved = known?.host !== host || known?.port !== port;
-        this.#addresses.set(nodeId, { host, port });
-        const link = this.#router.links.get(nodeId) ?? this.#newLink(nodeId);
-        link.rpc.start();
-        if (hasMoved && !link.rpc.isConnected) link.rpc.reconnectNow();
+      while (this.#areNodesWanted && !this.#isClosed) {
+        this.#areNodesWanted = false;
+        await this.#readNodes();
       }
     } catch (error) {
       this.#onMetadataError(error);
+    } finally {
+      this.#areNodesRead = false;
+    }
+  }
+
+  async #readNodes(): Promise<void> {
+    const { metadata } = this.#components;
+    const { clusterId } = this.#options;
+    const [nodes, members] = await Promise.all([
+      listNodes(metadata, clusterId),
+      listMembers(metadata, clusterId),
+    ]);
+    if (this.#isClosed) return;
+    for (const { nodeId, role, host, port } of nodes) {
+      if (role !== 'storage') continue;
+      const known = this.#addresses.get(nodeId);
+      const hasMoved = known?.host !== host || known?.port !== port;
+      this.#addresses.set(nodeId, { host, port });
+      const link = this.#router.links.get(nodeId) ?? this.#newLink(nodeId);
+      link.rpc.start();
+      if (hasMoved && !link.rpc.isConnected) link.rpc.reconnectNow();
+    }
+    for (const { nodeId, stoppedAtMs } of members) {
+      const link = this.#router.links.get(nodeId);
+      if (link !== undefined) link.isLeaving = stoppedAtMs !== undefined;
     }
   }
 

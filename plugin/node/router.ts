@@ -42,6 +42,8 @@ export interface StorageLink {
   readonly nodeId: number;
   readonly rpc: RpcClient;
   inFlightCount: number;
+  /** It has said that it ends: what is on its way is still answered, nothing more is sent. */
+  isLeaving: boolean;
   /** Monotonic time since when it has been unreachable; NaN while connected. */
   downSinceMs: number;
   /** Monotonic time of its last answer, or of the first request after it had none open. */
@@ -168,7 +170,14 @@ export class Router {
 
   addLink(nodeId: number, rpc: RpcClient): StorageLink {
     const nowMs = this.#options.clock.monotonicMs();
-    const link: StorageLink = { nodeId, rpc, inFlightCount: 0, downSinceMs: nowMs, lastAnswerMs: nowMs };
+    const link: StorageLink = {
+      nodeId,
+      rpc,
+      inFlightCount: 0,
+      isLeaving: false,
+      downSinceMs: nowMs,
+      lastAnswerMs: nowMs,
+    };
     this.links.set(nodeId, link);
     this.#linkOf[nodeId] = link;
     return link;
@@ -241,8 +250,7 @@ export class Router {
     const isParked =
       pending.isAtCopy ||
       this.#holds[partitionId] !== null ||
-      link === undefined ||
-      !link.rpc.isConnected ||
+      !takesQueries(link) ||
       (!this.losses.isEmpty && this.losses.concerns(partitionId, pending.clientId));
     pending.nodeId = isParked ? -1 : nodeId;
     pending.sentEpoch = table.epochOf[partitionId];
@@ -289,8 +297,7 @@ export class Router {
     pending.isAtCopy = false;
     if (this.#tellsLoss(pending)) return;
     const owner = this.#linkOf[this.#table.ownerOf[pending.partitionId]];
-    if (this.#holds[pending.partitionId] === null && owner?.rpc.isConnected === true)
-      this.#resend(pending, owner);
+    if (this.#holds[pending.partitionId] === null && takesQueries(owner)) this.#resend(pending, owner);
     else this.#hold(pending);
   }
 
@@ -311,7 +318,7 @@ export class Router {
     const weight = this.#table.readWeightOf[partitionId];
     if (weight === 0 || this.#holds[partitionId] !== null) return false;
     if (!this.copyReads.mayAsk(client, partitionId)) return false;
-    if (this.#linkOf[this.#table.readTargetOf[partitionId]]?.rpc.isConnected !== true) return false;
+    if (!takesQueries(this.#linkOf[this.#table.readTargetOf[partitionId]])) return false;
     const hook = this.#hooks.onRoute;
     if (hook === null) return isCopyReader(client.id, partitionId, weight);
     try {
@@ -519,7 +526,7 @@ export class Router {
     const hold = this.#holds[partitionId];
     if (hold === null || this.#inFlight[partitionId] > 0) return;
     const link = this.#linkOf[this.#table.ownerOf[partitionId]];
-    if (link === undefined || !link.rpc.isConnected) return;
+    if (!takesQueries(link)) return;
     if (this.#table.epochOf[partitionId] <= hold.rejectedEpoch && this.nowMs < hold.retryAtMs) return;
     hold.queue.sort((a, b) => a.order - b.order);
     // Should the same epoch be refused again, the next pause is longer.
@@ -669,3 +676,6 @@ export class Router {
     return part;
   }
 }
+
+const takesQueries = (link: StorageLink | undefined): link is StorageLink =>
+  link?.rpc.isConnected === true && !link.isLeaving;

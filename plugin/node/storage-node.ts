@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { assert } from '../../src/base/assert.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { Announcement } from '../../src/ports/metadata-store.ts';
 import type { NodeStatistics } from '../../src/ports/storage-engine.ts';
 import { LmdbEngine } from '../engines/lmdb/engine.ts';
 import { reconciled } from '../engines/lmdb/role-changes.ts';
@@ -10,7 +9,7 @@ import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { ClusterMapReader, readStoreState } from '../metadata/cluster-map.ts';
 import { isNotPermitted } from '../metadata/etcd/faults.ts';
 import { bootstrapCluster } from '../metadata/form-cluster.ts';
-import { announceNode, listNodes } from '../metadata/node-registrations.ts';
+import { listNodes } from '../metadata/node-registrations.ts';
 import type { PeerIdentity } from '../rpc/connection.ts';
 import { DataRequestReader, STATUS_NOT_OWNER } from '../rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../rpc/server.ts';
@@ -23,6 +22,7 @@ import {
 } from './node-options.ts';
 import { assertMayQuery, PeerRights } from './peer-rights.ts';
 import { PressureGauge } from './pressure-gauge.ts';
+import { Registration } from './registration.ts';
 
 /** How long a node waits for the others that a new cluster needs. */
 const FORM_CLUSTER_MS_MAX = 60_000;
@@ -30,8 +30,10 @@ const FORM_CLUSTER_MS_MAX = 60_000;
 const FORM_CLUSTER_LOOK_MS = 250;
 /** The same for the state of the store. */
 const RETIREMENT_LOOK_MS = 1_000;
-/** Of the package; told to peers by the registration. */
-const VERSION = '0.1.0';
+/** Longer than a hint of the metadata store takes to reach the query nodes: 25 ms in the embedded store. */
+const QUIET_LOOK_MS = 75;
+/** Query nodes that cannot read the metadata store go on sending; they are not waited for. */
+const QUIET_LOOKS_MAX = 10;
 
 export interface RunningStorageNode extends RunningNode {
   readonly engine: LmdbEngine;
@@ -84,8 +86,9 @@ class StorageNode implements RunningStorageNode {
   readonly #pressure: PressureGauge;
   readonly #rights: PeerRights;
   #isServing = false;
+  #dataFrameCount = 0;
   #endWatch: () => void = () => {};
-  #registration: Announcement | null = null;
+  #registration: Registration | null = null;
 
   constructor(options: StorageNodeOptions, components: StorageNodeComponents, engine: LmdbEngine) {
     this.#options = options;
@@ -100,6 +103,7 @@ class StorageNode implements RunningStorageNode {
       {
         onData: (connection, payload) => {
           assertMayQuery(connection.peer);
+          this.#dataFrameCount++;
           if (this.#isServing) engine.requests.receive(connection, payload);
           else refuseAll(connection, payload);
         },
@@ -137,16 +141,11 @@ class StorageNode implements RunningStorageNode {
       loopLagMs: () => this.#pressure.loopLagMs(),
     });
     await this.#server.listen();
-    this.#registration = await announceNode(metadata, clusterId, {
-      nodeId: this.#options.nodeId,
-      role: 'storage',
-      host: this.host,
-      port: this.port,
-      storeId,
-      incarnation: randomBytes(8).toString('hex'),
-      version: VERSION,
-      startedAtMs: clock.nowMs(),
-    });
+    this.#registration = await Registration.announce(
+      this.#options,
+      { role: 'storage', listens: this, storeId, nowMs: clock.nowMs() },
+      metadata,
+    );
     await this.#waitForCluster();
     await this.#reconcile();
     engine.requests.onWriteCommitted = (partitionId, lsn) => this.#onWriteCommitted(partitionId, lsn);
@@ -300,13 +299,27 @@ class StorageNode implements RunningStorageNode {
     };
   }
 
+  /**
+   * Says first that it ends, so that query nodes keep what comes for it until it is back, and answers what is on its way: a
+   * write whose connection breaks before its answer would have an unknown outcome.
+   */
   async close(): Promise<void> {
+    const { clock, logger } = this.#components;
+    await this.#registration?.withdraw(clock.nowMs(), logger);
+    if (this.#isServing) await this.#quiet();
     this.#isServing = false;
     this.#pressure.close();
     this.#endWatch();
-    await this.#registration?.end();
     await this.#server.close();
     await this.engine.close();
+  }
+
+  /** Resolves when nothing has come for a while. */
+  async #quiet(): Promise<void> {
+    for (let look = 0, seen = -1; look < QUIET_LOOKS_MAX && seen !== this.#dataFrameCount; look++) {
+      seen = this.#dataFrameCount;
+      await delay(QUIET_LOOK_MS);
+    }
   }
 }
 

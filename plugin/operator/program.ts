@@ -1,13 +1,11 @@
-import { createRequire } from 'node:module';
 import { Command, CommanderError, Option } from 'commander';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { DEFAULT_SETTINGS } from '../../src/settings.ts';
 import { loadCalendar } from '../calendar/load-calendar.ts';
 import { showableSettings } from '../host/config.ts';
 import { configJsonSchema } from '../host/config-schema.ts';
-import { createLogger } from '../host/pino-logger.ts';
-import { parseListenAddress } from '../node/listen-address.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
+import { packageVersion } from '../version.ts';
 import { addApprovalCommands } from './approval/commands.ts';
 import { calendarLines } from './calendar-lines.ts';
 import { describeMap } from './cluster-commands.ts';
@@ -26,6 +24,7 @@ import {
 } from './flags.ts';
 import { describeHotKeys } from './hot-keys-command.ts';
 import { addMigrationCommands } from './migration/commands.ts';
+import { addNodeCommand } from './node-command.ts';
 import { printJson, printLine } from './output.ts';
 import { describeProposal } from './proposal-command.ts';
 import { clearQuarantine, describeQuarantine } from './quarantine-command.ts';
@@ -36,15 +35,6 @@ export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
 /** Bad config or usage: nothing was done, and trying again as it is will not help. */
 export const EXIT_USAGE = 2;
-
-interface NodeFlags extends CommonFlags {
-  readonly role: 'storage' | 'query';
-  readonly nodeId?: number;
-  readonly listen?: string;
-  readonly dataDir?: string;
-  readonly insecureListen?: boolean;
-  readonly replaceStore?: boolean;
-}
 
 interface QueryTypesFlags extends CommonFlags {
   /** Hour of the week. */
@@ -70,19 +60,6 @@ export async function runCli(args: readonly string[]): Promise<number> {
   }
 }
 
-/** From the nearest package.json: beside the sources, or one folder above `dist`. */
-function packageVersion(): string {
-  const require = createRequire(import.meta.url);
-  for (const path of ['../../package.json', '../../../package.json'])
-    try {
-      const { name, version } = require(path) as { name: string; version: string };
-      if (name === 'foreshard') return version;
-    } catch {
-      // not at this depth
-    }
-  return 'unknown';
-}
-
 function buildProgram(exitWith: (code: number) => void): Command {
   const program = new Command('foreshard')
     .description('Forecasts where a sharded database will be hot and moves the data there first.')
@@ -90,21 +67,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .exitOverride()
     .showHelpAfterError('(--help shows what there is)');
 
-  withConfig(program.command('node'))
-    .description('run one node in this process until SIGTERM')
-    .addOption(
-      new Option('--role <role>', 'what the node is').choices(['storage', 'query']).makeOptionMandatory(),
-    )
-    .option(
-      '--node-id <number>',
-      `storage nodes are 0, 1, …; query nodes ${QUERY_NODE_ID_MIN}, ${QUERY_NODE_ID_MIN + 1}, … (default: the first)`,
-      wholeNumber('--node-id', 0, NODE_ID_MAX),
-    )
-    .option('--listen <host:port>', 'instead of node.clientListen or node.peerListen')
-    .option('--data-dir <folder>', 'instead of node.dataDir')
-    .option('--replace-store', 'start with another store than the map names: that disk is lost')
-    .option('--insecure-listen', 'allow an address that other machines can reach, unencrypted')
-    .action(async (flags: NodeFlags) => exitWith(await runNodeCommand(flags)));
+  addNodeCommand(program, exitWith);
 
   const config = program.command('config').description('check, show or describe the settings');
   withConfig(config.command('check'))
@@ -218,46 +181,4 @@ function buildProgram(exitWith: (code: number) => void): Command {
   addFileCommands(program);
   addMigrationCommands(program);
   return program;
-}
-
-async function runNodeCommand(flags: NodeFlags): Promise<number> {
-  const { settings } = await settingsOf(flags);
-  const isQuery = flags.role === 'query';
-  const listen =
-    flags.listen === undefined
-      ? parseListenAddress(
-          isQuery ? settings.node.clientListen : settings.node.peerListen,
-          isQuery ? 'node.clientListen' : 'node.peerListen',
-        )
-      : parseListenAddress(flags.listen, '--listen');
-  const nodeId = flags.nodeId ?? (isQuery ? QUERY_NODE_ID_MIN : 0);
-  assertNodeId(nodeId, flags.role, settings.cluster.storageNodeCount);
-  const logger = createLogger({ level: settings.node.logLevel, fields: { role: flags.role, nodeId } });
-  // Loaded here, so that `config check` and `map` do not load a database.
-  const { runNode } = await import('../node/main.ts');
-  return runNode({
-    role: flags.role,
-    nodeId,
-    settings,
-    listen,
-    dataDir: flags.dataDir ?? settings.node.dataDir,
-    isInsecureListenAllowed: flags.insecureListen === true,
-    isStoreReplaced: flags.replaceStore === true,
-    logger,
-  });
-}
-
-function assertNodeId(nodeId: number, role: 'storage' | 'query', storageNodeCount: number): void {
-  if (role === 'storage' && nodeId >= storageNodeCount)
-    throw new ForeshardError(
-      'FORESHARD_CONFIG',
-      'fix-config',
-      `--node-id ${nodeId}: storage nodes are numbered 0..${storageNodeCount - 1}: take one of these, or raise cluster.storageNodeCount`,
-    );
-  if (role === 'query' && nodeId < QUERY_NODE_ID_MIN)
-    throw new ForeshardError(
-      'FORESHARD_CONFIG',
-      'fix-config',
-      `--node-id ${nodeId}: query nodes are numbered from ${QUERY_NODE_ID_MIN}: leave it out for the first`,
-    );
 }

@@ -8,10 +8,15 @@ export interface ClusterKeys {
   readonly cluster: string;
   /** The election of the coordinator. */
   readonly coordinator: string;
+  /** Who was elected last, and whether it has left the office by its own will. */
+  readonly lastCoordinator: string;
   readonly mapPrefix: string;
   map(partitionId: number): string;
   readonly nodePrefix: string;
   node(nodeId: number): string;
+  /** Who belongs to the cluster, running or not. */
+  readonly memberPrefix: string;
+  member(nodeId: number): string;
   readonly storePrefix: string;
   store(storeId: string): string;
   readonly cleanupPrefix: string;

@@ -96,6 +96,36 @@ test('the environment overrides the file, by the type of the setting', async () 
   check.is(settings.security.password, '1234');
 });
 
+test('a node’s own file says what it is, and by what others reach it', async () => {
+  const own = 'cluster:\n  name: shop\nnode:\n  role: storage\n  id: 3\n  zone: "7"\n';
+  const listens = "  peerListen: '0.0.0.0:7400'\n";
+  const { settings } = await load({
+    files: { 'own.yaml': `${own}${listens}  advertiseHost: db-3.example\n  capacity: { queries: 900 }\n` },
+    environment: { FORESHARD_NODE_ZONE: '8', FORESHARD_NODE_ADVERTISE_PORT: '17400' },
+    file: 'own.yaml',
+  });
+  const { role, id, zone, capacity, advertiseHost, advertisePort } = settings.node;
+  check.equal([role, id, zone, advertiseHost, advertisePort], ['storage', 3, '8', 'db-3.example', 17_400]);
+  check.equal(capacity, { queries: 900, cpuSeconds: null, readBytes: null, writeBytes: null });
+  const wildcards = ['0.0.0.0', '[::]', '0', '[0:0::0]'];
+  for (const host of wildcards) {
+    const message = await messageOf({
+      files: { 'own.yaml': `${own}  peerListen: '${host}:7400'\n` },
+      file: 'own.yaml',
+    });
+    check.match(message, /node\.advertiseHost: found null, it must be the name or address/);
+  }
+  await load({ files: { 'own.yaml': `${own}  peerListen: '[::1]:7400'\n` }, file: 'own.yaml' });
+  check.match(
+    await messageOf({ files: { 'foreshard.config.yaml': 'node:\n  id: 3\n' } }),
+    /node\.role: found null, it must be "storage" or "query" beside node\.id/,
+  );
+  check.match(
+    await messageOf({ files: { 'foreshard.config.yaml': 'node:\n  role: query\n  id: 3\n' } }),
+    /config\.yaml:3: node\.id: found 3, it must be 10000 or above/,
+  );
+});
+
 test('relative paths start at the config file, wherever the process runs', async () => {
   const { settings, folder } = await load({
     files: { 'own.yaml': 'metadata:\n  path: meta\nplugin:\n  modules: [./mine.js]\n' },

@@ -116,14 +116,26 @@ test('wrong usage exits 2 and says what is right', async () => {
   await withTemporaryFolder((folder) => {
     const cases: readonly [readonly string[], RegExp][] = [
       [['frobnicate'], /unknown command 'frobnicate'/],
-      [['node'], /required option '--role <role>'/],
+      [['node'], /--role: say what the node is, storage or query; or write node\.role/],
       [['node', '--role', 'both'], /Allowed choices are storage, query/],
-      [['node', '--role', 'storage', '--node-id', '8'], /storage nodes are numbered 0\.\.7/],
+      [['node', '--role', 'storage', '--node-id', '1024'], /--node-id: node\.id: found 1024.*below 1024/],
+      [['node', '--role', 'query', '--node-id', '3'], /--node-id: node\.id: found 3.*10000 or above/],
+      [
+        ['node', '--role', 'query', '--listen', '0.0.0.0:0'],
+        /node\.advertiseHost: found null.*others reach this node, since it listens on 0\.0\.0\.0:0/,
+      ],
+      [
+        ['node', '--role', 'query', '--advertise', '0.0.0.0'],
+        /--advertise: node\.advertiseHost: found "0\.0\.0\.0".*an address of this machine/,
+      ],
       [
         ['node', '--role', 'query', '--listen', '127.0.0.1'],
         /--listen: found "127\.0\.0\.1", it must be "host:port"/,
       ],
-      [['node', '--role', 'query', '--listen', '0.0.0.0:0'], /not a loopback address.*--insecure-listen/],
+      [
+        ['node', '--role', 'query', '--listen', '0.0.0.0:0', '--advertise', 'db-1'],
+        /not a loopback address.*--insecure-listen/,
+      ],
     ];
     for (const [args, expected] of cases) {
       const { status, stderr } = run(folder, args);
