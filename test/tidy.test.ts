@@ -146,6 +146,7 @@ const SHARED_PACKAGES = new Set(['lmdb', 'msgpackr', 'zod']);
 const ENTRY_POINTS = [
   /^src\/index\.ts$/,
   /^plugin\/index\.ts$/,
+  /^plugin\/redis\/index\.ts$/,
   /^plugin\/operator\/cli\.ts$/,
   /^examples\/[^/]+\/main\.ts$/,
   /^bench\/[^/]+\.ts$/,

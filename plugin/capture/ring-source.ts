@@ -15,6 +15,11 @@ import {
 /** Slots are given back to the producer in groups of this many, so that a long drain does not starve it. */
 const RELEASE_INTERVAL_MASK = 1023;
 
+interface RecordedCommand {
+  readonly name: string;
+  readonly isWrite: boolean;
+}
+
 /** The reading side of a capture ring, in the analysis thread: decodes slots to query records. */
 export class RingSource implements LogSource {
   readonly #header: Int32Array;
@@ -24,8 +29,11 @@ export class RingSource implements LogSource {
   readonly #slotMask: number;
   #tail: number;
   #droppedSeen: number;
+  readonly #commands: readonly RecordedCommand[];
 
-  constructor(memory: RingMemory) {
+  /** @param commands by their codes in the ring; those of this package's own node by default. */
+  constructor(memory: RingMemory, commands: readonly RecordedCommand[] = COMMANDS) {
+    this.#commands = commands;
     this.#header = new Int32Array(memory.buffer, 0, HEADER_BYTES / 4);
     this.#words = new Int32Array(memory.buffer, HEADER_BYTES);
     this.#times = new Float64Array(memory.buffer, HEADER_BYTES);
@@ -57,7 +65,7 @@ export class RingSource implements LogSource {
     const word = slot << 4;
     const place = words[word + 6] as number;
     const kind = words[word + 7] as number;
-    const command = COMMANDS[kind & 0xff];
+    const command = this.#commands[kind & 0xff];
     const keyStart = slot * SLOT_BYTES + KEY_OFFSET;
     return {
       timeMs: this.#times[slot << 3] as number,

@@ -38,6 +38,26 @@ export async function loadSettings(options: {
   // `$schema` is where editors look for completion; it says nothing to us.
   const { $schema: _forEditors, ...fromFile } = file === null ? {} : await readConfigFile(file);
   const folder = file === null ? options.folder : dirname(file);
+  return { settings: settingsOf(fromFile, { ...options, file, folder }), file, folder };
+}
+
+/**
+ * Checks settings that are there already, as a config file's content or as an object in a program: defaults, then these, then
+ * `FORESHARD_…` environment variables.
+ *
+ * @param options.file where they were read, for messages; null where a program holds them.
+ * @throws ForeshardError FORESHARD_CONFIG as loadSettings.
+ */
+export function settingsOf(
+  fromFile: Tree,
+  options: {
+    readonly file: string | null;
+    readonly folder: string;
+    readonly environment: Readonly<Record<string, string | undefined>>;
+    readonly flags?: readonly Override[];
+  },
+): Settings {
+  const { file, folder } = options;
   const environment = environmentOverrides(DEFAULT_SETTINGS, options.environment);
   const overrides = {
     problems: environment.problems,
@@ -64,7 +84,7 @@ export async function loadSettings(options: {
     return describeIssue(issue, merged, file, variable);
   });
   if (inconsistent.length > 0) throw configError(inconsistent.join('\n'));
-  return { settings: deepFreeze(settings), file, folder };
+  return deepFreeze(settings);
 }
 
 function findConfigFile(folder: string): string | null {

@@ -13,4 +13,5 @@ export const queryClustersPrefix = (clusterName: string): string =>
 export const hotKeysPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}hot-keys/`;
 export const eventEffectsPrefix = (clusterName: string): string =>
   `${clusterRoot(clusterName)}event-effects/`;
+export const capturePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}capture/`;
 export const profilePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}profile/`;

@@ -98,6 +98,41 @@ export function redisKeys(name: string, args: readonly string[]): readonly strin
   }
 }
 
+/**
+ * Where the first key of a command stands among its arguments, without the name: an index of 0 or more, or one of these.
+ * For whoever sees every command of a program and must not copy its arguments.
+ */
+export const NO_KEY = -1;
+/** After the count in argument 0 or 1; there is none where the count is 0. */
+export const KEY_AFTER_COUNT = -2;
+export const KEY_AFTER_SECOND_COUNT = -3;
+/** After the word STREAMS. */
+export const KEY_AFTER_STREAMS = -4;
+
+const FIRST_KEY: Readonly<Record<KeyPositions, number>> = {
+  none: NO_KEY,
+  first: 0,
+  all: 0,
+  pairs: 0,
+  two: 0,
+  second: 1,
+  'from-second': 1,
+  'but-last': 0,
+  counted: KEY_AFTER_COUNT,
+  'counted-second': KEY_AFTER_SECOND_COUNT,
+  'target-counted': 0,
+  streams: KEY_AFTER_STREAMS,
+};
+
+/** @param name in upper case. */
+export const firstRedisKey = (name: string): number => FIRST_KEY[POSITIONS_OF.get(name) ?? 'first'];
+
+/** Names of commands with keys, in a fixed order: those that read, then those whose keys are not simply the first argument. */
+export const KEYED_COMMANDS: readonly string[] = [
+  ...READS,
+  ...[...POSITIONS_OF].filter(([name, keys]) => keys !== 'none' && !READS.has(name)).map(([name]) => name),
+];
+
 function counted(args: readonly string[], at: number): readonly string[] {
   const count = Number(args[at]);
   return Number.isInteger(count) && count > 0 ? args.slice(at + 1, at + 1 + count) : [];

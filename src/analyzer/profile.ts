@@ -161,6 +161,17 @@ export class ProfileBuilder {
     return segments;
   }
 
+  /** The windows that are still being counted, as far as they have come: copies. */
+  openSegments(): Pick<ProfileSegment, 'startMs' | 'values' | 'recordCount' | 'droppedCount'>[] {
+    const { windowMs } = this.#settings;
+    return this.#open.map(({ index, values, recordCount, droppedCount }) => ({
+      startMs: index * windowMs,
+      values: values.slice(),
+      recordCount,
+      droppedCount,
+    }));
+  }
+
   #windowOf(timeMs: number, partitionId: number): OpenWindow | undefined {
     const isPartition =
       Number.isInteger(partitionId) && partitionId >= 0 && partitionId < this.#settings.partitionCount;

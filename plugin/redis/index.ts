@@ -1,0 +1,7 @@
+/** `foreshard/redis`: what an application loads whose Redis or Valkey cluster Foreshard watches over. */
+export {
+  type CaptureOptions,
+  type CaptureStatus,
+  type ClusterCapture,
+  captureCluster,
+} from './capture-cluster.ts';

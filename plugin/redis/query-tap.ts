@@ -1,0 +1,117 @@
+import { slotShift } from '../../src/model/partition-map.ts';
+import { QUERY_OUTCOMES } from '../../src/model/query-log.ts';
+import { keySlot } from '../../src/routing/key-slot.ts';
+import type { RingProducer } from '../capture/ring.ts';
+import { firstKeyOf, type RedisCommand } from './commands.ts';
+import { KeyBytes } from './key-bytes.ts';
+import { sizeOfArguments, sizeOfReply } from './sizes.ts';
+
+export const OUTCOME_OK = QUERY_OUTCOMES.indexOf('ok');
+export const OUTCOME_ERROR = QUERY_OUTCOMES.indexOf('error');
+export const OUTCOME_UNAVAILABLE = QUERY_OUTCOMES.indexOf('unavailable');
+
+/** Which storage node answered is not known here, and told by the slot's owner to whoever needs it. */
+const NODE_UNKNOWN = 0;
+
+/**
+ * Errors by which a server says that it has done nothing and that the library is to ask again, elsewhere, later or in another
+ * way: the query is recorded when it is answered.
+ */
+const ASK_AGAIN = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN|NOSCRIPT|LOADING|MASTERDOWN) /;
+
+/** So that two readings can be subtracted as 32-bit integers; wraps after 71 minutes, which no query takes. */
+export const nowUs = (): number => (performance.now() * 1000) | 0;
+
+type Arguments = readonly (string | Uint8Array)[];
+
+/** Between the hooks of one client and the capture ring. No method throws, and none waits: the application must not notice. */
+export class QueryTap {
+  readonly #producer: RingProducer;
+  readonly #clientId: number;
+  readonly #slotShift: number;
+  readonly #onFault: (error: unknown) => void;
+  readonly #key = new KeyBytes();
+  /** Commands without a key belong to no slot. */
+  keylessCount = 0;
+  /** False from the moment the client is let go, or something went wrong here: hooks that are still about only pass on. */
+  isOpen = true;
+
+  constructor(options: {
+    readonly producer: RingProducer;
+    readonly clientId: number;
+    readonly partitionCount: number;
+    readonly onFault: (error: unknown) => void;
+  }) {
+    this.#producer = options.producer;
+    this.#clientId = options.clientId;
+    this.#slotShift = slotShift(options.partitionCount);
+    this.#onFault = options.onFault;
+  }
+
+  /** A server has answered. @param reply as the library decoded it. */
+  answered(
+    command: RedisCommand,
+    args: Arguments,
+    argsOffset: 0 | 1,
+    startedUs: number,
+    reply: unknown,
+  ): void {
+    if (!this.isOpen) return;
+    try {
+      const outcome = reply instanceof Error ? OUTCOME_ERROR : OUTCOME_OK;
+      this.#record(command, args, argsOffset, startedUs, sizeOfReply(reply), outcome);
+    } catch (error) {
+      this.fault(error);
+    }
+  }
+
+  /** A server has refused, or none has answered. */
+  failed(command: RedisCommand, args: Arguments, argsOffset: 0 | 1, startedUs: number, error: unknown): void {
+    if (!this.isOpen) return;
+    try {
+      const message = error instanceof Error ? error.message : '';
+      if (ASK_AGAIN.test(message)) return;
+      // Servers begin their errors with a code in capitals (ERR, WRONGTYPE, OOM …); libraries do not.
+      const outcome = /^[A-Z]+ /.test(message) ? OUTCOME_ERROR : OUTCOME_UNAVAILABLE;
+      this.#record(command, args, argsOffset, startedUs, message.length, outcome);
+    } catch (fault) {
+      this.fault(fault);
+    }
+  }
+
+  fault(error: unknown): void {
+    this.isOpen = false;
+    this.#onFault(error);
+  }
+
+  #record(
+    command: RedisCommand,
+    args: Arguments,
+    argsOffset: 0 | 1,
+    startedUs: number,
+    replyBytes: number,
+    outcome: number,
+  ): void {
+    const key = firstKeyOf(command, args, argsOffset);
+    if (key === undefined) {
+      this.keylessCount++;
+      return;
+    }
+    const held = this.#key;
+    held.take(key);
+    const slot = keySlot(held.bytes, 0, held.length);
+    this.#producer.record(
+      command.index,
+      slot >> this.#slotShift,
+      NODE_UNKNOWN,
+      this.#clientId,
+      held.bytes,
+      0,
+      held.length,
+      (nowUs() - startedUs) | 0,
+      sizeOfArguments(args),
+      replyBytes,
+      outcome,
+    );
+  }
+}
