@@ -3,20 +3,16 @@ import calculateSlot from 'cluster-key-slot';
 import { DAY_MS, flightLogPath, LOG_START_MS, readFlightLog } from '../examples/flights/read-log.ts';
 import { annealer } from '../src/affinity/anneal.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../src/affinity/settings.ts';
+import { staticPolicy, stayPolicy } from '../src/backtest/fixed-policies.ts';
 import {
   countReturns,
   evaluateTimeline,
   type MeasuredLoad,
   type OwnershipTimeline,
 } from '../src/backtest/metrics.ts';
-import {
-  hottestToCoolestPolicy,
-  naiveHillClimbPolicy,
-  reliefPolicy,
-  simulatedPredictivePolicy,
-  staticPolicy,
-  stayPolicy,
-} from '../src/backtest/policies.ts';
+import { DEFAULT_MIGRATION_MODEL } from '../src/backtest/migration-model.ts';
+import { naiveHillClimbPolicy, simulatedPredictivePolicy } from '../src/backtest/planning-policies.ts';
+import { hottestToCoolestPolicy, reliefPolicy } from '../src/backtest/relief-policies.ts';
 import { silentLogger } from '../src/base/logger.ts';
 import { seededRandom } from '../src/base/random.ts';
 import type { Kernels } from '../src/kernels/instance.ts';
@@ -59,7 +55,9 @@ export async function comparePoliciesOnFlights(kernels: Kernels): Promise<BenchO
     measured,
     startOwnerOf,
     settings: DEFAULT_AFFINITY_SETTINGS,
+    migration: DEFAULT_MIGRATION_MODEL,
     residenceHours: 24,
+    history: load.subarray(0, HISTORY_HOURS * PARTITION_COUNT),
     random: seededRandom(1n),
     forecastAt: (hour: number) =>
       seasonalMeanForecast({
@@ -71,17 +69,13 @@ export async function comparePoliciesOnFlights(kernels: Kernels): Promise<BenchO
         startMs: 0,
       }),
   };
-  const history = load.subarray(0, HISTORY_HOURS * PARTITION_COUNT);
-  const fixed = evaluateTimeline(measured, staticPolicy(startOwnerOf, history, capacity), WARM_UP_HOURS);
+  const fixed = evaluateTimeline(measured, await staticPolicy(context), WARM_UP_HOURS);
   const timelines: readonly (readonly [string, OwnershipTimeline])[] = [
     ['stay', stayPolicy(startOwnerOf)],
     ['naive-hill-climb', await naiveHillClimbPolicy(context)],
     // Without residence, as one writes it first.
     ['hottest-to-coolest', await hottestToCoolestPolicy({ ...context, residenceHours: 0 })],
-    [
-      'relief',
-      await reliefPolicy({ ...context, history: load.subarray(0, HISTORY_HOURS * PARTITION_COUNT) }),
-    ],
+    ['relief', await reliefPolicy(context)],
     [
       'predictive',
       await simulatedPredictivePolicy(context, {

@@ -38,17 +38,29 @@ export {
   seasonalityOf,
 } from './analyzer/seasons/seasonality.ts';
 export {
+  type Backtest,
+  type BacktestComponents,
+  gainOfOracle,
+  measurePolicy,
+  POLICY_NAMES,
+  type PolicyName,
+  replayPolicy,
+} from './backtest/backtest.ts';
+export { slotCountPolicy, staticPolicy, stayPolicy } from './backtest/fixed-policies.ts';
+export { HourlyForecasts } from './backtest/hourly-forecasts.ts';
+export {
   evaluateTimeline,
   type MeasuredLoad,
   type OwnershipTimeline,
   type PolicyMetrics,
 } from './backtest/metrics.ts';
+export type { MigrationModel } from './backtest/migration-model.ts';
 export {
   naiveHillClimbPolicy,
+  oraclePolicy,
   simulatedPredictivePolicy,
-  staticPolicy,
-  stayPolicy,
-} from './backtest/policies.ts';
+} from './backtest/planning-policies.ts';
+export { reliefPolicy } from './backtest/relief-policies.ts';
 export { type Clock, systemClock, VirtualClock } from './base/clock.ts';
 export { type ErrorCode, ForeshardError, InvariantError, type Remedy } from './base/errors.ts';
 export { type Logger, silentLogger } from './base/logger.ts';

@@ -1,15 +1,18 @@
 import { DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
-import { HierarchyForecaster } from '../../src/analyzer/hierarchy/hierarchy-forecaster.ts';
 import { FORECAST_DEFAULTS } from '../../src/analyzer/settings.ts';
+import { staticPolicy, stayPolicy } from '../../src/backtest/fixed-policies.ts';
+import type { ReplayContext } from '../../src/backtest/hourly.ts';
+import { HourlyForecasts } from '../../src/backtest/hourly-forecasts.ts';
 import { evaluateTimeline, type MeasuredLoad, type OwnershipTimeline } from '../../src/backtest/metrics.ts';
-import { naiveHillClimbPolicy, staticPolicy, stayPolicy } from '../../src/backtest/policies.ts';
+import { DEFAULT_MIGRATION_MODEL } from '../../src/backtest/migration-model.ts';
+import { naiveHillClimbPolicy } from '../../src/backtest/planning-policies.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { loadKernels } from '../../src/kernels/instance.ts';
 import { inlineRunner } from '../../src/kernels/pool.ts';
 import type { Forecast } from '../../src/model/forecast.ts';
-import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../src/model/load-profile.ts';
 import { contiguousMap } from '../../src/model/partition-map.ts';
+import { DEFAULT_SETTINGS } from '../../src/settings.ts';
 import type { PolicyFigures, PolicyName } from './report.ts';
 
 const HOUR_MS = 3_600_000;
@@ -54,21 +57,22 @@ export async function comparePolicies(inputs: PolicyInputs): Promise<Record<Poli
     startOwnerOf,
     ownerOfAt: (hour) => inputs.ownerOfByHour.subarray(hour * partitionCount, (hour + 1) * partitionCount),
   };
-  const naive = await withForecasts(inputs, (forecastAt) =>
-    naiveHillClimbPolicy({
-      measured,
-      startOwnerOf,
-      forecastAt,
-      settings: DEFAULT_AFFINITY_SETTINGS,
-      residenceHours: inputs.residenceHours,
-      random: seededRandom(inputs.seed).fork('policies'),
-    }),
-  );
+  const context: ReplayContext = {
+    measured,
+    startOwnerOf,
+    startMs: inputs.startMs + historyHours * HOUR_MS,
+    history,
+    settings: DEFAULT_AFFINITY_SETTINGS,
+    migration: DEFAULT_MIGRATION_MODEL,
+    residenceHours: inputs.residenceHours,
+    random: seededRandom(inputs.seed).fork('policies'),
+  };
+  const naive = await withForecasts(inputs, (forecastAt) => naiveHillClimbPolicy({ ...context, forecastAt }));
   const evaluate = (timeline: OwnershipTimeline): PolicyFigures =>
     evaluateTimeline(measured, timeline, warmUpHours);
   return {
     stay: evaluate(stayPolicy(startOwnerOf)),
-    static: evaluate(staticPolicy(startOwnerOf, history, capacity)),
+    static: evaluate(await staticPolicy(context)),
     'naive-hill-climb': evaluate(naive),
     predictive: evaluate(observed),
   };
@@ -76,43 +80,21 @@ export async function comparePolicies(inputs: PolicyInputs): Promise<Record<Poli
 
 /** Forecasts as the cluster makes them (same settings, same seed), from what was captured by the start of each hour. */
 async function withForecasts<Result>(
-  inputs: PolicyInputs,
+  { queries, startMs, historyHours, partitionCount, seed }: PolicyInputs,
   use: (forecastAt: (hour: number) => Promise<Forecast>) => Promise<Result>,
 ): Promise<Result> {
-  const { historyHours } = inputs;
-  const forecaster = new HierarchyForecaster(FORECAST_DEFAULTS, {
-    runner: inlineRunner(loadKernels()),
-    random: seededRandom(inputs.seed).fork('forecast'),
-    logger: silentLogger,
-  });
+  const forecasts = new HourlyForecasts(
+    { load: queries, startMs, partitionCount },
+    { forecast: FORECAST_DEFAULTS, skillMin: DEFAULT_SETTINGS.controller.skillMin },
+    {
+      runner: inlineRunner(loadKernels()),
+      random: seededRandom(seed).fork('forecast'),
+      logger: silentLogger,
+    },
+  );
   try {
-    let known = 0;
-    return await use(async (hour) => {
-      await forecaster.observe(profileOf(inputs, known, historyHours + hour));
-      known = historyHours + hour;
-      return forecaster.forecast();
-    });
+    return await use((hour) => forecasts.forecastAt(historyHours + hour));
   } finally {
-    forecaster.close();
+    forecasts.close();
   }
-}
-
-/** Hours [first, end) of the captured load as a profile. */
-function profileOf(
-  { queries, startMs, partitionCount }: PolicyInputs,
-  first: number,
-  end: number,
-): LoadProfile {
-  const windowCount = end - first;
-  const values = new Float64Array(windowCount * partitionCount * LOAD_DIMENSION_COUNT);
-  for (let cell = 0; cell < windowCount * partitionCount; cell++)
-    values[cell * LOAD_DIMENSION_COUNT] = queries[first * partitionCount + cell];
-  return {
-    startMs: startMs + first * HOUR_MS,
-    windowMs: HOUR_MS,
-    windowCount,
-    partitionCount,
-    values,
-    coverage: new Float64Array(windowCount).fill(1),
-  };
 }

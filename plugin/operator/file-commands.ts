@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { OPTIMIZERS } from '../../src/affinity/settings.ts';
 import { assertPartitionCount, PARTITION_COUNT_MIN, SLOT_COUNT } from '../../src/model/partition-map.ts';
 import { LOG_FORMATS } from '../logs/log-record.ts';
+import { type BacktestFlags, DAYS_MAX, parseBytes } from './backtest/flags.ts';
 import { COUNTED_BY, type CountFlags } from './counts/flags.ts';
 import { type CommonFlags, settingsOf, wholeNumber, withConfig, withJson } from './flags.ts';
 import { BACKTEST_ORIGINS_MAX, type ForecastFlags, HORIZON_MAX, parseLevels } from './forecast/flags.ts';
@@ -69,6 +70,35 @@ export function addFileCommands(program: Command): void {
       await describePatterns(file, flags, settings);
     });
 
+  withJson(withLog(program.command('backtest'), { hasWindow: false }))
+    .description('replay a query log hour by hour: what would planning by forecast have gained?')
+    .option(
+      '--train-days <number>',
+      'days to learn from (default: 28, or two thirds of a shorter log)',
+      wholeNumber('--train-days', 2, DAYS_MAX),
+    )
+    .option(
+      '--days <number>',
+      'days to judge by (default: all that follow)',
+      wholeNumber('--days', 1, DAYS_MAX),
+    )
+    .option(
+      '--capacity <number>',
+      'queries a second that a node carries at most (default: cluster.nodeCapacity.queries, or so that a perfectly balanced cluster peaks at 70 %)',
+      positive('--capacity'),
+    )
+    .addOption(
+      new Option('--partition-bytes <size>', 'of a partition that is moved')
+        .argParser((text) => parseBytes('--partition-bytes', text))
+        .default(64 * 2 ** 20, '64MiB'),
+    )
+    .option('--seed <number>', 'of forecasts and searches', wholeNumber('--seed', 0, 2 ** 32 - 1), 1)
+    .action(async (file: string, flags: BacktestFlags & CommonFlags) => {
+      const { settings } = await settingsOf(flags);
+      const { backtestLog } = await import('./backtest/backtest-command.ts');
+      await backtestLog(file, flags, settings);
+    });
+
   withLog(program.command('counts'))
     .description('count the queries of a log by window, as CSV that `foreshard forecast -` reads')
     .addOption(
@@ -110,6 +140,14 @@ function seconds(text: string): number {
   return value;
 }
 
+function positive(flag: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!(value > 0 && value <= 1e15)) throw new InvalidArgumentError(`${flag} is a number above 0.`);
+    return value;
+  };
+}
+
 /** As `cluster.partitionCount`. */
 function partitionCount(text: string): number {
   const count = Number(text);
@@ -124,14 +162,18 @@ function partitionCount(text: string): number {
 }
 
 /** What every command takes that reads a query log. */
-const withLog = (command: Command): Command =>
-  withConfig(command)
+const withLog = (command: Command, { hasWindow = true } = {}): Command => {
+  const common = withLogInput(withConfig(command));
+  return hasWindow ? common.option('--window <duration>', 'that queries are counted in', '1h') : common;
+};
+
+const withLogInput = (command: Command): Command =>
+  command
     .argument('<file>', 'packed with gzip or zstd or not; - is standard input')
     .addOption(
       new Option('--format <name>', 'of the log (default: found from its first lines)').choices(LOG_FORMATS),
     )
     .option('--time-zone <name>', 'of times that name none (default: UTC)')
-    .option('--window <duration>', 'that queries are counted in', '1h')
     .option('--partitions <number>', 'a power of two (default: cluster.partitionCount)', partitionCount)
     .option(
       '--nodes <number>',

@@ -4,14 +4,11 @@ import { seasonalMeanForecast } from '../../../bench/seasonal-mean.ts';
 import { greedy } from '../../../src/affinity/greedy.ts';
 import { phi } from '../../../src/affinity/phi.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
+import { staticPolicy, stayPolicy } from '../../../src/backtest/fixed-policies.ts';
+import type { PlanningContext } from '../../../src/backtest/hourly.ts';
 import { evaluateTimeline, type MeasuredLoad } from '../../../src/backtest/metrics.ts';
-import {
-  naiveHillClimbPolicy,
-  type PlanningContext,
-  simulatedPredictivePolicy,
-  staticPolicy,
-  stayPolicy,
-} from '../../../src/backtest/policies.ts';
+import { DEFAULT_MIGRATION_MODEL } from '../../../src/backtest/migration-model.ts';
+import { naiveHillClimbPolicy, simulatedPredictivePolicy } from '../../../src/backtest/planning-policies.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
@@ -81,7 +78,7 @@ test('load and owners that cannot be are refused', () => {
 });
 
 /** Five weeks in which each partition has its own hour of the day, and some are much larger. */
-function weeks(): { context: PlanningContext; history: Float64Array } {
+function weeks(): PlanningContext {
   const partitionCount = 32;
   const hourCount = 35 * 24;
   const historyHours = 28 * 24;
@@ -102,32 +99,31 @@ function weeks(): { context: PlanningContext; history: Float64Array } {
     partitionBytes: new Float64Array(partitionCount).fill(1000),
   };
   return {
+    measured,
+    startOwnerOf: contiguousMap(partitionCount, 4).ownerOf,
     history: load.subarray(0, historyHours * partitionCount),
-    context: {
-      measured,
-      startOwnerOf: contiguousMap(partitionCount, 4).ownerOf,
-      forecastAt: (hour) =>
-        seasonalMeanForecast({
-          load,
-          partitionCount,
-          nowHour: historyHours + hour,
-          weekCount: 4,
-          horizonSteps: 24,
-          startMs: 0,
-        }),
-      settings: DEFAULT_AFFINITY_SETTINGS,
-      residenceHours: 24,
-      random: seededRandom(3n),
-    },
+    migration: DEFAULT_MIGRATION_MODEL,
+    forecastAt: (hour) =>
+      seasonalMeanForecast({
+        load,
+        partitionCount,
+        nowHour: historyHours + hour,
+        weekCount: 4,
+        horizonSteps: 24,
+        startMs: 0,
+      }),
+    settings: DEFAULT_AFFINITY_SETTINGS,
+    residenceHours: 24,
+    random: seededRandom(3n),
   };
 }
 
 test('planning over the hours beats staying, one map by mean load, and the sketch, with few moves', async () => {
-  const { context, history } = weeks();
+  const context = weeks();
   const { measured, startOwnerOf } = context;
   const policies = {
     stay: stayPolicy(startOwnerOf),
-    static: staticPolicy(startOwnerOf, history, measured.capacity),
+    static: await staticPolicy(context),
     naive: await naiveHillClimbPolicy(context),
     predictive: await simulatedPredictivePolicy(context, { optimiser: greedy, logger: silentLogger }),
   };
@@ -150,10 +146,8 @@ test('planning over the hours beats staying, one map by mean load, and the sketc
 
 test('a policy replays exactly', async () => {
   const components = { optimiser: greedy, logger: silentLogger };
-  const timelines = await Promise.all(
-    [0, 1].map(() => simulatedPredictivePolicy(weeks().context, components)),
-  );
-  const [first, again] = timelines.map((timeline) => evaluateTimeline(weeks().context.measured, timeline));
+  const timelines = await Promise.all([0, 1].map(() => simulatedPredictivePolicy(weeks(), components)));
+  const [first, again] = timelines.map((timeline) => evaluateTimeline(weeks().measured, timeline));
   check.equal(again, first);
 });
 

@@ -4,14 +4,12 @@ import * as check from 'uvu/assert';
 import { seasonalMeanForecast } from '../../../bench/seasonal-mean.ts';
 import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../src/affinity/anneal.ts';
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
+import { stayPolicy } from '../../../src/backtest/fixed-policies.ts';
+import type { PlanningContext } from '../../../src/backtest/hourly.ts';
 import { countReturns, evaluateTimeline } from '../../../src/backtest/metrics.ts';
-import {
-  hottestToCoolestPolicy,
-  type PlanningContext,
-  reliefPolicy,
-  simulatedPredictivePolicy,
-  stayPolicy,
-} from '../../../src/backtest/policies.ts';
+import { DEFAULT_MIGRATION_MODEL } from '../../../src/backtest/migration-model.ts';
+import { simulatedPredictivePolicy } from '../../../src/backtest/planning-policies.ts';
+import { hottestToCoolestPolicy, reliefPolicy } from '../../../src/backtest/relief-policies.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
@@ -65,6 +63,7 @@ function weekdaysAndWeekends(liveHours: number, changes: Partial<AffinitySetting
         startMs: Date.UTC(2001, 0, 1),
       }),
     settings: { ...DEFAULT_AFFINITY_SETTINGS, iterations: 2_000, ...changes },
+    migration: DEFAULT_MIGRATION_MODEL,
     residenceHours: 1,
     random: seededRandom(SEED),
   };

@@ -1,0 +1,53 @@
+import {
+  gainOfOracle,
+  LEAD_IN_HOURS,
+  POLICY_NAMES,
+  type PolicyName,
+} from '../../../src/backtest/backtest.ts';
+import type { PolicyMetrics } from '../../../src/backtest/metrics.ts';
+import type { Settings } from '../../../src/settings.ts';
+import { printLogWarnings } from '../log-input/warnings.ts';
+import { printJson, printLine } from '../output.ts';
+import { ProgressLine } from '../progress-line.ts';
+import { backtestLines } from './backtest-table.ts';
+import type { BacktestFlags } from './flags.ts';
+import { makeBacktest } from './make-backtest.ts';
+import { readLoad } from './read-load.ts';
+import { runPolicies } from './run-policies.ts';
+
+/** `foreshard backtest LOG`: what each policy would have made of the load of a log. */
+export async function backtestLog(file: string, flags: BacktestFlags, settings: Settings): Promise<void> {
+  const shape = {
+    partitionCount: flags.partitions ?? settings.cluster.partitionCount,
+    nodeCount: flags.nodes ?? settings.cluster.storageNodeCount,
+  };
+  const logged = await readLoad(file === '-' ? process.stdin : file, flags, shape);
+  printLogWarnings(logged.summary);
+  const backtest = makeBacktest(logged, flags, { settings, ...shape });
+  const progress = new ProgressLine(ProgressLine.optionsOf(flags));
+  const hourCount = LEAD_IN_HOURS + backtest.liveHours;
+  const replayed = await runPolicies(backtest, {
+    settings,
+    seed: flags.seed,
+    onHour: (name, hour) => progress.update(() => `${name}: hour ${hour + 1} of ${hourCount}`),
+  }).finally(() => progress.end());
+  const policies = Object.fromEntries(POLICY_NAMES.map((name) => [name, replayed[name].metrics])) as Record<
+    PolicyName,
+    PolicyMetrics
+  >;
+  if (flags.json) return printJson(resultOf(policies));
+  for (const line of backtestLines(backtest, policies)) printLine(line);
+}
+
+/** What `--json` prints. */
+export function resultOf(policies: Readonly<Record<PolicyName, PolicyMetrics>>) {
+  return {
+    policies: Object.fromEntries(
+      POLICY_NAMES.map((name) => {
+        const { meanUtilisation: _, ...told } = policies[name];
+        return [name, told];
+      }),
+    ),
+    gainOfOracle: gainOfOracle(policies),
+  };
+}
