@@ -6,8 +6,10 @@ import { randomBytes } from 'node:crypto';
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { isWithin, parseMoveWindows } from '../../src/affinity/timetable/windows.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import type { Logger } from '../../src/base/logger.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { MigrationExecutor } from '../../src/migration/executor.ts';
+import type { MigrationEvent } from '../../src/migration/progress.ts';
 import type { Settings } from '../../src/settings.ts';
 import { RpcStorageEngine } from '../engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
@@ -81,6 +83,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
         planNowMs: () => planClock.nowMs(),
         isInWindow: (planNowMs) => isWithin(windows, planNowMs, planNowMs + 1),
         keyPrivacy: { prefixBytes: settings.capture.keyPrefixBytes, isHashKept: settings.capture.keyHash },
+        onEvent: (event) => logEvent(logger, event),
         holdMs: (partitionId, phase) => holdMsIn(holds, partitionId, phase),
       }),
   });
@@ -107,6 +110,12 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
       await metadata.close();
     },
   };
+}
+
+/** Steps are told by the executor as they are made; here how far what takes long has come, and what came of it. */
+function logEvent(logger: Logger, event: MigrationEvent): void {
+  if (event.kind === 'progress') logger.info({ ...event.progress }, 'migration goes on');
+  else if (event.kind === 'ended') logger.info({ ...event.ended }, 'migration ended');
 }
 
 void runThread(() => start(workerData as CoordinatorSetup));

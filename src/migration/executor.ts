@@ -20,6 +20,8 @@ import { type AdmissionReport, MoveQueue } from './move-queue.ts';
 import { doNodeWork, mustRetry } from './node-work.ts';
 import { OperatorDesk } from './operator-desk.ts';
 import { isHot } from './phases.ts';
+import type { MigrationEvent } from './progress.ts';
+import { ProgressFeed } from './progress-feed.ts';
 import { quarantineOf, withoutPassing, withQuarantine } from './quarantine.ts';
 import type { ReadSummary, ReadWatch } from './read-watch.ts';
 import { isOpen, type OpenRecord, pauseChange } from './record-changes.ts';
@@ -42,6 +44,8 @@ export interface ExecutorComponents {
   readonly readGuard?: ReadWatch;
   /** What clients feel of copies; without it only the nodes' event loops hold them back. */
   readonly clientWatch?: ClientWatch;
+  /** Told of what happens to migrations. */
+  readonly onEvent?: (event: MigrationEvent) => void;
   /** Failpoint, for tests: how long a partition's migration stands in a phase before that phase's commands go out. */
   readonly holdMs?: (partitionId: number, phase: MigrationPhase) => number;
   /** The clock by which plans are stamped, where it is not `clock`: a replay's. */
@@ -106,6 +110,7 @@ export class MigrationExecutor {
   readonly #retries: RetryBook;
   readonly #ledger: MigrationLedger;
   readonly #governor: CopyGovernor;
+  readonly #progress: ProgressFeed;
   readonly #committer: Committer;
   readonly #reader: RecordReader;
   readonly #desk: OperatorDesk;
@@ -127,6 +132,12 @@ export class MigrationExecutor {
     this.#ledger = new MigrationLedger(clock);
     const { clientWatch } = components;
     this.#governor = new CopyGovernor(settings, { clock, ...(clientWatch && { watch: clientWatch }) });
+    this.#progress = new ProgressFeed(settings, {
+      clock,
+      ledger: this.#ledger,
+      paceOf: (record) => this.#governor.statusOf(record),
+      onEvent: components.onEvent ?? (() => {}),
+    });
     this.#committer = new Committer(components);
     this.#reader = new RecordReader(metadata, codec, logger);
     const parts = { ...components, committer: this.#committer, ledger: this.#ledger };
@@ -164,6 +175,7 @@ export class MigrationExecutor {
       for (const { record, revision } of open) this.#startDrive(record, revision);
       await this.#queue.begin({ records, controls: this.#controls });
       this.#sweeper.tick(records, this.#isRetired);
+      this.#progress.tell(this.#records.filter(isOpen));
     } catch (error) {
       logger.warn({ error: messageOf(error) }, 'the migration executor could not read or begin');
     }
@@ -365,6 +377,7 @@ export class MigrationExecutor {
     this.#ledger.stepped(before, phase);
     logger.info({ partitionId, migrationId: migration.migrationId, phase }, 'migration stepped');
     this.#records[partitionId] = after;
+    if (history !== null) this.#progress.ended(history);
     if (outcome !== null) await this.#ended(before, outcome);
     return committed;
   }

@@ -3,7 +3,7 @@ import type { Lsn, MigrationOutcome, MigrationPhase } from '../model/migration.t
 import { mayAbort } from './phases.ts';
 import type { OpenRecord } from './record-changes.ts';
 import type { MigrationHistory } from './records.ts';
-import type { Observation } from './step.ts';
+import { lagOf, type Observation } from './step.ts';
 
 /** Reasons differ by their numbers; so many kinds are told apart. */
 const REASONS_MAX = 50;
@@ -18,6 +18,8 @@ export class MigrationLedger {
   readonly #copiedBytesOf = new Map<number, number>();
   readonly #secondsOf = new Map<number, { copySeconds: number | null; fenceSeconds: number | null }>();
   readonly #failureOf = new Map<number, string>();
+  readonly #sizeBytesOf = new Map<number, number>();
+  readonly #lagEntriesOf = new Map<number, number>();
   /** The owner's lsn, as it was last told: what a takeover compares its copy with. */
   readonly #ownerLsnOf = new Map<number, { readonly lsn: Lsn; readonly atMs: number }>();
   readonly #abortCounts = new Map<string, number>();
@@ -30,6 +32,9 @@ export class MigrationLedger {
   }
 
   copiedBytesOf = (partitionId: number): number => this.#copiedBytesOf.get(partitionId) ?? 0;
+  /** Of the source, when the migration was prepared. */
+  sizeBytesOf = (partitionId: number): number | null => this.#sizeBytesOf.get(partitionId) ?? null;
+  lagEntriesOf = (partitionId: number): number | null => this.#lagEntriesOf.get(partitionId) ?? null;
   failureOf = (partitionId: number): string | null => this.#failureOf.get(partitionId) ?? null;
   ownerLsnOf = (partitionId: number): { readonly lsn: Lsn; readonly atMs: number } | null =>
     this.#ownerLsnOf.get(partitionId) ?? null;
@@ -51,6 +56,10 @@ export class MigrationLedger {
     for (const status of [seen.source, seen.target])
       if (status?.role === 'OWNER' || status?.role === 'FENCED')
         this.#ownerLsnOf.set(partitionId, { lsn: status.lsn, atMs });
+    if (seen.sizeBytes !== undefined) this.#sizeBytesOf.set(partitionId, seen.sizeBytes);
+    const lagEntries = lagOf(seen);
+    if (Number.isFinite(lagEntries)) this.#lagEntriesOf.set(partitionId, lagEntries);
+    else this.#lagEntriesOf.delete(partitionId);
     if (seen.fence) this.#ownerLsnOf.set(partitionId, { lsn: seen.fence.lsn, atMs });
     // After the switch the target's status speaks of the reverse stream.
     if (seen.target && mayAbort(migration.phase))
@@ -110,6 +119,8 @@ export class MigrationLedger {
     }
     if (isTriedAgain) return;
     this.#copiedBytesOf.delete(partitionId);
+    this.#sizeBytesOf.delete(partitionId);
+    this.#lagEntriesOf.delete(partitionId);
     this.#secondsOf.delete(partitionId);
   }
 

@@ -90,7 +90,7 @@ async function prepare(
   const adoption = resumes === undefined ? {} : { adopts: { migrationId: resumes, isEmptyAllowed: false } };
   await engine.prepare(migration.sourceNodeId, command, { ...options, side: 'source' });
   await engine.prepare(migration.targetNodeId, command, { ...options, ...adoption, side: 'target' });
-  return NOTHING_SEEN;
+  return { ...NOTHING_SEEN, sizeBytes };
 }
 
 const sidesOf = ({ migration }: OpenRecord) => ({

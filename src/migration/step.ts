@@ -26,6 +26,8 @@ export type { OpenRecord } from './record-changes.ts';
 export interface Observation {
   readonly source: NodeMigrationStatus | null;
   readonly target: NodeMigrationStatus | null;
+  /** PREPARE: of the partition, at its source. */
+  readonly sizeBytes?: number;
   /** FENCING: the source's durable answer. */
   readonly fence?: { readonly lsn: Lsn; readonly digest: Digest };
   /** CLEANUP, ABORT: both nodes have done their part. */

@@ -19,7 +19,8 @@ import {
 import { printJson, printLine } from '../output.ts';
 import { askCoordinator, type Order } from './ask-coordinator.ts';
 import { auditLine, readAudit } from './audit-command.ts';
-import { gatherReport, reportLines } from './migrations-report.ts';
+import { followMigrations } from './follow.ts';
+import { gatherReport, type MigrationsReport, reportLines } from './migrations-report.ts';
 import { setPaused } from './pause-command.ts';
 
 interface ReasonFlags extends CommonFlags {
@@ -41,6 +42,7 @@ interface TakeoverFlags extends ReasonFlags {
 interface MigrationsFlags extends CommonFlags {
   readonly partition?: number;
   readonly limit: number;
+  readonly follow?: boolean;
 }
 
 /** The operator's commands speak to no node for longer. */
@@ -60,6 +62,7 @@ export function addMigrationCommands(program: Command): void {
     .description('print the migrations that are open, how far they are, and what became of earlier ones')
     .option(...PARTITION_FLAG)
     .option('--limit <number>', 'so many that have ended', wholeNumber('--limit', 0, 10_000), 20)
+    .option('--follow', 'go on telling what happens to them, one line each, until it is interrupted')
     .action(describeMigrations);
   withConfig(program.command('cancel'))
     .argument('<partition>', 'number of the partition', partition)
@@ -165,12 +168,17 @@ async function describeMigrations(flags: MigrationsFlags): Promise<void> {
     const directory = await NodeDirectory.open(metadata, name);
     const transport = transportOf(settings, directory);
     try {
-      const report = await gatherReport(metadata, new RpcStorageEngine(transport), {
-        clusterName: name,
-        settings: settings.migration,
-        partitionId: flags.partition ?? null,
-        nowMs: Date.now(),
-      });
+      const engine = new RpcStorageEngine(transport);
+      const look = (): Promise<MigrationsReport> =>
+        gatherReport(metadata, engine, {
+          clusterName: name,
+          settings: settings.migration,
+          partitionId: flags.partition ?? null,
+          nowMs: Date.now(),
+        });
+      if (flags.follow === true)
+        return await followMigrations(look, { isJson: flags.json === true, signal: untilInterrupted() });
+      const report = await look();
       if (flags.json === true)
         printJson({ ...report, ended: report.ended.slice(0, flags.limit), endedCount: report.ended.length });
       else for (const line of reportLines(report, flags.limit)) printLine(line);
@@ -179,6 +187,13 @@ async function describeMigrations(flags: MigrationsFlags): Promise<void> {
       directory.close();
     }
   });
+}
+
+/** The first Ctrl-C ends what follows in order, the second at once. */
+function untilInterrupted(): AbortSignal {
+  const ending = new AbortController();
+  process.once('SIGINT', () => ending.abort());
+  return ending.signal;
 }
 
 const transportOf = ({ cluster, security }: Settings, directory: NodeDirectory): RpcTransport =>

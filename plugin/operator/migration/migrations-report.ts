@@ -1,11 +1,13 @@
 /** What `foreshard migrations` tells: open migrations with what their nodes say, ended ones, and what is still to be removed. */
+import { etaOf } from '../../../src/migration/eta.ts';
 import { isOverdue, parseCleanupKey } from '../../../src/migration/leftovers.ts';
 import { commandOf } from '../../../src/migration/node-work.ts';
+import { isSwitched } from '../../../src/migration/phases.ts';
+import type { MigrationProgress } from '../../../src/migration/progress.ts';
 import type { ReadSummary } from '../../../src/migration/read-watch.ts';
 import { isOpen, type OpenRecord } from '../../../src/migration/record-changes.ts';
 import type { CleanupRecord, MigrationHistory } from '../../../src/migration/records.ts';
 import type { MigrationSettings } from '../../../src/migration/settings.ts';
-import type { MigrationPhase } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { StorageEngine } from '../../../src/ports/storage-engine.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
@@ -20,26 +22,12 @@ import {
 import { decodeHistory, recordCodec } from '../../metadata/record-codec.ts';
 import { asTime, counted } from '../units-text.ts';
 
-export interface OpenMigration {
-  readonly partitionId: number;
-  readonly migrationId: number;
-  readonly kind: 'move' | 'rollback' | 'takeover';
-  readonly sourceNodeId: number;
-  readonly targetNodeId: number;
-  readonly phase: MigrationPhase;
+export interface OpenMigration extends MigrationProgress {
   readonly phaseSeconds: number;
-  readonly isPaused: boolean;
-  readonly readWeight: number;
   /** How often a guard has taken the reads back. */
   readonly guardReds: number;
   /** In SHIFT: how reads at the target fare; null where no query node has published any. */
   readonly reads: Omit<ReadSummary, 'redReason'> | null;
-  readonly reason: string;
-  /** What the target has pulled, and what the source holds; null where the node did not say. */
-  readonly copiedBytes: number | null;
-  readonly sizeBytes: number | null;
-  /** Until COPY is over, by its pace so far; null in other phases, or while there is no pace. */
-  readonly etaSeconds: number | null;
   /** In GRACE: until the old copy may be removed, and with it the way back. */
   readonly wayBackSeconds: number | null;
 }
@@ -52,6 +40,7 @@ export interface Cleanup extends CleanupRecord {
 }
 
 export interface MigrationsReport {
+  readonly atMs: number;
   readonly open: readonly OpenMigration[];
   /** The latest first. */
   readonly ended: readonly MigrationHistory[];
@@ -77,9 +66,10 @@ export async function gatherReport(
   const history = await metadata.list(clusterKeys(clusterName).historyPrefix);
   const reports = await readReports(metadata, clusterName);
   return {
+    atMs: nowMs,
     open: await Promise.all(
       open.map(async (record) => ({
-        ...(await describeOpen(record, engine, nowMs)),
+        ...(await describeOpen(record, engine, options)),
         reads: readsOf(record, reports),
       })),
     ),
@@ -130,57 +120,52 @@ function readsOf(
 async function describeOpen(
   record: OpenRecord,
   engine: StorageEngine,
-  nowMs: number,
+  { settings, nowMs }: ReportOptions,
 ): Promise<Omit<OpenMigration, 'reads'>> {
   const { partitionId, migration } = record;
-  const { phase, pausedAtMs } = migration;
-  const [copiedBytes, sizeBytes] = await Promise.all([
-    orNull(engine.status(migration.targetNodeId, commandOf(record)).then((status) => status.copiedBytes)),
-    orNull(
-      engine
-        .nodeStatistics(migration.sourceNodeId)
-        .then((statistics) => statistics.partitionBytes[partitionId] ?? null),
-    ),
+  const { phase, pausedAtMs, sourceNodeId, targetNodeId } = migration;
+  const command = commandOf(record);
+  const [source, target, statistics] = await Promise.all([
+    orNull(engine.status(sourceNodeId, command)),
+    orNull(engine.status(targetNodeId, command)),
+    orNull(engine.nodeStatistics(isSwitched(phase) ? targetNodeId : sourceNodeId)),
   ]);
-  const phaseSeconds = Math.max(0, (pausedAtMs ?? nowMs) - migration.phaseAtMs) / 1000;
-  const isCopying = phase === 'COPY' && pausedAtMs === undefined;
+  const isPulling = phase === 'COPY' || phase === 'CATCHUP';
+  const pace = (isPulling && target?.copy) || null;
+  const sizeBytes = statistics?.partitionBytes[partitionId] ?? null;
+  const copiedBytes = target?.copiedBytes ?? null;
+  const lagEntries = source && target ? Math.max(0, source.lsn - target.lsn) : null;
+  // One look says nothing of rates: what is behind and how fast it shrinks is the coordinator's to judge.
+  const facts = { copiedBytes, sizeBytes, lagEntries, writeRate: null, applyRate: null };
   return {
     partitionId,
     migrationId: migration.migrationId,
     kind: migration.kind ?? 'move',
-    sourceNodeId: migration.sourceNodeId,
-    targetNodeId: migration.targetNodeId,
+    sourceNodeId,
+    targetNodeId,
     phase,
-    phaseSeconds,
+    phaseSeconds: Math.max(0, (pausedAtMs ?? nowMs) - migration.phaseAtMs) / 1000,
     isPaused: pausedAtMs !== undefined,
     readWeight: migration.readWeight,
     guardReds: migration.guardReds ?? 0,
     reason: migration.reason,
     copiedBytes,
     sizeBytes,
-    etaSeconds: isCopying ? copyEtaSeconds({ copiedBytes, sizeBytes, phaseSeconds }) : null,
+    bytesPerSecond: pace?.bytesPerSecond ?? null,
+    limitBytesPerSecond: pace?.limitBytesPerSecond ?? null,
+    paceReason: pace?.reason ?? null,
+    eta: etaOf(record, facts, { settings, nowMs }),
     wayBackSeconds: phase === 'GRACE' ? Math.max(0, migration.notBeforeMs - nowMs) / 1000 : null,
   };
 }
 
 const orNull = async <T>(question: Promise<T>): Promise<T | null> => question.catch(() => null);
 
-/** What is left, at the pace so far. Null while there is no pace, or nobody knows the size. */
-export function copyEtaSeconds({
-  copiedBytes,
-  sizeBytes,
-  phaseSeconds,
-}: {
-  readonly copiedBytes: number | null;
-  readonly sizeBytes: number | null;
-  readonly phaseSeconds: number;
-}): number | null {
-  if (!copiedBytes || sizeBytes === null || phaseSeconds === 0) return null;
-  return Math.max(0, sizeBytes - copiedBytes) / (copiedBytes / phaseSeconds);
-}
-
 export function reportLines({ open, ended, cleanups }: MigrationsReport, endedMax: number): string[] {
-  const lines = [`${counted(open.length, 'migration')} open`, ...open.map(openLine)];
+  const lines = [
+    `${counted(open.length, 'migration')} open`,
+    ...open.map((migration) => openLine(migration)),
+  ];
   lines.push(`${ended.length} ended${ended.length > endedMax ? `, the latest ${endedMax}` : ''}`);
   lines.push(...ended.slice(0, endedMax).map(endedLine));
   const overdue = cleanups.filter((cleanup) => cleanup.isOverdue);
@@ -194,23 +179,44 @@ export function reportLines({ open, ended, cleanups }: MigrationsReport, endedMa
 const ofKind = (kind: OpenMigration['kind'] | undefined): string =>
   kind === undefined || kind === 'move' ? '' : `${kind}, `;
 
-function openLine(migration: OpenMigration): string {
+/** @param from stands before the phase. */
+export function openLine(
+  migration: MigrationProgress & Partial<OpenMigration>,
+  { from = '' }: { readonly from?: string } = {},
+): string {
   const { partitionId, migrationId, kind, sourceNodeId, targetNodeId, phase, phaseSeconds, reason } =
     migration;
-  const facts = [`${phase} for ${secondsText(phaseSeconds)}`];
+  const facts = [`${from}${phase}${phaseSeconds === undefined ? '' : ` for ${secondsText(phaseSeconds)}`}`];
   if (migration.isPaused) facts.push('paused');
   if (migration.readWeight > 0)
     facts.push(`reads ${Math.round(migration.readWeight * 100)} % at node ${targetNodeId}`);
-  if (migration.guardReds > 0) facts.push(`reads taken back ${counted(migration.guardReds, 'time')}`);
-  if (phase === 'SHIFT' && migration.reads !== null) facts.push(readsText(migration.reads));
+  if (migration.guardReds) facts.push(`reads taken back ${counted(migration.guardReds, 'time')}`);
+  if (phase === 'SHIFT' && migration.reads) facts.push(readsText(migration.reads));
   if (phase === 'COPY' && migration.copiedBytes !== null)
     facts.push(
       `${mebibytes(migration.copiedBytes)}${migration.sizeBytes === null ? '' : ` of ${mebibytes(migration.sizeBytes)}`}`,
     );
-  if (migration.etaSeconds !== null) facts.push(`about ${secondsText(migration.etaSeconds)} left`);
-  if (migration.wayBackSeconds !== null)
+  facts.push(...paceFacts(migration), ...etaFacts(migration));
+  if (migration.wayBackSeconds != null)
     facts.push(`way back open for ${secondsText(migration.wayBackSeconds)}`);
   return `partition ${partitionId}, migration ${migrationId}: ${ofKind(kind)}node ${sourceNodeId} -> ${targetNodeId}, ${facts.join(', ')}: ${reason}`;
+}
+
+function paceFacts({ bytesPerSecond, limitBytesPerSecond, paceReason }: MigrationProgress): string[] {
+  if (bytesPerSecond === null || limitBytesPerSecond === null) return [];
+  const pace = `${mebibytes(bytesPerSecond)}/s of ${mebibytes(limitBytesPerSecond)}/s allowed`;
+  return [paceReason ? `${pace} (${paceReason})` : pace];
+}
+
+function etaFacts({
+  phase,
+  eta: { phaseSeconds, handOverSeconds, endSeconds },
+}: MigrationProgress): string[] {
+  const facts: string[] = [];
+  if (phaseSeconds !== null && phase !== 'GRACE') facts.push(`about ${secondsText(phaseSeconds)} left`);
+  if (handOverSeconds !== null) facts.push(`hand-over in ${secondsText(handOverSeconds)}`);
+  if (endSeconds !== null) facts.push(`over in ${secondsText(endSeconds)}`);
+  return facts;
 }
 
 function readsText(reads: NonNullable<OpenMigration['reads']>): string {
@@ -224,7 +230,7 @@ function readsText(reads: NonNullable<OpenMigration['reads']>): string {
   );
 }
 
-function endedLine(ended: MigrationHistory): string {
+export function endedLine(ended: MigrationHistory): string {
   const { partitionId, migrationId, sourceNodeId, targetNodeId, outcome, reason } = ended;
   const facts = [
     `after ${secondsText((ended.endedAtMs - ended.startedAtMs) / 1000)}`,

@@ -1,10 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import {
-  copyEtaSeconds,
-  type OpenMigration,
-  reportLines,
-} from '../../../../plugin/operator/migration/migrations-report.ts';
+import { type OpenMigration, reportLines } from '../../../../plugin/operator/migration/migrations-report.ts';
 import type { MigrationHistory } from '../../../../src/migration/records.ts';
 
 const test = suite('foreshard migrations');
@@ -24,8 +20,17 @@ const OPEN: OpenMigration = {
   reason: 'node 0 is hot',
   copiedBytes: 12 << 20,
   sizeBytes: 40 << 20,
-  etaSeconds: 7,
+  bytesPerSecond: 4 << 20,
+  limitBytesPerSecond: 8 << 20,
+  paceReason: 'halved: p99 of writes',
+  eta: { phaseSeconds: 7, handOverSeconds: 40, endSeconds: 1_000 },
   wayBackSeconds: null,
+};
+const WITHOUT_PACE = {
+  bytesPerSecond: null,
+  limitBytesPerSecond: null,
+  paceReason: null,
+  eta: { phaseSeconds: 600, handOverSeconds: null, endSeconds: 640 },
 };
 const ENDED: MigrationHistory = {
   partitionId: 5,
@@ -47,19 +52,13 @@ const ENDED: MigrationHistory = {
   continuedBy: 4,
 };
 
-test('what is left of a copy follows from its pace so far, and is not known without one', () => {
-  check.is(copyEtaSeconds({ copiedBytes: 10, sizeBytes: 40, phaseSeconds: 5 }), 15);
-  check.is(copyEtaSeconds({ copiedBytes: 50, sizeBytes: 40, phaseSeconds: 5 }), 0, 'the log counts as well');
-  check.is(copyEtaSeconds({ copiedBytes: 0, sizeBytes: 40, phaseSeconds: 5 }), null);
-  check.is(copyEtaSeconds({ copiedBytes: 10, sizeBytes: null, phaseSeconds: 5 }), null);
-});
-
 test('an open migration tells how far it is, an ended one why and what came of it', () => {
   const cleanup = { kind: 'staging', policy: 'on-failure', sinceMs: 0, nodeId: 2 } as const;
   const named = { partitionId: 5, migrationId: 2, storeId: 'store-2' };
   const lines = reportLines(
     {
-      open: [OPEN, { ...OPEN, phase: 'GRACE', kind: 'rollback', wayBackSeconds: 600, etaSeconds: null }],
+      atMs: 0,
+      open: [OPEN, { ...OPEN, ...WITHOUT_PACE, phase: 'GRACE', kind: 'rollback', wayBackSeconds: 600 }],
       ended: [ENDED, ENDED],
       cleanups: [
         { ...named, ...cleanup, isOverdue: false },
@@ -70,8 +69,9 @@ test('an open migration tells how far it is, an ended one why and what came of i
   );
   check.equal(lines, [
     '2 migrations open',
-    'partition 5, migration 4: node 0 -> 1, COPY for 3.0 s, 12.0 MiB of 40.0 MiB, about 7.0 s left: node 0 is hot',
-    'partition 5, migration 4: rollback, node 0 -> 1, GRACE for 3.0 s, way back open for 10 min: node 0 is hot',
+    'partition 5, migration 4: node 0 -> 1, COPY for 3.0 s, 12.0 MiB of 40.0 MiB, 4.0 MiB/s of 8.0 MiB/s allowed (halved: p99 of writes), ' +
+      'about 7.0 s left, hand-over in 40.0 s, over in 17 min: node 0 is hot',
+    'partition 5, migration 4: rollback, node 0 -> 1, GRACE for 3.0 s, over in 11 min, way back open for 10 min: node 0 is hot',
     '2 ended, the latest 1',
     '1970-01-01 00:01 UTC partition 5, migration 3: node 0 -> 2, aborted in FENCED after 61.0 s, 1.0 MiB, lsn 77, goes on as migration 4: ' +
       'the fence stood longer than its budget (it was opened for: node 0 is hot)',
