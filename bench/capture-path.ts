@@ -17,6 +17,8 @@ import {
   STATUS_OK,
 } from '../plugin/rpc/data.ts';
 import { FRAME_HEADER_BYTES } from '../plugin/rpc/frames.ts';
+import { Authentication } from '../plugin/security/authentication.ts';
+import { FULL_ACCESS } from '../plugin/security/client-access.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { seededRandom } from '../src/base/random.ts';
 import { slotShift } from '../src/model/partition-map.ts';
@@ -84,7 +86,8 @@ export class CapturePath {
       this.#router.onLinkUp(this.#router.addLink(nodeId, rpc as unknown as RpcClient));
     }
     const connectionCommands = new ConnectionCommands({
-      password: null,
+      authentication: new Authentication({ password: null, users: null }),
+      onWrongPassword: () => {},
       clients: () => this.#clients.values(),
       nowMs: () => this.#router.nowMs,
       describe: () => '',
@@ -97,6 +100,7 @@ export class CapturePath {
       onOutput: (client) => void this.#outputs.add(client),
       onBacklog: () => {},
       onDrained: () => {},
+      onAccess: () => {},
       onClosed: () => {},
     });
     for (let replies = this.ask(); replies.queryCount > 0; replies = this.#takeRequests())
@@ -109,7 +113,7 @@ export class CapturePath {
     const random = seededRandom(7n);
     const slab = new OutputSlab();
     for (let i = 0; i < CLIENT_COUNT; i++) {
-      const options = { valueBytesMax: 1 << 20, isAuthenticated: true, nowMs: 0, slab };
+      const options = { valueBytesMax: 1 << 20, access: FULL_ACCESS, nowMs: 0, slab };
       this.#clients.push(new ClientConnection(i + 1, swallowingSocket(), host, options));
     }
     const inputs: string[] = new Array<string>(CLIENT_COUNT).fill('');

@@ -85,10 +85,17 @@ export interface NodeSettings {
 }
 
 export interface SecuritySettings {
-  /** What clients must AUTH with; null asks for nothing. Only from `passwordFile` or the environment, never from the config file. */
+  /** What the user `default`, who may do everything, must AUTH with; null: there is none. Without it and users nobody has to. Only from `passwordFile` or the environment, never from the config file. */
   readonly password: string | null;
   /** A file that only its owner may read (mode 0600) whose first line is the password. */
   readonly passwordFile: string | null;
+  /** A file (mode 0600) of users, their rights and the hashes of their tokens; read again when it changes. */
+  readonly usersFile: string | null;
+  /** PEM files for TLS with clients: what a query node shows them, and its key (mode 0600). Both or none. */
+  readonly serverCertificateFile: string | null;
+  readonly serverKeyFile: string | null;
+  /** With it, clients have to show a certificate of this authority, beside AUTH. */
+  readonly clientAuthorityFile: string | null;
   /**
    * PEM files for TLS between nodes: the authority, this node's certificate, its key (mode 0600). All three or none; none
    * leaves nodes to believe each other.
@@ -192,6 +199,10 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
   security: {
     password: null,
     passwordFile: null,
+    usersFile: null,
+    serverCertificateFile: null,
+    serverKeyFile: null,
+    clientAuthorityFile: null,
     peerAuthorityFile: null,
     peerCertificateFile: null,
     peerKeyFile: null,
@@ -262,6 +273,7 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
       path: `security.${missing[0]}`,
       expected: `set as well: ${peerFiles.join(', ')} come together`,
     });
+  found.push(...clientTlsInconsistencies(settings.security));
   if ((metadata.certificateFile === null) !== (metadata.keyFile === null))
     found.push({
       path: metadata.keyFile === null ? 'metadata.keyFile' : 'metadata.certificateFile',
@@ -329,6 +341,21 @@ const MAP_BYTES_PER_DATA_BYTE = 2;
 
 /** The kernels' own constants, control words of jobs, and what is lost between blocks. */
 const KERNEL_MEMORY_SLACK_BYTES = 4 * MIB;
+
+function clientTlsInconsistencies(security: SecuritySettings): Inconsistency[] {
+  const pair = ['serverCertificateFile', 'serverKeyFile'] as const;
+  const missing = pair.filter((name) => security[name] === null);
+  if (missing.length === 1)
+    return [{ path: `security.${missing[0]}`, expected: `set as well: ${pair.join(' and ')} come together` }];
+  if (missing.length === 2 && security.clientAuthorityFile !== null)
+    return [
+      {
+        path: 'security.serverCertificateFile',
+        expected: 'set as well: without TLS nobody shows a certificate of security.clientAuthorityFile',
+      },
+    ];
+  return [];
+}
 
 /**
  * The map takes 16,384 partitions; what ends earlier is the memory of the kernels, which never grows. Found here and not in

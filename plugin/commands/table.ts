@@ -3,6 +3,8 @@
  * Indexes travel in data frames and in the capture ring: append, never reorder.
  */
 
+import { RIGHT_ADMIN, RIGHT_READ, RIGHT_WRITE, type Rights } from '../security/client-access.ts';
+
 /** How a command spreads over partitions. */
 export type CommandSpread =
   | 'connection' // answered by the query node itself
@@ -26,6 +28,8 @@ export interface CommandSpec {
   readonly keyStep: number;
   /** Words of COMMAND's flag array. */
   readonly flags: readonly string[];
+  /** What a client's token must allow, RIGHT_… bits; 0: whatever it allows. What an option or a subcommand needs beside: node/resp/command-rights.ts. */
+  readonly rights: Rights;
 }
 
 type Row = readonly [
@@ -33,62 +37,66 @@ type Row = readonly [
   arity: number,
   flags: string,
   spread: CommandSpread,
+  /** `r`ead, `w`rite, `a`dmin: as Redis's key specifications say, a write whose reply tells what was there is a read, too. */
+  rights: '' | 'r' | 'w' | 'rw' | 'a',
   keys?: readonly [number, number, number],
 ];
+
+const RIGHT_OF = { r: RIGHT_READ, w: RIGHT_WRITE, a: RIGHT_ADMIN } as const;
 
 const ONE_KEY = [1, 1, 1] as const;
 const ALL_KEYS = [1, -1, 1] as const;
 
 const ROWS: readonly Row[] = [
-  ['PING', -1, 'fast', 'connection'],
-  ['HELLO', -1, 'fast noscript loading stale no_auth', 'connection'],
-  ['AUTH', -2, 'fast noscript loading stale no_auth', 'connection'],
-  ['CLIENT', -2, 'noscript loading stale', 'connection'],
-  ['COMMAND', -1, 'loading stale', 'connection'],
-  ['SELECT', 2, 'fast loading stale', 'connection'],
-  ['QUIT', -1, 'fast noscript loading stale no_auth', 'connection'],
-  ['INFO', -1, 'loading stale', 'connection'],
-  ['ECHO', 2, 'fast loading stale', 'connection'],
-  ['CONFIG', -2, 'admin noscript loading stale', 'connection'],
-  ['RESET', 1, 'fast noscript loading stale no_auth', 'connection'],
-  ['DBSIZE', 1, 'readonly fast', 'all'],
-  ['GET', 2, 'readonly fast', 'single', ONE_KEY],
-  ['SET', -3, 'write denyoom', 'single', ONE_KEY],
-  ['GETDEL', 2, 'write fast', 'single', ONE_KEY],
-  ['MGET', -2, 'readonly fast', 'split', ALL_KEYS],
-  ['MSET', -3, 'write denyoom', 'split', [1, -1, 2]],
-  ['DEL', -2, 'write', 'split', ALL_KEYS],
-  ['UNLINK', -2, 'write fast', 'split', ALL_KEYS],
-  ['EXISTS', -2, 'readonly fast', 'split', ALL_KEYS],
-  ['TYPE', 2, 'readonly fast', 'single', ONE_KEY],
-  ['INCR', 2, 'write denyoom fast', 'single', ONE_KEY],
-  ['INCRBY', 3, 'write denyoom fast', 'single', ONE_KEY],
-  ['DECR', 2, 'write denyoom fast', 'single', ONE_KEY],
-  ['DECRBY', 3, 'write denyoom fast', 'single', ONE_KEY],
-  ['APPEND', 3, 'write denyoom fast', 'single', ONE_KEY],
-  ['STRLEN', 2, 'readonly fast', 'single', ONE_KEY],
-  ['EXPIRE', -3, 'write fast', 'single', ONE_KEY],
-  ['PEXPIRE', -3, 'write fast', 'single', ONE_KEY],
-  ['TTL', 2, 'readonly fast', 'single', ONE_KEY],
-  ['PTTL', 2, 'readonly fast', 'single', ONE_KEY],
-  ['PERSIST', 2, 'write fast', 'single', ONE_KEY],
-  ['HSET', -4, 'write denyoom fast', 'single', ONE_KEY],
-  ['HGET', 3, 'readonly fast', 'single', ONE_KEY],
-  ['HMGET', -3, 'readonly fast', 'single', ONE_KEY],
-  ['HGETALL', 2, 'readonly', 'single', ONE_KEY],
-  ['HDEL', -3, 'write fast', 'single', ONE_KEY],
-  ['HINCRBY', 4, 'write denyoom fast', 'single', ONE_KEY],
-  ['HLEN', 2, 'readonly fast', 'single', ONE_KEY],
-  ['HEXISTS', 3, 'readonly fast', 'single', ONE_KEY],
-  ['SCAN', -2, 'readonly', 'scan'],
+  ['PING', -1, 'fast', 'connection', ''],
+  ['HELLO', -1, 'fast noscript loading stale no_auth', 'connection', ''],
+  ['AUTH', -2, 'fast noscript loading stale no_auth', 'connection', ''],
+  ['CLIENT', -2, 'noscript loading stale', 'connection', ''],
+  ['COMMAND', -1, 'loading stale', 'connection', ''],
+  ['SELECT', 2, 'fast loading stale', 'connection', ''],
+  ['QUIT', -1, 'fast noscript loading stale no_auth', 'connection', ''],
+  ['INFO', -1, 'loading stale', 'connection', ''],
+  ['ECHO', 2, 'fast loading stale', 'connection', ''],
+  ['CONFIG', -2, 'admin noscript loading stale', 'connection', 'a'],
+  ['RESET', 1, 'fast noscript loading stale no_auth', 'connection', ''],
+  ['DBSIZE', 1, 'readonly fast', 'all', 'r'],
+  ['GET', 2, 'readonly fast', 'single', 'r', ONE_KEY],
+  ['SET', -3, 'write denyoom', 'single', 'w', ONE_KEY],
+  ['GETDEL', 2, 'write fast', 'single', 'rw', ONE_KEY],
+  ['MGET', -2, 'readonly fast', 'split', 'r', ALL_KEYS],
+  ['MSET', -3, 'write denyoom', 'split', 'w', [1, -1, 2]],
+  ['DEL', -2, 'write', 'split', 'w', ALL_KEYS],
+  ['UNLINK', -2, 'write fast', 'split', 'w', ALL_KEYS],
+  ['EXISTS', -2, 'readonly fast', 'split', 'r', ALL_KEYS],
+  ['TYPE', 2, 'readonly fast', 'single', 'r', ONE_KEY],
+  ['INCR', 2, 'write denyoom fast', 'single', 'rw', ONE_KEY],
+  ['INCRBY', 3, 'write denyoom fast', 'single', 'rw', ONE_KEY],
+  ['DECR', 2, 'write denyoom fast', 'single', 'rw', ONE_KEY],
+  ['DECRBY', 3, 'write denyoom fast', 'single', 'rw', ONE_KEY],
+  ['APPEND', 3, 'write denyoom fast', 'single', 'w', ONE_KEY],
+  ['STRLEN', 2, 'readonly fast', 'single', 'r', ONE_KEY],
+  ['EXPIRE', -3, 'write fast', 'single', 'w', ONE_KEY],
+  ['PEXPIRE', -3, 'write fast', 'single', 'w', ONE_KEY],
+  ['TTL', 2, 'readonly fast', 'single', 'r', ONE_KEY],
+  ['PTTL', 2, 'readonly fast', 'single', 'r', ONE_KEY],
+  ['PERSIST', 2, 'write fast', 'single', 'w', ONE_KEY],
+  ['HSET', -4, 'write denyoom fast', 'single', 'w', ONE_KEY],
+  ['HGET', 3, 'readonly fast', 'single', 'r', ONE_KEY],
+  ['HMGET', -3, 'readonly fast', 'single', 'r', ONE_KEY],
+  ['HGETALL', 2, 'readonly', 'single', 'r', ONE_KEY],
+  ['HDEL', -3, 'write fast', 'single', 'w', ONE_KEY],
+  ['HINCRBY', 4, 'write denyoom fast', 'single', 'rw', ONE_KEY],
+  ['HLEN', 2, 'readonly fast', 'single', 'r', ONE_KEY],
+  ['HEXISTS', 3, 'readonly fast', 'single', 'r', ONE_KEY],
+  ['SCAN', -2, 'readonly', 'scan', 'r'],
   // Internal. SCANPART cursor COUNT n [MATCH pattern] [TYPE type] -> [cursor to go on in this partition or "0", [key…]];
   // KEYCOUNT -> integer, the live keys of the partition.
-  ['SCANPART', -4, 'readonly', 'partition'],
-  ['KEYCOUNT', 1, 'readonly', 'partition'],
+  ['SCANPART', -4, 'readonly', 'partition', 'r'],
+  ['KEYCOUNT', 1, 'readonly', 'partition', 'r'],
 ];
 
 function buildSpec(row: Row, index: number): CommandSpec {
-  const [name, arity, flagWords, spread, keys] = row;
+  const [name, arity, flagWords, spread, rights, keys] = row;
   const flags = flagWords.split(' ');
   const [firstKey, lastKey, keyStep] = keys ?? [0, 0, 0];
   return {
@@ -102,6 +110,7 @@ function buildSpec(row: Row, index: number): CommandSpec {
     lastKey,
     keyStep,
     flags,
+    rights: [...rights].reduce((bits, letter) => bits | RIGHT_OF[letter as keyof typeof RIGHT_OF], 0),
   };
 }
 

@@ -88,6 +88,14 @@ const ownSections = {
         .null()
         .describe('left out of the config file: use security.passwordFile or FORESHARD_SECURITY_PASSWORD'),
       passwordFile: folder('a file with mode 0600 whose first line is the password').nullable(),
+      usersFile: folder('a file with mode 0600 of users, rights and hashes of tokens').nullable(),
+      serverCertificateFile: folder('a PEM file with the certificate shown to clients').nullable(),
+      serverKeyFile: folder(
+        'a PEM file with mode 0600 with the key of security.serverCertificateFile',
+      ).nullable(),
+      clientAuthorityFile: folder(
+        'a PEM file with the certificate of the authority of the clients',
+      ).nullable(),
       peerAuthorityFile: folder('a PEM file with the certificate of the authority of the nodes').nullable(),
       peerCertificateFile: folder('a PEM file with this node’s certificate').nullable(),
       peerKeyFile: folder(

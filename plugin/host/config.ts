@@ -188,6 +188,10 @@ function withPaths(settings: Settings, folder: string): Settings {
     security: {
       ...security,
       ...withPassword('security', security, under),
+      usersFile: orNull(security.usersFile),
+      serverCertificateFile: orNull(security.serverCertificateFile),
+      serverKeyFile: orNull(security.serverKeyFile),
+      clientAuthorityFile: orNull(security.clientAuthorityFile),
       peerAuthorityFile: orNull(security.peerAuthorityFile),
       peerCertificateFile: orNull(security.peerCertificateFile),
       peerKeyFile: orNull(security.peerKeyFile),

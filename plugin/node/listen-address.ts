@@ -1,4 +1,5 @@
 import { ForeshardError } from '../../src/base/errors.ts';
+import type { SecuritySettings } from '../../src/settings.ts';
 
 export interface ListenAddress {
   readonly host: string;
@@ -24,14 +25,30 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
+type NodeRole = 'storage' | 'query';
+
+/**
+ * Whether strangers who reach the listener are kept out: storage nodes take peers, who show each other certificates; query
+ * nodes take clients, who need TLS so that nobody listens, and AUTH so that not everybody may.
+ */
+export function isListenerGuarded(role: NodeRole, security: SecuritySettings): boolean {
+  if (role === 'storage') return security.peerKeyFile !== null;
+  return security.serverKeyFile !== null && (security.password !== null || security.usersFile !== null);
+}
+
+const GUARDS: Readonly<Record<NodeRole, string>> = {
+  storage: 'security.peerKeyFile and what belongs to it',
+  query: 'security.serverCertificateFile and serverKeyFile, and security.usersFile or passwordFile',
+};
+
 /** @throws ForeshardError FORESHARD_CONFIG for an address that others can reach, unless that is what is wanted. */
 export function assertListenAllowed(
   address: ListenAddress,
-  options: { readonly isInsecureAllowed: boolean },
+  options: { readonly role: NodeRole; readonly isGuarded: boolean; readonly isInsecureAllowed: boolean },
 ): void {
-  if (isLoopback(address.host) || options.isInsecureAllowed) return;
+  if (isLoopback(address.host) || options.isGuarded || options.isInsecureAllowed) return;
   throw configError(
-    `listen address ${address.host}: not a loopback address, and connections are not encrypted: listen on 127.0.0.1, set security.peerKeyFile and what belongs to it (storage nodes), or accept the risk with --insecure-listen`,
+    `listen address ${address.host}: not a loopback address, and whoever reaches it would be let in: listen on 127.0.0.1, set ${GUARDS[options.role]}, or accept the risk with --insecure-listen`,
   );
 }
 

@@ -9,7 +9,9 @@ import { QueryNodeHost, StorageNodeHost } from '../host/host.ts';
 import { loadPlugins } from '../host/load-plugins.ts';
 import { openMetadata } from '../metadata/open.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
-import { assertListenAllowed, isLoopback, type ListenAddress } from './listen-address.ts';
+import { clientTlsOf } from '../security/client-tls.ts';
+import { usersOf } from '../security/client-users.ts';
+import { assertListenAllowed, isListenerGuarded, isLoopback, type ListenAddress } from './listen-address.ts';
 import { type NodeOptions, RETRY_MS_DEFAULT, type RunningNode } from './node-options.ts';
 import { type ProcessFaults, surviveFaults } from './process-faults.ts';
 import { startQueryNode } from './query-node.ts';
@@ -58,10 +60,9 @@ interface NodeProcess {
  */
 export async function runNode(options: NodeProcessOptions): Promise<number> {
   const { listen, logger, role, nodeId } = options;
-  // Storage nodes listen for nodes only, who authenticate each other by TLS where it is set; clients are not encrypted.
-  const isEncrypted = role === 'storage' && options.settings.security.peerKeyFile !== null;
-  assertListenAllowed(listen, { isInsecureAllowed: isEncrypted || options.isInsecureListenAllowed });
-  const reminder = isEncrypted || isLoopback(listen.host) ? null : remindOfInsecureListen(listen, logger);
+  const isGuarded = isListenerGuarded(role, options.settings.security);
+  assertListenAllowed(listen, { role, isGuarded, isInsecureAllowed: options.isInsecureListenAllowed });
+  const reminder = isGuarded || isLoopback(listen.host) ? null : remindOfInsecureListen(listen, logger);
   const faults = surviveFaults(logger);
   const ending = endRequested(logger);
   let metadata: MetadataStore | null = null;
@@ -111,6 +112,8 @@ async function openQueryNode(options: NodeProcessOptions, parts: NodeParts): Pro
       {
         ...commonOptions(options),
         password: settings.security.password,
+        users: usersOf(settings.security, logger),
+        clientTls: clientTlsOf(settings.security, logger),
         valueBytesMax: settings.node.valueBytesMax,
         clientConnectionsMax: settings.node.clientConnectionsMax,
         retryMs: RETRY_MS_DEFAULT,
@@ -235,7 +238,7 @@ function remindOfInsecureListen(listen: ListenAddress, logger: Logger): NodeJS.T
   const remind = (): void =>
     logger.warn(
       { host: listen.host, port: listen.port },
-      'listening unencrypted on an address that others can reach (--insecure-listen)',
+      'listening without TLS and authentication on an address that others can reach (--insecure-listen)',
     );
   remind();
   return setInterval(remind, INSECURE_REMINDER_MS).unref();

@@ -7,6 +7,9 @@ import type { NodePressure } from '../../src/ports/storage-engine.ts';
 import type { QueryNodeHooks, StorageNodeHooks } from '../host/hooks.ts';
 import type { Member } from '../metadata/members.ts';
 import type { PeerTls } from '../rpc/peer-tls.ts';
+import type { ClientTls } from '../security/client-tls.ts';
+import type { ClientUsers } from '../security/client-users.ts';
+import type { HandshakeLimits } from '../security/handshake-gate.ts';
 import type { CopyReadLimits } from './copy-reads.ts';
 
 /** What both roles are told: `plugin/node/main.ts` fills it in from settings and command line. */
@@ -44,8 +47,14 @@ export interface StorageNodeOptions extends NodeOptions {
 }
 
 export interface QueryNodeOptions extends NodeOptions {
-  /** What clients must AUTH with; null asks for nothing. */
+  /** What the user `default` must AUTH with; without it and without `users` nobody has to. */
   readonly password: string | null;
+  /** Who else may do what. */
+  readonly users?: ClientUsers | null;
+  /** Of connections of clients; without it they are not encrypted. */
+  readonly clientTls?: ClientTls | null;
+  /** Of clients that have not authenticated yet. */
+  readonly handshakeLimits?: HandshakeLimits;
   readonly valueBytesMax: number;
   readonly clientConnectionsMax: number;
   /** How long a query may wait for its partition to come back before it gets an error reply. */

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net';
+import type { ClientAccess } from '../security/client-access.ts';
 import type { PendingPool, PendingQuery } from './query-pending.ts';
 import { RequestParser } from './resp/parser.ts';
 
 /** Commands of one client that may be on their way; then reading waits. Enough for any pipeline that gains by its depth. */
-const IN_FLIGHT_MAX = 512;
+const IN_FLIGHT_MAX = 256;
 const IN_FLIGHT_RESUME = IN_FLIGHT_MAX / 2;
 /** Above this much unsent output a client is read no further. */
 const OUTPUT_BYTES_BACKPRESSURE = 8 * 1024 * 1024;
@@ -25,6 +26,8 @@ export interface ClientHost {
   onBacklog(client: ClientConnection): void;
   /** All that was written to the client has left. */
   onDrained(client: ClientConnection): void;
+  /** It has shown who it is. */
+  onAccess(client: ClientConnection): void;
   onClosed(client: ClientConnection): void;
 }
 
@@ -55,7 +58,6 @@ export class ClientConnection {
   readonly createdMs: number;
 
   isResp3 = false;
-  isAuthenticated: boolean;
   name = '';
   libraryName = '';
   libraryVersion = '';
@@ -70,6 +72,8 @@ export class ClientConnection {
   isStalled = false;
   /** The partition of the one read that is at a copy, -1 for none: its next query there has to wait. */
   copyPartition = -1;
+  /** SHA-256 of the token it has shown, to see whether that still holds; null without one. */
+  tokenDigest: Buffer | null = null;
   inFlightCount = 0;
   /** What the replies of its queries count for; kept by PendingPool.reckon. */
   replyBytes = 0;
@@ -77,6 +81,7 @@ export class ClientConnection {
 
   readonly #host: ClientHost;
   readonly #slab: OutputSlab;
+  #access: ClientAccess | null = null;
   #head: PendingQuery | null = null;
   #tail: PendingQuery | null = null;
   readonly #pieces: Buffer[] = [];
@@ -89,7 +94,8 @@ export class ClientConnection {
     host: ClientHost,
     options: {
       readonly valueBytesMax: number;
-      readonly isAuthenticated: boolean;
+      /** Null where the client has to authenticate first. */
+      readonly access: ClientAccess | null;
       readonly nowMs: number;
       readonly slab: OutputSlab;
     },
@@ -99,8 +105,8 @@ export class ClientConnection {
     this.#host = host;
     this.#slab = options.slab;
     this.parser = new RequestParser(options.valueBytesMax);
-    this.parser.isAuthenticated = options.isAuthenticated;
-    this.isAuthenticated = options.isAuthenticated;
+    this.#access = options.access;
+    this.parser.isAuthenticated = options.access !== null;
     this.createdMs = options.nowMs;
     this.lastActiveMs = options.nowMs;
     this.address = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
@@ -125,6 +131,17 @@ export class ClientConnection {
       this.isEnding = true;
       host.onClosed(this);
     });
+  }
+
+  /** What the client may do; null before it has authenticated. */
+  get access(): ClientAccess | null {
+    return this.#access;
+  }
+
+  set access(access: ClientAccess | null) {
+    this.#access = access;
+    this.parser.isAuthenticated = access !== null;
+    if (access !== null) this.#host.onAccess(this);
   }
 
   /** Room for one more query; otherwise reading has to wait. */

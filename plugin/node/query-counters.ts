@@ -7,6 +7,10 @@ export interface QueryCounters {
   /** Error replies of any kind. */
   errors: number;
   protocolErrors: number;
+  /** Wrong passwords and tokens. */
+  authenticationFailures: number;
+  /** Commands refused because the client's token does not allow them. */
+  permissionRefusals: number;
   oversizedRequests: number;
   /** Requests that a storage node refused because it is not, or no longer, the owner; each was sent again. */
   redirects: number;
@@ -36,6 +40,8 @@ export const newQueryCounters = (): QueryCounters => ({
   commands: 0,
   errors: 0,
   protocolErrors: 0,
+  authenticationFailures: 0,
+  permissionRefusals: 0,
   oversizedRequests: 0,
   redirects: 0,
   held: 0,

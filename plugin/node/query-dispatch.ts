@@ -1,9 +1,11 @@
 import { COMMANDS, type CommandSpec, findCommand, isArityRight } from '../commands/table.ts';
 import { REQUEST_HEADER_BYTES } from '../rpc/data.ts';
+import { FULL_ACCESS } from '../security/client-access.ts';
 import { expectSplit, sendSplit, sendToAll } from './gather.ts';
 import type { ClientConnection } from './query-client.ts';
 import type { QueryCounters } from './query-counters.ts';
 import type { PendingPool, PendingQuery } from './query-pending.ts';
+import { refusalOf } from './resp/command-rights.ts';
 import {
   type ConnectionCommands,
   errorReply,
@@ -106,9 +108,14 @@ export class Dispatcher {
       this.#refuse(client, wrongArity(spec.name));
       return true;
     }
-    if (!client.isAuthenticated && !spec.flags.includes('no_auth')) {
-      this.#refuse(client, errorReply('NOAUTH Authentication required.'));
-      return true;
+    const { access } = client;
+    if (access !== FULL_ACCESS) {
+      const refusal = refusalOf(access, spec, parser);
+      if (refusal !== null) {
+        if (access !== null) this.#counters.permissionRefusals++;
+        this.#refuse(client, errorReply(refusal));
+        return true;
+      }
     }
     client.lastCommand = spec.name;
     client.lastActiveMs = this.#router.nowMs;

@@ -8,6 +8,8 @@ export interface NodeDescription {
   readonly uptimeMs: number;
   readonly port: number;
   readonly router: Router;
+  /** Strangers that were refused, or cut off because they did not authenticate in time. */
+  readonly strangers: { readonly refusedCount: number; readonly expiredCount: number };
 }
 
 type Fields = Readonly<Record<string, string | number>>;
@@ -66,6 +68,10 @@ function describeSections(node: NodeDescription): Readonly<Record<string, Fields
       queries_unavailable: counters.unavailable,
       unknown_outcomes: counters.unknownOutcomes,
       protocol_errors: counters.protocolErrors,
+      auth_failures: counters.authenticationFailures,
+      permission_refusals: counters.permissionRefusals,
+      strangers_refused: node.strangers.refusedCount,
+      strangers_expired: node.strangers.expiredCount,
       oversized_requests: counters.oversizedRequests,
       corrupt_frames: node.corruptFrames,
       map_refreshes: counters.mapRefreshes,

@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ForeshardError } from '../../src/base/errors.ts';
 import {
@@ -13,6 +13,10 @@ import { listMembers } from '../metadata/members.ts';
 import { listNodes } from '../metadata/node-registrations.ts';
 import { type RpcAddress, RpcClient } from '../rpc/client.ts';
 import { DataReplyReader } from '../rpc/data.ts';
+import { Authentication } from '../security/authentication.ts';
+import { GuardedListener } from '../security/guarded-listener.ts';
+import type { HandshakeGate, HandshakePlace } from '../security/handshake-gate.ts';
+import { SpacedWarnings } from '../security/spaced-warnings.ts';
 import { DEFAULT_COPY_READ_LIMITS } from './copy-reads.ts';
 import {
   assertNotClosing,
@@ -39,8 +43,8 @@ const REFRESH_MS = 1_000;
 const REFRESH_PAUSE_MS = 2;
 const FORMING_POLL_MS = 25;
 const FORMING_TIMEOUT_MS = 60_000;
-/** Before authentication a client has so long; afterwards it may be idle for ever, as in Redis. */
-const AUTHENTICATE_MS_MAX = 5_000;
+/** So often it is looked whether tokens have changed; a token that is gone ends its connections within this. */
+const USERS_CHECK_MS = 1_000;
 /** What is in flight when the node is told to end may take so long; a partition that is held may come back within it. */
 const CLOSE_GRACE_MS = 3_000;
 /** Who has all its replies and does not close its end is not waited for longer. */
@@ -54,6 +58,8 @@ export interface RunningQueryNode extends RunningNode {
   readonly routingTable: () => RoutingTable;
   /** Frames from storage nodes that failed a check. */
   readonly corruptFrames: () => number;
+  /** What strangers have run into. */
+  readonly handshakes: HandshakeGate;
 }
 
 /**
@@ -129,7 +135,11 @@ class QueryNode implements RunningQueryNode {
   readonly #pool = new PendingPool();
   readonly #router: Router;
   readonly #dispatcher: Dispatcher;
-  readonly #server: Server;
+  readonly #listener: GuardedListener;
+  readonly #authentication: Authentication;
+  readonly #warnings: SpacedWarnings;
+  /** Of clients that have not authenticated yet; afterwards a client may be idle for ever, as in Redis. */
+  readonly #places = new Map<ClientConnection, HandshakePlace>();
   readonly #clients = new Map<number, ClientConnection>();
   readonly #slab = new OutputSlab();
   readonly #addresses = new Map<number, RpcAddress>();
@@ -183,8 +193,11 @@ class QueryNode implements RunningQueryNode {
       latencies: this.#router.latencies,
       busyNodes: () => this.#router.table.busyNodes,
     });
+    this.#authentication = new Authentication({ password: options.password, users: options.users ?? null });
+    this.#warnings = new SpacedWarnings(components.logger);
     const connectionCommands = new ConnectionCommands({
-      password: options.password,
+      authentication: this.#authentication,
+      onWrongPassword: (client) => this.#onWrongPassword(client),
       clients: () => this.#clients.values(),
       nowMs: () => this.#router.nowMs,
       describe: (sections) => this.#describe(sections),
@@ -196,8 +209,14 @@ class QueryNode implements RunningQueryNode {
       counters: this.counters,
       connectionCommands,
     });
-    // Half-open, so that a client which sends its requests and then FIN still gets the replies.
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    const { clientTls, handshakeLimits } = options;
+    this.#listener = new GuardedListener((socket, place) => this.#accept(socket, place), {
+      logger: components.logger,
+      // A client which sends its requests and then FIN still gets the replies.
+      allowHalfOpen: true,
+      ...(clientTls ? { tls: (onSecure) => clientTls.createServer(onSecure) } : {}),
+      ...(handshakeLimits === undefined ? {} : { limits: handshakeLimits }),
+    });
   }
 
   get host(): string {
@@ -205,8 +224,11 @@ class QueryNode implements RunningQueryNode {
   }
 
   get port(): number {
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
+    return this.#listener.port;
+  }
+
+  get handshakes(): HandshakeGate {
+    return this.#listener.gate;
   }
 
   routingTable(): RoutingTable {
@@ -239,32 +261,14 @@ class QueryNode implements RunningQueryNode {
         // Replies to clients that have gone wake nobody who waits for their memory.
         this.#resumeStalled();
       }, STALL_CHECK_MS),
+      setInterval(() => this.#refreshUsers(), USERS_CHECK_MS),
     );
-    await this.#listen();
+    await this.#listener.listen(this.#options.host, this.#options.port);
     this.#registration = await Registration.announce(
       this.#options,
       { role: 'query', listens: this, storeId: '', nowMs: this.#components.clock.nowMs() },
       metadata,
     );
-  }
-
-  #listen(): Promise<void> {
-    const { host, port } = this.#options;
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', (error) =>
-        reject(
-          new ForeshardError(
-            'FORESHARD_UNAVAILABLE',
-            'fix-config',
-            `cannot listen on ${host}:${port}: ${error.message}`,
-            {
-              cause: error,
-            },
-          ),
-        ),
-      );
-      this.#server.listen({ host, port, backlog: 1024 }, () => resolve());
-    });
   }
 
   async close(): Promise<void> {
@@ -273,7 +277,7 @@ class QueryNode implements RunningQueryNode {
     for (const unwatch of this.#unwatch) unwatch();
     for (const timer of this.#timers) clearInterval(timer);
     await this.#reporter.close();
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = this.#listener.close();
     for (const client of this.#clients.values()) client.endAfterReplies();
     const cut = (isDue: (client: ClientConnection) => boolean): void => {
       for (const client of this.#clients.values()) if (isDue(client)) client.socket.destroy();
@@ -291,7 +295,7 @@ class QueryNode implements RunningQueryNode {
 
   // -- Clients -------------------------------------------------------------------------------------------------------
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, place: HandshakePlace): void {
     this.counters.connectionsReceived++;
     if (this.#isClosed || this.#clients.size >= this.#options.clientConnectionsMax) {
       this.counters.connectionsRefused++;
@@ -299,20 +303,45 @@ class QueryNode implements RunningQueryNode {
       socket.end(errorReply('ERR max number of clients reached'));
       return;
     }
-    const isAuthenticated = this.#options.password === null;
+    const { initial } = this.#authentication;
     const client = new ClientConnection(this.#nextClientId++, socket, this, {
       valueBytesMax: this.#options.valueBytesMax,
-      isAuthenticated,
+      access: initial,
       nowMs: this.#components.clock.monotonicMs(),
       slab: this.#slab,
     });
     this.#clients.set(client.id, client);
     this.counters.connectedClients = this.#clients.size;
-    if (!isAuthenticated) {
-      const timer = setTimeout(() => {
-        if (!client.isAuthenticated) socket.destroy();
-      }, AUTHENTICATE_MS_MAX);
-      socket.once('close', () => clearTimeout(timer));
+    if (initial === null) this.#places.set(client, place);
+    else place.leave();
+  }
+
+  onAccess(client: ClientConnection): void {
+    this.#places.get(client)?.leave();
+    this.#places.delete(client);
+  }
+
+  #onWrongPassword(client: ClientConnection): void {
+    this.counters.authenticationFailures++;
+    // The user is not told: many a client sends its password in that place.
+    this.#warnings.warn({ client: client.address }, 'a client gave a wrong password or token');
+  }
+
+  /** Whoever is connected by a token that is gone is cut off; what its rights are now holds from the next command on. */
+  #refreshUsers(): void {
+    const accessOf = this.#authentication.refresh();
+    if (accessOf === null) return;
+    for (const client of [...this.#clients.values()]) {
+      if (client.tokenDigest === null) continue;
+      const access = accessOf(client.tokenDigest);
+      if (access !== null) client.access = access;
+      else {
+        this.#warnings.warn(
+          { client: client.address, user: client.access?.user },
+          'a client was cut off: its token holds no longer',
+        );
+        client.socket.destroy();
+      }
     }
   }
 
@@ -361,6 +390,7 @@ class QueryNode implements RunningQueryNode {
   onClosed(client: ClientConnection): void {
     this.onDrained(client);
     this.#clients.delete(client.id);
+    this.#places.delete(client);
     this.#stalled.delete(client);
     this.#dispatcher.forget(client);
     this.#router.losses.forget(client.id);
@@ -397,6 +427,7 @@ class QueryNode implements RunningQueryNode {
       corruptFrames: this.corruptFrames(),
       uptimeMs: this.#components.clock.monotonicMs() - this.#startedMs,
       port: this.port,
+      strangers: this.#listener.gate,
       router: this.#router,
     });
   }

@@ -21,6 +21,8 @@ export function endRequested(logger: Logger): Ending {
     logger.error({ why }, 'the node ends hard');
     process.exit(1);
   };
+  const onHangup = (): void =>
+    logger.info({}, 'SIGHUP: certificates and users are read again by themselves when their files change');
   const end = (why: string): void => {
     if (controller.signal.aborted) return;
     logger.info({ why }, 'closing');
@@ -32,6 +34,8 @@ export function endRequested(logger: Logger): Ending {
       if (controller.signal.aborted) endHard(`${name} while it closed`);
       end(name);
     });
+  // Certificates and users are read again when their files change; who signals it, by habit, must not end the node.
+  process.on('SIGHUP', onHangup);
   process.on('message', (message: { kind?: unknown } | null) => {
     if (message?.kind === 'stop') end('the parent process asked for it');
   });

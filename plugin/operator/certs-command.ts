@@ -3,7 +3,13 @@ import { join } from 'node:path';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import type { CertificateIdentity } from '../rpc/peer-certificate.ts';
-import { type CertificateAndKey, makeAuthority, signPeer } from '../security/development-authority.ts';
+import {
+  type CertificateAndKey,
+  makeAuthority,
+  signClient,
+  signPeer,
+  signServer,
+} from '../security/development-authority.ts';
 import { printLine } from './output.ts';
 
 export interface CertsOptions {
@@ -11,6 +17,8 @@ export interface CertsOptions {
   readonly clusterName: string;
   readonly storageNodeCount: number;
   readonly queryNodeCount: number;
+  /** Names and addresses by which clients reach query nodes. */
+  readonly serverNames: readonly string[];
   readonly days: number;
 }
 
@@ -24,7 +32,7 @@ const AUTHORITY_DAYS_MIN = 3650;
  * @throws ForeshardError FORESHARD_CONFIG when the folder holds half an authority, or cannot be written to.
  */
 export async function makeCertificates(options: CertsOptions): Promise<void> {
-  const { folder, clusterName: clusterId, storageNodeCount, queryNodeCount, days } = options;
+  const { folder, clusterName: clusterId, storageNodeCount, queryNodeCount, serverNames, days } = options;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const fromMs = Date.now();
@@ -47,6 +55,10 @@ export async function makeCertificates(options: CertsOptions): Promise<void> {
       write(folder, name, await signPeer(authority, identity, { fromMs, days }));
       printLine(`${join(folder, name)}.pem`);
     }
+    write(folder, 'server', await signServer(authority, serverNames, { fromMs, days }));
+    printLine(`${join(folder, 'server')}.pem, for clients, of ${serverNames.join(', ')}`);
+    write(folder, 'client', await signClient(authority, 'client', { fromMs, days }));
+    printLine(`${join(folder, 'client')}.pem, for clients to show where security.clientAuthorityFile is set`);
   } catch (error) {
     if (error instanceof ForeshardError) throw error;
     throw configError(`cannot write certificates to ${folder}: ${(error as Error).message}`);

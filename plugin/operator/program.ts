@@ -30,11 +30,19 @@ import { describeProposal } from './proposal-command.ts';
 import { clearQuarantine, describeQuarantine } from './quarantine-command.ts';
 import { describeHotTypes } from './query-hours-command.ts';
 import { describeQueryTypes } from './query-types-command.ts';
+import { createToken, type TokenFlags } from './token-command.ts';
 
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
 /** Bad config or usage: nothing was done, and trying again as it is will not help. */
 export const EXIT_USAGE = 2;
+
+interface CertsFlags {
+  readonly out: string;
+  readonly queryNodes?: number;
+  readonly serverName?: readonly string[];
+  readonly days?: number;
+}
 
 interface QueryTypesFlags extends CommonFlags {
   /** Hour of the week. */
@@ -99,8 +107,12 @@ function buildProgram(exitWith: (code: number) => void): Command {
       'how many (default: 1)',
       wholeNumber('--query-nodes', 1, NODE_ID_MAX - QUERY_NODE_ID_MIN),
     )
+    .option(
+      '--server-name <name...>',
+      'names and addresses by which clients reach query nodes (default: localhost 127.0.0.1 ::1)',
+    )
     .option('--days <number>', 'until they run out (default: 90)', wholeNumber('--days', 1, 36_500))
-    .action(async (flags: CommonFlags & { out: string; queryNodes?: number; days?: number }) => {
+    .action(async (flags: CommonFlags & CertsFlags) => {
       const { cluster } = (await settingsOf(flags)).settings;
       // Loaded here: nothing else needs to know how certificates are made.
       const { makeCertificates } = await import('./certs-command.ts');
@@ -109,6 +121,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
         clusterName: cluster.name,
         storageNodeCount: cluster.storageNodeCount,
         queryNodeCount: flags.queryNodes ?? 1,
+        serverNames: flags.serverName ?? ['localhost', '127.0.0.1', '::1'],
         days: flags.days ?? 90,
       });
     });
@@ -117,6 +130,12 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .description('print the etcdctl commands that let each kind of process write only what is its own')
     .action(async (flags: CommonFlags) => printEtcdRoles((await settingsOf(flags)).settings));
 
+  withJson(program.command('token').description('tokens of clients').command('create'))
+    .requiredOption('--user <name>', 'whose it is')
+    .requiredOption('--rights <list>', 'of read, write and admin, such as read,write')
+    .option('--prefix <prefix...>', 'only keys that begin so')
+    .description('make a token, and the line for security.usersFile by which nodes know it')
+    .action((flags: TokenFlags) => createToken(flags));
   withJson(withConfig(program.command('map')))
     .description('print who owns what, and the migrations that are open')
     .action(async (flags: CommonFlags) =>

@@ -1,16 +1,9 @@
-import { readFileSync, statSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
-import {
-  type ConnectionOptions,
-  connect,
-  createSecureContext,
-  createServer,
-  type SecureContextOptions,
-  TLSSocket,
-} from 'node:tls';
+import { type ConnectionOptions, connect, createServer, TLSSocket } from 'node:tls';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { SecuritySettings } from '../../src/settings.ts';
+import { TlsFiles } from '../security/tls-files.ts';
 import type { RpcAddress } from './client.ts';
 import { HANDSHAKE_TIMEOUT_MS, type PeerIdentity } from './connection.ts';
 import { assertIsOf, identityIn, peerUri } from './peer-certificate.ts';
@@ -22,33 +15,29 @@ export interface PeerTlsFiles {
   readonly keyFile: string;
 }
 
-interface Loaded {
-  readonly stamp: string;
-  readonly options: SecureContextOptions;
-}
-
-/**
- * TLS 1.3 between nodes, both ends with a certificate that names cluster, role and node. The files are looked at before every
- * connection: new ones count from then on, without a restart; what cannot be read leaves the former in use, with a warning.
- */
+/** TLS 1.3 between nodes, both ends with a certificate that names cluster, role and node. */
 export class PeerTls {
-  readonly #files: PeerTlsFiles;
-  readonly #logger: Logger;
-  #loaded: Loaded;
-  #warnedOf = '';
+  readonly #files: TlsFiles;
 
   /** @throws ForeshardError FORESHARD_CONFIG naming the file. */
-  constructor(files: PeerTlsFiles, logger: Logger) {
-    this.#files = files;
-    this.#logger = logger;
-    this.#loaded = this.#load(this.#stamp());
+  constructor({ authorityFile, certificateFile, keyFile }: PeerTlsFiles, logger: Logger) {
+    this.#files = new TlsFiles(
+      {
+        authority: { setting: 'security.peerAuthorityFile', path: authorityFile },
+        certificate: { setting: 'security.peerCertificateFile', path: certificateFile },
+        key: { setting: 'security.peerKeyFile', path: keyFile },
+        minVersion: 'TLSv1.3',
+        of: 'between nodes',
+      },
+      logger,
+    );
   }
 
-  /** A listener whose connections come by `onSecure`. Who is there is known then, and to be checked at the hello. */
+  /** For connections that are handed to it by `emit('connection')`; they come by `onSecure`. Who is there is known then, and to be checked at the hello. */
   createServer(onSecure: (socket: Socket) => void): Server {
     const server = createServer(
       {
-        ...this.#material().options,
+        ...this.#files.current().options,
         requestCert: true,
         // Looked at in `assertPeer`, so that the peer is told why.
         rejectUnauthorized: false,
@@ -56,12 +45,7 @@ export class PeerTls {
       },
       onSecure,
     );
-    let stamp = this.#loaded.stamp;
-    server.prependListener('connection', () => {
-      const loaded = this.#material();
-      if (loaded.stamp !== stamp) server.setSecureContext(loaded.options);
-      stamp = loaded.stamp;
-    });
+    this.#files.keepRenewed(server);
     return server;
   }
 
@@ -70,7 +54,7 @@ export class PeerTls {
     const options: ConnectionOptions = {
       host,
       port,
-      ...this.#material().options,
+      ...this.#files.current().options,
       rejectUnauthorized: true,
       checkServerIdentity: (_host, { subjectaltname }) => {
         const found = identityIn(subjectaltname);
@@ -91,79 +75,6 @@ export class PeerTls {
         `the certificate of the peer is not accepted: ${String(socket.authorizationError ?? 'none was shown')}`,
       );
     assertIsOf(identityIn(socket.getPeerX509Certificate()?.subjectAltName), peer);
-  }
-
-  #material(): Loaded {
-    try {
-      const stamp = this.#stamp();
-      if (stamp !== this.#loaded.stamp) {
-        this.#loaded = this.#load(stamp);
-        this.#logger.info(
-          { certificate: this.#files.certificateFile },
-          'the certificate between nodes was renewed',
-        );
-      }
-    } catch (error) {
-      const { message } = error as Error;
-      if (message !== this.#warnedOf)
-        this.#logger.warn({ reason: message }, 'the former certificate stays in use');
-      this.#warnedOf = message;
-    }
-    return this.#loaded;
-  }
-
-  /** Changes when any of the files does. */
-  #stamp(): string {
-    return this.#eachFile((file) => {
-      const { mtimeMs, size, ino } = statSync(file);
-      return `${mtimeMs}/${size}/${ino}`;
-    }).join(' ');
-  }
-
-  #load(stamp: string): Loaded {
-    const [ca, cert, key] = this.#eachFile((file) => readFileSync(file));
-    const { keyFile } = this.#files;
-    const mode = statSync(keyFile).mode & 0o777;
-    if ((mode & 0o077) !== 0)
-      throw new ForeshardError(
-        'FORESHARD_CONFIG',
-        'fix-config',
-        `security.peerKeyFile: ${keyFile} can be read by others (mode ${mode.toString(8)}): chmod 600 it`,
-      );
-    const options = { ca, cert, key, minVersion: 'TLSv1.3' } as const;
-    try {
-      createSecureContext(options);
-      return { stamp, options };
-    } catch (cause) {
-      const { certificateFile } = this.#files;
-      throw new ForeshardError(
-        'FORESHARD_CONFIG',
-        'fix-config',
-        `security.peerCertificateFile: ${certificateFile}, its key and its authority are no PEM files that fit each other: ${(cause as Error).message}`,
-        { cause },
-      );
-    }
-  }
-
-  #eachFile<T>(use: (file: string) => T): [T, T, T] {
-    const { authorityFile, certificateFile, keyFile } = this.#files;
-    const named = (setting: string, file: string): T => {
-      try {
-        return use(file);
-      } catch (cause) {
-        throw new ForeshardError(
-          'FORESHARD_CONFIG',
-          'fix-config',
-          `security.${setting}: cannot read ${file}: ${(cause as Error).message}`,
-          { cause },
-        );
-      }
-    };
-    return [
-      named('peerAuthorityFile', authorityFile),
-      named('peerCertificateFile', certificateFile),
-      named('peerKeyFile', keyFile),
-    ];
   }
 }
 

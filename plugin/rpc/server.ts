@@ -1,11 +1,12 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
 import type { ControlReply } from '../host/hooks.ts';
+import { GuardedListener } from '../security/guarded-listener.ts';
+import type { HandshakeGate, HandshakeLimits, HandshakePlace } from '../security/handshake-gate.ts';
 import {
   BACKPRESSURE_BYTES,
   FramedSocket,
-  HANDSHAKE_TIMEOUT_MS,
   newRpcCounters,
   type PeerIdentity,
   type RpcCounters,
@@ -28,8 +29,6 @@ import type { PeerTls } from './peer-tls.ts';
 
 /** Control requests one connection may have open; the next gets an error. */
 const CONTROL_IN_FLIGHT_MAX = 256;
-/** Connections that have not said hello yet, over all peers. */
-const HALF_OPEN_MAX = 64;
 
 export interface RpcServerOptions {
   readonly identity: PeerIdentity;
@@ -41,6 +40,8 @@ export interface RpcServerOptions {
   readonly tls?: PeerTls | null;
   /** How long a congested peer may take nothing before its connection is closed. */
   readonly sendStallMs?: number;
+  /** Of connections that have not said hello yet. */
+  readonly handshakeLimits?: HandshakeLimits;
 }
 
 export interface RpcServerHandlers {
@@ -64,69 +65,41 @@ export class RpcServer {
   readonly #options: RpcServerOptions;
   readonly #handlers: RpcServerHandlers;
   readonly #logger: Logger;
-  readonly #server: Server;
-  /** Remote ends whose TLS handshake is under way. */
-  readonly #inTls = new Set<string>();
-  #halfOpenCount = 0;
+  readonly #listener: GuardedListener;
 
   constructor(options: RpcServerOptions, handlers: RpcServerHandlers) {
     this.#options = options;
     this.#handlers = handlers;
     this.#logger = options.logger ?? silentLogger;
-    if (options.tls) {
-      this.#server = options.tls.createServer((socket) => this.#accept(socket));
-      this.#server.on('connection', (raw: Socket) => this.#awaitTls(raw));
-    } else this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    const { tls, handshakeLimits } = options;
+    this.#listener = new GuardedListener((socket, place) => this.#accept(socket, place), {
+      logger: this.#logger,
+      ...(tls ? { tls: (onSecure) => tls.createServer(onSecure) } : {}),
+      ...(handshakeLimits === undefined ? {} : { limits: handshakeLimits }),
+    });
+  }
+
+  /** What strangers have run into: see HandshakeGate. */
+  get handshakes(): HandshakeGate {
+    return this.#listener.gate;
   }
 
   /** @returns the port. @throws ForeshardError FORESHARD_UNAVAILABLE when the address cannot be had. */
   listen(): Promise<number> {
-    const host = this.#options.host ?? '127.0.0.1';
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', (error) =>
-        reject(
-          new ForeshardError(
-            'FORESHARD_UNAVAILABLE',
-            'fix-config',
-            `cannot listen on ${host}:${this.#options.port}: ${error.message}`,
-            { cause: error },
-          ),
-        ),
-      );
-      this.#server.listen(this.#options.port, host, () => resolve(this.port));
-    });
+    return this.#listener.listen(this.#options.host ?? '127.0.0.1', this.#options.port);
   }
 
   get port(): number {
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
+    return this.#listener.port;
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = this.#listener.close();
     for (const connection of this.connections) connection.close();
     await closed;
   }
 
-  /** A connection counts as half open while its TLS handshake lasts, too. */
-  #awaitTls(raw: Socket): void {
-    const from = `${raw.remoteAddress} ${raw.remotePort}`;
-    if (this.#isFull(raw)) return;
-    this.#inTls.add(from);
-    raw.once('close', () => this.#inTls.delete(from));
-  }
-
-  #isFull(socket: Socket): boolean {
-    if (this.#halfOpenCount + this.#inTls.size < HALF_OPEN_MAX) return false;
-    this.counters.refusedHandshakes++;
-    socket.destroy();
-    return true;
-  }
-
-  #accept(socket: Socket): void {
-    this.#inTls.delete(`${socket.remoteAddress} ${socket.remotePort}`);
-    if (this.#isFull(socket)) return;
-    this.#halfOpenCount++;
+  #accept(socket: Socket, place: HandshakePlace): void {
     const { tls = null } = this.#options;
     const connection = new RpcServerConnection(socket, this.counters, {
       identity: this.#options.identity,
@@ -134,9 +107,7 @@ export class RpcServer {
       logger: this.#logger,
       tls,
       sendStallMs: this.#options.sendStallMs,
-      onHandshakeEnded: () => {
-        this.#halfOpenCount--;
-      },
+      onHandshakeEnded: () => place.leave(),
       onClosed: () => this.connections.delete(connection),
     });
     this.connections.add(connection);
@@ -160,7 +131,6 @@ export class RpcServerConnection {
   readonly #framed: FramedSocket;
   readonly #owner: ConnectionOwner;
   readonly #counters: RpcCounters;
-  readonly #handshakeTimer: NodeJS.Timeout;
   #peer: PeerIdentity | null = null;
   #isHandshakeOver = false;
   #controlsInFlight = 0;
@@ -182,7 +152,6 @@ export class RpcServerConnection {
       },
       { sendStallMs: owner.sendStallMs },
     );
-    this.#handshakeTimer = setTimeout(() => this.close(new Error('no hello in time')), HANDSHAKE_TIMEOUT_MS);
   }
 
   /** Who said hello; null before. */
@@ -294,7 +263,6 @@ export class RpcServerConnection {
   #endHandshake(): void {
     if (this.#isHandshakeOver) return;
     this.#isHandshakeOver = true;
-    clearTimeout(this.#handshakeTimer);
     this.#owner.onHandshakeEnded();
   }
 

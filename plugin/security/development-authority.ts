@@ -1,5 +1,6 @@
 /** Certificates for trying things out and for tests: an authority of one's own, and what it signs. */
 import { webcrypto } from 'node:crypto';
+import { isIP } from 'node:net';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { type CertificateIdentity, peerUri } from '../rpc/peer-certificate.ts';
@@ -42,10 +43,29 @@ export async function makeAuthority(term: CertificateTerm): Promise<CertificateA
 }
 
 /** A certificate for one process, both as a client and as a server. */
-export async function signPeer(
+export function signPeer(
   authority: CertificateAndKey,
   identity: CertificateIdentity,
   term: CertificateTerm,
+): Promise<CertificateAndKey> {
+  return sign(authority, term, {
+    subject: `CN=foreshard ${identity.role} ${identity.nodeId}`,
+    usages: [x509.ExtendedKeyUsage.clientAuth, x509.ExtendedKeyUsage.serverAuth],
+    names: [{ type: 'url', value: peerUri(identity) }],
+  });
+}
+
+interface Subject {
+  readonly subject: string;
+  readonly usages: readonly x509.ExtendedKeyUsage[];
+  /** Subject alternative names. */
+  readonly names: x509.JsonGeneralNames;
+}
+
+async function sign(
+  authority: CertificateAndKey,
+  term: CertificateTerm,
+  { subject, usages, names }: Subject,
 ): Promise<CertificateAndKey> {
   const issuer = new x509.X509Certificate(authority.certificate);
   const signingKey = await webcrypto.subtle.importKey(
@@ -58,7 +78,7 @@ export async function signPeer(
   const keys = await newKeys();
   const certificate = await x509.X509CertificateGenerator.create({
     ...validity(term),
-    subject: `CN=foreshard ${identity.role} ${identity.nodeId}`,
+    subject,
     issuer: issuer.subject,
     publicKey: keys.publicKey,
     signingKey: signingKey as unknown as CryptoKey,
@@ -67,15 +87,38 @@ export async function signPeer(
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([
-        x509.ExtendedKeyUsage.clientAuth,
-        x509.ExtendedKeyUsage.serverAuth,
-      ]),
-      new x509.SubjectAlternativeNameExtension([{ type: 'url', value: peerUri(identity) }]),
+      new x509.ExtendedKeyUsageExtension([...usages]),
+      ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)]),
       await x509.AuthorityKeyIdentifierExtension.create(issuer),
     ],
   });
   return { certificate: certificate.toString('pem'), key: await pemOf(keys.privateKey) };
+}
+
+/** A certificate for the listener of clients: it names hosts and addresses, and no node, so that no peer takes it for one. */
+export function signServer(
+  authority: CertificateAndKey,
+  names: readonly string[],
+  term: CertificateTerm,
+): Promise<CertificateAndKey> {
+  return sign(authority, term, {
+    subject: `CN=${names[0] ?? 'foreshard'}`,
+    usages: [x509.ExtendedKeyUsage.serverAuth],
+    names: names.map((name) => ({ type: isIP(name) === 0 ? 'dns' : 'ip', value: name })),
+  });
+}
+
+/** A certificate for a client that is asked for one (`security.clientAuthorityFile`). */
+export function signClient(
+  authority: CertificateAndKey,
+  name: string,
+  term: CertificateTerm,
+): Promise<CertificateAndKey> {
+  return sign(authority, term, {
+    subject: `CN=foreshard client ${name}`,
+    usages: [x509.ExtendedKeyUsage.clientAuth],
+    names: [],
+  });
 }
 
 const newKeys = (): Promise<CryptoKeyPair> =>

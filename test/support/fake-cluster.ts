@@ -9,11 +9,12 @@ import { bootstrapCluster } from '../../plugin/metadata/form-cluster.ts';
 import { registerNode } from '../../plugin/metadata/node-registrations.ts';
 import { recordCodec } from '../../plugin/metadata/record-codec.ts';
 import type { CopyReadLimits } from '../../plugin/node/copy-reads.ts';
+import type { QueryNodeOptions } from '../../plugin/node/node-options.ts';
 import { type RunningQueryNode, startQueryNode } from '../../plugin/node/query-node.ts';
 import { DataRequestReader, STATUS_BEHIND, STATUS_NOT_OWNER, STATUS_OK } from '../../plugin/rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../../plugin/rpc/server.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { silentLogger } from '../../src/base/logger.ts';
+import { type Logger, silentLogger } from '../../src/base/logger.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../src/model/ids.ts';
 import type { MigrationRecord, PartitionRecord } from '../../src/model/migration.ts';
 import { keySlot } from '../../src/routing/key-slot.ts';
@@ -184,6 +185,9 @@ export async function startFakeCluster(
     retryMs?: number;
     password?: string;
     copyReads?: Partial<CopyReadLimits>;
+    /** Who may connect to the query node, and how. */
+    guards?: Pick<QueryNodeOptions, 'users' | 'clientTls' | 'handshakeLimits'>;
+    logger?: Logger;
   } = {},
 ): Promise<FakeCluster> {
   const folder = mkdtempSync(join(tmpdir(), 'foreshard-fake-'));
@@ -224,12 +228,13 @@ export async function startFakeCluster(
       valueBytesMax: 1 << 20,
       clientConnectionsMax: 100,
       retryMs: options.retryMs ?? 5_000,
+      ...options.guards,
       // Slow machines are no reason for a read to leave a copy, unless that is what the test is about.
       copyReads: { lateMs: 60_000, stalenessMs: 60_000, ...options.copyReads },
     },
     {
       clock,
-      logger: silentLogger,
+      logger: options.logger ?? silentLogger,
       metadata,
       hooks,
       onHookFault: (hook) => {

@@ -1,12 +1,13 @@
-import { timingSafeEqual } from 'node:crypto';
 import { COMMANDS, type CommandSpec, commandByName } from '../../commands/table.ts';
+import type { Authentication } from '../../security/authentication.ts';
 import type { ClientConnection } from '../query-client.ts';
 import { RespWriter } from './writer.ts';
 
 /** What the connection-level commands need of the node. */
 export interface ConnectionCommandHost {
-  /** Null where nobody needs to authenticate. */
-  readonly password: string | null;
+  readonly authentication: Authentication;
+  /** A wrong password or token was given. */
+  readonly onWrongPassword: (client: ClientConnection) => void;
   readonly clients: () => Iterable<ClientConnection>;
   readonly nowMs: () => number;
   /** Text of INFO; sections in lower case, empty for the default ones. */
@@ -22,11 +23,9 @@ const WRONG_PASSWORD = 'WRONGPASS invalid username-password pair or user is disa
 /** Commands that the query node answers itself: the words are the command's arguments, 0 the name as sent. */
 export class ConnectionCommands {
   readonly #host: ConnectionCommandHost;
-  readonly #password: Buffer | null;
 
   constructor(host: ConnectionCommandHost) {
     this.#host = host;
-    this.#password = host.password === null ? null : Buffer.from(host.password);
   }
 
   /** @returns the reply. */
@@ -63,29 +62,25 @@ export class ConnectionCommands {
     return write((writer) => writer.bulk(words[1]));
   }
 
-  /** In time that does not depend on how much of the password is right. */
-  #isPassword(given: Buffer): boolean {
-    const wanted = this.#password as Buffer;
-    const padded = Buffer.alloc(wanted.length);
-    given.copy(padded);
-    return timingSafeEqual(padded, wanted) && given.length === wanted.length;
-  }
-
-  #tryAuthenticate(client: ClientConnection, user: string, password: Buffer): boolean {
-    if (user !== 'default') return false;
-    if (this.#password !== null && !this.#isPassword(password)) return false;
-    client.isAuthenticated = true;
-    client.parser.isAuthenticated = true;
+  /** @param user null where only a password or token was given. */
+  #tryAuthenticate(client: ClientConnection, user: string | null, given: Buffer): boolean {
+    const shown = this.#host.authentication.check(user, given);
+    if (shown === null) {
+      this.#host.onWrongPassword(client);
+      return false;
+    }
+    client.access = shown.access;
+    client.tokenDigest = shown.tokenDigest;
     return true;
   }
 
   #auth(client: ClientConnection, words: readonly Buffer[]): Buffer {
     if (words.length > 3) return errorReply('ERR syntax error');
-    if (words.length === 2 && this.#password === null)
+    if (words.length === 2 && !this.#host.authentication.isRequired)
       return errorReply(
         'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?',
       );
-    const user = words.length === 3 ? words[1].toString('utf8') : 'default';
+    const user = words.length === 3 ? words[1].toString('utf8') : null;
     return this.#tryAuthenticate(client, user, words[words.length - 1]) ? OK : errorReply(WRONG_PASSWORD);
   }
 
@@ -110,9 +105,9 @@ export class ConnectionCommands {
         i += 2;
       } else return errorReply(`ERR Syntax error in HELLO option '${words[i].toString('latin1')}'`);
     }
-    if (!client.isAuthenticated)
+    if (client.access === null)
       return errorReply(
-        'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
+        'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
       );
     client.isResp3 = protocol === 3;
     if (name !== null) client.name = name;
@@ -201,7 +196,7 @@ export class ConnectionCommands {
       'db=0',
       `resp=${client.isResp3 ? 3 : 2}`,
       `cmd=${client.lastCommand || 'NULL'}`,
-      'user=default',
+      `user=${client.access?.user ?? '(none)'}`,
       `lib-name=${client.libraryName}`,
       `lib-ver=${client.libraryVersion}`,
     ].join(' ');
@@ -234,8 +229,8 @@ export class ConnectionCommands {
   #reset(client: ClientConnection): Buffer {
     client.isResp3 = false;
     client.name = '';
-    client.isAuthenticated = this.#password === null;
-    client.parser.isAuthenticated = client.isAuthenticated;
+    client.access = this.#host.authentication.initial;
+    client.tokenDigest = null;
     return Buffer.from('+RESET\r\n');
   }
 }

@@ -12,12 +12,13 @@ const MINUS = 45;
 const CR = 13;
 const LF = 10;
 
-// The limits below are Redis's own.
+// The limits below are Redis's own, but for the last.
 const ARGUMENTS_MAX = 1024 * 1024;
 const BULK_BYTES_MAX = 512 * 1024 * 1024;
 const INLINE_BYTES_MAX = 64 * 1024;
 const UNAUTHENTICATED_ARGUMENTS_MAX = 10;
-const UNAUTHENTICATED_BULK_BYTES_MAX = 16 * 1024;
+/** All that a client may send before it has authenticated: enough for HELLO with a name, and a few mistakes. */
+const UNAUTHENTICATED_BYTES_MAX = 4 * 1024;
 const NUMBER_DIGITS_MAX = 10;
 /** Leaves room for headers, so that a request always fits into one data frame of 16 MiB. */
 export const REQUEST_BYTES_MAX = 15 * 1024 * 1024;
@@ -57,6 +58,8 @@ export class RequestParser {
   #bulkBytes = -1;
   #isOversized = false;
   #skipBytes = 0;
+  /** Read since the connection was made, or was RESET. */
+  #unauthenticatedBytes = 0;
 
   constructor(valueBytesMax: number) {
     this.#valueBytesMax = valueBytesMax;
@@ -105,7 +108,22 @@ export class RequestParser {
     this.#buffer = buffer;
   }
 
+  /** @returns PARSE_…; while a client has not authenticated, a protocol error once all it has sent is more than 4 KiB. */
   next(): number {
+    if (this.isAuthenticated) {
+      this.#unauthenticatedBytes = 0;
+      return this.#next();
+    }
+    const before = this.#position;
+    const result = this.#next();
+    this.#unauthenticatedBytes += this.#position - before;
+    const unread = result === PARSE_NEED_MORE ? this.#limit - this.#position : 0;
+    if (result === PARSE_PROTOCOL_ERROR || this.#unauthenticatedBytes + unread <= UNAUTHENTICATED_BYTES_MAX)
+      return result;
+    return this.#fail('unauthenticated request too big');
+  }
+
+  #next(): number {
     for (;;) {
       if (this.#skipBytes > 0 && !this.#skip()) return PARSE_NEED_MORE;
       if (this.#missing === 0) {
@@ -149,7 +167,7 @@ export class RequestParser {
         const size = this.#readNumber();
         if (size === NUMBER_NEEDS_MORE) return PARSE_NEED_MORE;
         if (size < 0 || size > BULK_BYTES_MAX) return this.#fail('invalid bulk length');
-        if (!this.isAuthenticated && size > UNAUTHENTICATED_BULK_BYTES_MAX)
+        if (!this.isAuthenticated && size > UNAUTHENTICATED_BYTES_MAX)
           return this.#fail('unauthenticated bulk length');
         this.#bulkBytes = size;
         this.#checkSize(size);

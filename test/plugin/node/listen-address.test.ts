@@ -1,6 +1,12 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { assertListenAllowed, isLoopback, parseListenAddress } from '../../../plugin/node/listen-address.ts';
+import {
+  assertListenAllowed,
+  isListenerGuarded,
+  isLoopback,
+  parseListenAddress,
+} from '../../../plugin/node/listen-address.ts';
+import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
 
 const test = suite('listen address');
 
@@ -19,9 +25,24 @@ test('only what this machine alone can reach is loopback', () => {
 
 test('an address that others can reach needs consent', () => {
   const open = { host: '0.0.0.0', port: 6379 };
-  check.throws(() => assertListenAllowed(open, { isInsecureAllowed: false }), /--insecure-listen/);
-  assertListenAllowed(open, { isInsecureAllowed: true });
-  assertListenAllowed({ host: '::1', port: 1 }, { isInsecureAllowed: false });
+  const strict = { role: 'query', isGuarded: false, isInsecureAllowed: false } as const;
+  check.throws(() => assertListenAllowed(open, strict), /serverCertificateFile.*--insecure-listen/);
+  check.throws(() => assertListenAllowed(open, { ...strict, role: 'storage' }), /peerKeyFile/);
+  assertListenAllowed(open, { ...strict, isInsecureAllowed: true });
+  assertListenAllowed(open, { ...strict, isGuarded: true });
+  assertListenAllowed({ host: '::1', port: 1 }, strict);
+});
+
+test('clients need TLS and AUTH, peers their certificates; one without the other is no guard', () => {
+  const { security } = DEFAULT_SETTINGS;
+  check.not.ok(isListenerGuarded('query', security));
+  check.not.ok(isListenerGuarded('query', { ...security, serverKeyFile: 'k' }));
+  check.not.ok(isListenerGuarded('query', { ...security, password: 'p' }));
+  check.not.ok(isListenerGuarded('query', { ...security, peerKeyFile: 'k', password: 'p' }));
+  check.ok(isListenerGuarded('query', { ...security, serverKeyFile: 'k', password: 'p' }));
+  check.ok(isListenerGuarded('query', { ...security, serverKeyFile: 'k', usersFile: 'u' }));
+  check.not.ok(isListenerGuarded('storage', { ...security, serverKeyFile: 'k', password: 'p' }));
+  check.ok(isListenerGuarded('storage', { ...security, peerKeyFile: 'k' }));
 });
 
 test.run();

@@ -9,6 +9,7 @@ import {
   OutputSlab,
 } from '../../../plugin/node/query-client.ts';
 import { PendingPool } from '../../../plugin/node/query-pending.ts';
+import { FULL_ACCESS } from '../../../plugin/security/client-access.ts';
 import {
   eventually,
   type FakeCluster,
@@ -119,10 +120,11 @@ async function connectionOf(host: Partial<ClientHost>): Promise<{ own: ClientCon
       onOutput: () => {},
       onBacklog: () => {},
       onDrained: () => {},
+      onAccess: () => {},
       onClosed: () => {},
       ...host,
     },
-    { valueBytesMax: MIB, isAuthenticated: true, nowMs: 0, slab: new OutputSlab() },
+    { valueBytesMax: MIB, access: FULL_ACCESS, nowMs: 0, slab: new OutputSlab() },
   );
   closings.push(() => {
     own.socket.destroy();

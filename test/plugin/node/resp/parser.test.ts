@@ -121,6 +121,12 @@ test('before authentication only small requests are taken', () => {
   assert.equal(parseAll([encode('x'.repeat(20_000))], options), [
     '-ERR Protocol error: unauthenticated bulk length',
   ]);
+  const budget = '-ERR Protocol error: unauthenticated request too big';
+  const half = encode('AUTH', 'x'.repeat(2_500));
+  assert.is(parseAll([half, half], options).at(-1), budget);
+  assert.equal(parseAll([Buffer.from('x'.repeat(4_097))], options), [budget], 'a line without an end');
+  assert.equal(parseAll([Buffer.from(`PING${' '.repeat(5_000)}\r\n`)], options), [budget]);
+  assert.equal(parseAll([Buffer.from('\r\n'.repeat(3_000))], options), [budget], 'lines that say nothing');
 });
 
 test('an oversized value is skipped without being kept, and the next request is understood', () => {

@@ -1,0 +1,106 @@
+import { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { HandshakeGate, type HandshakePlace } from '../../../plugin/security/handshake-gate.ts';
+import { KeptLog } from '../../support/kept-log.ts';
+
+const test = suite('the gate before authentication');
+
+const LIMITS = {
+  openMax: 4,
+  openPerAddressMax: 2,
+  openMsMax: 60_000,
+  waitingMax: 3,
+  waitingPerAddressMax: 2,
+  waitMsMax: 60_000,
+};
+
+/** As much of a socket as the gate sees. */
+class Stranger extends EventEmitter {
+  readonly remoteAddress: string;
+  place: HandshakePlace | null = null;
+  isCut = false;
+
+  constructor(remoteAddress: string) {
+    super();
+    this.remoteAddress = remoteAddress;
+  }
+
+  destroy(): void {
+    if (this.isCut) return;
+    this.isCut = true;
+    this.emit('close');
+  }
+
+  get state(): 'in' | 'cut' | 'waits' {
+    if (this.isCut) return 'cut';
+    return this.place === null ? 'waits' : 'in';
+  }
+}
+
+function arrive(gate: HandshakeGate, ...addresses: string[]): Stranger[] {
+  return addresses.map((address) => {
+    const stranger = new Stranger(address);
+    gate.enter(stranger as unknown as Socket, (place) => {
+      stranger.place = place;
+    });
+    return stranger;
+  });
+}
+
+const states = (strangers: readonly Stranger[]): string[] => strangers.map(({ state }) => state);
+
+test('few of one address are let in, the next wait, more are cut off; others do not suffer', () => {
+  const log = new KeptLog();
+  const gate = new HandshakeGate(log, LIMITS);
+  const loud = arrive(gate, 'a', 'a', 'a', 'a', 'a');
+  check.equal(states(loud), ['in', 'in', 'waits', 'waits', 'cut']);
+  const others = arrive(gate, 'b', 'c', 'd', 'e');
+  check.equal(states(others), ['in', 'in', 'waits', 'cut'], 'the whole listener is limited, too');
+  check.is(gate.refusedCount, 2);
+  check.match(log.text, /too many connections that have not shown who they are/);
+  check.is(log.lines.length, 1, 'strangers do not decide how much is logged');
+});
+
+test('who has shown who it is makes room for the next that its own address does not hold up', () => {
+  const gate = new HandshakeGate(new KeptLog(), LIMITS);
+  const strangers = arrive(gate, 'a', 'a', 'a', 'b', 'b', 'c');
+  check.equal(states(strangers), ['in', 'in', 'waits', 'in', 'in', 'waits']);
+  strangers[3]?.place?.leave();
+  strangers[3]?.place?.leave();
+  check.equal(states(strangers), ['in', 'in', 'waits', 'in', 'in', 'in'], '`a` has its share');
+  strangers[0]?.destroy();
+  check.is(strangers[2]?.state, 'in');
+  check.is(gate.openCount, 4);
+  for (const stranger of strangers) stranger.destroy();
+  check.is(gate.openCount + gate.waitingCount, 0);
+});
+
+test('a waiting one that goes away is forgotten', () => {
+  const gate = new HandshakeGate(new KeptLog(), LIMITS);
+  const [first, second, third, fourth] = arrive(gate, 'a', 'a', 'a', 'a');
+  third?.destroy();
+  first?.place?.leave();
+  check.is(fourth?.state, 'in');
+  check.is(third?.place, null);
+  second?.place?.leave();
+  fourth?.place?.leave();
+});
+
+test('who says nothing is cut off after its time, inside and in the line', async () => {
+  const gate = new HandshakeGate(new KeptLog(), { ...LIMITS, openMsMax: 40, waitMsMax: 10 });
+  const strangers = arrive(gate, 'a', 'a', 'a');
+  const known = arrive(gate, 'b')[0] as Stranger;
+  known.place?.leave();
+  await delay(25);
+  check.equal(states(strangers), ['in', 'in', 'cut']);
+  await delay(60);
+  check.equal(states(strangers), ['cut', 'cut', 'cut']);
+  check.is(known.state, 'in', 'whoever has shown who it is stays');
+  check.is(gate.refusedCount, 1);
+  check.is(gate.expiredCount, 2);
+});
+
+test.run();
