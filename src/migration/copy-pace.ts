@@ -7,7 +7,7 @@
 /** From nothing to the limit in so many windows. */
 const GROWTH_WINDOWS = 32;
 /** A copy begins with this share of its limit, and doubles until something hurts. */
-const FIRST_SHARE = 1 / 8;
+const FIRST_SHARE = 1 / 32;
 /** After a cut the window in which it fell and the next still show what was before it. */
 const BLIND_WINDOWS = 1;
 /** What was used lately: falls by so much a window, so that pieces that come unevenly do not look like a standstill. */

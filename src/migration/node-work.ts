@@ -50,13 +50,13 @@ export async function doNodeWork(record: OpenRecord, context: NodeWorkContext): 
       const fence = await engine.fence(sourceNodeId, command);
       return { ...NOTHING_SEEN, fence };
     }
-    case 'FENCED':
-      await copy();
-      return { source: null, target: await engine.status(targetNodeId, command, 'digest') };
+    case 'FENCED': {
+      // Writes wait: the pull runs already, and is only told that nothing holds it back.
+      const [, target] = await Promise.all([copy(), engine.status(targetNodeId, command, 'digest')]);
+      return { source: null, target };
+    }
     case 'SWITCHED':
-      await engine.activate(targetNodeId, command, { fenceLsn: migration.fenceLsn as Lsn });
-      if (migration.kind === 'takeover') await engine.finish(targetNodeId, command);
-      return NOTHING_SEEN;
+      return handOver(record, command, context);
     case 'GRACE':
       return grace(record, command, context);
     case 'CLEANUP':
@@ -147,6 +147,28 @@ async function verify(
     await engine.beginVerify(sides.copyNodeId, command, { barrierLsn: fresh.lsn, round });
   }
   return bothStatuses(record, command, engine, 'verify');
+}
+
+/**
+ * The old owner holds requests until it has read for itself that it owns nothing any more: it is told while the new one
+ * activates, not after. Nothing waits for it to answer well, which it may be too dead to do: GRACE tells it again.
+ */
+async function handOver(
+  { migration }: OpenRecord,
+  command: MigrationCommand,
+  { engine, isRetired }: NodeWorkContext,
+): Promise<Observation> {
+  const { sourceNodeId, targetNodeId } = migration;
+  const activation = engine.activate(targetNodeId, command, { fenceLsn: migration.fenceLsn as Lsn });
+  if (migration.kind === 'takeover') {
+    await activation;
+    await engine.finish(targetNodeId, command);
+    return NOTHING_SEEN;
+  }
+  const mayFollow = engine.capabilities.reverseStream && !isRetired(migration.sourceStoreId);
+  const release = mayFollow ? engine.follow(sourceNodeId, command).catch(() => undefined) : undefined;
+  await Promise.all([activation, release]);
+  return NOTHING_SEEN;
 }
 
 async function grace(

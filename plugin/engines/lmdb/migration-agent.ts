@@ -222,15 +222,13 @@ export class MigrationAgent {
     const session = this.#sessionOf(body);
     if (this.#pulling.has(session)) return { body: {} };
     const record = await this.#readOpenRecord(body);
+    const { phase } = record.migration;
     if (
-      record.migration.phase !== 'GRACE' ||
+      (phase !== 'SWITCHED' && phase !== 'GRACE') ||
       record.epoch !== body.epoch ||
       record.ownerStoreId === store.storeId
     )
-      throw refusal(
-        body,
-        `the map does not let this store follow: ${record.migration.phase} at ${record.epoch}`,
-      );
+      throw refusal(body, `the map does not let this store follow: ${phase} at ${record.epoch}`);
     const before = store.meta(body.partitionId).role;
     const isResumed = record.migration.resumes !== undefined;
     await store.updateMeta(body.partitionId, (meta) => role.following(meta, body, isResumed));

@@ -111,7 +111,7 @@ function countsOf(count: number, latencyMs: number): number[] {
   return counts;
 }
 
-test('a copy begins at an eighth of its limit and doubles while clients feel nothing', async () => {
+test('a copy begins at its floor and doubles while clients feel nothing', async () => {
   const world = new World();
   const of = record(3, 0, 1);
   const limits: number[] = [];

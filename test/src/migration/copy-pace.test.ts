@@ -31,8 +31,8 @@ const LIMITS = { ceiling: 1_000, floor: 10 };
 const rates = (paces: readonly Pace[]): number[] => paces.map((pace) => pace.rate);
 
 test('begins slowly, and reaches its limit where nothing hurts', () => {
-  const paces = run(LIMITS, { room: () => 1e9, reach: 1e9 }, 6);
-  check.equal(rates(paces).slice(0, 4), [125, 250, 500, 1_000]);
+  const paces = run(LIMITS, { room: () => 1e9, reach: 1e9 }, 8);
+  check.equal(rates(paces).slice(0, 6), [31.25, 62.5, 125, 250, 500, 1_000]);
   check.is(paces.at(-1)?.reason, 'at its limit');
 });
 

@@ -145,6 +145,24 @@ const silent = () => {
   throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'connection refused');
 };
 
+test('at the switch the old owner is told to follow beside the new one’s activation, and may be dead', async () => {
+  const fence = { fenceLsn: 100, fenceDigest: DIGEST };
+  const both = coordinate('SWITCHED', fence);
+  await both.tick(10);
+  check.equal(both.commands.slice(0, 2), ['activate 2', 'follow 1']);
+  check.is(both.read().migration?.phase, 'GRACE');
+  const withDead = coordinate('SWITCHED', fence, {
+    onCommand: (_, nodeId) => void (nodeId === 1 && silent()),
+  });
+  await withDead.tick(10);
+  check.is(withDead.read().migration?.phase, 'GRACE');
+  const withDeadTarget = coordinate('SWITCHED', fence, {
+    onCommand: (_, nodeId) => void (nodeId === 2 && silent()),
+  });
+  await withDeadTarget.tick(10);
+  check.is(withDeadTarget.read().migration?.phase, 'SWITCHED', 'nobody owns it yet');
+});
+
 test('outside the windows a copy is held if the settings say so, and what is copied is handed over all the same', async () => {
   const settings = { ...SETTINGS, pausesOutsideWindows: true };
   const [held, free] = [
