@@ -7,6 +7,7 @@ import type { ClusterKeys } from '../../src/migration/records.ts';
 import type { Proposal } from '../../src/model/proposal.ts';
 import type { Leadership, MetadataCondition } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
+import { encodeLastCoordinator } from '../metadata/coordinator-status.ts';
 import type { MigrationStatusReport } from './control-messages.ts';
 
 /** Of half a second, the budget of a fence, so that a successor still has time to finish it. */
@@ -15,7 +16,7 @@ const RESIGN_AFTER_MS_MAX = 250;
 const IDLE_TICK_MS = 250;
 
 export interface CoordinatorComponents extends Components {
-  readonly keys: Pick<ClusterKeys, 'coordinator'>;
+  readonly keys: Pick<ClusterKeys, 'coordinator' | 'lastCoordinator'>;
   /** The executor acts only while the leadership that it is handed is held. */
   readonly makeExecutor: (leadership: () => Leadership | null) => MigrationExecutor;
   /** Told of the fence of each term that begins, and null when it is over. */
@@ -36,6 +37,7 @@ export class Coordinator {
   readonly #end = new AbortController();
   readonly #loops: readonly Promise<void>[];
   #leadership: Leadership | null = null;
+  #electedAtMs = 0;
 
   constructor(settings: Settings['controller'], candidate: string, components: CoordinatorComponents) {
     this.#settings = settings;
@@ -96,8 +98,29 @@ export class Coordinator {
     const settled = this.#executor.settled();
     await Promise.race([settled, this.#components.clock.sleep(RESIGN_AFTER_MS_MAX, patience.signal)]);
     patience.abort();
-    await this.#leadership?.resign();
+    if (this.#leadership !== null) {
+      await this.#tellOffice(this.#leadership, { leftAtMs: this.#components.clock.nowMs() });
+      await this.#leadership.resign();
+    }
     await settled;
+  }
+
+  /** Who holds the office says so, for commands that find nobody in it. Never throws: nothing rests on it. */
+  async #tellOffice({ fence }: Leadership, left: { readonly leftAtMs?: number }): Promise<void> {
+    const { metadata, keys, logger } = this.#components;
+    const value = encodeLastCoordinator({
+      candidate: this.#candidate,
+      electedAtMs: this.#electedAtMs,
+      ...left,
+    });
+    try {
+      await metadata.commit({
+        conditions: [fence],
+        writes: [{ kind: 'put', key: keys.lastCoordinator, value }],
+      });
+    } catch (error) {
+      logger.debug({ fault: (error as Error).message }, 'who is coordinator could not be written down');
+    }
   }
 
   get #isElected(): boolean {
@@ -118,7 +141,9 @@ export class Coordinator {
         });
         if (signal.aborted && !leadership.isHeld()) return;
         this.#leadership = leadership;
+        this.#electedAtMs = clock.nowMs();
         onTerm(leadership.fence);
+        void this.#tellOffice(leadership, {});
         logger.info({ candidate: this.#candidate }, 'elected coordinator');
         await Promise.race([leadership.lost, aborted(signal)]);
         onTerm(null);

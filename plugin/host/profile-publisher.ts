@@ -1,7 +1,7 @@
 import { Packr } from 'msgpackr';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
-import { LOAD_DIMENSION_COUNT } from '../../src/model/load-profile.ts';
+import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../../src/model/load-profile.ts';
 import {
   type MetadataEntry,
   type MetadataStore,
@@ -193,6 +193,19 @@ export function decodeChunk(key: string, value: Uint8Array): ProfileChunk {
     chunk.columns.every((load) => load >= 0 && Number.isFinite(load));
   if (!isWhole) throw corrupt(key, 'fields of the wrong kind');
   return chunk;
+}
+
+/** What a chunk says of queries, of the partitions that had any. @throws ForeshardError as decodeChunk. */
+export function decodeWindowQueries(
+  key: string,
+  value: Uint8Array,
+): { readonly partitionId: number; readonly queries: number }[] {
+  const { partitionIds, columns } = decodeChunk(key, value);
+  const offset = dimensionIndex('queries') * partitionIds.length;
+  return Array.from(partitionIds, (partitionId, row) => ({
+    partitionId,
+    queries: columns[offset + row] as number,
+  }));
 }
 
 const startMsOf = (window: string, prefix: string): number =>

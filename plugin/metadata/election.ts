@@ -47,7 +47,13 @@ export async function campaignByHeartbeat(options: CampaignOptions): Promise<Lea
 
 function heartbeat(options: CampaignOptions, beat: number): Uint8Array {
   return new TextEncoder().encode(
-    JSON.stringify({ candidate: options.candidate, ttlMs: options.ttlMs, beat }),
+    // The time is for people, and for commands that want to know at once whether anybody is there: nothing rests on it.
+    JSON.stringify({
+      candidate: options.candidate,
+      ttlMs: options.ttlMs,
+      beat,
+      atMs: options.clock.nowMs(),
+    }),
   );
 }
 

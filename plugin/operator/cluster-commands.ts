@@ -7,6 +7,8 @@ import { decodeProposal, type ProposalRecord } from '../host/proposal-record.ts'
 import { proposalKey } from '../host/record-keys.ts';
 import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { type LoadedMap, loadMap } from '../metadata/cluster-map.ts';
+import { listMembers } from '../metadata/members.ts';
+import { listNodes } from '../metadata/node-registrations.ts';
 import { openMetadata } from '../metadata/open.ts';
 import { printJson, printLine } from './output.ts';
 import { silenceLines } from './silent-nodes.ts';
@@ -20,17 +22,18 @@ export function describeMap(settings: Settings, { isJson }: { readonly isJson: b
     if (isJson) printJson(mapAsJson(loaded, paused));
     else {
       for (const line of mapAsLines(loaded, paused)) printLine(line);
+      for (const line of await absence(metadata, settings.cluster.name)) printLine(line);
       for (const line of await silence(metadata, settings.cluster.name)) printLine(line);
     }
   });
 }
 
-interface Pauses {
+export interface Pauses {
   readonly isPaused: boolean;
   readonly pausedPartitionIds: readonly number[];
 }
 
-async function readPauses(metadata: MetadataStore, clusterName: string): Promise<Pauses> {
+export async function readPauses(metadata: MetadataStore, clusterName: string): Promise<Pauses> {
   const { pause } = clusterKeys(clusterName);
   const { entries } = await metadata.list(pause);
   return {
@@ -39,6 +42,22 @@ async function readPauses(metadata: MetadataStore, clusterName: string): Promise
       .filter(({ key }) => key.startsWith(`${pause}/`))
       .map(({ key }) => Number(key.slice(pause.length + 1))),
   };
+}
+
+/** Storage nodes whose processes are gone, as far as the metadata store knows: this command asks no node. */
+async function absence(metadata: MetadataStore, clusterName: string): Promise<string[]> {
+  const [members, registered] = await Promise.all([
+    listMembers(metadata, clusterName),
+    listNodes(metadata, clusterName),
+  ]);
+  const isThere = new Set(registered.map(({ nodeId }) => nodeId));
+  return members
+    .filter(({ role, nodeId }) => role === 'storage' && !isThere.has(nodeId))
+    .map(({ nodeId, stoppedAtMs }) =>
+      stoppedAtMs === undefined
+        ? `node ${nodeId} is dead: its process has not been heard of for ten seconds or more`
+        : `node ${nodeId} is stopped since ${asTime(stoppedAtMs)}`,
+    );
 }
 
 /** What the coordinator found when it last planned: this command asks no node. */

@@ -30,6 +30,7 @@ import { describeProposal } from './proposal-command.ts';
 import { clearQuarantine, describeQuarantine } from './quarantine-command.ts';
 import { describeHotTypes } from './query-hours-command.ts';
 import { describeQueryTypes } from './query-types-command.ts';
+import { addStatusCommand } from './status/status-command.ts';
 import { createToken, type TokenFlags } from './token-command.ts';
 
 export const EXIT_OK = 0;
@@ -136,6 +137,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .option('--prefix <prefix...>', 'only keys that begin so')
     .description('make a token, and the line for security.usersFile by which nodes know it')
     .action((flags: TokenFlags) => createToken(flags));
+  addStatusCommand(program, exitWith);
   withJson(withConfig(program.command('map')))
     .description('print who owns what, and the migrations that are open')
     .action(async (flags: CommonFlags) =>

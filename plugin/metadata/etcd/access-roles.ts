@@ -13,16 +13,16 @@ export interface AccessRole {
  * at copies fare; one with the plugin may be elected, and changes the map. A cluster is formed by whoever may write it.
  */
 export function accessRoles(clusterName: string): readonly AccessRole[] {
-  const { nodePrefix, mapPrefix } = clusterKeys(clusterName);
+  const { nodePrefix, memberPrefix, mapPrefix } = clusterKeys(clusterName);
   const root = mapPrefix.replace(/map\/$/, '');
   const reads = { access: 'read', prefix: root } as const;
-  const announces = { access: 'readwrite', prefix: nodePrefix } as const;
+  const announces = [nodePrefix, memberPrefix].map((prefix) => ({ access: 'readwrite', prefix }) as const);
   return [
-    { name: `foreshard-${clusterName}-storage`, who: 'storage nodes', grants: [reads, announces] },
+    { name: `foreshard-${clusterName}-storage`, who: 'storage nodes', grants: [reads, ...announces] },
     {
       name: `foreshard-${clusterName}-router`,
       who: 'query nodes that only route (plugin.modules: [])',
-      grants: [reads, announces, { access: 'readwrite', prefix: `${root}reads/` }],
+      grants: [reads, ...announces, { access: 'readwrite', prefix: `${root}reads/` }],
     },
     {
       name: `foreshard-${clusterName}-coordinator`,

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { AuditRecord, OperatorAction, TakeoverRequest } from '../../../src/migration/records.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import { coordinatorText, readCoordinator, whyNoCoordinator } from '../../metadata/coordinator-status.ts';
 import { decodeAudit, recordCodec } from '../../metadata/record-codec.ts';
 import { newRequestId, whoAsks } from './order.ts';
 
@@ -29,6 +30,8 @@ export async function askCoordinator(
   answerMsMax = ANSWER_MS_MAX,
 ): Promise<AuditRecord> {
   const codec = recordCodec(clusterName);
+  const why = await whyNoCoordinator(metadata, clusterName);
+  if (why !== null) throw nobodyAnswers(why);
   const atMs = Date.now();
   const requestId = newRequestId(atMs);
   const key = codec.keys.request(order.partitionId);
@@ -44,7 +47,7 @@ export async function askCoordinator(
     if (answer) return decodeAudit(answer.value);
     await delay(LOOK_MS);
   }
-  return takeBack(metadata, codec, { key, requestId });
+  return takeBack(metadata, clusterName, { key, requestId });
 }
 
 type Codec = ReturnType<typeof recordCodec>;
@@ -63,9 +66,10 @@ async function throwOther(metadata: MetadataStore, codec: Codec, partitionId: nu
 /** The coordinator's commit and this one exclude each other: what is taken back is not done later. */
 async function takeBack(
   metadata: MetadataStore,
-  codec: Codec,
+  clusterName: string,
   { key, requestId }: { readonly key: string; readonly requestId: string },
 ): Promise<AuditRecord> {
+  const codec = recordCodec(clusterName);
   const entry = await metadata.get(key);
   const isOurs = entry !== undefined && codec.decodeRequest(entry.value).requestId === requestId;
   const isTakenBack =
@@ -78,9 +82,13 @@ async function takeBack(
     ).isCommitted;
   const answer = isTakenBack ? undefined : await metadata.get(codec.keys.audit(requestId));
   if (answer) return decodeAudit(answer.value);
-  throw new ForeshardError(
+  const status = await readCoordinator(metadata, clusterName, Date.now());
+  throw nobodyAnswers(`the coordinator did not answer (${coordinatorText(status)})`);
+}
+
+const nobodyAnswers = (why: string): ForeshardError =>
+  new ForeshardError(
     'FORESHARD_UNAVAILABLE',
     'retry',
-    'no coordinator answered; nothing was done. A query node whose plugin is attached has to run: it is the coordinator',
+    `${why}; nothing was done. A query node whose plugin is attached has to run: it is the coordinator`,
   );
-}

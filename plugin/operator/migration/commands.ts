@@ -1,11 +1,6 @@
 import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import { silentLogger } from '../../../src/base/logger.ts';
-import type { Settings } from '../../../src/settings.ts';
 import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
-import { RpcTransport } from '../../engines/lmdb/rpc-transport.ts';
-import { NodeDirectory } from '../../metadata/node-directory.ts';
-import { peerTlsOf } from '../../rpc/peer-tls.ts';
 import { withMetadata } from '../cluster-commands.ts';
 import {
   type CommonFlags,
@@ -16,6 +11,7 @@ import {
   withConfig,
   withJson,
 } from '../flags.ts';
+import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';
 import { askCoordinator, type Order } from './ask-coordinator.ts';
 import { auditLine, readAudit } from './audit-command.ts';
@@ -44,11 +40,6 @@ interface MigrationsFlags extends CommonFlags {
   readonly limit: number;
   readonly follow?: boolean;
 }
-
-/** The operator's commands speak to no node for longer. */
-const NODE_TIMEOUT_MS = 1_000;
-/** As in the certificate that `foreshard certs` makes for operators: the role tells them from node 0. */
-const OPERATOR_ID = 0;
 
 const partition = wholeNumber('partition', 0, PARTITION_ID_MAX);
 const PARTITION_FLAG = [
@@ -165,9 +156,7 @@ async function describeMigrations(flags: MigrationsFlags): Promise<void> {
   const { settings } = await settingsOf(flags);
   await withMetadata(settings, async (metadata) => {
     const { name } = settings.cluster;
-    const directory = await NodeDirectory.open(metadata, name);
-    const transport = transportOf(settings, directory);
-    try {
+    await withNodes(settings, metadata, async (transport) => {
       const engine = new RpcStorageEngine(transport);
       const look = (): Promise<MigrationsReport> =>
         gatherReport(metadata, engine, {
@@ -182,10 +171,7 @@ async function describeMigrations(flags: MigrationsFlags): Promise<void> {
       if (flags.json === true)
         printJson({ ...report, ended: report.ended.slice(0, flags.limit), endedCount: report.ended.length });
       else for (const line of reportLines(report, flags.limit)) printLine(line);
-    } finally {
-      await transport.close();
-      directory.close();
-    }
+    });
   });
 }
 
@@ -195,11 +181,3 @@ function untilInterrupted(): AbortSignal {
   process.once('SIGINT', () => ending.abort());
   return ending.signal;
 }
-
-const transportOf = ({ cluster, security }: Settings, directory: NodeDirectory): RpcTransport =>
-  new RpcTransport({
-    identity: { clusterId: cluster.name, nodeId: OPERATOR_ID, role: 'operator' },
-    addressOf: (nodeId) => directory.addressOf(nodeId),
-    tls: peerTlsOf(security, silentLogger),
-    timeoutMs: NODE_TIMEOUT_MS,
-  });

@@ -1,0 +1,27 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const CLI = fileURLToPath(new URL('../../plugin/operator/cli.ts', import.meta.url));
+
+export interface Ran {
+  readonly status: number | null;
+  /** Standard output and standard error, as they came. */
+  readonly output: string;
+  readonly tookMs: number;
+}
+
+/** One command line in a process of its own, beside a cluster. */
+export function runCli(folder: string, ...args: string[]): Promise<Ran> {
+  const config = ['--config', join(folder, 'foreshard.config.json')];
+  const startedMs = performance.now();
+  const child = spawn(process.execPath, ['--import', 'tsx', CLI, ...args, ...config], { stdio: 'pipe' });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (bytes) => {
+      output += String(bytes);
+    });
+  return new Promise((resolve) =>
+    child.on('close', (status) => resolve({ status, output, tookMs: performance.now() - startedMs })),
+  );
+}
