@@ -83,6 +83,11 @@ export function addFileCommands(program: Command): void {
       wholeNumber('--days', 1, DAYS_MAX),
     )
     .option(
+      '--cycle-hours <number>',
+      'between two plans (default: 1, of more than 62 days to judge by 2, and so on)',
+      wholeNumber('--cycle-hours', 1, 24),
+    )
+    .option(
       '--capacity <number>',
       'queries a second that a node carries at most (default: cluster.nodeCapacity.queries, or so that a perfectly balanced cluster peaks at 70 %)',
       positive('--capacity'),

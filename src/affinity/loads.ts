@@ -42,6 +42,14 @@ export type Loads = Pick<
 const badInput = (message: string): ForeshardError =>
   new ForeshardError('FORESHARD_CORRUPT', 'report', `placement input: ${message}`);
 
+function badCell(
+  place: string,
+  { mean, point, upper }: { readonly mean: number; readonly point: number; readonly upper: number },
+): ForeshardError {
+  const isMeanWrong = point >= 0 && upper >= point && Number.isFinite(upper);
+  return badInput(isMeanWrong ? `${place} has a mean of ${mean}` : `${place} is ${point} (upper ${upper})`);
+}
+
 /**
  * Loads in units of the mean capacity of live nodes, and weights that make the objective a load-weighted mean over the
  * horizon.
@@ -75,10 +83,9 @@ export function buildLoads(
         const mean = table.mean(p, r, t);
         const point = table.point(p, r, t);
         const upper = table.upper(p, r, t);
-        const place = (): string => `load of ${name}, ${table.partitionName(p)}, step ${t}`;
-        if (!(point >= 0 && Number.isFinite(point) && upper >= point && Number.isFinite(upper)))
-          throw badInput(`${place()} is ${point} (upper ${upper})`);
-        if (!(mean >= 0 && Number.isFinite(mean))) throw badInput(`${place()} has a mean of ${mean}`);
+        // Tens of thousands of cells: infinite ones and NaN fail the comparisons, and whoever is refused is named elsewhere.
+        if (!(point >= 0 && upper >= point && upper <= Number.MAX_VALUE && mean >= 0 && mean <= Number.MAX_VALUE))
+          throw badCell(`load of ${name}, ${table.partitionName(p)}, step ${t}`, { mean, point, upper });
         const cell = p * depth + r * slotStride + t;
         load[cell] = mean * unit;
         variance[cell] = (((upper - point) * unit) / upperZ) ** 2;

@@ -16,6 +16,11 @@ export interface PlanOptions {
   /** See the settings of the same names. */
   readonly benefitCostRatio: number;
   readonly boundTolerance: number;
+  /**
+   * How much work goes into the lower bound. The poured one is rough and costs next to nothing: for many plans of which nobody
+   * asks how far they are from the best. 'tight' if absent.
+   */
+  readonly bound?: BoundEffort;
   /** Where it is given, work beside the searches rests as well, and of a plan that is cancelled nothing is wanted. */
   readonly pace?: Pace;
   /** Partitions that move as one; none if absent. */
@@ -23,6 +28,8 @@ export interface PlanOptions {
   /** i32[partition]: what is still to be done of the last plan; kept unless another map is better by `boundTolerance`. */
   readonly lastPlan?: Int32Array;
 }
+
+export type BoundEffort = 'tight' | 'poured';
 
 /** A plan for an instance, in its own numbers. */
 export interface InstancePlan {
@@ -77,9 +84,10 @@ export async function preparePlan(
   const unit = mergeUnits(partitions, options.units ?? []);
   const { instance, membersOf } = unit;
   const lastPlan = options.lastPlan && joinUnits(membersOf, instance.home, options.lastPlan);
-  const { context, pace } = options;
+  const { context, pace, bound: effort = 'tight' } = options;
   const isHurried = context.isCancelled !== undefined && pace === undefined;
-  const bound = isHurried ? pouredBound(instance) : await paced(bounding(instance, instance.home), pace);
+  const isPoured = isHurried || effort === 'poured';
+  const bound = isPoured ? pouredBound(instance) : await paced(bounding(instance, instance.home), pace);
   const prepared = new PreparedPlan({ partitions, unit, lastPlan, bound }, options);
   await prepared.descend(context);
   if (isHurried) await prepared.tighten(instance.home, context);
@@ -91,7 +99,7 @@ export class PreparedPlan {
   readonly #partitions: PlacementInstance;
   readonly #unit: UnitInstance;
   readonly #lastPlan: Int32Array | undefined;
-  readonly #options: Pick<PlanOptions, 'benefitCostRatio' | 'boundTolerance'>;
+  readonly #options: Pick<PlanOptions, 'benefitCostRatio' | 'boundTolerance' | 'bound'>;
   readonly #raised: PlacementInstance;
   readonly #costBefore: number;
   /** Why nothing is searched for. */
@@ -107,7 +115,7 @@ export class PreparedPlan {
       readonly lastPlan: Int32Array | undefined;
       readonly bound: number;
     },
-    options: Pick<PlanOptions, 'benefitCostRatio' | 'boundTolerance'>,
+    options: Pick<PlanOptions, 'benefitCostRatio' | 'boundTolerance' | 'bound'>,
   ) {
     const { instance } = ground.unit;
     this.#partitions = ground.partitions;
@@ -137,6 +145,7 @@ export class PreparedPlan {
 
   /** Looks for a better bound from a good map, as far as there is time. */
   async tighten(ownerOf: Int32Array, { clock, isCancelled }: SearchContext): Promise<void> {
+    if (this.#options.bound === 'poured') return;
     const work = bounding(this.#unit.instance, ownerOf);
     const found = await untilCancelled(work, { clock, isCancelled: () => isCancelled?.() ?? false });
     if (found !== CANCELLED) this.#bound = Math.max(this.#bound, found);

@@ -15,7 +15,7 @@ import { buildRuledInstance, type PlacementInputs, type RuledInstance } from './
 import { movePriceTo } from './move-price.ts';
 import { MoveUnits } from './move-units.ts';
 import type { Optimiser } from './optimiser.ts';
-import { type InstancePlan, planInstance } from './plan-instance.ts';
+import { type BoundEffort, type InstancePlan, planInstance } from './plan-instance.ts';
 import { carryOver, NO_MEMORY, withoutReturns } from './plan-memory.ts';
 import { planRelief, type Relief } from './relief/plan-relief.ts';
 import { type AffinitySettings, assertAffinitySettings } from './settings.ts';
@@ -31,6 +31,8 @@ export interface AffinityComponents {
   readonly optimiser: Optimiser;
   /** Copies out of a node, and as many into it, that the executor has open at one time; 1 if absent. */
   readonly copiesPerNodeMax?: number;
+  /** Poured, where many plans are made and nobody reads how good they are. */
+  readonly bound?: BoundEffort;
   /** Where it is given, planning rests every few milliseconds, so that its thread does not stand still. */
   readonly pace?: Pace;
 }
@@ -62,7 +64,7 @@ export class AffinityManager {
    *   FORESHARD_UNAVAILABLE when it was cancelled.
    */
   async propose(measured: PlacementInputs): Promise<Proposal> {
-    const { logger, optimiser, random, pace } = this.#components;
+    const { logger, optimiser, random, pace, bound } = this.#components;
     const { inputs, settings } = calibrated(measured, this.#settings);
     const { memory = NO_MEMORY } = inputs;
     const { instance: built, units } = buildRuledInstance(inputs, settings);
@@ -77,6 +79,7 @@ export class AffinityManager {
         ...(pace && { isCancelled: () => pace.isCancelled?.() ?? false }),
       },
       ...(pace && { pace }),
+      ...(bound && { bound }),
       benefitCostRatio: this.#settings.benefitCostRatio,
       boundTolerance: this.#settings.boundTolerance,
       units,

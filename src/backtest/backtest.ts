@@ -4,8 +4,8 @@ import { ForeshardError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { contiguousMap } from '../model/partition-map.ts';
-import { slotCountPolicy, staticPolicy, stayPolicy } from './fixed-policies.ts';
-import type { PlanningContext, ReplayContext } from './hourly.ts';
+import { slotCountPolicy, staticPolicy } from './fixed-policies.ts';
+import { type PlanningContext, type ReplayContext, type ReplayedTimeline, replanHourly } from './hourly.ts';
 import { evaluateTimeline, type OwnershipTimeline, type PolicyMetrics } from './metrics.ts';
 import type { MigrationModel } from './migration-model.ts';
 import { oraclePolicy, simulatedPredictivePolicy } from './planning-policies.ts';
@@ -41,6 +41,8 @@ export interface Backtest {
   readonly settings: AffinitySettings;
   readonly migration: MigrationModel;
   readonly residenceHours: number;
+  /** Hours between two plans. */
+  readonly cycleHours: number;
   /** As far as the forecaster looks ahead, and the oracle. */
   readonly horizonHours: number;
 }
@@ -71,11 +73,11 @@ export function replayPolicy(
   name: PolicyName,
   backtest: Backtest,
   components: BacktestComponents,
-): Promise<OwnershipTimeline> {
+): Promise<ReplayedTimeline> {
   const context = contextOf(backtest, components);
   switch (name) {
     case 'stay':
-      return Promise.resolve(stayPolicy(context.startOwnerOf));
+      return replanHourly(context, () => ({ orders: [], planned: [] }));
     case 'static':
       return staticPolicy(context);
     case 'slot-count':
@@ -107,8 +109,9 @@ export function measuredOf({ load, trainHours, liveHours, ...rest }: Backtest) {
 }
 
 function contextOf(backtest: Backtest, { random, onHour }: BacktestComponents): ReplayContext {
-  const { load, startMs, trainHours, partitionCount, capacity, settings, migration, residenceHours } =
-    backtest;
+  const { load, startMs, trainHours, partitionCount, capacity, ...rest } = backtest;
+  const { settings, migration, residenceHours, cycleHours } = rest;
+  backtest;
   assertBacktest(backtest);
   const firstHour = trainHours - LEAD_IN_HOURS;
   return {
@@ -119,6 +122,7 @@ function contextOf(backtest: Backtest, { random, onHour }: BacktestComponents): 
     settings,
     migration,
     residenceHours,
+    cycleHours,
     random,
     ...(onHour && { onHour }),
   };

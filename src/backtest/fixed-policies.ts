@@ -1,8 +1,8 @@
 import { balanceByMeanLoad } from '../affinity/static-balance.ts';
-import { type ReplayContext, replanHourly } from './hourly.ts';
+import { type ReplayContext, type ReplayedTimeline, replanHourly } from './hourly.ts';
 import type { OwnershipTimeline } from './metrics.ts';
 
-/** Nothing moves. */
+/** Nothing moves, ever. */
 export const stayPolicy = (startOwnerOf: Int32Array): OwnershipTimeline => ({
   startOwnerOf,
   ownerOfAt: () => startOwnerOf,
@@ -13,7 +13,7 @@ export const stayPolicy = (startOwnerOf: Int32Array): OwnershipTimeline => ({
  *
  * @param context.history f64[hour][partition], of at least an hour.
  */
-export function staticPolicy(context: ReplayContext): Promise<OwnershipTimeline> {
+export function staticPolicy(context: ReplayContext): Promise<ReplayedTimeline> {
   const { measured, history = new Float64Array() } = context;
   const { partitionCount, capacity } = measured;
   const mean = new Float64Array(partitionCount);
@@ -28,7 +28,7 @@ export function staticPolicy(context: ReplayContext): Promise<OwnershipTimeline>
  * Nodes get partitions in proportion to their capacity, whatever these carry: what rebalancing by slots does
  * (`redis-cli --cluster rebalance`). Of what a node has too much the first go, to whoever has least for its size.
  */
-export function slotCountPolicy(context: ReplayContext): Promise<OwnershipTimeline> {
+export function slotCountPolicy(context: ReplayContext): Promise<ReplayedTimeline> {
   const { measured, startOwnerOf } = context;
   return towards(context, balanceByCount(startOwnerOf, measured.capacity), 'balance of the number of slots');
 }
@@ -53,7 +53,7 @@ export function balanceByCount(ownerOf: Int32Array, capacity: Float64Array): Int
   }
 }
 
-const towards = (context: ReplayContext, wanted: Int32Array, reason: string): Promise<OwnershipTimeline> =>
+const towards = (context: ReplayContext, wanted: Int32Array, reason: string): Promise<ReplayedTimeline> =>
   replanHourly(context, ({ map }) => {
     const orders = [];
     for (let p = 0; p < wanted.length; p++)

@@ -24,6 +24,8 @@ export interface ReplayContext {
   readonly migration: MigrationModel;
   /** Hours a partition stays after a move. */
   readonly residenceHours: number;
+  /** Hours between two cycles of those that plan ahead; 1 if absent. What a plan has put off begins in its hour all the same. */
+  readonly cycleHours?: number;
   readonly random: Random;
   /** f64[hour][partition]: what was measured before hour 0, for policies that look back. */
   readonly history?: Float64Array;
@@ -55,7 +57,7 @@ export interface HourOfPolicy {
 export async function replanHourly(
   context: ReplayContext,
   decide: (state: KnownState, hour: number) => HourOfPolicy | Promise<HourOfPolicy>,
-): Promise<OwnershipTimeline> {
+): Promise<ReplayedTimeline> {
   const { measured, startOwnerOf, migration, residenceHours, settings } = context;
   const { hourCount, partitionCount, capacity, partitionBytes } = measured;
   const nodes = idealNodes(capacity, migration);
@@ -64,13 +66,11 @@ export async function replanHourly(
     nodeCount: capacity.length,
     partitionBytes,
   });
-  const owners: Int32Array[] = [];
   const migrated: MigratedHour[] = [];
   const done: { hour: number; partitionId: number; sourceNodeId: number }[] = [];
   let ownerOf = startOwnerOf;
   let lastMoves: readonly RememberedMove[] = [];
   for (let hour = 0; hour < hourCount; hour++) {
-    owners.push(ownerOf);
     const openMigrations = migrations.open;
     const lately = done.filter((move) => hour - move.hour < residenceHours);
     const state: KnownState = {
@@ -90,10 +90,35 @@ export async function replanHourly(
     lastMoves = planned;
     context.onHour?.(hour);
   }
+  return timelineOf({ startOwnerOf, hours: migrated, model: migration });
+}
+
+/** What a replay was, as plain data. */
+export interface ReplayedHours {
+  /** i32[partition]. */
+  readonly startOwnerOf: Int32Array;
+  readonly hours: readonly MigratedHour[];
+  readonly model: MigrationModel;
+}
+
+export interface ReplayedTimeline extends OwnershipTimeline {
+  readonly replayed: ReplayedHours;
+}
+
+export function timelineOf(replayed: ReplayedHours): ReplayedTimeline {
+  const { startOwnerOf, hours, model } = replayed;
+  let ownerOf = startOwnerOf;
+  const owners = hours.map(({ changes }) => {
+    const before = ownerOf;
+    if (changes.length > 0) ownerOf = before.slice();
+    for (const { partition, target } of changes) ownerOf[partition] = target;
+    return before;
+  });
   return {
     startOwnerOf,
+    replayed,
     ownerOfAt: (hour) => owners[hour] as Int32Array,
-    migrations: { model: migration, within: (hour) => migrated[hour] as MigratedHour },
+    migrations: { model, within: (hour) => hours[hour] as MigratedHour },
   };
 }
 

@@ -7,8 +7,13 @@ import type { Logger } from '../base/logger.ts';
 import type { Forecast } from '../model/forecast.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
 import type { Move } from '../model/proposal.ts';
-import { type PlanningContext, type ReplayContext, replanHourly } from './hourly.ts';
-import type { OwnershipTimeline } from './metrics.ts';
+import {
+  type KnownState,
+  type PlanningContext,
+  type ReplayContext,
+  type ReplayedTimeline,
+  replanHourly,
+} from './hourly.ts';
 import type { MoveOrder } from './migration-model.ts';
 import { ordersOf, reliefAt } from './relief-policies.ts';
 
@@ -20,26 +25,50 @@ export interface PlannerComponents {
 }
 
 /**
- * The planner as it runs in a cluster, without one: moves begin in the hour that the timetable gives them, each hour's plan
- * goes on from the one before, and nodes outside their comfort zone are relieved.
+ * The planner as it runs in a cluster, without one: moves begin in the hour that the timetable gives them, each cycle's plan
+ * goes on from the one before, and nodes outside their comfort zone are relieved every hour.
  */
-export const simulatedPredictivePolicy = (
+export function simulatedPredictivePolicy(
   context: PlanningContext,
   components: PlannerComponents,
-): Promise<OwnershipTimeline> =>
-  replanHourly(context, async (state, hour) => {
-    const forecast = await context.forecastAt(hour);
-    const random = context.random.fork(`predictive/${hour}`);
-    const manager = new AffinityManager(context.settings, {
-      ...components,
-      random,
-      copiesPerNodeMax: context.migration.copiesPerNodeMax,
-    });
-    const { moves } = await manager.propose({ ...state, forecast });
-    const dueMoves = moves.filter(({ schedule }) => (schedule?.startMs ?? 0) <= forecast.startMs);
+): Promise<ReplayedTimeline> {
+  const { startMs = 0, cycleHours = 1 } = context;
+  let planned: readonly Move[] = [];
+  return replanHourly(context, async (state, hour) => {
+    if (hour % cycleHours === 0) planned = await planAt(context, components, state, hour);
+    const nowMs = startMs + hour * HOUR_MS;
+    const dueMoves = planned.filter((move) => isDue(move, nowMs));
     const relief = reliefAt(context, state, { hour, dueMoves });
-    return { orders: ordersOf([...relief, ...dueMoves]), planned: moves.map(remembered) };
+    const hourOfPolicy = {
+      orders: ordersOf([...relief, ...dueMoves]),
+      planned: planned.map(remembered),
+    };
+    planned = planned.filter((move) => !isDue(move, nowMs));
+    return hourOfPolicy;
   });
+}
+
+const isDue = ({ schedule }: Move, nowMs: number): boolean => (schedule?.startMs ?? 0) <= nowMs;
+
+async function planAt(
+  context: PlanningContext,
+  components: PlannerComponents,
+  state: KnownState,
+  hour: number,
+): Promise<readonly Move[]> {
+  const manager = new AffinityManager(context.settings, {
+    ...components,
+    random: context.random.fork(`predictive/${hour}`),
+    copiesPerNodeMax: context.migration.copiesPerNodeMax,
+    // Most of a plan's time goes into the tight one, which decides next to nothing here.
+    bound: 'poured',
+  });
+  const { moves } = await manager.propose({ ...state, forecast: await context.forecastAt(hour) });
+  return moves;
+}
+
+/** What is known is known: plans that are made oftener hardly differ, and a quarter of a day later their timetables begin anew. */
+const ORACLE_CYCLE_HOURS = 6;
 
 /**
  * The same planner, told the load to come instead of a forecast: what it could gain at most. What its settings keep back for
@@ -50,10 +79,11 @@ export const simulatedPredictivePolicy = (
 export const oraclePolicy = (
   context: ReplayContext & { readonly horizonHours: number },
   components: PlannerComponents,
-): Promise<OwnershipTimeline> =>
+): Promise<ReplayedTimeline> =>
   simulatedPredictivePolicy(
     {
       ...context,
+      cycleHours: ORACLE_CYCLE_HOURS,
       settings: { ...context.settings, riskZ: 0, commonError: 0, benefitCostRatio: 1 },
       forecastAt: (hour) => perfectForecast(context, hour),
     },
@@ -91,7 +121,7 @@ export function perfectForecast(
 }
 
 /** The sketch, replanned each hour from the same forecasts. */
-export function naiveHillClimbPolicy(context: PlanningContext): Promise<OwnershipTimeline> {
+export function naiveHillClimbPolicy(context: PlanningContext): Promise<ReplayedTimeline> {
   const optimiser = naiveHillClimb();
   return replanHourly(context, async (state, hour) => {
     const instance = buildInstance({ ...state, forecast: await context.forecastAt(hour) }, context.settings);

@@ -1,15 +1,15 @@
 import { planRelief } from '../affinity/relief/plan-relief.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT, type LoadProfile } from '../model/load-profile.ts';
 import type { Move } from '../model/proposal.ts';
-import { type KnownState, type ReplayContext, replanHourly } from './hourly.ts';
-import { type MeasuredLoad, OVERLOAD_ABOVE, type OwnershipTimeline } from './metrics.ts';
+import { type KnownState, type ReplayContext, type ReplayedTimeline, replanHourly } from './hourly.ts';
+import { type MeasuredLoad, OVERLOAD_ABOVE } from './metrics.ts';
 import type { MoveOrder } from './migration-model.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_HOURS = 24;
 
 /** Relief alone, as when no forecast is any good: by what was measured in the hours before. */
-export const reliefPolicy = (context: ReplayContext): Promise<OwnershipTimeline> =>
+export const reliefPolicy = (context: ReplayContext): Promise<ReplayedTimeline> =>
   replanHourly(context, (state, hour) => ({
     orders: ordersOf(reliefAt(context, state, { hour, dueMoves: [] })),
     planned: [],
@@ -67,7 +67,7 @@ const loadOfHour = ({ load, partitionCount }: MeasuredLoad, hour: number): Float
  * What one writes first: of a node that was above 80 % in the last hour, the hottest partition that fits goes to the coolest
  * node. On record because it thrashes.
  */
-export function hottestToCoolestPolicy(context: ReplayContext): Promise<OwnershipTimeline> {
+export function hottestToCoolestPolicy(context: ReplayContext): Promise<ReplayedTimeline> {
   const { capacity } = context.measured;
   return replanHourly(context, ({ map, restingPartitions }, hour) => {
     const ownerOf = map.ownerOf.slice();

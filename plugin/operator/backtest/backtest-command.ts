@@ -29,7 +29,7 @@ export async function backtestLog(file: string, flags: BacktestFlags, settings: 
   const replayed = await runPolicies(backtest, {
     settings,
     seed: flags.seed,
-    onHour: (name, hour) => progress.update(() => `${name}: hour ${hour + 1} of ${hourCount}`),
+    onHour: (hour) => progress.update(() => `hour ${hour + 1} of ${hourCount}`),
   }).finally(() => progress.end());
   const policies = Object.fromEntries(POLICY_NAMES.map((name) => [name, replayed[name].metrics])) as Record<
     PolicyName,

@@ -6,6 +6,8 @@ export interface BacktestFlags extends Omit<LogInputFlags, 'window'> {
   readonly trainDays?: number;
   /** Days to judge by: all that follow, by default. */
   readonly days?: number;
+  /** Hours between two plans: 1 for up to 62 days, by default. */
+  readonly cycleHours?: number;
   /** Queries a second that a node carries at utilisation 1. */
   readonly capacity?: number;
   readonly partitionBytes: number;

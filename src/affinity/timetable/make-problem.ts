@@ -54,11 +54,7 @@ export function timetableProblem(
       isWithin(windows, startMs + t * stepMs, startMs + (t + 1) * stepMs) ? 1 : 0,
     ),
     bandwidth: instance.bandwidth,
-    // Members of a unit are copied one after the other: what is too hot for one of them is so for all.
-    dirtyRate: Float64Array.from({ length: instance.partitionCount * slotCount }, (_, i) => {
-      const members = membersOf[Math.floor(i / slotCount)] as readonly number[];
-      return Math.max(...members.map((p) => dirtyRate(p, i % slotCount)));
-    }),
+    dirtyRate: unitDirtyRates(membersOf, slotCount, dirtyRate),
     copiesPerNodeMax,
     // As in the admission of moves: at most half of the nodes are busy with copies.
     copiesMax: Math.max(1, instance.nodeCount >> 1),
@@ -71,4 +67,21 @@ export function timetableProblem(
       blip: settings.moveBlipIndexHours / horizonHours,
     },
   };
+}
+
+/** f64[unit][slot]. Members of a unit are copied one after the other: what is too hot for one of them is so for all. */
+function unitDirtyRates(
+  membersOf: UnitInstance['membersOf'],
+  slotCount: number,
+  dirtyRate: TimetableFacts['dirtyRate'],
+): Float64Array {
+  const rates = new Float64Array(membersOf.length * slotCount);
+  membersOf.forEach((members, unit) => {
+    for (const p of members)
+      for (let t = 0; t < slotCount; t++) {
+        const at = unit * slotCount + t;
+        rates[at] = Math.max(rates[at] as number, dirtyRate(p, t));
+      }
+  });
+  return rates;
 }

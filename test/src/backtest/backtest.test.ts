@@ -50,6 +50,7 @@ function backtestOf(
     settings: DEFAULT_AFFINITY_SETTINGS,
     migration: DEFAULT_MIGRATION_MODEL,
     residenceHours: 1 / 6,
+    cycleHours: 1,
     horizonHours: 168,
   };
 }
