@@ -117,8 +117,10 @@ test('the page of the node names every command that clients may send', () => {
 });
 
 test('the page of the host names every command of the command line', () => {
-  const source = ['program', 'node-command', 'file-commands']
-    .map((name) => readFileSync(join(REPOSITORY, `plugin/operator/${name}.ts`), 'utf8'))
+  const folder = join(REPOSITORY, 'plugin/operator');
+  const source = (readdirSync(folder, { recursive: true }) as string[])
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
     .join('\n');
   const commands = [...source.matchAll(/\.command\('([a-z-]+)'\)/g)].map(([, name = '']) => name);
   const page = readPage('docs/host.md').split('## Command line')[1] ?? '';

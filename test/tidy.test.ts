@@ -148,6 +148,7 @@ const ENTRY_POINTS = [
   /^plugin\/index\.ts$/,
   /^plugin\/redis\/index\.ts$/,
   /^plugin\/operator\/cli\.ts$/,
+  /^plugin\/operator\/dashboard\/page\/app\.ts$/,
   /^examples\/[^/]+\/main\.ts$/,
   /^bench\/[^/]+\.ts$/,
   /^test\/run\.ts$/,

@@ -42,6 +42,7 @@ import { ProfilePublisher } from './profile-publisher.ts';
 import { QueryTypesPublisher } from './query-types-publisher.ts';
 import {
   eventEffectsPrefix,
+  forecastPrefix,
   hotKeysPrefix,
   profilePrefix,
   proposalKey,
@@ -106,6 +107,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
     keys: clusterKeys(cluster.name),
     proposalKey: proposalKey(cluster.name),
     staysKey: staysKey(cluster.name),
+    forecastPrefix: forecastPrefix(cluster.name),
     kernelHash: kernels.hash,
     forecaster:
       calendar === null

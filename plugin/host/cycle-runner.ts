@@ -14,6 +14,7 @@ import type { Proposal } from '../../src/model/proposal.ts';
 import type { MetadataCondition } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { CoordinatorLink } from './coordinator-link.ts';
+import { encodeForecast } from './forecast-record.ts';
 import { inputsHash } from './inputs-hash.ts';
 import { readPlanMemory } from './plan-memory-record.ts';
 import { encodeProposal, encodeStays } from './proposal-record.ts';
@@ -24,6 +25,7 @@ export interface CycleRunnerComponents extends Components {
   readonly keys: Pick<ClusterKeys, 'historyPrefix'>;
   readonly proposalKey: string;
   readonly staysKey: string;
+  readonly forecastPrefix: string;
   /** Of the kernels that search: a plan replays with the same ones only. */
   readonly kernelHash: string;
   readonly forecaster: { forecast(profile: LoadProfile): Promise<Forecast> };
@@ -65,14 +67,14 @@ export class CycleRunner {
     await this.#cycle;
   }
 
-  #runCycleIn(fence: MetadataCondition): Promise<CycleReport> {
+  async #runCycleIn(fence: MetadataCondition): Promise<CycleReport> {
     const { clock, logger, metadata, loadProfile, forecaster, affinity, observer, keys, proposalKey } =
       this.#components;
     const { forecast, analyzer } = this.#settings;
     const horizonMs = forecast.horizonSteps * analyzer.windowMs;
     let profile: LoadProfile | null = null;
     let silentNodes: readonly SilentNode[] = [];
-    return runCycle({
+    const report = await runCycle({
       mode: this.#settings.plugin.mode,
       skillMin: this.#settings.controller.skillMin,
       clock,
@@ -98,6 +100,17 @@ export class CycleRunner {
       },
       migration: { admit: (proposal) => this.#components.coordinator.admit(proposal, fence) },
     });
+    if (report.forecast !== null) await this.#publishForecast(report.forecast, fence);
+    return report;
+  }
+
+  /** For people to look at, in every mode. */
+  async #publishForecast(forecast: Forecast, fence: MetadataCondition): Promise<void> {
+    const { metadata, forecastPrefix } = this.#components;
+    for (const [chunk, value] of encodeForecast(forecast).entries()) {
+      const key = `${forecastPrefix}${String(chunk).padStart(2, '0')}`;
+      await metadata.commit({ conditions: [fence], writes: [{ kind: 'put', key, value }] });
+    }
   }
 
   async #record(

@@ -2,7 +2,8 @@ import { clusterKeys } from '../metadata/cluster-keys.ts';
 
 /** Where the host's own records stand in the metadata store, beside the map. */
 
-const clusterRoot = (clusterName: string): string => clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '');
+export const clusterRoot = (clusterName: string): string =>
+  clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '');
 
 export const proposalKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/latest`;
 export const staysKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/stays`;
@@ -14,4 +15,5 @@ export const hotKeysPrefix = (clusterName: string): string => `${clusterRoot(clu
 export const eventEffectsPrefix = (clusterName: string): string =>
   `${clusterRoot(clusterName)}event-effects/`;
 export const capturePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}capture/`;
+export const forecastPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}forecast/`;
 export const profilePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}profile/`;

@@ -85,7 +85,7 @@ function lines(
   return said;
 }
 
-function whyStay({ nodeId, ...best }: StayReason, { silentNodes = [] }: ProposalRecord): string {
+export function whyStay({ nodeId, ...best }: StayReason, { silentNodes = [] }: ProposalRecord): string {
   const own = silentNodes.filter((node) => node.nodeId === nodeId);
   if (own.length > 0)
     return `${silenceLines({ silentNodes: own })[0]}: ownership moves only with its consent`;

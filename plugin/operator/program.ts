@@ -199,6 +199,21 @@ function buildProgram(exitWith: (code: number) => void): Command {
       describeHotKeys((await settingsOf(flags)).settings, { isJson: flags.json === true }),
     );
   addApprovalCommands(program);
+  withConfig(program.command('dashboard'))
+    .description('show load, forecast, proposal and migrations in a browser, on this machine only')
+    .option('--listen <host:port>', 'a loopback address; port 0 takes a free one', '127.0.0.1:7070')
+    .option('--token-file <file>', 'holds the token to log in with (default: a new one, printed)')
+    .option('--read-only', 'nobody may approve, pause, cancel or roll back')
+    .action(async (flags: CommonFlags & { listen: string; tokenFile?: string; readOnly?: boolean }) => {
+      const { settings } = await settingsOf(flags);
+      // Loaded here: no other command serves pages.
+      const { runDashboard } = await import('./dashboard/command.ts');
+      await runDashboard(settings, {
+        listen: flags.listen,
+        tokenFile: flags.tokenFile ?? null,
+        isReadOnly: flags.readOnly === true,
+      });
+    });
   addFileCommands(program);
   addMigrationCommands(program);
   return program;

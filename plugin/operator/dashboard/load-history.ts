@@ -1,0 +1,83 @@
+import { dimensionIndex } from '../../../src/model/load-profile.ts';
+import type { MetadataEntry, MetadataStore } from '../../../src/ports/metadata-store.ts';
+import { decodeChunk } from '../../host/profile-publisher.ts';
+import { orNothing } from '../../metadata/json-values.ts';
+import type { LoadColumns } from './heat-matrix.ts';
+
+/** A window that has been over for longer than this is written by nobody any more, and is not read again. */
+const SETTLED_MS = 30 * 60_000;
+/** Windows that are asked for at once. */
+const PARALLEL = 8;
+const QUERIES = dimensionIndex('queries');
+
+/**
+ * Queries per partition and window of the recent past, from what query nodes publish: a window is read when somebody first
+ * looks at it, and kept. 16,384 partitions and a week of hours are 11 MB.
+ */
+export class LoadHistory {
+  readonly #metadata: Pick<MetadataStore, 'list'>;
+  readonly #prefix: string;
+  readonly #windowMs: number;
+  readonly #partitionCount: number;
+  readonly #windowsMax: number;
+  readonly #windows = new Map<
+    number,
+    { readonly queries: Float32Array | null; readonly isSettled: boolean }
+  >();
+
+  constructor(options: {
+    readonly metadata: Pick<MetadataStore, 'list'>;
+    /** Such as `/foreshard/v1/main/profile/`. */
+    readonly prefix: string;
+    readonly windowMs: number;
+    readonly partitionCount: number;
+    readonly windowsMax: number;
+  }) {
+    this.#metadata = options.metadata;
+    this.#prefix = options.prefix;
+    this.#windowMs = options.windowMs;
+    this.#partitionCount = options.partitionCount;
+    this.#windowsMax = options.windowsMax;
+  }
+
+  /** The closed windows from `fromMs` on. */
+  async load(fromMs: number, nowMs: number): Promise<LoadColumns> {
+    const endMs = Math.floor(nowMs / this.#windowMs) * this.#windowMs;
+    const oldestMs = endMs - this.#windowsMax * this.#windowMs;
+    const startMs = Math.max(oldestMs, Math.floor(fromMs / this.#windowMs) * this.#windowMs);
+    for (const kept of this.#windows.keys()) if (kept < oldestMs) this.#windows.delete(kept);
+    const wanted: number[] = [];
+    for (let atMs = startMs; atMs < endMs; atMs += this.#windowMs)
+      if (this.#windows.get(atMs)?.isSettled !== true) wanted.push(atMs);
+    while (wanted.length > 0)
+      await Promise.all(wanted.splice(0, PARALLEL).map((atMs) => this.#readWindow(atMs, nowMs)));
+    const windows = this.#windows;
+    const windowMs = this.#windowMs;
+    return {
+      startMs,
+      stepMs: windowMs,
+      columnCount: Math.max(0, (endMs - startMs) / windowMs),
+      partitionCount: this.#partitionCount,
+      at: (partition, column) => windows.get(startMs + column * windowMs)?.queries?.[partition] ?? Number.NaN,
+    };
+  }
+
+  async #readWindow(atMs: number, nowMs: number): Promise<void> {
+    const { entries } = await this.#metadata.list(`${this.#prefix}${atMs}/`);
+    const isSettled = nowMs - (atMs + this.#windowMs) > SETTLED_MS;
+    // Nobody recorded anything: an outage, which is not the same as no load.
+    this.#windows.set(atMs, { queries: entries.length === 0 ? null : this.#sum(entries), isSettled });
+  }
+
+  #sum(entries: readonly MetadataEntry[]): Float32Array {
+    const queries = new Float32Array(this.#partitionCount);
+    for (const { partitionCount, partitionIds, columns } of entries.flatMap(({ key, value }) =>
+      orNothing(() => decodeChunk(key, value)),
+    ))
+      if (partitionCount === this.#partitionCount)
+        partitionIds.forEach((partition, row) => {
+          queries[partition] += columns[QUERIES * partitionIds.length + row] as number;
+        });
+    return queries;
+  }
+}

@@ -1,0 +1,268 @@
+/** The panels of the page, each made anew from what the server answers. */
+import { h, svg, table } from './dom.ts';
+import { bytes, count, percent, seconds, time } from './format.ts';
+import { horizonText, nodeCharts } from './node-charts.ts';
+import type {
+  AuditAnswer,
+  MigrationsAnswer,
+  OpenMigration,
+  Overview,
+  PartitionAnswer,
+  ProposalAnswer,
+} from './records.ts';
+
+/** What a panel may ask for; nothing where the session may only look. */
+export interface Orders {
+  readonly approve: (partitionIds: readonly number[] | null) => void;
+  readonly reject: (partitionIds: readonly number[]) => void;
+  readonly cancel: (partitionId: number) => void;
+  readonly rollback: (partitionId: number) => void;
+  readonly pause: (partitionId: number, isPaused: boolean) => void;
+}
+
+const button = (label: string, onClick: () => void, kind = ''): HTMLElement =>
+  h('button', { type: 'button', click: onClick, ...(kind === '' ? {} : { class: kind }) }, label);
+
+export function proposalPanel({ proposal, decisions }: ProposalAnswer, orders: Orders | null): HTMLElement {
+  const panel = h('section', { class: 'wide', 'aria-label': 'proposal' }, h('h2', {}, 'Proposal'));
+  for (const { partitionId, targetNodeId, by, reason, notBeforeMs, notAfterMs } of decisions.approvals)
+    panel.append(
+      h(
+        'p',
+        {},
+        `Approved by ${by} (${reason}), not begun: partition ${partitionId} to node ${targetNodeId}, from ${time(notBeforeMs)} to ${time(notAfterMs)} `,
+        orders && button('Take back', () => orders.reject([partitionId])),
+      ),
+    );
+  for (const { partitionId, by, reason, untilMs } of decisions.rejections)
+    panel.append(
+      h(
+        'p',
+        { class: 'quiet' },
+        `Rejected by ${by} (${reason}): partition ${partitionId} stays until ${time(untilMs)}`,
+      ),
+    );
+  if (proposal === null) {
+    panel.append(h('p', { class: 'quiet' }, 'None yet: modes propose and auto make one each cycle.'));
+    return panel;
+  }
+  const { moves, costBefore, costAfter, lowerBound, refusal, atMs, expiresAtMs } = proposal;
+  const costs = `cost ${costBefore.toFixed(3)} to ${costAfter.toFixed(3)} points, no map below ${lowerBound.toFixed(3)}`;
+  const what =
+    moves.length === 0
+      ? `no moves${refusal === null ? '' : `: ${refusal}`}`
+      : `${moves.length} moves, ${costs}`;
+  panel.append(h('p', {}, `Made ${time(atMs)}, holds until ${time(expiresAtMs)}: ${what}.`));
+  if (moves.length === 0) return panel;
+  const boxes = moves.map(({ partitionId }) =>
+    h('input', { type: 'checkbox', value: partitionId, 'aria-label': `partition ${partitionId}` }),
+  );
+  const chosen = (): number[] => boxes.filter(({ checked }) => checked).map(({ value }) => Number(value));
+  const rows = moves.map((move, index) => [
+    orders ? (boxes[index] as HTMLElement) : null,
+    String(move.partitionId),
+    `${move.sourceNodeId} → ${move.targetNodeId}`,
+    move.schedule === null ? 'as there is a place' : time(move.schedule.startMs),
+    bytes(move.sizeBytes),
+    move.gain.toFixed(4),
+    move.cost.toFixed(4),
+    move.reason,
+  ]);
+  panel.append(table(['', 'Partition#', 'Node', 'Begins', 'Size#', 'Gain#', 'Price#', 'Why'], rows));
+  if (orders !== null)
+    panel.append(
+      h(
+        'div',
+        { class: 'row' },
+        button('Approve all', () => orders.approve(null), 'main'),
+        button('Approve chosen', () => chosen().length > 0 && orders.approve(chosen())),
+        button('Reject chosen', () => chosen().length > 0 && orders.reject(chosen())),
+      ),
+    );
+  return panel;
+}
+
+const BEFORE_SWITCH: ReadonlySet<string> = new Set([
+  'PREPARE',
+  'COPY',
+  'CATCHUP',
+  'VERIFY',
+  'SHIFT',
+  'FENCING',
+  'FENCED',
+]);
+
+export function migrationsPanel(
+  { open, ended, endedCount }: MigrationsAnswer,
+  orders: Orders | null,
+): HTMLElement {
+  const panel = h('section', { class: 'wide', 'aria-label': 'migrations' }, h('h2', {}, 'Migrations'));
+  panel.append(
+    open.length === 0
+      ? h('p', { class: 'quiet' }, 'None open.')
+      : table(
+          ['Partition#', 'Node', 'Phase', 'Progress', 'Left', 'Why', ''],
+          open.map((migration) => [
+            String(migration.partitionId),
+            `${migration.sourceNodeId} → ${migration.targetNodeId}`,
+            `${migration.phase}${migration.isPaused ? ', paused' : ''}${migration.kind === 'move' ? '' : ` (${migration.kind})`}`,
+            progressOf(migration),
+            leftOf(migration),
+            migration.reason,
+            orders && ordersOf(migration, orders),
+          ]),
+        ),
+  );
+  if (ended.length > 0)
+    panel.append(
+      h('h2', {}, `Ended (${endedCount})`),
+      table(
+        ['Partition#', 'Node', 'Outcome', 'Ended', 'Took', 'Copied#', 'Why'],
+        ended.map((of) => [
+          String(of.partitionId),
+          `${of.sourceNodeId} → ${of.targetNodeId}`,
+          of.outcome,
+          time(of.endedAtMs),
+          seconds((of.endedAtMs - of.startedAtMs) / 1000),
+          bytes(of.copiedBytes),
+          of.reason,
+        ]),
+      ),
+    );
+  return panel;
+}
+
+function progressOf({ phase, copiedBytes, sizeBytes, readWeight }: OpenMigration): HTMLElement | string {
+  if (phase === 'COPY' && copiedBytes !== null && sizeBytes)
+    return h('progress', { max: sizeBytes, value: Math.min(copiedBytes, sizeBytes), 'aria-label': 'copied' });
+  return phase === 'SHIFT' ? `${percent(readWeight)} of reads` : '';
+}
+
+function leftOf({ etaSeconds, wayBackSeconds, phaseSeconds }: OpenMigration): string {
+  if (wayBackSeconds !== null) return `way back for ${seconds(wayBackSeconds)}`;
+  return etaSeconds === null ? `since ${seconds(phaseSeconds)}` : `about ${seconds(etaSeconds)}`;
+}
+
+function ordersOf({ partitionId, phase, isPaused }: OpenMigration, orders: Orders): HTMLElement {
+  const cell = h('div', { class: 'row' });
+  if (BEFORE_SWITCH.has(phase)) {
+    cell.append(button(isPaused ? 'Resume' : 'Pause', () => orders.pause(partitionId, !isPaused)));
+    cell.append(button('Cancel', () => orders.cancel(partitionId)));
+  } else if (phase === 'GRACE') cell.append(button('Roll back', () => orders.rollback(partitionId)));
+  return cell;
+}
+
+export function nodesPanel({ proposal }: ProposalAnswer, { zones, partitionsOf }: Overview): HTMLElement {
+  const panel = h('section', { class: 'wide', 'aria-label': 'storage nodes' }, h('h2', {}, 'Storage nodes'));
+  panel.append(h('p', {}, partitionsOf.map((owned, node) => `node ${node}: ${owned} partitions`).join(', ')));
+  const utilisation = proposal?.evidence?.utilisation;
+  if (utilisation === undefined) {
+    panel.append(h('p', { class: 'quiet' }, 'Utilisation is forecast with the first proposal.'));
+    return panel;
+  }
+  const charts = h('div', {}, nodeCharts(utilisation, 0, zones));
+  const choice = h(
+    'select',
+    {
+      id: 'dimension',
+      change: () => charts.replaceChildren(nodeCharts(utilisation, choice.selectedIndex, zones)),
+    },
+    ...utilisation.dimensions.map((name) => h('option', {}, name)),
+  );
+  panel.append(
+    h(
+      'div',
+      { class: 'row' },
+      h('label', { for: 'dimension' }, 'Utilisation of'),
+      choice,
+      horizonText(utilisation),
+    ),
+    charts,
+    h(
+      'p',
+      { class: 'quiet' },
+      'Dashed: as things are. Line and band: as planned, mean and upper bound. Shaded: comfort zone. Thin line: capacity.',
+    ),
+  );
+  return panel;
+}
+
+export const auditPanel = ({ audit }: AuditAnswer): HTMLElement =>
+  h(
+    'section',
+    { class: 'wide', 'aria-label': 'audit' },
+    h('h2', {}, 'Audit'),
+    audit.length === 0
+      ? h('p', { class: 'quiet' }, 'Nobody has ordered anything.')
+      : table(
+          ['When', 'Who', 'What', 'Why', 'Outcome'],
+          audit.map(({ atMs, by, action, partitionId, reason, outcome, message }) => [
+            time(atMs),
+            by,
+            partitionId === null ? action : `${action} partition ${partitionId}`,
+            reason,
+            `${outcome}: ${message}`,
+          ]),
+        ),
+  );
+
+/** One partition: its load, why it moves or stays, who asks it for what. */
+export function partitionDialog(partition: PartitionAnswer): HTMLDialogElement {
+  const { partitionId, ownerNodeId, epoch, move, stay, types } = partition;
+  const close = h('button', { type: 'button' }, 'Close');
+  const why =
+    move === null
+      ? (stay ?? 'The latest proposal says nothing of it.')
+      : `Proposed: to node ${move.targetNodeId}. ${move.reason}`;
+  const dialog = h(
+    'dialog',
+    { 'aria-label': `partition ${partitionId}` },
+    h('h2', {}, `Partition ${partitionId}`),
+    h('p', {}, `On node ${ownerNodeId ?? '?'}, epoch ${epoch ?? '?'}. ${why}`),
+    seriesChart(partition),
+    types.length === 0
+      ? h('p', { class: 'quiet' }, 'Not among the partitions of the most frequent query types.')
+      : table(
+          ['Asked for', 'Queries#', 'By'],
+          types.map((type) => [
+            type.template,
+            count(type.count),
+            type.clients.map(([client, asked]) => `${client} (${count(asked)})`).join(', '),
+          ]),
+        ),
+    h('div', { class: 'row' }, close),
+  );
+  close.addEventListener('click', () => dialog.close());
+  dialog.addEventListener('close', () => dialog.remove());
+  return dialog;
+}
+
+function seriesChart({ series }: PartitionAnswer): HTMLElement {
+  const points = series.flatMap(({ startMs, stepMs, queries }, part) =>
+    queries.map((value, i) => ({ atMs: startMs + i * stepMs, value, isForecast: part > 0 })),
+  );
+  const measured = points.filter(({ isForecast }) => !isForecast);
+  const endMs = measured.at(-1)?.atMs ?? 0;
+  const forecast = points.filter(({ isForecast, atMs }) => isForecast && atMs > endMs);
+  const shown = [...measured, ...forecast];
+  const most = Math.max(1, ...shown.map(({ value }) => value ?? 0));
+  const line = (of: typeof points, offset: number): string =>
+    of.map(({ value }, i) => (value === null ? '' : `${i + offset},${100 - (value / most) * 100}`)).join(' ');
+  const label = `load of the last ${measured.length} windows, and forecast of ${forecast.length}; at most ${count(most)} queries a window`;
+  return h(
+    'figure',
+    { class: 'charts' },
+    svg(
+      'svg',
+      {
+        viewBox: `0 0 ${Math.max(1, shown.length - 1)} 100`,
+        preserveAspectRatio: 'none',
+        role: 'img',
+        'aria-label': label,
+      },
+      svg('polyline', { class: 'after', points: line(measured, 0) }),
+      svg('polyline', { class: 'before', points: line(forecast, measured.length) }),
+    ),
+    h('figcaption', {}, label),
+  );
+}

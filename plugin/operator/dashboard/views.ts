@@ -1,0 +1,169 @@
+/** What the dashboard shows, gathered from the metadata store and the nodes: the same as the commands print. */
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import type { StorageEngine } from '../../../src/ports/storage-engine.ts';
+import type { Settings } from '../../../src/settings.ts';
+import { type PublishedForecast, readForecast } from '../../host/forecast-record.ts';
+import { decodeProposal, decodeStays, type ProposalRecord } from '../../host/proposal-record.ts';
+import type { QueryTypesRecord } from '../../host/query-types-record.ts';
+import { decodeQueryTypes } from '../../host/query-types-record.ts';
+import { forecastPrefix, proposalKey, queryTypesPrefix, staysKey } from '../../host/record-keys.ts';
+import { clusterKeys } from '../../metadata/cluster-keys.ts';
+import { loadMap } from '../../metadata/cluster-map.ts';
+import { readDecisions } from '../../metadata/decisions.ts';
+import { orNothing } from '../../metadata/json-values.ts';
+import { whyStay } from '../explain-command.ts';
+import { readAudit } from '../migration/audit-command.ts';
+import { gatherReport } from '../migration/migrations-report.ts';
+import { type HeatMatrix, type HeatRequest, heatMatrix, type LoadColumns } from './heat-matrix.ts';
+import type { LoadHistory } from './load-history.ts';
+
+export interface ViewComponents {
+  readonly settings: Settings;
+  readonly metadata: MetadataStore;
+  readonly engine: StorageEngine;
+  readonly history: LoadHistory;
+  /** The clock by which load is recorded. */
+  readonly nowMs: () => number;
+}
+
+const DAY_MS = 86_400_000;
+const AUDIT_MAX = 200;
+const ENDED_MAX = 50;
+
+export class Views {
+  readonly #components: ViewComponents;
+
+  constructor(components: ViewComponents) {
+    this.#components = components;
+  }
+
+  async overview(): Promise<unknown> {
+    const { settings, metadata, nowMs } = this.#components;
+    const { cluster, analyzer, affinity, plugin } = settings;
+    const keys = clusterKeys(cluster.name);
+    const { map, records } = await loadMap(metadata, cluster.name);
+    const partitionsOf = new Array<number>(cluster.storageNodeCount).fill(0);
+    for (const owner of map.ownerOf) if (owner >= 0) partitionsOf[owner] = (partitionsOf[owner] ?? 0) + 1;
+    return {
+      clusterName: cluster.name,
+      partitionCount: map.partitionCount,
+      partitionsOf,
+      ownerOf: [...map.ownerOf],
+      openCount: records.filter((record) => record?.migration != null).length,
+      hasCoordinator: (await metadata.get(keys.coordinator)) !== undefined,
+      isPaused: (await metadata.get(keys.pause)) !== undefined,
+      mode: plugin.mode,
+      windowMs: analyzer.windowMs,
+      horizonMs: settings.forecast.horizonSteps * analyzer.windowMs,
+      zones: affinity.relief.zones,
+      nowMs: nowMs(),
+    };
+  }
+
+  async heat(request: HeatRequest): Promise<HeatMatrix> {
+    return heatMatrix(await this.#loadParts(request.fromMs), request);
+  }
+
+  /** The proposal in force; null before the first. */
+  async proposal(): Promise<unknown> {
+    const { metadata, settings } = this.#components;
+    const decisions = await readDecisions(metadata, settings.cluster.name, Date.now());
+    return { proposal: await this.#latestProposal(), decisions };
+  }
+
+  async migrations(): Promise<unknown> {
+    const { metadata, engine, settings } = this.#components;
+    const report = await gatherReport(metadata, engine, {
+      clusterName: settings.cluster.name,
+      settings: settings.migration,
+      partitionId: null,
+      nowMs: Date.now(),
+    });
+    return { ...report, ended: report.ended.slice(0, ENDED_MAX), endedCount: report.ended.length };
+  }
+
+  async audit(): Promise<unknown> {
+    const { metadata, settings } = this.#components;
+    return { audit: (await readAudit(metadata, settings.cluster.name)).slice(-AUDIT_MAX).reverse() };
+  }
+
+  /** @throws ForeshardError FORESHARD_CONFIG for a partition that there is none of. */
+  async partition(partitionId: number): Promise<unknown> {
+    const { metadata, settings, nowMs } = this.#components;
+    const { name, partitionCount } = settings.cluster;
+    if (!(partitionId >= 0 && partitionId < partitionCount))
+      throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', `there is no partition ${partitionId}`);
+    const { records } = await loadMap(metadata, name);
+    const record = records[partitionId];
+    const parts = await this.#loadParts(nowMs() - 7 * DAY_MS);
+    const proposal = await this.#latestProposal();
+    const key = staysKey(name);
+    const stays = await metadata.get(key);
+    const stay = orNothing(() => (stays ? decodeStays(key, stays.value) : []))
+      .flat()
+      .find((reason) => reason.partitionId === partitionId);
+    return {
+      partitionId,
+      ownerNodeId: record?.ownerNodeId ?? null,
+      epoch: record?.epoch ?? null,
+      move: proposal?.moves.find((move) => move.partitionId === partitionId) ?? null,
+      stay: stay && proposal ? whyStay(stay, proposal) : null,
+      series: parts.map((part) => ({
+        startMs: part.startMs,
+        stepMs: part.stepMs,
+        queries: Array.from({ length: part.columnCount }, (_, column) => {
+          const queries = part.at(partitionId, column);
+          return Number.isNaN(queries) ? null : Number(queries.toPrecision(4));
+        }),
+      })),
+      types: await this.#typesOf(partitionId),
+    };
+  }
+
+  /** What has been measured, then what is forecast: where both speak of a window, the measurement holds. */
+  async #loadParts(fromMs: number): Promise<LoadColumns[]> {
+    const { history, metadata, settings, nowMs } = this.#components;
+    const measured = await history.load(fromMs, nowMs());
+    const forecast = await readForecast(metadata, forecastPrefix(settings.cluster.name));
+    return forecast?.partitionCount === measured.partitionCount
+      ? [measured, columnsOf(forecast)]
+      : [measured];
+  }
+
+  async #latestProposal(): Promise<ProposalRecord | null> {
+    const { metadata, settings } = this.#components;
+    const entry = await metadata.get(proposalKey(settings.cluster.name));
+    return entry === undefined ? null : (orNothing(() => decodeProposal(entry.value))[0] ?? null);
+  }
+
+  /** Query types that a partition is asked for, of those that query nodes publish, the most first. */
+  async #typesOf(partitionId: number): Promise<unknown> {
+    const { metadata, settings } = this.#components;
+    const { entries } = await metadata.list(queryTypesPrefix(settings.cluster.name));
+    const countOf = new Map<
+      string,
+      { count: number; clients: QueryTypesRecord['types'][number]['clients'] }
+    >();
+    for (const { types } of entries.flatMap(({ key, value }) =>
+      orNothing(() => decodeQueryTypes(key, value)),
+    ))
+      for (const { template, partitions, clients } of types) {
+        const own = partitions.find(([id]) => id === partitionId);
+        if (own === undefined) continue;
+        const known = countOf.get(template)?.count ?? 0;
+        countOf.set(template, { count: known + own[1], clients });
+      }
+    return [...countOf]
+      .map(([template, { count, clients }]) => ({ template, count, clients }))
+      .sort((a, b) => b.count - a.count);
+  }
+}
+
+const columnsOf = ({ queries, ...forecast }: PublishedForecast): LoadColumns => ({
+  startMs: forecast.startMs,
+  stepMs: forecast.stepMs,
+  columnCount: forecast.horizonSteps,
+  partitionCount: forecast.partitionCount,
+  at: (partition, column) => queries[partition * forecast.horizonSteps + column] as number,
+});

@@ -1,0 +1,236 @@
+/**
+ * The dashboard in a real browser, on a real cluster: log in, look, approve a move, see it done. Chromium is Debian's.
+ * `FORESHARD_SCREENSHOTS=<folder>` keeps pictures of it.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { RpcStorageEngine } from '../../plugin/engines/lmdb/rpc-storage-engine.ts';
+import { encodeWindow } from '../../plugin/host/profile-publisher.ts';
+import { profilePrefix } from '../../plugin/host/record-keys.ts';
+import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
+import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { QUERY_NODE_ID_MIN } from '../../plugin/node/node-options.ts';
+import { openDashboard } from '../../plugin/operator/dashboard/command.ts';
+import type { RunningDashboard } from '../../plugin/operator/dashboard/server.ts';
+import { Sessions } from '../../plugin/operator/dashboard/sessions.ts';
+import { withNodes } from '../../plugin/operator/operator-transport.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { LOAD_DIMENSION_COUNT } from '../../src/model/load-profile.ts';
+import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../src/settings.ts';
+import { requireOrSkip } from '../support/require.ts';
+import { CLUSTER, until } from '../support/scenario.ts';
+
+const CHROMIUM = '/usr/bin/chromium';
+const HOUR_MS = 3_600_000;
+const NODE_COUNT = 3;
+const PARTITION_COUNT = 64;
+const HISTORY_DAYS = 14;
+const HISTORY_START_MS = Date.UTC(2026, 0, 5);
+const NOW_MS = HISTORY_START_MS + HISTORY_DAYS * 24 * HOUR_MS;
+/** The first two thirds of node 0's partitions are hot in the afternoon. */
+const HOT_PARTITIONS = 14;
+const CAPACITY = 1_100;
+const TOKEN = 'a-token-for-this-test-only';
+
+const test = suite('dashboard in a browser');
+const isAvailable = requireOrSkip('chromium', existsSync(CHROMIUM));
+
+function queriesOf(partition: number, hour: number): number {
+  const afternoon = 1 + 0.6 * Math.sin((2 * Math.PI * (hour - 8)) / 24);
+  const own = 1 + 0.3 * Math.sin(partition);
+  return Math.round((partition < HOT_PARTITIONS ? 90 : 18) * own * afternoon);
+}
+
+const hours = Array.from({ length: HISTORY_DAYS * 24 }, (_, hour) => hour);
+const loadIn = (hour: number): number[] =>
+  Array.from({ length: PARTITION_COUNT }, (_, partition) => queriesOf(partition, hour));
+
+let cluster: LocalCluster;
+let metadata: MetadataStore;
+let finish: () => void = () => {};
+let served: Promise<void> | undefined;
+let dashboard: RunningDashboard;
+let browser: Browser;
+
+test.before(async () => {
+  cluster = await LocalCluster.start({
+    storageNodeCount: NODE_COUNT,
+    partitionCount: PARTITION_COUNT,
+    settings: {
+      plugin: { mode: 'propose' },
+      cluster: { nodeCapacity: { queries: CAPACITY / 3600 } },
+      affinity: { iterations: 20_000 },
+      migration: {
+        residenceMs: 0,
+        readWeightSteps: [0.5, 1],
+        readWeightHoldMs: 10,
+        graceMs: 60_000,
+        freeBytesReserve: 0,
+      },
+      controller: { seed: '7' },
+    },
+  });
+  metadata = openEmbeddedMetadata({ path: join(cluster.folder, 'metadata') });
+  await publishHistory();
+  await cluster.control({ operation: 'setClock', nowMs: NOW_MS });
+  const shape = { startMs: HISTORY_START_MS, windowMs: HOUR_MS, windowCount: hours.length };
+  const queries = Float64Array.from(hours.flatMap(loadIn));
+  await cluster.control({
+    operation: 'loadHistory',
+    history: { ...shape, partitionCount: PARTITION_COUNT, queries },
+  });
+  const report = await cluster.control({ operation: 'advance', toMs: NOW_MS });
+  check.ok((report.cycle?.proposedCount ?? 0) > 0, 'there is something to approve');
+  dashboard = await serve();
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+});
+
+test.after(async () => {
+  await browser?.close();
+  await dashboard?.close();
+  finish();
+  await served;
+  await metadata?.close();
+  await cluster?.stop();
+});
+
+/** As a query node publishes what it has measured; a history that is loaded stays in its memory. */
+async function publishHistory(): Promise<void> {
+  for (const hour of hours) {
+    const values = new Float64Array(PARTITION_COUNT * LOAD_DIMENSION_COUNT);
+    loadIn(hour).forEach((queries, partition) => {
+      values[partition * LOAD_DIMENSION_COUNT] = queries;
+    });
+    const startMs = HISTORY_START_MS + hour * HOUR_MS;
+    const counts = { capturedCount: 1, droppedCount: 0 };
+    const window = { startMs, queryNodeId: QUERY_NODE_ID_MIN, values, ...counts };
+    const [value] = encodeWindow(window) as [Uint8Array];
+    const key = `${profilePrefix(CLUSTER)}${startMs}/${QUERY_NODE_ID_MIN}/00`;
+    await metadata.commit({ conditions: [], writes: [{ kind: 'put', key, value }] });
+  }
+}
+
+/** Resolves once it listens; the way to the nodes stays open until `finish` is called. */
+function serve(): Promise<RunningDashboard> {
+  const settings: Settings = {
+    ...DEFAULT_SETTINGS,
+    cluster: {
+      ...DEFAULT_SETTINGS.cluster,
+      name: CLUSTER,
+      partitionCount: PARTITION_COUNT,
+      storageNodeCount: NODE_COUNT,
+    },
+  };
+  const sessions = new Sessions([{ token: TOKEN, right: 'operate' }], systemClock());
+  return new Promise((resolve, reject) => {
+    served = withNodes(settings, metadata, async (transport) => {
+      const engine = new RpcStorageEngine(transport);
+      const components = { settings, metadata, engine, sessions, nowMs: () => NOW_MS };
+      resolve(await openDashboard({ host: '127.0.0.1', port: 0 }, components));
+      await new Promise<void>((end) => {
+        finish = end;
+      });
+    }).catch(reject);
+  });
+}
+
+async function openPage(colorScheme: 'light' | 'dark' = 'light') {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 1000 }, colorScheme });
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(error.message));
+  page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
+  await page.goto(`http://127.0.0.1:${dashboard.port}/#token=${TOKEN}`);
+  await page.waitForSelector('section[aria-label=migrations] h2');
+  await page.waitForSelector('[data-draw-ms]');
+  return { context, page, faults };
+}
+
+const textOf = async (found: Locator): Promise<string> => (await found.textContent()) ?? '';
+
+async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env.FORESHARD_SCREENSHOTS;
+  if (folder) await page.screenshot({ path: join(folder, `dashboard-${name}.png`) });
+}
+
+test('a partition is looked at, its move approved, carried out and told', async () => {
+  const { context, page, faults } = await openPage();
+  check.is(new URL(page.url()).hash, '', 'the token does not stay in the address');
+  await picture(page, 'light');
+  const row = page.locator('section[aria-label=proposal] tbody tr').first();
+  const partitionId = Number(await textOf(row.locator('td').nth(1)));
+  const [, target] = (await textOf(row.locator('td').nth(2))).split(' → ').map(Number);
+  await row.getByRole('checkbox').check();
+  await page.getByRole('button', { name: 'Approve chosen' }).click();
+  await page.getByLabel('Why, for the audit').fill('the test says so');
+  await page.getByRole('button', { name: 'Do it' }).click();
+  const ownerOf = async () => (await cluster.control({ operation: 'ownership' })).ownerOf[partitionId];
+  await until(async () => (await ownerOf()) === target, 'the partition has moved');
+  // Told without a reload: the server says that the map has changed.
+  const migration = page.locator('section[aria-label=migrations] tbody tr').first();
+  await until(async () => /GRACE/.test(await textOf(migration)), 'the page shows it in its grace');
+  check.match(
+    await textOf(page.locator('section[aria-label=audit]')),
+    /approve partition \d+.*the test says so/,
+  );
+  await migration.getByRole('button', { name: 'Roll back' }).click();
+  await page.getByLabel('Why, for the audit').fill('and back');
+  await page.getByRole('button', { name: 'Do it' }).click();
+  await until(async () => (await ownerOf()) === 0, 'the partition is back');
+  check.equal(faults, []);
+  await context.close();
+});
+
+test('the heat map zooms by keyboard and by hand, and tells of a partition', async () => {
+  const { context, page, faults } = await openPage('dark');
+  await picture(page, 'dark');
+  const range = page.locator('#range');
+  check.match(await textOf(range), /partitions 0 to 63/);
+  const canvas = page.locator('.heat canvas');
+  await canvas.focus();
+  await page.keyboard.press('+');
+  await until(async () => !/partitions 0 to 63/.test(await textOf(range)), 'it is zoomed');
+  await page.keyboard.press('Escape');
+  await until(async () => /partitions 0 to 63/.test(await textOf(range)), 'it is whole again');
+  const box = (await canvas.boundingBox()) as { x: number; y: number; width: number; height: number };
+  await page.mouse.move(box.x + 20, box.y + 5);
+  await page.mouse.down();
+  await page.mouse.move(box.x + 300, box.y + box.height / 4);
+  await page.mouse.up();
+  await until(async () => /partitions 0 to 1\d/.test(await textOf(range)), 'it shows what was framed');
+  await canvas.click({ position: { x: 40, y: 10 } });
+  const dialog = page.getByRole('dialog');
+  await dialog.waitFor();
+  check.match(
+    await textOf(dialog),
+    /Partition \d+.*On node 0.*load of the last \d+ windows, and forecast of \d+/,
+  );
+  await picture(page, 'partition');
+  await page.keyboard.press('Escape');
+  check.equal(faults, []);
+  await context.close();
+});
+
+test('nothing serious is found by axe, in light and dark', async () => {
+  for (const scheme of ['light', 'dark'] as const) {
+    const { context, page } = await openPage(scheme);
+    // The policy of the page forbids scripts of others; the browser's own tools may.
+    await page.evaluate(`${createRequire(import.meta.url)('axe-core').source}; void 0`);
+    const found = (await page.evaluate('axe.run()')) as {
+      violations: { id: string; impact: string; nodes: { html: string }[] }[];
+    };
+    const serious = found.violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+    check.equal(
+      serious.map(({ id, nodes }) => `${scheme}: ${id}: ${nodes[0]?.html}`),
+      [],
+    );
+    await context.close();
+  }
+});
+
+if (isAvailable) test.run();
