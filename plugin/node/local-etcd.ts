@@ -104,17 +104,23 @@ export class LocalEtcd {
 
   /** Runs etcdctl against all members. */
   ctl(...parameters: string[]): { readonly status: number | null; readonly stdout: string } {
-    const { status, stdout } = spawnSync('etcdctl', parameters, {
-      encoding: 'utf8',
-      env: { ...process.env, ...this.ctlEnvironment },
-    });
+    return this.#ctlOf(this.endpoints, parameters);
+  }
+
+  #ctlOf(
+    endpoints: readonly string[],
+    parameters: readonly string[],
+  ): { readonly status: number | null; readonly stdout: string } {
+    // By the environment alone: etcdctl refuses to be told of members twice.
+    const env = { ...process.env, ...this.ctlEnvironment, ETCDCTL_ENDPOINTS: endpoints.join(',') };
+    const { status, stdout } = spawnSync('etcdctl', parameters, { encoding: 'utf8', env });
     return { status, stdout };
   }
 
   /** Which member leads; null while none does. */
   leader(): number | null {
     for (const { index, clientUrl } of this.#members) {
-      const { status, stdout } = this.ctl('--endpoints', clientUrl, 'endpoint', 'status', '-w', 'json');
+      const { status, stdout } = this.#ctlOf([clientUrl], ['endpoint', 'status', '-w', 'json']);
       if (status !== 0) continue;
       const [{ Status: found }] = JSON.parse(stdout) as [
         { Status: { leader?: number; header: { member_id: number } } },
@@ -133,7 +139,7 @@ export class LocalEtcd {
   /** What the store holds now goes into a file. */
   saveSnapshot(file: string): void {
     const first = this.endpoints[0] as string;
-    const { status } = this.ctl('--endpoints', first, 'snapshot', 'save', file);
+    const { status } = this.#ctlOf([first], ['snapshot', 'save', file]);
     if (status !== 0) throw new Error(`etcdctl snapshot save ended with ${status}`);
   }
 

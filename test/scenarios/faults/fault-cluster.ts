@@ -6,9 +6,11 @@ import { RpcTransport } from '../../../plugin/engines/lmdb/rpc-transport.ts';
 import { clusterKeys } from '../../../plugin/metadata/cluster-keys.ts';
 import { ClusterMapReader } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
+import { openEtcdMetadata } from '../../../plugin/metadata/etcd/etcd-metadata.ts';
 import { NodeDirectory } from '../../../plugin/metadata/node-directory.ts';
 import { listNodes, registerNode } from '../../../plugin/metadata/node-registrations.ts';
 import { LocalCluster } from '../../../plugin/node/local-cluster.ts';
+import type { LocalEtcd } from '../../../plugin/node/local-etcd.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
 import type { MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';
@@ -33,8 +35,14 @@ export interface FaultClusterOptions {
   /** Settings of `node`. */
   readonly node?: Readonly<Record<string, unknown>>;
   readonly folder?: string;
+  /** Holds the metadata, which is embedded otherwise. The caller's to close. */
+  readonly etcd?: LocalEtcd;
 }
 
+/** A member of etcd that does not answer is asked again soon. */
+const OBSERVER_REQUEST_MS = 500;
+/** Longer than any outage of the suite. */
+const STORE_AWAY_MS_MAX = 120_000;
 /** Of each node's output, in evidence. */
 const LAST_LINES = 25;
 const STATUS_MS_MAX = 5_000;
@@ -99,11 +107,14 @@ export class FaultCluster {
         controller: { leaseTtlMs: LEASE_TTL_MS, executorIntervalMs: 20 },
         migration: FAULT_SETTINGS,
         ...(options.node === undefined ? {} : { node: options.node }),
+        ...(options.etcd && { metadata: { kind: 'etcd', endpoints: options.etcd.endpoints } }),
       },
     });
     try {
       await cluster.restart(QUERY_NODES[1]);
-      const metadata = openEmbeddedMetadata({ path: join(cluster.folder, 'metadata') });
+      const metadata = options.etcd
+        ? openEtcdMetadata({ endpoints: options.etcd.endpoints, requestTimeoutMs: OBSERVER_REQUEST_MS })
+        : openEmbeddedMetadata({ path: join(cluster.folder, 'metadata') });
       return new FaultCluster(cluster, metadata, await NodeDirectory.open(metadata, CLUSTER));
     } catch (error) {
       await cluster.stop();
@@ -124,10 +135,20 @@ export class FaultCluster {
       this.cluster.addressOf(nodeId),
     );
 
+  /** Waits for a store that is out of reach. */
   async record(partitionId: number): Promise<PartitionRecord> {
-    const record = await this.reader.readPartition(partitionId);
-    if (record === undefined) throw new Error(`partition ${partitionId} has no record`);
-    return record;
+    const deadlineMs = performance.now() + STORE_AWAY_MS_MAX;
+    for (;;) {
+      try {
+        const record = await this.reader.readPartition(partitionId);
+        if (record === undefined) throw new Error(`partition ${partitionId} has no record`);
+        return record;
+      } catch (error) {
+        const isAway = error instanceof ForeshardError && error.code === 'FORESHARD_UNAVAILABLE';
+        if (!isAway || performance.now() > deadlineMs) throw error;
+        await sleep(50);
+      }
+    }
   }
 
   async migration(partitionId: number): Promise<MigrationRecord | null> {

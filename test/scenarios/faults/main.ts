@@ -4,8 +4,10 @@
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
+import { hasEtcd, LocalEtcd } from '../../../plugin/node/local-etcd.ts';
 import { diskRows, startOnBadDisks } from './disk-faults.ts';
 import { FaultCluster, PARTITION_COUNT, tagsOf } from './fault-cluster.ts';
+import { metadataRows, playLongOutage } from './metadata-faults.ts';
 import { networkRows, startProxied } from './network-faults.ts';
 import { OpenLoopLoad } from './open-loop-load.ts';
 import { NAMESPACE_VARIABLE, packetRows, whyNoPackets } from './packet-faults.ts';
@@ -20,7 +22,7 @@ import {
 } from './process-faults.ts';
 import { type AdoptedScore, FaultScore, messageOf, seconds } from './score.ts';
 
-const STAGES = ['process', 'several', 'network', 'packets', 'disk'] as const;
+const STAGES = ['process', 'several', 'network', 'packets', 'disk', 'metadata'] as const;
 type StageName = (typeof STAGES)[number];
 const SEED_DEFAULT = 20_010_101n;
 const MATRIX_FAULTS_DEFAULT = 88;
@@ -84,6 +86,7 @@ async function main(): Promise<void> {
   await playNetwork(run);
   await playPackets(run);
   await playDisks(run);
+  await playMetadata(run);
   const result = { ...run.score.toJson(), seed: String(run.seed), seconds: seconds(startedMs) };
   for (const { name, why } of run.score.skipped) run.say(`SKIP ${name}: ${why}`);
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
@@ -180,6 +183,28 @@ async function playDisks(run: Run): Promise<void> {
     await underLoad(run, disks.cluster, (stage) => playRows(stage, run, diskRows(disks)));
   } finally {
     await disks.stop();
+  }
+}
+
+async function playMetadata(run: Run): Promise<void> {
+  if (!run.stages.includes('metadata')) return;
+  if (!hasEtcd()) {
+    run.score.skip('a metadata store that fails', 'etcd', 'etcd and etcdctl are not installed');
+    return;
+  }
+  const etcd = await LocalEtcd.start();
+  try {
+    const cluster = await FaultCluster.start({ holdPhase: HOLD_PHASE, etcd });
+    try {
+      await underLoad(run, cluster, async (stage) => {
+        await playRows(stage, run, metadataRows(etcd));
+        if (run.match === '') await playLongOutage(stage, etcd);
+      });
+    } finally {
+      await cluster.stop();
+    }
+  } finally {
+    await etcd.close();
   }
 }
 
