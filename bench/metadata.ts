@@ -1,10 +1,15 @@
-/** Commits of the embedded metadata store, beside what the disk itself takes: an append of the same bytes, synced each time. */
+/**
+ * The metadata stores. Commits of the embedded one beside what the disk itself takes (an append of the same bytes, synced each
+ * time), the one in etcd beside raw calls to it, and of both how long a cold router takes to know 16,384 partitions.
+ */
 import { createHash } from 'node:crypto';
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEmbeddedMetadata } from '../plugin/metadata/embedded.ts';
 import type { MetadataStore } from '../src/ports/metadata-store.ts';
+import { benchEtcd } from './metadata-etcd.ts';
+import { coldRouter, median } from './metadata-map.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
 export const area = 'metadata';
@@ -14,6 +19,31 @@ const VALUE_BYTES = 600;
 const KEY_COUNT = 256;
 
 export async function run({ isSmall }: { readonly isSmall: boolean }): Promise<BenchOutcome> {
+  const etcd = await benchEtcd(isSmall);
+  const results = [...(await benchEmbedded(isSmall)), await embeddedColdRouter(isSmall), ...etcd.results];
+  return { results, skipped: etcd.skipped };
+}
+
+async function embeddedColdRouter(isSmall: boolean): Promise<BenchResult> {
+  const folder = mkdtempSync(join(tmpdir(), 'foreshard-bench-metadata-'));
+  const open = (): MetadataStore => openEmbeddedMetadata({ path: join(folder, 'store') });
+  try {
+    return await coldRouter('embedded', isSmall, {
+      open,
+      async readRaw(prefix) {
+        const store = open();
+        const { entries } = await store.list(prefix);
+        await store.close();
+        return entries.length;
+      },
+      baseline: 'the same keys listed, not looked at',
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function benchEmbedded(isSmall: boolean): Promise<BenchResult[]> {
   const commitCount = isSmall ? 60 : 1_000;
   const rounds = isSmall ? 2 : 5;
   const folder = mkdtempSync(join(tmpdir(), 'foreshard-bench-metadata-'));
@@ -44,13 +74,10 @@ export async function run({ isSmall }: { readonly isSmall: boolean }): Promise<B
       settings: { commitCount, valueBytes: VALUE_BYTES, keyCount: KEY_COUNT, atOnce },
       hash,
     });
-    return {
-      results: [
-        result('embedded compare-and-swap', commitMs, 1),
-        result('embedded compare-and-swap, 16 at once', concurrentMs, 16),
-      ],
-      skipped: [],
-    };
+    return [
+      result('embedded compare-and-swap', commitMs, 1),
+      result('embedded compare-and-swap, 16 at once', concurrentMs, 16),
+    ];
   } finally {
     await store.close();
     closeSync(file);
@@ -103,5 +130,3 @@ async function timedAsync(action: () => Promise<void>): Promise<number> {
   await action();
   return performance.now() - startMs;
 }
-
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] as number;

@@ -41,7 +41,10 @@ const PHASE_MS_MAX = 20_000;
 const TRIES_MAX = 3;
 /** Around the fence as it was seen: looking takes a few milliseconds, and the last write that waited ends after it. */
 const PAUSE_MARGIN_MS = 50;
-/** After a fault clients still work off what waited for it; a hand-over so soon after is counted as under it. */
+/**
+ * After a fault clients still work off what waited for it, and one soon after a hand-over meets routers that have not heard of
+ * that yet: a hand-over so near is counted as under it.
+ */
 const SETTLED_MS = 300;
 /** Writes that must be acknowledged after a round, so that "has an owner" means that it serves. */
 const WRITES_AFTER = 4;
@@ -148,7 +151,7 @@ function notePause(
   const [fromMs, untilMs] = [fenceMs - PAUSE_MARGIN_MS, switchedMs + PAUSE_MARGIN_MS];
   const { here: pauseMs, elsewhere } = load.writePauseMs(partitionId, fromMs, untilMs);
   if (pauseMs === null) return null;
-  const isUndisturbed = force.untilMs + SETTLED_MS < fromMs || force.sinceMs > untilMs;
+  const isUndisturbed = force.untilMs + SETTLED_MS < fromMs || force.sinceMs > untilMs + SETTLED_MS;
   score.addPause(pauseMs, { isUndisturbed });
   if (isUndisturbed && elsewhere !== null) score.pausesElsewhere.add(elsewhere);
   return Math.round(pauseMs * 10) / 10;
