@@ -43,7 +43,12 @@ const SPLIT_COMMANDS = new Set(COMMANDS.filter(({ spread }) => spread === 'split
 export interface QueryTypesPublisherSettings extends QueryTypeSettings {
   readonly queryNodeId: number;
   readonly partitionCount: number;
+  /** How many queries a record stands for, where they are a sample; 1 by default. */
+  readonly queriesPerRecord?: number;
 }
+
+/** What is seen of a key in a sample says nothing until it has come up so often. */
+const SAMPLED_HOT_KEY_RECORDS_MIN = 16;
 
 interface RecordPrefixes {
   readonly types: string;
@@ -85,7 +90,7 @@ export class QueryTypesPublisher {
   /** Takes in a captured record, for what it tells beside its neighbours. */
   observe(record: QueryRecord): void {
     this.#known.sequences.add(record);
-    this.#known.hotKeys.add(record);
+    this.#known.hotKeys.add(record, this.#settings.queriesPerRecord);
   }
 
   /** All records of one drain have been observed. */
@@ -148,7 +153,7 @@ export class QueryTypesPublisher {
       {
         kind: 'put',
         key: `${this.#prefixes.hotKeys}${queryNodeId}`,
-        value: encodeHotKeys(hotKeys.report(PUBLISHED_HOT_KEYS), { atMs }),
+        value: encodeHotKeys(hotKeys.report(this.#hotKeyLimits()), { atMs }),
       },
       ...(await inSlices(this.#hoursWrites(atMs, ownerOf), PACE)),
     ];
@@ -179,6 +184,13 @@ export class QueryTypesPublisher {
       ...sums,
       types: types.map((type) => ({ ...type, storageNodes: nodesOf.get(type.template) ?? [] })),
     };
+  }
+
+  #hotKeyLimits(): { readonly shareMin: number; readonly queriesMin: number } {
+    const { queriesPerRecord = 1 } = this.#settings;
+    const { shareMin, queriesMin } = PUBLISHED_HOT_KEYS;
+    if (queriesPerRecord === 1) return { shareMin, queriesMin };
+    return { shareMin, queriesMin: Math.max(queriesMin, SAMPLED_HOT_KEY_RECORDS_MIN * queriesPerRecord) };
   }
 
   #clusters(): Pick<QueryClustersRecord, 'shape' | 'terms'> {

@@ -7,9 +7,10 @@ import type { RingSource } from '../capture/ring-source.ts';
 import type { WindowLoad } from '../host/profile-ledger.ts';
 import type { ProfilePublisher } from '../host/profile-publisher.ts';
 import type { QueryTypesPublisher } from '../host/query-types-publisher.ts';
-import { REDIS_COMMANDS } from './commands.ts';
+import { REDIS_COMMANDS, type RedisCommand } from './commands.ts';
 import { LatencyBuckets } from './latency-buckets.ts';
 import { encodePulse, type PulseRecord } from './pulse-record.ts';
+import { type RunSampler, SAMPLE_WEIGHT } from './run-sampler.ts';
 
 /** Windows are closed a little late: their last records are still in the ring. */
 const CLOSE_DELAY_MS = 2_000;
@@ -18,8 +19,6 @@ const OPEN_WINDOW_INTERVAL_MS = 15_000;
 const QUERY_TYPES_INTERVAL_MS = 60_000;
 /** A window that could not be published by then is given up: readers may have put its parts together by now. */
 export const PUBLISH_LATE_MS_MAX = 15 * 60_000;
-
-const BLOCKING = new Set(REDIS_COMMANDS.filter(({ isBlocking }) => isBlocking).map(({ name }) => name));
 
 /** Who records. */
 export type Recorder = Pick<PulseRecord, 'application' | 'host' | 'pid' | 'startedMs'> & {
@@ -30,6 +29,7 @@ export interface RecorderComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly source: RingSource;
+  readonly sampler: RunSampler;
   readonly builder: ProfileBuilder;
   readonly publisher: ProfilePublisher;
   readonly queryTypes: QueryTypesPublisher;
@@ -70,11 +70,18 @@ export class CaptureRecorder {
 
   /** Takes in what the application has asked since the last call. */
   drain(): void {
-    const { source, builder, queryTypes, clock } = this.#components;
-    const { recordCount, droppedCount } = source.drain((record) => {
-      builder.add(record);
-      queryTypes.observe(record);
-      if (!BLOCKING.has(record.command)) this.#latency.add(record.latencyUs);
+    const { source, builder, queryTypes, clock, sampler } = this.#components;
+    const { recordCount, droppedCount } = source.drainSampled({
+      onLoad: (timeMs, partitionId, commandIndex, latencyUs, requestBytes, replyBytes) => {
+        const { isWrite, isBlocking } = REDIS_COMMANDS[commandIndex] as RedisCommand;
+        builder.addLoad(timeMs, partitionId, isWrite, requestBytes, replyBytes, latencyUs);
+        if (!isBlocking) this.#latency.add(latencyUs);
+      },
+      isSampled: () => sampler.next(),
+      onSample: (record) => {
+        builder.addPattern(record, SAMPLE_WEIGHT);
+        queryTypes.observe(record);
+      },
     });
     const nowMs = clock.nowMs();
     queryTypes.endBatch(nowMs);

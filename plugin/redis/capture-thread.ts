@@ -32,6 +32,7 @@ import { openMetadata } from '../metadata/open.ts';
 import { CaptureRecorder, isWorldly } from './capture-recorder.ts';
 import { REDIS_COMMANDS } from './commands.ts';
 import { PULSE_INTERVAL_MS } from './pulse-record.ts';
+import { RunSampler, SAMPLE_WEIGHT } from './run-sampler.ts';
 
 export interface CaptureSetup {
   readonly settings: Pick<Settings, 'cluster' | 'metadata' | 'capture' | 'analyzer' | 'node'>;
@@ -98,6 +99,7 @@ function newRecorder(setup: CaptureSetup, metadata: MetadataStore, logger: Logge
       logger,
       metadata,
       source: new RingSource(ring, REDIS_COMMANDS),
+      sampler: new RunSampler(randomInt(1, 2 ** 31)),
       builder: new ProfileBuilder({
         ...PROFILE_DEFAULTS,
         source: application,
@@ -112,7 +114,13 @@ function newRecorder(setup: CaptureSetup, metadata: MetadataStore, logger: Logge
         logger,
       }),
       queryTypes: new QueryTypesPublisher(
-        { ...QUERY_TYPE_DEFAULTS, windowMs, partitionCount, queryNodeId: captureId },
+        {
+          ...QUERY_TYPE_DEFAULTS,
+          windowMs,
+          partitionCount,
+          queryNodeId: captureId,
+          queriesPerRecord: SAMPLE_WEIGHT,
+        },
         {
           metadata,
           prefixes: {

@@ -1,5 +1,6 @@
-/** Each octave is cut into 8: a quantile is at most an eighth too high, and never too low. */
-const BUCKETS_PER_OCTAVE = 8;
+/** Each octave is cut into 8, by the three bits below the leading one: a quantile is at most an eighth too high, and never too low. */
+const OCTAVE_BITS = 3;
+const BUCKETS_PER_OCTAVE = 1 << OCTAVE_BITS;
 /** 16 µs: nothing over a socket is faster. */
 const OCTAVE_MIN = 4;
 /** Up to 2^26 µs, more than a minute. */
@@ -52,11 +53,13 @@ export class LatencyBuckets {
   }
 }
 
+/** In integers alone: it is asked for every query. */
 function bucketOf(latencyUs: number): number {
   if (latencyUs < 1 << OCTAVE_MIN) return 0;
-  const octave = Math.min(31 - Math.clz32(latencyUs), OCTAVE_MIN + OCTAVES - 1);
-  const within = Math.min((latencyUs - 2 ** octave) / 2 ** octave, 1 - 1 / BUCKETS_PER_OCTAVE);
-  return (octave - OCTAVE_MIN) * BUCKETS_PER_OCTAVE + Math.floor(within * BUCKETS_PER_OCTAVE);
+  const octave = 31 - Math.clz32(latencyUs);
+  if (octave >= OCTAVE_MIN + OCTAVES) return BUCKET_COUNT - 1;
+  const within = (latencyUs >>> (octave - OCTAVE_BITS)) & (BUCKETS_PER_OCTAVE - 1);
+  return ((octave - OCTAVE_MIN) << OCTAVE_BITS) | within;
 }
 
 function upperEdgeUs(bucket: number): number {

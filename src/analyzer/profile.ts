@@ -107,25 +107,47 @@ export class ProfileBuilder {
   }
 
   add(record: QueryRecord): void {
+    const { timeMs, partitionId, isWrite, requestBytes, replyBytes, latencyUs } = record;
+    this.addLoad(timeMs, partitionId, isWrite, requestBytes, replyBytes, latencyUs);
+    this.addPattern(record, 1);
+  }
+
+  /** The load of one query alone, without who asked what: numbers instead of a record, for whoever has a great many. */
+  addLoad(
+    timeMs: number,
+    partitionId: number,
+    isWrite: boolean,
+    requestBytes: number,
+    replyBytes: number,
+    latencyUs: number,
+  ): void {
     const { cpu } = this.#settings;
-    const window = this.#windowOf(record.timeMs, record.partitionId);
+    const window = this.#windowOf(timeMs, partitionId);
     if (window === undefined) return;
-    const bytes = record.requestBytes + record.replyBytes;
     const cpuUs =
       cpu.usPerQuery +
-      (record.isWrite ? cpu.usPerWrite : 0) +
-      (cpu.usPerKibibyte * bytes) / 1024 +
-      cpu.usPerLatencyUs * record.latencyUs;
+      (isWrite ? cpu.usPerWrite : 0) +
+      (cpu.usPerKibibyte * (requestBytes + replyBytes)) / 1024 +
+      cpu.usPerLatencyUs * latencyUs;
     addLoad(window, {
-      partitionId: record.partitionId,
+      partitionId,
       queries: 1,
       cpuSeconds: cpuUs * 1e-6,
-      readBytes: record.replyBytes,
-      writeBytes: record.isWrite ? record.requestBytes : 0,
+      readBytes: replyBytes,
+      writeBytes: isWrite ? requestBytes : 0,
     });
     window.recordCount++;
+  }
+
+  /** Who asked what of which partition, without its load. @param weight how many queries this one of a sample stands for. */
+  addPattern(record: QueryRecord, weight: number): void {
+    const index = Math.floor(record.timeMs / this.#settings.windowMs);
+    const window = this.#open.find((one) => one.index === index) ?? this.#open[0];
+    // Its load was not taken either.
+    if (window === undefined || !this.#isPartition(record.partitionId)) return;
     const template = window.templates.numberOf(record.command, record.keyPrefix);
-    this.#count(window, template, record.partitionId, this.#clientNumber(window, record.clientId));
+    const client = this.#clientNumber(window, record.clientId);
+    this.#count(window, { template, partition: record.partitionId, client }, weight);
   }
 
   addCounts(counts: LoadCounts): void {
@@ -173,9 +195,7 @@ export class ProfileBuilder {
   }
 
   #windowOf(timeMs: number, partitionId: number): OpenWindow | undefined {
-    const isPartition =
-      Number.isInteger(partitionId) && partitionId >= 0 && partitionId < this.#settings.partitionCount;
-    if (!isPartition || !Number.isFinite(timeMs)) {
+    if (!this.#isPartition(partitionId) || !Number.isFinite(timeMs)) {
       this.#refusedCount++;
       return undefined;
     }
@@ -185,6 +205,10 @@ export class ProfileBuilder {
     const oldest = this.#open[0] ?? this.#openAt(this.#nextIndex);
     oldest.lateCount++;
     return oldest;
+  }
+
+  #isPartition(partitionId: number): boolean {
+    return Number.isInteger(partitionId) && partitionId >= 0 && partitionId < this.#settings.partitionCount;
   }
 
   #openAt(index: number): OpenWindow {
@@ -235,16 +259,20 @@ export class ProfileBuilder {
     return number;
   }
 
-  #count(window: OpenWindow, template: number, partition: number, client: number): void {
+  #count(
+    window: OpenWindow,
+    { template, partition, client }: { template: number; partition: number; client: number },
+    weight: number,
+  ): void {
     const { partitionCount, clientsMax, entriesMax } = this.#settings;
     // 1,024 templates x 16,384 partitions x 257 clients are far below 2^53: one number is the key.
     const base = (template * partitionCount + partition) * (clientsMax + 1);
     const known = window.entries.get(base + client);
     if (known !== undefined || window.entries.size < entriesMax)
-      window.entries.set(base + client, (known ?? 0) + 1);
+      window.entries.set(base + client, (known ?? 0) + weight);
     // Without its client an entry is one of at most templates x partitions; beyond twice the limit even that is dropped.
     else if (window.entries.has(base) || window.entries.size < 2 * entriesMax)
-      window.entries.set(base, (window.entries.get(base) ?? 0) + 1);
+      window.entries.set(base, (window.entries.get(base) ?? 0) + weight);
   }
 
   #affinityOf(window: OpenWindow): AffinityCounts {

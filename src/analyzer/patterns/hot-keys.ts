@@ -56,9 +56,10 @@ export class HotKeys {
     this.#totals = new Float64Array(settings.partitionCount);
   }
 
-  add({ timeMs, partitionId, keyHash, keyPrefix }: QueryRecord): void {
+  /** @param queries how many the record stands for: more than one where it is of a sample. */
+  add({ timeMs, partitionId, keyHash, keyPrefix }: QueryRecord, queries = 1): void {
     if (this.#decay.isBeyond(timeMs)) this.#rescale(timeMs);
-    const weight = this.#decay.weightAt(timeMs);
+    const weight = queries * this.#decay.weightAt(timeMs);
     this.#totals[partitionId] = (this.#totals[partitionId] ?? 0) + weight;
     // Without a hash two keys of one prefix could not be told apart.
     if (keyHash === 0) return;
