@@ -25,6 +25,7 @@ export function clusterKeys(clusterName: string): ClusterKeys {
     storePrefix: `${root}store/`,
     store: (storeId) => `${root}store/${storeId}`,
     cleanupPrefix: `${root}cleanup/`,
+    cleanupOf: (partitionId) => `${root}cleanup/${padded(partitionId)}/`,
     cleanup: (partitionId, migrationId, storeId) =>
       `${root}cleanup/${padded(partitionId)}/${migrationId}/${storeId}`,
     historyPrefix: `${root}hist/`,
@@ -40,6 +41,8 @@ export function clusterKeys(clusterName: string): ClusterKeys {
     approval: (partitionId) => `${root}ctl/approved/${padded(partitionId)}`,
     rejectionPrefix: `${root}ctl/rejected/`,
     rejection: (partitionId) => `${root}ctl/rejected/${padded(partitionId)}`,
+    retirementPrefix: `${root}ctl/retire/`,
+    retirement: (storeId) => `${root}ctl/retire/${storeId}`,
     auditPrefix: `${root}audit/`,
     audit: (requestId) => `${root}audit/${requestId}`,
   };

@@ -11,6 +11,7 @@ import {
   OPERATOR_ACTIONS,
   type OperatorRequest,
   type RecordCodec,
+  type RetirementRequest,
   STORE_STATES,
 } from '../../src/migration/records.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../src/model/ids.ts';
@@ -136,6 +137,7 @@ const request = z.object({
     })
     .exactOptional(),
 });
+const retirement = z.object({ ...order, storeId, expiresAtMs: z.number(), isConfirmed: z.boolean() });
 const approval = z.object({
   ...order,
   partitionId: count.max(16_383),
@@ -204,6 +206,9 @@ export function recordCodec(clusterName: string): RecordCodec {
     decodeCleanup: (bytes): CleanupRecord => decodeJson(cleanup, 'clean-up record', bytes),
     encodeRequest: encodeJson,
     decodeRequest: (bytes): OperatorRequest => decodeJson(request, 'request of an operator', bytes),
+    encodeRetirement: encodeJson,
+    decodeRetirement: (bytes): RetirementRequest =>
+      decodeJson(retirement, 'request to retire a store', bytes),
     encodeApproval: encodeJson,
     decodeApproval: (bytes): Approval => decodeJson(approval, 'approval of a move', bytes),
     encodeRejection: encodeJson,

@@ -175,7 +175,7 @@ class StorageNode implements RunningStorageNode {
         return; // looked at again in a moment
       }
       this.#isServing = false;
-      logger.error({ storeId }, 'this store was retired by a takeover: the node serves no more, stop it');
+      logger.error({ storeId }, 'this store was retired by an operator: the node serves no more, stop it');
     };
     const unwatch = metadata.watch(clusterKeys(clusterId).store(storeId), () => void look());
     const timer = setInterval(() => void look(), RETIREMENT_LOOK_MS);

@@ -124,13 +124,24 @@ function mapAsLines({ map, records, quarantined }: LoadedMap, pauses: Pauses): s
   return lines;
 }
 
-/** A takeover asks for the store that is lost: a node that got an empty disk is the same node with another store. */
+/** Who gives a lost store up has to name it: a node that got an empty disk is the same node with another store. */
 function storeLines(records: LoadedMap['records']): string[] {
-  const nodeOf = new Map<string, number>();
-  for (const record of records) if (record) nodeOf.set(record.ownerStoreId, record.ownerNodeId);
-  return [...nodeOf]
+  const ownerOf = new Map<string, number>();
+  const partyOf = new Map<string, number>();
+  for (const record of records) {
+    if (!record) continue;
+    ownerOf.set(record.ownerStoreId, record.ownerNodeId);
+    const { migration } = record;
+    if (!migration) continue;
+    partyOf.set(migration.sourceStoreId, migration.sourceNodeId);
+    partyOf.set(migration.targetStoreId, migration.targetNodeId);
+  }
+  return [...new Map([...partyOf, ...ownerOf])]
     .sort(([, a], [, b]) => a - b)
-    .map(([storeId, nodeId]) => `store ${storeId}: on node ${nodeId}`);
+    .map(
+      ([storeId, nodeId]) =>
+        `store ${storeId}: on node ${nodeId}${ownerOf.has(storeId) ? '' : ', owns nothing'}`,
+    );
 }
 
 /** Partitions that are not to be moved, by their own records. */

@@ -5,13 +5,17 @@ import type { MetadataCondition, MetadataStore } from '../ports/metadata-store.t
 import { byTurn, type PendingApproval } from './approvals.ts';
 import { mayPause } from './phases.ts';
 import type { OpenRecord } from './record-changes.ts';
-import type { ClusterKeys, OperatorRequest, RecordCodec } from './records.ts';
+import type { ClusterKeys, OperatorRequest, RecordCodec, RetirementRequest } from './records.ts';
 
-export interface PendingRequest {
+/** A request that waits for its answer; the answer ends it by the revision that was read. */
+export interface Pending<Request> {
   readonly key: string;
   readonly revision: number;
-  readonly request: OperatorRequest;
+  readonly request: Request;
 }
+
+export type PendingRequest = Pending<OperatorRequest>;
+export type PendingRetirement = Pending<RetirementRequest>;
 
 export interface Controls {
   readonly isPaused: boolean;
@@ -19,7 +23,10 @@ export interface Controls {
   readonly requests: readonly PendingRequest[];
   /** In the order in which they should begin. */
   readonly approvals: readonly PendingApproval[];
+  readonly retirements: readonly PendingRetirement[];
   readonly retiredStoreIds: ReadonlySet<string>;
+  /** Metadata revision of each store's state, by store id. */
+  readonly storeRevisions: ReadonlyMap<string, number>;
 }
 
 export const NO_CONTROLS: Controls = {
@@ -27,7 +34,9 @@ export const NO_CONTROLS: Controls = {
   pausedPartitionIds: new Set(),
   requests: [],
   approvals: [],
+  retirements: [],
   retiredStoreIds: new Set(),
+  storeRevisions: new Map(),
 };
 
 /** A pause of all does not hold what an operator has asked for by name since. */
@@ -51,6 +60,27 @@ export function unlessPaused(
   return migration.kind === undefined ? [ofPartition, { key: keys.pause, revisionIs: 0 }] : [ofPartition];
 }
 
+/**
+ * Under what a store becomes an owner: that its state is what it was when the controls were read, and that nobody asks for it
+ * to be retired. So a retired store owns nothing, and while it is decided whether to retire one nothing changes about that.
+ *
+ * @returns null for one that is known to be retired.
+ */
+export function unlessRetired(
+  before: PartitionRecord,
+  after: PartitionRecord,
+  { storeRevisions, retiredStoreIds }: Controls,
+  keys: ClusterKeys,
+): readonly MetadataCondition[] | null {
+  const { ownerStoreId } = after;
+  if (ownerStoreId === before.ownerStoreId) return [];
+  if (retiredStoreIds.has(ownerStoreId)) return null;
+  return [
+    { key: keys.store(ownerStoreId), revisionIs: storeRevisions.get(ownerStoreId) ?? 0 },
+    { key: keys.retirement(ownerStoreId), revisionIs: 0 },
+  ];
+}
+
 export async function readControls(
   metadata: MetadataStore,
   codec: RecordCodec,
@@ -58,32 +88,59 @@ export async function readControls(
 ): Promise<Controls> {
   const { keys } = codec;
   const { entries } = await metadata.list(keys.controlPrefix);
-  const stores = await metadata.list(keys.storePrefix);
   const pausePrefix = `${keys.pause}/`;
   const pausedPartitionIds = new Set<number>();
   const requests: PendingRequest[] = [];
+  const retirements: PendingRetirement[] = [];
   const approvals: PendingApproval[] = [];
-  const retiredStoreIds = new Set<string>();
   let isPaused = false;
-  // A record that is not valid is passed over: it must not keep the others from being obeyed.
-  const orNothing = (key: string, decode: () => void): void => {
+  const orNothing = passingOver(logger);
+  for (const { key, value, revision } of entries)
+    if (key === keys.pause) isPaused = true;
+    else if (key.startsWith(pausePrefix)) pausedPartitionIds.add(Number(key.slice(pausePrefix.length)));
+    else if (key.startsWith(keys.requestPrefix))
+      orNothing(key, () => requests.push({ key, revision, request: codec.decodeRequest(value) }));
+    else if (key.startsWith(keys.retirementPrefix))
+      orNothing(key, () => retirements.push({ key, revision, request: codec.decodeRetirement(value) }));
+    else if (key.startsWith(keys.approvalPrefix))
+      orNothing(key, () => approvals.push({ key, revision, approval: codec.decodeApproval(value) }));
+  return {
+    isPaused,
+    pausedPartitionIds,
+    requests,
+    retirements,
+    approvals: approvals.sort(byTurn),
+    ...(await readStores(metadata, codec, logger)),
+  };
+}
+
+async function readStores(
+  metadata: MetadataStore,
+  codec: RecordCodec,
+  logger: Logger,
+): Promise<Pick<Controls, 'retiredStoreIds' | 'storeRevisions'>> {
+  const { storePrefix } = codec.keys;
+  const orNothing = passingOver(logger);
+  const retiredStoreIds = new Set<string>();
+  const storeRevisions = new Map<string, number>();
+  const { entries } = await metadata.list(storePrefix);
+  for (const { key, value, revision } of entries) {
+    const storeId = key.slice(storePrefix.length);
+    storeRevisions.set(storeId, revision);
+    orNothing(key, () => {
+      if (codec.decodeStoreState(value) === 'retired') retiredStoreIds.add(storeId);
+    });
+  }
+  return { retiredStoreIds, storeRevisions };
+}
+
+/** A record that is not valid is passed over: it must not keep the others from being obeyed. */
+const passingOver =
+  (logger: Logger) =>
+  (key: string, decode: () => void): void => {
     try {
       decode();
     } catch (error) {
       logger.error({ key, error: String(error) }, 'a control record is not valid, it is passed over');
     }
   };
-  for (const { key, value, revision } of entries)
-    if (key === keys.pause) isPaused = true;
-    else if (key.startsWith(pausePrefix)) pausedPartitionIds.add(Number(key.slice(pausePrefix.length)));
-    else if (key.startsWith(keys.requestPrefix))
-      orNothing(key, () => requests.push({ key, revision, request: codec.decodeRequest(value) }));
-    else if (key.startsWith(keys.approvalPrefix))
-      orNothing(key, () => approvals.push({ key, revision, approval: codec.decodeApproval(value) }));
-  for (const { key, value } of stores.entries)
-    orNothing(key, () => {
-      if (codec.decodeStoreState(value) === 'retired')
-        retiredStoreIds.add(key.slice(keys.storePrefix.length));
-    });
-  return { isPaused, pausedPartitionIds, requests, approvals: approvals.sort(byTurn), retiredStoreIds };
-}

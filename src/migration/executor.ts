@@ -9,7 +9,7 @@ import type { CopyRates, KeyPrivacy, StorageEngine } from '../ports/storage-engi
 import { RetryBook } from './backoff.ts';
 import type { ClientWatch } from './client-latency.ts';
 import { Committer } from './committer.ts';
-import { type Controls, isHeld, NO_CONTROLS, readControls, unlessPaused } from './controls.ts';
+import { type Controls, isHeld, NO_CONTROLS, readControls, unlessPaused, unlessRetired } from './controls.ts';
 import { CopyGovernor, type CopyPaceStatus } from './copy-governor.ts';
 import { evidenceWrite } from './evidence-write.ts';
 import { workWhileHeld } from './held.ts';
@@ -27,6 +27,7 @@ import type { ReadSummary, ReadWatch } from './read-watch.ts';
 import { isOpen, type OpenRecord, pauseChange } from './record-changes.ts';
 import { type ReadMap, RecordReader } from './record-reader.ts';
 import type { RecordCodec } from './records.ts';
+import { RetirementDesk } from './retirement-desk.ts';
 import { assertMigrationSettings, type MigrationSettings } from './settings.ts';
 import { abort, type Decision, decide, lagOf, type Observation, type StepContext } from './step.ts';
 import { outcomeOf, transitionWrites } from './transition-writes.ts';
@@ -114,6 +115,7 @@ export class MigrationExecutor {
   readonly #committer: Committer;
   readonly #reader: RecordReader;
   readonly #desk: OperatorDesk;
+  readonly #retirements: RetirementDesk;
   readonly #sweeper: LeftoverSweeper;
   readonly #queue: MoveQueue;
   readonly #inFlight = new Map<number, Promise<unknown>>();
@@ -140,7 +142,13 @@ export class MigrationExecutor {
     });
     this.#committer = new Committer(components);
     this.#reader = new RecordReader(metadata, codec, logger);
-    const parts = { ...components, committer: this.#committer, ledger: this.#ledger };
+    const parts = {
+      ...components,
+      committer: this.#committer,
+      ledger: this.#ledger,
+      isRetired: this.#isRetired,
+    };
+    this.#retirements = new RetirementDesk(parts);
     this.#sweeper = new LeftoverSweeper(settings, parts);
     this.#desk = new OperatorDesk(settings, { ...parts, random: random.fork('operator') });
     this.#queue = new MoveQueue(settings, {
@@ -172,6 +180,7 @@ export class MigrationExecutor {
         const record = records[partitionId];
         return record ? { record, revision: revisions[partitionId] as number } : null;
       });
+      this.#retirements.attend(this.#controls.retirements, this.#controls, () => this.#reader.read());
       for (const { record, revision } of open) this.#startDrive(record, revision);
       await this.#queue.begin({ records, controls: this.#controls });
       this.#sweeper.tick(records, this.#isRetired);
@@ -185,6 +194,7 @@ export class MigrationExecutor {
   async settled(): Promise<void> {
     while (this.#inFlight.size > 0) await Promise.all(this.#inFlight.values());
     await this.#desk.settled();
+    await this.#retirements.settled();
     await this.#sweeper.settled();
   }
 
@@ -241,7 +251,10 @@ export class MigrationExecutor {
   #startDrive(record: OpenRecord, revision: number): void {
     const { partitionId } = record;
     if (this.#inFlight.has(partitionId) || !this.#retries.isDue(partitionId)) return;
-    const isPaused = isHeld(record, this.#controls) || this.#isHeldByWindow(record);
+    // What a pause holds would go nowhere: its target is lost.
+    const isPaused =
+      (isHeld(record, this.#controls) || this.#isHeldByWindow(record)) &&
+      !this.#isRetired(record.migration.targetStoreId);
     const change = pauseChange(record, isPaused, this.#components.clock.nowMs());
     let drive: Promise<unknown>;
     if (change !== null) drive = this.#committer.commitRecord(change, revision, []);
@@ -370,7 +383,9 @@ export class MigrationExecutor {
     const mismatch = decision.kind === 'go' ? decision.mismatch : undefined;
     const evidence = mismatch ? await evidenceWrite(before, mismatch, this.#components) : null;
     if (evidence) writes.push(evidence);
-    const conditions = unlessPaused(before, after, codec.keys);
+    const ownerMay = unlessRetired(before, after, this.#controls, codec.keys);
+    if (ownerMay === null) return null;
+    const conditions = [...unlessPaused(before, after, codec.keys), ...ownerMay];
     const committed = await this.#committer.commitRecord(after, revision, writes, conditions);
     if (committed === null) return null;
     const phase = after.migration?.phase ?? 'stable';

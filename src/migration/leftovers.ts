@@ -44,6 +44,24 @@ export function parseCleanupKey(
   return { partitionId: Number(match[1]), migrationId: Number(match[2]), storeId: match[3] as string };
 }
 
+/** All clean-up records that are valid, or those of one partition. */
+export async function listLeftovers(
+  { metadata, codec, logger }: Pick<LeftoverComponents, 'metadata' | 'codec' | 'logger'>,
+  partitionId?: number,
+): Promise<Leftover[]> {
+  const { cleanupPrefix, cleanupOf } = codec.keys;
+  const { entries } = await metadata.list(partitionId === undefined ? cleanupPrefix : cleanupOf(partitionId));
+  return entries.flatMap(({ key, value, revision }) => {
+    const named = parseCleanupKey(key, cleanupPrefix);
+    try {
+      return named ? [{ key, revision, ...named, cleanup: codec.decodeCleanup(value) }] : [];
+    } catch (error) {
+      logger.error({ key, error: String(error) }, 'a clean-up record is not valid, it is passed over');
+      return [];
+    }
+  });
+}
+
 /** What is to be done about a clean-up record, by the map. */
 export function leftoverState(
   { migrationId, storeId }: Pick<Leftover, 'migrationId' | 'storeId'>,
@@ -99,7 +117,7 @@ export class LeftoverSweeper {
     isRetired: (storeId: string) => boolean,
   ): Promise<void> {
     const { clock } = this.#components;
-    for (const leftover of await this.#list()) {
+    for (const leftover of await listLeftovers(this.#components)) {
       const known = records[leftover.partitionId];
       // Read after the clean-up was: by the older map a migration that was opened since would look like a left-over, and
       // its copy, whole or not, would be dropped. Migrations are numbered, so one that is over by this reading stays so.
@@ -116,21 +134,6 @@ export class LeftoverSweeper {
     const { metadata, codec } = this.#components;
     const entry = await metadata.get(codec.keys.map(partitionId));
     return entry && codec.decodePartition(partitionId, entry.value);
-  }
-
-  async #list(): Promise<Leftover[]> {
-    const { metadata, codec, logger } = this.#components;
-    const { cleanupPrefix } = codec.keys;
-    const { entries } = await metadata.list(cleanupPrefix);
-    return entries.flatMap(({ key, value, revision }) => {
-      const named = parseCleanupKey(key, cleanupPrefix);
-      try {
-        return named ? [{ key, revision, ...named, cleanup: codec.decodeCleanup(value) }] : [];
-      } catch (error) {
-        logger.error({ key, error: String(error) }, 'a clean-up record is not valid, it is passed over');
-        return [];
-      }
-    });
   }
 
   async #remove(leftover: Leftover, record: PartitionRecord): Promise<void> {

@@ -107,7 +107,7 @@ export class MoveQueue {
       const refusal = refusalOf(move, expectedBy(plan, move), copies, context);
       if (refusal === null) {
         copies.add(move.sourceNodeId, move.targetNodeId);
-        begun.push(this.#open(move));
+        begun.push(this.#open(move, seen));
       } else if (isTemporary(refusal)) later.push(move);
     }
     this.#moves = later;
@@ -128,7 +128,7 @@ export class MoveQueue {
         const expected = { ownerNodeId: approval.sourceNodeId, epoch: approval.epoch };
         if (refusalOf(move, expected, copies, context) !== null) continue;
         copies.add(move.sourceNodeId, move.targetNodeId);
-        begun.push(this.#open(move, entry));
+        begun.push(this.#open(move, seen, entry));
       }
     }
     await Promise.all(begun);
@@ -147,10 +147,12 @@ export class MoveQueue {
    * Opens a migration: the record with the next id, and what must be cleaned up if it fails, in one commit. An approval is
    * used up by the same commit, or it is found withdrawn.
    */
-  async #open(move: Move, approved: PendingApproval | null = null): Promise<void> {
+  async #open(move: Move, seen: Seen, approved: PendingApproval | null = null): Promise<void> {
     const { engine, codec, metadata, clock, random, logger, committer } = this.#components;
     try {
       const { storeId, isWritable } = await engine.nodeStatistics(move.targetNodeId);
+      if (seen.controls.retiredStoreIds.has(storeId))
+        throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', "the target's store was retired");
       if (!isWritable)
         throw new ForeshardError('FORESHARD_DISK_FULL', 'free-space', 'the target takes no writes');
       const entry = await metadata.get(codec.keys.map(move.partitionId));

@@ -6,7 +6,7 @@ import { ForeshardError } from '../base/errors.ts';
 import { asEpoch, type NodeId } from '../model/ids.ts';
 import { DIGEST_FORMAT, type Lsn, type MigrationCommand } from '../model/migration.ts';
 import type { CopyAdoption, CopyRates, NodeMigrationStatus, StorageEngine } from '../ports/storage-engine.ts';
-import { isSwitched } from './phases.ts';
+import { isSwitched, mayAbort } from './phases.ts';
 import { type MigrationSettings, TARGET_SIZE_FACTOR } from './settings.ts';
 import type { Observation, OpenRecord } from './step.ts';
 
@@ -27,6 +27,8 @@ export async function doNodeWork(record: OpenRecord, context: NodeWorkContext): 
   const { sourceNodeId, targetNodeId } = migration;
   const copy = (): Promise<void> => engine.copy(targetNodeId, command, ratesOf(record));
 
+  if (mayAbort(migration.phase) && context.isRetired(migration.targetStoreId))
+    return { ...NOTHING_SEEN, isTargetGone: true };
   switch (migration.phase) {
     case 'PREPARE':
       return migration.kind === 'takeover'
@@ -222,18 +224,21 @@ async function abortBoth(
   if (migration.kind === 'takeover') {
     // Neither side has anything to undo: the copy that is left may be the only one there is. But what was opened with nothing
     // stands at the lsn that its node once had: left there, it would pass for a copy of all that.
-    const isDone = !migration.takeover?.isEmpty || (await engine.abort(migration.targetNodeId, command));
+    const isDone =
+      !migration.takeover?.isEmpty ||
+      isRetired(migration.targetStoreId) ||
+      (await engine.abort(migration.targetNodeId, command));
     return { ...NOTHING_SEEN, areNodesDone: isDone };
   }
   // An owner whose disk is gone opens no more. Its copy waits for a takeover, and is not dropped before.
   if (isRetired(migration.sourceStoreId)) return NOTHING_SEEN;
-  const keepsLog = migration.keepsCopyFor !== undefined;
+  const isTargetGone = isRetired(migration.targetStoreId);
+  const keepsLog = migration.keepsCopyFor !== undefined && !isTargetGone;
   // The source first: it may hold writes back.
   if (!(await engine.abort(migration.sourceNodeId, command, { keepsLog }))) return NOTHING_SEEN;
   // A copy that is kept is adopted by the migration that comes next: it has nothing to hear before.
-  const isTargetDone =
-    keepsLog || isRetired(migration.targetStoreId) || (await engine.abort(migration.targetNodeId, command));
-  return { ...NOTHING_SEEN, areNodesDone: isTargetDone };
+  const isTargetDone = keepsLog || isTargetGone || (await engine.abort(migration.targetNodeId, command));
+  return { ...NOTHING_SEEN, areNodesDone: isTargetDone, isTargetGone };
 }
 
 /** Whether a failing command may only be tried again: the switch is made, or the way back is taken. */

@@ -3,21 +3,23 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { asEpoch, asNodeId, type NodeId } from '../model/ids.ts';
 import type { MigrationCommand, PartitionRecord } from '../model/migration.ts';
-import type { MetadataWrite } from '../ports/metadata-store.ts';
+import type { MetadataStore, MetadataWrite } from '../ports/metadata-store.ts';
 import type { NodeMigrationStatus, StorageEngine } from '../ports/storage-engine.ts';
 import type { Committer } from './committer.ts';
 import type { PendingRequest } from './controls.ts';
 import type { MigrationLedger } from './ledger.ts';
+import { listLeftovers } from './leftovers.ts';
 import {
   answerCancel,
   answerRollback,
   answerTakeover,
-  type Heard,
   type RequestAnswer,
   refuseRollback,
+  type TakeoverFacts,
 } from './operator-requests.ts';
 import { isOpen, type OpenRecord } from './record-changes.ts';
 import type { AuditRecord, RecordCodec } from './records.ts';
+import { closingWrites, heard, RequestWork, TOO_LATE } from './request-work.ts';
 import type { MigrationSettings } from './settings.ts';
 import { openingWrite, outcomeOf, transitionWrites } from './transition-writes.ts';
 
@@ -26,47 +28,38 @@ export interface OperatorDeskComponents {
   readonly random: Random;
   readonly logger: Logger;
   readonly engine: StorageEngine;
+  readonly metadata: MetadataStore;
   readonly codec: RecordCodec;
   readonly committer: Committer;
   readonly ledger: MigrationLedger;
+  readonly isRetired: (storeId: string) => boolean;
 }
 
 /**
- * Carries out what operators ask for: asks the nodes, decides, and commits the answer, the audit record and the end of the
- * request in one transaction. A request whose commit is lost is found again at the next tick.
+ * Carries out what operators ask for of a partition: asks the nodes, decides, and commits the answer, the audit record and
+ * the end of the request in one transaction. A request whose commit is lost is found again at the next tick.
  */
 export class OperatorDesk {
   readonly #settings: MigrationSettings;
   readonly #components: OperatorDeskComponents;
-  readonly #inHand = new Map<string, Promise<void>>();
+  readonly #work: RequestWork;
 
   constructor(settings: MigrationSettings, components: OperatorDeskComponents) {
     this.#settings = settings;
     this.#components = components;
+    this.#work = new RequestWork(components.logger);
   }
 
-  /** Begins with every request that is not in hand already: a node that does not answer must not hold up the tick. */
   attend(
     requests: readonly PendingRequest[],
     recordOf: (partitionId: number) => { readonly record: PartitionRecord; readonly revision: number } | null,
   ): void {
-    for (const pending of requests) {
-      if (this.#inHand.has(pending.key)) continue;
-      const { request } = pending;
-      const work = this.#answer(pending, recordOf(request.partitionId))
-        .catch((error) =>
-          this.#components.logger.warn(
-            { partitionId: request.partitionId, error: String(error) },
-            'a request of an operator could not be answered, it is tried again',
-          ),
-        )
-        .finally(() => this.#inHand.delete(pending.key));
-      this.#inHand.set(pending.key, work);
-    }
+    for (const pending of requests)
+      this.#work.take(pending.key, () => this.#answer(pending, recordOf(pending.request.partitionId)));
   }
 
-  async settled(): Promise<void> {
-    while (this.#inHand.size > 0) await Promise.all(this.#inHand.values());
+  settled(): Promise<void> {
+    return this.#work.settled();
   }
 
   async #answer(
@@ -75,8 +68,7 @@ export class OperatorDesk {
   ): Promise<void> {
     const { clock } = this.#components;
     const { request } = pending;
-    if (clock.nowMs() > request.expiresAtMs)
-      return this.#refuse(pending, 'no coordinator was there in time; nothing was done: ask again');
+    if (clock.nowMs() > request.expiresAtMs) return this.#refuse(pending, TOO_LATE);
     if (found === null)
       return this.#refuse(
         pending,
@@ -114,14 +106,16 @@ export class OperatorDesk {
   async #decideTakeover(request: PendingRequest['request'], record: PartitionRecord): Promise<RequestAnswer> {
     const { takeover } = request;
     if (!takeover) return { kind: 'refuse', why: 'the request does not say which store is lost' };
-    const { engine, clock, random, ledger } = this.#components;
+    const { engine, clock, random, ledger, isRetired } = this.#components;
     const statusAt = (nodeId: NodeId) =>
       engine.status(nodeId, commandOf(record, Math.max(1, record.migrationSeq)));
     const targetNodeId = asNodeId(takeover.targetNodeId);
     const target = heard(
-      engine
-        .nodeStatistics(targetNodeId)
-        .then(async ({ storeId }) => ({ storeId, status: await statusAt(targetNodeId) })),
+      engine.nodeStatistics(targetNodeId).then(async ({ storeId }) => ({
+        storeId,
+        isRetired: isRetired(storeId),
+        status: await statusAt(targetNodeId),
+      })),
     );
     const facts = {
       ownerStoreId: await heard(engine.nodeStatistics(record.ownerNodeId).then(({ storeId }) => storeId)),
@@ -133,19 +127,26 @@ export class OperatorDesk {
     return answerTakeover(record, { ...request, takeover }, facts, clock.nowMs());
   }
 
+  /** What other nodes have that the partition's records name: its open migration, and clean-ups of earlier ones. */
   async #copiesBeside(
-    { ownerNodeId, migration }: PartitionRecord,
+    { partitionId, ownerNodeId, migration }: PartitionRecord,
     targetNodeId: NodeId,
     statusAt: (nodeId: NodeId) => Promise<NodeMigrationStatus>,
-  ): Promise<{ nodeId: number; status: NodeMigrationStatus }[]> {
-    const parties = new Set(migration ? [migration.sourceNodeId, migration.targetNodeId] : []);
-    const copies: { nodeId: number; status: NodeMigrationStatus }[] = [];
-    for (const nodeId of parties) {
-      if (nodeId === targetNodeId || nodeId === ownerNodeId) continue;
-      const status = await heard(statusAt(nodeId));
-      if ('answer' in status) copies.push({ nodeId, status: status.answer });
+  ): Promise<TakeoverFacts['otherCopies']> {
+    const { isRetired } = this.#components;
+    const stores = new Map<string, number>();
+    if (migration) {
+      stores.set(migration.sourceStoreId, migration.sourceNodeId);
+      stores.set(migration.targetStoreId, migration.targetNodeId);
     }
-    return copies;
+    for (const { storeId, cleanup } of await listLeftovers(this.#components, partitionId))
+      if (cleanup.nodeId !== undefined) stores.set(storeId, cleanup.nodeId);
+    const nodeIds = new Set([...stores].flatMap(([storeId, nodeId]) => (isRetired(storeId) ? [] : [nodeId])));
+    nodeIds.delete(targetNodeId);
+    nodeIds.delete(ownerNodeId);
+    return Promise.all(
+      [...nodeIds].map(async (nodeId) => ({ nodeId, status: await heard(statusAt(asNodeId(nodeId))) })),
+    );
   }
 
   async #carryOut(
@@ -185,18 +186,10 @@ export class OperatorDesk {
     await committer.commit([{ key, revisionIs: revision }], this.#closingWrites(pending, 'refused', why));
   }
 
-  #closingWrites(
-    { key, request }: PendingRequest,
-    outcome: AuditRecord['outcome'],
-    message: string,
-  ): MetadataWrite[] {
+  #closingWrites(pending: PendingRequest, outcome: AuditRecord['outcome'], message: string): MetadataWrite[] {
     const { codec, clock } = this.#components;
-    const { requestId, action, partitionId, by, reason } = request;
-    const audit = { requestId, atMs: clock.nowMs(), action, partitionId, by, reason, outcome, message };
-    return [
-      { kind: 'delete', key },
-      { kind: 'put', key: codec.keys.audit(requestId), value: codec.encodeAudit(audit) },
-    ];
+    const { action, partitionId } = pending.request;
+    return closingWrites(pending, { atMs: clock.nowMs(), action, partitionId, outcome, message }, codec);
   }
 }
 
@@ -208,11 +201,3 @@ const commandOf = (
   migrationId,
   epoch: asEpoch(epoch),
 });
-
-async function heard<T>(question: Promise<T>): Promise<Heard<T>> {
-  try {
-    return { answer: await question };
-  } catch (error) {
-    return { silence: error instanceof Error ? error.message : String(error) };
-  }
-}

@@ -9,6 +9,7 @@ import { mayAbort } from './phases.ts';
 import { withQuarantine } from './quarantine.ts';
 import { aborted, isOpen, type OpenRecord, retryGivenUp, rollbackOf, takeoverOf } from './record-changes.ts';
 import type { OperatorRequest, TakeoverRequest } from './records.ts';
+import type { Heard } from './request-work.ts';
 import type { MigrationSettings } from './settings.ts';
 
 export type RequestAnswer =
@@ -20,9 +21,6 @@ export type RequestAnswer =
       /** A store that owns nothing from now on, for good. */
       readonly retiresStoreId?: string;
     };
-
-/** What a node said, or why it said nothing. */
-export type Heard<T> = { readonly answer: T } | { readonly silence: string };
 
 const refuse = (why: string): RequestAnswer => ({ kind: 'refuse', why });
 
@@ -140,9 +138,13 @@ export function answerRollback(
 export interface TakeoverFacts {
   /** The store that the owner's node has now, if it answers. */
   readonly ownerStoreId: Heard<string>;
-  readonly target: Heard<{ readonly storeId: string; readonly status: NodeMigrationStatus }>;
-  /** Copies that other parties of the open migration have, by node. */
-  readonly otherCopies: readonly { readonly nodeId: number; readonly status: NodeMigrationStatus }[];
+  readonly target: Heard<{
+    readonly storeId: string;
+    readonly isRetired: boolean;
+    readonly status: NodeMigrationStatus;
+  }>;
+  /** What other nodes that the partition's records name have, but for those whose stores are retired. */
+  readonly otherCopies: readonly { readonly nodeId: number; readonly status: Heard<NodeMigrationStatus> }[];
   /** The owner's lsn as this coordinator last heard it. */
   readonly lastOwnerLsn: { readonly lsn: Lsn; readonly atMs: number } | null;
   readonly digestSeed: string;
@@ -167,26 +169,27 @@ export function answerTakeover(
   const { target } = facts;
   if ('silence' in target)
     return refuse(`node ${targetNodeId} does not answer (${target.silence}): start it, or name another`);
-  const { storeId, status } = target.answer;
+  const { storeId, isRetired, status } = target.answer;
   if (storeId === fromStoreId) return refuse(`node ${targetNodeId} has the very store that is given up`);
+  if (isRetired)
+    return refuse(`the store of node ${targetNodeId} was retired itself: stop that node, and name another`);
   // What an earlier takeover has opened with nothing, and not removed yet, is whole only in name.
   const { migration } = record;
   const isNothing = migration?.takeover?.isEmpty === true && migration.targetStoreId === storeId;
   const state = isNothing ? 'none' : copyState(status);
-  const loss = lossText(status.lsn, facts.lastOwnerLsn, state);
+  const silence = state === 'none' ? silenceText(facts.otherCopies) : '';
+  const loss = lossText(status.lsn, facts.lastOwnerLsn, state) + silence;
   if (state === 'partial')
     return refuse(
       `node ${targetNodeId} has no whole copy of partition ${partitionId} (${status.role} of a copy that had not come to its end): nothing can be made of it`,
     );
   if (state === 'none') {
-    const elsewhere = facts.otherCopies.find((copy) => copyState(copy.status) === 'whole');
-    if (elsewhere)
-      return refuse(
-        `node ${targetNodeId} has no copy of partition ${partitionId}, but node ${elsewhere.nodeId} has one at lsn ${elsewhere.status.lsn}: take that, --to ${elsewhere.nodeId}`,
-      );
+    const elsewhere = whereElse(facts.otherCopies);
+    if (elsewhere !== null)
+      return refuse(`node ${targetNodeId} has no copy of partition ${partitionId}, but ${elsewhere}`);
     if (!isEmptyAllowed)
       return refuse(
-        `node ${targetNodeId} has no copy of partition ${partitionId}, nor has any node that its record names: all of its data would be lost; --empty opens it without any`,
+        `node ${targetNodeId} has no copy of partition ${partitionId}, nor has any node that its record names: all of its data would be lost; --empty opens it without any${silenceText(facts.otherCopies)}`,
       );
   }
   if (lossAfterLsn === null)
@@ -215,6 +218,22 @@ export function answerTakeover(
     retiresStoreId: fromStoreId,
     message: `store ${fromStoreId} is retired; node ${targetNodeId} takes partition ${partitionId} over, by migration ${opened.migration.migrationId}: ${loss}`,
   };
+}
+
+/** @returns null where nobody else is known to have a copy. */
+function whereElse(copies: TakeoverFacts['otherCopies']): string | null {
+  for (const { nodeId, status } of copies)
+    if ('answer' in status && copyState(status.answer) === 'whole')
+      return `node ${nodeId} has one at lsn ${status.answer.lsn}: take that, --to ${nodeId}`;
+  return null;
+}
+
+/** Nobody can tell what they have; two machines may be lost, so an operator may go on without them. */
+function silenceText(copies: TakeoverFacts['otherCopies']): string {
+  const silent = copies.filter(({ status }) => 'silence' in status).map(({ nodeId }) => nodeId);
+  return silent.length === 0
+    ? ''
+    : `; but node ${silent.join(' and node ')} may have a copy, and does not answer: start it first if it can be started`;
 }
 
 /** Whether a node's copy could become the owner's. */

@@ -20,6 +20,8 @@ export interface ClusterKeys {
   readonly storePrefix: string;
   store(storeId: string): string;
   readonly cleanupPrefix: string;
+  /** The prefix of one partition's. */
+  cleanupOf(partitionId: number): string;
   cleanup(partitionId: number, migrationId: number, storeId: string): string;
   readonly historyPrefix: string;
   history(partitionId: number, migrationId: number): string;
@@ -37,6 +39,9 @@ export interface ClusterKeys {
   approval(partitionId: number): string;
   readonly rejectionPrefix: string;
   rejection(partitionId: number): string;
+  readonly retirementPrefix: string;
+  /** What an operator asks of the coordinator about a store. */
+  retirement(storeId: string): string;
   readonly auditPrefix: string;
   audit(requestId: string): string;
 }
@@ -53,6 +58,8 @@ export interface RecordCodec {
   encodeEvidence(evidence: MismatchEvidence): Uint8Array;
   encodeRequest(request: OperatorRequest): Uint8Array;
   decodeRequest(bytes: Uint8Array): OperatorRequest;
+  encodeRetirement(request: RetirementRequest): Uint8Array;
+  decodeRetirement(bytes: Uint8Array): RetirementRequest;
   encodeApproval(approval: Approval): Uint8Array;
   decodeApproval(bytes: Uint8Array): Approval;
   encodeRejection(rejection: Rejection): Uint8Array;
@@ -104,18 +111,29 @@ export interface CleanupRecord {
 export const OPERATOR_ACTIONS = ['cancel', 'rollback', 'takeover'] as const;
 export type OperatorAction = (typeof OPERATOR_ACTIONS)[number];
 
-/** `ctl/request/<partition>`: only the coordinator changes the map, so an operator asks it, and reads its answer in the audit. */
-export interface OperatorRequest {
+/** Only the coordinator changes the map, so an operator asks it, and reads its answer in the audit. */
+export interface CoordinatorRequest {
   /** Names the audit record; sorts by time. */
   readonly requestId: string;
-  readonly action: OperatorAction;
-  readonly partitionId: number;
   readonly by: string;
   readonly reason: string;
   readonly atMs: number;
   /** A request that nobody took up in time must not take anybody by surprise later. */
   readonly expiresAtMs: number;
+}
+
+/** `ctl/request/<partition>` */
+export interface OperatorRequest extends CoordinatorRequest {
+  readonly action: OperatorAction;
+  readonly partitionId: number;
   readonly takeover?: TakeoverRequest;
+}
+
+/** `ctl/retire/<store id>` */
+export interface RetirementRequest extends CoordinatorRequest {
+  readonly storeId: string;
+  /** False: the operator wants to know first what it would end. */
+  readonly isConfirmed: boolean;
 }
 
 export interface TakeoverRequest {
@@ -129,6 +147,7 @@ export interface TakeoverRequest {
 /** Besides what the coordinator is asked for: what an operator's command writes by itself. */
 export const AUDITED_ACTIONS = [
   ...OPERATOR_ACTIONS,
+  'retire',
   'pause',
   'resume',
   'clear-quarantine',

@@ -34,6 +34,8 @@ export interface Observation {
   readonly areNodesDone?: boolean;
   /** GRACE: the old owner's store is retired, nobody will follow. */
   readonly isFollowerGone?: boolean;
+  /** Before the switch, and in ABORT: the store that was to become the owner's is retired. */
+  readonly isTargetGone?: boolean;
   /** SHIFT: whether reads may go to the target; left out where nobody judges. */
   readonly guard?: ReadVerdict | null;
   /** SHIFT: whether a fence would be short: the metadata store and both nodes answer quickly. */
@@ -66,6 +68,7 @@ const STAY: Decision = { kind: 'stay' };
 export function decide(record: OpenRecord, seen: Observation, context: StepContext): Decision {
   const { migration } = record;
   if (mayAbort(migration.phase)) {
+    if (seen.isTargetGone) return abort(record, 'the store of the target is retired', context);
     const failure = seen.target?.failure ?? seen.source?.failure;
     if (failure) return abort(record, failure, context);
     if (isOverdue(migration, context)) return giveUpOverdue(record, context);
@@ -93,7 +96,7 @@ export function decide(record: OpenRecord, seen: Observation, context: StepConte
     case 'CLEANUP':
       return seen.areNodesDone ? end(record, 'done') : STAY;
     case 'ABORT':
-      return seen.areNodesDone ? decideAborted(record, context) : STAY;
+      return seen.areNodesDone ? decideAborted(record, seen, context) : STAY;
   }
 }
 
@@ -263,9 +266,14 @@ function decideGrace(record: OpenRecord, seen: Observation, context: StepContext
 }
 
 /** What becomes of a migration whose abort both nodes have carried out. */
-function decideAborted(record: OpenRecord, { nowMs, settings }: StepContext): Decision {
+function decideAborted(
+  record: OpenRecord,
+  { isTargetGone }: Observation,
+  { nowMs, settings }: StepContext,
+): Decision {
   const { migration } = record;
-  if (migration.keepsCopyFor === undefined) return end(record, 'aborted');
+  // A copy that was to be kept is lost: nothing goes on with it.
+  if (migration.keepsCopyFor === undefined || isTargetGone) return end(record, 'aborted');
   if (migration.keepsCopyFor === 'follow')
     return { kind: 'go', record: change.followedAgain(record, nowMs, nowMs + settings.graceMs) };
   const notBeforeMs = nowMs + fencePauseMs(migration.fenceFailures ?? 1, settings);

@@ -4,11 +4,11 @@ import type { RecordCodec } from '../../src/migration/records.ts';
 import type { MigrationRecord } from '../../src/model/migration.ts';
 import type { SimClock } from './clock.ts';
 import type { SimCoordinator } from './coordinator.ts';
+import type { LossOperator } from './loss-operator.ts';
 import type { SimMetadata } from './metadata.ts';
 import type { SimNetwork } from './network.ts';
 import type { Ambush, End, Fault, TimedFault } from './scenario.ts';
 import type { SimNode } from './storage-node.ts';
-import type { TakeoverOperator } from './takeover.ts';
 
 export interface FaultyWorld {
   readonly clock: SimClock;
@@ -17,7 +17,9 @@ export interface FaultyWorld {
   readonly codec: RecordCodec;
   readonly nodes: readonly SimNode[];
   readonly coordinators: readonly SimCoordinator[];
-  readonly takeovers: TakeoverOperator;
+  readonly lossOperator: LossOperator;
+  /** An operator's wall clock. */
+  readonly wallMs: () => number;
   readonly startCoordinator: (index: number) => void;
   /** By how much a machine's wall clock is wrong. */
   readonly wallOffsets: Map<End, number>;
@@ -26,6 +28,8 @@ export interface FaultyWorld {
 /** After a failed commit somebody notices so late. */
 const RESTART_AFTER_FAILURE_MS = 150;
 const RESTART_AFTER_CRASH_MS = 60;
+/** Of a node that an operator takes for dead. */
+const UNREACHED_MS = 400;
 /** What an operator asked for is forgotten after so long. */
 const REQUEST_MS_MAX = 1_000;
 
@@ -53,12 +57,14 @@ export class FaultInjector {
         this.#world.clock.after(waiting.ambush.delayMs, () => this.#request(kind, partitionId));
         return false;
       }
-      if (kind === 'loss') {
+      const { victim, delayMs } = waiting.ambush;
+      if (kind === 'loss' || kind === 'retire') {
         const ownerNodeId = isSwitched(phase) ? targetNodeId : sourceNodeId;
-        this.#world.clock.after(waiting.ambush.delayMs, () => this.#lose(ownerNodeId));
+        const otherNodeId = isSwitched(phase) ? sourceNodeId : targetNodeId;
+        const nodeId = victim === 'target' ? otherNodeId : ownerNodeId;
+        this.#world.clock.after(delayMs, () => (kind === 'loss' ? this.#lose(nodeId) : this.#retire(nodeId)));
         return false;
       }
-      const { victim, delayMs } = waiting.ambush;
       const leader = this.#world.coordinators.findIndex((coordinator) => coordinator.isLeading);
       const process =
         victim === 'coordinator'
@@ -162,15 +168,26 @@ export class FaultInjector {
   }
 
   #lose(nodeId: number): void {
-    const { nodes, takeovers } = this.#world;
+    const { nodes, lossOperator } = this.#world;
     const node = nodes[nodeId];
-    if (this.isHealed || !node || nodes.some(({ isLost }) => isLost)) return;
+    if (this.isHealed || !node || nodes.some(({ isGone }) => isGone)) return;
     node.lose();
-    takeovers.takeFrom(node);
+    lossOperator.lost(node);
+  }
+
+  /** An operator takes a node for dead that only cannot be reached from the coordinators, or stands still. */
+  #retire(nodeId: number): void {
+    const { nodes, coordinators, lossOperator } = this.#world;
+    const node = nodes[nodeId];
+    if (this.isHealed || !node || nodes.some(({ isGone }) => isGone)) return;
+    coordinators.forEach((_, index) => {
+      this.#cut(`c${index}`, `n${nodeId}`, UNREACHED_MS);
+    });
+    lossOperator.retire(node);
   }
 
   #request(action: 'cancel' | 'rollback', partitionId: number): void {
-    const { metadata, codec, clock } = this.#world;
+    const { metadata, codec, wallMs } = this.#world;
     if (this.isHealed || metadata.isFull) return;
     const request = {
       requestId: `${action}-${++this.#requestCount}`,
@@ -178,8 +195,8 @@ export class FaultInjector {
       partitionId,
       by: 'operator',
       reason: 'simulated',
-      atMs: clock.nowMs(),
-      expiresAtMs: clock.nowMs() + REQUEST_MS_MAX,
+      atMs: wallMs(),
+      expiresAtMs: wallMs() + REQUEST_MS_MAX,
     };
     const key = codec.keys.request(partitionId);
     metadata.commitNow({

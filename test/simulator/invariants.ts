@@ -20,7 +20,7 @@
  *   I14  no cleanup record is left                   checkEnd
  *   I15  ABORT and SWITCHED never of one migration   MapChecks
  *
- * Beside them: digests differ only where a disk of the simulation has torn an entry.
+ * Beside them: a retired store never becomes an owner's (MapChecks), and nothing of one is left in the end (World); digests differ only where a disk of the simulation has torn an entry.
  */
 import type { RecordCodec } from '../../src/migration/records.ts';
 import type { MigrationRecord, PartitionRecord } from '../../src/model/migration.ts';
@@ -41,6 +41,9 @@ export interface CheckedWorld {
   readonly hasFailed: (nodeId: number) => boolean;
   /** The machine is gone, and nothing can be looked at there. */
   readonly isLost: (nodeId: number) => boolean;
+  /** It will never start again, though its disk may be there. */
+  readonly isGone: (nodeId: number) => boolean;
+  readonly isRetired: (storeId: string) => boolean;
   readonly takenOver: (record: PartitionRecord) => void;
   readonly violate: (what: string) => void;
 }
@@ -145,6 +148,8 @@ export class MapChecks {
     const isTakeover = phase === 'SWITCHED' && after.migration?.kind === 'takeover';
     if (before.ownerNodeId !== after.ownerNodeId && !isSwitch && !isTakeover)
       violate('the owner changed outside the switch');
+    if (before.ownerStoreId !== after.ownerStoreId && this.#world.isRetired(after.ownerStoreId))
+      violate(`store ${after.ownerStoreId} is retired, and becomes the owner's`);
     if (phase === 'FENCED' && before.migration?.phase !== 'FENCED') this.#fenceRecorded(after, violate);
     if (isSwitch || isTakeover) this.#switched(after, violate);
     if (isTakeover && before.migration?.phase !== 'SWITCHED') this.#world.takenOver(after);
@@ -192,10 +197,11 @@ export class MapChecks {
 
 /** I13, I14, and that nothing is left of any migration: once all is healed and stable. */
 export function checkEnd(world: CheckedWorld, partitionIds: readonly number[], keys: Iterable<string>): void {
-  const { codec, nodeCount, onDisk, recordOf, violate } = world;
+  const { codec, nodeCount, onDisk, recordOf, isGone, violate } = world;
   for (const partitionId of partitionIds) {
     const owner = recordOf(partitionId)?.ownerNodeId;
     for (let nodeId = 0; nodeId < nodeCount; nodeId++) {
+      if (isGone(nodeId)) continue;
       const partition = onDisk(nodeId, partitionId);
       const where = `partition ${partitionId} at node ${nodeId}`;
       const expected = nodeId === owner ? 'OWNER' : 'NONE';

@@ -53,3 +53,16 @@ export function recordReader(store: MetadataStore, codec: RecordCodec): RecordRe
     },
   };
 }
+
+/** A write to the metadata store, for people. */
+export function describeChange(codec: RecordCodec, key: string, value: Uint8Array | null): string {
+  const { mapPrefix, cluster } = codec.keys;
+  const name = key.slice(cluster.length - 'cluster'.length);
+  if (value === null) return `${name} deleted`;
+  if (!key.startsWith(mapPrefix)) return `${name} ${Buffer.from(value).toString()}`;
+  const { ownerNodeId, epoch, migration } = codec.decodePartition(partitionOfKey(codec, key), value);
+  const owner = `${name} node ${ownerNodeId} at epoch ${epoch}`;
+  if (migration === null) return owner;
+  const { migrationId, kind, phase, sourceNodeId, targetNodeId, readWeight, reason } = migration;
+  return `${owner}, ${kind ?? 'move'} ${migrationId} ${sourceNodeId} -> ${targetNodeId} ${phase} ${readWeight}: ${reason}`;
+}

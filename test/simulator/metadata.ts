@@ -60,6 +60,10 @@ export class SimMetadata {
     this.#world = world;
   }
 
+  get revision(): number {
+    return this.#revision;
+  }
+
   commitNow({ conditions, writes }: MetadataTransaction): CommitResult {
     const failed = conditions.find(
       (condition) => !conditionHolds(condition, this.entries.get(condition.key)),

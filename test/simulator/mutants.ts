@@ -10,6 +10,7 @@ import type { SimStore } from './disk.ts';
 import type { Life } from './life.ts';
 import { COORDINATOR_MUTANTS } from './mutants-of-coordinators.ts';
 import { COPY_MUTANTS } from './mutants-of-copies.ts';
+import { LOSS_MUTANTS } from './mutants-of-losses.ts';
 import { NODE_MUTANTS } from './mutants-of-nodes.ts';
 import type { ControlHandler } from './network.ts';
 import type { Scenario } from './scenario.ts';
@@ -60,4 +61,9 @@ export function mutantNamed(name: string): Mutant {
   throw new RangeError(`no mutant ${name}: there are ${MUTANTS.map((each) => each.name).join(', ')}`);
 }
 
-export const MUTANTS: readonly Mutant[] = [...NODE_MUTANTS, ...COPY_MUTANTS, ...COORDINATOR_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [
+  ...NODE_MUTANTS,
+  ...COPY_MUTANTS,
+  ...COORDINATOR_MUTANTS,
+  ...LOSS_MUTANTS,
+];

@@ -62,8 +62,11 @@ export interface Ambush {
   readonly skipCount: number;
   readonly delayMs: number;
   readonly victim: 'source' | 'target' | 'coordinator';
-  /** `loss`: the owner's machine is gone for good, with its disk. */
-  readonly kind: 'crash' | 'stop' | 'cut' | 'disk' | 'cancel' | 'rollback' | 'loss';
+  /**
+   * `loss`: a machine is gone for good, with its disk; the target's, or for any other victim the present owner's. `retire`: an
+   * operator believes so of a node that only cannot be reached.
+   */
+  readonly kind: 'crash' | 'stop' | 'cut' | 'disk' | 'cancel' | 'rollback' | 'loss' | 'retire';
   readonly diskFault: DiskFault;
   readonly forMs: number;
 }
@@ -246,8 +249,8 @@ const AMBUSH_PHASES: readonly MigrationPhase[] = [
   'FENCED',
   'FENCED',
 ];
-/** Somebody has a copy then. */
-const LOSS_PHASES: readonly MigrationPhase[] = ['VERIFY', 'SHIFT', 'FENCED', 'SWITCHED', 'GRACE'];
+/** Somebody has a copy of what the owner loses then. */
+const OWNER_LOSS_PHASES: readonly MigrationPhase[] = ['VERIFY', 'SHIFT', 'FENCED', 'SWITCHED', 'GRACE'];
 const VICTIMS: readonly Ambush['victim'][] = ['source', 'target', 'coordinator'];
 
 function drawAmbushes(random: Random, nodeCount: number): Ambush[] {
@@ -267,6 +270,10 @@ function drawAmbushes(random: Random, nodeCount: number): Ambush[] {
   // There is a way back in the grace only.
   if (random.nextFloat() < 0.25) ambushes.push(ambush('GRACE', 'rollback'));
   // Of two nodes the other one may have half a copy, which nobody can open, and there is no third.
-  if (nodeCount > 2 && random.nextFloat() < 0.1) ambushes.push(ambush(oneOf(LOSS_PHASES), 'loss'));
+  if (nodeCount > 2 && random.nextFloat() < 0.1)
+    ambushes.push({ ...ambush(oneOf(OWNER_LOSS_PHASES), 'loss'), victim: 'source' });
+  if (nodeCount > 2 && random.nextFloat() < 0.05)
+    ambushes.push({ ...ambush(oneOf(MIGRATION_PHASES), 'loss'), victim: 'target' });
+  if (nodeCount > 2 && random.nextFloat() < 0.05) ambushes.push(ambush(oneOf(MIGRATION_PHASES), 'retire'));
   return ambushes;
 }

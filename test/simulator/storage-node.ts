@@ -70,11 +70,18 @@ export class SimNode {
   #running: Running | null = null;
   /** The machine is gone for good, with its disk. */
   isLost = false;
+  /** Its store has been retired though the machine is there: it has stopped for good. */
+  isRetired = false;
 
   constructor(options: SimNodeOptions) {
     this.nodeId = options.nodeId;
     this.disk = options.disk;
     this.#options = options;
+  }
+
+  /** Nobody will ever start it again. */
+  get isGone(): boolean {
+    return this.isLost || this.isRetired;
   }
 
   get life(): Life | null {
@@ -87,7 +94,7 @@ export class SimNode {
   }
 
   async start(): Promise<void> {
-    if (this.isLost) return;
+    if (this.isGone) return;
     const { clock, mutant, hooks } = this.#options;
     const life = new Life(`n${this.nodeId}`, clock, this.#options.wallOffsetMs);
     this.disk.reopen();
@@ -155,6 +162,12 @@ export class SimNode {
     this.#running = null;
     this.disk.processDied(this.#options.clock.nowMs());
     this.#options.mutant.onCrash?.(this.disk.memory);
+  }
+
+  /** It has read that its store is retired: it stops, and refuses to start again. */
+  retire(): void {
+    this.crash();
+    this.isRetired = true;
   }
 
   lose(): void {

@@ -11,7 +11,8 @@ import { FaultInjector } from './fault-injector.ts';
 import { decodeValue, History } from './history.ts';
 import { type CheckedWorld, checkEnd, MapChecks, RoleChecks } from './invariants.ts';
 import { Life } from './life.ts';
-import { CLUSTER, memoizingCodec, recordReader } from './map-records.ts';
+import { LossOperator } from './loss-operator.ts';
+import { CLUSTER, describeChange, memoizingCodec, recordReader } from './map-records.ts';
 import { SimMetadata } from './metadata.ts';
 import { type Mutant, NO_MUTANT } from './mutants.ts';
 import { SimNetwork } from './network.ts';
@@ -27,9 +28,10 @@ import {
   type Scenario,
 } from './scenario.ts';
 import { SimNode } from './storage-node.ts';
-import { TakeoverOperator } from './takeover.ts';
 
 const HEALING_MS_MAX = 20_000;
+/** A node looks once a second whether its store is retired. */
+const RETIREMENT_HEARD_MS_MAX = 1_000;
 /** So often it is looked whether nothing but time is waited for. */
 const IDLE_STEP_MS = 500;
 
@@ -47,12 +49,14 @@ export interface ScheduleOptions {
   readonly mutant?: Mutant;
   /** What is left of the scenario when it is shrunk. */
   readonly reduce?: (scenario: Scenario) => Scenario;
+  /** Told of every change in the metadata store but the leader's heartbeats. */
+  readonly trace?: (line: string) => void;
 }
 
 export async function runSchedule(seed: bigint, options: ScheduleOptions = {}): Promise<ScheduleResult> {
   const mutant = options.mutant ?? NO_MUTANT;
   const scenario = scenarioOf(seed, mutant);
-  return new World(seededRandom(seed), options.reduce?.(scenario) ?? scenario, mutant).run();
+  return new World(seededRandom(seed), options.reduce?.(scenario) ?? scenario, mutant, options.trace).run();
 }
 
 /** All that will happen in a schedule. */
@@ -83,10 +87,12 @@ class World {
   #rates: Rates = NO_RATES;
   /** Passed over while nothing happened, on every machine's clock. */
   #skippedMs = 0;
+  /** As of a revision of the metadata store. */
+  #grief: { readonly revision: number; readonly text: string | null } = { revision: -1, text: null };
   #busyClientCount = 0;
   #lastValue = 0;
 
-  constructor(random: Random, scenario: Scenario, mutant: Mutant) {
+  constructor(random: Random, scenario: Scenario, mutant: Mutant, trace?: (line: string) => void) {
     this.#random = random;
     this.#scenario = scenario;
     this.#mutant = mutant;
@@ -113,7 +119,11 @@ class World {
       random: random.fork('metadata'),
       network: this.#network,
       rates: () => this.#rates,
-      onChange: (key, before, value) => this.#mapChecks.changed(key, before, value),
+      onChange: (key, before, value) => {
+        trace?.(`${this.#atMs()} ms: ${describeChange(this.#codec, key, value)}`);
+        this.#mapChecks.changed(key, before, value);
+        if (key.startsWith(this.#codec.keys.storePrefix)) this.#storeChanged(key, value);
+      },
     });
     this.#nodes = Array.from({ length: scenario.nodeCount }, (_, nodeId) => this.#makeNode(nodeId));
     this.#faults = new FaultInjector({
@@ -123,13 +133,17 @@ class World {
       codec: this.#codec,
       nodes: this.#nodes,
       coordinators: this.#coordinators,
-      takeovers: new TakeoverOperator({
+      wallMs: this.#wallMs,
+      lossOperator: new LossOperator({
         clock: this.#clock,
+        wallMs: this.#wallMs,
         metadata: this.#metadata,
         codec: this.#codec,
         nodes: this.#nodes,
+        partitionCount: PARTITION_COUNT,
         partitionIds: scenario.partitionIds,
         recordOf: (partitionId) => this.#recordOf(partitionId),
+        isRetired: (storeId) => this.#isRetired(storeId),
       }),
       startCoordinator: (index) => this.#startCoordinator(index),
       wallOffsets: this.#wallOffsets,
@@ -166,7 +180,12 @@ class World {
   }
 
   #violate(what: string): void {
-    this.#violations.push(`${Math.round(this.#clock.nowMs() - 1_000_000)} ms: ${what}`);
+    this.#violations.push(`${this.#atMs()} ms: ${what}`);
+  }
+
+  /** Since the schedule began. */
+  #atMs(): number {
+    return Math.round(this.#clock.nowMs() - 1_000_000);
   }
 
   #runFor(ms: number, isOver: () => boolean): Promise<void> {
@@ -188,33 +207,73 @@ class World {
 
   /** Liveness: with everything mended every migration ends, every client is done, every node serves. */
   async #untilStable(): Promise<void> {
-    const isStable = (): boolean =>
-      this.#mapChecks.openCount === 0 &&
-      this.#busyClientCount === 0 &&
-      this.#nodes.every((node) => node.isLost || node.listening !== null) &&
-      // A clean-up whose node is lost is forgotten by the sweeper, which looks every few seconds.
-      (!this.#nodes.some(({ isLost }) => isLost) || (this.#isOwnedByTheLiving() && !this.#isCleanupLeft()));
+    const isStable = (): boolean => this.#unrest() === null;
     const endMs = this.#clock.nowMs() + HEALING_MS_MAX;
     while (!isStable() && this.#violations.length === 0 && this.#clock.nowMs() < endMs) {
       await this.#runFor(IDLE_STEP_MS, isStable);
       this.#skipToStamps();
     }
-    if (isStable() || this.#violations.length > 0) return;
-    const open = this.#scenario.partitionIds.map((id) => this.#checked.recordOf(id)?.migration);
-    const phases = open.map((migration) => migration && `${migration.phase}: ${migration.reason}`);
-    this.#violate(`not stable ${HEALING_MS_MAX} ms after healing: ${phases.join(', ')}`);
+    const unrest = this.#unrest();
+    if (unrest !== null && this.#violations.length === 0)
+      this.#violate(`not stable ${HEALING_MS_MAX} ms after healing: ${unrest}`);
   }
 
-  #isOwnedByTheLiving(): boolean {
-    return this.#scenario.partitionIds.every(
-      (id) => this.#nodes[this.#recordOf(id)?.ownerNodeId ?? -1]?.isLost === false,
-    );
+  /** What still goes on; null for nothing. Asked after every event. */
+  #unrest(): string | null {
+    if (this.#mapChecks.openCount > 0) return this.#openText();
+    if (this.#busyClientCount > 0) return `${this.#busyClientCount} clients wait`;
+    const down = this.#nodes.find((node) => !node.isGone && node.listening === null);
+    if (down) return `node ${down.nodeId} does not serve`;
+    if (!this.#nodes.some(({ isGone }) => isGone)) return null;
+    const { revision } = this.#metadata;
+    if (this.#grief.revision !== revision) this.#grief = { revision, text: this.#griefText() };
+    return this.#grief.text;
   }
 
-  #isCleanupLeft(): boolean {
+  #openText(): string {
+    const texts: string[] = [];
+    for (let id = 0; id < PARTITION_COUNT; id++) {
+      const migration = this.#recordOf(id)?.migration;
+      if (migration) texts.push(`partition ${id} in ${migration.phase}: ${migration.reason}`);
+    }
+    return texts.join(', ');
+  }
+
+  /** What the nodes that are gone have left undone. */
+  #griefText(): string | null {
+    for (const { isGone, disk } of this.#nodes)
+      if (isGone && !this.#isRetired(disk.memory.storeId)) return `${disk.memory.storeId} is not retired`;
+    for (const id of this.#scenario.partitionIds) {
+      const ownerNodeId = this.#recordOf(id)?.ownerNodeId ?? -1;
+      if (this.#nodes[ownerNodeId]?.isGone !== false)
+        return `node ${ownerNodeId}, which is gone, owns partition ${id}`;
+    }
+    // Forgotten by the sweeper, which looks every few seconds.
+    const left = this.#cleanupsLeft();
+    return left.length > 0 ? `clean-ups are left: ${left.join(', ')}` : null;
+  }
+
+  #isRetired(storeId: string): boolean {
+    const entry = this.#metadata.entries.get(this.#codec.keys.store(storeId));
+    return entry !== undefined && this.#codec.decodeStoreState(entry.value) === 'retired';
+  }
+
+  /** A node whose store is retired hears of it a little later, and serves no more. */
+  #storeChanged(key: string, value: Uint8Array | null): void {
+    if (value === null || this.#codec.decodeStoreState(value) !== 'retired') return;
+    const node = this.#nodes.find(({ disk }) => this.#codec.keys.store(disk.memory.storeId) === key);
+    if (!node || node.isGone) return;
+    this.#clock.after(this.#random.fork(key).nextFloat() * RETIREMENT_HEARD_MS_MAX, () => {
+      if (!node.isGone) node.retire();
+    });
+  }
+
+  /** An operator's clock is right. */
+  readonly #wallMs = (): number => this.#clock.nowMs() + this.#skippedMs;
+
+  #cleanupsLeft(): string[] {
     const { cleanupPrefix } = this.#codec.keys;
-    for (const key of this.#metadata.entries.keys()) if (key.startsWith(cleanupPrefix)) return true;
-    return false;
+    return [...this.#metadata.entries.keys()].filter((key) => key.startsWith(cleanupPrefix));
   }
 
   /**
@@ -223,7 +282,7 @@ class World {
    */
   #skipToStamps(): void {
     const open = this.#scenario.partitionIds.flatMap((id) => this.#checked.recordOf(id)?.migration ?? []);
-    const wallMs = this.#clock.nowMs() + this.#skippedMs;
+    const wallMs = this.#wallMs();
     const leftMs = Math.max(
       0,
       ...open.map(({ notBeforeMs, phaseAtMs }) => Math.max(notBeforeMs, phaseAtMs) - wallMs),
@@ -333,6 +392,8 @@ class World {
       keysOf: (partitionId) => keysOf.get(partitionId) ?? [],
       hasFailed: (nodeId) => this.#nodes[nodeId]?.disk.failure !== null,
       isLost: (nodeId) => this.#nodes[nodeId]?.isLost === true,
+      isGone: (nodeId) => this.#nodes[nodeId]?.isGone === true,
+      isRetired: (storeId) => this.#isRetired(storeId),
       takenOver: ({ partitionId, migration }) =>
         this.#history.takenOver(
           partitionId,

@@ -2,7 +2,7 @@
  * Worlds for planted bugs that an ordinary schedule seldom needs the guard against: the code is the same, there is only more
  * of what the guard is for.
  */
-import { FAULTY_MS, NO_RATES, type PlannedMove, type Scenario } from './scenario.ts';
+import { type Ambush, FAULTY_MS, NO_RATES, type PlannedMove, type Scenario } from './scenario.ts';
 
 /** As soon as a move is over the next one begins. */
 const EAGER_MS = 30;
@@ -49,4 +49,46 @@ export const cancelled = (scenario: Scenario): Scenario => ({
   })),
   moves: movesEvery(EAGER_MS, 0, [1]),
   settings: { ...scenario.settings, readWeightSteps: [0.9], readWeightHoldMs: 60, pieceBytes: 40 },
+});
+
+const ambushIn = (phase: Ambush['phase'], kind: Ambush['kind'], change: Partial<Ambush>): Ambush => ({
+  phase,
+  kind,
+  skipCount: 0,
+  delayMs: 5,
+  victim: 'source',
+  diskFault: 'slow',
+  forMs: 0,
+  ...change,
+});
+
+/** One of the two nodes of a move cannot be reached for a while, and an operator believes that it is gone for good. */
+export const takenForLost = (scenario: Scenario, victim: 'source' | 'target'): Scenario => ({
+  ...scenario,
+  nodeCount: 16,
+  partitionIds: [0],
+  rates: NO_RATES,
+  faults: [],
+  ambushes: [ambushIn('SHIFT', 'retire', { victim, skipCount: victim === 'source' ? 0 : 1 })],
+  // The second move goes to a node that has given up the only partition it owned.
+  moves: [...movesEvery(300, 0, [1]).slice(0, 1), ...movesEvery(300, 0, [0]).slice(1)],
+  settings: { ...scenario.settings, graceMs: 20, readWeightSteps: [0.5, 1], readWeightHoldMs: 60 },
+});
+
+/** The source restarts while it is copied, and is lost as soon as the copy is complete. */
+export const lostAfterCopy = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  nodeCount: 3,
+  partitionIds: [0],
+  keysPerPartition: 8,
+  clientThinkMs: 2,
+  operationsPerClient: 60,
+  rates: NO_RATES,
+  faults: [],
+  ambushes: [
+    ambushIn('COPY', 'crash', { delayMs: 2 + scenario.clientThinkMs / 10, forMs: 10 }),
+    ambushIn('CATCHUP', 'loss', { delayMs: scenario.clientThinkMs / 20 }),
+  ],
+  moves: movesEvery(200, 0, [1]),
+  settings: { ...scenario.settings, pieceBytes: 40, lagMax: 1 },
 });

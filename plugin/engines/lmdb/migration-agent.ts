@@ -328,7 +328,10 @@ export class MigrationAgent {
     const isOpen =
       migration?.migrationId === command.migrationId &&
       (migration.phase !== 'ABORT' || migration.keepsCopyFor !== undefined);
-    const isTakingOver = migration?.kind === 'takeover' && migration.targetStoreId === store.storeId;
+    // What a takeover has opened with nothing is no copy of anything, once that takeover is aborted.
+    const isNothing = migration?.phase === 'ABORT' && migration.takeover?.isEmpty === true;
+    const isTakingOver =
+      migration?.kind === 'takeover' && migration.targetStoreId === store.storeId && !isNothing;
     if (isOpen || isTakingOver || record?.ownerStoreId === store.storeId)
       throw refusal(command, `the map counts on this copy: ${migration?.phase ?? 'it is the owner'}`);
   }

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import type { AuditRecord } from '../../../src/migration/records.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
 import { withMetadata } from '../cluster-commands.ts';
 import {
@@ -13,7 +15,7 @@ import {
 } from '../flags.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';
-import { askCoordinator, type Order } from './ask-coordinator.ts';
+import { askCoordinator, askToRetire, type Order } from './ask-coordinator.ts';
 import { auditLine, readAudit } from './audit-command.ts';
 import { followMigrations } from './follow.ts';
 import { gatherReport, type MigrationsReport, reportLines } from './migrations-report.ts';
@@ -33,6 +35,11 @@ interface TakeoverFlags extends ReasonFlags {
   readonly to: number;
   readonly iAcceptLossAfter?: number;
   readonly empty?: boolean;
+}
+
+interface RetireFlags extends ReasonFlags {
+  readonly store: string;
+  readonly itIsGoneForGood?: boolean;
 }
 
 interface MigrationsFlags extends CommonFlags {
@@ -70,6 +77,7 @@ export function addMigrationCommands(program: Command): void {
       order(flags, { action: 'rollback', partitionId, reason: flags.reason }),
     );
   addTakeover(program);
+  addRetire(program);
   withConfig(program.command('pause'))
     .description('open no migrations, and let none go on that may wait; their clocks stand still')
     .option(...PARTITION_FLAG)
@@ -118,18 +126,47 @@ function addTakeover(program: Command): void {
     );
 }
 
+function addRetire(program: Command): void {
+  withConfig(program.command('retire'))
+    .requiredOption(
+      '--store <store>',
+      'id of the store that is lost for good, and owns nothing; foreshard map names those of owners, foreshard migrations the others',
+    )
+    .option(
+      '--it-is-gone-for-good',
+      'no process has it, and none will; left out, the command says what it would end',
+    )
+    .requiredOption('--reason <text>', 'why, for the audit')
+    .description('end what waits for a store whose disk is lost; no node ever starts on it again')
+    .action(({ store, itIsGoneForGood, ...flags }: RetireFlags) =>
+      carryOut(flags, 'retire', (metadata, clusterName, reason) =>
+        askToRetire(metadata, clusterName, {
+          storeId: store,
+          reason,
+          isConfirmed: itIsGoneForGood === true,
+        }),
+      ),
+    );
+}
+
+const order = (flags: CommonFlags, what: Order): Promise<void> =>
+  carryOut({ ...flags, reason: what.reason }, what.action, (metadata, clusterName, reason) =>
+    askCoordinator(metadata, clusterName, { ...what, reason }),
+  );
+
 /** @throws ForeshardError FORESHARD_CONFLICT with the coordinator's reason for refusing. */
-async function order(flags: CommonFlags, what: Order): Promise<void> {
+async function carryOut(
+  flags: ReasonFlags,
+  action: string,
+  ask: (metadata: MetadataStore, clusterName: string, reason: string) => Promise<AuditRecord>,
+): Promise<void> {
   const { settings } = await settingsOf(flags);
-  if (what.reason.trim() === '')
+  if (flags.reason.trim() === '')
     throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', '--reason: say why; it is kept in the audit');
   await withMetadata(settings, async (metadata) => {
-    const { outcome, message } = await askCoordinator(metadata, settings.cluster.name, {
-      ...what,
-      reason: what.reason.slice(0, 500),
-    });
+    const { outcome, message } = await ask(metadata, settings.cluster.name, flags.reason.slice(0, 500));
     if (outcome === 'refused')
-      throw new ForeshardError('FORESHARD_CONFLICT', 're-read', `${what.action}: refused: ${message}`);
+      throw new ForeshardError('FORESHARD_CONFLICT', 're-read', `${action}: refused: ${message}`);
     printLine(message);
   });
 }

@@ -300,6 +300,37 @@ const cancelOrder = {
   expiresAtMs: 2_000_000,
 };
 
+test('no store becomes an owner while its retirement is asked for, nor after it', async () => {
+  const request = codec.encodeRetirement({
+    requestId: '1-a',
+    by: 'ann@host',
+    reason: 'burnt',
+    atMs: 0,
+    expiresAtMs: 2_000_000,
+    storeId: 'store-2',
+    isConfirmed: true,
+  });
+  const fenced = { fenceLsn: 100, fenceDigest: DIGEST };
+  let retiredAt: MigrationPhase | undefined;
+  let isAsked = false;
+  const run = coordinate('FENCED', fenced, {
+    // The request comes when the controls of this tick have been read.
+    onCommand(name) {
+      if (name === 'copy' && !isAsked) run.metadata.put(keys.retirement('store-2'), request);
+      isAsked ||= name === 'copy';
+      if (name === 'nodeStatistics') retiredAt = run.read().migration?.phase;
+    },
+  });
+  await run.tick(10);
+  check.equal([run.read().ownerNodeId, run.read().migration?.phase], [1, 'FENCED']);
+  await run.tick(10, 3);
+  const store = run.metadata.entries.get(keys.store('store-2')) as MetadataEntry;
+  check.is(codec.decodeStoreState(store.value), 'retired');
+  check.is(retiredAt, 'FENCED');
+  check.equal([run.read().ownerNodeId, run.read().migration], [1, null], 'the migration ends without it');
+  check.ok(!run.commands.includes('abort 2'), 'nothing is asked of it');
+});
+
 test('a cancel between two tries of a fence ends the tries, and drops the copy', async () => {
   const given = { keepsCopyFor: 'retry', fenceFailures: 1, abortedIn: 'FENCED', openedFor: 'hot' } as const;
   const run = coordinate('ABORT', given, { isAbortDone: false });

@@ -146,7 +146,7 @@ test('a takeover states the loss before it accepts it, and takes nothing that is
   const record = recordIn('GRACE');
   const facts: TakeoverFacts = {
     ownerStoreId: { silence: 'connection refused' },
-    target: { answer: { storeId: 'store-1', status: statusOf('FOLLOWER', 90) } },
+    target: { answer: { storeId: 'store-1', isRetired: false, status: statusOf('FOLLOWER', 90) } },
     otherCopies: [],
     lastOwnerLsn: { lsn: 97, atMs: 0 },
     digestSeed: '1'.repeat(16),
@@ -169,7 +169,9 @@ test('a takeover states the loss before it accepts it, and takes nothing that is
   check.equal([migration.phase, migration.kind, migration.resumes], ['PREPARE', 'takeover', 4]);
   check.equal([ownerNodeId, epoch], [2, 8], 'the owner changes when the copy is adopted, not before');
 
-  const target = (status: NodeMigrationStatus) => ({ target: { answer: { storeId: 'store-1', status } } });
+  const target = (status: NodeMigrationStatus) => ({
+    target: { answer: { storeId: 'store-1', isRetired: false, status } },
+  });
   check.match(textOf(ask({ fromStoreId: 'store-1' })), /owned by store store-2 on node 2, not by store-1/);
   check.match(textOf(ask({}, { ownerStoreId: { answer: 'store-2' } })), /it is not lost/);
   check.is(ask({}, { ownerStoreId: { answer: 'a new disk' } }).kind, 'do');
@@ -186,7 +188,7 @@ test('a partition is opened empty only if it is said, and only if nobody is know
   const record = { ...recordIn('COPY'), migration: null };
   const facts: TakeoverFacts = {
     ownerStoreId: { silence: 'down' },
-    target: { answer: { storeId: 'store-3', status: statusOf('NONE', 0) } },
+    target: { answer: { storeId: 'store-3', isRetired: false, status: statusOf('NONE', 0) } },
     otherCopies: [],
     lastOwnerLsn: null,
     digestSeed: '1'.repeat(16),
@@ -196,7 +198,7 @@ test('a partition is opened empty only if it is said, and only if nobody is know
     return answerTakeover(record, { ...requestOf('takeover'), takeover }, { ...facts, ...change }, NOW_MS);
   };
   check.match(textOf(ask(false)), /all of its data would be lost; --empty/);
-  const elsewhere = { otherCopies: [{ nodeId: 2, status: statusOf('FENCED', 70) }] };
+  const elsewhere = { otherCopies: [{ nodeId: 2, status: { answer: statusOf('FENCED', 70) } }] };
   check.match(textOf(ask(true, elsewhere)), /node 2 has one at lsn 70: take that, --to 2/);
   const answer = ask(true);
   check.ok(answer.kind === 'do' && answer.record.migration.takeover?.isEmpty);
@@ -209,7 +211,10 @@ test('a partition is opened empty only if it is said, and only if nobody is know
   const again = answerTakeover(
     opened,
     { ...requestOf('takeover'), takeover },
-    { ...facts, target: { answer: { storeId: 'store-3', status: statusOf('STAGING', 500) } } },
+    {
+      ...facts,
+      target: { answer: { storeId: 'store-3', isRetired: false, status: statusOf('STAGING', 500) } },
+    },
     NOW_MS,
   );
   check.match(textOf(again), /all of its data would be lost; --empty/);

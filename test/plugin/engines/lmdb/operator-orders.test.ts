@@ -4,11 +4,16 @@ import * as check from 'uvu/assert';
 import { CLUSTER, MigrationCluster, QUICK_SETTINGS } from '../../../../bench/migration-cluster.ts';
 import { clusterKeys } from '../../../../plugin/metadata/cluster-keys.ts';
 import { decodeHistory, recordCodec } from '../../../../plugin/metadata/record-codec.ts';
-import { askCoordinator, type Order } from '../../../../plugin/operator/migration/ask-coordinator.ts';
+import {
+  askCoordinator,
+  askToRetire,
+  type Order,
+} from '../../../../plugin/operator/migration/ask-coordinator.ts';
 import { readAudit } from '../../../../plugin/operator/migration/audit-command.ts';
 import { setPaused } from '../../../../plugin/operator/migration/pause-command.ts';
 import type { AuditRecord, MigrationHistory } from '../../../../src/migration/records.ts';
 import type { MigrationSettings } from '../../../../src/migration/settings.ts';
+import { asEpoch, asNodeId } from '../../../../src/model/ids.ts';
 import type { MigrationPhase, PartitionRecord } from '../../../../src/model/migration.ts';
 import { keySlot } from '../../../../src/routing/key-slot.ts';
 
@@ -218,6 +223,75 @@ test('a takeover names the loss first, then makes an owner of the follower and r
   );
   const { entries } = await cluster.metadata.list(keys.cleanupPrefix);
   check.equal(entries, []);
+});
+
+/** The other node owns no other partition: a store that owns something is not retired. */
+async function giveAll(cluster: MigrationCluster, nodeId: number): Promise<void> {
+  const { keys, encodePartition } = recordCodec(CLUSTER);
+  const writes = [];
+  for (let id = 0; id < 16; id++) {
+    const record = id === PARTITION ? undefined : await cluster.reader.readPartition(id);
+    if (!record || record.ownerNodeId === nodeId) continue;
+    const owner = { ownerNodeId: asNodeId(nodeId), ownerStoreId: cluster.storeOf(nodeId).storeId };
+    const value = encodePartition({ ...record, ...owner, epoch: asEpoch(2) });
+    writes.push({ kind: 'put' as const, key: keys.map(id), value });
+  }
+  await cluster.metadata.commit({ conditions: [], writes });
+}
+
+const retire = (cluster: MigrationCluster, storeId: string, isConfirmed = true) =>
+  askToRetire(cluster.metadata, CLUSTER, { storeId, reason: 'the test', isConfirmed });
+
+test('a follower that is lost for good is retired: the grace ends without it, and the owner drops its log', async (context) => {
+  const cluster = await open(context, { graceMs: 600_000 });
+  cluster.write(0, entriesOf(100, 50));
+  await cluster.move(PARTITION, 1);
+  await untilRecord(cluster, isIn('GRACE'), 'in GRACE');
+  const [lost, owner] = [cluster.storeOf(0).storeId, cluster.storeOf(1).storeId];
+  check.match((await retire(cluster, lost)).message, /owns partitions 0, 1, 2, 4, 5, 6, 7, whose data/);
+  await giveAll(cluster, 1);
+  check.match((await retire(cluster, lost)).message, /answers from node 0: it is not lost/);
+  check.match((await retire(cluster, owner)).message, /owns partitions .*foreshard takeover/);
+  await cluster.stopNode(0);
+  const asked = await retire(cluster, lost, false);
+  check.match(
+    asked.message,
+    /migration 1 of partition 3 \(GRACE\) ends without the old copy.*--it-is-gone-for-good/,
+  );
+  check.is((await recordOf(cluster)).migration?.phase, 'GRACE', 'nothing was changed');
+  const answer = await retire(cluster, lost);
+  check.is(answer.outcome, 'done', answer.message);
+  await untilRecord(cluster, isStable, 'stable');
+  const { role, digestSeed } = cluster.storeOf(1).meta(PARTITION);
+  check.equal([role, digestSeed], ['OWNER', null], 'no change log is kept');
+  const { entries } = await cluster.metadata.list(clusterKeys(CLUSTER).cleanupPrefix);
+  check.equal(entries, []);
+  check.match((await retire(cluster, lost)).message, /is retired already/);
+  try {
+    await cluster.startNode(0);
+    check.unreachable('a retired store starts');
+  } catch (error) {
+    check.match(String(error), /was retired/);
+  }
+});
+
+test('a target that is lost for good is retired: its migration is aborted without it, also in a pause', async (context) => {
+  const cluster = await open(context, { copyBytesPerSecond: 20_000, unreachableMs: 600_000 });
+  cluster.write(0, entriesOf(400, 100));
+  await giveAll(cluster, 0);
+  await cluster.move(PARTITION, 1);
+  await untilRecord(cluster, isIn('COPY'), 'in COPY');
+  await setPaused(cluster.metadata, CLUSTER, { isPaused: true, partitionId: null, reason: '' });
+  await untilRecord(cluster, (record) => record.migration?.pausedAtMs !== undefined, 'held by the pause');
+  const lost = cluster.storeOf(1).storeId;
+  await cluster.stopNode(1);
+  const answer = await retire(cluster, lost);
+  check.match(answer.message, /migration 1 of partition 3 \(COPY\) is aborted, node 0 stays the owner/);
+  check.is((await untilRecord(cluster, isStable, 'stable')).ownerNodeId, 0);
+  check.is(cluster.storeOf(0).meta(PARTITION).digestSeed, null, 'no change log is kept');
+  const { entries } = await cluster.metadata.list(clusterKeys(CLUSTER).cleanupPrefix);
+  check.equal(entries, []);
+  check.match((await historyOf(cluster))[0]?.reason ?? '', /store of the target is retired/);
 });
 
 test('what nobody answers for is removed once its node is there again', async (context) => {
