@@ -9,6 +9,7 @@ import { packageVersion } from '../version.ts';
 import { addApprovalCommands } from './approval/commands.ts';
 import { calendarLines } from './calendar-lines.ts';
 import { describeMap } from './cluster-commands.ts';
+import { addDoctorCommand } from './doctor/command.ts';
 import { printEtcdRoles } from './etcd-roles-command.ts';
 import { explainPartition } from './explain-command.ts';
 import { addFileCommands } from './file-commands.ts';
@@ -199,6 +200,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
       describeHotKeys((await settingsOf(flags)).settings, { isJson: flags.json === true }),
     );
   addApprovalCommands(program);
+  addDoctorCommand(program, exitWith);
   withConfig(program.command('dashboard'))
     .description('show load, forecast, proposal and migrations in a browser, on this machine only')
     .option('--listen <host:port>', 'a loopback address; port 0 takes a free one', '127.0.0.1:7070')

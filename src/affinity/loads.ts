@@ -84,7 +84,15 @@ export function buildLoads(
         const point = table.point(p, r, t);
         const upper = table.upper(p, r, t);
         // Tens of thousands of cells: infinite ones and NaN fail the comparisons, and whoever is refused is named elsewhere.
-        if (!(point >= 0 && upper >= point && upper <= Number.MAX_VALUE && mean >= 0 && mean <= Number.MAX_VALUE))
+        if (
+          !(
+            point >= 0 &&
+            upper >= point &&
+            upper <= Number.MAX_VALUE &&
+            mean >= 0 &&
+            mean <= Number.MAX_VALUE
+          )
+        )
           throw badCell(`load of ${name}, ${table.partitionName(p)}, step ${t}`, { mean, point, upper });
         const cell = p * depth + r * slotStride + t;
         load[cell] = mean * unit;
