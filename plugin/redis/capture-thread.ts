@@ -46,7 +46,7 @@ export interface CaptureSetup {
 export const CAPTURE_ID_MIN = 10_000;
 /** `randomInt` takes no wider range. Two of a thousand processes have the same number once in half a billion starts. */
 const CAPTURE_ID_END = CAPTURE_ID_MIN + 2 ** 47;
-/** A store that cannot be reached now is tried again, and nothing is lost meanwhile. */
+/** An application that ends waits no longer for a store that does not answer. */
 const FINISH_MS_MAX = 1_500;
 
 async function start(setup: CaptureSetup): Promise<RunningThread> {
@@ -77,7 +77,7 @@ async function start(setup: CaptureSetup): Promise<RunningThread> {
         logger.warn({ fault: error.message }, 'the last counts could not be published');
       });
       // The application wants to end; a store that does not answer must not keep it.
-      await Promise.race([finished, sleep(FINISH_MS_MAX)]);
+      await Promise.race([finished, sleep(FINISH_MS_MAX, undefined, { ref: false })]);
       await metadata.close();
     },
   };

@@ -5,3 +5,4 @@ export {
   type ClusterCapture,
   captureCluster,
 } from './capture-cluster.ts';
+export { type SlotLoads, SlotStats, type SlotStatsSupport } from './slot-stats.ts';
