@@ -24,6 +24,7 @@ import {
   withJson,
 } from './flags.ts';
 import { describeHotKeys } from './hot-keys-command.ts';
+import { addInitCommand } from './init/command.ts';
 import { addMigrationCommands } from './migration/commands.ts';
 import { addNodeCommand } from './node-command.ts';
 import { printJson, printLine } from './output.ts';
@@ -199,6 +200,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .action(async (flags: CommonFlags) =>
       describeHotKeys((await settingsOf(flags)).settings, { isJson: flags.json === true }),
     );
+  addInitCommand(program);
   addApprovalCommands(program);
   addDoctorCommand(program, exitWith);
   withConfig(program.command('dashboard'))
