@@ -9,6 +9,7 @@ import { packageVersion } from '../version.ts';
 import { addApprovalCommands } from './approval/commands.ts';
 import { calendarLines } from './calendar-lines.ts';
 import { describeMap } from './cluster-commands.ts';
+import { addCompletionCommand } from './completion-command.ts';
 import { addDoctorCommand } from './doctor/command.ts';
 import { printEtcdRoles } from './etcd-roles-command.ts';
 import { explainPartition } from './explain-command.ts';
@@ -220,5 +221,6 @@ function buildProgram(exitWith: (code: number) => void): Command {
     });
   addFileCommands(program);
   addMigrationCommands(program);
+  addCompletionCommand(program);
   return program;
 }
