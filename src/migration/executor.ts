@@ -6,6 +6,7 @@ import type { MigrationOutcome, MigrationPhase, PartitionRecord } from '../model
 import type { Proposal } from '../model/proposal.ts';
 import type { Leadership, MetadataStore } from '../ports/metadata-store.ts';
 import type { CopyRates, KeyPrivacy, StorageEngine } from '../ports/storage-engine.ts';
+import { AuditTrimmer } from './audit-trim.ts';
 import { RetryBook } from './backoff.ts';
 import type { ClientWatch } from './client-latency.ts';
 import { Committer } from './committer.ts';
@@ -117,6 +118,7 @@ export class MigrationExecutor {
   readonly #desk: OperatorDesk;
   readonly #retirements: RetirementDesk;
   readonly #sweeper: LeftoverSweeper;
+  readonly #auditTrimmer: AuditTrimmer;
   readonly #queue: MoveQueue;
   readonly #inFlight = new Map<number, Promise<unknown>>();
   /** Phases whose hold is over, `partition/migration/phase`. */
@@ -150,6 +152,7 @@ export class MigrationExecutor {
     };
     this.#retirements = new RetirementDesk(parts);
     this.#sweeper = new LeftoverSweeper(settings, parts);
+    this.#auditTrimmer = new AuditTrimmer(settings, parts);
     this.#desk = new OperatorDesk(settings, { ...parts, random: random.fork('operator') });
     this.#queue = new MoveQueue(settings, {
       ...parts,
@@ -184,6 +187,7 @@ export class MigrationExecutor {
       for (const { record, revision } of open) this.#startDrive(record, revision);
       await this.#queue.begin({ records, controls: this.#controls });
       this.#sweeper.tick(records, this.#isRetired);
+      this.#auditTrimmer.tick();
       this.#progress.tell(this.#records.filter(isOpen));
     } catch (error) {
       logger.warn({ error: messageOf(error) }, 'the migration executor could not read or begin');
@@ -196,6 +200,7 @@ export class MigrationExecutor {
     await this.#desk.settled();
     await this.#retirements.settled();
     await this.#sweeper.settled();
+    await this.#auditTrimmer.settled();
   }
 
   status(): ExecutorStatus {

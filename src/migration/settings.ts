@@ -45,6 +45,8 @@ export interface MigrationSettings {
   readonly freeBytesReserve: number;
   /** Of each partition so many ended migrations are remembered. */
   readonly historyPerPartition: number;
+  /** So many orders of operators are remembered, with their answers. */
+  readonly auditRecordsMax: number;
   /** A clean-up that is still to be done so long after it was due is an alarm. */
   readonly cleanupAlarmMs: number;
 }
@@ -74,6 +76,7 @@ export const DEFAULT_MIGRATION_SETTINGS: MigrationSettings = {
   quarantineMs: 600_000,
   freeBytesReserve: 64 << 20,
   historyPerPartition: 20,
+  auditRecordsMax: 1_000, // a year of three a day; whoever has to keep more copies them out (foreshard audit --json)
   cleanupAlarmMs: 3_600_000,
 };
 
@@ -105,6 +108,8 @@ const RANGES = {
   quarantineMs: integerFrom(0, MONTH_MS),
   freeBytesReserve: integerFrom(0, 2 ** 50),
   historyPerPartition: integerFrom(1, 100),
+  // An answer has to stay for as long as somebody waits for it.
+  auditRecordsMax: integerFrom(100, 100_000),
   cleanupAlarmMs: integerFrom(1000, MONTH_MS),
 };
 
