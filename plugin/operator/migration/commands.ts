@@ -130,7 +130,7 @@ function addRetire(program: Command): void {
   withConfig(program.command('retire'))
     .requiredOption(
       '--store <store>',
-      'id of the store that is lost for good, and owns nothing; foreshard map names those of owners, foreshard migrations the others',
+      'id of the store that is lost for good, and owns nothing; foreshard map names it',
     )
     .option(
       '--it-is-gone-for-good',
