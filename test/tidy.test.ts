@@ -154,6 +154,7 @@ const ENTRY_POINTS = [
   /^test\/run\.ts$/,
   /^test\/scenarios\/faults\/main\.ts$/,
   /^test\/simulator\/main\.ts$/,
+  /^test\/fuzz\/main\.ts$/,
   /\.test\.ts$/,
 ];
 

@@ -13,7 +13,7 @@ export function describeIssue(issue: SchemaIssue, raw: Tree, file: string | null
   const line = file === null ? 0 : lineOf(file, issue.path);
   const where = variable ?? (line > 0 ? `${file}:${line}` : (file ?? 'settings'));
   const keys = issue.knownKeys === null ? withoutElement(issue.path) : issue.path;
-  const path = keys.join('.');
+  const path = keys.map(showKey).join('.');
   if (issue.knownKeys !== null) {
     const near = nearest(issue.path.at(-1) as string, issue.knownKeys);
     const hint = near === undefined ? `known here: ${issue.knownKeys.join(', ')}` : `did you mean ${near}?`;
@@ -59,6 +59,7 @@ function lineOf(file: string, path: readonly string[]): number {
   let at = 0;
   let found = 0;
   for (const key of path) {
+    if (key.length > KEY_CHARACTERS_MAX) return found;
     const literal = key.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
     const pattern = new RegExp(`(^|[\\s{,.\\[])["']?${literal}["']?\\s*([:=\\].]|$)`);
     while (at < lines.length && !pattern.test(lines[at] as string)) at++;
@@ -72,6 +73,18 @@ function valueAt(tree: Tree, path: readonly string[]): unknown {
   let at: unknown = tree;
   for (const key of path) at = typeof at === 'object' && at !== null ? (at as Tree)[key] : undefined;
   return at;
+}
+
+/** No setting has a longer name, and a pattern of a key of kilobytes is none that can be compiled. */
+const KEY_CHARACTERS_MAX = 100;
+
+/** A key as it may stand in a message: what a terminal would obey is escaped. */
+function showKey(key: string): string {
+  const cut = key.length > KEY_CHARACTERS_MAX ? `${key.slice(0, KEY_CHARACTERS_MAX)}...` : key;
+  return cut.replace(
+    /[\p{Cc}\p{Cs}\u2028\u2029]/gu,
+    (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** A value as it may stand in a message: JSON, cut, control characters escaped. */
@@ -91,6 +104,7 @@ export function show(value: unknown): string {
 export function nearest(key: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = 3;
+  if (key.length > KEY_CHARACTERS_MAX) return undefined;
   for (const candidate of known) {
     const distance = editDistance(key.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];

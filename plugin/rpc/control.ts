@@ -9,6 +9,19 @@ import { CONTROL_BULK_BYTES_MAX, CONTROL_MESSAGE_BYTES_MAX, corrupt } from './fr
  */
 export const CONTROL_DEPTH_MAX = 16;
 export const CONTROL_ITEMS_MAX = 50_000;
+/**
+ * What a decoded message may weigh in the heap: so many times its bytes, beside a sum that every message may. An empty map is
+ * one byte on the wire and 56 in V8; 50,000 of them would be forty times the message.
+ */
+export const CONTROL_HEAP_PER_BYTE_MAX = 8;
+export const CONTROL_HEAP_FIXED = 64 * 1024;
+// What V8 takes, with compressed pointers off: an object with four slots in it, then one more for each property and, from
+// some number on, its place in a dictionary; an array and its elements; a string or a number that is no small integer.
+const MAP_BYTES = 56;
+const PAIR_BYTES = 24;
+const ARRAY_BYTES = 32;
+const ELEMENT_BYTES = 8;
+const LEAF_BYTES = 16;
 
 const packr = new Packr({
   useRecords: false,
@@ -21,7 +34,7 @@ const packr = new Packr({
 /**
  * Walks one MessagePack value that must fill the bytes exactly.
  *
- * @throws ForeshardError FORESHARD_CORRUPT on extension types, depth or item limits, keys that are not strings, bytes missing or left over.
+ * @throws ForeshardError FORESHARD_CORRUPT on extension types, depth, item or heap limits, keys that are not strings, bytes missing or left over.
  */
 export function assertPlainMessage(bytes: Uint8Array): void {
   const remaining = new Int32Array(CONTROL_DEPTH_MAX + 1);
@@ -29,6 +42,8 @@ export function assertPlainMessage(bytes: Uint8Array): void {
   let depth = 0;
   let items = 0;
   let offset = 0;
+  let heapBytes = 0;
+  const heapBytesMax = CONTROL_HEAP_FIXED + CONTROL_HEAP_PER_BYTE_MAX * bytes.length;
   remaining[0] = 1;
 
   const readLength = (width: number): number => {
@@ -81,12 +96,18 @@ export function assertPlainMessage(bytes: Uint8Array): void {
       if (count > CONTROL_ITEMS_MAX - items)
         throw corrupt(`a control message of more than ${CONTROL_ITEMS_MAX} items`);
       if (depth === CONTROL_DEPTH_MAX) throw corrupt(`a control message deeper than ${CONTROL_DEPTH_MAX}`);
+      heapBytes += opensMap ? MAP_BYTES + PAIR_BYTES * children : ARRAY_BYTES + ELEMENT_BYTES * children;
+      if (heapBytes > heapBytesMax)
+        throw corrupt(
+          `a control message of ${bytes.length} bytes that would be more than ${heapBytesMax} in memory`,
+        );
       depth++;
       remaining[depth] = count;
       isMap[depth] = opensMap ? 1 : 0;
     } else {
       if (skip > bytes.length - offset) throw corrupt('a control message ends inside a value');
       offset += skip;
+      if (skip > 0 && !isKey) heapBytes += LEAF_BYTES + skip;
     }
   }
   if (offset !== bytes.length)

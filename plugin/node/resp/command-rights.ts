@@ -42,7 +42,7 @@ function mayNameKeys(access: ClientAccess, spec: CommandSpec, parser: RequestPar
   if (spec.spread === 'all') return false;
   if (spec.spread === 'scan') return mayScan(access, parser);
   if (spec.firstKey === 0) return true;
-  const last = spec.lastKey < 0 ? argumentCount - 1 : spec.lastKey;
+  const last = spec.lastKey < 0 ? argumentCount - 1 : Math.min(spec.lastKey, argumentCount - 1);
   for (let i = spec.firstKey; i <= last; i += spec.keyStep)
     if (!mayNameKey(access, source, starts[i], ends[i])) return false;
   return true;

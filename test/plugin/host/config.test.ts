@@ -360,4 +360,20 @@ test('a list with a wrong element is told as a whole, with its default', async (
   );
 });
 
+test('a key that nobody would write is told short, and without what a terminal obeys', () =>
+  withTemporaryFolder(async (folder) => {
+    const file = join(folder, 'foreshard.config.json');
+    writeFileSync(file, JSON.stringify({ ['k'.repeat(40_000)]: 1, 'a\u001b[2Jb\n': 2 }));
+    try {
+      await loadSettings({ file, folder, environment: {} });
+      check.unreachable();
+    } catch (error) {
+      const { message } = error as Error;
+      check.instance(error, ForeshardError);
+      check.ok(message.length < 2_000, `${message.length} characters`);
+      check.is(message.split('\n').length, 2);
+      check.ok(message.includes('a\\u001b[2Jb\\u000a: unknown setting'), message.slice(-300));
+    }
+  }));
+
 test.run();

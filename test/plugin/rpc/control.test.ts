@@ -65,6 +65,10 @@ test('depth, item count, keys and left-over bytes are limited', () => {
   const emptyMaps = Buffer.concat([Buffer.from([0xdd, 0, 0, 0xff, 0xff]), Buffer.alloc(0xffff, 0x80)]);
   assert.throws(() => assertPlainMessage(emptyMaps), refusedFor(/items/));
   assert.throws(() => assertPlainMessage(Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff])), refusedFor(/items/));
+  for (const tag of [0x80, 0x90]) {
+    const fewer = Buffer.concat([Buffer.from([0xdd, 0, 0, 0xbf, 0xff]), Buffer.alloc(0xbfff, tag)]);
+    assert.throws(() => assertPlainMessage(fewer), refusedFor(/in memory/), 'much of little');
+  }
   assert.throws(() => assertPlainMessage(Buffer.from([0x81, 0x01, 0x01])), refusedFor(/key/));
   assert.throws(
     () => assertPlainMessage(Buffer.from([0x81, 0xa1, 0x61, 0x01, 0x00])),
