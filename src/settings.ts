@@ -70,6 +70,8 @@ export interface NodeSettings {
   readonly zone: string | null;
   /** Of a storage node: what this one carries per second, where it is not as all others: null takes `cluster.nodeCapacity`. */
   readonly capacity: Readonly<Record<LoadDimension, number | null>>;
+  /** Where supervisors ask `/livez` and `/readyz`: a loopback `host:port`, or `unix:/path`; null: nowhere. */
+  readonly healthListen: string | null;
   /** Folder of a storage node's LMDB environment; a relative path starts at the config file's folder. */
   readonly dataDir: string;
   /** Upper end of one LMDB environment's address range, bytes. Address space, not disk: see `dataBytesMax`. */
@@ -186,6 +188,7 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
     advertiseHost: null,
     advertisePort: null,
     zone: null,
+    healthListen: null,
     capacity: { queries: null, cpuSeconds: null, readBytes: null, writeBytes: null },
     dataDir: '.foreshard/data',
     mapSizeBytes: 64 * 1024 * MIB,

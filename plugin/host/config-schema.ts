@@ -71,6 +71,11 @@ const ownSections = {
         .regex(/^\S{1,64}$/)
         .nullable()
         .describe('a name of 1 to 64 characters without blanks, such as "rack-2"'),
+      healthListen: z
+        .string()
+        .regex(/^unix:\/.{1,100}$|^(\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}$/)
+        .nullable()
+        .describe('a loopback address such as "127.0.0.1:7401", or "unix:/run/foreshard/health.sock"'),
       capacity: capacities(),
       dataDir: folder('the folder of a storage node’s data'),
       mapSizeBytes: integer(1 << 24, PIB, 'bytes of address space for one LMDB environment'),

@@ -11,6 +11,8 @@ import { openMetadata } from '../metadata/open.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
 import { clientTlsOf } from '../security/client-tls.ts';
 import { usersOf } from '../security/client-users.ts';
+import { packageVersion } from '../version.ts';
+import { type HealthListener, type HealthReason, type HealthSources, listenForHealth } from './health.ts';
 import { assertListenAllowed, isListenerGuarded, isLoopback, type ListenAddress } from './listen-address.ts';
 import { type NodeOptions, RETRY_MS_DEFAULT, type RunningNode } from './node-options.ts';
 import { type ProcessFaults, surviveFaults } from './process-faults.ts';
@@ -67,7 +69,12 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
   const ending = endRequested(logger);
   let metadata: MetadataStore | null = null;
   let running: NodeProcess | null = null;
+  let health: HealthListener | null = null;
   try {
+    health = await openHealth(options, () => {
+      if (ending.signal.aborted) return [STOPPING];
+      return running === null ? [STARTING] : running.node.problems();
+    });
     metadata = openMetadata(options.settings.metadata);
     const parts = { metadata, faults, closing: ending.signal };
     running = role === 'query' ? await openQueryNode(options, parts) : await openStorageNode(options, parts);
@@ -83,6 +90,7 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
     if (!ending.signal.aborted || running !== null) throw error;
   } finally {
     if (reminder !== null) clearInterval(reminder);
+    await health?.close();
     await metadata?.close();
     ending.disarm();
   }
@@ -90,6 +98,26 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
   if (process.connected) process.disconnect();
   logger.info({}, 'node closed');
   return 0;
+}
+
+const STARTING: HealthReason = {
+  code: 'starting',
+  isBlocking: true,
+  text: 'the node waits for its cluster, or brings its store in line with the map',
+};
+const STOPPING: HealthReason = { code: 'stopping', isBlocking: true, text: 'the node was told to end' };
+
+async function openHealth(
+  { settings, role, nodeId }: NodeProcessOptions,
+  reasons: HealthSources['reasons'],
+): Promise<HealthListener | null> {
+  const { healthListen } = settings.node;
+  if (healthListen === null) return null;
+  return listenForHealth(healthListen, {
+    identity: { role, nodeId, version: packageVersion() },
+    uptimeSeconds: () => Math.round(process.uptime()),
+    reasons,
+  });
 }
 
 interface NodeParts {

@@ -11,6 +11,7 @@ import type { ClientTls } from '../security/client-tls.ts';
 import type { ClientUsers } from '../security/client-users.ts';
 import type { HandshakeLimits } from '../security/handshake-gate.ts';
 import type { CopyReadLimits } from './copy-reads.ts';
+import type { HealthReason } from './health.ts';
 
 /** What both roles are told: `plugin/node/main.ts` fills it in from settings and command line. */
 export interface NodeOptions {
@@ -107,6 +108,8 @@ export interface QueryNodeComponents extends NodeComponents {
 export interface RunningNode {
   readonly host: string;
   readonly port: number;
+  /** What stands against sending it work, as far as it knows; asks nobody. */
+  problems(): readonly HealthReason[];
   /** Stops taking work, ends what is open, frees everything. */
   close(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { ForeshardError } from '../../src/base/errors.ts';
 import {
   advanceRoutingTable,
   buildRoutingTable,
+  NO_NODE,
   type RoutingTable,
 } from '../../src/routing/routing-table.ts';
 import { clusterKeys } from '../metadata/cluster-keys.ts';
@@ -18,6 +19,7 @@ import { GuardedListener } from '../security/guarded-listener.ts';
 import type { HandshakeGate, HandshakePlace } from '../security/handshake-gate.ts';
 import { SpacedWarnings } from '../security/spaced-warnings.ts';
 import { DEFAULT_COPY_READ_LIMITS } from './copy-reads.ts';
+import type { HealthReason } from './health.ts';
 import {
   assertNotClosing,
   type QueryNodeComponents,
@@ -39,6 +41,8 @@ const SWEEP_MS = 5;
 const STALL_CHECK_MS = 250;
 /** A watch is only a hint and may be lost, so the map and who is where are read anew this often whatever happens. */
 const REFRESH_MS = 1_000;
+/** A few of these missed: the metadata store is out of reach. */
+const MAP_AGE_MS_MAX = 5_000;
 /** Hints come in bursts, one a phase change: reads of the map are this far apart. */
 const REFRESH_PAUSE_MS = 2;
 const FORMING_POLL_MS = 25;
@@ -156,6 +160,7 @@ class QueryNode implements RunningQueryNode {
   #nextClientId = 1;
   #isRefreshing = false;
   #isRefreshWanted = false;
+  #mapReadMs: number;
   #areNodesRead = false;
   #areNodesWanted = false;
   #registration: Registration | null = null;
@@ -171,6 +176,7 @@ class QueryNode implements RunningQueryNode {
     this.#components = components;
     this.#mapReader = reader;
     this.#startedMs = components.clock.monotonicMs();
+    this.#mapReadMs = this.#startedMs;
     this.#router = new Router(table, {
       pool: this.#pool,
       counters: this.counters,
@@ -229,6 +235,25 @@ class QueryNode implements RunningQueryNode {
 
   get handshakes(): HandshakeGate {
     return this.#listener.gate;
+  }
+
+  problems(): readonly HealthReason[] {
+    const reasons: HealthReason[] = [];
+    const agoMs = this.#components.clock.monotonicMs() - this.#mapReadMs;
+    if (agoMs > MAP_AGE_MS_MAX)
+      reasons.push({
+        code: 'metadata-unreachable',
+        isBlocking: false,
+        text: `the map could not be read for ${Math.round(agoMs / 1000)} s; queries go by the last one`,
+      });
+    const lost = this.#router.table.ownerOf.filter((owner) => owner === NO_NODE).length;
+    if (lost > 0)
+      reasons.push({
+        code: 'partitions-without-owner',
+        isBlocking: false,
+        text: `${lost} partitions have no valid record in the map`,
+      });
+    return reasons;
   }
 
   routingTable(): RoutingTable {
@@ -508,6 +533,7 @@ class QueryNode implements RunningQueryNode {
         this.#isRefreshWanted = false;
         this.counters.mapRefreshes++;
         const loaded = await this.#mapReader.load();
+        this.#mapReadMs = this.#components.clock.monotonicMs();
         if (this.#isClosed) return;
         const next = buildRoutingTable(loaded.records, loaded.map.partitionCount);
         const { table, changed } = advanceRoutingTable(this.#router.table, next);

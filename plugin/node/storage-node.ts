@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { assert } from '../../src/base/assert.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
+import type { StoreState } from '../../src/migration/records.ts';
 import type { NodeStatistics } from '../../src/ports/storage-engine.ts';
 import { LmdbEngine } from '../engines/lmdb/engine.ts';
 import { reconciled } from '../engines/lmdb/role-changes.ts';
@@ -14,6 +15,7 @@ import type { PeerIdentity } from '../rpc/connection.ts';
 import { DataRequestReader, STATUS_NOT_OWNER } from '../rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../rpc/server.ts';
 import { assertOwnStore } from './assert-own-store.ts';
+import type { HealthReason } from './health.ts';
 import {
   assertNotClosing,
   type RunningNode,
@@ -30,6 +32,8 @@ const FORM_CLUSTER_MS_MAX = 60_000;
 const FORM_CLUSTER_LOOK_MS = 250;
 /** The same for the state of the store. */
 const RETIREMENT_LOOK_MS = 1_000;
+/** A few of these missed: the metadata store is out of reach. */
+const METADATA_AGE_MS_MAX = 5_000;
 /** Longer than a hint of the metadata store takes to reach the query nodes: 25 ms in the embedded store. */
 const QUIET_LOOK_MS = 75;
 /** Query nodes that cannot read the metadata store go on sending; they are not waited for. */
@@ -87,6 +91,8 @@ class StorageNode implements RunningStorageNode {
   readonly #rights: PeerRights;
   #isServing = false;
   #dataFrameCount = 0;
+  #storeState: StoreState = 'active';
+  #storeStateMs = 0;
   #endWatch: () => void = () => {};
   #registration: Registration | null = null;
 
@@ -166,11 +172,14 @@ class StorageNode implements RunningStorageNode {
   /** Another node owns what this one owned: an operator took this process for dead. What it still answered would be lost. */
   #watchRetirement(): void {
     const { clusterId } = this.#options;
-    const { metadata, logger } = this.#components;
+    const { metadata, logger, clock } = this.#components;
     const { storeId } = this.engine.store;
+    this.#storeStateMs = clock.monotonicMs();
     const look = async (): Promise<void> => {
       try {
-        if ((await readStoreState(metadata, clusterId, storeId)) !== 'retired' || !this.#isServing) return;
+        this.#storeState = (await readStoreState(metadata, clusterId, storeId)) ?? 'active';
+        this.#storeStateMs = clock.monotonicMs();
+        if (this.#storeState !== 'retired' || !this.#isServing) return;
       } catch {
         return; // looked at again in a moment
       }
@@ -281,6 +290,28 @@ class StorageNode implements RunningStorageNode {
   #assertServing(): void {
     if (!this.#isServing)
       throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the node has not joined its cluster yet');
+  }
+
+  problems(): readonly HealthReason[] {
+    const reasons: HealthReason[] = [];
+    if (this.#storeState === 'retired')
+      reasons.push({ code: 'retired', isBlocking: true, text: 'the store was retired: nothing is served' });
+    if (!this.engine.isWritable)
+      reasons.push({
+        code: 'store-failed',
+        isBlocking: true,
+        text: 'no writes are taken: the disk is full, or a commit failed',
+      });
+    if (this.#storeState === 'draining')
+      reasons.push({ code: 'draining', isBlocking: false, text: 'an operator has the node emptied' });
+    const agoMs = this.#components.clock.monotonicMs() - this.#storeStateMs;
+    if (agoMs > METADATA_AGE_MS_MAX)
+      reasons.push({
+        code: 'metadata-unreachable',
+        isBlocking: false,
+        text: `the metadata store could not be read for ${Math.round(agoMs / 1000)} s; what is owned is served`,
+      });
+    return reasons;
   }
 
   nodeStatistics(): NodeStatistics {

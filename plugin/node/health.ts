@@ -1,0 +1,123 @@
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { ForeshardError } from '../../src/base/errors.ts';
+import { isLoopback, parseListenAddress } from './listen-address.ts';
+
+/** What stands against sending work to a node, or should be known by whoever does. */
+export interface HealthReason {
+  readonly code:
+    | 'starting'
+    | 'stopping'
+    | 'retired'
+    | 'store-failed'
+    | 'metadata-unreachable'
+    | 'partitions-without-owner'
+    | 'draining';
+  /** Whether it makes the node not ready. A node whose metadata store is out of reach goes on serving by what it knows. */
+  readonly isBlocking: boolean;
+  readonly text: string;
+}
+
+export interface HealthSources {
+  /** Stands in every answer: role, node id, version. */
+  readonly identity: Readonly<Record<string, string | number>>;
+  readonly uptimeSeconds: () => number;
+  /** Asked at each request; answers from what the node knows, without asking anybody. */
+  readonly reasons: () => readonly HealthReason[];
+}
+
+export interface HealthListener {
+  /** Of an address with port 0: the one the system chose; null for a socket file. */
+  readonly port: number | null;
+  close(): Promise<void>;
+}
+
+/** Of a request and its headers; probes are a line. */
+const REQUEST_BYTES_MAX = 4_096;
+const REQUEST_MS_MAX = 2_000;
+const CONNECTIONS_MAX = 32;
+const SOCKET_FILE = 'unix:';
+
+/**
+ * `GET /livez` and `GET /readyz` for supervisors and balancers, on a listener of their own: an address of the loopback, or
+ * `unix:/path` of mode 0600. It changes nothing and tells nothing of the data.
+ *
+ * @param listen `node.healthListen`.
+ * @throws ForeshardError FORESHARD_CONFIG for an address that others can reach, FORESHARD_UNAVAILABLE where it is taken.
+ */
+export async function listenForHealth(listen: string, sources: HealthSources): Promise<HealthListener> {
+  const server = createServer(
+    { maxHeaderSize: REQUEST_BYTES_MAX, headersTimeout: REQUEST_MS_MAX, requestTimeout: REQUEST_MS_MAX },
+    (request, response) => answer(request, response, sources),
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  // A probe that breaks the protocol gets no answer.
+  server.on('clientError', (_error, socket) => socket.destroy());
+  if (listen.startsWith(SOCKET_FILE)) await listenOnFile(server, listen.slice(SOCKET_FILE.length));
+  else {
+    const address = parseListenAddress(listen, 'node.healthListen');
+    if (!isLoopback(address.host))
+      throw new ForeshardError(
+        'FORESHARD_CONFIG',
+        'fix-config',
+        `node.healthListen: ${listen} is not a loopback address, and nobody authenticates there: listen on 127.0.0.1, or on unix:/path/to/health.sock`,
+      );
+    await listening(server, listen, () => server.listen(address));
+  }
+  const bound = server.address();
+  return {
+    port: typeof bound === 'object' && bound !== null ? bound.port : null,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function answer(
+  { method, url }: IncomingMessage,
+  response: ServerResponse,
+  { identity, uptimeSeconds, reasons }: HealthSources,
+): void {
+  const send = (status: number, body: object): void => {
+    response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
+    response.end(method === 'HEAD' ? undefined : `${JSON.stringify({ ...identity, ...body })}\n`);
+  };
+  const path = (url ?? '').split('?', 1)[0];
+  if (method !== 'GET' && method !== 'HEAD') send(405, { error: 'only GET' });
+  else if (path === '/livez') send(200, { isAlive: true, uptimeSeconds: uptimeSeconds() });
+  else if (path === '/readyz') {
+    const found = reasons();
+    const isReady = !found.some(({ isBlocking }) => isBlocking);
+    send(isReady ? 200 : 503, { isReady, reasons: found });
+  } else send(404, { error: 'there are /livez and /readyz' });
+}
+
+/** Whoever may open the file may ask; the file of a process that was killed is in the way of the next one. */
+async function listenOnFile(server: Server, path: string): Promise<void> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path);
+  await listening(server, path, () => {
+    const before = process.umask(0o177);
+    server.listen(path);
+    process.umask(before);
+  });
+  chmodSync(path, 0o600);
+}
+
+function listening(server: Server, listen: string, begin: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('listening', () => resolve());
+    server.once('error', (cause) =>
+      reject(
+        new ForeshardError(
+          'FORESHARD_UNAVAILABLE',
+          'fix-config',
+          `node.healthListen: cannot listen on ${listen}: ${cause.message}`,
+          { cause },
+        ),
+      ),
+    );
+    begin();
+  });
+}
