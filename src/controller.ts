@@ -1,3 +1,4 @@
+import { drainBasis, hasToEmpty, onlyDraining } from './affinity/drain.ts';
 import type { PlanMemory } from './affinity/plan-memory.ts';
 import { type Relief, reliefAlone, withRelief } from './affinity/relief/plan-relief.ts';
 import { trustedForecast } from './analyzer/trust.ts';
@@ -132,10 +133,14 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
   const planStartedMs = clock.monotonicMs();
   const input = { ...state, memory: await proposals.memory() };
   const trusted = forecast && trustedForecast(forecast, profile, { skillMin });
-  const inputs = trusted && { ...input, forecast: trusted.forecast };
-  const plan = inputs && (await affinity.propose(inputs));
+  const isEmptying = hasToEmpty(state);
+  // Whoever empties a node does not wait for a history; what is planned without one empties nodes and does nothing else.
+  const basis = trusted ? null : isEmptying ? drainBasis(profile, state.nodes, atMs) : null;
+  const inputs = trusted ? { ...input, forecast: trusted.forecast } : basis && { ...input, ...basis };
+  const proposed = inputs && (await affinity.propose(inputs));
+  const plan = proposed && basis ? onlyDraining(proposed, state) : proposed;
   const dueMoves = plan?.moves.filter(({ schedule }) => (schedule?.startMs ?? 0) <= atMs) ?? [];
-  const relief = reliefOrNothing(() => affinity.relieve(input, profile, { dueMoves }));
+  const relief = basis ? NO_RELIEF : reliefOrNothing(() => affinity.relieve(input, profile, { dueMoves }));
   const proposal = plan ? withRelief(plan, relief) : reliefAlone(state, relief);
   const planMs = clock.monotonicMs() - planStartedMs;
 
@@ -145,7 +150,9 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
     const evidence = inputs && (await affinity.evidence(inputs, proposal));
     await proposals.record(proposal, { ignoredForecasts, inputs, evidence });
   }
-  const admission = mode === 'auto' && isWorthTelling ? await migration.admit(proposal) : NOTHING_ADMITTED;
+  // An order to drain is obeyed in every mode: it approves what empties the node.
+  const admitted = mode === 'auto' ? proposal : isEmptying ? onlyDraining(proposal, state) : null;
+  const admission = admitted !== null && isWorthTelling ? await migration.admit(admitted) : NOTHING_ADMITTED;
 
   logger.info(
     {
@@ -206,6 +213,7 @@ async function forecastUnlessTooEarly(
   analyzer: CycleComponents['analyzer'],
   profile: LoadProfile,
 ): Promise<Forecast | null> {
+  if (profile.windowCount === 0) return null;
   try {
     return await analyzer.forecast(profile);
   } catch (error) {

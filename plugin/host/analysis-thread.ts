@@ -25,8 +25,10 @@ import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
 import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { ClusterMapReader } from '../metadata/cluster-map.ts';
 import { readDecisions } from '../metadata/decisions.ts';
+import { listMembers } from '../metadata/members.ts';
 import { NodeDirectory } from '../metadata/node-directory.ts';
 import { openMetadata } from '../metadata/open.ts';
+import { listDrainingStores } from '../metadata/store-records.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
 import { Analysis, type AnalysisBody } from './analysis.ts';
 import { AnalysisClock } from './analysis-clock.ts';
@@ -34,6 +36,7 @@ import { CheckpointFile } from './checkpoint-file.ts';
 import { ClusterObserver } from './cluster-observer.ts';
 import { CoordinatorLink } from './coordinator-link.ts';
 import { CycleRunner } from './cycle-runner.ts';
+import { DrainWatch } from './drain-watch.ts';
 import { EventEffects } from './event-effects.ts';
 import { KeptForecaster } from './kept-forecaster.ts';
 import { createLogger } from './pino-logger.ts';
@@ -130,6 +133,13 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
       mapReader,
       engine,
       decisions: () => readDecisions(metadata, cluster.name, machineClock.nowMs()),
+      membership: async () => {
+        const [members, drainingStoreIds] = await Promise.all([
+          listMembers(metadata, cluster.name),
+          listDrainingStores(metadata, cluster.name),
+        ]);
+        return { members, drainingStoreIds };
+      },
       clock: machineClock,
       logger,
     }),
@@ -180,10 +190,17 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
       loadMap: () => mapReader.load(),
     },
   );
+  const drains = new DrainWatch({
+    metadata,
+    clusterName: cluster.name,
+    isPlanning: () => coordinator.isElected && !clock.isVirtual && !isClosing,
+    plan: () => analysis.planNow(),
+  });
   return {
     respond: (body) => analysis.control(body as AnalysisBody),
     async close() {
       isClosing = true;
+      drains.close();
       await analysis.close();
       coordinator.close();
       await forecaster.close();

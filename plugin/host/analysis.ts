@@ -108,12 +108,32 @@ export class Analysis {
     }
   }
 
-  /** Measured load of all query nodes, as far as it has been published. */
+  /** Measured load of all query nodes, as far as it has been published: without a window where nothing has been yet. */
   async loadProfile(): Promise<LoadProfile> {
     const { publisher, ledger, clock } = this.#components;
     const endMs = clock.nowMs();
     await publisher.refresh(endMs);
-    return ledger.toProfile(endMs);
+    try {
+      return ledger.toProfile(endMs);
+    } catch (error) {
+      if (error instanceof ForeshardError && error.code === 'FORESHARD_NOT_READY')
+        return this.#emptyProfile(endMs);
+      throw error;
+    }
+  }
+
+  #emptyProfile(endMs: number): LoadProfile {
+    const { partitionCount } = this.#components.ledger;
+    const nothing = new Float64Array(0);
+    const startMs = nextWindowStart(endMs, this.#windowMs);
+    return {
+      startMs,
+      windowMs: this.#windowMs,
+      windowCount: 0,
+      partitionCount,
+      values: nothing,
+      coverage: nothing,
+    };
   }
 
   async close(): Promise<void> {
@@ -245,21 +265,26 @@ export class Analysis {
 
   #onDrainTimer(): void {
     const { clock } = this.#components;
-    this.#guard(async () => {
+    void this.#guard(async () => {
       this.#drain();
       if (!clock.isVirtual) await this.#closeWindows(clock.nowMs() - CLOSE_DELAY_MS);
     });
   }
 
-  #onCycleTimer(): void {
-    this.#guard(async () => {
+  /** A cycle beside those of the timer. Never throws. */
+  async planNow(): Promise<void> {
+    await this.#guard(async () => {
       await this.#components.cycles.runCycle();
     });
   }
 
+  #onCycleTimer(): void {
+    void this.planNow();
+  }
+
   /** What the world did to a timer's work is logged, and the next turn tries again; our own bug ends the thread. */
-  #guard(work: () => Promise<void>): void {
-    work().catch((error: unknown) => {
+  #guard(work: () => Promise<void>): Promise<void> {
+    return work().catch((error: unknown) => {
       if (isOwnBug(error)) this.#onFault(error);
       else
         this.#components.logger.warn({ fault: (error as Error).message }, 'analysis could not go on for now');

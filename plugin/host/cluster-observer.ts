@@ -9,17 +9,32 @@ import { LOAD_DIMENSION_COUNT, LOAD_DIMENSIONS, type LoadProfile } from '../../s
 import type { NodeUtilisation } from '../../src/model/node-utilisation.ts';
 import type { NodeStatistics, StorageEngine } from '../../src/ports/storage-engine.ts';
 import type { Settings } from '../../src/settings.ts';
-import { type ClusterMapReader, NO_OWNER } from '../metadata/cluster-map.ts';
+import { type ClusterMapReader, type LoadedMap, NO_OWNER } from '../metadata/cluster-map.ts';
 import type { Decisions } from '../metadata/decisions.ts';
+import type { Member } from '../metadata/members.ts';
 
 /** Where nobody has said what a node carries, its share of the history's peak is taken to be this utilisation. */
 const ASSUMED_PEAK_UTILISATION = 0.7;
+
+/** Who belongs to the cluster, and what of it an operator wants empty. */
+export interface Membership {
+  readonly members: readonly Member[];
+  readonly drainingStoreIds: ReadonlySet<string>;
+}
+
+interface ExpectedNode {
+  readonly nodeId: number;
+  readonly member: Member | null;
+  /** False for a node that was removed. */
+  readonly isThere: boolean;
+}
 
 /** Sees the cluster as a cycle needs it: the map in effect, the nodes, sizes, and which partitions have to stay. */
 export class ClusterObserver {
   readonly #settings: Settings;
   readonly #mapReader: Pick<ClusterMapReader, 'load'>;
   readonly #engine: Pick<StorageEngine, 'nodeStatistics'>;
+  readonly #membership: () => Promise<Membership>;
   readonly #decisions: () => Promise<Decisions>;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -31,6 +46,7 @@ export class ClusterObserver {
     components: {
       readonly mapReader: Pick<ClusterMapReader, 'load'>;
       readonly engine: Pick<StorageEngine, 'nodeStatistics'>;
+      readonly membership: () => Promise<Membership>;
       readonly decisions: () => Promise<Decisions>;
       /** The machine's, by which migrations are stamped; not a replay's. */
       readonly clock: Clock;
@@ -40,6 +56,7 @@ export class ClusterObserver {
     this.#settings = settings;
     this.#mapReader = components.mapReader;
     this.#engine = components.engine;
+    this.#membership = components.membership;
     this.#decisions = components.decisions;
     this.#clock = components.clock;
     this.#logger = components.logger;
@@ -47,19 +64,24 @@ export class ClusterObserver {
 
   /** @throws ForeshardError FORESHARD_UNAVAILABLE when no storage node answers. */
   async observe(profile: LoadProfile): Promise<ClusterState> {
-    const { storageNodeCount } = this.#settings.cluster;
-    const [{ map, records, quarantined }, decisions, statistics] = await Promise.all([
+    const [{ map, records, quarantined }, decisions, { members, drainingStoreIds }] = await Promise.all([
       this.#mapReader.load(),
       this.#decisions(),
-      Promise.all(Array.from({ length: storageNodeCount }, (_, nodeId) => this.#askNode(nodeId))),
+      this.#membership(),
     ]);
+    const nodes = this.#nodesOf(records, members);
+    const statistics = await Promise.all(
+      nodes.map(({ nodeId, isThere }) => (isThere ? this.#askNode(nodeId) : null)),
+    );
     if (statistics.every((node) => node === null))
       throw new ForeshardError(
         'FORESHARD_UNAVAILABLE',
         'retry',
         'no storage node answers: nothing can be planned',
       );
-    const silentNodes = this.#silentNodes(statistics);
+    const silentNodes = this.#silentNodes(
+      statistics.map((node, nodeId) => (nodes[nodeId]?.isThere ? node : 'absent')),
+    );
     const ownerOf = map.ownerOf.slice();
     const restingPartitions = new Set<number>();
     const openMigrations = new Map<number, number>();
@@ -93,10 +115,13 @@ export class ClusterObserver {
       node?.partitionBytes.forEach((bytes, p) => {
         partitionBytes[p] += bytes;
       });
-    const capacity = this.#capacity(profile);
     return {
       map: { ...map, ownerOf },
-      nodes: statistics.map((node, nodeId) => this.#utilisation(nodeId, node, capacity)),
+      nodes: statistics.map((node, nodeId) => {
+        const isDraining = node !== null && drainingStoreIds.has(node.storeId);
+        const member = nodes[nodeId]?.member ?? null;
+        return this.#utilisation(node, { nodeId, isDraining, member, profile });
+      }),
       partitionBytes,
       restingPartitions,
       openMigrations,
@@ -105,7 +130,7 @@ export class ClusterObserver {
   }
 
   /** A node that answers again is forgotten: its next silence is a new one. */
-  #silentNodes(statistics: readonly (NodeStatistics | null)[]): SilentNode[] {
+  #silentNodes(statistics: readonly (NodeStatistics | 'absent' | null)[]): SilentNode[] {
     return statistics.flatMap((node, nodeId) => {
       if (node !== null) {
         this.#silentSinceMs.delete(nodeId);
@@ -126,12 +151,51 @@ export class ClusterObserver {
     }
   }
 
-  #utilisation(nodeId: number, node: NodeStatistics | null, capacity: Float64Array): NodeUtilisation {
+  /**
+   * Ids count from 0 to the highest that is set, has joined or is named by the map. One in between that neither has joined nor
+   * owns anything was removed.
+   */
+  #nodesOf(records: LoadedMap['records'], members: readonly Member[]): ExpectedNode[] {
+    const { storageNodeCount } = this.#settings.cluster;
+    const named = new Set(
+      records.flatMap((record) =>
+        record === null
+          ? []
+          : [record.ownerNodeId, ...(record.migration === null ? [] : [record.migration.targetNodeId])],
+      ),
+    );
+    const memberOf = new Map(
+      members.filter(({ role }) => role === 'storage').map((member) => [member.nodeId, member]),
+    );
+    const nodeCount = Math.max(storageNodeCount, ...[...named, ...memberOf.keys()].map((id) => id + 1));
+    return Array.from({ length: nodeCount }, (_, nodeId) => ({
+      nodeId,
+      member: memberOf.get(nodeId) ?? null,
+      isThere: memberOf.size === 0 || memberOf.has(nodeId) || named.has(asNodeId(nodeId)),
+    }));
+  }
+
+  #utilisation(
+    node: NodeStatistics | null,
+    {
+      nodeId,
+      isDraining,
+      member,
+      profile,
+    }: {
+      readonly nodeId: number;
+      readonly isDraining: boolean;
+      readonly member: Member | null;
+      readonly profile: LoadProfile;
+    },
+  ): NodeUtilisation {
     return {
       nodeId: asNodeId(nodeId),
       // A node that takes no writes (full disk, failed store) cannot be a target either.
-      isAlive: node?.isWritable === true,
-      capacity,
+      isAlive: node?.isWritable === true && !isDraining,
+      isDraining,
+      ...(member?.zone !== undefined && { zone: member.zone }),
+      capacity: this.#capacity(profile, member),
       // All that a storage node does is for its partitions; what else the machine does is not measured.
       background: new Float64Array(LOAD_DIMENSION_COUNT),
       dataBytes: node?.dataBytes ?? 0,
@@ -140,12 +204,12 @@ export class ClusterObserver {
     };
   }
 
-  /** f64[dimension] for one node and one window. */
-  #capacity(profile: LoadProfile): Float64Array {
+  /** f64[dimension] for one node and one window: as it says itself, else as all. */
+  #capacity(profile: LoadProfile, member: Member | null): Float64Array {
     const { nodeCapacity, storageNodeCount } = this.#settings.cluster;
     const windowSeconds = profile.windowMs / 1000;
     return Float64Array.from(LOAD_DIMENSIONS, (dimension, index) => {
-      const perSecond = nodeCapacity[dimension];
+      const perSecond = member?.capacity?.[dimension] ?? nodeCapacity[dimension];
       if (perSecond !== null) return perSecond * windowSeconds;
       const assumed = peakTotal(profile, index) / storageNodeCount / ASSUMED_PEAK_UTILISATION;
       return assumed > 0 ? assumed : Number.POSITIVE_INFINITY;

@@ -28,6 +28,7 @@ import { describeHotKeys } from './hot-keys-command.ts';
 import { addInitCommand } from './init/command.ts';
 import { addMigrationCommands } from './migration/commands.ts';
 import { addNodeCommand } from './node-command.ts';
+import { addNodeOrders } from './nodes/commands.ts';
 import { printJson, printLine } from './output.ts';
 import { describeProposal } from './proposal-command.ts';
 import { clearQuarantine, describeQuarantine } from './quarantine-command.ts';
@@ -141,6 +142,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .description('make a token, and the line for security.usersFile by which nodes know it')
     .action((flags: TokenFlags) => createToken(flags));
   addStatusCommand(program, exitWith);
+  addNodeOrders(program);
   withJson(withConfig(program.command('map')))
     .description('print who owns what, and the migrations that are open')
     .action(async (flags: CommonFlags) =>

@@ -241,7 +241,7 @@ function rulesOf(
     isTarget,
     hasRoom,
     bytes: partitionBytes,
-    nodeZones: nodes.map((_, n) => nodeZones[n] ?? ''),
+    nodeZones: nodes.map(({ zone }, n) => zone ?? nodeZones[n] ?? ''),
     partitionName: (p) => `partition ${p}`,
     nodeName: (n) => `node ${n}`,
   });

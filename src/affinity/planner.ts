@@ -190,6 +190,7 @@ export class AffinityManager {
         source,
         target,
         isSourceDown: !(inputs.nodes[source] as { isAlive: boolean }).isAlive,
+        ...(inputs.nodes[source]?.isDraining && { downReason: 'is being drained' }),
         ...numberedNames(startMs, stepMs),
         dimensions: this.#settings.dimensions.map(({ dimension }) => dimension),
       });

@@ -155,6 +155,10 @@ export class MoveQueue {
         throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', "the target's store was retired");
       if (!isWritable)
         throw new ForeshardError('FORESHARD_DISK_FULL', 'free-space', 'the target takes no writes');
+      // One that is being drained, or was removed meanwhile, gets nothing more: whoever removes an empty node relies on it.
+      const standing = await metadata.get(codec.keys.store(storeId));
+      if (standing && codec.decodeStoreState(standing.value) !== 'active')
+        throw new ForeshardError('FORESHARD_CONFLICT', 're-read', 'the target is being drained, or retired');
       const entry = await metadata.get(codec.keys.map(move.partitionId));
       if (!entry) return;
       const record = codec.decodePartition(move.partitionId, entry.value);
@@ -182,7 +186,9 @@ export class MoveQueue {
         },
       };
       const writes: MetadataWrite[] = [openingWrite(opened, codec, nowMs)];
-      const conditions: MetadataCondition[] = [];
+      const conditions: MetadataCondition[] = [
+        { key: codec.keys.store(storeId), revisionIs: standing?.revision ?? 0 },
+      ];
       if (approved !== null) {
         writes.push({ kind: 'delete', key: approved.key });
         conditions.push({ key: approved.key, revisionIs: approved.revision });

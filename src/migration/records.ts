@@ -153,6 +153,9 @@ export const AUDITED_ACTIONS = [
   'clear-quarantine',
   'approve',
   'reject',
+  'drain',
+  'undrain',
+  'remove',
 ] as const;
 export type AuditedAction = (typeof AUDITED_ACTIONS)[number];
 

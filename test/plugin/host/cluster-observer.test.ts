@@ -3,6 +3,7 @@ import * as check from 'uvu/assert';
 import { ClusterObserver } from '../../../plugin/host/cluster-observer.ts';
 import { type LoadedMap, NO_OWNER } from '../../../plugin/metadata/cluster-map.ts';
 import type { Decisions } from '../../../plugin/metadata/decisions.ts';
+import type { Member } from '../../../plugin/metadata/members.ts';
 import { VirtualClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
@@ -44,6 +45,10 @@ function observe(options: {
   readonly nodes?: readonly (NodeStatistics | null)[];
   readonly queriesPerSecond?: number | null;
   readonly decisions?: Decisions;
+  readonly members?: readonly Member[];
+  readonly draining?: readonly string[];
+  /** Of the settings, where others have joined since. */
+  readonly storageNodeCount?: number;
 }) {
   const nodes = options.nodes ?? [statistics(), statistics()];
   const { cluster } = DEFAULT_SETTINGS;
@@ -52,17 +57,23 @@ function observe(options: {
     cluster: {
       ...cluster,
       partitionCount: PARTITION_COUNT,
-      storageNodeCount: nodes.length,
+      storageNodeCount: options.storageNodeCount ?? nodes.length,
       nodeCapacity: { ...cluster.nodeCapacity, queries: options.queriesPerSecond ?? null },
     },
   };
-  const map = contiguousMap(PARTITION_COUNT, nodes.length);
+  const map = contiguousMap(PARTITION_COUNT, options.storageNodeCount ?? nodes.length);
   const quarantined = (options.quarantined ?? []).map((partitionId) => ({ partitionId, why: 'bad' }));
   for (const { partitionId } of quarantined) map.ownerOf[partitionId] = NO_OWNER;
   const records = Array.from(
     { length: PARTITION_COUNT },
     (_, p) =>
-      ({ partitionId: p, ownedSinceMs: 0, migration: null, ...options.records?.[p] }) as PartitionRecord,
+      ({
+        partitionId: p,
+        ownerNodeId: map.ownerOf[p],
+        ownedSinceMs: 0,
+        migration: null,
+        ...options.records?.[p],
+      }) as PartitionRecord,
   );
   const loaded: LoadedMap = { map, records, revisions: [], quarantined, revision: 1 };
   const observer = new ClusterObserver(settings, {
@@ -75,6 +86,10 @@ function observe(options: {
       },
     },
     decisions: async () => options.decisions ?? { approvals: [], rejections: [] },
+    membership: async () => ({
+      members: options.members ?? [],
+      drainingStoreIds: new Set(options.draining ?? []),
+    }),
     clock: new VirtualClock(NOW_MS),
     logger: silentLogger,
   });
@@ -134,6 +149,59 @@ test('capacity is what the operator states for a window, else guessed from the p
   check.is(stated.nodes[0]?.capacity[0], 500);
   const guessed = await observe({});
   check.ok(Math.abs((guessed.nodes[0]?.capacity[0] ?? 0) - 1_600 / 2 / 0.7) < 1e-9);
+});
+
+const memberOf = (nodeId: number, over: Partial<Member> = {}): Member => ({
+  nodeId,
+  role: 'storage',
+  host: 'db',
+  port: 7400,
+  storeId: `store-${nodeId}`,
+  incarnation: 'i',
+  version: '1',
+  startedAtMs: 0,
+  ...over,
+});
+
+test('a node that has joined may be given something, with what it says of itself; one that was removed is not missed', async () => {
+  const state = await observe({
+    storageNodeCount: 2,
+    nodes: [statistics(), statistics(), null, statistics()],
+    members: [
+      memberOf(0),
+      memberOf(1),
+      memberOf(3, {
+        zone: 'rack-3',
+        capacity: { queries: 7, cpuSeconds: null, readBytes: null, writeBytes: null },
+      }),
+    ],
+    queriesPerSecond: 50,
+  });
+  check.equal(
+    state.nodes.map(({ isAlive, zone, capacity }) => [isAlive, zone, capacity[0]]),
+    [
+      [true, undefined, 500],
+      [true, undefined, 500],
+      [false, undefined, 500],
+      [true, 'rack-3', 70],
+    ],
+  );
+  check.equal(state.silentNodes, []);
+});
+
+test('a node that is being drained is no target, and its partitions may leave', async () => {
+  const state = await observe({
+    nodes: [statistics({ storeId: 'a' }), statistics({ storeId: 'b' })],
+    draining: ['b'],
+  });
+  check.equal(
+    state.nodes.map(({ isAlive, isDraining }) => [isAlive, isDraining]),
+    [
+      [true, false],
+      [false, true],
+    ],
+  );
+  check.is(state.restingPartitions.size, 0);
 });
 
 test.run();

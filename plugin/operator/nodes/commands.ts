@@ -1,0 +1,109 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { QUERY_NODE_ID_MIN } from '../../../src/model/ids.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
+import { whyNoCoordinator } from '../../metadata/coordinator-status.ts';
+import { readPauses, withMetadata } from '../cluster-commands.ts';
+import { type CommonFlags, NODE_ID_MAX, settingsOf, wholeNumber, withConfig, withJson } from '../flags.ts';
+import { withNodes } from '../operator-transport.ts';
+import { printJson, printLine } from '../output.ts';
+import { setDraining } from './drain.ts';
+import { isEmpty, type NodeStanding, standingOf, standingText, storageMember } from './node-standing.ts';
+import { removeQueryNode, removeStorageNode } from './remove.ts';
+
+interface OrderFlags extends CommonFlags {
+  readonly reason?: string;
+}
+
+interface DrainFlags extends OrderFlags {
+  readonly wait?: boolean;
+}
+
+const FOLLOW_MS = 500;
+
+const storageNode = wholeNumber('node', 0, QUERY_NODE_ID_MIN - 1);
+
+export function addNodeOrders(program: Command): void {
+  withJson(withConfig(program.command('drain')))
+    .argument('<node>', 'number of the storage node', storageNode)
+    .option('--reason <text>', 'why, for the audit')
+    .option('--wait', 'stay until the node is empty, and tell how far it is')
+    .description(
+      'have all partitions of a storage node moved away, and give it nothing more; said again, tell how far it is',
+    )
+    .action(drain);
+  withConfig(program.command('undrain'))
+    .argument('<node>', 'number of the storage node', storageNode)
+    .option('--reason <text>', 'why, for the audit')
+    .description('end a drain: plans may give the node something again')
+    .action(async (nodeId: number, flags: OrderFlags) => {
+      const { settings } = await settingsOf(flags);
+      await withMetadata(settings, async (metadata) => {
+        await setDraining(metadata, settings.cluster.name, orderOf(nodeId, flags, false));
+        printLine(`node ${nodeId} is not being drained; what has left does not come back by itself`);
+      });
+    });
+  withConfig(program.command('remove'))
+    .argument('<node>', 'number of the node', wholeNumber('node', 0, NODE_ID_MAX))
+    .option('--reason <text>', 'why, for the audit')
+    .description('take an empty storage node out of the cluster, or a query node that is gone')
+    .action(remove);
+}
+
+const orderOf = (nodeId: number, { reason = '' }: OrderFlags, isDraining: boolean) => ({
+  nodeId,
+  isDraining,
+  reason: reason.slice(0, 500),
+  nowMs: Date.now(),
+});
+
+async function drain(nodeId: number, flags: DrainFlags): Promise<void> {
+  const { settings } = await settingsOf(flags);
+  const { name } = settings.cluster;
+  await withMetadata(settings, async (metadata) => {
+    let standing = await setDraining(metadata, name, orderOf(nodeId, flags, true));
+    const hindrances = isEmpty(standing) ? [] : await hindrancesOf(metadata, name);
+    const tell = (): void => {
+      if (flags.json === true) printJson({ ...standing, isEmpty: isEmpty(standing), hindrances });
+      else printLine(standingText(standing));
+    };
+    tell();
+    if (flags.json !== true) for (const line of hindrances) printLine(line);
+    while (flags.wait === true && !isEmpty(standing)) {
+      await delay(FOLLOW_MS);
+      const before = standingText(standing);
+      standing = await standingNow(metadata, name, nodeId);
+      if (standingText(standing) !== before) tell();
+    }
+  });
+}
+
+const standingNow = async (
+  metadata: MetadataStore,
+  clusterName: string,
+  nodeId: number,
+): Promise<NodeStanding> =>
+  standingOf(metadata, clusterName, await storageMember(metadata, clusterName, nodeId));
+
+/** Why nothing would happen, for somebody who waits for it. */
+async function hindrancesOf(metadata: MetadataStore, clusterName: string): Promise<string[]> {
+  const nobody = await whyNoCoordinator(metadata, clusterName);
+  const { isPaused } = await readPauses(metadata, clusterName);
+  return [
+    ...(nobody === null ? [] : [`${nobody}: the drain begins when a query node runs`]),
+    ...(isPaused ? ['all migrations are paused: `foreshard resume` lets the drain begin'] : []),
+  ];
+}
+
+async function remove(nodeId: number, flags: OrderFlags): Promise<void> {
+  const { settings } = await settingsOf(flags);
+  const { name } = settings.cluster;
+  const order = { nodeId, reason: (flags.reason ?? '').slice(0, 500) };
+  await withMetadata(settings, async (metadata) => {
+    if (nodeId >= QUERY_NODE_ID_MIN) return printLine(await removeQueryNode(metadata, name, order));
+    await withNodes(settings, metadata, async (transport) => {
+      printLine(await removeStorageNode(metadata, new RpcStorageEngine(transport), name, order));
+    });
+  });
+}

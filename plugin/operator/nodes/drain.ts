@@ -1,0 +1,76 @@
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import { clusterKeys } from '../../metadata/cluster-keys.ts';
+import { listMembers } from '../../metadata/members.ts';
+import { recordCodec } from '../../metadata/record-codec.ts';
+import { encodeStoreRecord, readStoreRecord, type StoreRecord } from '../../metadata/store-records.ts';
+import { auditWrite } from '../migration/order.ts';
+import { type NodeStanding, standingOf, storageMember } from './node-standing.ts';
+
+export interface DrainOrder {
+  readonly nodeId: number;
+  readonly isDraining: boolean;
+  readonly reason: string;
+  readonly nowMs: number;
+}
+
+/**
+ * `foreshard drain` and `undrain`: the operator's switch, obeyed by every plan from now on. Said again it changes nothing.
+ *
+ * @throws ForeshardError FORESHARD_CONFIG for a node that is none, or is retired, or the last that could take anything.
+ */
+export async function setDraining(
+  metadata: MetadataStore,
+  clusterName: string,
+  order: DrainOrder,
+): Promise<NodeStanding> {
+  const { nodeId, isDraining, reason, nowMs } = order;
+  const member = await storageMember(metadata, clusterName, nodeId);
+  const standing = await standingOf(metadata, clusterName, member);
+  const { state } = standing.store;
+  if (state === 'retired')
+    throw refused(`node ${nodeId}: its store ${member.storeId} is retired already: it owns nothing for good`);
+  if ((state === 'draining') === isDraining) return standing;
+  if (isDraining) await assertOthersAreLeft(metadata, clusterName, nodeId);
+  const record: StoreRecord = isDraining
+    ? { state: 'draining', sinceMs: nowMs, partitionCount: standing.ownedCount }
+    : { state: 'active' };
+  const key = clusterKeys(clusterName).store(member.storeId);
+  const message = isDraining
+    ? `node ${nodeId} is being drained of ${standing.ownedCount} partitions`
+    : `node ${nodeId} is no longer drained`;
+  const audit = auditWrite(recordCodec(clusterName), {
+    action: isDraining ? 'drain' : 'undrain',
+    partitionId: null,
+    reason,
+    message,
+  });
+  const { isCommitted } = await metadata.commit({
+    conditions: [{ key, revisionIs: standing.storeRevision }],
+    writes: [{ kind: 'put', key, value: encodeStoreRecord(record) }, audit],
+  });
+  if (!isCommitted)
+    throw new ForeshardError(
+      'FORESHARD_CONFLICT',
+      'retry',
+      `node ${nodeId}: somebody has just changed what its store is; nothing was done, try again`,
+    );
+  return { ...standing, store: record };
+}
+
+async function assertOthersAreLeft(
+  metadata: MetadataStore,
+  clusterName: string,
+  nodeId: number,
+): Promise<void> {
+  for (const { role, nodeId: other, storeId, stoppedAtMs } of await listMembers(metadata, clusterName)) {
+    if (role !== 'storage' || other === nodeId || stoppedAtMs !== undefined) continue;
+    if ((await readStoreRecord(metadata, clusterName, storeId)).record.state === 'active') return;
+  }
+  throw refused(
+    `node ${nodeId}: no other storage node is left that could take its partitions: let one join first`,
+  );
+}
+
+const refused = (message: string): ForeshardError =>
+  new ForeshardError('FORESHARD_CONFIG', 'fix-config', `${message}; nothing was done`);
