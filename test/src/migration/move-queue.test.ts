@@ -240,4 +240,30 @@ test('an approval that nobody can read holds up no other', async () => {
 
 type Run = ReturnType<typeof coordinate>;
 
+test('nothing is opened to a store that an operator has emptied, also if he begins to while it is being opened', async () => {
+  const run = coordinate();
+  const drains = (): void => run.metadata.put(keys.store('store-1'), codec.encodeStoreState('draining'));
+  drains();
+  await run.take([moveOf(0, 1)]);
+  await run.begin();
+  check.equal(await run.open(), []);
+
+  run.metadata.put(keys.store('store-1'), codec.encodeStoreState('active'));
+  const get = run.metadata.get.bind(run.metadata);
+  run.metadata.get = async (key: string) => {
+    const entry = await get(key);
+    if (key === keys.store('store-1')) drains();
+    return entry;
+  };
+  await run.take([moveOf(0, 1)]);
+  await run.begin();
+  check.equal(await run.open(), [], 'it was active when it was read');
+
+  run.metadata.get = get;
+  run.metadata.put(keys.store('store-1'), codec.encodeStoreState('active'));
+  await run.take([moveOf(0, 1)]);
+  await run.begin();
+  check.equal(await run.open(), ['0 -> 1']);
+});
+
 test.run();
