@@ -42,6 +42,11 @@ export const EXIT_FAILURE = 1;
 /** Bad config or usage: nothing was done, and trying again as it is will not help. */
 export const EXIT_USAGE = 2;
 
+interface QuarantineFlags {
+  readonly clear?: number;
+  readonly reason?: string;
+}
+
 interface CertsFlags {
   readonly out: string;
   readonly queryNodes?: number;
@@ -166,10 +171,11 @@ function buildProgram(exitWith: (code: number) => void): Command {
       'let the planner move this partition again',
       wholeNumber('--clear', 0, PARTITION_ID_MAX),
     )
-    .action(async ({ clear, json, ...flags }: CommonFlags & { readonly clear?: number }) => {
+    .option('--reason <text>', 'with --clear: why, for the audit')
+    .action(async ({ clear, json, reason, ...flags }: CommonFlags & QuarantineFlags) => {
       const { settings } = await settingsOf(flags);
       if (clear === undefined) await describeQuarantine(settings, { isJson: json === true });
-      else await clearQuarantine(settings, clear);
+      else await clearQuarantine(settings, clear, reason);
     });
   withJson(withConfig(program.command('query-types')))
     .description(

@@ -76,7 +76,7 @@ function evidenceLines(evidence: MismatchEvidence): string[] {
 }
 
 /** `foreshard quarantine --clear`. The evidence is kept. */
-export function clearQuarantine(settings: Settings, partitionId: number): Promise<void> {
+export function clearQuarantine(settings: Settings, partitionId: number, reason = ''): Promise<void> {
   return withMetadata(settings, async (metadata) => {
     const codec = recordCodec(settings.cluster.name);
     const key = codec.keys.map(partitionId);
@@ -94,7 +94,7 @@ export function clearQuarantine(settings: Settings, partitionId: number): Promis
           auditWrite(codec, {
             action: 'clear-quarantine',
             partitionId,
-            reason: '',
+            reason: reason.slice(0, 500),
             message: `it was: ${why}`,
           }),
         ],
