@@ -97,6 +97,7 @@ export function addFileCommands(program: Command): void {
         .argParser((text) => parseBytes('--partition-bytes', text))
         .default(64 * 2 ** 20, '64MiB'),
     )
+    .option('--html <file>', 'write a report: verdict, curves, heat map, what would have moved when and why')
     .option('--seed <number>', 'of forecasts and searches', wholeNumber('--seed', 0, 2 ** 32 - 1), 1)
     .action(async (file: string, flags: BacktestFlags & CommonFlags) => {
       const { settings } = await settingsOf(flags);

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import {
   gainOfOracle,
   LEAD_IN_HOURS,
@@ -5,12 +7,14 @@ import {
   type PolicyName,
 } from '../../../src/backtest/backtest.ts';
 import type { PolicyMetrics } from '../../../src/backtest/metrics.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { printLogWarnings } from '../log-input/warnings.ts';
 import { printJson, printLine } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
 import { backtestLines } from './backtest-table.ts';
 import type { BacktestFlags } from './flags.ts';
+import { backtestHtml } from './html/report.ts';
 import { makeBacktest } from './make-backtest.ts';
 import { readLoad } from './read-load.ts';
 import { runPolicies } from './run-policies.ts';
@@ -35,8 +39,21 @@ export async function backtestLog(file: string, flags: BacktestFlags, settings: 
     PolicyName,
     PolicyMetrics
   >;
+  if (flags.html !== undefined)
+    await writeReport(flags.html, backtestHtml(backtest, replayed, basename(file)));
   if (flags.json) return printJson(resultOf(policies));
   for (const line of backtestLines(backtest, policies)) printLine(line);
+}
+
+/** @throws ForeshardError FORESHARD_CONFIG where it cannot be written. */
+async function writeReport(path: string, html: string): Promise<void> {
+  try {
+    await writeFile(path, html);
+  } catch (error) {
+    throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', `--html: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 /** What `--json` prints. */

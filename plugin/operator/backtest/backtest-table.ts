@@ -8,7 +8,7 @@ import type { PolicyMetrics } from '../../../src/backtest/metrics.ts';
 
 type Policies = Readonly<Record<PolicyName, PolicyMetrics>>;
 
-const TITLES = ['policy', 'latency', 'p99', 'overload h', 'peak', 'moves', 'undone', 'GiB moved'];
+export const TITLES = ['policy', 'latency', 'p99', 'overload h', 'peak', 'moves', 'undone', 'GiB moved'];
 
 /** The verdict in a sentence, and a line for each policy. */
 export function* backtestLines(backtest: Backtest, policies: Policies): Generator<string> {
