@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { OPTIMIZERS } from '../../src/affinity/settings.ts';
 import { assertPartitionCount, PARTITION_COUNT_MIN, SLOT_COUNT } from '../../src/model/partition-map.ts';
 import { LOG_FORMATS } from '../logs/log-record.ts';
-import { type BacktestFlags, DAYS_MAX, parseBytes } from './backtest/flags.ts';
+import { type BacktestFlags, CYCLE_HOURS_DEFAULT, DAYS_MAX, parseBytes } from './backtest/flags.ts';
 import { COUNTED_BY, type CountFlags } from './counts/flags.ts';
 import { type CommonFlags, settingsOf, wholeNumber, withConfig, withJson } from './flags.ts';
 import { BACKTEST_ORIGINS_MAX, type ForecastFlags, HORIZON_MAX, parseLevels } from './forecast/flags.ts';
@@ -84,8 +84,9 @@ export function addFileCommands(program: Command): void {
     )
     .option(
       '--cycle-hours <number>',
-      'between two plans (default: 1, of more than 62 days to judge by 2, and so on)',
+      'between two plans',
       wholeNumber('--cycle-hours', 1, 24),
+      CYCLE_HOURS_DEFAULT,
     )
     .option(
       '--capacity <number>',

@@ -16,7 +16,7 @@ export function* backtestLines(backtest: Backtest, policies: Policies): Generato
   yield '';
   yield* padded([TITLES, ...POLICY_NAMES.map((name) => [name, ...cellsOf(policies[name])])]);
   yield '';
-  yield `${(backtest.trainHours / 24).toFixed(1)} days learnt from, ${(backtest.liveHours / 24).toFixed(1)} judged by; ${backtest.partitionCount} partitions on ${backtest.capacity.length} nodes, each of ${((backtest.capacity[0] as number) / 3600).toPrecision(3)} queries a second.`;
+  yield `${(backtest.trainHours / 24).toFixed(1)} days learnt from, ${(backtest.liveHours / 24).toFixed(1)} judged by; ${backtest.partitionCount} partitions on ${backtest.capacity.length} nodes, each of ${((backtest.capacity[0] as number) / 3600).toPrecision(3)} queries a second; planned every ${backtest.cycleHours} h.`;
   yield 'latency: mean wait in service times; p99: what 99 of 100 queries wait at most; overload h: node-hours above 80 %.';
 }
 

@@ -6,8 +6,8 @@ export interface BacktestFlags extends Omit<LogInputFlags, 'window'> {
   readonly trainDays?: number;
   /** Days to judge by: all that follow, by default. */
   readonly days?: number;
-  /** Hours between two plans: 1 for up to 62 days, by default. */
-  readonly cycleHours?: number;
+  /** Hours between two plans. */
+  readonly cycleHours: number;
   /** Queries a second that a node carries at utilisation 1. */
   readonly capacity?: number;
   readonly partitionBytes: number;
@@ -19,6 +19,8 @@ export interface BacktestFlags extends Omit<LogInputFlags, 'window'> {
 
 /** Four weeks: the least with which every model takes part, and a mean of the week has four values for each hour. */
 export const TRAIN_DAYS_DEFAULT = 28;
+/** Planned every hour, the flights log has more moves and no lower latency: docs/decisions/0010. */
+export const CYCLE_HOURS_DEFAULT = 6;
 /** As many as are read of a log. */
 export const DAYS_MAX = 420;
 

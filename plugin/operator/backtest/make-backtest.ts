@@ -8,8 +8,6 @@ import type { LoggedLoad } from './read-load.ts';
 const DAY_HOURS = 24;
 const HOUR_MS = 3_600_000;
 const SECONDS_PER_HOUR = 3600;
-/** Sixty-two days of plans every hour, which take about a minute; of longer logs fewer are made. */
-const CYCLES_MAX = 1_488;
 
 /** The backtest that the flags ask for. @throws ForeshardError FORESHARD_CONFIG where the log is too short for them. */
 export function makeBacktest(
@@ -49,7 +47,7 @@ export function makeBacktest(
       copyUtilisation: affinity.copyUtilisation,
       copiesPerNodeMax: migration.copiesPerNodeMax,
     },
-    cycleHours: flags.cycleHours ?? Math.ceil(liveHours / CYCLES_MAX),
+    cycleHours: flags.cycleHours,
     residenceHours: migration.residenceMs / HOUR_MS,
     horizonHours: Math.min(forecast.horizonSteps, affinity.slotCountMax),
   };
