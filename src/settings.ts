@@ -19,6 +19,7 @@ import {
 import { QUERY_NODE_ID_MIN, STORAGE_NODES_MAX } from './model/ids.ts';
 import type { LoadDimension } from './model/load-profile.ts';
 import { PARTITION_COUNT_DEFAULT } from './model/partition-map.ts';
+import { REDIS_DEFAULTS, type RedisSettings, redisInconsistencies } from './redis-settings.ts';
 
 /**
  * What an operator tunes: one tree of frozen data, validated once at the edge (`plugin/host/config.ts`). Everything that
@@ -37,6 +38,7 @@ export interface Settings {
   readonly migration: MigrationSettings;
   readonly controller: ControllerSettings;
   readonly metadata: MetadataSettings;
+  readonly redis: RedisSettings;
 }
 
 export interface ClusterSettings {
@@ -235,6 +237,7 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
     password: null,
     passwordFile: null,
   },
+  redis: REDIS_DEFAULTS,
 });
 
 /**
@@ -247,6 +250,7 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
     ...below('forecast', forecastInconsistencies(settings.forecast)),
     ...below('affinity', affinityInconsistencies(affinity)),
     ...below('migration', migrationInconsistencies(settings.migration)),
+    ...below('redis', redisInconsistencies(settings.redis)),
   ];
   if (!found.some(({ path }) => path.startsWith('affinity.rules')))
     found.push(...below('affinity', clusterInconsistencies(affinity.rules, cluster)));

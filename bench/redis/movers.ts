@@ -5,9 +5,9 @@ import calculateSlot from 'cluster-key-slot';
 import { IoredisNodes } from '../../plugin/engines/redis-cluster/ioredis-node.ts';
 import type { LocalRedisCluster } from '../../plugin/engines/redis-cluster/local-redis-cluster.ts';
 import { numberOf, type RedisCommand } from '../../plugin/engines/redis-cluster/redis-node.ts';
-import { REDIS_DEFAULTS, type SlotMoveSettings } from '../../plugin/engines/redis-cluster/redis-settings.ts';
 import { SlotMover } from '../../plugin/engines/redis-cluster/slot-mover.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { REDIS_DEFAULTS, type SlotMoveSettings } from '../../src/redis-settings.ts';
 
 const runProgram = promisify(execFile);
 /** Linux counts CPU time in hundredths of a second for every program. */

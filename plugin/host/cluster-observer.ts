@@ -5,16 +5,14 @@ import type { Logger } from '../../src/base/logger.ts';
 import type { ClusterState, SilentNode } from '../../src/controller.ts';
 import { quarantineOf } from '../../src/migration/quarantine.ts';
 import { asNodeId } from '../../src/model/ids.ts';
-import { LOAD_DIMENSION_COUNT, LOAD_DIMENSIONS, type LoadProfile } from '../../src/model/load-profile.ts';
+import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../src/model/load-profile.ts';
 import type { NodeUtilisation } from '../../src/model/node-utilisation.ts';
 import type { NodeStatistics, StorageEngine } from '../../src/ports/storage-engine.ts';
 import type { Settings } from '../../src/settings.ts';
 import { type ClusterMapReader, type LoadedMap, NO_OWNER } from '../metadata/cluster-map.ts';
 import type { Decisions } from '../metadata/decisions.ts';
 import type { Member } from '../metadata/members.ts';
-
-/** Where nobody has said what a node carries, its share of the history's peak is taken to be this utilisation. */
-const ASSUMED_PEAK_UTILISATION = 0.7;
+import { nodeCapacity } from './node-capacity.ts';
 
 /** Who belongs to the cluster, and what of it an operator wants empty. */
 export interface Membership {
@@ -195,7 +193,7 @@ export class ClusterObserver {
       isAlive: node?.isWritable === true && !isDraining,
       isDraining,
       ...(member?.zone !== undefined && { zone: member.zone }),
-      capacity: this.#capacity(profile, member),
+      capacity: nodeCapacity(this.#settings, profile, member?.capacity),
       // All that a storage node does is for its partitions; what else the machine does is not measured.
       background: new Float64Array(LOAD_DIMENSION_COUNT),
       dataBytes: node?.dataBytes ?? 0,
@@ -203,29 +201,4 @@ export class ClusterObserver {
       bandwidthBytesPerSecond: this.#settings.migration.copyBytesPerSecond,
     };
   }
-
-  /** f64[dimension] for one node and one window: as it says itself, else as all. */
-  #capacity(profile: LoadProfile, member: Member | null): Float64Array {
-    const { nodeCapacity, storageNodeCount } = this.#settings.cluster;
-    const windowSeconds = profile.windowMs / 1000;
-    return Float64Array.from(LOAD_DIMENSIONS, (dimension, index) => {
-      const perSecond = member?.capacity?.[dimension] ?? nodeCapacity[dimension];
-      if (perSecond !== null) return perSecond * windowSeconds;
-      const assumed = peakTotal(profile, index) / storageNodeCount / ASSUMED_PEAK_UTILISATION;
-      return assumed > 0 ? assumed : Number.POSITIVE_INFINITY;
-    });
-  }
-}
-
-/** The largest sum over partitions of one dimension in one window. */
-function peakTotal(profile: LoadProfile, dimension: number): number {
-  const { windowCount, partitionCount, values } = profile;
-  let peak = 0;
-  for (let w = 0; w < windowCount; w++) {
-    let total = 0;
-    for (let p = 0; p < partitionCount; p++)
-      total += values[(w * partitionCount + p) * LOAD_DIMENSION_COUNT + dimension] as number;
-    if (total > peak) peak = total;
-  }
-  return peak;
 }

@@ -6,7 +6,7 @@ export type Tree = Record<string, unknown>;
 
 export const isSecret = (path: readonly string[]): boolean => SECRETS.has(path.join('.'));
 
-const SECRETS = new Set(['security.password', 'metadata.password']);
+const SECRETS = new Set(['security.password', 'metadata.password', 'redis.password']);
 
 /** One line for one mistake: where, which setting, what was found, what it must be instead. */
 export function describeIssue(issue: SchemaIssue, raw: Tree, file: string | null, variable?: string): string {

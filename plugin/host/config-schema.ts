@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { PLUGIN_MODES } from '../../src/controller.ts';
 import { SLOT_COUNT } from '../../src/model/partition-map.ts';
 import { KEY_PREFIX_BYTES } from '../../src/model/query-log.ts';
+import { REDIS_DEFAULTS } from '../../src/redis-settings.ts';
 
 /**
  * The config file's schema. Every field may be left out (its default is in `src/settings.ts`); keys it does not know are
@@ -159,6 +160,22 @@ const ownSections = {
         .null()
         .describe('left out of the config file: use metadata.passwordFile or FORESHARD_METADATA_PASSWORD'),
       passwordFile: folder('a file with mode 0600 whose first line is the password').nullable(),
+    })
+    .partial(),
+  redis: z
+    .strictObject({
+      nodes: z
+        .array(z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}$/))
+        .describe('a list of addresses of Redis Cluster nodes: "HOST:PORT"'),
+      username: z.string().min(1).nullable().describe('the name of a user of Redis'),
+      password: z
+        .null()
+        .describe('left out of the config file: use redis.passwordFile or FORESHARD_REDIS_PASSWORD'),
+      passwordFile: folder('a file with mode 0600 whose first line is the password').nullable(),
+      isTls: z.boolean().describe('true or false'),
+      commandTimeoutMs: integer(100, DAY_MS, 'milliseconds'),
+      replicaReads: choice(['refuse', 'warn']),
+      slotMove: likeDefaults(REDIS_DEFAULTS.slotMove),
     })
     .partial(),
 };

@@ -185,6 +185,7 @@ function withPaths(settings: Settings, folder: string): Settings {
           ? under(settings.forecast.calendar)
           : settings.forecast.calendar,
     },
+    redis: { ...settings.redis, ...withPassword('redis', settings.redis, under) },
     security: {
       ...security,
       ...withPassword('security', security, under),
@@ -237,7 +238,12 @@ export function showableSettings(settings: Settings): unknown {
     ...section,
     password: section.password === null ? null : '(set, not shown)',
   });
-  return { ...settings, security: hidden(settings.security), metadata: hidden(settings.metadata) };
+  return {
+    ...settings,
+    security: hidden(settings.security),
+    metadata: hidden(settings.metadata),
+    redis: hidden(settings.redis),
+  };
 }
 
 const isTree = (value: unknown): value is Tree =>

@@ -18,10 +18,13 @@ const IDLE_TICK_MS = 250;
 export interface CoordinatorComponents extends Components {
   readonly keys: Pick<ClusterKeys, 'coordinator' | 'lastCoordinator'>;
   /** The executor acts only while the leadership that it is handed is held. */
-  readonly makeExecutor: (leadership: () => Leadership | null) => MigrationExecutor;
+  readonly makeExecutor: (leadership: () => Leadership | null) => MoveExecutor;
   /** Told of the fence of each term that begins, and null when it is over. */
   readonly onTerm: (fence: MetadataCondition | null) => void;
 }
+
+/** Whatever carries moves out: this package's own migrations, or those of another engine. */
+export type MoveExecutor = Pick<MigrationExecutor, 'admit' | 'tick' | 'settled' | 'status'>;
 
 const NOTHING_ADMITTED: AdmissionReport = { admittedCount: 0, queuedCount: 0, scheduledCount: 0 };
 
@@ -33,7 +36,7 @@ export class Coordinator {
   readonly #settings: Settings['controller'];
   readonly #candidate: string;
   readonly #components: CoordinatorComponents;
-  readonly #executor: MigrationExecutor;
+  readonly #executor: MoveExecutor;
   readonly #end = new AbortController();
   readonly #loops: readonly Promise<void>[];
   #leadership: Leadership | null = null;

@@ -87,6 +87,13 @@ function buildProgram(exitWith: (code: number) => void): Command {
 
   addNodeCommand(program, exitWith);
 
+  withConfig(program.command('agent'))
+    .description('watch a Redis Cluster or Valkey, forecast, plan and move its slots, until SIGTERM')
+    .action(async (flags: CommonFlags) => {
+      const { runAgent } = await import('./agent-command.ts');
+      exitWith(await runAgent((await settingsOf(flags)).settings));
+    });
+
   const config = program.command('config').description('check, show or describe the settings');
   withConfig(config.command('check'))
     .description('exit 0 if the settings are right, 2 and say why if not')

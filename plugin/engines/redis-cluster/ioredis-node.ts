@@ -1,5 +1,6 @@
 import { Command, Redis } from 'ioredis';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import type { RedisSettings } from '../../../src/redis-settings.ts';
 import {
   type RedisCommand,
   type RedisNode,
@@ -7,7 +8,6 @@ import {
   RedisRefusal,
   type RedisReply,
 } from './redis-node.ts';
-import type { RedisSettings } from './redis-settings.ts';
 
 export interface RedisAddress {
   readonly host: string;

@@ -5,10 +5,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { REDIS_DEFAULTS } from '../../../src/redis-settings.ts';
 import { SLOT_COUNT } from './cluster-nodes.ts';
 import { IoredisNode } from './ioredis-node.ts';
 import { accepted, type RedisCommand, type RedisReply, textOf } from './redis-node.ts';
-import { REDIS_DEFAULTS } from './redis-settings.ts';
 
 export const hasRedisServer = (program = 'redis-server'): boolean =>
   spawnSync(program, ['--version']).status === 0;

@@ -1,4 +1,5 @@
 export interface PaceLimits {
+  readonly windowSlotsMax: number;
   readonly keysPerMigrateMax: number;
   readonly pieceMsMax: number;
   readonly latencyMsMax: number;
@@ -8,6 +9,8 @@ export interface PaceLimits {
 /** So many keys at first: some 2 ms of a server's time with small values. */
 const PIECE_KEYS_START = 64;
 const PIECE_KEYS_MAX = 2_000;
+/** Windows grow by so many slots, and shrink no further: below, the steps of a move are paid for nearly every slot alone. */
+const WINDOW_SLOTS_STEP = 4;
 /** Pauses begin here, where pieces are small already. */
 const PAUSE_MS_MIN = 1;
 const PIECE_KEYS_SMALL = 8;
@@ -23,9 +26,16 @@ export class Pace {
   readonly #limits: PaceLimits;
   #pieceKeys = PIECE_KEYS_START;
   #pauseMs = 0;
+  #windowSlots: number;
 
   constructor(limits: PaceLimits) {
     this.#limits = limits;
+    this.#windowSlots = limits.windowSlotsMax / 2;
+  }
+
+  /** How many slots may be open together: clients of all of them are redirected. */
+  get windowSlots(): number {
+    return Math.max(1, Math.floor(this.#windowSlots));
   }
 
   get pieceKeys(): number {
@@ -51,11 +61,14 @@ export class Pace {
 
   /** The 99th percentile of the last PINGs. */
   onLatency(p99Ms: number): void {
-    const { latencyMsMax, pauseMsMax } = this.#limits;
-    if (p99Ms > latencyMsMax) {
-      if (this.#pieceKeys > PIECE_KEYS_SMALL) this.#pieceKeys /= 2;
-      else this.#pauseMs = Math.min(pauseMsMax, Math.max(PAUSE_MS_MIN, this.#pauseMs * 2));
-    } else if (this.#pauseMs > 0)
+    const { latencyMsMax, pauseMsMax, windowSlotsMax } = this.#limits;
+    if (p99Ms <= latencyMsMax) {
       this.#pauseMs = this.#pauseMs > PAUSE_MS_MIN ? this.#pauseMs - PAUSE_MS_MIN : 0;
+      this.#windowSlots = Math.min(windowSlotsMax, this.#windowSlots + WINDOW_SLOTS_STEP);
+      return;
+    }
+    this.#windowSlots = Math.max(Math.min(WINDOW_SLOTS_STEP, windowSlotsMax), this.#windowSlots / 2);
+    if (this.#pieceKeys > PIECE_KEYS_SMALL) this.#pieceKeys /= 2;
+    else this.#pauseMs = Math.min(pauseMsMax, Math.max(PAUSE_MS_MIN, this.#pauseMs * 2));
   }
 }

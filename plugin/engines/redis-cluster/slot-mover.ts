@@ -1,10 +1,10 @@
 import type { Clock } from '../../../src/base/clock.ts';
+import type { RedisSettings } from '../../../src/redis-settings.ts';
 import type { IoredisNode } from './ioredis-node.ts';
 import { LatencyProbe } from './latency-probe.ts';
 import { moveSlots } from './move-slots.ts';
 import { Pace } from './pace.ts';
 import { numberOf, type RedisNodes } from './redis-node.ts';
-import type { RedisSettings } from './redis-settings.ts';
 import type { MoveLimits, SlotMove, SlotMoveOutcome } from './slot-move.ts';
 import { runSteps, type StepComponents } from './step-runner.ts';
 import { askEach, type Steps } from './steps.ts';
@@ -40,7 +40,7 @@ export class SlotMover {
     this.#pace = new Pace(settings.slotMove);
   }
 
-  get pace(): Pick<Pace, 'pieceKeys' | 'pauseMs'> {
+  get pace(): Pick<Pace, 'pieceKeys' | 'pauseMs' | 'windowSlots'> {
     return this.#pace;
   }
 
@@ -56,8 +56,10 @@ export class SlotMover {
       onLatency: (p99Ms) => this.#pace.onLatency(p99Ms),
     });
     try {
-      for (const slots of await this.run(windowsOf(move, this.#settings.slotMove.windowSlotsMax))) {
+      const left = await this.run(countKeys(move));
+      while (left.length > 0) {
         if (!(await mayOpenWindow())) break;
+        const slots = takeWindow(left, this.#pace.windowSlots);
         const outcome = await this.run(moveSlots({ ...move, slots }, this.limits()));
         outcomes.push(outcome);
         onWindow?.(outcome);
@@ -85,21 +87,24 @@ export class SlotMover {
   }
 }
 
-/** Parts of a move that are open together: of so many slots, and not too many keys, at most. */
-function* windowsOf(move: SlotMove, slotsMax: number): Steps<readonly (readonly number[])[]> {
-  const counts = yield* askEach(move.sourceId, move.slots, (slot) => ['CLUSTER', 'COUNTKEYSINSLOT', slot]);
-  const windows: number[][] = [];
+interface CountedSlot {
+  readonly slot: number;
+  readonly keyCount: number;
+}
+
+function* countKeys({ sourceId, slots }: SlotMove): Steps<CountedSlot[]> {
+  const counts = yield* askEach(sourceId, slots, (slot) => ['CLUSTER', 'COUNTKEYSINSLOT', slot]);
+  return slots.map((slot, index) => ({ slot, keyCount: numberOf(counts[index]) }));
+}
+
+/** The next slots to be open together: so many, or as many as have not too many keys; at least one. */
+function takeWindow(left: CountedSlot[], slotsMax: number): readonly number[] {
   let keyCount = 0;
-  move.slots.forEach((slot, index) => {
-    const keys = numberOf(counts[index]);
-    const last = windows.at(-1);
-    if (last === undefined || last.length >= slotsMax || keyCount + keys > WINDOW_KEYS_MAX) {
-      windows.push([slot]);
-      keyCount = keys;
-    } else {
-      last.push(slot);
-      keyCount += keys;
-    }
-  });
-  return windows;
+  let slotCount = 0;
+  while (slotCount < Math.min(slotsMax, left.length)) {
+    keyCount += (left[slotCount] as CountedSlot).keyCount;
+    if (slotCount > 0 && keyCount > WINDOW_KEYS_MAX) break;
+    slotCount++;
+  }
+  return left.splice(0, slotCount).map(({ slot }) => slot);
 }

@@ -10,10 +10,10 @@ import {
 import { moveSlots } from '../../../../plugin/engines/redis-cluster/move-slots.ts';
 import { Pace } from '../../../../plugin/engines/redis-cluster/pace.ts';
 import { numberOf, type RedisCommand } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
-import { REDIS_DEFAULTS } from '../../../../plugin/engines/redis-cluster/redis-settings.ts';
 import type { MoveLimits, SlotMove } from '../../../../plugin/engines/redis-cluster/slot-move.ts';
 import { runSteps } from '../../../../plugin/engines/redis-cluster/step-runner.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
+import { REDIS_DEFAULTS } from '../../../../src/redis-settings.ts';
 import { requireOrSkip } from '../../../support/require.ts';
 
 const test = suite<{ cluster: LocalRedisCluster; nodes: IoredisNodes }>(

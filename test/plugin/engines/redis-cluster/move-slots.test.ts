@@ -5,7 +5,6 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { closeUnmoved, moveSlots } from '../../../../plugin/engines/redis-cluster/move-slots.ts';
 import { Pace } from '../../../../plugin/engines/redis-cluster/pace.ts';
-import { REDIS_DEFAULTS } from '../../../../plugin/engines/redis-cluster/redis-settings.ts';
 import {
   type MoveLimits,
   type SlotMove,
@@ -14,6 +13,7 @@ import {
 import { runSteps } from '../../../../plugin/engines/redis-cluster/step-runner.ts';
 import type { Steps } from '../../../../plugin/engines/redis-cluster/steps.ts';
 import { VirtualClock } from '../../../../src/base/clock.ts';
+import { REDIS_DEFAULTS } from '../../../../src/redis-settings.ts';
 import { MemoryRedisCluster } from '../../../support/memory-redis-cluster.ts';
 import { testSeed } from '../../../support/seed.ts';
 

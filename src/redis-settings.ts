@@ -1,11 +1,18 @@
+import type { Inconsistency } from './base/claims.ts';
+
 /** How the agent treats a Redis Cluster; the section `redis` of the config file. */
 export interface RedisSettings {
   /** `HOST:PORT` of some nodes, of which one has to answer. */
   readonly nodes: readonly string[];
   readonly username: string | null;
+  /** Only from `passwordFile` or the environment, never from the config file. */
   readonly password: string | null;
+  /** A file that only its owner may read (mode 0600) whose first line is the password. */
+  readonly passwordFile: string | null;
   readonly isTls: boolean;
   readonly commandTimeoutMs: number;
+  /** What clients that read from replicas of source or target mean to a move; on Redis 7.0 they see moved keys as missing. */
+  readonly replicaReads: 'refuse' | 'warn';
   readonly slotMove: SlotMoveSettings;
 }
 
@@ -33,18 +40,20 @@ export interface SlotMoveSettings {
   readonly migrateTimeoutMs: number;
 }
 
-export const REDIS_DEFAULTS: RedisSettings = {
+export const REDIS_DEFAULTS = {
   nodes: [],
   username: null,
   password: null,
+  passwordFile: null,
   isTls: false,
   // A server that is silent for longer is taken to be away: Redis Cluster's own node timeout is 15 s by default.
   commandTimeoutMs: 15_000,
+  replicaReads: 'refuse',
   slotMove: {
     windowSlotsMax: 64,
     keysPerMigrateMax: 100,
-    pieceMsMax: 3,
-    latencyMsMax: 10,
+    pieceMsMax: 2,
+    latencyMsMax: 5,
     pauseMsMax: 50,
     // 16 MiB of one string take some 20 ms; 20,000 fields of a hash some 100 ms (a million took 5.1 s).
     keyBytesMax: 16 << 20,
@@ -54,4 +63,29 @@ export const REDIS_DEFAULTS: RedisSettings = {
     replicaWaitMs: 5_000,
     migrateTimeoutMs: 5_000,
   },
-};
+} as const satisfies RedisSettings;
+
+/** Ranges that types cannot say. */
+export function redisInconsistencies({ slotMove }: RedisSettings): readonly Inconsistency[] {
+  const found: Inconsistency[] = [];
+  const whole = (key: keyof SlotMoveSettings, min: number): void => {
+    if (!Number.isInteger(slotMove[key]) || slotMove[key] < min)
+      found.push({ path: `slotMove.${key}`, expected: `a whole number, at least ${min}` });
+  };
+  const positive = (key: keyof SlotMoveSettings): void => {
+    if (!(slotMove[key] > 0)) found.push({ path: `slotMove.${key}`, expected: 'a number above 0' });
+  };
+  for (const key of [
+    'windowSlotsMax',
+    'keysPerMigrateMax',
+    'keyBytesMax',
+    'keyElementsMax',
+    'migrateTimeoutMs',
+  ] as const)
+    whole(key, 1);
+  for (const key of ['replicasMin', 'replicaWaitMs', 'pauseMsMax'] as const) whole(key, 0);
+  for (const key of ['pieceMsMax', 'latencyMsMax'] as const) positive(key);
+  if (!(slotMove.sampleShare >= 0 && slotMove.sampleShare <= 1))
+    found.push({ path: 'slotMove.sampleShare', expected: 'a share from 0 to 1' });
+  return found;
+}

@@ -1,0 +1,59 @@
+import type { RedisSettings } from '../../../src/redis-settings.ts';
+import { IoredisNode, IoredisNodes, type RedisAddress } from './ioredis-node.ts';
+import { countersOf, countReadOnlyClients, type NodeCounters, parseInfo } from './node-info.ts';
+import { accepted, numberOf, RedisRefusal, textOf } from './redis-node.ts';
+import { type ClusterTopology, readTopology } from './topology.ts';
+
+/** Looks at the cluster: whoever answers first is asked for the others, and each master for itself. */
+export class ClusterView {
+  readonly nodes: IoredisNodes;
+  readonly #settings: RedisSettings;
+  /** Where nodes were last: the seeds of the config file may have gone. */
+  #lastAddresses: readonly RedisAddress[] = [];
+
+  constructor(settings: RedisSettings) {
+    this.#settings = settings;
+    this.nodes = new IoredisNodes(settings);
+  }
+
+  /** @throws ForeshardError FORESHARD_UNAVAILABLE, FORESHARD_CONFIG as readTopology. */
+  async topology(): Promise<ClusterTopology> {
+    const topology = await readTopology({
+      seeds: [...this.#lastAddresses, ...this.#settings.nodes.map(addressOf)],
+      connect: (address) => new IoredisNode(address, this.#settings),
+      onAddresses: (addresses) => this.nodes.setAddresses(addresses),
+      node: (nodeId) => this.nodes.node(nodeId),
+    });
+    this.#lastAddresses = [...topology.addresses.values()];
+    return topology;
+  }
+
+  /** Totals of one server. @throws ForeshardError FORESHARD_UNAVAILABLE. */
+  async counters(nodeId: string): Promise<NodeCounters> {
+    const [reply] = await this.nodes.node(nodeId).pipeline([['INFO']]);
+    return countersOf(parseInfo(textOf(reply)));
+  }
+
+  /** Keys in each of these slots of one master. */
+  async keyCounts(nodeId: string, slots: readonly number[]): Promise<readonly number[]> {
+    const replies = await this.nodes
+      .node(nodeId)
+      .pipeline(slots.map((slot) => ['CLUSTER', 'COUNTKEYSINSLOT', slot]));
+    return replies.map(numberOf);
+  }
+
+  /** Clients in READONLY mode; 0 where the server does not say. */
+  async readOnlyClients(nodeId: string): Promise<number> {
+    const [reply] = await this.nodes.node(nodeId).pipeline([['CLIENT', 'LIST']]);
+    return reply instanceof RedisRefusal ? 0 : countReadOnlyClients(String(accepted(reply)));
+  }
+
+  close(): void {
+    this.nodes.close();
+  }
+}
+
+export function addressOf(text: string): RedisAddress {
+  const at = text.lastIndexOf(':');
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
+}

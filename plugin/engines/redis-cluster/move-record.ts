@@ -1,0 +1,41 @@
+import { decodeRecord, encodeRecord } from '../../host/json-record.ts';
+import { clusterKeys } from '../../metadata/cluster-keys.ts';
+
+const redisRoot = (clusterName: string): string =>
+  `${clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '')}redis/`;
+
+export const shardsKey = (clusterName: string): string => `${redisRoot(clusterName)}shards`;
+export const slotMovesPrefix = (clusterName: string): string => `${redisRoot(clusterName)}moves/`;
+
+/**
+ * `redis/moves/<partition>` in the metadata store: written before the first slot is opened, removed after the last is
+ * committed. Open slots that no such record names are somebody else's.
+ */
+export interface SlotMoveRecord {
+  readonly v: 1;
+  readonly partitionId: number;
+  readonly moveId: number;
+  /** Shards, by number. */
+  readonly sourceNodeId: number;
+  readonly targetNodeId: number;
+  /** The slots of the partition, whoever owns them. */
+  readonly firstSlot: number;
+  readonly lastSlot: number;
+  /** The target's master when slots were opened, and every one before it. */
+  readonly targetIds: readonly string[];
+  /** The masters that slots come from, and those before them. */
+  readonly sourceIds: readonly string[];
+  /** A source was replaced while slots were open: see SlotMove.isSourcePromoted. */
+  readonly isSourcePromoted: boolean;
+  readonly startedAtMs: number;
+  readonly sizeBytes: number;
+  readonly reason: string;
+  /** Why it is being given up: nothing more is opened. */
+  readonly cancelledFor: string | null;
+}
+
+export const encodeSlotMove = (record: SlotMoveRecord): Uint8Array => encodeRecord(record);
+
+/** @throws ForeshardError FORESHARD_CORRUPT: a record of another version, whose slots must not be touched. */
+export const decodeSlotMove = (key: string, bytes: Uint8Array): SlotMoveRecord =>
+  decodeRecord(key, bytes, (record: SlotMoveRecord) => record.v === 1 && Array.isArray(record.targetIds));

@@ -1,0 +1,234 @@
+import type { Clock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { Logger } from '../../../src/base/logger.ts';
+import type { AuditRecord, MigrationHistory, OperatorRequest } from '../../../src/migration/records.ts';
+import { asNodeId } from '../../../src/model/ids.ts';
+import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
+import type { Settings } from '../../../src/settings.ts';
+import { ClusterMapReader } from '../../metadata/cluster-map.ts';
+import { recordCodec } from '../../metadata/record-codec.ts';
+import { decodeSlotMove, encodeSlotMove, type SlotMoveRecord, slotMovesPrefix } from './move-record.ts';
+import type { PartitionMoveOutcome } from './partition-move.ts';
+
+interface Totals {
+  doneCount: number;
+  abortedCount: number;
+  copiedBytes: number;
+  abortReasons: readonly { readonly reason: string; readonly count: number }[];
+}
+
+type Draft = Omit<SlotMoveRecord, 'moveId' | 'startedAtMs'>;
+
+/** What the metadata store knows of moves of slots: begun, ended, paused, asked for. Every write carries the leader's fence. */
+export class MoveRecords {
+  readonly #clusterName: string;
+  readonly #components: { readonly metadata: MetadataStore; readonly clock: Clock; readonly logger: Logger };
+  readonly #codec: ReturnType<typeof recordCodec>;
+  readonly #reader: ClusterMapReader;
+  readonly totals: Totals = { doneCount: 0, abortedCount: 0, copiedBytes: 0, abortReasons: [] };
+
+  constructor(
+    settings: Pick<Settings, 'cluster'>,
+    components: { readonly metadata: MetadataStore; readonly clock: Clock; readonly logger: Logger },
+  ) {
+    this.#clusterName = settings.cluster.name;
+    this.#components = components;
+    this.#codec = recordCodec(this.#clusterName);
+    this.#reader = new ClusterMapReader(components.metadata, this.#clusterName);
+  }
+
+  /** @throws ForeshardError FORESHARD_CORRUPT for a record of another version. */
+  async open(): Promise<readonly SlotMoveRecord[]> {
+    const { entries } = await this.#components.metadata.list(slotMovesPrefix(this.#clusterName));
+    return entries.map(({ key, value }) => decodeSlotMove(key, value));
+  }
+
+  async isPaused(partitionId: number): Promise<boolean> {
+    const { pause, pauseOf } = this.#codec.keys;
+    const { metadata } = this.#components;
+    const found = await Promise.all([metadata.get(pause), metadata.get(pauseOf(partitionId))]);
+    return found.some((entry) => entry !== undefined);
+  }
+
+  /** Before the first slot is opened. */
+  async begin(draft: Draft, fence: MetadataCondition): Promise<SlotMoveRecord> {
+    const record: SlotMoveRecord = {
+      ...draft,
+      moveId: ((await this.#reader.readPartition(draft.partitionId))?.migrationSeq ?? 0) + 1,
+      startedAtMs: this.#components.clock.nowMs(),
+    };
+    const key = this.#keyOf(record);
+    await this.#commit(
+      [fence, { key, revisionIs: 0 }],
+      [{ kind: 'put', key, value: encodeSlotMove(record) }],
+    );
+    return record;
+  }
+
+  async rewrite(record: SlotMoveRecord, fence: MetadataCondition): Promise<void> {
+    await this.#commit([fence], [{ kind: 'put', key: this.#keyOf(record), value: encodeSlotMove(record) }]);
+  }
+
+  /** Nothing is open any more: the record becomes history, and the map learns of the owner. */
+  async end(record: SlotMoveRecord, outcome: PartitionMoveOutcome, fence: MetadataCondition): Promise<void> {
+    const isDone = outcome.isComplete && record.cancelledFor === null;
+    const reason = isDone ? record.reason : (record.cancelledFor ?? 'some slots have keys that are too big');
+    await this.#commit(
+      [fence],
+      [{ kind: 'delete', key: this.#keyOf(record) }, ...(await this.#historyOf(record, { isDone, reason }))],
+    );
+    this.#count(isDone ? null : reason, record.sizeBytes);
+  }
+
+  /** It was not begun. */
+  async refuse(draft: Draft, reason: string, fence: MetadataCondition): Promise<void> {
+    const partition = await this.#reader.readPartition(draft.partitionId);
+    const record = {
+      ...draft,
+      moveId: (partition?.migrationSeq ?? 0) + 1,
+      startedAtMs: this.#components.clock.nowMs(),
+    };
+    await this.#commit([fence], await this.#historyOf(record, { isDone: false, reason }));
+    this.#count(reason, 0);
+  }
+
+  /** Orders of an operator: a cancel of an open move is taken up, all else is answered with why not. */
+  async answerRequests(open: readonly SlotMoveRecord[], fence: MetadataCondition): Promise<void> {
+    const { metadata, clock, logger } = this.#components;
+    const { entries } = await metadata.list(this.#codec.keys.requestPrefix);
+    for (const { key, value, revision } of entries) {
+      let request: OperatorRequest;
+      try {
+        request = this.#codec.decodeRequest(value);
+      } catch (error) {
+        logger.warn({ key, fault: (error as Error).message }, 'a request cannot be read');
+        continue;
+      }
+      const record = open.find(({ partitionId }) => partitionId === request.partitionId);
+      const answer = answerTo(request, record, clock.nowMs());
+      const audit: AuditRecord = {
+        requestId: request.requestId,
+        atMs: clock.nowMs(),
+        action: request.action,
+        partitionId: request.partitionId,
+        by: request.by,
+        reason: request.reason,
+        ...answer,
+      };
+      const cancelled: MetadataWrite[] =
+        record !== undefined && answer.outcome === 'done'
+          ? [
+              {
+                kind: 'put',
+                key: this.#keyOf(record),
+                value: encodeSlotMove({ ...record, cancelledFor: request.reason }),
+              },
+            ]
+          : [];
+      await this.#commit(
+        [fence, { key, revisionIs: revision }],
+        [
+          { kind: 'delete', key },
+          {
+            kind: 'put',
+            key: this.#codec.keys.audit(request.requestId),
+            value: this.#codec.encodeAudit(audit),
+          },
+          ...cancelled,
+        ],
+      );
+    }
+  }
+
+  async #historyOf(
+    record: SlotMoveRecord,
+    { isDone, reason }: { readonly isDone: boolean; readonly reason: string },
+  ): Promise<MetadataWrite[]> {
+    const { clock } = this.#components;
+    const partition = await this.#reader.readPartition(record.partitionId);
+    if (partition === undefined) return [];
+    const nowMs = clock.nowMs();
+    const hasMoved = isDone && partition.ownerNodeId !== record.targetNodeId;
+    const epoch = (hasMoved ? partition.epoch + 1 : partition.epoch) as typeof partition.epoch;
+    const history: MigrationHistory = {
+      partitionId: record.partitionId,
+      migrationId: record.moveId,
+      sourceNodeId: record.sourceNodeId,
+      targetNodeId: record.targetNodeId,
+      outcome: isDone ? 'done' : 'aborted',
+      reason: reason.slice(0, 1000),
+      startedAtMs: record.startedAtMs,
+      endedAtMs: nowMs,
+      epoch,
+      fenceLsn: null,
+      verifiedLsn: null,
+      copiedBytes: isDone ? Math.round(record.sizeBytes) : 0,
+      copySeconds: isDone ? (nowMs - record.startedAtMs) / 1000 : null,
+      fenceSeconds: null,
+    };
+    const { keys } = this.#codec;
+    return [
+      {
+        kind: 'put',
+        key: keys.history(record.partitionId, record.moveId),
+        value: this.#codec.encodeHistory(history),
+      },
+      {
+        kind: 'put',
+        key: keys.map(record.partitionId),
+        value: this.#codec.encodePartition({
+          ...partition,
+          migrationSeq: record.moveId,
+          ...(hasMoved ? { ownerNodeId: asNodeId(record.targetNodeId), epoch } : {}),
+          ...(isDone ? { ownedSinceMs: nowMs } : {}),
+        }),
+      },
+    ];
+  }
+
+  #count(abortReason: string | null, bytes: number): void {
+    const { totals } = this;
+    if (abortReason === null) {
+      totals.doneCount++;
+      totals.copiedBytes += bytes;
+      return;
+    }
+    totals.abortedCount++;
+    const known = totals.abortReasons.find(({ reason }) => reason === abortReason);
+    totals.abortReasons = [
+      ...totals.abortReasons.filter((entry) => entry !== known),
+      { reason: abortReason, count: (known?.count ?? 0) + 1 },
+    ];
+  }
+
+  #keyOf = ({ partitionId }: Pick<SlotMoveRecord, 'partitionId'>): string =>
+    `${slotMovesPrefix(this.#clusterName)}${partitionId}`;
+
+  /** @throws ForeshardError FORESHARD_CONFLICT when another agent is the leader, or somebody was faster. */
+  async #commit(conditions: readonly MetadataCondition[], writes: readonly MetadataWrite[]): Promise<void> {
+    const result = await this.#components.metadata.commit({ conditions, writes });
+    if (!result.isCommitted)
+      throw new ForeshardError('FORESHARD_CONFLICT', 're-read', `${result.failed.key} has changed`);
+  }
+}
+
+function answerTo(
+  { action, expiresAtMs }: OperatorRequest,
+  record: SlotMoveRecord | undefined,
+  nowMs: number,
+): Pick<AuditRecord, 'outcome' | 'message'> {
+  const refused = (message: string): Pick<AuditRecord, 'outcome' | 'message'> => ({
+    outcome: 'refused',
+    message,
+  });
+  if (expiresAtMs < nowMs) return refused('it came too late');
+  if (action !== 'cancel')
+    return refused(
+      `Redis Cluster has no ${action}: slots that have moved are moved back by a move of their own`,
+    );
+  if (record === undefined) return refused('no move of this partition is open');
+  return {
+    outcome: 'done',
+    message: 'no more slots are opened; those with keys on both sides are finished, the others closed',
+  };
+}

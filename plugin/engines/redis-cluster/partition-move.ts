@@ -1,0 +1,245 @@
+import type { Logger } from '../../../src/base/logger.ts';
+import type { Move } from '../../../src/model/proposal.ts';
+import type { RedisSettings } from '../../../src/redis-settings.ts';
+import { scanForBigKeys } from './big-keys.ts';
+import type { ClusterView } from './cluster-view.ts';
+import { hasBlindReaders, isNamedBy, moveRefusal, type SidesState } from './guards.ts';
+import type { SlotMoveRecord } from './move-record.ts';
+import { closeUnmoved } from './move-slots.ts';
+import type { Shard } from './shards.ts';
+import type { BigKey, SlotMove, SlotMoveOutcome } from './slot-move.ts';
+import type { SlotMover } from './slot-mover.ts';
+import type { ClusterTopology, MasterNode } from './topology.ts';
+
+export interface PartitionMoveComponents {
+  /** As it was read a moment ago. */
+  readonly topology: ClusterTopology;
+  readonly shards: readonly Shard[];
+  readonly mover: SlotMover;
+  readonly view: ClusterView;
+  readonly logger: Logger;
+  /** Whether more slots may be opened: no pause, no cancel, no end of the process. */
+  readonly mayOpen: (record: SlotMoveRecord) => Promise<boolean>;
+}
+
+export interface PartitionMoveOutcome {
+  readonly movedSlots: number;
+  readonly movedKeys: number;
+  readonly sampledKeys: number;
+  readonly differingKeys: readonly string[];
+  /** On both sides with different contents after a failover: an operator has to say which count. */
+  readonly conflictingKeys: readonly string[];
+  /** Nothing is open, and nothing is left to do. */
+  readonly isOver: boolean;
+  /** The target owns all. */
+  readonly isComplete: boolean;
+}
+
+/** How many keys a message names. */
+const NAMED_KEYS_MAX = 10;
+
+/** One partition on its way to another shard: its slots may come from several masters. */
+export class PartitionMove {
+  readonly #settings: RedisSettings;
+  readonly #components: PartitionMoveComponents;
+
+  constructor(settings: RedisSettings, components: PartitionMoveComponents) {
+    this.#settings = settings;
+    this.#components = components;
+  }
+
+  /** What would be written down; null when the target is gone or owns all slots already. */
+  draft(
+    { partitionId, sourceNodeId, targetNodeId, sizeBytes, reason }: Move,
+    { firstSlot, lastSlot }: Pick<SlotMoveRecord, 'firstSlot' | 'lastSlot'>,
+  ): Omit<SlotMoveRecord, 'moveId' | 'startedAtMs'> | null {
+    const target = this.#masterOf(targetNodeId);
+    if (target === undefined) return null;
+    const sourceIds = [...this.#slotsBySource({ firstSlot, lastSlot }, target).keys()];
+    if (sourceIds.length === 0) return null;
+    return {
+      v: 1,
+      partitionId,
+      sourceNodeId,
+      targetNodeId,
+      firstSlot,
+      lastSlot,
+      targetIds: [target.nodeId],
+      sourceIds,
+      isSourcePromoted: false,
+      sizeBytes,
+      reason,
+      cancelledFor: null,
+    };
+  }
+
+  /** Why it may not begin; null when it may. */
+  async refusal(draft: Omit<SlotMoveRecord, 'moveId' | 'startedAtMs'>): Promise<string | null> {
+    const { mover, logger } = this.#components;
+    const target = this.#masterOf(draft.targetNodeId) as MasterNode;
+    const sides = await this.#sides(draft, target);
+    const refusal = moveRefusal(sides, {
+      ...this.#settings.slotMove,
+      replicaReads: this.#settings.replicaReads,
+    });
+    if (refusal !== null) return refusal;
+    if (hasBlindReaders(sides))
+      logger.warn(
+        { clients: sides.replicaReaderCount },
+        'clients that read from replicas will miss moved keys',
+      );
+    for (const [sourceId, slots] of this.#slotsBySource(draft, target)) {
+      const { bigKeys } = await mover.run(scanForBigKeys(sourceId, slots, mover.limits()));
+      if (bigKeys.length > 0) return bigKeysRefusal(bigKeys);
+    }
+    return null;
+  }
+
+  /** A master may have been replaced since: what is open is named by its former id. */
+  withPresentMasters(record: SlotMoveRecord): SlotMoveRecord {
+    const target = this.#masterOf(record.targetNodeId);
+    if (target === undefined) return record;
+    const newSources = [...this.#slotsBySource(record, target).keys()].filter(
+      (id) => !record.sourceIds.includes(id),
+    );
+    const isTargetNew = !record.targetIds.includes(target.nodeId);
+    if (newSources.length === 0 && !isTargetNew) return record;
+    return {
+      ...record,
+      sourceIds: [...record.sourceIds, ...newSources],
+      targetIds: isTargetNew ? [...record.targetIds, target.nodeId] : record.targetIds,
+      isSourcePromoted: record.isSourcePromoted || newSources.length > 0,
+    };
+  }
+
+  /** Goes on from where the servers stand. What is open is finished first, or closed where it is given up and nothing moved. */
+  async run(record: SlotMoveRecord): Promise<PartitionMoveOutcome> {
+    const { mover, mayOpen, topology } = this.#components;
+    const target = this.#masterOf(record.targetNodeId) as MasterNode;
+    const outcomes: SlotMoveOutcome[] = [];
+    let isAllBegun = true;
+    for (const [sourceId, slots] of this.#slotsBySource(record, target)) {
+      const openSlots = new Set(
+        topology.openSlots.filter((open) => isNamedBy(record, open)).map(({ slot }) => slot),
+      );
+      for (const slot of topology.contestedSlots) openSlots.add(slot);
+      const move = this.#slotMove(record, { sourceId, target, slots });
+      const begun = { ...move, slots: slots.filter((slot) => openSlots.has(slot)) };
+      const left = record.cancelledFor === null ? begun.slots : await mover.run(closeUnmoved(begun));
+      if (left.length > 0)
+        outcomes.push(...(await mover.move({ ...move, slots: left }, { mayOpenWindow: () => true })));
+      const untouched = slots.filter((slot) => !openSlots.has(slot));
+      let isHeld = false;
+      const mayOpenWindow = async (): Promise<boolean> => {
+        const may = await mayOpen(record);
+        isHeld ||= !may;
+        return may;
+      };
+      outcomes.push(...(await mover.move({ ...move, slots: untouched }, { mayOpenWindow })));
+      isAllBegun &&= !isHeld;
+    }
+    const conflictingKeys = outcomes.flatMap((outcome) =>
+      outcome.conflictingKeys.map(({ key }) => shown(key)),
+    );
+    const isComplete =
+      isAllBegun && conflictingKeys.length === 0 && outcomes.every((o) => o.bigKeys.length === 0);
+    return {
+      movedSlots: sum(outcomes, ({ committedSlots }) => committedSlots.length),
+      movedKeys: sum(outcomes, ({ movedKeyCount }) => movedKeyCount),
+      sampledKeys: sum(outcomes, ({ sample }) => sample.checkedCount),
+      differingKeys: outcomes.flatMap(({ sample }) => sample.differing.map(shown)).slice(0, NAMED_KEYS_MAX),
+      conflictingKeys: conflictingKeys.slice(0, NAMED_KEYS_MAX),
+      isOver: conflictingKeys.length === 0 && (isAllBegun || record.cancelledFor !== null),
+      isComplete,
+    };
+  }
+
+  #slotMove(
+    record: SlotMoveRecord,
+    {
+      sourceId,
+      target,
+      slots,
+    }: { readonly sourceId: string; readonly target: MasterNode; readonly slots: readonly number[] },
+  ): SlotMove {
+    const { masters } = this.#components.topology;
+    return {
+      sourceId,
+      targetId: target.nodeId,
+      targetAddress: { host: target.host, port: target.port },
+      otherMasterIds: masters
+        .map(({ nodeId }) => nodeId)
+        .filter((id) => id !== sourceId && id !== target.nodeId),
+      slots,
+      formerIds: [...record.sourceIds, ...record.targetIds],
+      isSourcePromoted: record.isSourcePromoted,
+    };
+  }
+
+  /** Slots of the range that the target does not own, or that another claims as well, by whom they come from. */
+  #slotsBySource(
+    { firstSlot, lastSlot }: Pick<SlotMoveRecord, 'firstSlot' | 'lastSlot'>,
+    target: MasterNode,
+  ): ReadonlyMap<string, readonly number[]> {
+    const { topology } = this.#components;
+    const slotsOf = new Map<string, number[]>();
+    const isLastStep = new Set(
+      topology.openSlots.filter(({ kind }) => kind === 'migrating').map(({ slot }) => slot),
+    );
+    for (let slot = firstSlot; slot <= lastSlot; slot++) {
+      const owner = topology.masters[topology.ownerOf[slot] as number];
+      const migrating = isLastStep.has(slot)
+        ? topology.openSlots.find((open) => open.slot === slot && open.kind === 'migrating')?.nodeId
+        : undefined;
+      const sourceId = owner?.nodeId === target.nodeId ? migrating : owner?.nodeId;
+      if (sourceId !== undefined) slotsOf.set(sourceId, [...(slotsOf.get(sourceId) ?? []), slot]);
+    }
+    return slotsOf;
+  }
+
+  #masterOf(nodeId: number): MasterNode | undefined {
+    const { shards, topology } = this.#components;
+    const masterId = shards.find((shard) => shard.nodeId === nodeId)?.masterId;
+    return topology.masters.find((master) => master.nodeId === masterId);
+  }
+
+  async #sides(
+    draft: Pick<SlotMoveRecord, 'sourceIds' | 'sizeBytes'>,
+    target: MasterNode,
+  ): Promise<SidesState> {
+    const { view, topology } = this.#components;
+    const found = await view.counters(target.nodeId);
+    const replicaIds = topology.masters
+      .filter(({ nodeId }) => nodeId === target.nodeId || draft.sourceIds.includes(nodeId))
+      .flatMap((master) => master.replicaIds);
+    // A replica that does not answer serves nobody either.
+    const readers = await Promise.all(replicaIds.map((id) => view.readOnlyClients(id).catch(() => 0)));
+    return {
+      sizeBytes: draft.sizeBytes,
+      targetMemoryMax: found.memoryMax,
+      targetMemoryUsed: found.memoryUsed,
+      targetReplicaCount: found.replicaCount,
+      replicaReaderCount: readers.reduce((total, count) => total + count, 0),
+      isReplicaBlindToAsk: !(found.isValkey && found.majorVersion >= 8),
+    };
+  }
+}
+
+function bigKeysRefusal(bigKeys: readonly BigKey[]): string {
+  const named = bigKeys
+    .slice(0, NAMED_KEYS_MAX)
+    .map(
+      ({ key, type, bytes, elements }) =>
+        `${shown(key)} (${type}, ${bytes} bytes${elements > 0 ? `, ${elements} elements` : ''})`,
+    );
+  const more = bigKeys.length > NAMED_KEYS_MAX ? ` and ${bigKeys.length - NAMED_KEYS_MAX} more` : '';
+  return (
+    `moving these keys would hold both servers for too long: ${named.join(', ')}${more}: ` +
+    'split them, or raise redis.slotMove.keyBytesMax or keyElementsMax'
+  );
+}
+
+const shown = (key: Buffer): string => JSON.stringify(key.toString('utf8').slice(0, 60));
+
+const sum = <Item>(items: readonly Item[], of: (item: Item) => number): number =>
+  items.reduce((total, item) => total + of(item), 0);

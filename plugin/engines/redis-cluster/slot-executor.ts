@@ -1,0 +1,216 @@
+import type { Clock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { Logger } from '../../../src/base/logger.ts';
+import { SLOT_COUNT } from '../../../src/model/partition-map.ts';
+import type { Move, Proposal } from '../../../src/model/proposal.ts';
+import type { Leadership, MetadataCondition, MetadataStore } from '../../../src/ports/metadata-store.ts';
+import type { Settings } from '../../../src/settings.ts';
+import type { MoveExecutor } from '../../host/coordinator.ts';
+import type { ClusterView } from './cluster-view.ts';
+import { clusterRefusal } from './guards.ts';
+import type { MapMirror } from './map-mirror.ts';
+import type { SlotMoveRecord } from './move-record.ts';
+import { MoveRecords } from './move-records.ts';
+import { PartitionMove } from './partition-move.ts';
+import type { Shard } from './shards.ts';
+import { SlotMoveStopped } from './slot-move.ts';
+import { SlotMover } from './slot-mover.ts';
+import type { ClusterTopology } from './topology.ts';
+
+export interface SlotExecutorComponents {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metadata: MetadataStore;
+  readonly view: ClusterView;
+  readonly mirror: MapMirror;
+  readonly leadership: () => Leadership | null;
+  readonly isInWindow: (nowMs: number) => boolean;
+  /** Once true, what is open is finished and nothing more is opened. */
+  readonly isStopping: () => boolean;
+}
+
+/** First pause after something was not as it has to be; doubled up to the longest. */
+const RETRY_MS_MIN = 500;
+/** Between two looks at an idle cluster: masters change places without us. */
+const LOOK_INTERVAL_MS = 5_000;
+
+/**
+ * Carries out moves of partitions as moves of their slots, one partition at a time. It keeps nothing that matters: records in
+ * the metadata store say what was begun, the servers say how far it is.
+ */
+export class SlotExecutor implements MoveExecutor {
+  readonly #settings: Settings;
+  readonly #components: SlotExecutorComponents;
+  readonly #records: MoveRecords;
+  readonly #mover: SlotMover;
+  #queue: readonly Move[] = [];
+  #open: readonly SlotMoveRecord[] = [];
+  #nextTryMs = 0;
+  #retryMs = RETRY_MS_MIN;
+  #lastLookMs = Number.NEGATIVE_INFINITY;
+  #lastTrouble = '';
+  #working: Promise<void> = Promise.resolve();
+
+  constructor(settings: Settings, components: SlotExecutorComponents) {
+    this.#settings = settings;
+    this.#components = components;
+    this.#records = new MoveRecords(settings, components);
+    this.#mover = new SlotMover(settings.redis, {
+      nodes: components.view.nodes,
+      clock: components.clock,
+      assertMaySend: () => {
+        this.#fence();
+      },
+    });
+  }
+
+  /** Takes over a proposal's moves; those of an earlier one that have not begun are dropped. */
+  async admit(proposal: Proposal): ReturnType<MoveExecutor['admit']> {
+    this.#queue = proposal.moves;
+    return { queued: [...proposal.moves], refused: [] };
+  }
+
+  async tick(): Promise<void> {
+    this.#working = this.#tick();
+    await this.#working;
+  }
+
+  async settled(): Promise<void> {
+    await this.#working;
+  }
+
+  status(): ReturnType<MoveExecutor['status']> {
+    const nowMs = this.#components.clock.nowMs();
+    const isDue = ({ schedule }: Move): boolean => (schedule?.startMs ?? 0) <= nowMs;
+    return {
+      open: this.#open.map((record) => ({
+        partitionId: record.partitionId,
+        migrationId: record.moveId,
+        sourceNodeId: record.sourceNodeId,
+        targetNodeId: record.targetNodeId,
+        phase: 'COPY' as const,
+        phaseAtMs: record.startedAtMs,
+        readWeight: 0,
+        reason: record.reason,
+        failure: null,
+        copiedBytes: 0,
+        pace: null,
+        reads: null,
+      })),
+      queuedMoveCount: this.#queue.filter(isDue).length,
+      scheduledMoveCount: this.#queue.filter((move) => !isDue(move)).length,
+      ...this.#records.totals,
+      quarantinedPartitionIds: [],
+    };
+  }
+
+  async #tick(): Promise<void> {
+    const { clock, leadership, logger } = this.#components;
+    if (leadership()?.isHeld() !== true || clock.monotonicMs() < this.#nextTryMs) return;
+    try {
+      await this.#work();
+      this.#retryMs = RETRY_MS_MIN;
+    } catch (error) {
+      // What the world does, servers and store alike, is met again after a pause; open slots serve meanwhile.
+      if (!(error instanceof SlotMoveStopped || error instanceof ForeshardError)) throw error;
+      logger.warn({ fault: error.message }, 'moves of slots wait');
+      this.#waitABit();
+    }
+  }
+
+  async #work(): Promise<void> {
+    const { clock, view, mirror } = this.#components;
+    this.#open = await this.#records.open();
+    const due = this.#due();
+    const isLookDue = clock.monotonicMs() - this.#lastLookMs >= LOOK_INTERVAL_MS;
+    if (this.#open.length === 0 && due === undefined && !isLookDue) return;
+    this.#lastLookMs = clock.monotonicMs();
+    const topology = await view.topology();
+    const shards = await mirror.update(topology, { fence: this.#fence(), nowMs: clock.nowMs() });
+    const refusal = clusterRefusal(topology, this.#open);
+    this.#tellTrouble(refusal);
+    if (refusal !== null) return this.#waitABit();
+    await this.#records.answerRequests(this.#open, this.#fence());
+    this.#open = await this.#records.open();
+    for (const record of this.#open) await this.#drive(record, topology, shards);
+    if (this.#open.length > 0) this.#open = await this.#records.open();
+    else if (due !== undefined && !this.#components.isStopping()) await this.#begin(due, topology, shards);
+  }
+
+  /** The first move whose hour has come, in a time for moves, that nobody has paused. */
+  #due(): Move | undefined {
+    const { clock, isInWindow } = this.#components;
+    const nowMs = clock.nowMs();
+    return isInWindow(nowMs)
+      ? this.#queue.find(({ schedule }) => (schedule?.startMs ?? 0) <= nowMs)
+      : undefined;
+  }
+
+  async #begin(move: Move, topology: ClusterTopology, shards: readonly Shard[]): Promise<void> {
+    if (await this.#records.isPaused(move.partitionId)) return;
+    this.#queue = this.#queue.filter((other) => other !== move);
+    const { partitionCount } = this.#settings.cluster;
+    const width = SLOT_COUNT / partitionCount;
+    const partitionMove = this.#moveOf(topology, shards);
+    const draft = partitionMove.draft(move, {
+      firstSlot: move.partitionId * width,
+      lastSlot: (move.partitionId + 1) * width - 1,
+    });
+    if (draft === null) return;
+    const refusal = await partitionMove.refusal(draft);
+    if (refusal !== null) {
+      this.#components.logger.warn({ partition: move.partitionId, refusal }, 'a move of slots is refused');
+      await this.#records.refuse(draft, refusal, this.#fence());
+      return;
+    }
+    await this.#records.begin(draft, this.#fence());
+    this.#open = await this.#records.open();
+    for (const record of this.#open) await this.#drive(record, topology, shards);
+    this.#open = await this.#records.open();
+  }
+
+  async #drive(record: SlotMoveRecord, topology: ClusterTopology, shards: readonly Shard[]): Promise<void> {
+    const { logger } = this.#components;
+    const move = this.#moveOf(topology, shards);
+    const current = move.withPresentMasters(record);
+    if (current !== record) await this.#records.rewrite(current, this.#fence());
+    const outcome = await move.run(current);
+    logger.info({ partition: record.partitionId, ...outcome, pace: this.#mover.pace }, 'slots have moved');
+    if (outcome.isOver) await this.#records.end(current, outcome, this.#fence());
+  }
+
+  #moveOf(topology: ClusterTopology, shards: readonly Shard[]): PartitionMove {
+    const { isStopping, view, logger } = this.#components;
+    return new PartitionMove(this.#settings.redis, {
+      topology,
+      shards,
+      mover: this.#mover,
+      view,
+      logger,
+      mayOpen: async (record) =>
+        !isStopping() && record.cancelledFor === null && !(await this.#records.isPaused(record.partitionId)),
+    });
+  }
+
+  /** @throws ForeshardError FORESHARD_CONFLICT when another agent may be the leader. */
+  #fence(): MetadataCondition {
+    const leadership = this.#components.leadership();
+    if (leadership?.isHeld() !== true)
+      throw new ForeshardError('FORESHARD_CONFLICT', 'wait', 'this agent is not the leader any more');
+    return leadership.fence;
+  }
+
+  /** Once, and once more when it is over. */
+  #tellTrouble(trouble: string | null): void {
+    const { logger } = this.#components;
+    if ((trouble ?? '') === this.#lastTrouble) return;
+    this.#lastTrouble = trouble ?? '';
+    if (trouble === null) logger.info({}, 'slots may be moved again');
+    else logger.warn({ why: trouble }, 'no slot is moved');
+  }
+
+  #waitABit(): void {
+    this.#nextTryMs = this.#components.clock.monotonicMs() + this.#retryMs;
+    this.#retryMs = Math.min(this.#settings.migration.retryMsMax, this.#retryMs * 2);
+  }
+}

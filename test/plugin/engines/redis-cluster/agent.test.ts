@@ -1,0 +1,185 @@
+/** The agent on a real cluster: it reads load that clients have published, plans, moves slots, and survives being killed. */
+import { join } from 'node:path';
+import calculateSlot from 'cluster-key-slot';
+import { Cluster } from 'ioredis';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { RedisAgent } from '../../../../plugin/engines/redis-cluster/agent.ts';
+import {
+  hasRedisServer,
+  LocalRedisCluster,
+} from '../../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { numberOf } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
+import { ProfileLedger } from '../../../../plugin/host/profile-ledger.ts';
+import { ProfilePublisher } from '../../../../plugin/host/profile-publisher.ts';
+import { profilePrefix } from '../../../../plugin/host/record-keys.ts';
+import { loadMap } from '../../../../plugin/metadata/cluster-map.ts';
+import { openMetadata } from '../../../../plugin/metadata/open.ts';
+import { silentLogger } from '../../../../src/base/logger.ts';
+import { LOAD_DIMENSION_COUNT } from '../../../../src/model/load-profile.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../../../src/settings.ts';
+import { requireOrSkip } from '../../../support/require.ts';
+import { withTemporaryFolder } from '../../../support/temporary-folder.ts';
+
+const test = suite<{ cluster: LocalRedisCluster }>('redis-cluster: the agent, real servers');
+
+const WINDOW_MS = 3_600_000;
+const PARTITIONS = 64;
+
+function settingsFor(cluster: LocalRedisCluster, folder: string, changes: Partial<Settings> = {}): Settings {
+  return {
+    ...DEFAULT_SETTINGS,
+    cluster: {
+      ...DEFAULT_SETTINGS.cluster,
+      name: 'agent-test',
+      partitionCount: PARTITIONS,
+      nodeCapacity: { queries: 500, cpuSeconds: 1, readBytes: null, writeBytes: null },
+    },
+    plugin: { ...DEFAULT_SETTINGS.plugin, mode: 'auto' },
+    analyzer: { ...DEFAULT_SETTINGS.analyzer, windowMs: WINDOW_MS, stateDir: join(folder, 'analyzer') },
+    metadata: { ...DEFAULT_SETTINGS.metadata, path: join(folder, 'metadata') },
+    migration: { ...DEFAULT_SETTINGS.migration, residenceMs: 1_000 },
+    node: { ...DEFAULT_SETTINGS.node, logLevel: 'error' },
+    redis: { ...DEFAULT_SETTINGS.redis, nodes: [`127.0.0.1:${cluster.ports[2]}`] },
+    ...changes,
+  };
+}
+
+/** Load of the last day as captured clients publish it: the first eight partitions carry nearly everything. */
+async function publishLoad(settings: Settings): Promise<void> {
+  const metadata = openMetadata(settings.metadata);
+  const ledger = new ProfileLedger({ windowMs: WINDOW_MS, partitionCount: PARTITIONS, windowsMax: 24 });
+  const publisher = new ProfilePublisher({
+    metadata,
+    ledger,
+    prefix: profilePrefix(settings.cluster.name),
+    logger: silentLogger,
+  });
+  const endMs = Math.floor(Date.now() / WINDOW_MS) * WINDOW_MS;
+  await publisher.publish(
+    Array.from({ length: 20 }, (_, index) => {
+      const values = new Float64Array(PARTITIONS * LOAD_DIMENSION_COUNT);
+      for (let p = 0; p < PARTITIONS; p++) values[p * LOAD_DIMENSION_COUNT] = (p < 8 ? 50 : 1) * 3_600;
+      return {
+        startMs: endMs - (20 - index) * WINDOW_MS,
+        queryNodeId: 10_000,
+        values,
+        capturedCount: 1_000,
+        droppedCount: 0,
+      };
+    }),
+  );
+  await metadata.close();
+}
+
+async function fill(cluster: LocalRedisCluster): Promise<Cluster> {
+  const client = new Cluster([{ host: '127.0.0.1', port: cluster.ports[0] as number }]);
+  await Promise.all(Array.from({ length: 3_000 }, (_, i) => client.set(`key:${i}`, `value ${i}`)));
+  return client;
+}
+
+const keyCounts = (cluster: LocalRedisCluster): Promise<number[]> =>
+  Promise.all([0, 1, 2].map(async (index) => numberOf(await cluster.command(index, 'DBSIZE'))));
+
+const quiet = { logger: silentLogger, onFault: (error: unknown) => check.unreachable(String(error)) };
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 20_000; Date.now() < deadline; ) {
+    if (await isSo()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`not within 20 s: ${what}`);
+}
+
+if (requireOrSkip('redis', hasRedisServer())) {
+  test.before.each(async (context) => {
+    context.cluster = await LocalRedisCluster.start();
+  });
+  test.after.each(async ({ cluster }) => {
+    await cluster?.stop();
+  });
+
+  test('it relieves the hot master, and unmodified clients go on', ({ cluster }) =>
+    withTemporaryFolder(async (folder) => {
+      const settings = settingsFor(cluster, folder);
+      await publishLoad(settings);
+      const client = await fill(cluster);
+      const agent = await RedisAgent.start(settings, quiet);
+      try {
+        await until('the map is formed', async () => (await agent.plan()).moves !== null);
+        const { moves } = await agent.plan();
+        check.ok((moves ?? 0) > 0, 'a hot master is a reason to move');
+        await until('a move is done', () => agent.migrationStatus().doneCount > 0);
+        const during = await Promise.all(Array.from({ length: 300 }, (_, i) => client.get(`key:${i}`)));
+        check.equal(
+          during,
+          Array.from({ length: 300 }, (_, i) => `value ${i}`),
+        );
+        await until('all moves are done', () => {
+          const { open, queuedCount, doneCount } = agent.migrationStatus();
+          return open.length + queuedCount === 0 && doneCount > 0;
+        });
+      } finally {
+        await agent.close();
+        client.disconnect();
+      }
+      const counts = await keyCounts(cluster);
+      check.is(
+        counts.reduce((a, b) => a + b),
+        3_000,
+        'no key is lost or doubled',
+      );
+      const metadata = openMetadata(settings.metadata);
+      const { map } = await loadMap(metadata, settings.cluster.name);
+      const hotOwners = new Set(map.ownerOf.slice(0, 8));
+      await metadata.close();
+      check.ok(hotOwners.size > 1, 'the hot partitions are spread');
+      check.not.match(String(await cluster.command(0, 'CLUSTER', 'NODES')), /\[\d+-/);
+    }));
+
+  test('in observe mode nothing is changed', ({ cluster }) =>
+    withTemporaryFolder(async (folder) => {
+      const settings = settingsFor(cluster, folder, {
+        plugin: { ...DEFAULT_SETTINGS.plugin, mode: 'observe' },
+      });
+      await publishLoad(settings);
+      const before = String(await cluster.command(0, 'CLUSTER', 'SLOTS'));
+      const agent = await RedisAgent.start(settings, quiet);
+      try {
+        await until('it plans', async () => ((await agent.plan()).moves ?? 0) > 0);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        check.is(agent.migrationStatus().doneCount + agent.migrationStatus().open.length, 0);
+      } finally {
+        await agent.close();
+      }
+      check.is(String(await cluster.command(0, 'CLUSTER', 'SLOTS')), before);
+    }));
+
+  test('slots that somebody else has opened hold everything', ({ cluster }) =>
+    withTemporaryFolder(async (folder) => {
+      const settings = settingsFor(cluster, folder);
+      await publishLoad(settings);
+      const slot = calculateSlot('key:1') % 5_000;
+      await cluster.command(1, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', cluster.nodeIds[0] as string);
+      await cluster.command(0, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', cluster.nodeIds[1] as string);
+      const agent = await RedisAgent.start(settings, quiet);
+      try {
+        await until('it plans', async () => ((await agent.plan()).moves ?? 0) > 0);
+        await new Promise((resolve) => setTimeout(resolve, 1_500));
+        check.is(agent.migrationStatus().doneCount, 0);
+        await cluster.command(0, 'CLUSTER', 'SETSLOT', slot, 'STABLE');
+        await cluster.command(1, 'CLUSTER', 'SETSLOT', slot, 'STABLE');
+        await until('moves begin once it is closed', () => agent.migrationStatus().doneCount > 0);
+      } finally {
+        await agent.close();
+      }
+      for (const index of [0, 1, 2])
+        check.not.match(
+          String(await cluster.command(index, 'CLUSTER', 'NODES')),
+          /\[\d+-/,
+          'what is open is finished',
+        );
+    }));
+}
+
+test.run();
