@@ -208,6 +208,7 @@ function evenTable(): RoutingTable {
     lineageEpochOf: new Uint32Array(PARTITION_COUNT),
     lineageLsnOf: new Float64Array(PARTITION_COUNT),
     busyNodes: new Set(),
+    movedNodes: new Set(),
   };
 }
 

@@ -210,7 +210,6 @@ class MovableCluster {
       storageNodeCount: 2,
       partitionCount: PARTITION_COUNT,
       settings: {
-        controller: { executorIntervalMs: 5 },
         migration: {
           copyBytesPerSecond: options.copyBytesPerSecond,
           ...(options.copyBytesPerSecond === UNTHROTTLED && { throttle: NO_THROTTLE }),

@@ -1,5 +1,6 @@
 import type { PlanMemory } from '../../src/affinity/plan-memory.ts';
 import type { ClusterKeys, MigrationHistory } from '../../src/migration/records.ts';
+import { latencyRatioOf, realisedShareOf } from '../../src/migration/scorecard.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import { orNothing } from '../metadata/json-values.ts';
 import { decodeHistory } from '../metadata/record-codec.ts';
@@ -33,7 +34,13 @@ export async function readPlanMemory(
     samples: history
       .filter(({ outcome }) => outcome === 'done')
       .sort((a, b) => a.endedAtMs - b.endedAtMs)
-      .map(({ copiedBytes, copySeconds, fenceSeconds }) => ({ copiedBytes, copySeconds, fenceSeconds })),
+      .map(({ copiedBytes, copySeconds, fenceSeconds, scorecard }) => ({
+        copiedBytes,
+        copySeconds,
+        fenceSeconds,
+        latencyRatio: scorecard ? latencyRatioOf(scorecard.measured) : null,
+        realisedShare: scorecard ? realisedShareOf(scorecard) : null,
+      })),
   };
 }
 

@@ -34,6 +34,26 @@ const digest = z.object({
     )
     .max(8192),
 });
+/** JSON has no infinity: a price of a move that would never end is none. */
+const figure = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? 0);
+const predicted = z.object({
+  gain: figure,
+  price: figure,
+  sizeBytes: figure,
+  seconds: z.number().nullable(),
+  queriesPerSecond: z.number().nullable(),
+});
+const measured = z.object({
+  sourceBefore: z.number().nullable(),
+  sourceAfter: z.number().nullable(),
+  targetBefore: z.number().nullable(),
+  targetAfter: z.number().nullable(),
+  latencyMs: z.number().nullable(),
+  calmLatencyMs: z.number().nullable(),
+});
 const migration = z.object({
   migrationId: count.min(1),
   sourceNodeId: nodeId,
@@ -61,6 +81,7 @@ const migration = z.object({
   abortedIn: z.enum(MIGRATION_PHASES).exactOptional(),
   fenceFailures: count.exactOptional(),
   pausedAtMs: z.number().exactOptional(),
+  predicted: predicted.exactOptional(),
 });
 const quarantine = z.object({
   sinceMs: z.number(),
@@ -108,6 +129,7 @@ const history = z.object({
   openedFor: z.string().exactOptional(),
   abortedIn: z.enum(MIGRATION_PHASES).exactOptional(),
   continuedBy: count.exactOptional(),
+  scorecard: z.object({ predicted, measured }).exactOptional(),
 });
 
 const cleanup = z.object({

@@ -197,7 +197,7 @@ class QueryNode implements RunningQueryNode {
       logger: components.logger,
       meters: () => this.#router.copyReads.meters(),
       latencies: this.#router.latencies,
-      busyNodes: () => this.#router.table.busyNodes,
+      table: () => this.#router.table,
     });
     this.#authentication = new Authentication({ password: options.password, users: options.users ?? null });
     this.#warnings = new SpacedWarnings(components.logger);

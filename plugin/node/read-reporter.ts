@@ -1,7 +1,7 @@
 import type { Clock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/logger.ts';
-import type { NodeId } from '../../src/model/ids.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { RoutingTable } from '../../src/routing/routing-table.ts';
 import {
   encodeReadReport,
   type MigrationReads,
@@ -13,6 +13,8 @@ import type { ReadMeter, SideMeter } from './read-meter.ts';
 
 /** The coordinator judges windows twice as long. */
 const REPORT_MS = 250;
+/** In a grace nobody is hurt: it is only seen where the load has gone. */
+const GRACE_REPORT_MS = 5_000;
 
 export interface ReadReporterComponents {
   readonly clusterId: string;
@@ -22,8 +24,7 @@ export interface ReadReporterComponents {
   readonly logger: Logger;
   readonly meters: () => Iterable<ReadMeter>;
   readonly latencies: NodeLatencies;
-  /** Storage nodes that a migration reads from or writes to, by the map as it is known here. */
-  readonly busyNodes: () => ReadonlySet<NodeId>;
+  readonly table: () => Pick<RoutingTable, 'busyNodes' | 'movedNodes'>;
 }
 
 /** Publishes what a query node measures of migrations and of their nodes, while there are any and when it has changed. */
@@ -32,6 +33,7 @@ export class ReadReporter {
   readonly #timer: NodeJS.Timeout;
   readonly #key: string;
   #published = '';
+  #publishedAtMs = Number.NEGATIVE_INFINITY;
   #publishing: Promise<void> | null = null;
 
   constructor(components: ReadReporterComponents) {
@@ -47,13 +49,16 @@ export class ReadReporter {
   }
 
   #onTimer(): void {
-    const { clock, latencies, meters, busyNodes } = this.#components;
-    const busy = busyNodes();
-    latencies.learn(clock.monotonicMs(), busy);
-    if (this.#publishing !== null) return;
+    const { clock, latencies, meters, table } = this.#components;
+    const { busyNodes, movedNodes } = table();
+    const nowMs = clock.monotonicMs();
+    latencies.learn(nowMs, busyNodes);
+    const isSlow = busyNodes.size === 0 && movedNodes.size > 0;
+    if (this.#publishing !== null || (isSlow && nowMs - this.#publishedAtMs < GRACE_REPORT_MS)) return;
+    this.#publishedAtMs = nowMs;
     const measured = {
       migrations: [...meters()].map(readsOf),
-      nodes: latencies.of(busy).map(latencyOf),
+      nodes: latencies.of(movedNodes).map(latencyOf),
     };
     const isNothing = measured.migrations.length === 0 && measured.nodes.length === 0;
     const text = isNothing ? '' : JSON.stringify(measured);

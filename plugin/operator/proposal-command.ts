@@ -81,7 +81,7 @@ const bindingMeaning = (code: string): string =>
 /** What comes if nothing is done, how much each number of moves helps, and what stands in the way. */
 function situationLines({ evidence }: ProposalRecord, settings: Settings): string[] {
   if (evidence === null) return ['nothing could be forecast: relief alone'];
-  const { firstBreach: breach, frontier, binding, fence } = evidence;
+  const { firstBreach: breach, frontier, binding, fence, experience } = evidence;
   const lines = [
     breach === null
       ? 'if nothing is done, every node stays inside its comfort zone'
@@ -98,6 +98,11 @@ function situationLines({ evidence }: ProposalRecord, settings: Settings): strin
     lines.push(
       `while a partition is handed over writes to it wait ${milliseconds(fence.seconds)}, nine times in ten less than ` +
         `${milliseconds(fence.secondsHigh)} (${fence.sampleCount} migrations seen)`,
+    );
+  if (experience !== undefined && frontier.length > 1)
+    lines.push(
+      `by what earlier moves have brought: ${percent(experience.realisedShare)} of a promised relief, so a gain has to be ` +
+        `${experience.benefitCostRatio.toFixed(1)} times its price; clients' p99 during a copy ${experience.latencyRatio.toFixed(1)} times the usual`,
     );
   if (binding.length > 0)
     lines.push(

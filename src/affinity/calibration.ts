@@ -8,6 +8,9 @@ export interface MigrationSample {
   readonly copySeconds: number | null;
   /** From the fence to the switch: so long writes to the partition waited. Null where it was not seen. */
   readonly fenceSeconds: number | null;
+  /** Clients' p99 while it moved over the one without, and the share of the load that left its source; null where not seen. */
+  readonly latencyRatio?: number | null;
+  readonly realisedShare?: number | null;
 }
 
 /** What the planner takes migrations to cost. */
@@ -16,6 +19,10 @@ export interface MigrationPace {
   /** Typical, and what nine of ten stay below. */
   readonly fenceSeconds: number;
   readonly fenceSecondsHigh: number;
+  /** What clients feel of a copy: their p99, over the one without. */
+  readonly latencyRatio: number;
+  /** How much of a move's relief has come: what a plan promises is taken to be worth as much. */
+  readonly realisedShare: number;
   /** Migrations that it rests on, the prior not among them. */
   readonly sampleCount: number;
 }
@@ -44,6 +51,8 @@ export function paceOf(samples: readonly MigrationSample[], prior: MigrationPace
       ? [copiedBytes / copySeconds]
       : [],
   );
+  const ratios = newest.flatMap(({ latencyRatio }) => latencyRatio ?? []);
+  const shares = newest.flatMap(({ realisedShare }) => realisedShare ?? []);
   const fences = newest.flatMap(({ fenceSeconds }) => (fenceSeconds === null ? [] : [fenceSeconds]));
   return {
     bytesPerSecond: Math.min(
@@ -52,6 +61,8 @@ export function paceOf(samples: readonly MigrationSample[], prior: MigrationPace
     ),
     fenceSeconds: quantile([...fences, ...repeated(prior.fenceSeconds)], 0.5),
     fenceSecondsHigh: quantile([...fences, ...repeated(prior.fenceSecondsHigh)], 0.9),
+    latencyRatio: quantile([...ratios, ...repeated(prior.latencyRatio)], 0.5),
+    realisedShare: quantile([...shares, ...repeated(prior.realisedShare)], 0.5),
     sampleCount: newest.length,
   };
 }
@@ -66,12 +77,17 @@ function quantile(values: readonly number[], share: number): number {
 
 /** The fence that `moveBlipIndexHours` speaks of, seconds; and what nine of ten are taken to stay below before any was seen. */
 const FENCE_PRIOR = { fenceSeconds: 0.1, fenceSecondsHigh: 0.3 };
+/** The throttle holds clients' p99 at this; and a plan is believed until moves have shown otherwise. */
+const IMPACT_PRIOR = { latencyRatio: 1.5, realisedShare: 1 };
+/** A copy that nobody feels still takes network and disk; moves that never paid are not forbidden for ever. */
+const LATENCY_FACTOR_MIN = 0.5;
+const REALISED_SHARE_MIN = 0.2;
 
 /** What migrations are taken to cost where copies are allowed `bytesPerSecond`. */
 export const paceAt = (samples: readonly MigrationSample[], bytesPerSecond: number): MigrationPace =>
-  paceOf(samples, { ...FENCE_PRIOR, bytesPerSecond, sampleCount: 0 });
+  paceOf(samples, { ...FENCE_PRIOR, ...IMPACT_PRIOR, bytesPerSecond, sampleCount: 0 });
 
-/** Nodes that copy as fast as they did, and a price of the fence by how long fences stood. */
+/** Nodes that copy as fast as they did, prices by what fences and clients took, and a gain that has to be as doubtful as it was. */
 export function calibrated<Inputs extends Omit<PlacementInputs, 'forecast'>>(
   inputs: Inputs,
   settings: AffinitySettings,
@@ -82,7 +98,17 @@ export function calibrated<Inputs extends Omit<PlacementInputs, 'forecast'>>(
     const own = node.bandwidthBytesPerSecond > 0 ? node.bandwidthBytesPerSecond : BANDWIDTH_DEFAULT;
     return { ...node, bandwidthBytesPerSecond: paceAt(samples, own).bytesPerSecond };
   });
-  const { fenceSeconds } = paceAt(samples, BANDWIDTH_DEFAULT);
-  const moveBlipIndexHours = (settings.moveBlipIndexHours * fenceSeconds) / FENCE_PRIOR.fenceSeconds;
-  return { inputs: { ...inputs, nodes }, settings: { ...settings, moveBlipIndexHours } };
+  const { fenceSeconds, latencyRatio, realisedShare } = paceAt(samples, BANDWIDTH_DEFAULT);
+  const latencyFactor = Math.max(LATENCY_FACTOR_MIN, latencyRatio / IMPACT_PRIOR.latencyRatio);
+  const confidence = Math.min(1, Math.max(REALISED_SHARE_MIN, realisedShare));
+  return {
+    inputs: { ...inputs, nodes },
+    settings: {
+      ...settings,
+      moveBlipIndexHours: (settings.moveBlipIndexHours * fenceSeconds) / FENCE_PRIOR.fenceSeconds,
+      moveIndexHoursPerSecond: settings.moveIndexHoursPerSecond * latencyFactor,
+      // Moves that bring half of what they promise have to promise twice as much.
+      benefitCostRatio: settings.benefitCostRatio / confidence,
+    },
+  };
 }

@@ -1,8 +1,9 @@
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { assertWanted, type Pace, paced } from '../base/slices.ts';
+import type { Forecast } from '../model/forecast.ts';
 import { asNodeId, asPartitionId } from '../model/ids.ts';
-import type { LoadProfile } from '../model/load-profile.ts';
+import { dimensionIndex, LOAD_DIMENSION_COUNT, type LoadProfile } from '../model/load-profile.ts';
 import type { GrowthAdvice, LeftOutMove, Move, Proposal } from '../model/proposal.ts';
 import type { ProposalEvidence } from '../model/proposal-evidence.ts';
 import { calibrated } from './calibration.ts';
@@ -80,7 +81,7 @@ export class AffinityManager {
       },
       ...(pace && { pace }),
       ...(bound && { bound }),
-      benefitCostRatio: this.#settings.benefitCostRatio,
+      benefitCostRatio: settings.benefitCostRatio,
       boundTolerance: this.#settings.boundTolerance,
       units,
       lastPlan: carryOver(instance, memory),
@@ -204,6 +205,7 @@ export class AffinityManager {
         // What the whole plan would lose if this move alone were left out.
         gain: final.moveDelta(p, source) + cost,
         cost,
+        queriesPerSecond: queriesPerSecondOf(inputs.forecast, p),
         ...(partitions.length > 1 ? { unit: { ...worth, partitionIds: partitions.map(asPartitionId) } } : {}),
         reason,
         schedule: {
@@ -217,4 +219,13 @@ export class AffinityManager {
       };
     });
   }
+}
+
+/** In the mean over the horizon. */
+function queriesPerSecondOf({ mean, partitionCount, horizonSteps, stepMs }: Forecast, p: number): number {
+  const offset = p * LOAD_DIMENSION_COUNT + dimensionIndex('queries');
+  let sum = 0;
+  for (let t = 0; t < horizonSteps; t++)
+    sum += mean[t * partitionCount * LOAD_DIMENSION_COUNT + offset] as number;
+  return (sum / horizonSteps / stepMs) * 1000;
 }

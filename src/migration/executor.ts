@@ -29,8 +29,11 @@ import { isOpen, type OpenRecord, pauseChange } from './record-changes.ts';
 import { type ReadMap, RecordReader } from './record-reader.ts';
 import type { RecordCodec } from './records.ts';
 import { RetirementDesk } from './retirement-desk.ts';
+import { ScoreBook } from './score-book.ts';
+import { withScorecard } from './scorecard.ts';
 import { assertMigrationSettings, type MigrationSettings } from './settings.ts';
 import { abort, type Decision, decide, lagOf, type Observation, type StepContext } from './step.ts';
+import { StepRests } from './step-rests.ts';
 import { outcomeOf, transitionWrites } from './transition-writes.ts';
 
 export interface ExecutorComponents {
@@ -113,6 +116,8 @@ export class MigrationExecutor {
   readonly #ledger: MigrationLedger;
   readonly #governor: CopyGovernor;
   readonly #progress: ProgressFeed;
+  readonly #rests: StepRests;
+  readonly #scores: ScoreBook;
   readonly #committer: Committer;
   readonly #reader: RecordReader;
   readonly #desk: OperatorDesk;
@@ -136,6 +141,8 @@ export class MigrationExecutor {
     this.#ledger = new MigrationLedger(clock);
     const { clientWatch } = components;
     this.#governor = new CopyGovernor(settings, { clock, ...(clientWatch && { watch: clientWatch }) });
+    this.#rests = new StepRests(clock);
+    this.#scores = new ScoreBook({ clock, ...(clientWatch && { watch: clientWatch }) });
     this.#progress = new ProgressFeed(settings, {
       clock,
       ledger: this.#ledger,
@@ -256,6 +263,7 @@ export class MigrationExecutor {
   #startDrive(record: OpenRecord, revision: number): void {
     const { partitionId } = record;
     if (this.#inFlight.has(partitionId) || !this.#retries.isDue(partitionId)) return;
+    if (this.#rests.isResting(partitionId)) return;
     // What a pause holds would go nowhere: its target is lost.
     const isPaused =
       (isHeld(record, this.#controls) || this.#isHeldByWindow(record)) &&
@@ -295,6 +303,7 @@ export class MigrationExecutor {
       const decision = await this.#stepOnce(current);
       if (decision === null) return;
       if (decision.kind === 'stay') {
+        this.#rests.looked(current);
         if (!isHot(current.migration.phase)) return;
         await this.#components.clock.sleep(HOT_POLL_MS);
         continue;
@@ -324,6 +333,7 @@ export class MigrationExecutor {
       const seen = await doNodeWork(record, context);
       this.#retries.succeeded(record.partitionId);
       this.#ledger.observed(record, seen);
+      await this.#scores.observed(record);
       const hopeless = await this.#governor.observed(record, seen, this.#records);
       if (hopeless !== null) return abort(record, hopeless, this.#stepContext());
       if (record.migration.phase !== 'SHIFT') return decide(record, seen, this.#stepContext());
@@ -383,7 +393,13 @@ export class MigrationExecutor {
     const after = decision.kind === 'end' ? this.#afterEnd(before, decision) : decision.record;
     const outcome = outcomeOf(before, after);
     const continuedBy = after.migration?.migrationId ?? null;
-    const history = outcome && this.#ledger.historyOf(before, outcome, continuedBy);
+    const history =
+      outcome &&
+      withScorecard(
+        this.#ledger.historyOf(before, outcome, continuedBy),
+        before,
+        this.#scores.measuresOf(before),
+      );
     const writes = transitionWrites({ before, after, history, nowMs: clock.nowMs() }, codec);
     const mismatch = decision.kind === 'go' ? decision.mismatch : undefined;
     const evidence = mismatch ? await evidenceWrite(before, mismatch, this.#components) : null;
@@ -397,6 +413,7 @@ export class MigrationExecutor {
     this.#ledger.stepped(before, phase);
     logger.info({ partitionId, migrationId: migration.migrationId, phase }, 'migration stepped');
     this.#records[partitionId] = after;
+    this.#rests.over(partitionId);
     if (history !== null) this.#progress.ended(history);
     if (outcome !== null) await this.#ended(before, outcome);
     return committed;
@@ -421,6 +438,7 @@ export class MigrationExecutor {
   async #ended(before: OpenRecord, outcome: MigrationOutcome): Promise<void> {
     const { partitionId, migration } = before;
     this.#ledger.ended(before, outcome);
+    this.#scores.ended(partitionId);
     if (outcome !== 'aborted') this.#retries.migrated(partitionId);
     else if (migration.keepsCopyFor !== 'retry') this.#retries.aborted(partitionId);
     await this.#trimHistory(partitionId);

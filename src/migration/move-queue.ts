@@ -3,7 +3,7 @@ import { ForeshardError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { asNodeId } from '../model/ids.ts';
-import type { PartitionRecord } from '../model/migration.ts';
+import type { MovePrediction, PartitionRecord } from '../model/migration.ts';
 import type { Move, Proposal } from '../model/proposal.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../ports/metadata-store.ts';
 import type { StorageEngine } from '../ports/storage-engine.ts';
@@ -183,6 +183,8 @@ export class MoveQueue {
           notBeforeMs: 0,
           reason: cutReason(move.reason),
           attempt: this.#components.attemptsOf(move.partitionId),
+          // Of what a person has approved the plan's figures are not known here.
+          ...(approved === null ? { predicted: predictionOf(move) } : {}),
         },
       };
       const writes: MetadataWrite[] = [openingWrite(opened, codec, nowMs)];
@@ -221,6 +223,14 @@ export class MoveQueue {
     };
   }
 }
+
+const predictionOf = ({ gain, cost, sizeBytes, schedule, queriesPerSecond }: Move): MovePrediction => ({
+  gain: schedule?.gain ?? gain,
+  price: schedule?.price ?? cost,
+  sizeBytes,
+  seconds: schedule?.seconds ?? null,
+  queriesPerSecond: queriesPerSecond ?? null,
+});
 
 const expectedBy = (
   { baseOwnerOf, baseEpochOf }: Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'>,

@@ -145,9 +145,10 @@ const sidesSwapped = ({ migration }: OpenRecord) => ({
 
 /** From ABORT with a kept copy: the same move under a new id; the old one is closed at the source, whose fence is lifted. */
 export function triedAgain(record: OpenRecord, nowMs: number, notBeforeMs: number): OpenRecord {
-  const { kind, openedFor, reason, fenceFailures = 0 } = record.migration;
+  const { kind, openedFor, reason, predicted, fenceFailures = 0 } = record.migration;
   const migration: MigrationRecord = {
     ...successor(record, nowMs, openedFor ?? reason),
+    ...(predicted === undefined ? {} : { predicted }),
     ...(kind === undefined ? {} : { kind }),
     notBeforeMs,
     fenceFailures,

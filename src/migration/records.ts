@@ -1,6 +1,7 @@
 import type { MigrationOutcome, MigrationPhase, PartitionRecord } from '../model/migration.ts';
 import type { Approval, Rejection } from './approvals.ts';
 import type { MismatchEvidence } from './mismatch.ts';
+import type { Scorecard } from './scorecard.ts';
 
 /** Names of the metadata keys of one cluster. */
 export interface ClusterKeys {
@@ -97,6 +98,8 @@ export interface MigrationHistory {
   readonly abortedIn?: MigrationPhase;
   /** The migration that goes on with its copy. */
   readonly continuedBy?: number;
+  /** Of a move that a plan has asked for and that was carried out. */
+  readonly scorecard?: Scorecard;
 }
 
 /** Written before the thing to clean exists, deleted only after the node's durable acknowledgement. */

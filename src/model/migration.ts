@@ -94,8 +94,22 @@ export interface MigrationRecord {
   readonly abortedIn?: MigrationPhase;
   /** Fences in a row, over the migrations that this one resumes, that stood longer than their budget. */
   readonly fenceFailures?: number;
+  /** What the plan that asked for it expected of it. */
+  readonly predicted?: MovePrediction;
   /** Wall clock since which an operator's pause holds the migration; the phase's time does not run meanwhile. */
   readonly pausedAtMs?: number;
+}
+
+/** What a plan expects of one move: kept, to be compared with what came. */
+export interface MovePrediction {
+  /** Fall of the objective, and price of moving, in its units. */
+  readonly gain: number;
+  readonly price: number;
+  readonly sizeBytes: number;
+  /** From the start of the copy to the switch; null where the timetable had no say. */
+  readonly seconds: number | null;
+  /** Of the partition, in the mean over the forecast; null where queries are not forecast. */
+  readonly queriesPerSecond: number | null;
 }
 
 /**

@@ -53,6 +53,16 @@ export interface ProposalEvidence {
   readonly moves: readonly MoveEvidence[];
   /** So long writes to a partition wait while it is handed over: typical, and what nine of ten stay below. */
   readonly fence: { readonly seconds: number; readonly secondsHigh: number; readonly sampleCount: number };
+  /** What earlier moves have taught, as this plan used it. Not in records of before it was kept. */
+  readonly experience?: {
+    /** Clients' p99 while partitions moved, over the one without: it scales the price of copying. */
+    readonly latencyRatio: number;
+    /** Share of the promised relief that came. */
+    readonly realisedShare: number;
+    readonly bytesPerSecond: number;
+    /** What a move had to gain for its price: the setting over the realised share. */
+    readonly benefitCostRatio: number;
+  };
   readonly frontier: readonly FrontierPoint[];
   /** What keeps partitions from a better place: by code, how many. */
   readonly binding: readonly { readonly code: string; readonly partitionCount: number }[];

@@ -11,6 +11,8 @@ export interface Move {
   readonly gain: number;
   /** Price of moving in the same units. */
   readonly cost: number;
+  /** Of the partition, in the mean over what it was planned for. */
+  readonly queriesPerSecond?: number;
   /** With the moves that would have to be left out with it, where there are any: what all of them gain and cost. */
   readonly unit?: {
     /** Itself the first. */

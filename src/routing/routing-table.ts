@@ -25,6 +25,8 @@ export interface RoutingTable {
   readonly lineageLsnOf: Float64Array;
   /** Storage nodes that a migration burdens: the answers of others show what is usual. */
   readonly busyNodes: ReadonlySet<NodeId>;
+  /** With them those of a grace: what a move has brought is seen there. */
+  readonly movedNodes: ReadonlySet<NodeId>;
 }
 
 // Before SHIFT the copy is not verified; from SWITCHED on it is the owner; after ABORT it is being dropped.
@@ -36,9 +38,11 @@ export function buildRoutingTable(
   partitionCount: number,
 ): RoutingTable {
   const busyNodes = new Set<NodeId>();
+  const movedNodes = new Set<NodeId>();
   const table: RoutingTable = {
     partitionCount,
     busyNodes,
+    movedNodes,
     slotShift: slotShift(partitionCount),
     ownerOf: new Int32Array(partitionCount).fill(NO_NODE),
     epochOf: new Uint32Array(partitionCount),
@@ -57,6 +61,7 @@ export function buildRoutingTable(
     table.lineageEpochOf[p] = lineage?.epoch ?? 0;
     table.lineageLsnOf[p] = lineage?.lsn ?? 0;
     // In GRACE the old owner follows the log, which is as good as nothing.
+    if (migration !== null) movedNodes.add(migration.sourceNodeId).add(migration.targetNodeId);
     if (migration !== null && migration.phase !== 'GRACE')
       busyNodes.add(migration.sourceNodeId).add(migration.targetNodeId);
     if (migration === null || !PHASES_WITH_COPY_READS.has(migration.phase)) continue;

@@ -9,6 +9,8 @@ import {
 import { Throttle } from '../../../src/migration/throttle.ts';
 import type { CopyProgress, CopyRates } from '../../../src/ports/storage-engine.ts';
 
+/** A slow copy comes in small pieces, not in seldom ones: each is a pause for clients. */
+const PIECES_PER_SECOND_MIN = 20;
 /** How soon a late event loop is answered. */
 const WINDOW_MS = 100;
 
@@ -51,7 +53,8 @@ export class CopyPacer {
   }
 
   get pieceBytes(): number {
-    return this.#piece.bytes;
+    const often = this.#rate() / PIECES_PER_SECOND_MIN;
+    return Math.round(Math.min(this.#piece.bytes, Math.max(this.#pieceLimits.bytesMin, often)));
   }
 
   setRates(rates: CopyRates): void {
@@ -98,7 +101,7 @@ export class CopyPacer {
       ownerLsn: this.ownerLsn,
       bytesPerSecond: Math.round(this.#usedPerSecond),
       limitBytesPerSecond: Math.round(this.#rate()),
-      pieceBytes: this.#piece.bytes,
+      pieceBytes: this.pieceBytes,
       reason: this.#pace.reason,
     };
   }

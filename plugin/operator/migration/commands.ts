@@ -20,6 +20,7 @@ import { auditLine, readAudit } from './audit-command.ts';
 import { followMigrations } from './follow.ts';
 import { gatherReport, type MigrationsReport, reportLines } from './migrations-report.ts';
 import { setPaused } from './pause-command.ts';
+import { gatherScorecards, scorecardLines } from './scorecard-command.ts';
 
 interface ReasonFlags extends CommonFlags {
   readonly reason: string;
@@ -62,6 +63,11 @@ export function addMigrationCommands(program: Command): void {
     .option('--limit <number>', 'so many that have ended', wholeNumber('--limit', 0, 10_000), 20)
     .option('--follow', 'go on telling what happens to them, one line each, until it is interrupted')
     .action(describeMigrations);
+  withJson(withConfig(program.command('scorecard')))
+    .description('print what planned moves were to bring and to cost beside what they brought and cost')
+    .option(...PARTITION_FLAG)
+    .option('--limit <number>', 'so many, the latest', wholeNumber('--limit', 0, 10_000), 10)
+    .action(describeScorecards);
   withConfig(program.command('cancel'))
     .argument('<partition>', 'number of the partition', partition)
     .requiredOption('--reason <text>', 'why, for the audit')
@@ -186,6 +192,19 @@ async function describeAudit(flags: CommonFlags): Promise<void> {
     const audit = await readAudit(metadata, settings.cluster.name);
     if (flags.json === true) return printJson({ audit });
     for (const record of audit) printLine(auditLine(record));
+  });
+}
+
+async function describeScorecards(flags: MigrationsFlags): Promise<void> {
+  const { settings } = await settingsOf(flags);
+  await withMetadata(settings, async (metadata) => {
+    const report = await gatherScorecards(metadata, {
+      clusterName: settings.cluster.name,
+      partitionId: flags.partition ?? null,
+      copyBytesPerSecond: settings.migration.copyBytesPerSecond,
+    });
+    if (flags.json === true) printJson({ ...report, cards: report.cards.slice(0, flags.limit) });
+    else for (const line of scorecardLines(report, flags.limit)) printLine(line);
   });
 }
 

@@ -72,6 +72,12 @@ export function* gatheringEvidence(
       secondsHigh: pace.fenceSecondsHigh,
       sampleCount: pace.sampleCount,
     },
+    experience: {
+      latencyRatio: pace.latencyRatio,
+      realisedShare: pace.realisedShare,
+      bytesPerSecond: pace.bytesPerSecond,
+      benefitCostRatio: settings.benefitCostRatio,
+    },
     frontier: frontierOf(instance, moves),
     binding: bindingOf(stays),
     stays,

@@ -7,7 +7,14 @@ import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import { forecastOf, inputsOf, nodeOf } from '../../support/placement.ts';
 
 const test = suite('affinity/calibration');
-const PRIOR = { bytesPerSecond: 32e6, fenceSeconds: 0.1, fenceSecondsHigh: 0.3, sampleCount: 0 };
+const PRIOR = {
+  bytesPerSecond: 32e6,
+  fenceSeconds: 0.1,
+  fenceSecondsHigh: 0.3,
+  latencyRatio: 1.5,
+  realisedShare: 1,
+  sampleCount: 0,
+};
 const copies = (count: number, sample: Partial<MigrationSample>): MigrationSample[] =>
   new Array<MigrationSample>(count).fill({
     copiedBytes: 100e6,
@@ -66,6 +73,24 @@ test('the planner prices moves by what migrations took', () => {
   check.ok(priceWith(copies(20, { copySeconds: 100 })) > prior, 'slow copies are dearer');
   check.ok(priceWith(copies(20, { copySeconds: 3, fenceSeconds: 1 })) > 2 * prior, 'long fences are dearer');
   check.ok(priceWith(copies(20, { copySeconds: 3, fenceSeconds: 0.001 })) < prior, 'short ones cheaper');
+  const felt = { copySeconds: 3, fenceSeconds: 0.1, latencyRatio: 6 };
+  check.ok(priceWith(copies(20, felt)) > prior, 'copies that clients feel are dearer');
+});
+
+test('moves that bring half of what they promise have to promise twice as much, and none five times', () => {
+  const inputs = inputsOf({
+    ownerOf: [0],
+    nodes: [nodeOf(0, 10), nodeOf(1, 10)],
+    forecast: forecastOf({ horizonSteps: 2, partitionCount: 1, loadOf: () => 2 }),
+  });
+  const ratioWith = (realisedShare: number): number => {
+    const memory = { lastMoves: [], recentMoves: [], samples: copies(20, { realisedShare }) };
+    return calibrated({ ...inputs, memory }, DEFAULT_AFFINITY_SETTINGS).settings.benefitCostRatio;
+  };
+  const { benefitCostRatio } = DEFAULT_AFFINITY_SETTINGS;
+  check.is(ratioWith(0.5), 2 * benefitCostRatio);
+  check.is(ratioWith(1.4), benefitCostRatio, 'what brought more is no reason to ask for less');
+  check.ok(Math.abs(ratioWith(0) - 5 * benefitCostRatio) < 1e-9);
 });
 
 test.run();
