@@ -1,6 +1,6 @@
 import { Cluster } from 'ioredis';
 import { createCluster } from 'redis';
-import type { LocalRedisCluster } from '../../plugin/node/local-redis-cluster.ts';
+import type { LocalRedisCluster } from '../../plugin/engines/redis-cluster/local-redis-cluster.ts';
 
 /** An ioredis cluster client that has connected. */
 export async function openIoredis(
@@ -8,7 +8,7 @@ export async function openIoredis(
   options: Omit<NonNullable<ConstructorParameters<typeof Cluster>[1]>, 'redisOptions'> = {},
 ): Promise<Cluster> {
   const client = new Cluster(
-    servers.addresses.map(({ host, port }) => ({ host, port })),
+    servers.ports.map((port) => ({ host: '127.0.0.1', port })),
     { ...options, lazyConnect: true },
   );
   await client.connect();
@@ -16,7 +16,7 @@ export async function openIoredis(
 }
 
 const newNodeRedis = (servers: LocalRedisCluster) =>
-  createCluster({ rootNodes: servers.addresses.map(({ url }) => ({ url })) });
+  createCluster({ rootNodes: servers.ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })) });
 
 export type NodeRedisCluster = ReturnType<typeof newNodeRedis>;
 

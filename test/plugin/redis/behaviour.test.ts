@@ -4,7 +4,10 @@ import type { Cluster } from 'ioredis';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { createRingMemory, RingProducer } from '../../../plugin/capture/ring.ts';
-import { hasRedisProgram, LocalRedisCluster } from '../../../plugin/node/local-redis-cluster.ts';
+import {
+  hasRedisServer,
+  LocalRedisCluster,
+} from '../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
 import { tapClient } from '../../../plugin/redis/clients/tap-client.ts';
 import { QueryTap } from '../../../plugin/redis/query-tap.ts';
 import { type NodeRedisCluster, openIoredis, openNodeRedis } from '../../support/redis-clients.ts';
@@ -102,7 +105,7 @@ async function assertSameReplies<Client extends object>(
   });
   const faults: unknown[] = [];
   const flush = async (): Promise<void> => {
-    for (const { index } of servers.nodes) await servers.send(index, 'FLUSHALL');
+    for (const index of servers.ports.keys()) await servers.command(index, 'FLUSHALL');
   };
   await fc.assert(
     fc.asyncProperty(
@@ -142,13 +145,13 @@ async function assertSameReplies<Client extends object>(
   check.equal(faults, []);
 }
 
-if (requireOrSkip('redis', hasRedisProgram())) {
+if (requireOrSkip('redis', hasRedisServer())) {
   let servers: LocalRedisCluster;
   test.before(async () => {
     // A server looks for blocked clients whose time is over this often.
-    servers = await LocalRedisCluster.start({ settings: ['--hz', '500'] });
+    servers = await LocalRedisCluster.start({ serverArguments: ['--hz', '500'] });
   });
-  test.after(() => servers.close());
+  test.after(() => servers.stop());
 
   test('ioredis: the same replies, errors and order', async () => {
     const bare = await openIoredis(servers);

@@ -3,7 +3,10 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { createRingMemory, RingProducer } from '../../../plugin/capture/ring.ts';
 import { RingSource } from '../../../plugin/capture/ring-source.ts';
-import { hasRedisProgram, LocalRedisCluster } from '../../../plugin/node/local-redis-cluster.ts';
+import {
+  hasRedisServer,
+  LocalRedisCluster,
+} from '../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
 import { tapClient } from '../../../plugin/redis/clients/tap-client.ts';
 import { REDIS_COMMANDS } from '../../../plugin/redis/commands.ts';
 import { captureCluster } from '../../../plugin/redis/index.ts';
@@ -98,12 +101,12 @@ test('a full ring drops, and counts what it drops', () => {
   check.equal([recordCount, droppedCount], [128, 72]);
 });
 
-if (requireOrSkip('redis', hasRedisProgram())) {
+if (requireOrSkip('redis', hasRedisServer())) {
   let servers: LocalRedisCluster;
   test.before(async () => {
     servers = await LocalRedisCluster.start();
   });
-  test.after(() => servers.close());
+  test.after(() => servers.stop());
 
   test('ioredis: what is recorded is what was sent, slot by slot', async () => {
     const client = await openIoredis(servers);
@@ -159,7 +162,7 @@ if (requireOrSkip('redis', hasRedisProgram())) {
       .catch(() => undefined);
     check.equal(told(drain().records), []);
     await (client as unknown as { readIt(key: string): Promise<string> }).readIt('script');
-    for (const { index } of servers.nodes) await servers.send(index, 'SCRIPT', 'FLUSH');
+    for (const index of servers.ports.keys()) await servers.command(index, 'SCRIPT', 'FLUSH');
     await (client as unknown as { readIt(key: string): Promise<string> }).readIt('script');
     // Servers that have forgotten it are asked anew: that is one query all the same.
     check.equal(told(drain().records), ['EVALSHA script', 'EVALSHA script']);
