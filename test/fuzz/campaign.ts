@@ -4,13 +4,13 @@ import { INPUT_BYTES_MAX } from './mutate.ts';
 import type { Finding, RunTotals } from './runner.ts';
 import type { TargetName } from './targets.ts';
 
-/** A parser that has not come back by then never will. */
-const HANG_MS = 20_000;
+/** Processor time, of which a thread that waits for its turn on a busy machine uses none. A parser that has not come back by then never will. */
+const HANG_CPU_MS = 10_000;
+/** One that sleeps uses none, either. */
+const HANG_MS = 120_000;
 const LOOK_MS = 250;
 /** Of the thread: what inputs of a quarter of a megabyte may make of themselves, with room for the suite's own corpus. */
 const HEAP_MIB_MAX = 512;
-/** Loading the parsers takes seconds on a busy machine. */
-const START_MS_MAX = 60_000;
 
 export interface CampaignOptions {
   readonly repository: string;
@@ -41,10 +41,11 @@ export async function fuzzTarget(target: TargetName, options: CampaignOptions): 
     return await new Promise<TargetReport>((resolve) => {
       let seenCount = 0;
       let seenMs = performance.now();
+      let seenCpuMs = cpuMs();
       const watch = setInterval(() => {
         const nowMs = performance.now();
-        if (counts[0] !== seenCount) [seenCount, seenMs] = [counts[0] as number, nowMs];
-        else if (nowMs - seenMs > (seenCount === 0 ? START_MS_MAX : HANG_MS))
+        if (counts[0] !== seenCount) [seenCount, seenMs, seenCpuMs] = [counts[0] as number, nowMs, cpuMs()];
+        else if (nowMs - seenMs > HANG_MS || (seenCount > 0 && cpuMs() - seenCpuMs > HANG_CPU_MS))
           resolve(ended(`hang: no answer for ${Math.round(nowMs - seenMs)} ms`));
       }, LOOK_MS);
       thread.once('message', ({ totals, findings }: FuzzReport) =>
@@ -60,6 +61,12 @@ export async function fuzzTarget(target: TargetName, options: CampaignOptions): 
   } finally {
     await thread.terminate();
   }
+}
+
+/** Of this process, which does nothing beside. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 }
 
 function startFuzzThread(workerData: FuzzOrder): Worker {
