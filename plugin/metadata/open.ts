@@ -8,14 +8,14 @@ import { openEtcdMetadata } from './etcd/etcd-metadata.ts';
 /**
  * The store that the settings name.
  *
- * @param commitsAtOnce see {@link EmbeddedMetadataOptions}; etcd commits elsewhere anyway.
+ * @param options see {@link EmbeddedMetadataOptions}; etcd commits elsewhere anyway.
  * @throws ForeshardError FORESHARD_CONFIG naming the setting.
  */
 export function openMetadata(
   settings: MetadataSettings,
-  { commitsAtOnce = false }: Pick<EmbeddedMetadataOptions, 'commitsAtOnce'> = {},
+  options: Pick<EmbeddedMetadataOptions, 'commitsAtOnce' | 'pollMs'> = {},
 ): MetadataStore {
-  if (settings.kind === 'embedded') return openEmbeddedMetadata({ path: settings.path, commitsAtOnce });
+  if (settings.kind === 'embedded') return openEmbeddedMetadata({ path: settings.path, ...options });
   const { endpoints, authorityFile, certificateFile, keyFile, user, password } = settings;
   const tls = {
     ...(authorityFile !== null && { authority: pem('metadata.authorityFile', authorityFile) }),

@@ -56,7 +56,8 @@ async function start(setup: CaptureSetup): Promise<RunningThread> {
     level: settings.node.logLevel,
     fields: { role: 'captured', application, cluster: cluster.name },
   });
-  const metadata = openMetadata(settings.metadata);
+  // It watches nothing: there is nothing to look for forty times a second.
+  const metadata = openMetadata(settings.metadata, { pollMs: PULSE_INTERVAL_MS });
   const recorder = newRecorder(setup, metadata, logger);
   const guard = (work: () => void): void => {
     try {
