@@ -24,8 +24,8 @@ export const DISK_FAULTS = [
 ] as const;
 export type DiskFault = (typeof DISK_FAULTS)[number];
 
-/** Changes nothing when it is over: what the life was waiting for never comes. */
-const NEVER = new Promise<never>(() => {});
+/** What a life that is over was waiting for never comes. One promise for all would keep every world that ever waited for it. */
+const never = (): Promise<never> => new Promise(() => {});
 
 /** What a planted bug makes of the disk's word; nothing else uses it. */
 export interface BrokenPromise {
@@ -232,7 +232,7 @@ export class SimStore extends MemoryPartitionStore {
   /** The promise comes when the process does something again. */
   async #durably<T>(transaction: () => Promise<T>): Promise<T> {
     const result = this.#sim.commit(this.#process, transaction);
-    if (result === null) return NEVER;
+    if (result === null) return never();
     return this.#process.life.isStopped ? this.#process.life.whileAlive(result) : result;
   }
 }
