@@ -10,6 +10,8 @@ export class Life {
   readonly #clock: SimClock;
   readonly #wallOffsetMs: () => number;
   #parked: (() => void)[] | null = null;
+  /** Takes back what sleeps listen for: Node keeps a composed signal, and all behind it, while somebody listens to it. */
+  readonly #forgets = new Set<() => void>();
   #resumesAtMs = 0;
   isOver = false;
 
@@ -30,6 +32,7 @@ export class Life {
   end(): void {
     this.isOver = true;
     this.#parked = null;
+    for (const forget of [...this.#forgets]) forget();
   }
 
   /** SIGSTOP, then SIGCONT after so long; or a disk that takes so long to sync. */
@@ -72,16 +75,22 @@ export class Life {
       sleep: (delayMs, signal) =>
         new Promise((resolve) => {
           if (signal?.aborted) return resolve();
-          const wake = (): void => this.run(resolve);
           const timer = clock.after(delayMs, () => {
-            signal?.removeEventListener('abort', onAbort);
-            wake();
+            forget();
+            this.run(resolve);
           });
           const onAbort = (): void => {
+            this.#forgets.delete(forget);
             clock.cancel(timer);
             resolve(); // the process itself has aborted it
           };
-          signal?.addEventListener('abort', onAbort, { once: true });
+          const forget = (): void => {
+            this.#forgets.delete(forget);
+            signal?.removeEventListener('abort', onAbort);
+          };
+          if (!signal) return;
+          this.#forgets.add(forget);
+          signal.addEventListener('abort', onAbort, { once: true });
         }),
     };
   }
