@@ -1,0 +1,84 @@
+/** What is read of a cluster, and what it holds back. */
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { parseClusterNodes } from '../../../../plugin/engines/redis-cluster/cluster-nodes.ts';
+import { clusterRefusal } from '../../../../plugin/engines/redis-cluster/guards.ts';
+import { Pace } from '../../../../plugin/engines/redis-cluster/pace.ts';
+import { numberShards } from '../../../../plugin/engines/redis-cluster/shards.ts';
+import { topologyOf } from '../../../../plugin/engines/redis-cluster/topology.ts';
+import { REDIS_DEFAULTS } from '../../../../src/redis-settings.ts';
+
+const test = suite('redis-cluster: topology');
+const [A, B, C] = ['a', 'b', 'c'].map((letter) => letter.repeat(40)) as [string, string, string];
+
+const line = (id: string, flags: string, rest: string, port = 7_000): string =>
+  `${id} 10.0.0.1:${port}@1${port},host.example ${flags} ${rest}`;
+
+test('roles, health, ranges and open slots are read; a line that cannot be read is named', () => {
+  const [first, second] = parseClusterNodes(
+    [
+      line(A, 'myself,master', `- 0 0 3 connected 0-5 9 [7->-${B}] [8-<-${C}]`),
+      line(B, 'slave,fail?', `${A} 0 0 3 connected`),
+    ].join('\n'),
+    '10.0.0.1',
+  );
+  check.equal(first?.slots, [
+    [0, 5],
+    [9, 9],
+  ]);
+  check.equal(first?.openSlots, [
+    { slot: 7, kind: 'migrating', peerId: B },
+    { slot: 8, kind: 'importing', peerId: C },
+  ]);
+  check.is(second?.health, 'pfail');
+  check.is(second?.masterId, A);
+  check.throws(() => parseClusterNodes('nonsense', ''), /this line cannot be read: nonsense/);
+});
+
+test('a node in FAIL holds everything, and so does a slot that somebody else has opened', () => {
+  const healthy = (open: string) =>
+    parseClusterNodes(line(A, 'myself,master', `- 0 0 1 connected 0-16383${open}`), '');
+  const seen = (open: string) => topologyOf(healthy(open), new Map([[A, healthy(open)]]));
+  check.is(clusterRefusal(seen(''), []), null);
+  check.match(
+    String(clusterRefusal(seen(` [7->-${B}]`), [])),
+    /slot 7 is migrating at node a+, and no move of ours/,
+  );
+  const sick = [
+    ...healthy(''),
+    ...parseClusterNodes(line(B, 'slave,fail', `${A} 0 0 1 connected`, 7_001), ''),
+  ];
+  check.match(
+    String(clusterRefusal(topologyOf(sick, new Map([[A, sick]])), [])),
+    /10\.0\.0\.1:7001 .* is in state FAIL/,
+  );
+});
+
+test('a shard keeps its number when its replica takes over', () => {
+  const before = parseClusterNodes(
+    [line(A, 'myself,master', '- 0 0 1 connected 0-16383'), line(B, 'slave', `${A} 0 0 1 connected`)].join(
+      '\n',
+    ),
+    '',
+  );
+  const after = parseClusterNodes(line(B, 'myself,master', '- 0 0 2 connected 0-16383'), '');
+  const known = numberShards([], topologyOf(before, new Map([[A, before]])));
+  const [shard] = numberShards(known, topologyOf(after, new Map([[B, after]])));
+  check.is(shard?.nodeId, 0);
+  check.is(shard?.masterId, B);
+});
+
+test('the pace falls at once when clients wait, down to pauses, and comes back slowly', () => {
+  const pace = new Pace(REDIS_DEFAULTS.slotMove);
+  const [windowSlots, pieceKeys] = [pace.windowSlots, pace.pieceKeys];
+  pace.onLatency(100);
+  check.is(pace.windowSlots, windowSlots / 2);
+  check.is(pace.pieceKeys, pieceKeys / 2);
+  for (let i = 0; i < 20; i++) pace.onLatency(100);
+  check.is(pace.pauseMs, REDIS_DEFAULTS.slotMove.pauseMsMax);
+  for (let i = 0; i < 60; i++) pace.onLatency(1);
+  check.is(pace.pauseMs, 0);
+  check.is(pace.windowSlots, REDIS_DEFAULTS.slotMove.windowSlotsMax);
+});
+
+test.run();
