@@ -68,6 +68,16 @@ export function assertMayQuery(peer: PeerIdentity | null): void {
     );
 }
 
+/** What a node holds is told to who may mend the map by it. @throws ForeshardError FORESHARD_NOT_OWNER. */
+export function assertMayLook(peer: PeerIdentity | null): void {
+  if (peer?.role === 'operator') return;
+  throw new ForeshardError(
+    'FORESHARD_NOT_OWNER',
+    'report',
+    `a peer of role ${peer?.role ?? 'unknown'} asks what this node holds: only operators may`,
+  );
+}
+
 const refused = (peer: PeerIdentity, operation: string, why: string): ForeshardError =>
   new ForeshardError(
     'FORESHARD_NOT_OWNER',

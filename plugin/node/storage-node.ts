@@ -10,6 +10,7 @@ import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { ClusterMapReader, readStoreState } from '../metadata/cluster-map.ts';
 import { isNotPermitted } from '../metadata/etcd/faults.ts';
 import { bootstrapCluster } from '../metadata/form-cluster.ts';
+import { whyBehind } from '../metadata/map-behind.ts';
 import { listNodes } from '../metadata/node-registrations.ts';
 import type { PeerIdentity } from '../rpc/connection.ts';
 import { DataRequestReader, STATUS_NOT_OWNER } from '../rpc/data.ts';
@@ -22,7 +23,8 @@ import {
   type StorageNodeComponents,
   type StorageNodeOptions,
 } from './node-options.ts';
-import { assertMayQuery, PeerRights } from './peer-rights.ts';
+import { answerInventory, INVENTORY_OPERATION } from './partition-inventory.ts';
+import { assertMayLook, assertMayQuery, PeerRights } from './peer-rights.ts';
 import { PressureGauge } from './pressure-gauge.ts';
 import { Registration } from './registration.ts';
 
@@ -34,6 +36,8 @@ const FORM_CLUSTER_LOOK_MS = 250;
 const RETIREMENT_LOOK_MS = 1_000;
 /** A few of these missed: the metadata store is out of reach. */
 const METADATA_AGE_MS_MAX = 5_000;
+/** And of a map that an operator has to mend. */
+const MAP_LOOK_MS = 500;
 /** Longer than a hint of the metadata store takes to reach the query nodes: 25 ms in the embedded store. */
 const QUIET_LOOK_MS = 75;
 /** Query nodes that cannot read the metadata store go on sending; they are not waited for. */
@@ -153,6 +157,7 @@ class StorageNode implements RunningStorageNode {
       metadata,
     );
     await this.#waitForCluster();
+    await this.#waitForMap();
     await this.#reconcile();
     engine.requests.onWriteCommitted = (partitionId, lsn) => this.#onWriteCommitted(partitionId, lsn);
     engine.expirer.start();
@@ -235,6 +240,31 @@ class StorageNode implements RunningStorageNode {
     }
   }
 
+  /**
+   * A map that knows less than this store was restored from a backup. By such a map nobody may act: the node stands, and says to
+   * `foreshard resync` what it has, until the map is right.
+   */
+  async #waitForMap(): Promise<void> {
+    const { metadata, logger, clock, closing } = this.#components;
+    const { store } = this.engine;
+    const reader = new ClusterMapReader(metadata, this.#options.clusterId);
+    for (let isTold = false; ; isTold = true) {
+      assertNotClosing(closing);
+      const { records } = await reader.load();
+      const behind = records.flatMap((record) => {
+        const why = record && whyBehind(store.meta(record.partitionId), record, store.storeId);
+        return why ? [`partition ${record.partitionId}: the map says ${why}`] : [];
+      });
+      if (behind.length === 0) return;
+      if (!isTold)
+        logger.error(
+          { count: behind.length, first: behind[0] },
+          'the map is older than this store: it was restored from a backup. The node does not serve until `foreshard resync` has mended it',
+        );
+      await clock.sleep(MAP_LOOK_MS);
+    }
+  }
+
   async #reconcile(): Promise<void> {
     const { metadata, logger } = this.#components;
     const { store } = this.engine;
@@ -273,6 +303,10 @@ class StorageNode implements RunningStorageNode {
     body: Record<string, unknown>,
     peer: PeerIdentity | null,
   ): Promise<ControlReply> {
+    if (operation === INVENTORY_OPERATION) {
+      assertMayLook(peer);
+      return answerInventory(this.engine.store, this.#options.partitionCount, body);
+    }
     const verb = operation.split('.', 1)[0] as Verb;
     const handler = VERBS.includes(verb) ? this.#components.hooks[verb] : null;
     this.#assertServing();

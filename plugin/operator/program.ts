@@ -34,6 +34,7 @@ import { describeProposal } from './proposal-command.ts';
 import { clearQuarantine, describeQuarantine } from './quarantine-command.ts';
 import { describeHotTypes } from './query-hours-command.ts';
 import { describeQueryTypes } from './query-types-command.ts';
+import { resyncCommand } from './resync/resync-command.ts';
 import { addStatusCommand } from './status/status-command.ts';
 import { createToken, type TokenFlags } from './token-command.ts';
 
@@ -141,6 +142,22 @@ function buildProgram(exitWith: (code: number) => void): Command {
         serverNames: flags.serverName ?? ['localhost', '127.0.0.1', '::1'],
         days: flags.days ?? 90,
       });
+    });
+
+  withConfig(program.command('resync'))
+    .description('mend a map that was restored from a backup, by what all storage nodes hold')
+    .option('--confirm', 'do it; left out, the command says what it would do')
+    .option('--reason <text>', 'why, for the audit')
+    .action(async (flags: CommonFlags & { confirm?: boolean; reason?: string }) => {
+      const { settings } = await settingsOf(flags);
+      const reason = (flags.reason ?? '').trim().slice(0, 500);
+      if (flags.confirm === true && reason === '')
+        throw new ForeshardError(
+          'FORESHARD_CONFIG',
+          'fix-config',
+          '--reason: say why; it is kept in the audit',
+        );
+      await resyncCommand(settings, { isConfirmed: flags.confirm === true, reason });
     });
 
   withConfig(program.command('etcd-roles'))

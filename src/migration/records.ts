@@ -159,6 +159,7 @@ export const AUDITED_ACTIONS = [
   'drain',
   'undrain',
   'remove',
+  'resync',
 ] as const;
 export type AuditedAction = (typeof AUDITED_ACTIONS)[number];
 

@@ -48,7 +48,7 @@ export class RevisionGuard {
     this.#failure ??= new ForeshardError(
       'FORESHARD_STALE_EPOCH',
       'restart',
-      `${what}: was it restored from a backup? Stop all nodes, make sure that the map in it is the one in effect, then start them`,
+      `${what}: was it restored from a backup? Owners serve on, and nothing is migrated. Stop all nodes, start the storage nodes, run \`foreshard resync\`, then start the query nodes`,
     );
   }
 }
