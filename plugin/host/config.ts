@@ -73,7 +73,7 @@ export function settingsOf(
     for (const issue of schemaIssues(schema, treeOf(override)))
       problems.push(describeIssue(issue, treeOf(override), null, override.variable));
   }
-  if (problems.length > 0) throw configError(problems.join('\n'));
+  if (problems.length > 0) throw configError(firstOf(problems));
 
   let merged = merge(DEFAULT_SETTINGS as unknown as Tree, fromFile);
   for (const override of overrides.values) merged = merge(merged, treeOf(override));
@@ -83,7 +83,7 @@ export function settingsOf(
     const variable = overrides.values.findLast((override) => override.path.join('.') === path)?.variable;
     return describeIssue(issue, merged, file, variable);
   });
-  if (inconsistent.length > 0) throw configError(inconsistent.join('\n'));
+  if (inconsistent.length > 0) throw configError(firstOf(inconsistent));
   return deepFreeze(settings);
 }
 
@@ -145,6 +145,15 @@ async function readConfigFile(file: string): Promise<Tree> {
   return meta !== undefined && Object.keys(meta as object).length > 0
     ? { ...(config as Tree), $meta: meta }
     : (config as Tree);
+}
+
+/** More say no more than the first few: a file of the wrong kind is wrong in every line. */
+const PROBLEMS_SHOWN = 20;
+
+function firstOf(problems: readonly string[]): string {
+  const more = problems.length - PROBLEMS_SHOWN;
+  const shown = problems.slice(0, PROBLEMS_SHOWN).join('\n');
+  return more > 0 ? `${shown}\nand ${more} more` : shown;
 }
 
 const noSections = (file: string, found: unknown): ForeshardError =>

@@ -5,9 +5,17 @@ import { sizeOf } from '../../logs/byte-source.ts';
 import { type PlanInstanceFile, planInstanceSchema } from './instance-schema.ts';
 
 /** A mistake in the file, whatever part of it: the same command would be refused again. */
-export const mistakeIn = (file: string, what: string): ForeshardError =>
-  new ForeshardError('FORESHARD_CONFIG', 'fix-config', `${file === '-' ? 'standard input' : file}: ${what}`);
+export function mistakeIn(file: string, what: string): ForeshardError {
+  // A name in the file may be as long as the file.
+  const told = what.length > MESSAGE_CHARACTERS_MAX ? `${what.slice(0, MESSAGE_CHARACTERS_MAX)}...` : what;
+  return new ForeshardError(
+    'FORESHARD_CONFIG',
+    'fix-config',
+    `${file === '-' ? 'standard input' : file}: ${told}`,
+  );
+}
 
+const MESSAGE_CHARACTERS_MAX = 4_000;
 /** More say no more than the first few. */
 const ISSUES_SHOWN = 5;
 

@@ -103,7 +103,7 @@ export function tapNodeRedisClient(client: object, tap: QueryTap): () => void {
       (original) =>
         function _executeMulti(this: Client, commands, ...more) {
           const sent = original.call(this, commands, ...more);
-          return tap.isOpen ? watchBatch(tap, commands, sent) : sent;
+          return tap.isOpen ? watchBatch(tap, commands, sent, { runsOn: false }) : sent;
         },
     ),
     replaceMethod<Client['_executePipeline']>(
@@ -112,7 +112,7 @@ export function tapNodeRedisClient(client: object, tap: QueryTap): () => void {
       (original) =>
         function _executePipeline(this: Client, commands, ...more) {
           const sent = original.call(this, commands, ...more);
-          return tap.isOpen ? watchBatch(tap, commands, sent) : sent;
+          return tap.isOpen ? watchBatch(tap, commands, sent, { runsOn: true }) : sent;
         },
     ),
   ];
@@ -145,17 +145,42 @@ function watchCommand(tap: QueryTap, args: Arguments, sent: Promise<unknown>): P
   }
 }
 
-/** One promise for all: replies in the order of the commands, errors among them; where it rejects, nothing is known of any. */
-function watchBatch(tap: QueryTap, commands: QueuedCommands, sent: Promise<unknown>): Promise<unknown> {
+/**
+ * One promise for all: replies in the order of the commands, errors among them. A transaction that rejects has not happened;
+ * of a pipeline all commands ran on, and nobody says which of them failed: all bear the error.
+ */
+function watchBatch(
+  tap: QueryTap,
+  commands: QueuedCommands,
+  sent: Promise<unknown>,
+  { runsOn }: { readonly runsOn: boolean },
+): Promise<unknown> {
   const startedUs = nowUs();
-  return sent.then((replies) => {
+  const count = (record: () => void): void => {
     try {
-      countBatch(tap, commands, startedUs, replies);
+      record();
     } catch (error) {
       tap.fault(error);
     }
-    return replies;
-  });
+  };
+  return sent.then(
+    (replies) => {
+      count(() => countBatch(tap, commands, startedUs, replies));
+      return replies;
+    },
+    (error) => {
+      if (runsOn) count(() => countFailed(tap, commands, startedUs, error));
+      throw error;
+    },
+  );
+}
+
+function countFailed(tap: QueryTap, commands: QueuedCommands, startedUs: number, error: unknown): void {
+  for (const { args } of commands) {
+    const command = redisCommand(args[0] as string);
+    if (command.isKeyless) tap.keylessCount++;
+    else tap.failed(command, args, 1, startedUs, error);
+  }
 }
 
 function countBatch(tap: QueryTap, commands: QueuedCommands, startedUs: number, replies: unknown): void {

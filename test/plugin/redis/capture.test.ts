@@ -204,6 +204,30 @@ if (requireOrSkip('redis', hasRedisServer())) {
     client.destroy();
   });
 
+  test('node-redis: a pipeline with an error in it has run all the same, a transaction has not', async () => {
+    const client = await openNodeRedis(servers);
+    const { tap, drain } = newTap();
+    tapClient(client, tap);
+    await client.set('{p}text', 'x');
+    const failing = () => client.multi().get('{p}text').incr('{p}text').set('{p}after', '1');
+    const failed = await failing()
+      .execAsPipeline()
+      .then(
+        () => false,
+        () => true,
+      );
+    check.is(await client.get('{p}after'), '1', 'what came after the error ran as well');
+    const tellsAll = failed ? ' error' : '';
+    check.equal(told(drain().records), [
+      'SET {p}text',
+      `GET {p}text${tellsAll}`,
+      'INCR {p}text error',
+      `SET {p}after${tellsAll}`,
+      'GET {p}after',
+    ]);
+    client.destroy();
+  });
+
   test('undone, the very functions are there that were there before', async () => {
     const ioredis = await openIoredis(servers);
     const nodeRedis = await openNodeRedis(servers);
