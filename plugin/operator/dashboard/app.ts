@@ -30,6 +30,7 @@ const ROWS_MAX = 1024;
 const QUIET_MS = 250;
 const KEEP_ALIVE_MS = 15_000;
 const STREAMS_MAX = 32;
+const STREAMS_A_SESSION_MAX = 8;
 /** What a page shows of the metadata store. */
 const WATCHED = ['map', 'ctl', 'hist', 'proposal', 'forecast', 'audit'] as const;
 
@@ -64,13 +65,22 @@ export function dashboardApp(components: DashboardComponents): Hono<Variables> {
     if (!hosts.has(host)) return c.json({ error: 'this server does not go by that name' }, 421);
     return next();
   });
+  // Cookies do not tell ports of one host apart, and a form needs no leave: browsers say where a request comes from.
+  app.use('/api/*', async (c, next) => {
+    const site = c.req.header('sec-fetch-site');
+    if (site !== undefined && site !== 'same-origin' && site !== 'none')
+      return c.json({ error: 'the request comes from another page' }, 403);
+    if (c.req.method !== 'GET' && !/^application\/json\b/.test(c.req.header('content-type') ?? ''))
+      return c.json({ error: 'the body has to be application/json' }, 415);
+    return next();
+  });
   for (const [path, { type, body }] of page)
     app.get(path, (c) => c.body(body, 200, { ...HEADERS, 'Content-Type': type }));
 
   app.post('/api/login', async (c) => {
     const { token } = z.object({ token: z.string().max(256) }).parse(await bodyOf(c.req.raw));
     const opened = sessions.open(token);
-    if (opened === null) return c.json({ error: 'wrong token, or too many wrong ones within a minute' }, 401);
+    if (opened === null) return c.json({ error: 'wrong token' }, 401);
     setCookie(c, COOKIE, opened.id, { httpOnly: true, sameSite: 'Strict', path: '/' });
     const { right, csrfToken } = opened.session;
     return c.json({ right, csrfToken });
@@ -146,12 +156,20 @@ async function bodyOf(request: Request): Promise<unknown> {
 }
 
 /** Tells pages that something has changed, not what: they ask for what they show. */
-function serveEvents(app: Hono<Variables>, { metadata, clusterName }: DashboardComponents): void {
+function serveEvents(app: Hono<Variables>, { metadata, clusterName, sessions }: DashboardComponents): void {
   let open = 0;
+  const openOf = new WeakMap<Session, number>();
   app.get('/api/events', (c) => {
-    if (open >= STREAMS_MAX) return c.json({ error: 'too many pages are open' }, 503);
+    const session = c.get('session');
+    const isOver = (): boolean => sessions.find(getCookie(c, COOKIE)) !== session;
+    if (open >= STREAMS_MAX || (openOf.get(session) ?? 0) >= STREAMS_A_SESSION_MAX)
+      return c.json({ error: 'too many pages are open' }, 503);
+    const count = (by: number): void => {
+      open += by;
+      openOf.set(session, (openOf.get(session) ?? 0) + by);
+    };
     return streamSSE(c, async (stream) => {
-      open++;
+      count(1);
       const changed = new Set<string>();
       let wake: () => void = () => {};
       const unwatch = WATCHED.map((folder) =>
@@ -167,6 +185,7 @@ function serveEvents(app: Hono<Variables>, { metadata, clusterName }: DashboardC
             wake = resolve;
             setTimeout(resolve, KEEP_ALIVE_MS).unref();
           });
+          if (isOver()) break;
           if (changed.size > 0) await stream.sleep(QUIET_MS);
           const what = [...changed].sort();
           changed.clear();
@@ -174,7 +193,7 @@ function serveEvents(app: Hono<Variables>, { metadata, clusterName }: DashboardC
         }
       } finally {
         for (const end of unwatch) end();
-        open--;
+        count(-1);
       }
     });
   });

@@ -14,6 +14,11 @@ const test = suite('dashboard: requests');
 const READER = 'token-of-somebody-who-looks';
 const OPERATOR = 'token-of-somebody-who-acts';
 const page = await loadPageFiles();
+/** Whoever watches the metadata store. */
+const hints = new Set<() => void>();
+const wake = (): void => {
+  for (const hint of hints) hint();
+};
 
 function dashboard() {
   const clock = new VirtualClock(1_000_000);
@@ -37,12 +42,20 @@ function dashboard() {
       clock,
     ),
     page,
-    metadata: { watch: () => () => {} },
+    metadata: {
+      watch: (_prefix, hint) => {
+        hints.add(hint);
+        return () => void hints.delete(hint);
+      },
+    },
     clusterName: 'main',
     hosts: new Set(['localhost']),
   });
   const send = (path: string, init: RequestInit & { headers?: Record<string, string> } = {}) => {
-    const body = init.body === undefined ? {} : { 'Content-Length': String(String(init.body).length) };
+    const body =
+      init.body === undefined
+        ? {}
+        : { 'Content-Length': String(String(init.body).length), 'Content-Type': 'application/json' };
     return app.request(path, { ...init, headers: { Host: 'localhost:7070', ...body, ...init.headers } });
   };
   const logIn = async (token: string) => {
@@ -97,12 +110,39 @@ test('who logs out is out', async () => {
   check.is((await send('/api/overview', { headers })).status, 401);
 });
 
-test('guessing is slowed down for everybody, and only for a while', async () => {
-  const { logIn, clock } = dashboard();
-  for (let i = 0; i < 10; i++) check.is((await logIn(`guess ${i}`)).status, 401);
-  check.is((await logIn(OPERATOR)).status, 401);
-  clock.advanceTo(clock.nowMs() + 60_000);
+test('a page of another site, or of another port of this host, can neither log in, nor listen, nor lock anybody out', async () => {
+  const { send, logIn } = dashboard();
+  for (const site of ['cross-site', 'same-site']) {
+    const headers = { 'Sec-Fetch-Site': site };
+    const body = JSON.stringify({ token: OPERATOR });
+    check.is((await send('/api/login', { method: 'POST', headers, body })).status, 403);
+    check.is((await send('/api/events', { headers })).status, 403);
+  }
+  for (let i = 0; i < 30; i++) {
+    const headers = { 'Content-Type': 'text/plain' };
+    check.is((await send('/api/login', { method: 'POST', headers, body: '{"token":"guess"}' })).status, 415);
+  }
+  for (let i = 0; i < 30; i++) check.is((await logIn(`guess ${i}`)).status, 401);
   check.is((await logIn(OPERATOR)).status, 200);
+});
+
+test('what is listened to ends with the session, and one session listens a few times only', async () => {
+  const { send, logIn } = dashboard();
+  const { cookie, csrfToken } = await logIn(READER);
+  const headers = { Cookie: cookie.split(';')[0] as string, 'X-Foreshard-Csrf': csrfToken };
+  const streams = await Promise.all(Array.from({ length: 8 }, () => send('/api/events', { headers })));
+  check.ok(streams.every(({ status }) => status === 200));
+  check.is((await send('/api/events', { headers })).status, 503);
+  const other = await logIn(READER);
+  const theirs = await send('/api/events', { headers: { Cookie: other.cookie.split(';')[0] as string } });
+  check.is(theirs.status, 200, 'others are not in its way');
+  await theirs.body?.cancel();
+  const [first] = streams as [Response];
+  await send('/api/logout', { method: 'POST', headers, body: '{}' });
+  wake();
+  const { done } = await (first.body as ReadableStream).getReader().read();
+  check.is(done, true);
+  await Promise.all(streams.slice(1).map(({ body }) => body?.cancel()));
 });
 
 test('an order needs the right, and the word that only the page knows', async () => {
