@@ -1,4 +1,5 @@
 import { SLOT_COUNT } from '../../src/model/partition-map.ts';
+import { SCAN_WORD_BYTES_MAX, scanWordTooLong } from '../commands/scan-limits.ts';
 import { commandIndexOf } from '../commands/table.ts';
 import type { ParsedRequest } from './gather.ts';
 import type { ClientConnection } from './query-client.ts';
@@ -11,6 +12,8 @@ const SCANPART = commandIndexOf('SCANPART');
 const MINUS = 45;
 const COUNT_DEFAULT = 10;
 const COUNT_MAX = 1_000_000;
+/** The cursor, and every option a few times over; Redis lets them be repeated. */
+const ARGUMENTS_MAX = 16;
 /** Empty or small partitions one call walks through before it gives the client its turn: bounds the time of a call. */
 const PARTITIONS_PER_CALL_MAX = 64;
 /** A cursor is slot * 2^32 + hash. */
@@ -30,12 +33,15 @@ export function parseScan(request: ParsedRequest): ScanOptions | string {
   const text = (i: number): string => source.toString('latin1', starts[i], ends[i]);
   const cursor = /^\d{1,20}$/.test(text(1)) ? Number(text(1)) : Number.NaN;
   if (!(cursor < CURSOR_MAX)) return 'ERR invalid cursor';
+  if (argumentCount > ARGUMENTS_MAX) return 'ERR syntax error';
   let count = COUNT_DEFAULT;
   let match: Buffer | null = null;
   let type: Buffer | null = null;
   for (let i = 2; i < argumentCount; i += 2) {
     const option = text(i).toUpperCase();
     if (i + 1 >= argumentCount || !['COUNT', 'MATCH', 'TYPE'].includes(option)) return 'ERR syntax error';
+    const bytes = ends[i + 1] - starts[i + 1];
+    if (bytes > SCAN_WORD_BYTES_MAX) return scanWordTooLong(option, bytes);
     // Copied: the request's memory may be gone when the walk comes to its next partition.
     const value = Buffer.from(source.subarray(starts[i + 1], ends[i + 1]));
     if (option === 'MATCH') match = value;

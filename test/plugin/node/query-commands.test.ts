@@ -262,6 +262,19 @@ test('mutated streams end in replies or a closed connection; the node goes on', 
   assert.is(await client.call('PING'), 'PONG');
 });
 
+test('SCAN is refused with a long pattern or type, or with more options than there are', async () => {
+  assert.is(
+    await client.errorOf('SCAN', '0', 'MATCH', `*[${'b'.repeat(1_023)}`),
+    'ERR SCAN MATCH of 1025 bytes; the limit is 1024',
+  );
+  assert.is(
+    await client.errorOf('SCAN', '0', 'TYPE', 's'.repeat(2_000)),
+    'ERR SCAN TYPE of 2000 bytes; the limit is 1024',
+  );
+  const options = Array.from({ length: 10 }, () => ['MATCH', 'a*']).flat();
+  assert.is(await client.errorOf('SCAN', '0', ...options), 'ERR syntax error');
+});
+
 const auth = suite('plugin/node/query-node: authentication');
 let locked: FakeCluster;
 auth.before(async () => {

@@ -1,5 +1,6 @@
+import { SCAN_WORD_BYTES_MAX, scanWordTooLong } from '../../../commands/scan-limits.ts';
 import type { Table } from '../environment.ts';
-import { isGlobMatch } from '../glob.ts';
+import { GlobPattern } from '../glob.ts';
 import { readInteger } from '../integers.ts';
 import {
   type EncodedKey,
@@ -16,11 +17,19 @@ const HASH_RANGE = 2 ** 32;
 /** A client may ask for more at a time; so much is answered. It bounds how long one SCAN holds up the node. */
 const COUNT_MAX = 10_000;
 const COUNT_DEFAULT = 10;
+/**
+ * What one call may cost, in steps of matching (about 2 ns, so that this is some milliseconds); then it answers with what it
+ * has, and a cursor. Counted, not timed: a scan gives the same answer on a busy machine.
+ */
+const WORK_MAX = 2_000_000;
+const KEY_WORK = 64;
+/** Of a record that has to be looked at LMDB copies the value. */
+const RECORD_BYTES_PER_WORK = 16;
 
 interface ScanOptions {
   readonly cursor: number;
   readonly count: number;
-  readonly pattern: Uint8Array | null;
+  readonly pattern: GlobPattern | null;
   readonly typeName: string | null;
 }
 
@@ -28,17 +37,20 @@ function readScanOptions(context: CommandContext): ScanOptions {
   const cursor = readInteger(context.bytes, context.starts[0], context.ends[0]);
   if (typeof cursor !== 'number' || cursor < 0) throw new CommandError('ERR invalid cursor');
   let count = COUNT_DEFAULT;
-  let pattern: Uint8Array | null = null;
+  let pattern: GlobPattern | null = null;
   let typeName: string | null = null;
   for (let i = 1; i < context.argumentCount; i += 2) {
     const word = context.text(i).toUpperCase();
     if (i + 1 >= context.argumentCount) throw syntaxError();
+    const bytes = context.ends[i + 1] - context.starts[i + 1];
+    if (bytes > SCAN_WORD_BYTES_MAX) throw new CommandError(scanWordTooLong(word, bytes));
     if (word === 'COUNT') {
       const given = readInteger(context.bytes, context.starts[i + 1], context.ends[i + 1]);
       if (given === null) throw new CommandError('ERR value is not an integer or out of range');
       if (given < 1) throw syntaxError();
       count = Number(given);
-    } else if (word === 'MATCH') pattern = context.bytes.slice(context.starts[i + 1], context.ends[i + 1]);
+    } else if (word === 'MATCH')
+      pattern = new GlobPattern(context.bytes.subarray(context.starts[i + 1], context.ends[i + 1]));
     else if (word === 'TYPE') typeName = context.text(i + 1).toLowerCase();
     else throw syntaxError();
   }
@@ -80,19 +92,23 @@ function scanPart(context: CommandContext, range: { start: EncodedKey; end: Enco
   const start = keyAtPosition(Math.floor(position / HASH_RANGE), position % HASH_RANGE);
   const found: Uint8Array[] = [];
   let visited = 0;
+  let recordBytes = 0;
   let lastPosition = -1;
   let nextCursor = 0;
   for (const key of keyRecords(context.table, start, range.end)) {
     const keyPosition = positionOf(key);
-    if (visited >= count && keyPosition !== lastPosition) {
+    const work = visited * KEY_WORK + (pattern?.stepCount ?? 0) + recordBytes / RECORD_BYTES_PER_WORK;
+    if ((visited >= count || work >= WORK_MAX) && keyPosition !== lastPosition) {
       nextCursor = keyPosition;
       break;
     }
     visited++;
     lastPosition = keyPosition;
-    if (pattern && !isGlobMatch(pattern, key, KEY_HEADER_BYTES, key.length)) continue;
+    if (pattern && !pattern.matches(key, KEY_HEADER_BYTES, key.length)) continue;
     const record = context.table.getBinaryFast(encodedKey(key));
-    if (record === undefined || isExpired(record, context.nowMs)) continue;
+    if (record === undefined) continue;
+    recordBytes += record.length;
+    if (isExpired(record, context.nowMs)) continue;
     if (typeName === null || TYPE_NAMES[record[0] as 1 | typeof TYPE_HASH] === typeName) found.push(key);
   }
   context.reply.array(2);

@@ -180,6 +180,36 @@ test('a scan of a partition meets every key that stays, however small its steps'
   check.is((await client.call(['KEYCOUNT'], { partitionId })).text, ':61\r\n');
 });
 
+test('a scan whose pattern costs much stops on its way with a cursor, and in the end has met every key', async ({
+  client,
+}) => {
+  // Each long key costs this pattern some 900 x 900 steps, and none matches.
+  const keys = Array.from({ length: 12 }, (_, i) => `{t}${'a'.repeat(1_800)}${i}`);
+  for (const key of keys) await client.ask('SET', key, 'v');
+  await client.ask('SET', '{t}!', 'v');
+  const partitionId = partitionOfKey('{t}');
+  const pattern = `*[^b-z0-9]${'a'.repeat(900)}!`;
+  let calls = 0;
+  for (let cursor = '0'; calls === 0 || cursor !== '0'; calls++) {
+    const { text } = await client.call(['SCANPART', cursor, 'COUNT', '1000', 'MATCH', pattern], {
+      partitionId,
+    });
+    check.not.match(text, /\{t\}/);
+    cursor = text.split('\r\n')[2];
+  }
+  check.ok(calls > 2 && calls <= keys.length, `${calls} calls`);
+});
+
+test('a scan takes no pattern that is longer than any of use; a set that is not closed ends with it', async ({ client }) => {
+  await client.ask('SET', `{t}${'a'.repeat(1_800)}`, 'v');
+  const partitionId = partitionOfKey('{t}');
+  const scan = async (word: string, value: string): Promise<string> =>
+    (await client.call(['SCANPART', '0', 'COUNT', '10', word, value], { partitionId })).text;
+  check.is(await scan('MATCH', '*'.repeat(1_025)), '-ERR SCAN MATCH of 1025 bytes; the limit is 1024\r\n');
+  check.is(await scan('TYPE', 's'.repeat(1_025)), '-ERR SCAN TYPE of 1025 bytes; the limit is 1024\r\n');
+  check.match(await scan('MATCH', `*[${'b'.repeat(1_020)}a`), /a\r\n$/);
+});
+
 test('a scan does not show what has expired', async ({ client, clock }) => {
   await client.ask('SET', '{t}gone', 'v', 'PX', '5');
   await client.ask('SET', '{t}here', 'v');
