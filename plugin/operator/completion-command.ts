@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { printLine } from './output.ts';
+import { printLines } from './output.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -19,7 +19,7 @@ export function addCompletionCommand(program: Command): void {
     .action((shell: string) => {
       const known = SHELLS.find((name) => name === shell);
       if (known === undefined) program.error(`error: completion is for ${SHELLS.join(', ')}`);
-      printLine(completionScript(known as Shell, program));
+      printLines(completionScript(known as Shell, program));
     });
 }
 

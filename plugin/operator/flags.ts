@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { parseHourOfWeek } from '../../src/analyzer/patterns/hour-of-week.ts';
+import { ForeshardError } from '../../src/base/errors.ts';
 import { loadSettings } from '../host/config.ts';
+import { hasControlCharacters } from './output.ts';
 
 /** Node ids travel as 16 bits. */
 export const NODE_ID_MAX = 65_535;
@@ -19,6 +21,18 @@ export const withJson = (command: Command): Command => command.option('--json', 
 
 export const settingsOf = (flags: CommonFlags) =>
   loadSettings({ file: flags.config, folder: process.cwd(), environment: process.env });
+
+/** For options of commander. The audit is read line by line, by people and by other programs. */
+export function reasonText(text: string): string {
+  if (!hasControlCharacters(text)) return text;
+  throw new ForeshardError(
+    'FORESHARD_CONFIG',
+    'fix-config',
+    '--reason: no line breaks or other control characters: say it in one line of text',
+  );
+}
+
+export const REASON_FLAG = ['--reason <text>', 'why, for the audit', reasonText] as const;
 
 export function wholeNumber(flag: string, min: number, max: number): (text: string) => number {
   return (text) => {

@@ -18,6 +18,8 @@ import {
   type CommonFlags,
   NODE_ID_MAX,
   PARTITION_ID_MAX,
+  REASON_FLAG,
+  reasonText,
   settingsOf,
   weekHour,
   wholeNumber,
@@ -29,7 +31,7 @@ import { addInitCommand } from './init/command.ts';
 import { addMigrationCommands } from './migration/commands.ts';
 import { addNodeCommand } from './node-command.ts';
 import { addNodeOrders } from './nodes/commands.ts';
-import { printJson, printLine } from './output.ts';
+import { printJson, printLine, printRemark } from './output.ts';
 import { describeProposal } from './proposal-command.ts';
 import { clearQuarantine, describeQuarantine } from './quarantine-command.ts';
 import { describeHotTypes } from './query-hours-command.ts';
@@ -74,7 +76,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
     // commander has printed its own message; --help and --version end this way as well, with code 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
     if (!(error instanceof ForeshardError)) throw error;
-    process.stderr.write(`foreshard: ${error.message}\n`);
+    printRemark(error.message);
     return error.code === 'FORESHARD_CONFIG' ? EXIT_USAGE : EXIT_FAILURE;
   }
 }
@@ -147,7 +149,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
   withConfig(program.command('resync'))
     .description('mend a map that was restored from a backup, by what all storage nodes hold')
     .option('--confirm', 'do it; left out, the command says what it would do')
-    .option('--reason <text>', 'why, for the audit')
+    .option(...REASON_FLAG)
     .action(async (flags: CommonFlags & { confirm?: boolean; reason?: string }) => {
       const { settings } = await settingsOf(flags);
       const reason = (flags.reason ?? '').trim().slice(0, 500);
@@ -195,7 +197,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
       'let the planner move this partition again',
       wholeNumber('--clear', 0, PARTITION_ID_MAX),
     )
-    .option('--reason <text>', 'with --clear: why, for the audit')
+    .option('--reason <text>', 'with --clear: why, for the audit', reasonText)
     .action(async ({ clear, json, reason, ...flags }: CommonFlags & QuarantineFlags) => {
       const { settings } = await settingsOf(flags);
       if (clear === undefined) await describeQuarantine(settings, { isJson: json === true });

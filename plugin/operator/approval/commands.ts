@@ -3,7 +3,7 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { withMetadata } from '../cluster-commands.ts';
 import { parseDuration } from '../duration.ts';
-import { type CommonFlags, PARTITION_ID_MAX, settingsOf, withConfig } from '../flags.ts';
+import { type CommonFlags, PARTITION_ID_MAX, REASON_FLAG, settingsOf, withConfig } from '../flags.ts';
 import { printLine } from '../output.ts';
 import { approve } from './approve.ts';
 import { parseMoment } from './moments.ts';
@@ -63,7 +63,7 @@ const withChoice = (command: Command): Command =>
   command
     .argument('[partitions...]', 'of the proposal, such as 3 7-9')
     .option('--all', 'all moves of the proposal')
-    .requiredOption('--reason <text>', 'why, for the audit');
+    .requiredOption(...REASON_FLAG);
 
 async function decide(
   partitions: readonly string[],

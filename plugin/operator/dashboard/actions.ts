@@ -6,9 +6,15 @@ import { approve } from '../approval/approve.ts';
 import { reject } from '../approval/reject.ts';
 import { askCoordinator } from '../migration/ask-coordinator.ts';
 import { setPaused } from '../migration/pause-command.ts';
+import { hasControlCharacters } from '../output.ts';
 
 const partitionId = z.number().int().min(0).max(16_383);
-const reason = z.string().trim().min(1, 'say why; it is kept in the audit').max(500);
+const reason = z
+  .string()
+  .trim()
+  .min(1, 'say why; it is kept in the audit')
+  .max(500)
+  .refine((text) => !hasControlCharacters(text), 'no line breaks or other control characters');
 /** Null: all. */
 const partitionIds = z.array(partitionId).min(1).max(16_384).nullable();
 

@@ -6,7 +6,7 @@ import type { RawSeries } from '../../logs/series/raw-series.ts';
 import { readSeries } from '../../logs/series/read-series.ts';
 import { type GridSeries, onRegularGrid } from '../../logs/series/regular-grid.ts';
 import { parseDuration } from '../duration.ts';
-import { printJson, printLine } from '../output.ts';
+import { printJson, printLine, printRemark } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
 import { backtestSeries } from './backtest.ts';
 import { backtestLines } from './backtest-table.ts';
@@ -127,10 +127,10 @@ function calendarFor(
         'fix-config',
         `--calendar: ${what}: use the long layout, series,time,value`,
       );
-    process.stderr.write(`foreshard: forecast.calendar is not used: ${what}\n`);
+    printRemark(`forecast.calendar is not used: ${what}`);
     return undefined;
   }
   const { calendar, remarks } = loadCalendar(file);
-  for (const remark of remarks) process.stderr.write(`foreshard: ${remark}\n`);
+  for (const remark of remarks) printRemark(remark);
   return calendar;
 }

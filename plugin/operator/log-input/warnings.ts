@@ -1,10 +1,11 @@
 import type { LogSummary } from '../../logs/log-record.ts';
+import { printRemark } from '../output.ts';
 
 type Warnings = Omit<LogSummary, 'skippedReasons'>;
 
 /** Says on standard error what a reader of the result should know. */
 export function printLogWarnings(summary: Warnings): void {
-  for (const line of warningsOf(summary)) process.stderr.write(`foreshard: ${line}\n`);
+  for (const line of warningsOf(summary)) printRemark(line);
 }
 
 /** What went wrong on the way, without stopping it. */

@@ -8,6 +8,7 @@ import {
   type CommonFlags,
   NODE_ID_MAX,
   PARTITION_ID_MAX,
+  REASON_FLAG,
   settingsOf,
   wholeNumber,
   withConfig,
@@ -70,14 +71,14 @@ export function addMigrationCommands(program: Command): void {
     .action(describeScorecards);
   withConfig(program.command('cancel'))
     .argument('<partition>', 'number of the partition', partition)
-    .requiredOption('--reason <text>', 'why, for the audit')
+    .requiredOption(...REASON_FLAG)
     .description('end a migration whose owner has not changed yet; its copy is dropped')
     .action((partitionId: number, flags: ReasonFlags) =>
       order(flags, { action: 'cancel', partitionId, reason: flags.reason }),
     );
   withConfig(program.command('rollback'))
     .argument('<partition>', 'number of the partition', partition)
-    .requiredOption('--reason <text>', 'why, for the audit')
+    .requiredOption(...REASON_FLAG)
     .description('switch a partition back to the owner it had, while that still follows; nothing is copied')
     .action((partitionId: number, flags: ReasonFlags) =>
       order(flags, { action: 'rollback', partitionId, reason: flags.reason }),
@@ -87,12 +88,12 @@ export function addMigrationCommands(program: Command): void {
   withConfig(program.command('pause'))
     .description('open no migrations, and let none go on that may wait; their clocks stand still')
     .option(...PARTITION_FLAG)
-    .option('--reason <text>', 'why, for the audit')
+    .option(...REASON_FLAG)
     .action((flags: PauseFlags) => pause(flags, true));
   withConfig(program.command('resume'))
     .description('end a pause')
     .option(...PARTITION_FLAG)
-    .option('--reason <text>', 'why, for the audit')
+    .option(...REASON_FLAG)
     .action((flags: PauseFlags) => pause(flags, false));
   withJson(withConfig(program.command('audit')))
     .description('print what operators have ordered: who, when, why, and what came of it')
@@ -113,7 +114,7 @@ function addTakeover(program: Command): void {
       wholeNumber('--i-accept-loss-after', 0, Number.MAX_SAFE_INTEGER),
     )
     .option('--empty', 'open the partition without any data, if there is no copy at all')
-    .requiredOption('--reason <text>', 'why, for the audit')
+    .requiredOption(...REASON_FLAG)
     .description(
       'give a partition another owner though the present one cannot agree: its process must be dead',
     )
@@ -142,7 +143,7 @@ function addRetire(program: Command): void {
       '--it-is-gone-for-good',
       'no process has it, and none will; left out, the command says what it would end',
     )
-    .requiredOption('--reason <text>', 'why, for the audit')
+    .requiredOption(...REASON_FLAG)
     .description('end what waits for a store whose disk is lost; no node ever starts on it again')
     .action(({ store, itIsGoneForGood, ...flags }: RetireFlags) =>
       carryOut(flags, 'retire', (metadata, clusterName, reason) =>

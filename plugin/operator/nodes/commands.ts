@@ -5,7 +5,15 @@ import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
 import { whyNoCoordinator } from '../../metadata/coordinator-status.ts';
 import { readPauses, withMetadata } from '../cluster-commands.ts';
-import { type CommonFlags, NODE_ID_MAX, settingsOf, wholeNumber, withConfig, withJson } from '../flags.ts';
+import {
+  type CommonFlags,
+  NODE_ID_MAX,
+  REASON_FLAG,
+  settingsOf,
+  wholeNumber,
+  withConfig,
+  withJson,
+} from '../flags.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';
 import { setDraining } from './drain.ts';
@@ -27,7 +35,7 @@ const storageNode = wholeNumber('node', 0, QUERY_NODE_ID_MIN - 1);
 export function addNodeOrders(program: Command): void {
   withJson(withConfig(program.command('drain')))
     .argument('<node>', 'number of the storage node', storageNode)
-    .option('--reason <text>', 'why, for the audit')
+    .option(...REASON_FLAG)
     .option('--wait', 'stay until the node is empty, and tell how far it is')
     .description(
       'have all partitions of a storage node moved away, and give it nothing more; said again, tell how far it is',
@@ -35,7 +43,7 @@ export function addNodeOrders(program: Command): void {
     .action(drain);
   withConfig(program.command('undrain'))
     .argument('<node>', 'number of the storage node', storageNode)
-    .option('--reason <text>', 'why, for the audit')
+    .option(...REASON_FLAG)
     .description('end a drain: plans may give the node something again')
     .action(async (nodeId: number, flags: OrderFlags) => {
       const { settings } = await settingsOf(flags);
@@ -46,7 +54,7 @@ export function addNodeOrders(program: Command): void {
     });
   withConfig(program.command('remove'))
     .argument('<node>', 'number of the node', wholeNumber('node', 0, NODE_ID_MAX))
-    .option('--reason <text>', 'why, for the audit')
+    .option(...REASON_FLAG)
     .description('take an empty storage node out of the cluster, or a query node that is gone')
     .action(remove);
 }

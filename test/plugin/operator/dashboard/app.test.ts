@@ -166,6 +166,8 @@ test('an order that makes no sense, and one that is refused, are told why', asyn
   for (const [path, body, why] of [
     ['/api/cancel', { partitionId: -1, reason: 'x' }, /partitionId/],
     ['/api/cancel', { partitionId: 1, reason: '  ' }, /say why/],
+    ['/api/cancel', { partitionId: 1, reason: 'x\ny' }, /control characters/],
+    ['/api/pause', { partitionId: null, reason: '\u001b[2K' }, /control characters/],
     ['/api/cancel', { partitionId: 1, reason: 'x', also: 1 }, /also/],
     [
       '/api/approve',
