@@ -34,8 +34,17 @@ export interface HealthListener {
 
 /** Of a request and its headers; probes are a line. */
 const REQUEST_BYTES_MAX = 4_096;
-const REQUEST_MS_MAX = 2_000;
-const CONNECTIONS_MAX = 32;
+/** How often the server itself looks for late requests; by default it would only every 30 s. */
+const CHECK_MS = 250;
+export interface HealthLimits {
+  /** From the accepted connection to the end of its answer; then it is cut off, whatever it has sent. */
+  readonly requestMsMax: number;
+  /** At one time; more are closed unread. */
+  readonly connectionsMax: number;
+}
+
+export const DEFAULT_HEALTH_LIMITS: HealthLimits = { requestMsMax: 2_000, connectionsMax: 32 };
+
 const SOCKET_FILE = 'unix:';
 
 /**
@@ -45,12 +54,26 @@ const SOCKET_FILE = 'unix:';
  * @param listen `node.healthListen`.
  * @throws ForeshardError FORESHARD_CONFIG for an address that others can reach, FORESHARD_UNAVAILABLE where it is taken.
  */
-export async function listenForHealth(listen: string, sources: HealthSources): Promise<HealthListener> {
+export async function listenForHealth(
+  listen: string,
+  sources: HealthSources,
+  { requestMsMax, connectionsMax }: HealthLimits = DEFAULT_HEALTH_LIMITS,
+): Promise<HealthListener> {
   const server = createServer(
-    { maxHeaderSize: REQUEST_BYTES_MAX, headersTimeout: REQUEST_MS_MAX, requestTimeout: REQUEST_MS_MAX },
+    {
+      maxHeaderSize: REQUEST_BYTES_MAX,
+      headersTimeout: requestMsMax,
+      requestTimeout: requestMsMax,
+      connectionsCheckingInterval: CHECK_MS,
+    },
     (request, response) => answer(request, response, sources),
   );
-  server.maxConnections = CONNECTIONS_MAX;
+  server.maxConnections = connectionsMax;
+  // The server's own limits do not cover who sends nothing, or does not take its answer.
+  server.on('connection', (socket) => {
+    const timer = setTimeout(() => socket.destroy(), requestMsMax);
+    socket.once('close', () => clearTimeout(timer));
+  });
   // A probe that breaks the protocol gets no answer.
   server.on('clientError', (_error, socket) => socket.destroy());
   if (listen.startsWith(SOCKET_FILE)) await listenOnFile(server, listen.slice(SOCKET_FILE.length));

@@ -1,9 +1,10 @@
 import { statSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { type HealthReason, listenForHealth } from '../../../plugin/node/health.ts';
+import { DEFAULT_HEALTH_LIMITS, type HealthReason, listenForHealth } from '../../../plugin/node/health.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -52,6 +53,50 @@ test('a node is alive as long as it answers, and ready while nothing stands agai
     check.is((await ask(where, '/readyz?verbose')).status, 503);
     check.is((await ask(where, '/livez')).status, 200);
     check.is((await ask(where, '/metrics')).status, 404);
+  } finally {
+    await health.close();
+  }
+});
+
+/** Resolves with what came, and after how long, once the other end has closed. */
+const untilClosed = (socket: Socket): Promise<{ readonly text: string; readonly ms: number }> =>
+  new Promise((resolve) => {
+    const startMs = performance.now();
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk.toString();
+    });
+    socket.on('error', () => {});
+    socket.once('close', () => resolve({ text, ms: performance.now() - startMs }));
+  });
+
+test('who sends nothing, or too slowly, is cut off and keeps the listener from nobody for longer', async () => {
+  check.equal(DEFAULT_HEALTH_LIMITS, { requestMsMax: 2_000, connectionsMax: 32 });
+  const limits = { requestMsMax: 700, connectionsMax: 4 };
+  const health = await listenForHealth('127.0.0.1:0', sources([]), limits);
+  const port = health.port as number;
+  const open = (): Socket => connect(port, '127.0.0.1');
+  try {
+    const idle = Array.from({ length: 3 }, open);
+    const slow = open();
+    const trickle = setInterval(() => slow.write('G'), 50);
+    const closings = [...idle, slow].map(untilClosed);
+    await Promise.all(
+      [...idle, slow].map((socket) => new Promise((resolve) => socket.once('connect', resolve))),
+    );
+    // They are all that may be open: one more is closed unread, and at once.
+    const surplus = open();
+    surplus.write('GET /livez HTTP/1.1\r\n\r\n');
+    const refused = await untilClosed(surplus);
+    check.is(refused.text, '');
+    const closed = await Promise.all(closings);
+    clearInterval(trickle);
+    for (const { ms } of closed) check.ok(ms < 10 * limits.requestMsMax, `closed after ${ms} ms`);
+    check.ok(
+      closed.some(({ ms }) => ms > refused.ms),
+      'the surplus one did not wait for the others',
+    );
+    check.is((await ask({ port }, '/livez')).status, 200);
   } finally {
     await health.close();
   }

@@ -200,7 +200,9 @@ test('a scan whose pattern costs much stops on its way with a cursor, and in the
   check.ok(calls > 2 && calls <= keys.length, `${calls} calls`);
 });
 
-test('a scan takes no pattern that is longer than any of use; a set that is not closed ends with it', async ({ client }) => {
+test('a scan takes no pattern that is longer than any of use; a set that is not closed ends with it', async ({
+  client,
+}) => {
   await client.ask('SET', `{t}${'a'.repeat(1_800)}`, 'v');
   const partitionId = partitionOfKey('{t}');
   const scan = async (word: string, value: string): Promise<string> =>
