@@ -11,12 +11,17 @@ export interface Decisions {
   readonly rejections: readonly Rejection[];
 }
 
+export interface ReadDecisions extends Decisions {
+  /** Of each key of an approval or a rejection that exists, also of one that has run out or cannot be read. */
+  readonly revisions: ReadonlyMap<string, number>;
+}
+
 /** Records that are not valid are left out. @param nowMs rejections that have run out by then are left out too. */
 export async function readDecisions(
   store: MetadataStore,
   clusterName: string,
   nowMs: number,
-): Promise<Decisions> {
+): Promise<ReadDecisions> {
   const codec = recordCodec(clusterName);
   const { entries } = await store.list(codec.keys.controlPrefix);
   const below = <T>(prefix: string, decode: (entry: MetadataEntry) => T): T[] =>
@@ -26,7 +31,12 @@ export async function readDecisions(
     ({ key, revision, value }): PendingApproval => ({ key, revision, approval: codec.decodeApproval(value) }),
   );
   const rejections = below(codec.keys.rejectionPrefix, ({ value }) => codec.decodeRejection(value));
+  const { approvalPrefix, rejectionPrefix } = codec.keys;
+  const decided = entries.filter(
+    ({ key }) => key.startsWith(approvalPrefix) || key.startsWith(rejectionPrefix),
+  );
   return {
+    revisions: new Map(decided.map(({ key, revision }) => [key, revision])),
     approvals: approvals.sort(byTurn).map(({ approval }) => approval),
     rejections: rejections.filter(({ untilMs }) => untilMs > nowMs),
   };

@@ -170,7 +170,7 @@ const approval = z.object({
   notBeforeMs: z.number(),
   notAfterMs: z.number(),
   order: count,
-  after: z.array(count.max(16_383)),
+  after: z.array(z.object({ partitionId: count.max(16_383), sourceNodeId: count.max(65_535) })),
   moveReason: z.string().max(1000),
 });
 const rejection = z.object({ ...order, partitionId: count.max(16_383), untilMs: z.number() });

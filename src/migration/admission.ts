@@ -16,6 +16,7 @@ export const ADMISSION_REFUSALS = [
   'target-busy',
   'cluster-busy',
   'paused',
+  'rejected', // by an operator, since the plan was made
 ] as const;
 export type AdmissionRefusal = (typeof ADMISSION_REFUSALS)[number];
 
@@ -40,6 +41,8 @@ export interface AdmissionContext {
   readonly isInWindow: boolean;
   readonly isPaused: (partitionId: number) => boolean;
   readonly isQuarantined: (partitionId: number) => boolean;
+  /** Whether an operator wants it to stay; never of what was approved, since a rejection takes the approval back. */
+  readonly isRejected: (partitionId: number) => boolean;
 }
 
 /** Whether its hour by the timetable has come. */
@@ -85,6 +88,7 @@ export function refusalOf(
   if (!isCurrent || move.sourceNodeId === move.targetNodeId) return 'stale-proposal';
   if (record.migration) return 'migration-open';
   if (context.isQuarantined(move.partitionId)) return 'quarantine';
+  if (context.isRejected(move.partitionId)) return 'rejected';
   if (record.ownedSinceMs > 0 && context.nowMs - record.ownedSinceMs < settings.residenceMs)
     return 'residence';
   if (!isDue(move, context.planNowMs)) return 'not-due';

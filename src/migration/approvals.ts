@@ -28,10 +28,16 @@ export interface Approval {
   readonly notAfterMs: number;
   /** Among those that were approved together: its place in the order of the proposal. */
   readonly order: number;
-  /** Partitions that have to be away first, so that there is room. */
-  readonly after: readonly number[];
+  /** What has to be away first, so that there is room. */
+  readonly after: readonly RoomMaker[];
   /** Why the planner wants it. */
   readonly moveReason: string;
+}
+
+/** A partition as it stood in the proposal: its move makes room for another. */
+export interface RoomMaker {
+  readonly partitionId: number;
+  readonly sourceNodeId: number;
 }
 
 /** `ctl/rejected/<partition>`: until then plans leave the partition where it is. */
@@ -86,16 +92,23 @@ export function voidnessOf(
   return null;
 }
 
-/** Whether all that had to go first is gone: switched, or no longer approved. */
-export const isUnblocked = (
-  { after }: Approval,
-  pending: ReadonlySet<number>,
-  records: readonly (PartitionRecord | null)[],
-): boolean =>
-  after.every((partitionId) => {
-    const migration = records[partitionId]?.migration;
-    return !pending.has(partitionId) && (!migration || isSwitched(migration.phase));
+/** Whether all that had to make room is away: another node owns it, and it is not on its way back. */
+export const isUnblocked = ({ after }: Approval, records: readonly (PartitionRecord | null)[]): boolean =>
+  after.every(({ partitionId, sourceNodeId }) => {
+    const record = records[partitionId];
+    if (!record || record.ownerNodeId === sourceNodeId) return false;
+    return !record.migration || isSwitched(record.migration.phase);
   });
+
+/**
+ * Whether nothing will move what had to make room: it is where it was, and its approval is gone without a migration. A record
+ * that cannot be read says nothing.
+ */
+export const isStuck = (
+  { sourceNodeId }: RoomMaker,
+  isPending: boolean,
+  record: PartitionRecord | null | undefined,
+): boolean => !isPending && !!record && record.ownerNodeId === sourceNodeId && record.migration === null;
 
 /** Deletes an approval, with the reason in the audit, under a name of its own beside that of the command. */
 export function voidWrites(

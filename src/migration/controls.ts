@@ -17,12 +17,19 @@ export interface Pending<Request> {
 export type PendingRequest = Pending<OperatorRequest>;
 export type PendingRetirement = Pending<RetirementRequest>;
 
+export interface StandingRejection {
+  readonly revision: number;
+  readonly untilMs: number;
+}
+
 export interface Controls {
   readonly isPaused: boolean;
   readonly pausedPartitionIds: ReadonlySet<number>;
   readonly requests: readonly PendingRequest[];
   /** In the order in which they should begin. */
   readonly approvals: readonly PendingApproval[];
+  /** By partition, also those that have run out. */
+  readonly rejections: ReadonlyMap<number, StandingRejection>;
   readonly retirements: readonly PendingRetirement[];
   readonly retiredStoreIds: ReadonlySet<string>;
   /** Metadata revision of each store's state, by store id. */
@@ -34,6 +41,7 @@ export const NO_CONTROLS: Controls = {
   pausedPartitionIds: new Set(),
   requests: [],
   approvals: [],
+  rejections: new Map(),
   retirements: [],
   retiredStoreIds: new Set(),
   storeRevisions: new Map(),
@@ -93,6 +101,7 @@ export async function readControls(
   const requests: PendingRequest[] = [];
   const retirements: PendingRetirement[] = [];
   const approvals: PendingApproval[] = [];
+  const rejections = new Map<number, StandingRejection>();
   let isPaused = false;
   const orNothing = passingOver(logger);
   for (const { key, value, revision } of entries)
@@ -104,12 +113,21 @@ export async function readControls(
       orNothing(key, () => retirements.push({ key, revision, request: codec.decodeRetirement(value) }));
     else if (key.startsWith(keys.approvalPrefix))
       orNothing(key, () => approvals.push({ key, revision, approval: codec.decodeApproval(value) }));
+    else if (key.startsWith(keys.rejectionPrefix)) {
+      const partitionId = Number(key.slice(keys.rejectionPrefix.length));
+      // One that nobody can read holds nothing back, as in the planner.
+      rejections.set(partitionId, { revision, untilMs: 0 });
+      orNothing(key, () =>
+        rejections.set(partitionId, { revision, untilMs: codec.decodeRejection(value).untilMs }),
+      );
+    }
   return {
     isPaused,
     pausedPartitionIds,
     requests,
     retirements,
     approvals: approvals.sort(byTurn),
+    rejections,
     ...(await readStores(metadata, codec, logger)),
   };
 }

@@ -15,7 +15,15 @@ import {
   isTemporary,
   refusalOf,
 } from './admission.ts';
-import { asMove, isUnblocked, type PendingApproval, voidnessOf, voidWrites } from './approvals.ts';
+import {
+  asMove,
+  isStuck,
+  isUnblocked,
+  type PendingApproval,
+  type RoomMaker,
+  voidnessOf,
+  voidWrites,
+} from './approvals.ts';
 import type { Committer } from './committer.ts';
 import type { Controls } from './controls.ts';
 import { isCopying } from './phases.ts';
@@ -97,7 +105,8 @@ export class MoveQueue {
     const context = this.#contextOf(seen);
     const copies = new CopyCounts(seen.records);
     // Whoever approves a move says when: the windows bind plans.
-    const approved = await this.#beginApproved(seen, copies, { ...context, isInWindow: true });
+    const ofApproved = { ...context, isInWindow: true, isRejected: () => false };
+    const approved = await this.#beginApproved(seen, copies, ofApproved);
     const plan = this.#plan;
     if (plan === null || this.#moves.length === 0) return;
     const later: Move[] = [];
@@ -122,8 +131,12 @@ export class MoveQueue {
     for (const entry of approvals) {
       const { approval } = entry;
       const why = voidnessOf(approval, context);
+      const stuck = approval.after.find((maker) =>
+        isStuck(maker, pending.has(maker.partitionId), context.records[maker.partitionId]),
+      );
       if (why !== null) begun.push(this.#retract(entry, why));
-      else if (isUnblocked(approval, pending, context.records)) {
+      else if (stuck !== undefined) begun.push(this.#retractWithoutRoom(entry, stuck));
+      else if (isUnblocked(approval, context.records)) {
         const move = asMove(approval);
         const expected = { ownerNodeId: approval.sourceNodeId, epoch: approval.epoch };
         if (refusalOf(move, expected, copies, context) !== null) continue;
@@ -136,11 +149,39 @@ export class MoveQueue {
   }
 
   /** Takes back an approval of what can no longer be done, and says so in the audit. */
-  async #retract({ key, revision, approval }: PendingApproval, why: string): Promise<void> {
+  async #retract(
+    { key, revision, approval }: PendingApproval,
+    why: string,
+    conditions: readonly MetadataCondition[] = [],
+  ): Promise<void> {
     const { committer, codec, clock, logger } = this.#components;
     logger.warn({ partitionId: approval.partitionId, why }, 'an approved move is void');
     const writes = voidWrites(approval, { key, why, nowMs: clock.nowMs() }, codec);
-    await committer.commit([{ key, revisionIs: revision }], writes);
+    await committer.commit([{ key, revisionIs: revision }, ...conditions], writes);
+  }
+
+  /**
+   * The map and the approvals were read one after the other, and a migration may have been opened between: it is looked again,
+   * and the commit holds only while nothing of it has changed. Never throws.
+   */
+  async #retractWithoutRoom(entry: PendingApproval, maker: RoomMaker): Promise<void> {
+    const { metadata, codec, logger } = this.#components;
+    const { partitionId, sourceNodeId } = maker;
+    const [mapKey, approvalKey] = [codec.keys.map(partitionId), codec.keys.approval(partitionId)];
+    try {
+      const found = await metadata.get(mapKey);
+      if (!found || !isStuck(maker, false, codec.decodePartition(partitionId, found.value))) return;
+      const why =
+        `partition ${partitionId} had to leave node ${sourceNodeId} first to make room, and stays: its own approval ` +
+        'was rejected or void, or its migration was given up';
+      await this.#retract(entry, why, [
+        { key: mapKey, revisionIs: found.revision },
+        { key: approvalKey, revisionIs: 0 },
+      ]);
+    } catch (error) {
+      const fault = error instanceof Error ? error.message : String(error);
+      logger.warn({ partitionId: entry.approval.partitionId, error: fault }, 'a void approval still stands');
+    }
   }
 
   /**
@@ -194,6 +235,11 @@ export class MoveQueue {
       if (approved !== null) {
         writes.push({ kind: 'delete', key: approved.key });
         conditions.push({ key: approved.key, revisionIs: approved.revision });
+      } else {
+        // None stood when it was decided, or one that had run out: a rejection that has reported success since holds.
+        const { partitionId } = move;
+        const revisionIs = seen.controls.rejections.get(partitionId)?.revision ?? 0;
+        conditions.push({ key: codec.keys.rejection(partitionId), revisionIs });
       }
       const revision = await committer.commitRecord(opened, entry.revision, writes, conditions);
       if (revision !== null) this.#components.onOpened(opened, revision);
@@ -220,6 +266,7 @@ export class MoveQueue {
       isInWindow: this.#components.isInWindow(),
       isPaused: (partitionId) => controls.isPaused || controls.pausedPartitionIds.has(partitionId),
       isQuarantined: (partitionId) => quarantineOf(records[partitionId], nowMs) !== undefined,
+      isRejected: (partitionId) => (controls.rejections.get(partitionId)?.untilMs ?? 0) > nowMs,
     };
   }
 }

@@ -3,17 +3,18 @@ import type { Approval } from '../../../src/migration/approvals.ts';
 import type { MetadataEntry, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import { decodeProposal, type ProposalRecord } from '../../host/proposal-record.ts';
 import { proposalKey } from '../../host/record-keys.ts';
-import { readDecisions } from '../../metadata/decisions.ts';
+import { type ReadDecisions, readDecisions } from '../../metadata/decisions.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import { asRanges } from '../cluster-commands.ts';
 import { newRequestId, whoAsks } from '../migration/order.ts';
 import { asTime, counted } from '../units-text.ts';
+import { asItWas, changesSince } from './as-it-was.ts';
 import { type ChosenMove, chooseMoves } from './choose-moves.ts';
 
 /** An approval that could not begin for so long is void: the load it was made for is another by then. */
 const VALID_MS = 86_400_000;
-/** An approval, and perhaps a rejection that ends, each: below the 128 operations of a transaction. */
-const BATCH = 50;
+/** An approval, perhaps a rejection that ends, and two conditions, each: below the 128 operations of a transaction. */
+const BATCH = 31;
 
 export interface ApproveOrder {
   /** Null: all moves of the proposal. */
@@ -30,7 +31,7 @@ export interface ApproveOrder {
  * `foreshard approve`: moves of the latest proposal, as it is when this is called, are handed to whoever is coordinator.
  *
  * @returns what to tell.
- * @throws ForeshardError FORESHARD_NOT_READY without a proposal, FORESHARD_CONFLICT when it is past or another came meanwhile,
+ * @throws ForeshardError FORESHARD_NOT_READY without a proposal, FORESHARD_CONFLICT when it is past, or another or somebody else's decision came meanwhile,
  * FORESHARD_CONFIG when the choice makes no sense.
  */
 export async function approve(
@@ -49,8 +50,8 @@ export async function approve(
       `the latest proposal held until ${asTime(proposal.expiresAtMs)}, and no coordinator has made another since: ` +
         'a query node with mode "propose" has to run; nothing was approved',
     );
-  const { approvals, rejections } = await readDecisions(metadata, clusterName, nowMs);
-  const approved = new Set(approvals.map(({ partitionId }) => partitionId));
+  const decisions = await readDecisions(metadata, clusterName, nowMs);
+  const approved = new Set(decisions.approvals.map(({ partitionId }) => partitionId));
   const chosen = chooseMoves(proposal, order.partitionIds, approved);
   if (chosen.length === 0)
     throw new ForeshardError(
@@ -59,8 +60,7 @@ export async function approve(
       `the proposal of ${asTime(proposal.atMs)} has no moves`,
     );
   const given = approvalsOf(chosen, order, nowMs);
-  const rejected = new Set(rejections.map(({ partitionId }) => partitionId));
-  await write(metadata, clusterName, { entry, given, rejected, proposal });
+  await write(metadata, clusterName, { entry, given, decisions, proposal });
   return told(given);
 }
 
@@ -89,19 +89,22 @@ function approvalsOf(chosen: readonly ChosenMove[], order: ApproveOrder, nowMs: 
   });
 }
 
-/** Each transaction holds only while the proposal is the one that was read: nobody approves what he has not seen. */
+/**
+ * Each transaction holds only while the proposal is the one that was read, and nobody has decided anything else of these
+ * partitions: nobody approves what he has not seen, nor over a rejection that has just reported success.
+ */
 async function write(
   metadata: MetadataStore,
   clusterName: string,
   {
     entry,
     given,
-    rejected,
+    decisions,
     proposal,
   }: {
     readonly entry: MetadataEntry;
     readonly given: readonly Approval[];
-    readonly rejected: ReadonlySet<number>;
+    readonly decisions: ReadDecisions;
     readonly proposal: ProposalRecord;
   },
 ): Promise<void> {
@@ -124,21 +127,23 @@ async function write(
         key: codec.keys.approval(approval.partitionId),
         value: codec.encodeApproval(approval),
       };
-      return rejected.has(approval.partitionId)
-        ? [put, { kind: 'delete', key: codec.keys.rejection(approval.partitionId) }]
-        : [put];
+      const rejection = codec.keys.rejection(approval.partitionId);
+      return decisions.revisions.has(rejection) ? [put, { kind: 'delete', key: rejection }] : [put];
     });
+    const unchanged = partitions.flatMap((partitionId) => asItWas(decisions, codec.keys, partitionId));
     const { isCommitted } = await metadata.commit({
-      conditions: [{ key: entry.key, revisionIs: entry.revision }],
+      conditions: [{ key: entry.key, revisionIs: entry.revision }, ...unchanged],
       writes: [...writes, { kind: 'put', key: codec.keys.audit(auditId), value: audit }],
     });
-    if (!isCommitted)
-      throw new ForeshardError(
-        'FORESHARD_CONFLICT',
-        're-read',
-        `another proposal came meanwhile: ${start === 0 ? 'nothing was' : `the first ${start} moves only were`} approved. ` +
-          'Read it (`foreshard proposal`), then approve',
-      );
+    if (isCommitted) continue;
+    const changes = await changesSince(metadata, clusterName, { before: decisions, partitions, nowMs: atMs });
+    throw new ForeshardError(
+      'FORESHARD_CONFLICT',
+      're-read',
+      `${changes ?? 'another proposal came meanwhile'}: ` +
+        `${start === 0 ? 'nothing was' : `the first ${start} moves only were`} approved. ` +
+        'Read it (`foreshard proposal`), then approve',
+    );
   }
 }
 

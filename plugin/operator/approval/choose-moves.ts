@@ -1,4 +1,5 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
+import type { RoomMaker } from '../../../src/migration/approvals.ts';
 import type { ProposalRecord } from '../../host/proposal-record.ts';
 import { asRanges } from '../cluster-commands.ts';
 import { asTime } from '../units-text.ts';
@@ -9,7 +10,7 @@ export interface ChosenMove {
   /** Its place in the proposal. */
   readonly order: number;
   /** Of the chosen ones and those approved before: what has to be away first. */
-  readonly after: readonly number[];
+  readonly after: readonly RoomMaker[];
 }
 
 /**
@@ -46,9 +47,12 @@ export function chooseMoves(
       throw refusal(
         `partition ${move.partitionId} can only go after ${asRanges(sorted(missing))} has made room: approve that as well`,
       );
-    return [{ move, order, after }];
+    const makers = moves.filter(({ partitionId }) => after.some((id) => id === partitionId));
+    return [{ move, order, after: makers.map(asRoomMaker) }];
   });
 }
+
+const asRoomMaker = ({ partitionId, sourceNodeId }: RoomMaker): RoomMaker => ({ partitionId, sourceNodeId });
 
 const sorted = (ids: readonly number[]): number[] => [...ids].sort((a, b) => a - b);
 

@@ -1,16 +1,17 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
-import type { Rejection } from '../../../src/migration/approvals.ts';
-import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
+import type { Approval, Rejection } from '../../../src/migration/approvals.ts';
+import type { MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import { decodeProposal } from '../../host/proposal-record.ts';
 import { proposalKey } from '../../host/record-keys.ts';
-import { readDecisions } from '../../metadata/decisions.ts';
+import { type ReadDecisions, readDecisions } from '../../metadata/decisions.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import { asRanges } from '../cluster-commands.ts';
 import { newRequestId, whoAsks } from '../migration/order.ts';
 import { asTime, counted } from '../units-text.ts';
+import { asItWas, changesSince } from './as-it-was.ts';
 
-/** A rejection, and perhaps a condition and an approval that ends, each: below the 128 operations of a transaction. */
-const BATCH = 40;
+/** A rejection, perhaps an approval that ends, and two conditions, each: below the 128 operations of a transaction. */
+const BATCH = 31;
 
 export interface RejectOrder {
   /** Null: all moves that are proposed or approved. */
@@ -20,10 +21,12 @@ export interface RejectOrder {
 }
 
 /**
- * `foreshard reject`: plans leave these partitions where they are for a while, and an approval that has not begun is taken back.
+ * `foreshard reject`: plans leave these partitions where they are for a while, and an approval that has not begun is taken back,
+ * together with those of moves that need the room that it would have made.
  *
  * @returns what to tell.
- * @throws ForeshardError FORESHARD_CONFIG naming a partition of which no move is proposed or approved.
+ * @throws ForeshardError FORESHARD_CONFIG naming a partition of which no move is proposed or approved, FORESHARD_CONFLICT when
+ * one has begun, or somebody else has decided of it, meanwhile.
  */
 export async function reject(
   metadata: MetadataStore,
@@ -33,8 +36,8 @@ export async function reject(
 ): Promise<string> {
   const entry = await metadata.get(proposalKey(clusterName));
   const proposed = entry ? decodeProposal(entry.value).moves.map(({ partitionId }) => partitionId) : [];
-  const { approvals } = await readDecisions(metadata, clusterName, nowMs);
-  const approved = new Set(approvals.map(({ partitionId }) => partitionId));
+  const decisions = await readDecisions(metadata, clusterName, nowMs);
+  const approved = new Set(decisions.approvals.map(({ partitionId }) => partitionId));
   const known = new Set([...proposed, ...approved]);
   const strangers = (partitionIds ?? []).filter((partitionId) => !known.has(partitionId));
   if (strangers.length > 0)
@@ -43,73 +46,97 @@ export async function reject(
       'fix-config',
       `partition ${asRanges(strangers)}: no move of it is proposed or approved; nothing was rejected`,
     );
-  const chosen = [...(partitionIds ?? known)].sort((a, b) => a - b);
+  const chosen = [...new Set(partitionIds ?? known)].sort((a, b) => a - b);
   if (chosen.length === 0)
     throw new ForeshardError('FORESHARD_CONFLICT', 're-read', 'no move is proposed or approved');
   const untilMs = nowMs + forMs;
   const base = { requestId: newRequestId(nowMs), by: whoAsks(), reason, atMs: nowMs };
-  for (let start = 0; start < chosen.length; start += BATCH)
+  const dependants = dependantsOf(decisions.approvals, new Set(chosen));
+  // Those that need room come last: should it end half-way, the coordinator finds their room-maker gone, and they are void.
+  const all = [...chosen, ...dependants];
+  for (let start = 0; start < all.length; start += BATCH)
     await writeBatch(metadata, clusterName, {
-      rejections: chosen
-        .slice(start, start + BATCH)
-        .map((partitionId) => ({ ...base, partitionId, untilMs })),
+      rejection: { ...base, untilMs },
+      rejected: all.slice(start, start + BATCH).filter((_, i) => start + i < chosen.length),
+      withdrawn: all.slice(start, start + BATCH).filter((_, i) => start + i >= chosen.length),
       auditId: start === 0 ? base.requestId : `${base.requestId}-${start}`,
-      approved,
+      doneCount: Math.min(start, chosen.length),
+      decisions,
     });
   const takenBack = chosen.filter((partitionId) => approved.has(partitionId)).length;
   const back = takenBack === 0 ? '' : `, ${takenBack} of which had been approved`;
-  return `${counted(chosen.length, 'move')} rejected${back}: these partitions stay where they are until ${asTime(untilMs)}`;
+  const also = dependants.length === 0 ? '' : `; ${withdrawnText(dependants)}`;
+  return `${counted(chosen.length, 'move')} rejected${back}: these partitions stay where they are until ${asTime(untilMs)}${also}`;
 }
 
+const withdrawnText = (partitions: readonly number[]): string =>
+  `the approval of partition ${asRanges(partitions)} was taken back as well, since it needs the room`;
+
+/** Approved moves, sorted, for which one of the rejected, or another of these, would have made room. */
+function dependantsOf(approvals: readonly Approval[], rejected: ReadonlySet<number>): number[] {
+  const stays = new Map(
+    approvals
+      .filter(({ partitionId }) => rejected.has(partitionId))
+      .map(({ partitionId, sourceNodeId }) => [partitionId, sourceNodeId]),
+  );
+  for (let countBefore = -1; countBefore < stays.size; ) {
+    countBefore = stays.size;
+    for (const { partitionId, sourceNodeId, after } of approvals)
+      if (after.some((maker) => stays.get(maker.partitionId) === maker.sourceNodeId))
+        stays.set(partitionId, sourceNodeId);
+  }
+  return [...stays.keys()].filter((partitionId) => !rejected.has(partitionId)).sort((a, b) => a - b);
+}
+
+/** The transaction holds only while these partitions are approved, or rejected, just as it was read. */
 async function writeBatch(
   metadata: MetadataStore,
   clusterName: string,
   batch: {
-    readonly rejections: readonly Rejection[];
+    readonly rejection: Omit<Rejection, 'partitionId'>;
+    readonly rejected: readonly number[];
+    /** Their approval ends, and plans may move them. */
+    readonly withdrawn: readonly number[];
     readonly auditId: string;
-    readonly approved: ReadonlySet<number>;
+    readonly doneCount: number;
+    readonly decisions: ReadDecisions;
   },
 ): Promise<void> {
   const codec = recordCodec(clusterName);
-  const { rejections, auditId, approved } = batch;
-  const { by, reason, atMs, untilMs } = rejections[0] as Rejection;
-  const partitions = rejections.map(({ partitionId }) => partitionId);
+  const { rejection, rejected, withdrawn, auditId, doneCount, decisions } = batch;
+  const { by, reason, atMs, untilMs } = rejection;
+  const partitions = [...rejected, ...withdrawn];
+  const facts = [
+    ...(rejected.length > 0
+      ? [`the moves of partitions ${asRanges(rejected)}, until ${asTime(untilMs)}`]
+      : []),
+    ...(withdrawn.length > 0 ? [withdrawnText(withdrawn)] : []),
+  ];
   const audit = codec.encodeAudit({
     ...{ requestId: auditId, atMs, by, reason },
     action: 'reject',
     partitionId: partitions.length === 1 ? (partitions[0] as number) : null,
     outcome: 'done',
-    message: `the moves of partitions ${asRanges(partitions)}, until ${asTime(untilMs)}`,
+    message: facts.join('; '),
   });
-  const writes = rejections.flatMap((rejection): MetadataWrite[] => {
-    const { partitionId } = rejection;
-    const put: MetadataWrite = {
-      kind: 'put',
-      key: codec.keys.rejection(partitionId),
-      value: codec.encodeRejection(rejection),
-    };
-    return approved.has(partitionId)
-      ? [put, { kind: 'delete', key: codec.keys.approval(partitionId) }]
-      : [put];
+  const put = rejected.map((partitionId): MetadataWrite => {
+    const value = codec.encodeRejection({ ...rejection, partitionId });
+    return { kind: 'put', key: codec.keys.rejection(partitionId), value };
   });
-  const conditions: MetadataCondition[] = [];
-  for (const partitionId of partitions) {
-    if (!approved.has(partitionId)) continue;
-    const key = codec.keys.approval(partitionId);
-    const entry = await metadata.get(key);
-    if (entry === undefined) throw hasBegun();
-    conditions.push({ key, revisionIs: entry.revision });
-  }
+  const deleted = partitions
+    .map((partitionId) => codec.keys.approval(partitionId))
+    .filter((key) => decisions.revisions.has(key))
+    .map((key): MetadataWrite => ({ kind: 'delete', key }));
   const { isCommitted } = await metadata.commit({
-    conditions,
-    writes: [...writes, { kind: 'put', key: codec.keys.audit(auditId), value: audit }],
+    conditions: partitions.flatMap((partitionId) => asItWas(decisions, codec.keys, partitionId)),
+    writes: [...put, ...deleted, { kind: 'put', key: codec.keys.audit(auditId), value: audit }],
   });
-  if (!isCommitted) throw hasBegun();
-}
-
-const hasBegun = (): ForeshardError =>
-  new ForeshardError(
+  if (isCommitted) return;
+  const changes = await changesSince(metadata, clusterName, { before: decisions, partitions, nowMs: atMs });
+  throw new ForeshardError(
     'FORESHARD_CONFLICT',
     're-read',
-    'an approved move has begun meanwhile: `foreshard migrations` shows it, `foreshard cancel` ends it',
+    `${changes ?? 'somebody has decided of these partitions meanwhile'}: ` +
+      `${doneCount === 0 ? 'nothing was' : `the first ${doneCount} moves only were`} rejected`,
   );
+}

@@ -71,6 +71,7 @@ function contextOf(
     isInWindow: true,
     isPaused: () => false,
     isQuarantined: () => false,
+    isRejected: () => false,
     ...change,
   };
 }
@@ -109,6 +110,7 @@ test('every refusal names its reason', () => {
     refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0)], { isQuarantined: () => true })),
     'quarantine',
   );
+  check.is(refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0)], { isRejected: () => true })), 'rejected');
   check.is(refusal(moveOf(0, 0, 1), contextOf([recordOf(0, 0)], { isPaused: () => true })), 'paused');
   check.is(refusal(moveOf(0, 0, 1), contextOf(busy('COPY'))), 'source-busy');
   check.is(refusal(moveOf(0, 0, 1), contextOf(busy('GRACE'))), null);

@@ -111,6 +111,11 @@ function coordinate() {
         .filter(isOpen)
         .map(({ partitionId, migration }) => `${partitionId} -> ${migration.targetNodeId}`);
     },
+    /** Audit records as they were written, in their order. */
+    audits: () =>
+      [...metadata.entries.values()]
+        .filter(({ key }) => key.startsWith(keys.auditPrefix))
+        .map(({ value }) => new TextDecoder().decode(value)),
     approved: async () => (await seen()).controls.approvals.map(({ approval }) => approval.partitionId),
     put: (record: PartitionRecord) =>
       metadata.put(keys.map(record.partitionId), codec.encodePartition(record)),
@@ -164,7 +169,7 @@ test('approvals wait for a place like any move, and are remembered by nobody but
 
 test('what needs room waits for what makes it, until that has switched', async () => {
   const run = coordinate();
-  run.approve(approvalOf(0, 1, { order: 1, after: [3] }));
+  run.approve(approvalOf(0, 1, { order: 1, after: [MAKER] }));
   run.approve(approvalOf(3, 2, { order: 0, notBeforeMs: NOW_MS + 100 }));
   await run.begin();
   check.equal(await run.open(), []);
@@ -175,9 +180,100 @@ test('what needs room waits for what makes it, until that has switched', async (
   const { value } = run.metadata.entries.get(keys.map(3)) as MetadataEntry;
   const record = codec.decodePartition(3, value);
   check.ok(record.migration);
-  run.put({ ...record, migration: { ...record.migration, phase: 'GRACE' } });
+  run.put({ ...record, ownerNodeId: asNodeId(2), migration: { ...record.migration, phase: 'GRACE' } });
   await run.begin();
   check.equal(await run.open(), ['0 -> 1', '3 -> 2']);
+});
+
+test('what needs room is void when what had to make it stays: rejected, given up, or void itself', async () => {
+  for (const spoil of [
+    (run: Run) => run.metadata.entries.delete(keys.approval(3)),
+    async (run: Run) => {
+      await run.begin(100);
+      check.equal(await run.open(), ['3 -> 2']);
+      run.put(recordOf(3)); // Its migration has ended in ABORT.
+    },
+    (run: Run) => run.begin(2_000),
+  ]) {
+    const run = coordinate();
+    run.approve(approvalOf(0, 1, { order: 1, after: [MAKER], notAfterMs: NOW_MS + 9_000 }));
+    run.approve(approvalOf(3, 2, { order: 0, notBeforeMs: NOW_MS + 100 }));
+    await run.begin();
+    await spoil(run);
+    await run.begin();
+    check.equal(await run.open(), [], 'nothing begins without the room');
+    check.equal(await run.approved(), []);
+    check.match(run.audits().at(-1) as string, /partition 0 is void: partition 3 had to leave node 3 first/);
+  }
+});
+
+test('what needs room waits while its maker comes back', async () => {
+  const run = coordinate();
+  run.approve(approvalOf(3, 2, { order: 0 }));
+  await run.begin();
+  const { value } = run.metadata.entries.get(keys.map(3)) as MetadataEntry;
+  const record = codec.decodePartition(3, value);
+  check.ok(record.migration);
+  const [sourceNodeId, targetNodeId] = [asNodeId(2), asNodeId(3)];
+  const migration = {
+    ...record.migration,
+    kind: 'rollback',
+    phase: 'COPY',
+    sourceNodeId,
+    targetNodeId,
+  } as const;
+  run.put({ ...record, ownerNodeId: asNodeId(2), migration });
+  run.approve(approvalOf(0, 1, { order: 1, after: [MAKER] }));
+  await run.begin();
+  check.equal(await run.open(), ['3 -> 3'], 'its way back only');
+  check.equal(await run.approved(), [0]);
+});
+
+test('an approval is not void for want of room that a migration, opened since the map was read, will make', async () => {
+  const run = coordinate();
+  run.approve(approvalOf(0, 1, { after: [MAKER] }));
+  const get = run.metadata.get.bind(run.metadata);
+  run.metadata.get = async (key: string) => {
+    const entry = await get(key);
+    if (key === keys.map(3)) run.put(recordOf(3)); // Any change, between this reading and the commit.
+    return entry;
+  };
+  await run.begin();
+  check.equal(await run.approved(), [0]);
+  run.metadata.get = get;
+  await run.begin();
+  check.equal(await run.approved(), []);
+});
+
+test('a rejection holds for a plan that waits: before, while a migration is opened, and until it runs out', async () => {
+  const run = coordinate();
+  const schedule = { startMs: NOW_MS + 100, endMs: NOW_MS + 200 } as NonNullable<Move['schedule']>;
+  const rejects = (untilMs: number): void => {
+    const base = { requestId: '1-r', by: 'ann', reason: 'no', atMs: NOW_MS, partitionId: 0, untilMs };
+    run.metadata.put(keys.rejection(0), codec.encodeRejection(base));
+  };
+  await run.take([{ ...moveOf(0, 1), schedule }]);
+  await run.begin();
+  rejects(NOW_MS + 1_000);
+  await run.begin(100);
+  check.equal(await run.open(), []);
+  const { refused } = await run.take([moveOf(0, 1)]);
+  check.equal(
+    refused.map(({ refusal }) => refusal),
+    ['rejected'],
+  );
+
+  await run.begin(900);
+  await run.take([moveOf(0, 1)]);
+  run.onOpening(() => rejects(NOW_MS + 2_000));
+  await run.begin();
+  check.equal(await run.open(), [], 'the one that was read had run out, another came');
+
+  run.onOpening(() => {});
+  await run.begin(1_000);
+  await run.take([moveOf(0, 1)]);
+  await run.begin();
+  check.equal(await run.open(), ['0 -> 1'], 'it has run out');
 });
 
 test('an approval of what has changed since, or whose time is over, is void and says so in the audit', async () => {
@@ -192,10 +288,9 @@ test('an approval of what has changed since, or whose time is over, is void and 
     await run.begin();
     check.equal(await run.open(), []);
     check.equal(await run.approved(), []);
-    const audits = [...run.metadata.entries.keys()].filter((key) => key.startsWith(keys.auditPrefix));
+    const audits = run.audits();
     check.is(audits.length, 1);
-    const { value } = run.metadata.entries.get(audits[0] as string) as MetadataEntry;
-    check.match(new TextDecoder().decode(value), why);
+    check.match(audits[0] as string, why);
   }
 });
 
@@ -239,6 +334,8 @@ test('an approval that nobody can read holds up no other', async () => {
 });
 
 type Run = ReturnType<typeof coordinate>;
+/** Where partition 3 stands while it has to make room. */
+const MAKER = { partitionId: 3, sourceNodeId: 3 };
 
 test('nothing is opened to a store that an operator has emptied, also if he begins to while it is being opened', async () => {
   const run = coordinate();

@@ -160,7 +160,7 @@ test('what stands or falls together, and what has to make room, is approved toge
   check.equal((await decisions()).approved, [], 'nothing was approved');
   await approve(metadata, CLUSTER, choose(1), NOW_MS);
   await approve(metadata, CLUSTER, choose(2), NOW_MS + 1);
-  check.equal((await decisions()).approvals.at(-1)?.after, [1]);
+  check.equal((await decisions()).approvals.at(-1)?.after, [{ partitionId: 1, sourceNodeId: 0 }]);
   await approve(metadata, CLUSTER, choose(3, 5), NOW_MS + 2);
   check.equal((await decisions()).approved, [1, 2, 3, 5]);
 });
@@ -195,6 +195,71 @@ test('a move that begins while it is rejected is said to have begun', async () =
   check.match(why, /has begun meanwhile/);
 });
 
+/** Somebody else's command is carried out between what a command reads and what it writes. */
+function meanwhile(
+  { plain, metadata }: ReturnType<typeof storeWith>,
+  work: (store: MetadataStore) => Promise<unknown>,
+) {
+  const { commit } = plain;
+  plain.commit = async (transaction) => {
+    plain.commit = commit;
+    await work(metadata);
+    return commit.call(plain, transaction);
+  };
+}
+
+test('two people who decide of one partition at once: the second is told, and the first holds', async () => {
+  const no = { partitionIds: [4], forMs: HOUR_MS, reason: 'no' };
+  const rejected = storeWith([{ partitionId: 4 }]);
+  meanwhile(rejected, (store) => reject(store, CLUSTER, no, NOW_MS));
+  check.match(
+    await refusalOf(approve(rejected.metadata, CLUSTER, ALL, NOW_MS)),
+    /partition 4 was rejected meanwhile by .* \(no\): nothing was approved/,
+  );
+  check.equal((await rejected.decisions()).approved, []);
+  check.equal((await rejected.decisions()).rejected, [4]);
+
+  const approved = storeWith([{ partitionId: 4 }]);
+  meanwhile(approved, (store) => approve(store, CLUSTER, ALL, NOW_MS));
+  check.match(
+    await refusalOf(reject(approved.metadata, CLUSTER, no, NOW_MS)),
+    /partition 4 was approved meanwhile by .* \(seen\): nothing was rejected/,
+  );
+  check.equal((await approved.decisions()).approved, [4]);
+  check.equal((await approved.decisions()).rejected, []);
+  check.match(await reject(approved.metadata, CLUSTER, no, NOW_MS), /1 of which had been approved/);
+
+  const changed = storeWith([{ partitionId: 4 }]);
+  await reject(changed.metadata, CLUSTER, no, NOW_MS);
+  meanwhile(changed, (store) => reject(store, CLUSTER, { ...no, reason: 'never' }, NOW_MS));
+  check.match(
+    await refusalOf(approve(changed.metadata, CLUSTER, ALL, NOW_MS)),
+    /rejected meanwhile by .* \(never\)/,
+    'over a rejection that he has not seen nobody approves',
+  );
+});
+
+test('a rejection takes back what needs the room that the move would have made, and names it', async () => {
+  const moves = [
+    { partitionId: 1 },
+    { partitionId: 2, after: [1] },
+    { partitionId: 3, after: [2] },
+    { partitionId: 4 },
+  ];
+  const { metadata, decisions } = storeWith(moves);
+  await approve(metadata, CLUSTER, ALL, NOW_MS);
+  const told = await reject(
+    metadata,
+    CLUSTER,
+    { partitionIds: [1], forMs: HOUR_MS, reason: 'no' },
+    NOW_MS + 1,
+  );
+  check.match(told, /^1 move rejected, .*; the approval of partition 2-3 was taken back as well/);
+  const { approved, rejected } = await decisions();
+  check.equal([approved, rejected], [[4], [1]]);
+  check.match((await readAudit(metadata, CLUSTER)).at(-1)?.message ?? '', /partition 2-3 was taken back/);
+});
+
 test('more moves than a transaction takes are approved in several, each under the same proposal', async () => {
   const moves = Array.from({ length: 130 }, (_, partitionId) => ({ partitionId }));
   const { plain, metadata, decisions } = storeWith(moves);
@@ -205,7 +270,11 @@ test('more moves than a transaction takes are approved in several, each under th
     return commit.call(plain, transaction);
   };
   await approve(metadata, CLUSTER, ALL, NOW_MS);
-  await reject(metadata, CLUSTER, { partitionIds: null, forMs: HOUR_MS, reason: 'no' }, NOW_MS);
+  const rejectAll = () =>
+    reject(metadata, CLUSTER, { partitionIds: null, forMs: HOUR_MS, reason: 'no' }, NOW_MS);
+  await rejectAll();
+  await approve(metadata, CLUSTER, ALL, NOW_MS); // Each ends a rejection.
+  await rejectAll();
   check.ok(Math.max(...sizes) <= 128, `${sizes}`);
   check.is((await decisions()).rejected.length, 130);
   check.is((await decisions()).approved.length, 0);
