@@ -1,7 +1,7 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
-import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import type { MetadataCondition, MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
-import { listMembers } from '../../metadata/members.ts';
+import { decodeMember, listMembers } from '../../metadata/members.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import { encodeStoreRecord, readStoreRecord, type StoreRecord } from '../../metadata/store-records.ts';
 import { auditWrite } from '../migration/order.ts';
@@ -31,7 +31,7 @@ export async function setDraining(
   if (state === 'retired')
     throw refused(`node ${nodeId}: its store ${member.storeId} is retired already: it owns nothing for good`);
   if ((state === 'draining') === isDraining) return standing;
-  if (isDraining) await assertOthersAreLeft(metadata, clusterName, nodeId);
+  const whileAnotherIsLeft = isDraining ? await conditionsOfAnother(metadata, clusterName, nodeId) : [];
   const record: StoreRecord = isDraining
     ? { state: 'draining', sinceMs: nowMs, partitionCount: standing.ownedCount }
     : { state: 'active' };
@@ -46,26 +46,41 @@ export async function setDraining(
     message,
   });
   const { isCommitted } = await metadata.commit({
-    conditions: [{ key, revisionIs: standing.storeRevision }],
+    conditions: [{ key, revisionIs: standing.storeRevision }, ...whileAnotherIsLeft],
     writes: [{ kind: 'put', key, value: encodeStoreRecord(record) }, audit],
   });
   if (!isCommitted)
     throw new ForeshardError(
       'FORESHARD_CONFLICT',
       'retry',
-      `node ${nodeId}: somebody has just changed what its store is; nothing was done, try again`,
+      `node ${nodeId}: somebody has just changed what its store is, or that of another node; nothing was done, try again`,
     );
   return { ...standing, store: record };
 }
 
-async function assertOthersAreLeft(
+/**
+ * That a node which could take the partitions stays so until the order is given: of two orders at once that name each other's
+ * node the later one is refused.
+ */
+async function conditionsOfAnother(
   metadata: MetadataStore,
   clusterName: string,
   nodeId: number,
-): Promise<void> {
-  for (const { role, nodeId: other, storeId, stoppedAtMs } of await listMembers(metadata, clusterName)) {
-    if (role !== 'storage' || other === nodeId || stoppedAtMs !== undefined) continue;
-    if ((await readStoreRecord(metadata, clusterName, storeId)).record.state === 'active') return;
+): Promise<readonly MetadataCondition[]> {
+  const keys = clusterKeys(clusterName);
+  for (const { role, nodeId: other } of await listMembers(metadata, clusterName)) {
+    if (role !== 'storage' || other === nodeId) continue;
+    const key = keys.member(other);
+    const entry = await metadata.get(key);
+    if (entry === undefined) continue;
+    const { storeId, stoppedAtMs } = decodeMember(entry.value);
+    if (stoppedAtMs !== undefined) continue;
+    const { record, revision } = await readStoreRecord(metadata, clusterName, storeId);
+    if (record.state !== 'active') continue;
+    return [
+      { key, revisionIs: entry.revision },
+      { key: keys.store(storeId), revisionIs: revision },
+    ];
   }
   throw refused(
     `node ${nodeId}: no other storage node is left that could take its partitions: let one join first`,
