@@ -279,7 +279,8 @@ export class MigrationExecutor {
 
   /** What has been copied is handed over at any time: its log grows for as long as it waits. */
   #isHeldByWindow({ migration }: OpenRecord): boolean {
-    const isMoving = migration.phase === 'PREPARE' || migration.phase === 'COPY';
+    const { phase, resumes } = migration;
+    const isMoving = phase === 'COPY' || (phase === 'PREPARE' && resumes === undefined);
     const isOrdered = migration.kind !== undefined;
     return this.#settings.pausesOutsideWindows && isMoving && !isOrdered && !this.#isInWindow();
   }

@@ -153,7 +153,7 @@ async function verify(
 
 /**
  * The old owner holds requests until it has read for itself that it owns nothing any more: it is told while the new one
- * activates, not after. Nothing waits for it to answer well, which it may be too dead to do: GRACE tells it again.
+ * activates, not after. Nothing waits for its answer, which it may be too dead to give: GRACE tells it again.
  */
 async function handOver(
   { migration }: OpenRecord,
@@ -168,8 +168,8 @@ async function handOver(
     return NOTHING_SEEN;
   }
   const mayFollow = engine.capabilities.reverseStream && !isRetired(migration.sourceStoreId);
-  const release = mayFollow ? engine.follow(sourceNodeId, command).catch(() => undefined) : undefined;
-  await Promise.all([activation, release]);
+  if (mayFollow) void engine.follow(sourceNodeId, command).catch(() => undefined);
+  await activation;
   return NOTHING_SEEN;
 }
 

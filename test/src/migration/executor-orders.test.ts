@@ -117,6 +117,8 @@ function coordinate(phase: MigrationPhase, change: Partial<MigrationRecord>, giv
   });
   return {
     script,
+    engine,
+    executor,
     commands,
     metadata,
     pause: () => metadata.put(keys.pause, new Uint8Array(1)),
@@ -161,6 +163,31 @@ test('at the switch the old owner is told to follow beside the new one’s activ
   });
   await withDeadTarget.tick(10);
   check.is(withDeadTarget.read().migration?.phase, 'SWITCHED', 'nobody owns it yet');
+});
+
+test('nothing waits at the switch for an old owner that hangs', async () => {
+  const fence = { fenceLsn: 100, fenceDigest: DIGEST };
+  const run = coordinate('SWITCHED', fence);
+  run.engine.follow = () => new Promise(() => {});
+  await run.executor.tick();
+  // As many turns as the commit can need: nothing here waits for a clock or for a socket.
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  check.is(run.read().migration?.phase, 'GRACE');
+});
+
+test('outside the windows a whole copy is tried again after a fence that stood too long, and a pause holds it', async () => {
+  const settings = { ...SETTINGS, pausesOutsideWindows: true };
+  const resumed = { resumes: 3, fenceFailures: 1 };
+  const run = coordinate('PREPARE', resumed, { isInWindow: false, settings });
+  await run.tick(10, 5);
+  check.is(run.read().migration?.phase, 'SHIFT');
+  const fresh = coordinate('PREPARE', {}, { isInWindow: false, settings });
+  await fresh.tick(10, 5);
+  check.is(fresh.read().migration?.phase, 'PREPARE');
+  const paused = coordinate('PREPARE', resumed, { isInWindow: true, settings });
+  paused.pause();
+  await paused.tick(10, 5);
+  check.is(paused.read().migration?.phase, 'PREPARE', 'an operator’s word holds it like any other');
 });
 
 test('outside the windows a copy is held if the settings say so, and what is copied is handed over all the same', async () => {
