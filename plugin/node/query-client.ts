@@ -6,8 +6,10 @@ import { RequestParser } from './resp/parser.ts';
 /** Commands of one client that may be on their way; then reading waits. Enough for any pipeline that gains by its depth. */
 const IN_FLIGHT_MAX = 256;
 const IN_FLIGHT_RESUME = IN_FLIGHT_MAX / 2;
-/** Above this much unsent output a client is read no further. */
+/** Above this much output, unsent or waiting for an earlier reply, a client is read no further. */
 const OUTPUT_BYTES_BACKPRESSURE = 8 * 1024 * 1024;
+/** So much a client gets in one turn of what the query node answers itself: such replies may be long, and cost more than they weigh. */
+export const OWN_BYTES_PER_TURN = 256 * 1024;
 /** Replies are admitted by estimates. Where those were far too low, a client with so much waiting holds up the storage links. */
 export const OUTPUT_BYTES_HOLD_UP = 32 * 1024 * 1024;
 /** A client that lets so much pile up is not reading its replies: it is disconnected, as Redis does by its own limit. */
@@ -78,6 +80,10 @@ export class ClientConnection {
   /** What the replies of its queries count for; kept by PendingPool.reckon. */
   replyBytes = 0;
   isOutputPending = false;
+  /** Ready, and to be written at the end of this turn. */
+  #readyBytes = 0;
+  /** Of replies that were known at once, since the last write. */
+  #ownBytes = 0;
 
   readonly #host: ClientHost;
   readonly #slab: OutputSlab;
@@ -146,11 +152,18 @@ export class ClientConnection {
 
   /** Room for one more query; otherwise reading has to wait. */
   get canAccept(): boolean {
-    return this.inFlightCount < IN_FLIGHT_MAX && this.socket.writableLength < OUTPUT_BYTES_BACKPRESSURE;
+    return this.inFlightCount < IN_FLIGHT_MAX && this.#hasOutputRoom;
   }
 
   get canResume(): boolean {
-    return this.inFlightCount <= IN_FLIGHT_RESUME && this.socket.writableLength < OUTPUT_BYTES_BACKPRESSURE;
+    return this.inFlightCount <= IN_FLIGHT_RESUME && this.#hasOutputRoom;
+  }
+
+  get #hasOutputRoom(): boolean {
+    return (
+      this.#ownBytes < OWN_BYTES_PER_TURN &&
+      this.socket.writableLength + this.#readyBytes + this.replyBytes < OUTPUT_BYTES_BACKPRESSURE
+    );
   }
 
   stall(): void {
@@ -174,6 +187,7 @@ export class ClientConnection {
 
   /** A reply that is known at once. */
   reply(bytes: Buffer, start = 0, end = bytes.length): void {
+    this.#ownBytes += end - start;
     if (this.#head === null) {
       this.#append(bytes, start, end);
       return;
@@ -211,6 +225,7 @@ export class ClientConnection {
     this.#pieces.push(bytes);
     this.#pieceStarts.push(start);
     this.#pieceEnds.push(end);
+    this.#readyBytes += end - start;
     if (!this.isOutputPending) {
       this.isOutputPending = true;
       this.#host.onOutput(this);
@@ -220,6 +235,8 @@ export class ClientConnection {
   /** Writes everything that is ready. */
   flush(): void {
     this.isOutputPending = false;
+    this.#readyBytes = 0;
+    this.#ownBytes = 0;
     const count = this.#pieces.length;
     if (count > 0 && !this.isClosed) {
       if (count === 1) this.socket.write(this.#pieces[0].subarray(this.#pieceStarts[0], this.#pieceEnds[0]));

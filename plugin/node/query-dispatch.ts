@@ -25,6 +25,10 @@ import { parseScan, sendScan } from './scan.ts';
 
 /** What the wire's u16 can count. */
 const ARGUMENTS_MAX = 65_535;
+/** Of a command that the query node answers itself, the name not counted. */
+const CONNECTION_ARGUMENTS_MAX = 128;
+/** Of an unknown command; the error shows no more. */
+const UNKNOWN_WORDS_MAX = 64;
 /** Queries whose replies are no larger than this, by all that is known, are limited by their count alone. */
 const SMALL_REPLY_BYTES = 16 * 1024;
 /** Large replies one client may have on their way: enough to keep a link busy, too little to keep others waiting. */
@@ -120,6 +124,10 @@ export class Dispatcher {
     client.lastCommand = spec.name;
     client.lastActiveMs = this.#router.nowMs;
     if (spec.spread === 'connection') {
+      if (argumentCount - 1 > CONNECTION_ARGUMENTS_MAX) {
+        this.#refuse(client, tooManyArguments(argumentCount - 1, CONNECTION_ARGUMENTS_MAX));
+        return true;
+      }
       client.reply(this.#connectionCommands.run(client, spec, wordsOf(parser)));
       if (spec.name === 'QUIT') client.endAfterReplies();
       return true;
@@ -181,15 +189,18 @@ export class Dispatcher {
   }
 
   #onUnknown(client: ClientConnection, parser: RequestParser): void {
-    const words = wordsOf(parser);
+    const words = wordsOf(parser, UNKNOWN_WORDS_MAX);
     if (HTTP_WORDS.has(words[0].toString('latin1').toUpperCase())) client.endAfterReplies();
     else this.#refuse(client, unknownCommand(words));
   }
 }
 
-function wordsOf(parser: RequestParser): Buffer[] {
+const tooManyArguments = (count: number, max: number): Buffer =>
+  errorReply(`ERR ${count} arguments; the limit is ${max}`);
+
+function wordsOf(parser: RequestParser, max = parser.argumentCount): Buffer[] {
   const words: Buffer[] = [];
-  for (let i = 0; i < parser.argumentCount; i++)
+  for (let i = 0; i < Math.min(max, parser.argumentCount); i++)
     words.push(parser.source.subarray(parser.starts[i], parser.ends[i]));
   return words;
 }
@@ -198,8 +209,7 @@ function wordsOf(parser: RequestParser): Buffer[] {
 function keyProblem(spec: CommandSpec, parser: RequestParser): Buffer | null {
   const { starts, ends, argumentCount } = parser;
   if (spec.keyStep === 2 && argumentCount % 2 === 0) return wrongArity(spec.name);
-  if (argumentCount - 1 > ARGUMENTS_MAX)
-    return errorReply(`ERR ${argumentCount - 1} arguments; the limit is ${ARGUMENTS_MAX}`);
+  if (argumentCount - 1 > ARGUMENTS_MAX) return tooManyArguments(argumentCount - 1, ARGUMENTS_MAX);
   if (ends[argumentCount - 1] - starts[0] + REQUEST_HEADER_BYTES > REQUEST_BYTES_MAX)
     return errorReply(`ERR a request of more than ${REQUEST_BYTES_MAX} bytes; send fewer values at a time`);
   if (spec.firstKey === 0) return null;

@@ -93,17 +93,20 @@ export class ConnectionCommands {
       protocol = Number(asked);
     }
     let name: string | null = null;
+    let isShown = false;
     for (let i = 2; i < words.length; ) {
       const option = words[i].toString('latin1').toUpperCase();
-      if (option === 'AUTH' && i + 2 < words.length) {
+      // Once each: every AUTH costs a digest and a search.
+      if (option === 'AUTH' && i + 2 < words.length && !isShown) {
+        isShown = true;
         if (!this.#tryAuthenticate(client, words[i + 1].toString('utf8'), words[i + 2]))
           return errorReply(WRONG_PASSWORD);
         i += 3;
-      } else if (option === 'SETNAME' && i + 1 < words.length) {
+      } else if (option === 'SETNAME' && i + 1 < words.length && name === null) {
         name = words[i + 1].toString('utf8');
         if (!isPrintable(name)) return errorReply(BAD_NAME);
         i += 2;
-      } else return errorReply(`ERR Syntax error in HELLO option '${words[i].toString('latin1')}'`);
+      } else return errorReply(`ERR Syntax error in HELLO option '${shortened(words[i])}'`);
     }
     if (client.access === null)
       return errorReply(
@@ -260,25 +263,23 @@ const UNKNOWN_TEXT_MAX = 128;
 
 /** As Redis words it, with the first arguments, all made harmless and short. */
 export function unknownCommand(words: readonly Buffer[]): Buffer {
-  const safe = (word: Buffer): string =>
-    word
-      .subarray(0, UNKNOWN_TEXT_MAX)
-      .toString('latin1')
-      .replace(/[^ -~]/g, ' ');
   let shown = '';
   for (const word of words.slice(1)) {
     if (shown.length >= UNKNOWN_TEXT_MAX) break;
-    shown += `'${safe(word).slice(0, UNKNOWN_TEXT_MAX - shown.length)}' `;
+    shown += `'${shortened(word).slice(0, UNKNOWN_TEXT_MAX - shown.length)}' `;
   }
-  return errorReply(`ERR unknown command '${safe(words[0])}', with args beginning with: ${shown}`);
+  return errorReply(`ERR unknown command '${shortened(words[0])}', with args beginning with: ${shown}`);
 }
 
-function unknownSubcommand(command: string, word: Buffer): Buffer {
-  const safe = word
+/** What a client sent, as it may stand in an error. */
+const shortened = (word: Buffer): string =>
+  word
     .subarray(0, UNKNOWN_TEXT_MAX)
     .toString('latin1')
     .replace(/[^ -~]/g, ' ');
-  return errorReply(`ERR unknown subcommand '${safe}'. Try ${command} HELP.`);
+
+function unknownSubcommand(command: string, word: Buffer): Buffer {
+  return errorReply(`ERR unknown subcommand '${shortened(word)}'. Try ${command} HELP.`);
 }
 
 function select(index: string): Buffer {
@@ -303,9 +304,15 @@ function setLibrary(client: ClientConnection, words: readonly Buffer[]): Buffer 
 /** Internal commands are nobody's business. */
 const PUBLIC_COMMANDS = COMMANDS.filter((spec) => spec.spread !== 'partition');
 
+/** Every client library asks for it as it connects, and it never changes. */
+const ALL_COMMANDS = {
+  resp2: describeCommands(PUBLIC_COMMANDS, false),
+  resp3: describeCommands(PUBLIC_COMMANDS, true),
+};
+
 function command(client: ClientConnection, words: readonly Buffer[]): Buffer {
   const { isResp3 } = client;
-  if (words.length === 1) return describeCommands(PUBLIC_COMMANDS, isResp3);
+  if (words.length === 1) return isResp3 ? ALL_COMMANDS.resp3 : ALL_COMMANDS.resp2;
   const subcommand = words[1].toString('latin1').toUpperCase();
   const named = words.slice(2).map((word) => {
     const spec = commandByName(word.toString('latin1').toUpperCase());

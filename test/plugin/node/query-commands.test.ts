@@ -262,6 +262,18 @@ test('mutated streams end in replies or a closed connection; the node goes on', 
   assert.is(await client.call('PING'), 'PONG');
 });
 
+test('a command that the query node answers itself takes 128 arguments, and HELLO each option once', async () => {
+  const infos = (await client.call('COMMAND', 'INFO', ...Array(127).fill('get'))) as unknown[];
+  assert.is(infos.length, 127);
+  assert.is(
+    await client.errorOf('COMMAND', 'INFO', ...Array(500).fill('get')),
+    'ERR 501 arguments; the limit is 128',
+  );
+  const twice = ['SETNAME', 'one', 'SETNAME', 'two'];
+  assert.is(await client.errorOf('HELLO', '3', ...twice), "ERR Syntax error in HELLO option 'SETNAME'");
+  assert.is(await client.call('CLIENT', 'GETNAME'), null, 'no name was taken from it');
+});
+
 test('SCAN is refused with a long pattern or type, or with more options than there are', async () => {
   assert.is(
     await client.errorOf('SCAN', '0', 'MATCH', `*[${'b'.repeat(1_023)}`),
@@ -291,6 +303,9 @@ auth('nothing but AUTH, HELLO, QUIT and RESET is done for a client that has not 
     assert.match(String(await stranger.errorOf('AUTH', wrong)), /^WRONGPASS/);
   assert.match(String(await stranger.errorOf('AUTH', 'root', 'sesame')), /^WRONGPASS/);
   assert.match(String(await stranger.errorOf('HELLO', '3', 'AUTH', 'default', 'no')), /^WRONGPASS/);
+  const auths = ['AUTH', 'default', 'sesame', 'AUTH', 'default', 'sesame'];
+  assert.is(await stranger.errorOf('HELLO', '3', ...auths), "ERR Syntax error in HELLO option 'AUTH'");
+  assert.is(await stranger.call('RESET'), 'RESET');
   assert.instance(await stranger.call('HELLO', '3', 'AUTH', 'default', 'sesame'), Map);
   assert.is(await stranger.call('GET', 'a'), null);
   await stranger.call('RESET');

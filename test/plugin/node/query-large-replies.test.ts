@@ -7,6 +7,7 @@ import {
   OUTPUT_BYTES_HOLD_UP,
   OUTPUT_BYTES_MAX,
   OutputSlab,
+  OWN_BYTES_PER_TURN,
 } from '../../../plugin/node/query-client.ts';
 import { PendingPool } from '../../../plugin/node/query-pending.ts';
 import { FULL_ACCESS } from '../../../plugin/security/client-access.ts';
@@ -156,6 +157,58 @@ test('a client that does not take its replies holds up the links for a while, an
   peer.pause();
   for (let i = 0; i < 2 && !own.socket.destroyed; i++) write(OUTPUT_BYTES_MAX / 2 + 16 * MIB);
   await eventually(() => own.isClosed, 'it is cut off');
+});
+
+test('of what the query node answers itself a client gets only so much a turn, and nothing behind a full queue', async () => {
+  const { own, peer } = await connectionOf({});
+  peer.resume();
+  const reply = Buffer.alloc(1024);
+  for (let i = 0; i < OWN_BYTES_PER_TURN - 1024; i += 1024) own.reply(reply);
+  assert.is(own.canAccept, true);
+  own.reply(reply);
+  assert.is(own.canAccept, false, 'the turn is over');
+  own.flush();
+  assert.is(own.canAccept, true, 'the next has begun');
+  const first = new PendingPool().acquire();
+  own.enqueue(first);
+  for (let i = 0; i < 8; i++) {
+    assert.is(own.canAccept, true);
+    own.reply(LARGE);
+    own.flush();
+  }
+  assert.is(own.canAccept, false, 'replies that wait for an earlier one fill the queue');
+  own.answer(first, reply, 0, reply.length);
+  own.flush();
+  await eventually(() => own.canResume, 'once that is answered there is room again');
+});
+
+test('a chunk full of short commands with long replies is answered over many turns, and whole', async () => {
+  const commandCount = 7_000;
+  const resp2 = await RespClient.connect(cluster.query.port);
+  closings.push(() => resp2.close());
+  const replyBytes = JSON.stringify(await resp2.call('COMMAND')).length / 2;
+  const { counters } = cluster.query;
+  const before = counters.commands;
+  const socket = connect(cluster.query.port, '127.0.0.1');
+  closings.push(() => socket.destroy());
+  let endText = '';
+  socket.on('data', (chunk) => {
+    endText = (endText + chunk.toString('latin1')).slice(-5);
+  });
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.write(`${'COMMAND\r\n'.repeat(commandCount)}QUIT\r\n`);
+  let mostOfATurn = 0;
+  for (let last = before; last < before + commandCount; ) {
+    await new Promise((resolve) => setImmediate(resolve));
+    mostOfATurn = Math.max(mostOfATurn, counters.commands - last);
+    last = counters.commands;
+  }
+  assert.ok(
+    mostOfATurn * replyBytes < 3 * OWN_BYTES_PER_TURN,
+    `${mostOfATurn} replies of more than ${replyBytes} bytes in one turn`,
+  );
+  await closed;
+  assert.is(endText, '+OK\r\n');
 });
 
 test('replies that wait for an earlier one count, too', async () => {
