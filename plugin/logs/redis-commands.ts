@@ -92,7 +92,7 @@ export function redisKeys(name: string, args: readonly string[]): readonly strin
     case 'target-counted':
       return [...args.slice(0, 1), ...counted(args, 1)];
     case 'streams': {
-      const streams = args.slice(args.findIndex((arg) => arg.toUpperCase() === 'STREAMS') + 1);
+      const streams = args.slice(streamsFrom(args, 0));
       return streams.slice(0, streams.length >> 1);
     }
   }
@@ -123,6 +123,24 @@ const FIRST_KEY: Readonly<Record<KeyPositions, number>> = {
   'target-counted': 0,
   streams: KEY_AFTER_STREAMS,
 };
+
+/** Words that stand between XREAD or XREADGROUP and STREAMS, by how many arguments each takes: these may be called "streams". */
+const STREAM_OPTIONS: ReadonlyMap<string, number> = new Map([
+  ['GROUP', 2],
+  ['COUNT', 1],
+  ['BLOCK', 1],
+  ['CLAIM', 1],
+]);
+
+/** Where the keys of XREAD and XREADGROUP begin, after the word STREAMS; the number of arguments where it is not there. */
+export function streamsFrom(args: readonly (string | Uint8Array)[], from: number): number {
+  for (let i = from; i < args.length; i++) {
+    const word = String(args[i]).toUpperCase();
+    if (word === 'STREAMS') return i + 1;
+    i += STREAM_OPTIONS.get(word) ?? 0;
+  }
+  return args.length;
+}
 
 /** @param name in upper case. */
 export const firstRedisKey = (name: string): number => FIRST_KEY[POSITIONS_OF.get(name) ?? 'first'];

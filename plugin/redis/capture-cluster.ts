@@ -103,6 +103,15 @@ export class ClusterCapture {
     this.#clients.set(client, this.#running === null ? null : this.#tap(client, this.#running));
   }
 
+  /** Lets go of one client, as `stop()` does of all: it is as it was before, and no longer held. One that is not captured is not touched. */
+  remove(client: object): void {
+    const tapped = this.#clients.get(client);
+    this.#clients.delete(client);
+    if (tapped === undefined || tapped === null) return;
+    this.#keylessBefore += tapped.tap.keylessCount;
+    untap(tapped);
+  }
+
   status(): CaptureStatus {
     const isAttached = this.#running !== null && this.#fault === null && this.#stopped === null;
     return { isAttached, fault: this.#fault, keylessCount: this.#keylessCount() };
@@ -175,11 +184,7 @@ export class ClusterCapture {
   /** Takes the hooks off. No client is touched from here on. */
   #release(): void {
     this.#keylessBefore = this.#keylessCount();
-    for (const tapped of this.#clients.values()) {
-      if (tapped === null) continue;
-      tapped.tap.isOpen = false;
-      tapped.undo();
-    }
+    for (const tapped of this.#clients.values()) if (tapped !== null) untap(tapped);
     this.#clients.clear();
   }
 
@@ -208,6 +213,11 @@ export class ClusterCapture {
     }
     this.#end().catch(() => undefined);
   }
+}
+
+function untap({ tap, undo }: TappedClient): void {
+  tap.isOpen = false;
+  undo();
 }
 
 const applicationOf = ({ application = 'application' }: CaptureOptions): string => application;

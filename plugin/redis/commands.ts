@@ -6,7 +6,9 @@ import {
   KEY_AFTER_STREAMS,
   KEYED_COMMANDS,
   NO_KEY,
+  streamsFrom,
 } from '../logs/redis-commands.ts';
+import { type Argument, isSendable } from './arguments.ts';
 
 /** A command as the capture of a client knows it. */
 export interface RedisCommand {
@@ -73,20 +75,20 @@ const BY_NAME: ReadonlyMap<string, RedisCommand> = new Map(
   ]),
 );
 
-/** @param name in any case. */
-export function redisCommand(name: string): RedisCommand {
-  return BY_NAME.get(name) ?? unusualCommand(name.toUpperCase());
+/** @param name in any case, as text or bytes. What is neither names no command, and belongs to no slot. */
+export function redisCommand(name: unknown): RedisCommand {
+  return BY_NAME.get(name as string) ?? unusualCommand(name);
 }
 
 /** Not on the common road: keyless ones, mixed case, modules. */
-function unusualCommand(name: string): RedisCommand {
+function unusualCommand(found: unknown): RedisCommand {
+  if (!isSendable(found)) return KEYLESS;
+  const name = (typeof found === 'string' ? found : Buffer.from(found).toString('latin1')).toUpperCase();
   const known = BY_NAME.get(name);
   if (known !== undefined) return known;
   const isKeyless = firstRedisKey(name) === NO_KEY || SUBSCRIPTIONS.test(name) || name.startsWith('FT.');
   return isKeyless ? KEYLESS : OTHER;
 }
-
-type Argument = string | Uint8Array;
 
 /**
  * The first key of a command, by which its slot is told; undefined where it has none.
@@ -104,11 +106,8 @@ export function firstKeyOf(
       return Number(args[offset]) > 0 ? args[offset + 1] : undefined;
     case KEY_AFTER_SECOND_COUNT:
       return Number(args[offset + 1]) > 0 ? args[offset + 2] : undefined;
-    case KEY_AFTER_STREAMS: {
-      for (let i = offset; i < args.length; i++)
-        if (String(args[i]).toUpperCase() === 'STREAMS') return args[i + 1];
-      return undefined;
-    }
+    case KEY_AFTER_STREAMS:
+      return args[streamsFrom(args, offset)];
     default:
       return undefined;
   }

@@ -2,6 +2,7 @@ import { slotShift } from '../../src/model/partition-map.ts';
 import { QUERY_OUTCOMES } from '../../src/model/query-log.ts';
 import { keySlot } from '../../src/routing/key-slot.ts';
 import type { RingProducer } from '../capture/ring.ts';
+import { areSendable, isSendable } from './arguments.ts';
 import { firstKeyOf, type RedisCommand } from './commands.ts';
 import { KeyBytes } from './key-bytes.ts';
 import { sizeOfArguments, sizeOfReply } from './sizes.ts';
@@ -65,11 +66,15 @@ export class QueryTap {
     }
   }
 
-  /** A server has refused, or none has answered. */
+  /**
+   * A server has refused, or none has answered. What the library refused to send, for an argument that is no text and no bytes, is
+   * a mistake of the application: it says nothing of the cluster and is not recorded.
+   */
   failed(command: RedisCommand, args: Arguments, argsOffset: 0 | 1, startedUs: number, error: unknown): void {
     if (!this.isOpen) return;
     try {
       const message = error instanceof Error ? error.message : '';
+      if (!areSendable(args)) return;
       if (ASK_AGAIN.test(message)) return;
       // Servers begin their errors with a code in capitals (ERR, WRONGTYPE, OOM …); libraries do not.
       const outcome = /^[A-Z]+ /.test(message) ? OUTCOME_ERROR : OUTCOME_UNAVAILABLE;
@@ -93,7 +98,7 @@ export class QueryTap {
     outcome: number,
   ): void {
     const key = firstKeyOf(command, args, argsOffset);
-    if (key === undefined) {
+    if (!isSendable(key)) {
       this.keylessCount++;
       return;
     }

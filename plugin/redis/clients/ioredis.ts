@@ -82,6 +82,8 @@ export function tapIoredis(client: Client, tap: QueryTap): () => void {
 function watch(tap: QueryTap, transaction: OpenTransaction, command: Command, stream: unknown): void {
   // One that comes by again, out of the queue of a client that was not connected, is watched already.
   if (command.resolve === onResolve) return;
+  // Not a command: what the library makes of it is its own affair.
+  if (typeof command.name !== 'string') return;
   const known = redisCommand(command.name);
   const { members } = transaction;
   if (members !== null || known.isTransactional) {

@@ -123,7 +123,7 @@ export function tapNodeRedisClient(client: object, tap: QueryTap): () => void {
 
 function watchCommand(tap: QueryTap, args: Arguments, sent: Promise<unknown>): Promise<unknown> {
   try {
-    const command = redisCommand(args[0] as string);
+    const command = redisCommand(args?.[0]);
     if (command.isKeyless) {
       tap.keylessCount++;
       return sent;
@@ -177,7 +177,7 @@ function watchBatch(
 
 function countFailed(tap: QueryTap, commands: QueuedCommands, startedUs: number, error: unknown): void {
   for (const { args } of commands) {
-    const command = redisCommand(args[0] as string);
+    const command = redisCommand(args?.[0]);
     if (command.isKeyless) tap.keylessCount++;
     else tap.failed(command, args, 1, startedUs, error);
   }
@@ -186,7 +186,7 @@ function countFailed(tap: QueryTap, commands: QueuedCommands, startedUs: number,
 function countBatch(tap: QueryTap, commands: QueuedCommands, startedUs: number, replies: unknown): void {
   if (!Array.isArray(replies)) return;
   commands.forEach(({ args }, i) => {
-    const command = redisCommand(args[0] as string);
+    const command = redisCommand(args?.[0]);
     if (command.isKeyless) tap.keylessCount++;
     else tap.answered(command, args, 1, startedUs, replies[i]);
   });

@@ -82,6 +82,41 @@ test('a fault of ours lets go, is told once, and the application gets its answer
   check.is(tap.isOpen, false);
 });
 
+test('an application that passes what no server takes ends nothing: the next query is recorded', async () => {
+  const { tap, faults, drain } = newTap();
+  const refuse = () => Promise.reject(new TypeError('"arguments[2]" must be of type "string | Buffer"'));
+  const nodeRedis = {
+    sendCommand: (args: unknown) =>
+      JSON.stringify(args) === '["GET","a"]' ? Promise.resolve('v') : refuse(),
+    _executeMulti: refuse,
+    _executePipeline: refuse,
+  };
+  const settled = { resolve: () => undefined, reject: () => undefined };
+  const ioredis = {
+    isCluster: true,
+    defineCommand() {},
+    sendCommand: (sent: { resolve(value: unknown): void }) => sent.resolve('v'),
+  };
+  tapClient(nodeRedis, tap);
+  tapClient(ioredis, tap);
+  const pipeline = {};
+  const send = ioredis.sendCommand as (command: object, stream?: object) => void;
+  send({ ...settled, name: 'multi', args: [] }, pipeline);
+  for (const bad of [undefined, null, 5, {}, Symbol('x')]) {
+    for (const args of [['SET', 'k', bad], ['GET', bad], ['EVAL', 'return 1', bad], [bad], [], bad]) {
+      await nodeRedis.sendCommand(args).catch(() => undefined);
+      const batch = nodeRedis._executePipeline as (commands: object[]) => Promise<unknown>;
+      await batch([{ args }]).catch(() => undefined);
+    }
+    send({ ...settled, name: bad, args: [] }, pipeline);
+  }
+  send({ ...settled, name: 'discard', args: [] }, pipeline);
+  send({ ...settled, name: 'get', args: ['b'] });
+  await nodeRedis.sendCommand(['GET', 'a']);
+  check.equal(faults, []);
+  check.equal(told(drain().records), ['GET b', 'GET a']);
+});
+
 test('a full ring drops, and counts what it drops', () => {
   const { tap, drain } = newTap(128);
   const client = {

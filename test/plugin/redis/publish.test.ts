@@ -106,6 +106,31 @@ test('two applications: their loads add up, their pulses tell of them, and stop 
     }
   }));
 
+test('a client that is removed is as it was, is not recorded, and what it asked before still counts', () =>
+  withTemporaryFolder(async (path) => {
+    const [first, second] = [fakeClient(), fakeClient()];
+    const bare = second.sendCommand;
+    const capture = captureCluster(first, {
+      settings: { metadata: { path }, node: { logLevel: 'error' } },
+    });
+    // Before the capture has begun as well as after.
+    capture.add(second);
+    capture.remove(second);
+    await capture.started;
+    check.is(second.sendCommand, bare);
+    capture.add(second);
+    check.is.not(second.sendCommand, bare);
+    second.ask('ping');
+    capture.remove(second);
+    capture.remove(second);
+    check.is(second.sendCommand, bare);
+    second.ask('ping');
+    first.ask('ping');
+    check.is(capture.status().keylessCount, 2);
+    await capture.stop();
+    check.is(capture.status().keylessCount, 2);
+  }));
+
 test('latencies of all processes make one p99, silent processes none', () =>
   withTemporaryFolder(async (path) => {
     const metadata = openEmbeddedMetadata({ path });
