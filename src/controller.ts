@@ -151,8 +151,8 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
     await proposals.record(proposal, { ignoredForecasts, inputs, evidence });
   }
   // An order to drain is obeyed in every mode: it approves what empties the node.
-  const admitted = mode === 'auto' ? proposal : isEmptying ? onlyDraining(proposal, state) : null;
-  const admission = admitted !== null && isWorthTelling ? await migration.admit(admitted) : NOTHING_ADMITTED;
+  // Also of nothing: that takes back what an earlier plan, or an order that has ended, had queued.
+  const admission = await migration.admit(mode === 'auto' ? proposal : onlyDraining(proposal, state));
 
   logger.info(
     {

@@ -1,0 +1,93 @@
+/** What a cycle hands to the migrations: all of a plan, what empties a node, or nothing. */
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { VirtualClock } from '../../src/base/clock.ts';
+import { ForeshardError } from '../../src/base/errors.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { type ClusterState, type CycleComponents, type PluginMode, runCycle } from '../../src/controller.ts';
+import { asNodeId } from '../../src/model/ids.ts';
+import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../src/model/load-profile.ts';
+import { contiguousMap } from '../../src/model/partition-map.ts';
+import type { Proposal } from '../../src/model/proposal.ts';
+
+const test = suite('cycle');
+const PARTITION_COUNT = 16;
+const NOW_MS = 1_000_000_000;
+const PROFILE: LoadProfile = {
+  startMs: NOW_MS - 20_000,
+  windowMs: 10_000,
+  windowCount: 2,
+  partitionCount: PARTITION_COUNT,
+  values: new Float64Array(2 * PARTITION_COUNT * LOAD_DIMENSION_COUNT).fill(1),
+  coverage: new Float64Array(2).fill(1),
+};
+
+function clusterOf(isDraining: boolean): ClusterState {
+  const node = (nodeId: number, draining: boolean) => ({
+    nodeId: asNodeId(nodeId),
+    isAlive: true,
+    isDraining: draining,
+    capacity: new Float64Array(LOAD_DIMENSION_COUNT).fill(1e6),
+    background: new Float64Array(LOAD_DIMENSION_COUNT),
+    dataBytes: 0,
+    dataBytesMax: 1e9,
+    bandwidthBytesPerSecond: 1e6,
+  });
+  return {
+    map: contiguousMap(PARTITION_COUNT, 2),
+    nodes: [node(0, isDraining), node(1, false)],
+    partitionBytes: new Float64Array(PARTITION_COUNT),
+    restingPartitions: new Set(),
+    openMigrations: new Map(),
+  };
+}
+
+/** A cluster without a history: what empties a node is planned all the same, by a planner that moves partition 0 and 8. */
+async function admittedIn(mode: PluginMode, isDraining: boolean): Promise<number[] | null> {
+  let admitted: number[] | null = null;
+  const moves = [
+    { partitionId: 0, sourceNodeId: 0, targetNodeId: 1, schedule: null },
+    { partitionId: 8, sourceNodeId: 1, targetNodeId: 0, schedule: null },
+  ];
+  const state = clusterOf(isDraining);
+  const plan = { baseOwnerOf: state.map.ownerOf, moves, costBefore: 1, costAfter: 0, lowerBound: 0 };
+  const components: CycleComponents = {
+    mode,
+    skillMin: 0,
+    clock: new VirtualClock(NOW_MS),
+    logger: silentLogger,
+    analyzer: {
+      loadProfile: async () => PROFILE,
+      forecast: async () => {
+        throw new ForeshardError('FORESHARD_NOT_READY', 'wait', 'too little history');
+      },
+    },
+    cluster: { observe: async () => state },
+    affinity: {
+      propose: async () => plan as unknown as Proposal,
+      relieve: () => ({ moves: [], costBefore: 0, costAfter: 0 }),
+      evidence: async () => null as never,
+    },
+    proposals: { memory: async () => ({ lastMoves: [], recentMoves: [] }), record: async () => {} },
+    migration: {
+      admit: async (proposal) => {
+        admitted = proposal.moves.map(({ partitionId }) => partitionId);
+        return { admittedCount: proposal.moves.length, queuedCount: 0, scheduledCount: 0 };
+      },
+    },
+  };
+  await runCycle(components);
+  return admitted;
+}
+
+test('an order to drain is obeyed in every mode, and moves only what empties the node', async () => {
+  for (const mode of ['observe', 'propose', 'auto'] as const)
+    check.equal(await admittedIn(mode, true), [0], mode);
+});
+
+test('once it has ended, what it had approved and has not begun is taken back', async () => {
+  for (const mode of ['observe', 'propose', 'auto'] as const)
+    check.equal(await admittedIn(mode, false), [], mode);
+});
+
+test.run();
