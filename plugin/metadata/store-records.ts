@@ -9,6 +9,8 @@ const storeRecord = z.object({
   /** Of one that is being drained: since when, and how many partitions it owned then. */
   sinceMs: z.number().exactOptional(),
   partitionCount: z.number().int().nonnegative().exactOptional(),
+  /** Of one that `foreshard remove` has retired: the node that had it, of which nothing else is left. */
+  nodeId: z.number().int().nonnegative().exactOptional(),
 });
 /** `store/<store id>`; a store of which nothing is written is active. */
 export type StoreRecord = z.output<typeof storeRecord>;
@@ -29,15 +31,24 @@ export async function readStoreRecord(
   };
 }
 
-/** Stores that an operator wants empty. Records that are not valid are left out. */
-export async function listDrainingStores(metadata: MetadataStore, clusterName: string): Promise<Set<string>> {
+/** By store id. Records that are not valid are left out. */
+export async function listStoreRecords(
+  metadata: MetadataStore,
+  clusterName: string,
+): Promise<Map<string, StoreRecord>> {
   const prefix = clusterKeys(clusterName).storePrefix;
   const { entries } = await metadata.list(prefix);
-  return new Set(
+  return new Map(
     entries.flatMap(({ key, value }) =>
-      orNothing(() => decodeJson(storeRecord, key, value)).flatMap(({ state }) =>
-        state === 'draining' ? [key.slice(prefix.length)] : [],
+      orNothing(() => decodeJson(storeRecord, key, value)).map(
+        (record) => [key.slice(prefix.length), record] as const,
       ),
     ),
   );
+}
+
+/** Stores that an operator wants empty. Records that are not valid are left out. */
+export async function listDrainingStores(metadata: MetadataStore, clusterName: string): Promise<Set<string>> {
+  const stores = await listStoreRecords(metadata, clusterName);
+  return new Set([...stores].flatMap(([storeId, { state }]) => (state === 'draining' ? [storeId] : [])));
 }

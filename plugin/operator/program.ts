@@ -50,6 +50,12 @@ interface QuarantineFlags {
   readonly reason?: string;
 }
 
+interface ResyncFlags extends CommonFlags {
+  readonly confirm?: boolean;
+  readonly reason?: string;
+  readonly without?: readonly number[];
+}
+
 interface CertsFlags {
   readonly out: string;
   readonly queryNodes?: number;
@@ -150,7 +156,15 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .description('mend a map that was restored from a backup, by what all storage nodes hold')
     .option('--confirm', 'do it; left out, the command says what it would do')
     .option(...REASON_FLAG)
-    .action(async (flags: CommonFlags & { confirm?: boolean; reason?: string }) => {
+    .option(
+      '--without <node>',
+      'a storage node that is gone for good and need not answer, once for each; what is risked is said',
+      (text: string, others: readonly number[] = []) => [
+        ...others,
+        wholeNumber('--without', 0, NODE_ID_MAX)(text),
+      ],
+    )
+    .action(async (flags: ResyncFlags) => {
       const { settings } = await settingsOf(flags);
       const reason = (flags.reason ?? '').trim().slice(0, 500);
       if (flags.confirm === true && reason === '')
@@ -159,7 +173,11 @@ function buildProgram(exitWith: (code: number) => void): Command {
           'fix-config',
           '--reason: say why; it is kept in the audit',
         );
-      await resyncCommand(settings, { isConfirmed: flags.confirm === true, reason });
+      await resyncCommand(settings, {
+        isConfirmed: flags.confirm === true,
+        reason,
+        without: flags.without ?? [],
+      });
     });
 
   withConfig(program.command('etcd-roles'))

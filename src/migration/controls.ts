@@ -70,7 +70,8 @@ export function unlessPaused(
 
 /**
  * Under what a store becomes an owner: that its state is what it was when the controls were read, and that nobody asks for it
- * to be retired. So a retired store owns nothing, and while it is decided whether to retire one nothing changes about that.
+ * to be retired. So a retired store is given nothing, and while it is decided whether to retire one nothing changes about that. What
+ * it owned when a takeover of one of its partitions retired it stays its own by the map, until each is taken over as well.
  *
  * @returns null for one that is known to be retired.
  */

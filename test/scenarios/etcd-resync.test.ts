@@ -79,13 +79,13 @@ if (requireOrSkip('etcd', hasEtcd()))
       );
 
       const order = (options: ResyncOptions) => orderResync(metadata, options);
-      const dry = await orderUntilAnswered(() => order({ isConfirmed: false, reason: '' }));
+      const dry = await orderUntilAnswered(() => order({ isConfirmed: false, reason: '', without: [] }));
       check.match(dry.join('\n'), /partition 0: owner 0 at epoch 1 becomes 1 at epoch 2/);
       check.match(dry.join('\n'), /partition 1: .*migration 1 is aborted/);
       check.match(dry.at(-1) as string, /2 of 16 records would be changed: nothing was done/);
       check.is((await recordOf(MOVED)).ownerNodeId, 0);
 
-      const done = await order({ isConfirmed: true, reason: 'restored on purpose' });
+      const done = await order({ isConfirmed: true, reason: 'restored on purpose', without: [] });
       check.match(done.at(-1) as string, /2 of 16 records were changed/);
       await starting;
       await cluster.restart(QUERY_NODE_ID_MIN);

@@ -50,7 +50,7 @@ export async function removeStorageNode(
   const { isCommitted } = await metadata.commit({
     conditions: [{ key, revisionIs: standing.storeRevision }],
     writes: [
-      { kind: 'put', key, value: encodeStoreRecord({ state: 'retired' }) },
+      { kind: 'put', key, value: encodeStoreRecord({ state: 'retired', nodeId }) },
       { kind: 'delete', key: keys.member(nodeId) },
       { kind: 'delete', key: keys.node(nodeId) },
       audit,

@@ -1,24 +1,38 @@
 import { randomBytes } from 'node:crypto';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { readControls, unlessRetired } from '../../../src/migration/controls.ts';
+import type { Leftover } from '../../../src/migration/leftovers.ts';
+import type { PartitionRecord } from '../../../src/model/migration.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import type { MigrationTransport } from '../../engines/lmdb/migration-transport.ts';
-import { type LoadedMap, loadMap } from '../../metadata/cluster-map.ts';
+import { loadMap } from '../../metadata/cluster-map.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import { type HeldPartition, INVENTORY_OPERATION, parseInventory } from '../../node/partition-inventory.ts';
 import { withMetadata } from '../cluster-commands.ts';
 import { auditWrite } from '../migration/order.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printLine } from '../output.ts';
-import { planResync, type StoreInventory } from './plan-resync.ts';
+import { whileOfficeIsFree } from './free-office.ts';
+import { type NodesToAsk, nodesToAsk } from './nodes-to-ask.ts';
+import { type FenceTarget, planResync, type StoreInventory } from './plan-resync.ts';
 
 export interface ResyncOptions {
   readonly isConfirmed: boolean;
   readonly reason: string;
+  /** Storage nodes that are gone for good: they need not answer. */
+  readonly without: readonly number[];
 }
 
-/** Records of one commit: a condition and a write each, and the audit; below the 128 operations of a transaction. */
-const BATCH = 50;
+/** Records of one commit: up to three conditions and a write each, the office and the audit; below the 128 operations of a transaction. */
+const BATCH = 30;
+
+interface Change {
+  readonly partitionId: number;
+  readonly conditions: readonly MetadataCondition[];
+  readonly write: MetadataWrite;
+}
 
 /** `foreshard resync`. */
 export async function resyncCommand(settings: Settings, options: ResyncOptions): Promise<void> {
@@ -35,63 +49,124 @@ export async function resyncCommand(settings: Settings, options: ResyncOptions):
  *
  * @returns lines to tell.
  * @throws ForeshardError FORESHARD_UNAVAILABLE while a storage node does not answer: what it owns is not known; FORESHARD_CONFLICT
- * when a record has changed meanwhile: a coordinator runs.
+ * while a coordinator runs, and when a record has changed meanwhile.
  */
 export async function resync(
-  { cluster }: Pick<Settings, 'cluster'>,
+  { cluster }: { readonly cluster: Pick<Settings['cluster'], 'name' | 'storageNodeCount'> },
   { metadata, transport }: { readonly metadata: MetadataStore; readonly transport: MigrationTransport },
-  { isConfirmed, reason }: ResyncOptions,
+  { isConfirmed, reason, without }: ResyncOptions,
 ): Promise<string[]> {
   const codec = recordCodec(cluster.name);
   const loaded = await loadMap(metadata, cluster.name);
-  const stores = await Promise.all(
-    nodesOf(loaded, cluster.storageNodeCount).map((nodeId) => readInventory(transport, nodeId)),
+  const asked = await nodesToAsk(metadata, cluster, loaded);
+  const givenUp = new Set(without);
+  const { stores, silent } = await readStores(transport, asked, givenUp);
+  // Read after the stores: what has been changed about a store by then is heeded, and what comes later fails the commit.
+  const controls = await readControls(metadata, codec, silentLogger);
+  const lines = silent.map(
+    (nodeId) =>
+      `node ${nodeId} is passed over: what only its store has, also what it got after the backup, is lost where another becomes the owner`,
   );
-  const lines: string[] = loaded.quarantined.map(
-    ({ partitionId, why }) => `partition ${partitionId}: left as it is: ${why}`,
+  lines.push(
+    ...loaded.quarantined.map(({ partitionId, why }) => `partition ${partitionId}: left as it is: ${why}`),
   );
-  const changes: { readonly condition: MetadataCondition; readonly write: MetadataWrite }[] = [];
+  const changes: Change[] = [];
+  const risks: string[] = [];
   for (const record of loaded.records) {
     if (!record) continue;
     const { partitionId } = record;
-    const digestSeed = randomBytes(8).toString('hex');
-    const decision = planResync(record, stores, { nowMs: Date.now(), digestSeed });
-    if (decision.kind === 'unclear') lines.push(`partition ${partitionId}: left as it is: ${decision.why}`);
-    if (decision.kind !== 'change') continue;
+    const decision = planResync(record, stores, {
+      nowMs: Date.now(),
+      digestSeed: randomBytes(8).toString('hex'),
+      targets: targetsOf(partitionId, asked.leftovers),
+      without: givenUp,
+    });
+    if (decision.kind === 'right') continue;
+    const ofStore =
+      decision.kind === 'change' && unlessRetired(record, decision.record, controls, codec.keys);
+    if (decision.kind === 'unclear' || !ofStore) {
+      const why = decision.kind === 'unclear' ? decision.why : retiredText(decision.record);
+      lines.push(`partition ${partitionId}: left as it is: ${why}`);
+      continue;
+    }
     lines.push(`partition ${partitionId}: ${decision.what}`);
+    if (decision.risk !== null) risks.push(`partition ${partitionId}: AT RISK: ${decision.risk}`);
     const key = codec.keys.map(partitionId);
     changes.push({
-      condition: { key, revisionIs: loaded.revisions[partitionId] as number },
+      partitionId,
+      conditions: [{ key, revisionIs: loaded.revisions[partitionId] as number }, ...ofStore],
       write: { kind: 'put', key, value: codec.encodePartition(decision.record) },
     });
   }
+  lines.push(...risks);
   const total = `${changes.length} of ${loaded.records.length} records ${isConfirmed ? 'were' : 'would be'} changed`;
-  if (!isConfirmed || changes.length === 0)
-    return [
-      ...lines,
-      changes.length === 0 ? total : `${total}: nothing was done, add --confirm --reason TEXT`,
-    ];
-  for (let done = 0; done < changes.length; done += BATCH) {
-    const batch = changes.slice(done, done + BATCH);
-    const message = `${batch.length} records by what the stores say`;
-    const audit = auditWrite(codec, { action: 'resync', partitionId: null, reason, message });
-    const { isCommitted } = await metadata.commit({
-      conditions: batch.map(({ condition }) => condition),
-      writes: [...batch.map(({ write }) => write), audit],
-    });
-    if (!isCommitted)
-      throw new ForeshardError(
-        'FORESHARD_CONFLICT',
-        're-read',
-        `the map has changed meanwhile, ${done} records were written: stop all query nodes, then run it again`,
-      );
-  }
+  if (changes.length === 0) return [...lines, total];
+  if (!isConfirmed) return [...lines, `${total}: nothing was done, add --confirm --reason TEXT`];
+  const passedOver =
+    without.length === 0 ? '' : [`, without nodes ${without.join(' ')}`, ...risks].join('; ');
+  await writeChanges(metadata, cluster.name, { changes, reason, passedOver });
   return [...lines, `${total}; storage nodes that waited for it serve within a second`];
 }
 
-function nodesOf({ map }: LoadedMap, storageNodeCount: number): number[] {
-  const expected = Array.from({ length: storageNodeCount }, (_, nodeId) => nodeId);
-  return [...new Set([...expected, ...map.ownerOf])].filter((nodeId) => nodeId >= 0).sort((a, b) => a - b);
+async function writeChanges(
+  metadata: MetadataStore,
+  clusterName: string,
+  order: { readonly changes: readonly Change[]; readonly reason: string; readonly passedOver: string },
+): Promise<void> {
+  const { changes, reason, passedOver } = order;
+  const codec = recordCodec(clusterName);
+  const office = await whileOfficeIsFree(metadata, clusterName);
+  for (let done = 0; done < changes.length; done += BATCH) {
+    const batch = changes.slice(done, done + BATCH);
+    const partitions = batch.map(({ partitionId }) => partitionId).join(' ');
+    const message = `${batch.length} records by what the stores say: partitions ${partitions}${passedOver}`;
+    const { condition, writes } = done === 0 ? office.first : office.next;
+    const result = await metadata.commit({
+      conditions: [condition, ...batch.flatMap(({ conditions }) => conditions)],
+      writes: [
+        ...writes,
+        ...batch.map(({ write }) => write),
+        auditWrite(codec, { action: 'resync', partitionId: null, reason, message }),
+      ],
+    });
+    if (!result.isCommitted)
+      throw new ForeshardError(
+        'FORESHARD_CONFLICT',
+        're-read',
+        `${result.failed.key} has changed meanwhile, ${done} records were written: stop all query nodes, then run it again`,
+      );
+  }
+}
+
+const retiredText = ({ ownerNodeId, ownerStoreId }: PartitionRecord): string =>
+  `store ${ownerStoreId} of node ${ownerNodeId} says that it owns it, but was retired: nothing is given to it any more`;
+
+/** Whom the clean-ups of a partition name as one that was to be filled. */
+const targetsOf = (partitionId: number, leftovers: readonly Leftover[]): FenceTarget[] =>
+  leftovers
+    .filter((left) => left.partitionId === partitionId && left.cleanup.kind === 'staging')
+    .map(({ migrationId, storeId, cleanup }) => ({ migrationId, storeId, nodeId: cleanup.nodeId ?? null }));
+
+/** Asks also those who need not answer: one that does is alive, and what it says counts. */
+async function readStores(
+  transport: MigrationTransport,
+  { nodeIds, excused }: NodesToAsk,
+  givenUp: ReadonlySet<number>,
+): Promise<{ readonly stores: StoreInventory[]; readonly silent: number[] }> {
+  const silent: number[] = [];
+  const answers = await Promise.all(
+    [...new Set([...nodeIds, ...givenUp])].map(async (nodeId) => {
+      try {
+        return await readInventory(transport, nodeId);
+      } catch (error) {
+        const isSilent = error instanceof ForeshardError && error.code === 'FORESHARD_UNAVAILABLE';
+        if (!isSilent || !(excused.has(nodeId) || givenUp.has(nodeId))) throw error;
+        if (givenUp.has(nodeId)) silent.push(nodeId);
+        return [];
+      }
+    }),
+  );
+  return { stores: answers.flat(), silent: silent.sort((a, b) => a - b) };
 }
 
 async function readInventory(transport: MigrationTransport, nodeId: number): Promise<StoreInventory> {
@@ -109,7 +184,7 @@ async function readInventory(transport: MigrationTransport, nodeId: number): Pro
     throw new ForeshardError(
       'FORESHARD_UNAVAILABLE',
       'retry',
-      `storage node ${nodeId} does not say what it holds, so nothing was done: start it (it waits for this command), then try again: ${cause.message}`,
+      `storage node ${nodeId} does not say what it holds, so nothing was done: start it (it waits for this command), then try again; of one that is gone for good: --without ${nodeId}: ${cause.message}`,
       { cause },
     );
   }

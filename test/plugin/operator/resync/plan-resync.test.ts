@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { HeldPartition } from '../../../../plugin/node/partition-inventory.ts';
-import { planResync } from '../../../../plugin/operator/resync/plan-resync.ts';
+import { planResync, type ResyncKnowledge } from '../../../../plugin/operator/resync/plan-resync.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../../src/model/ids.ts';
 import type { PartitionRecord } from '../../../../src/model/migration.ts';
 
@@ -33,14 +33,23 @@ const owner = (epoch: number, closedMigrationId = 0): Partial<HeldPartition> => 
   closedMigrationId,
 });
 
+const KNOWN: ResyncKnowledge = {
+  nowMs: 1,
+  digestSeed: '0011223344556677',
+  targets: [],
+  without: new Set(),
+};
+
 /** @param held by node 0, 1, 2. */
-function plan(...held: readonly Partial<HeldPartition>[]) {
+const plan = (...held: readonly Partial<HeldPartition>[]) => planKnowing({}, ...held);
+
+function planKnowing(known: Partial<ResyncKnowledge>, ...held: readonly Partial<HeldPartition>[]) {
   const stores = held.map((each, nodeId) => ({
     nodeId,
     storeId: `s${nodeId}`,
     held: new Map([[3, { ...NONE, ...each }]]),
   }));
-  return planResync(RECORD, stores, { nowMs: 1, digestSeed: '0011223344556677' });
+  return planResync(RECORD, stores, { ...KNOWN, ...known });
 }
 
 function changed(...held: readonly Partial<HeldPartition>[]): PartitionRecord {
@@ -87,6 +96,48 @@ test('what only people can know is left as it is', () => {
   check.is(plan(owner(5), owner(5)).kind, 'unclear', 'two owners of one epoch');
   // The new owner's machine is missing: the old one's fence must not be taken for ownership.
   check.is(plan({ ...owner(4), epochMax: 6 }, {}).kind, 'unclear', 'a later epoch has been seen');
+});
+
+const FENCED = {
+  role: 'FENCED',
+  epoch: 4,
+  epochMax: 4,
+  migrationId: 7,
+  closedMigrationId: 6,
+  fencedBy: 7,
+} as const;
+
+test('who has fenced itself is not made the owner while the target of its fence is silent', () => {
+  const unknown = plan(FENCED, {});
+  if (unknown.kind !== 'unclear') throw new Error('the old owner would overtake the new one');
+  check.match(unknown.why, /migration 7 to a store that is not known.*start its node.*would lose/);
+  const target = { migrationId: 7, storeId: 's5', nodeId: 5 };
+  const named = planKnowing({ targets: [target] }, FENCED, {});
+  if (named.kind !== 'unclear') throw new Error('the old owner would overtake the new one');
+  check.match(named.why, /store s5 of node 5, which does not answer.*--without 5/);
+  // One that answers, and has nothing, has never been the owner.
+  check.is(planKnowing({ targets: [{ ...target, storeId: 's1' }] }, FENCED, {}).kind, 'change');
+  check.is(plan(FENCED, { closedMigrationId: 7 }).kind, 'change', 'it has heard that there was no switch');
+  check.is(plan(FENCED, { closedMigrationId: 5 }).kind, 'unclear', 'it has heard of an older one');
+});
+
+test('a target is given up by its own name, and what is risked is said', () => {
+  const targets = [{ migrationId: 7, storeId: 's5', nodeId: 5 }];
+  check.is(planKnowing({ targets, without: new Set([6]) }, FENCED, {}).kind, 'unclear');
+  const decision = planKnowing({ targets, without: new Set([5]) }, FENCED, {});
+  if (decision.kind !== 'change') throw new Error(JSON.stringify(decision));
+  check.is(decision.record.ownerNodeId, 0);
+  check.match(decision.risk ?? '', /store s5 of node 5 .* is lost/);
+});
+
+test('a fence that nobody is there to lift stays as it is', () => {
+  const targets = [{ migrationId: 7, storeId: 's5', nodeId: 5 }];
+  check.is(planKnowing({ targets, without: new Set([5]) }, FENCED).kind, 'unclear');
+});
+
+test('an epoch that the map has given away is not taken back', () => {
+  // The map's own owner, at epoch 4, is silent; node 1 has not heard that another took over from it.
+  check.is(plan({}, { ...owner(3, 7) }).kind, 'unclear');
 });
 
 test.run();
