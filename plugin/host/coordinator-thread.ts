@@ -28,7 +28,7 @@ import { createLogger } from './pino-logger.ts';
 import { ReadGuardFeed } from './read-guard-feed.ts';
 import { ReadReports } from './read-reports.ts';
 import type { Call } from './thread-calls.ts';
-import { answerCall, type RunningThread, runThread } from './thread-main.ts';
+import { answerCall, type RunningThread, reportFault, runThread } from './thread-main.ts';
 
 export interface CoordinatorSetup {
   readonly settings: Settings;
@@ -68,6 +68,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
     metadata,
     keys: clusterKeys(cluster.name),
     onTerm: (fence) => tell({ kind: 'term', fence }),
+    onFault: reportFault,
     makeExecutor: (leadership) =>
       new MigrationExecutor(settings.migration, {
         clock,

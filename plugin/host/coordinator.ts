@@ -21,6 +21,8 @@ export interface CoordinatorComponents extends Components {
   readonly makeExecutor: (leadership: () => Leadership | null) => MoveExecutor;
   /** Told of the fence of each term that begins, and null when it is over. */
   readonly onTerm: (fence: MetadataCondition | null) => void;
+  /** Told of a bug of ours by which elections or moves have stopped: the process should end, and another takes over. */
+  readonly onFault: (error: unknown) => void;
 }
 
 /** Whatever carries moves out: this package's own migrations, or those of another engine. */
@@ -47,7 +49,12 @@ export class Coordinator {
     this.#candidate = candidate;
     this.#components = components;
     this.#executor = components.makeExecutor(() => this.#leadership);
-    this.#loops = [this.#campaignLoop(), this.#executorLoop()];
+    this.#loops = [this.#campaignLoop(), this.#executorLoop()].map((loop) =>
+      loop.catch((error: unknown) => {
+        components.logger.error({ fault: String(error) }, 'the coordinator has stopped');
+        components.onFault(error);
+      }),
+    );
   }
 
   /** Takes over the moves of a plan that was made in the present term; those of a past one are left to the next plan. */

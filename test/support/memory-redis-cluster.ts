@@ -36,6 +36,8 @@ export class MemoryRedisCluster implements RedisNodes {
   readonly servers: readonly Server[];
   /** Called before each command of the agent: clients get their turn. */
   onTurn: () => void = () => undefined;
+  /** Called after each command of the agent, with it. */
+  onCommand: (command: RedisCommand) => void = () => undefined;
   faults: Faults = { commandsMax: Number.POSITIVE_INFINITY, isMigrateHalfDone: false };
   /** Carried out for the agent so far. */
   commandCount = 0;
@@ -64,23 +66,33 @@ export class MemoryRedisCluster implements RedisNodes {
     };
   }
 
-  /** A cluster client that does as redirects say. @returns the counter after it. */
-  increment(key: string): number {
+  /** A cluster client that does as redirects say. @returns the counter after it; null if it was sent around, and gave up. */
+  increment(key: string): number | null {
+    return this.#asClient(key, (server) => {
+      const value = Number(server.keys.get(key) ?? 0) + 1;
+      server.keys.set(key, String(value));
+      return value;
+    });
+  }
+
+  /** As `increment`. @returns how many keys were deleted. */
+  delete(key: string): number | null {
+    return this.#asClient(key, (server) => Number(server.keys.delete(key)));
+  }
+
+  #asClient(key: string, serve: (server: Server) => number): number | null {
     const slot = calculateSlot(key);
     let server = this.#byId((this.servers[0] as Server).ownerOf[slot] as string);
     let isAsking = false;
     for (let redirects = 0; redirects < 20; redirects++) {
-      const reply = this.#keyed(server, slot, key, isAsking, () => {
-        const value = Number(server.keys.get(key) ?? 0) + 1;
-        server.keys.set(key, String(value));
-        return value;
-      });
+      const here = server;
+      const reply = this.#keyed(server, slot, key, isAsking, () => serve(here));
       if (typeof reply === 'number') return reply;
       const [kind, , to] = (reply as RedisRefusal).message.split(' ');
       isAsking = kind === 'ASK';
       server = this.#byId(to as string);
     }
-    throw new Error(`a client was sent around for key ${key}`);
+    return null;
   }
 
   /** The servers that hold a key, in whatever state its slot is. */
@@ -118,7 +130,9 @@ export class MemoryRedisCluster implements RedisNodes {
     this.onTurn();
     this.commandCount++;
     const isLast = this.commandCount >= commandsMax;
-    return this.#run(server, command, { isHalfDone: isLast && isMigrateHalfDone });
+    const reply = this.#run(server, command, { isHalfDone: isLast && isMigrateHalfDone });
+    this.onCommand(command);
+    return reply;
   }
 
   #run(server: Server, command: RedisCommand, { isHalfDone }: { readonly isHalfDone: boolean }): RedisReply {
@@ -131,11 +145,10 @@ export class MemoryRedisCluster implements RedisNodes {
       case 'MEMORY':
         return server.keys.has(rest[1] as string) ? 60 : null;
       case 'TYPE':
-        return Buffer.from('none');
+        // One that is not sampled.
+        return this.#goneOr(server, rest[0] as string, () => Buffer.from('stream'));
       case 'DUMP':
-        return server.keys.has(rest[0] as string)
-          ? Buffer.from(server.keys.get(rest[0] as string) as string)
-          : null;
+        return this.#goneOr(server, rest[0] as string, (value) => Buffer.from(value));
       case 'ASKING':
         return Buffer.from('OK');
       case 'INFO':
@@ -224,6 +237,15 @@ export class MemoryRedisCluster implements RedisNodes {
     }
     if (isAsking && server.importingFrom.has(slot)) return serve();
     return new RedisRefusal(`MOVED ${slot} ${server.ownerOf[slot]}`);
+  }
+
+  /** A key that is not there: nil, but ASK where its slot is migrating. */
+  #goneOr(server: Server, key: string, there: (value: string) => Buffer): RedisReply {
+    const value = server.keys.get(key);
+    if (value !== undefined) return there(value);
+    const slot = calculateSlot(key);
+    const to = server.migratingTo.get(slot);
+    return to === undefined ? null : new RedisRefusal(`ASK ${slot} ${to}`);
   }
 
   #keysIn(server: Server, slot: number): string[] {

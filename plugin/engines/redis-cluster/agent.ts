@@ -45,7 +45,7 @@ export class RedisAgent {
   }
 
   /**
-   * @param onFault told of a bug of ours in the thread that plans: the process should end, and another agent takes over.
+   * @param onFault told of a bug of ours in the coordinator or in the thread that plans: the process should end, and another agent takes over.
    * @throws ForeshardError FORESHARD_CONFIG, FORESHARD_UNAVAILABLE when the cluster cannot be looked at.
    */
   static async start(
@@ -77,6 +77,7 @@ export class RedisAgent {
       metadata,
       keys: clusterKeys(cluster.name),
       onTerm: (fence) => tell({ kind: 'term', fence }),
+      onFault,
       makeExecutor: (leadership) =>
         new SlotExecutor(settings, {
           clock,

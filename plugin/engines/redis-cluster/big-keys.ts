@@ -1,4 +1,4 @@
-import { buffersOf, numberOf, type RedisCommand, RedisRefusal, textOf } from './redis-node.ts';
+import { buffersOf, numberOf, type RedisCommand, RedisRefusal, textOr } from './redis-node.ts';
 import type { BigKey, MoveLimits } from './slot-move.ts';
 import { askEach, type Steps } from './steps.ts';
 
@@ -40,8 +40,8 @@ export function* scanForBigKeys(
   const large = entries
     .map((entry, index) => ({ ...entry, bytes: sizeOf(sizes[index]) }))
     .filter(({ bytes }) => bytes > Math.min(UNCOUNTED_BYTES_MAX, limits.keyBytesMax));
-  const types = (yield* askEach(nodeId, large, ({ key }) => ['TYPE', key])).map(textOf);
-  const typed = large.map((entry, index) => ({ ...entry, type: types[index] as string }));
+  const types = yield* askEach(nodeId, large, ({ key }) => ['TYPE', key]);
+  const typed = large.map((entry, index) => ({ ...entry, type: textOr(types[index], 'none') }));
   // What has no elements is asked for something harmless, so that replies and keys stay side by side.
   const counts = yield* askEach(nodeId, typed, ({ key, type }) => [COUNT_COMMANDS[type] ?? 'EXISTS', key]);
   const bigKeys = typed

@@ -2,7 +2,7 @@ import { buffersOf, type RedisCommand, RedisRefusal, type RedisReply, textOf } f
 import { type MoveLimits, type SlotMove, SlotMoveStopped } from './slot-move.ts';
 import { ask, askEach, type Steps } from './steps.ts';
 
-/** Rounds in a row in which a slot may fail to shrink: servers that time out get so many chances. */
+/** Rounds in a row in which no key of a slot may move: servers that time out get so many chances. */
 const FUTILE_ROUNDS_MAX = 5;
 
 export interface DrainReport {
@@ -14,8 +14,8 @@ export interface DrainReport {
 interface SlotQueue {
   readonly slot: number;
   keys: readonly Buffer[];
-  /** What is at the target already is an unfinished copy of ours, and the source's copy counts. */
-  replaces: boolean;
+  /** Keys, as latin1, of which what is at the target already is an unfinished copy of ours: the source's copy counts. */
+  readonly replaced: Set<string>;
   futileRounds: number;
   isEmpty: boolean;
 }
@@ -40,7 +40,7 @@ export function* drainSlots(
     (slot): SlotQueue => ({
       slot,
       keys: keysOf.get(slot) ?? [],
-      replaces: false,
+      replaced: new Set(),
       futileRounds: 0,
       isEmpty: false,
     }),
@@ -53,12 +53,21 @@ export function* drainSlots(
       { weights: batches.map(({ keys }) => Math.max(1, keys.length)), setsPace: true },
     );
     for (const queue of open) queue.keys = [];
+    const refusals = new Map<SlotQueue, RedisRefusal>();
+    const moving = new Set<SlotQueue>();
     for (const [index, { queue, keys }] of batches.entries()) {
       const reply = replies[index];
       if (keys.length === 0) takeListing(queue, reply);
-      else if (!(reply instanceof RedisRefusal)) movedKeyCount += textOf(reply) === 'OK' ? keys.length : 0;
-      else conflictingKeys.push(...(yield* afterRefusal(move, queue, keys, reply)));
+      else if (reply instanceof RedisRefusal) {
+        refusals.set(queue, reply);
+        conflictingKeys.push(...(yield* afterRefusal(move, queue, keys, reply)));
+      } else if (textOf(reply) === 'OK') {
+        moving.add(queue);
+        movedKeyCount += keys.length;
+      }
     }
+    for (const queue of open)
+      countRound(queue, { hasMoved: moving.has(queue), refusal: refusals.get(queue) });
     const stuck = new Set(conflictingKeys.map(({ slot }) => slot));
     open = open.filter(({ slot, isEmpty }) => !isEmpty && !stuck.has(slot));
   }
@@ -76,13 +85,12 @@ interface KeyBatch {
 function batchesOf(queue: SlotQueue, move: SlotMove, limits: MoveLimits): KeyBatch[] {
   const size = limits.keysPerMigrate();
   const batches: KeyBatch[] = [];
-  for (let at = 0; at < queue.keys.length; at += size) {
-    const keys = queue.keys.slice(at, at + size);
-    batches.push({
-      queue,
-      keys,
-      command: migrateCommand(move, keys, { ...limits, replaces: queue.replaces }),
-    });
+  for (const replaces of [true, false]) {
+    const alike = queue.keys.filter((key) => queue.replaced.has(key.toString('latin1')) === replaces);
+    for (let at = 0; at < alike.length; at += size) {
+      const keys = alike.slice(at, at + size);
+      batches.push({ queue, keys, command: migrateCommand(move, keys, { ...limits, replaces }) });
+    }
   }
   return [...batches, { queue, keys: [], command: ['CLUSTER', 'GETKEYSINSLOT', queue.slot, size * 8] }];
 }
@@ -103,7 +111,17 @@ function takeListing(queue: SlotQueue, reply: RedisReply | undefined): void {
   queue.isEmpty = queue.keys.length === 0;
 }
 
-/** @returns keys that cannot be moved. */
+/** @throws SlotMoveStopped after too many rounds in which nothing moved. */
+function countRound(
+  queue: SlotQueue,
+  { hasMoved, refusal }: { readonly hasMoved: boolean; readonly refusal: RedisRefusal | undefined },
+): void {
+  queue.futileRounds = hasMoved || refusal === undefined ? 0 : queue.futileRounds + 1;
+  if (queue.futileRounds > FUTILE_ROUNDS_MAX)
+    throw new SlotMoveStopped(`slot ${queue.slot}: its keys do not move: ${refusal?.message}`);
+}
+
+/** Makes ready what may be sent again. @returns keys that cannot be moved. */
 function* afterRefusal(
   move: SlotMove,
   queue: SlotQueue,
@@ -111,16 +129,14 @@ function* afterRefusal(
   refusal: RedisRefusal,
 ): Steps<readonly { slot: number; key: Buffer }[]> {
   const { slot } = queue;
-  queue.futileRounds++;
-  if (queue.futileRounds > FUTILE_ROUNDS_MAX)
-    throw new SlotMoveStopped(`slot ${slot}: its keys do not move: ${refusal.message}`);
   // The connection of the two servers broke: keys may have arrived without having been deleted here. As long as a key is at
   // the source, clients are served there and cannot reach the other copy, so the source's counts.
   const isUnfinished = refusal.message.startsWith('IOERR');
   const isThere = refusal.message.includes('BUSYKEY');
   if (!isUnfinished && !isThere) throw new SlotMoveStopped(`slot ${slot}: MIGRATE: ${refusal.message}`);
   const differing = move.isSourcePromoted ? yield* differingKeys(move, keys) : [];
-  if (differing.length === 0) queue.replaces = true;
+  // Each key by itself: a neighbour that has not been compared may differ.
+  for (const key of keys) if (!differing.includes(key)) queue.replaced.add(key.toString('latin1'));
   return differing.map((key) => ({ slot, key }));
 }
 
@@ -133,7 +149,11 @@ function* differingKeys(move: SlotMove, keys: readonly Buffer[]): Steps<readonly
   );
   return keys.filter((_, index) => {
     const [left, right] = [here[index], there[index * 2 + 1]];
-    if (left === null || right === null) return false;
+    if (isGone(left) || isGone(right)) return false;
     return !(Buffer.isBuffer(left) && Buffer.isBuffer(right) && left.equals(right));
   });
 }
+
+/** A slot that is migrating answers ASK for a key that it has handed over. */
+const isGone = (reply: RedisReply | undefined): boolean =>
+  reply === null || (reply instanceof RedisRefusal && reply.code === 'ASK');

@@ -9,6 +9,7 @@ import {
   RedisRefusal,
   type RedisReply,
   textOf,
+  textOr,
 } from './redis-node.ts';
 import type { SampleReport } from './slot-move.ts';
 import { ask, askEach, type Steps } from './steps.ts';
@@ -52,7 +53,9 @@ export function* moveSample(
   keys: readonly Buffer[],
   migrate: (key: Buffer) => RedisCommand,
 ): Steps<MovedSample> {
-  const types = (yield* askEach(sourceId, keys, (key) => ['TYPE', key])).map(textOf);
+  // Whoever has been deleted, or has expired, since it was listed answers ASK: it is not sampled.
+  const answers = yield* askEach(sourceId, keys, (key) => ['TYPE', key]);
+  const types = answers.map((answer) => textOr(answer, 'none'));
   const sampled = keys
     .map((key, index) => ({ key, reader: READERS[types[index] as string] }))
     .filter(
@@ -105,7 +108,8 @@ function toReading(
   [contents, expiry, time]: readonly (RedisReply | undefined)[],
   width: 0 | 1 | 2,
 ): Reading | null {
-  if (contents instanceof RedisRefusal || contents === null || contents === undefined) return null;
+  if ([contents, expiry, time].some((reply) => reply instanceof RedisRefusal)) return null;
+  if (contents === null || contents === undefined) return null;
   const expiresAtMs = numberOf(expiry);
   const [seconds, micros] = accepted(time) as readonly Buffer[];
   const nowMs = Number(textOf(seconds)) * 1000 + Number(textOf(micros)) / 1000;

@@ -81,11 +81,19 @@ export function* closeUnmoved(move: SlotMove): Steps<readonly number[]> {
   const open = move.slots.filter((slot) => standings.get(slot) === 'open');
   const begun = move.slots.filter((slot) => standings.get(slot) === 'taken');
   const untouched = yield* emptyAt(move.targetId, open);
-  // From here on no client is sent to the target any more; one that was on its way may still have made a key there.
-  yield* setSlots(move.sourceId, untouched, (slot) => ['CLUSTER', 'SETSLOT', slot, 'STABLE']);
-  const still = yield* emptyAt(move.targetId, untouched);
-  yield* setSlots(move.targetId, still, (slot) => ['CLUSTER', 'SETSLOT', slot, 'STABLE']);
-  const closed = new Set(still);
+  // The target first: it sends clients back from now on, so that none can make a key there, nor a late MIGRATE put one. If
+  // the source went first, a key that is made there again would hide the one that a client has just made at the target.
+  yield* setSlots(move.targetId, untouched, (slot) => ['CLUSTER', 'SETSLOT', slot, 'STABLE']);
+  const closed = new Set(yield* emptyAt(move.targetId, untouched));
+  yield* setSlots(move.sourceId, [...closed], (slot) => ['CLUSTER', 'SETSLOT', slot, 'STABLE']);
+  const reopened = untouched.filter((slot) => !closed.has(slot));
+  yield* setSlots(move.targetId, reopened, (slot) => [
+    'CLUSTER',
+    'SETSLOT',
+    slot,
+    'IMPORTING',
+    move.sourceId,
+  ]);
   return [...open.filter((slot) => !closed.has(slot)), ...begun];
 }
 

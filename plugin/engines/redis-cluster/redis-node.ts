@@ -46,6 +46,10 @@ export const textOf = (reply: RedisReply | undefined): string => {
   return Buffer.isBuffer(value) ? value.toString('latin1') : String(value);
 };
 
+/** What a text reply says, or another text where the server refused: a key that has gone from an open slot answers ASK. */
+export const textOr = (reply: RedisReply | undefined, otherwise: string): string =>
+  reply instanceof RedisRefusal ? otherwise : textOf(reply);
+
 export const numberOf = (reply: RedisReply | undefined): number => {
   const value = accepted(reply);
   return typeof value === 'number' ? value : Number(textOf(value));

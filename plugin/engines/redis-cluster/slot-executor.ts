@@ -12,6 +12,7 @@ import type { MapMirror } from './map-mirror.ts';
 import type { SlotMoveRecord } from './move-record.ts';
 import { MoveRecords } from './move-records.ts';
 import { PartitionMove } from './partition-move.ts';
+import { RedisRefusal } from './redis-node.ts';
 import type { Shard } from './shards.ts';
 import { SlotMoveStopped } from './slot-move.ts';
 import { SlotMover } from './slot-mover.ts';
@@ -112,7 +113,14 @@ export class SlotExecutor implements MoveExecutor {
       this.#retryMs = RETRY_MS_MIN;
     } catch (error) {
       // What the world does, servers and store alike, is met again after a pause; open slots serve meanwhile.
-      if (!(error instanceof SlotMoveStopped || error instanceof ForeshardError)) throw error;
+      if (
+        !(
+          error instanceof SlotMoveStopped ||
+          error instanceof ForeshardError ||
+          error instanceof RedisRefusal
+        )
+      )
+        throw error;
       logger.warn({ fault: error.message }, 'moves of slots wait');
       this.#waitABit();
     }

@@ -85,8 +85,7 @@ function clusterUnderLoad(turns: readonly number[]): {
   const cluster = new MemoryRedisCluster(3);
   const counted = new Map<string, number>();
   const count = (key: string): void => {
-    cluster.increment(key);
-    counted.set(key, (counted.get(key) ?? 0) + 1);
+    if (cluster.increment(key) !== null) counted.set(key, (counted.get(key) ?? 0) + 1);
   };
   // Half of the keys are there before, the others are made while their slot moves.
   for (const [index, key] of KEYS.entries()) if (index % 2 === 0) count(key);
@@ -94,6 +93,8 @@ function clusterUnderLoad(turns: readonly number[]): {
   cluster.onTurn = () => {
     const drawn = turns[turn++ % turns.length] as number;
     if (drawn < KEYS.length) count(KEYS[drawn] as string);
+    const deleted = KEYS[drawn - KEYS.length];
+    if (deleted !== undefined && cluster.delete(deleted) !== null) counted.delete(deleted);
   };
   return { cluster, counted };
 }
@@ -104,6 +105,7 @@ function assertSound(cluster: MemoryRedisCluster, counted: ReadonlyMap<string, n
     check.is(server.migratingTo.size + server.importingFrom.size, 0, 'no slot is left open');
     check.equal(server.ownerOf, cluster.servers[0]?.ownerOf, 'all servers agree on the owners');
   }
+  for (const key of KEYS) if (!counted.has(key)) check.equal(cluster.copiesOf(key), [], `${key} is deleted`);
   for (const [key, value] of counted) {
     const owner = cluster.servers[0]?.ownerOf[calculateSlot(key)] as string;
     check.equal(cluster.copiesOf(key), [{ nodeId: owner, value: String(value) }], key);
@@ -163,6 +165,77 @@ test('a cancel closes what no key has left, and finishes the rest', async () => 
     }),
     { seed, numRuns: 150 },
   );
+});
+
+test('a key that clients make during a cancel is not hidden by one that they make after it', async () => {
+  const { cluster, counted } = clusterUnderLoad([99]);
+  const [slot] = [...KEYS_OF.keys()] as [number];
+  const key = (KEYS_OF.get(slot) as string[]).find((one) => !counted.has(one)) as string;
+  cluster.servers[0]?.migratingTo.set(slot, '1'.repeat(40));
+  cluster.servers[1]?.importingFrom.set(slot, '0'.repeat(40));
+  let acknowledged = 0;
+  let countsSeen = 0;
+  // After the look by which the slot is found untouched, and after each command from then on.
+  cluster.onCommand = (command) => {
+    if (command[1] === 'COUNTKEYSINSLOT') countsSeen++;
+    if (countsSeen > 0 && cluster.increment(key) !== null) acknowledged++;
+  };
+  const slots = await run(cluster, closeUnmoved({ ...moveOf(cluster), slots: [slot] }));
+  check.equal(slots, [slot], 'it has a key, and goes on');
+  await run(cluster, moveSlots({ ...moveOf(cluster), slots }, LIMITS));
+  cluster.onCommand = () => undefined;
+  cluster.gossip();
+  check.equal(cluster.copiesOf(key), [{ nodeId: '1'.repeat(40), value: String(acknowledged) }]);
+});
+
+test('a key that goes away before it is sampled holds nothing up', async () => {
+  const { cluster, counted } = clusterUnderLoad([99]);
+  const gone = KEYS.find((one) => counted.has(one)) as string;
+  cluster.onCommand = (command) => {
+    if (command.includes('MIGRATING')) {
+      cluster.delete(gone);
+      counted.delete(gone);
+    }
+  };
+  await run(cluster, moveSlots(moveOf(cluster), { ...LIMITS, sampleShare: 1 }));
+  assertSound(cluster, counted);
+});
+
+test('many batches that are refused in one round are one futile round', async () => {
+  const { cluster, counted } = clusterUnderLoad([99]);
+  const tag = '{tag0}';
+  const slot = calculateSlot(tag);
+  const [source, target] = cluster.servers;
+  for (let n = 0; n < 40; n++) {
+    source?.keys.set(`${tag}copy${n}`, '1');
+    target?.keys.set(`${tag}copy${n}`, '1');
+    counted.set(`${tag}copy${n}`, 1);
+  }
+  source?.migratingTo.set(slot, '1'.repeat(40));
+  target?.importingFrom.set(slot, '0'.repeat(40));
+  const outcome = await run(cluster, moveSlots({ ...moveOf(cluster), slots: [slot] }, LIMITS));
+  check.equal(outcome.committedSlots, [slot]);
+});
+
+test('after a failover of the source, keys that moved or are alike are no conflict, and none hides another', async () => {
+  const { cluster } = clusterUnderLoad([99]);
+  const [slot] = [...KEYS_OF.keys()] as [number];
+  const [source, target] = cluster.servers;
+  for (const key of KEYS_OF.get(slot) as string[]) source?.keys.delete(key);
+  const tag = (KEYS_OF.get(slot) as string[])[0]?.match(/^\{.*\}/)?.[0];
+  // Batches of two: a pair alike, a pair that was handed over in part, and one of which a key differs.
+  for (const name of ['a', 'b', 'c', 'd', 'e']) source?.keys.set(`${tag}${name}`, '1');
+  for (const [name, value] of [
+    ['a', '1'],
+    ['c', '1'],
+    ['e', '2'],
+  ])
+    target?.keys.set(`${tag}${name}`, value as string);
+  target?.importingFrom.set(slot, '0'.repeat(40));
+  const move = { ...moveOf(cluster), slots: [slot], isSourcePromoted: true };
+  const outcome = await run(cluster, moveSlots(move, { ...LIMITS, sampleShare: 0 }));
+  check.equal(outcome.conflictingKeys, [{ slot, key: Buffer.from(`${tag}e`) }]);
+  check.is(target?.keys.get(`${tag}e`), '2', 'nothing is overwritten');
 });
 
 test('a slot that somebody else has opened is not touched', async () => {
