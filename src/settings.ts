@@ -11,6 +11,7 @@ import type { Inconsistency } from './base/claims.ts';
 import type { PluginMode } from './controller.ts';
 import { MEMORY_PAGES } from './kernels/instance.ts';
 import { SCRATCH_BYTES } from './kernels/job.ts';
+import { type MetadataSettings, metadataInconsistencies } from './metadata-settings.ts';
 import {
   DEFAULT_MIGRATION_SETTINGS,
   type MigrationSettings,
@@ -20,6 +21,8 @@ import { QUERY_NODE_ID_MIN, STORAGE_NODES_MAX } from './model/ids.ts';
 import type { LoadDimension } from './model/load-profile.ts';
 import { PARTITION_COUNT_DEFAULT } from './model/partition-map.ts';
 import { REDIS_DEFAULTS, type RedisSettings, redisInconsistencies } from './redis-settings.ts';
+
+export type { MetadataSettings } from './metadata-settings.ts';
 
 /**
  * What an operator tunes: one tree of frozen data, validated once at the edge (`plugin/host/config.ts`). Everything that
@@ -151,25 +154,6 @@ export interface ControllerSettings {
   readonly seed: string;
 }
 
-export interface MetadataSettings {
-  /** `embedded`: one file shared by the processes of one machine. `etcd`: for more machines than one. */
-  readonly kind: 'embedded' | 'etcd';
-  /** Folder of the embedded store; a relative path starts at the config file's folder. */
-  readonly path: string;
-  /** Of etcd's members: `http://HOST:PORT` or `https://HOST:PORT`. */
-  readonly endpoints: readonly string[];
-  /** Files of etcd's TLS, PEM; null where its authority is one the machine knows, and it asks for no certificate of ours. */
-  readonly authorityFile: string | null;
-  readonly certificateFile: string | null;
-  readonly keyFile: string | null;
-  /** Of etcd's own users; null where it has none. */
-  readonly user: string | null;
-  /** Only from `passwordFile` or the environment, never from the config file. */
-  readonly password: string | null;
-  /** A file that only its owner may read (mode 0600) whose first line is the password. */
-  readonly passwordFile: string | null;
-}
-
 const HOUR_MS = 3_600_000;
 const WEEK_MS = 168 * HOUR_MS;
 const MIB = 1 << 20;
@@ -281,21 +265,7 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
       expected: `set as well: ${peerFiles.join(', ')} come together`,
     });
   found.push(...clientTlsInconsistencies(settings.security));
-  if ((metadata.certificateFile === null) !== (metadata.keyFile === null))
-    found.push({
-      path: metadata.keyFile === null ? 'metadata.keyFile' : 'metadata.certificateFile',
-      expected: 'set as well: a certificate and its key come together',
-    });
-  if (metadata.certificateFile !== null && metadata.authorityFile === null)
-    found.push({
-      path: 'metadata.authorityFile',
-      expected: 'set as well: whoever is shown metadata.certificateFile has to be known',
-    });
-  if (metadata.user !== null && metadata.password === null)
-    found.push({
-      path: 'metadata.passwordFile',
-      expected: 'a file with the password of metadata.user: set it, or FORESHARD_METADATA_PASSWORD',
-    });
+  found.push(...below('metadata', metadataInconsistencies(metadata)));
   if (WEEK_MS % analyzer.windowMs !== 0)
     found.push({
       path: 'analyzer.windowMs',

@@ -3,6 +3,7 @@ import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path
 import { loadConfig as loadWithC12 } from 'c12';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { DEFAULT_SETTINGS, deepFreeze, inconsistencies, type Settings } from '../../src/settings.ts';
+import { readPrivateFile } from '../security/private-file.ts';
 import { describeIssue, describeParseError, isSecret, show, type Tree } from './config-messages.ts';
 import { configSchema, schemaIssues } from './config-schema.ts';
 import { environmentOverrides, type Override } from './environment.ts';
@@ -229,13 +230,7 @@ function withPassword(
 }
 
 function readPassword(setting: string, file: string): string {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (!stat?.isFile()) throw configError(`${setting}: ${file} is not a file: create it with mode 0600`);
-  if ((stat.mode & 0o077) !== 0)
-    throw configError(
-      `${setting}: ${file} can be read by others (mode ${(stat.mode & 0o777).toString(8)}): chmod 600 it`,
-    );
-  const password = readFileSync(file, 'utf8').split(/\r?\n/, 1)[0] as string;
+  const password = readPrivateFile(setting, file).toString('utf8').split(/\r?\n/, 1)[0] as string;
   if (password === '')
     throw configError(`${setting}: ${file} is empty: write the password on its first line`);
   return password;

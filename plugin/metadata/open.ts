@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { ForeshardError } from '../../src/base/errors.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { MetadataSettings } from '../../src/settings.ts';
+import { readNamedFile, readPrivateFile } from '../security/private-file.ts';
 import { type EmbeddedMetadataOptions, openEmbeddedMetadata } from './embedded.ts';
 import { openEtcdMetadata } from './etcd/etcd-metadata.ts';
 
@@ -18,26 +17,15 @@ export function openMetadata(
   if (settings.kind === 'embedded') return openEmbeddedMetadata({ path: settings.path, ...options });
   const { endpoints, authorityFile, certificateFile, keyFile, user, password } = settings;
   const tls = {
-    ...(authorityFile !== null && { authority: pem('metadata.authorityFile', authorityFile) }),
-    ...(certificateFile !== null && { certificate: pem('metadata.certificateFile', certificateFile) }),
-    ...(keyFile !== null && { key: pem('metadata.keyFile', keyFile) }),
+    ...(authorityFile !== null && { authority: readNamedFile('metadata.authorityFile', authorityFile) }),
+    ...(certificateFile !== null && {
+      certificate: readNamedFile('metadata.certificateFile', certificateFile),
+    }),
+    ...(keyFile !== null && { key: readPrivateFile('metadata.keyFile', keyFile) }),
   };
   return openEtcdMetadata({
     endpoints,
     tls,
     ...(user !== null && password !== null && { login: { user, password } }),
   });
-}
-
-function pem(setting: string, file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    throw new ForeshardError(
-      'FORESHARD_CONFIG',
-      'fix-config',
-      `${setting}: cannot read ${file}: ${(cause as Error).message}`,
-      { cause },
-    );
-  }
 }

@@ -1,7 +1,8 @@
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { ForeshardError } from '../../src/base/errors.ts';
-import { isLoopback, parseListenAddress } from './listen-address.ts';
+import { isLoopback } from '../../src/base/loopback.ts';
+import { parseListenAddress } from './listen-address.ts';
 
 /** What stands against sending work to a node, or should be known by whoever does. */
 export interface HealthReason {

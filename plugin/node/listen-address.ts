@@ -1,4 +1,5 @@
 import { ForeshardError } from '../../src/base/errors.ts';
+import { isLoopback } from '../../src/base/loopback.ts';
 import type { SecuritySettings } from '../../src/settings.ts';
 
 export interface ListenAddress {
@@ -18,11 +19,6 @@ export function parseListenAddress(text: string, setting: string): ListenAddress
   if (match === null || port > 65_535)
     throw configError(`${setting}: found "${text}", it must be "host:port", such as "127.0.0.1:6379"`);
   return { host: (match[1] ?? match[2]) as string, port };
-}
-
-/** Only this machine can reach it. Names other than localhost are not looked up: what they mean may change. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 type NodeRole = 'storage' | 'query';

@@ -51,7 +51,7 @@ const MESSAGE_BYTES_MAX = 64 << 20;
 const KEEPALIVE_MS = 10_000;
 const KEEPALIVE_TIMEOUT_MS = 3_000;
 
-/** @throws ForeshardError FORESHARD_CONFIG when an endpoint is not one. Whether etcd is there shows at the first request. */
+/** @throws ForeshardError FORESHARD_CONFIG when an endpoint is not one, or the files of TLS are of no use. Whether etcd is there shows at the first request. */
 export function openEtcdMetadata(options: EtcdMetadataOptions): MetadataStore {
   for (const endpoint of options.endpoints)
     if (!/^https?:\/\/[^/\s]+:\d+$/.test(endpoint))
@@ -60,7 +60,17 @@ export function openEtcdMetadata(options: EtcdMetadataOptions): MetadataStore {
         'fix-config',
         `metadata.endpoints: ${JSON.stringify(endpoint)} is no endpoint of etcd: write http://HOST:PORT or https://HOST:PORT`,
       );
-  return new EtcdMetadata(options);
+  try {
+    return new EtcdMetadata(options);
+  } catch (cause) {
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `metadata: etcd's client cannot be made: ${(cause as Error).message}: check that metadata.certificateFile and keyFile ` +
+        'are PEM and belong together, and that metadata.endpoints are all https:// or all http://',
+      { cause },
+    );
+  }
 }
 
 /** The library asks for a backoff by its type and calls it as what makes one: `ConstantBackoff` is both once it has begun. */
@@ -271,14 +281,10 @@ function clientOptions(
   timeoutMs: number,
   choice: MemberChoice,
 ): IOptions {
+  const credentials = credentialsOf(tls);
   return {
     hosts: [...endpoints],
-    ...(tls?.authority && {
-      credentials: {
-        rootCertificate: tls.authority,
-        ...(tls.key && tls.certificate && { privateKey: tls.key, certChain: tls.certificate }),
-      },
-    }),
+    ...(credentials && { credentials }),
     ...(login && { auth: { username: login.user, password: login.password } }),
     // The library's circuit breaker keeps watches away for seconds, and its retries repeat transactions whose outcome is unknown.
     faultHandling: { host: choice.policyOf, global: noop, watchBackoff: WATCH_BACKOFF },
@@ -289,5 +295,15 @@ function clientOptions(
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     },
     defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + timeoutMs }),
+  };
+}
+
+/** The library's type asks for an authority, but hands on what it is given: to gRPC, null means those the machine knows. */
+function credentialsOf(tls: EtcdMetadataOptions['tls'] = {}): IOptions['credentials'] {
+  const { authority, certificate, key } = tls;
+  if (!authority && !key) return undefined;
+  return {
+    rootCertificate: (authority ?? null) as Buffer,
+    ...(key && certificate && { privateKey: key, certChain: certificate }),
   };
 }

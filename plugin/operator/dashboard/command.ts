@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
 import { profilePrefix } from '../../host/record-keys.ts';
 import { type ListenAddress, parseListenAddress } from '../../node/listen-address.ts';
+import { readPrivateFile } from '../../security/private-file.ts';
 import { withMetadata } from '../cluster-commands.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printLine } from '../output.ts';
@@ -77,21 +77,9 @@ export async function openDashboard(
   });
 }
 
-/** @throws ForeshardError FORESHARD_CONFIG for a file that cannot be read, or a token that can be guessed. */
+/** @throws ForeshardError FORESHARD_CONFIG for a file that cannot be read or is not private, or a token that can be guessed. */
 function readToken(file: string): string {
-  let token: string;
-  try {
-    token = readFileSync(file, 'utf8').trim();
-  } catch (cause) {
-    throw new ForeshardError(
-      'FORESHARD_CONFIG',
-      'fix-config',
-      `--token-file ${file}: ${(cause as Error).message}`,
-      {
-        cause,
-      },
-    );
-  }
+  const token = readPrivateFile('--token-file', file).toString('utf8').trim();
   if (token.length >= TOKEN_LENGTH_MIN) return token;
   throw new ForeshardError(
     'FORESHARD_CONFIG',

@@ -2,7 +2,8 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import { isLoopback, type ListenAddress } from '../../node/listen-address.ts';
+import { isLoopback } from '../../../src/base/loopback.ts';
+import type { ListenAddress } from '../../node/listen-address.ts';
 import { type DashboardComponents, dashboardApp } from './app.ts';
 
 export interface RunningDashboard {

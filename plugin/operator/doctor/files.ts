@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import type { Settings } from '../../../src/settings.ts';
 import { parseListenAddress } from '../../node/listen-address.ts';
+import { whyNotPrivate } from '../../security/private-file.ts';
 import { type Finding, fail, ok, warn } from './findings.ts';
 
 /** File systems on which a commit that has been synced is not on a disk of this machine. */
@@ -44,10 +45,10 @@ function judgeSecret(setting: string, file: string): Finding {
       'name a file that this user may read',
     );
   }
-  const mode = statSync(file).mode & 0o777;
-  return (mode & 0o077) === 0
+  const why = whyNotPrivate(statSync(file));
+  return why === null
     ? ok(setting, file)
-    : fail(setting, `${file}: mode ${mode.toString(8)}, others may read it`, `chmod 600 ${file}`);
+    : fail(setting, `${file} ${why}`, `chmod 600 ${file}, of the user that runs the node`);
 }
 
 /** A folder that is not there yet is made by the node: then its nearest parent counts. */

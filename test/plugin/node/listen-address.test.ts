@@ -3,9 +3,9 @@ import * as check from 'uvu/assert';
 import {
   assertListenAllowed,
   isListenerGuarded,
-  isLoopback,
   parseListenAddress,
 } from '../../../plugin/node/listen-address.ts';
+import { isLoopback } from '../../../src/base/loopback.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
 
 const test = suite('listen address');
