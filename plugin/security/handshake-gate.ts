@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
+import { networkOf } from './network-of.ts';
 import { SpacedWarnings } from './spaced-warnings.ts';
 
 /** Connections that have not shown yet who they are. */
 export interface HandshakeLimits {
-  /** At work at one time, of the whole listener and of one address. */
+  /** At work at one time, of the whole listener and of one address, by which an IPv6 /64 is meant, too. */
   readonly openMax: number;
   readonly openPerAddressMax: number;
   /** Who has not shown by then who it is, is cut off. */
@@ -40,8 +41,8 @@ interface Place extends HandshakePlace {
 
 /**
  * Lets few strangers in at a time. What one of them can make us keep is limited elsewhere (4 KiB); here it is how many there
- * are, and for how long. The rest waits in the order of arrival without being read, so that the kernel, not this process, holds their
- * bytes; an address that has used up its own share does not keep others waiting.
+ * are, and for how long. The rest waits without being read, so that the kernel, not this process, holds their bytes. Addresses take
+ * turns, each in its own order of arrival: one with many in the line, or with its share used up, does not keep others waiting.
  */
 export class HandshakeGate {
   /** Connections closed because the line was full, or because they stood in it for too long. */
@@ -50,10 +51,11 @@ export class HandshakeGate {
   expiredCount = 0;
   readonly #limits: HandshakeLimits;
   readonly #warnings: SpacedWarnings;
-  readonly #waiting = new Set<Place>();
+  /** By address; the one whose turn is next comes first. */
+  readonly #waiting = new Map<string, Set<Place>>();
+  #waitingCount = 0;
   readonly #opened = new Set<Place>();
   readonly #openByAddress = new Map<string, number>();
-  readonly #waitingByAddress = new Map<string, number>();
 
   constructor(logger: Logger = silentLogger, limits: HandshakeLimits = DEFAULT_HANDSHAKE_LIMITS) {
     this.#limits = limits;
@@ -65,7 +67,7 @@ export class HandshakeGate {
   }
 
   get waitingCount(): number {
-    return this.#waiting.size;
+    return this.#waitingCount;
   }
 
   /**
@@ -73,7 +75,7 @@ export class HandshakeGate {
    * @param onAdmitted called once, now or later; never for a socket that was refused, or has closed.
    */
   enter(socket: Socket, onAdmitted: (place: HandshakePlace) => void): void {
-    const address = socket.remoteAddress ?? '';
+    const address = networkOf(socket.remoteAddress ?? '');
     const place: Place = {
       socket,
       address,
@@ -87,21 +89,22 @@ export class HandshakeGate {
       this.#open(place);
       return;
     }
-    const waitingHere = this.#waitingByAddress.get(address) ?? 0;
+    const line = this.#waiting.get(address) ?? new Set();
     const { waitingMax, waitingPerAddressMax, waitMsMax } = this.#limits;
-    if (this.#waiting.size >= waitingMax || waitingHere >= waitingPerAddressMax) {
+    if (this.#waitingCount >= waitingMax || line.size >= waitingPerAddressMax) {
       this.#refuse(socket);
       return;
     }
     socket.once('close', place.leave);
-    this.#waiting.add(place);
-    this.#waitingByAddress.set(address, waitingHere + 1);
+    this.#waiting.set(address, line.add(place));
+    this.#waitingCount++;
     place.timer = setTimeout(() => this.#refuse(socket), waitMsMax);
   }
 
   /** Cuts off whoever has not shown who it is. */
   close(): void {
-    for (const { socket } of [...this.#waiting, ...this.#opened]) socket.destroy();
+    const waiting = [...this.#waiting.values()].flatMap((line) => [...line]);
+    for (const { socket } of [...waiting, ...this.#opened]) socket.destroy();
   }
 
   #hasRoom(address: string): boolean {
@@ -119,16 +122,19 @@ export class HandshakeGate {
     place.onAdmitted(place);
   }
 
-  #expire({ socket, address }: Place): void {
+  #expire({ socket }: Place): void {
     this.expiredCount++;
-    this.#warnings.warn({ address }, 'a connection did not show in time who it is, and was closed');
+    this.#warnings.warn(
+      { address: socket.remoteAddress ?? '' },
+      'a connection did not show in time who it is, and was closed',
+    );
     socket.destroy();
   }
 
   #refuse(socket: Socket): void {
     this.refusedCount++;
     this.#warnings.warn(
-      { address: socket.remoteAddress ?? '', open: this.#opened.size, waiting: this.#waiting.size },
+      { address: socket.remoteAddress ?? '', open: this.#opened.size, waiting: this.#waitingCount },
       'too many connections that have not shown who they are: one was closed',
     );
     // It may have been cut by its other end already; nobody else listens for that yet.
@@ -149,17 +155,26 @@ export class HandshakeGate {
   }
 
   #admitNext(): void {
-    for (const place of this.#waiting) {
-      if (this.#opened.size >= this.#limits.openMax) return;
-      if (!this.#hasRoom(place.address)) continue;
+    for (let place = this.#nextInLine(); place !== null; place = this.#nextInLine()) {
+      const line = this.#waiting.get(place.address);
       this.#stopWaiting(place);
+      // To the end, unless there is nobody left of it.
+      if (line !== undefined && this.#waiting.delete(place.address)) this.#waiting.set(place.address, line);
       this.#open(place);
     }
   }
 
+  /** The first of the first address that has room; null where there is none. */
+  #nextInLine(): Place | null {
+    for (const [address, line] of this.#waiting)
+      if (this.#hasRoom(address)) for (const place of line) return place;
+    return null;
+  }
+
   #stopWaiting(place: Place): void {
-    this.#waiting.delete(place);
-    count(this.#waitingByAddress, place.address, -1);
+    const line = this.#waiting.get(place.address);
+    if (line?.delete(place) === true) this.#waitingCount--;
+    if (line?.size === 0) this.#waiting.delete(place.address);
     if (place.timer !== null) clearTimeout(place.timer);
     place.timer = null;
   }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { HandshakeGate, type HandshakePlace } from '../../../plugin/security/handshake-gate.ts';
+import { networkOf } from '../../../plugin/security/network-of.ts';
 import { KeptLog } from '../../support/kept-log.ts';
 
 const test = suite('the gate before authentication');
@@ -76,6 +77,39 @@ test('who has shown who it is makes room for the next that its own address does 
   check.is(gate.openCount, 4);
   for (const stranger of strangers) stranger.destroy();
   check.is(gate.openCount + gate.waitingCount, 0);
+});
+
+test('addresses take turns: who has many in the line does not keep one of another address behind them', () => {
+  const limits = { ...LIMITS, openMax: 2, waitingMax: 10, waitingPerAddressMax: 5 };
+  const gate = new HandshakeGate(new KeptLog(), limits);
+  const inside = arrive(gate, 'x', 'y');
+  const loud = arrive(gate, 'a', 'a', 'a', 'a');
+  const late = arrive(gate, 'b', 'c');
+  inside[0]?.place?.leave();
+  check.equal(states(loud), ['in', 'waits', 'waits', 'waits']);
+  inside[1]?.place?.leave();
+  check.equal(states(late), ['in', 'waits']);
+  loud[0]?.place?.leave();
+  check.equal(states(late), ['in', 'in']);
+  late[0]?.place?.leave();
+  check.equal(states(loud), ['in', 'in', 'waits', 'waits'], 'its turn comes again, in its own order');
+  check.is(gate.waitingCount, 2);
+  gate.close();
+  check.is(gate.openCount + gate.waitingCount, 0);
+});
+
+test('all addresses of an IPv6 /64 are one', () => {
+  check.is(networkOf('2001:db8:0:7::1'), '2001:db8:0:7::/64');
+  check.is(networkOf('2001:db8::7:1:2:3:4'), '2001:db8:0:7::/64');
+  check.is(networkOf('fe80::1%eth0'), 'fe80:0:0:0::/64');
+  check.is(networkOf('::1'), '0:0:0:0::/64');
+  check.is(networkOf('1:2:3:4:5:6:7:8'), '1:2:3:4::/64');
+  check.is(networkOf('::ffff:192.0.2.1'), '192.0.2.1');
+  check.is(networkOf('192.0.2.1'), '192.0.2.1');
+  const gate = new HandshakeGate(new KeptLog(), LIMITS);
+  const strangers = arrive(gate, '2001:db8::1', '2001:db8::2', '2001:db8::3', '2001:db8:0:1::1');
+  check.equal(states(strangers), ['in', 'in', 'waits', 'in']);
+  gate.close();
 });
 
 test('a waiting one that goes away is forgotten', () => {
