@@ -131,6 +131,15 @@ test('the page of the host names every command of the command line', () => {
   );
 });
 
+test('no two decisions have the same number', () => {
+  const numbers = readdirSync(join(REPOSITORY, 'docs/decisions')).map((name) => name.split('-')[0]);
+  check.ok(numbers.length > 0, 'decisions were found at all');
+  check.equal(
+    numbers.filter((number, i) => numbers.indexOf(number) !== i),
+    [],
+  );
+});
+
 test('the example plugin of the page of the host loads, counts and lets go', async () => {
   const [, example = ''] = readPage('docs/host.md').match(/^```js\n([\s\S]*?)^```/m) ?? [];
   await withTemporaryFolder(async (folder) => {

@@ -74,13 +74,18 @@ export function addFileCommands(program: Command): void {
     .description('replay a query log hour by hour: what would planning by forecast have gained?')
     .option(
       '--train-days <number>',
-      'days to learn from (default: 28, or two thirds of a shorter log)',
+      'days to learn from (default: 28, or two thirds of a log of less than 42)',
       wholeNumber('--train-days', 2, DAYS_MAX),
     )
     .option(
       '--days <number>',
       'days to judge by (default: all that follow)',
       wholeNumber('--days', 1, DAYS_MAX),
+    )
+    .option(
+      '--skip-days <number>',
+      'the first of these are replayed, but not judged by',
+      wholeNumber('--skip-days', 0, DAYS_MAX),
     )
     .option(
       '--cycle-hours <number>',

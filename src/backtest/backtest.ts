@@ -33,6 +33,8 @@ export interface Backtest {
   /** At least LEAD_IN_HOURS + 3. */
   readonly trainHours: number;
   readonly liveHours: number;
+  /** The first of these that are replayed but do not count for what is measured, moves excepted; 0 if absent. */
+  readonly skippedHours?: number;
   readonly partitionCount: number;
   /** f64[node]: queries an hour at utilisation 1. */
   readonly capacity: Float64Array;
@@ -58,13 +60,19 @@ export interface BacktestComponents {
 }
 
 /** @throws ForeshardError FORESHARD_NOT_READY where there is nothing to learn from, or nothing to judge by. */
-export function assertBacktest({ load, trainHours, liveHours, partitionCount }: Backtest): void {
+export function assertBacktest({
+  load,
+  trainHours,
+  liveHours,
+  skippedHours = 0,
+  partitionCount,
+}: Backtest): void {
   const hours = load.length / partitionCount;
-  if (trainHours < LEAD_IN_HOURS + 3 || liveHours < 1 || trainHours + liveHours > hours)
+  if (trainHours < LEAD_IN_HOURS + 3 || liveHours - skippedHours < 1 || trainHours + liveHours > hours)
     throw new ForeshardError(
       'FORESHARD_NOT_READY',
       'fix-config',
-      `${hours} hours of load do not hold ${trainHours} to learn from, at least ${LEAD_IN_HOURS + 3}, and ${liveHours} to judge by`,
+      `${hours} hours of load do not hold ${trainHours} to learn from, at least ${LEAD_IN_HOURS + 3}, and ${liveHours} to judge by, of which ${skippedHours} are skipped`,
     );
 }
 
@@ -93,7 +101,7 @@ export function replayPolicy(
 
 /** Measures what {@link replayPolicy} made: moves from its start on, everything else over the hours that count. */
 export const measurePolicy = (backtest: Backtest, timeline: OwnershipTimeline): PolicyMetrics =>
-  evaluateTimeline(measuredOf(backtest), timeline, LEAD_IN_HOURS);
+  evaluateTimeline(measuredOf(backtest), timeline, LEAD_IN_HOURS + (backtest.skippedHours ?? 0));
 
 /** The load of all hours of a timeline. */
 export function measuredOf({ load, trainHours, liveHours, ...rest }: Backtest) {
@@ -111,7 +119,6 @@ export function measuredOf({ load, trainHours, liveHours, ...rest }: Backtest) {
 function contextOf(backtest: Backtest, { random, onHour }: BacktestComponents): ReplayContext {
   const { load, startMs, trainHours, partitionCount, capacity, ...rest } = backtest;
   const { settings, migration, residenceHours, cycleHours } = rest;
-  backtest;
   assertBacktest(backtest);
   const firstHour = trainHours - LEAD_IN_HOURS;
   return {
@@ -128,16 +135,21 @@ function contextOf(backtest: Backtest, { random, onHour }: BacktestComponents): 
   };
 }
 
+/** A thousandth of the waiting is noise, of which no share can be told. */
+const GAIN_MIN = 0.001;
+
 /**
- * The share of what perfect knowledge gains over a fixed map that a policy reaches; null where it gains nothing.
- * 1 is as good as knowing, below 0 worse than the fixed map.
+ * The share of what the oracle gains over a fixed map that planning by forecast reaches; null where it gains next to nothing.
+ * 1 is as good as the oracle, below 0 worse than the fixed map.
  */
 export function gainOfOracle(
   policies: Pick<Record<PolicyName, PolicyMetrics>, 'static' | 'predictive' | 'oracle'>,
 ): number | null {
   const fixed = policies.static.latencyIndex;
   const possible = fixed - policies.oracle.latencyIndex;
-  return possible > 0 ? (fixed - policies.predictive.latencyIndex) / possible : null;
+  return possible >= GAIN_MIN * fixed && possible > 0
+    ? (fixed - policies.predictive.latencyIndex) / possible
+    : null;
 }
 
 /** f64[node]: of equal nodes, so that a perfectly balanced cluster peaks at 70 %. */

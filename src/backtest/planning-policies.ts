@@ -71,7 +71,8 @@ async function planAt(
 const ORACLE_CYCLE_HOURS = 6;
 
 /**
- * The same planner, told the load to come instead of a forecast: what it could gain at most. What its settings keep back for
+ * The same planner, told the load to come instead of a forecast. It searches and looks no farther ahead than the other one: what it gains is
+ * no upper bound, and another policy can do better. What its settings keep back for
  * the doubt of a forecast it does not keep back.
  *
  * @param horizonHours as far as it knows, and no farther than the log goes.

@@ -16,8 +16,15 @@ export function* backtestLines(backtest: Backtest, policies: Policies): Generato
   yield '';
   yield* padded([TITLES, ...POLICY_NAMES.map((name) => [name, ...cellsOf(policies[name])])]);
   yield '';
-  yield `${(backtest.trainHours / 24).toFixed(1)} days learnt from, ${(backtest.liveHours / 24).toFixed(1)} judged by; ${backtest.partitionCount} partitions on ${backtest.capacity.length} nodes, each of ${((backtest.capacity[0] as number) / 3600).toPrecision(3)} queries a second; planned every ${backtest.cycleHours} h.`;
+  yield `${daysOf(backtest)}; ${backtest.partitionCount} partitions on ${backtest.capacity.length} nodes, each of ${((backtest.capacity[0] as number) / 3600).toPrecision(3)} queries a second; planned every ${backtest.cycleHours} h.`;
   yield 'latency: mean wait in service times; p99: what 99 of 100 queries wait at most; overload h: node-hours above 80 %.';
+}
+
+/** Which days are learnt from, and which count. */
+export function daysOf({ trainHours, liveHours, skippedHours = 0 }: Backtest): string {
+  const days = (hours: number): string => (hours / 24).toFixed(1);
+  const skipped = skippedHours > 0 ? `${days(skippedHours)} skipped, ` : '';
+  return `${days(trainHours)} days learnt from, ${skipped}${days(liveHours - skippedHours)} judged by`;
 }
 
 /** Would it help? */
@@ -27,7 +34,9 @@ export function verdictOf(policies: Policies): string {
   const against = (other: PolicyMetrics, name: string): string =>
     `${Math.abs(100 * (1 - predictive.latencyIndex / other.latencyIndex)).toFixed(1)} % ${predictive.latencyIndex <= other.latencyIndex ? 'less' : 'more'} than ${name}`;
   const known =
-    share === null ? '' : `; ${(100 * share).toFixed(0)} % of what knowing the load to come would gain`;
+    share === null
+      ? '; nothing can be gained here: told the load to come, it would do no better than one balanced map'
+      : `; ${(100 * share).toFixed(0)} % of what the same planner would gain that is told the load to come`;
   return `Planned by forecast, queries would have waited ${against(fixed, 'on one balanced map')} and ${against(reactive, 'with relief of hot nodes alone')}, by ${predictive.moves} moves${known}.`;
 }
 

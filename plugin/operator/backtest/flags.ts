@@ -2,10 +2,12 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import type { LogInputFlags } from '../log-input/open-log.ts';
 
 export interface BacktestFlags extends Omit<LogInputFlags, 'window'> {
-  /** Days to learn from; by default TRAIN_DAYS_DEFAULT, or two thirds of a log that is shorter than twice as long. */
+  /** Days to learn from; by default TRAIN_DAYS_DEFAULT, or two thirds of a log that is shorter than one and a half times that. */
   readonly trainDays?: number;
   /** Days to judge by: all that follow, by default. */
   readonly days?: number;
+  /** The first of these that are replayed, but not judged by. */
+  readonly skipDays?: number;
   /** Hours between two plans. */
   readonly cycleHours: number;
   /** Queries a second that a node carries at utilisation 1. */

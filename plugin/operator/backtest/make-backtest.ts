@@ -33,6 +33,7 @@ export function makeBacktest(
     startMs,
     trainHours,
     liveHours,
+    skippedHours: skippedHoursOf(flags, liveHours),
     partitionCount,
     capacity:
       perSecond === null
@@ -51,6 +52,16 @@ export function makeBacktest(
     residenceHours: migration.residenceMs / HOUR_MS,
     horizonHours: Math.min(forecast.horizonSteps, affinity.slotCountMax),
   };
+}
+
+function skippedHoursOf({ skipDays = 0 }: BacktestFlags, liveHours: number): number {
+  const skippedHours = skipDays * DAY_HOURS;
+  if (skippedHours < liveHours) return skippedHours;
+  throw new ForeshardError(
+    'FORESHARD_CONFIG',
+    'fix-config',
+    `--skip-days: found ${skipDays}, but ${(liveHours / DAY_HOURS).toFixed(1)} days follow those that are learnt from: skip fewer, so that some are left to judge by`,
+  );
 }
 
 function trainHoursOf({ trainDays }: BacktestFlags, hourCount: number): number {

@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { daysOf, verdictOf } from '../../../plugin/operator/backtest/backtest-table.ts';
 import { escapeText, highestOf, utilisationChart } from '../../../plugin/operator/backtest/html/charts.ts';
 import { backtestHtml } from '../../../plugin/operator/backtest/html/report.ts';
 import { heatMapOf } from '../../../plugin/operator/backtest/html/report-data.ts';
@@ -20,6 +21,24 @@ import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 
 const test = suite('report of a backtest');
+
+test('the verdict tells a share of the gain only where there is one, and which days count', () => {
+  const verdict = (oracle: number): string => {
+    const index = { static: 1, predictive: 0.998, oracle } as Record<PolicyName, number>;
+    return verdictOf(
+      Object.fromEntries(
+        POLICY_NAMES.map((name) => [name, { latencyIndex: index[name] ?? 1, moves: 3 }]),
+      ) as Parameters<typeof verdictOf>[0],
+    );
+  };
+  check.match(verdict(0.9995), /; nothing can be gained here/);
+  check.not.match(verdict(0.9995), /% of what/);
+  check.match(verdict(0.996), /; 50 % of what/);
+  check.is(
+    daysOf({ ...smallBacktest(), skippedHours: 12 }),
+    '2.0 days learnt from, 0.5 skipped, 0.5 judged by',
+  );
+});
 const PARTITION_COUNT = 16;
 
 /** Two days to learn from and one to judge by; the first partitions are hot, so that something moves. */

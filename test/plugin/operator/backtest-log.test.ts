@@ -95,12 +95,15 @@ test('a log that is too short, empty, no log, or without keys is refused with wh
       return path;
     };
     const short = file('short.jsonl', logOf(30));
+    const skippable = file('skippable.jsonl', logOf(61));
     const withoutKeys = file(
       'sql.jsonl',
       logOf(60).replaceAll(/"query":"GET","keys":\["[^"]*"\]/g, '"query":"SELECT 1"'),
     );
     const cases: [string[], number, RegExp][] = [
       [[short, '--train-days', '28'], 2, /--train-days: found 28, but the log holds 1\.2 days/],
+      [[short, '--train-days', '2', '--skip-days', '1'], 2, /--train-days: found 2/],
+      [[skippable, '--train-days', '2', '--skip-days', '1'], 2, /--skip-days: found 1, but 0\.5 days follow/],
       [[short], 2, /the log holds 1\.2 days .* two at least/],
       [[file('empty.jsonl', '')], 1, /empty/],
       [[file('letters.txt', 'Dear reader,\nhow are you?\n')], 1, /letters\.txt/],

@@ -5,6 +5,7 @@ import { seasonalMeanForecast } from '../../../bench/seasonal-mean.ts';
 import { greedy } from '../../../src/affinity/greedy.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import {
+  assertBacktest,
   assumedCapacity,
   type Backtest,
   gainOfOracle,
@@ -67,13 +68,15 @@ const forecastOf =
       startMs,
     });
 
+const componentsOf = (backtest: Backtest) => ({
+  random: seededRandom(SEED),
+  logger: silentLogger,
+  optimiser: greedy,
+  forecastAt: forecastOf(backtest),
+});
+
 async function replayAll(backtest: Backtest): Promise<Record<PolicyName, PolicyMetrics>> {
-  const components = {
-    random: seededRandom(SEED),
-    logger: silentLogger,
-    optimiser: greedy,
-    forecastAt: forecastOf(backtest),
-  };
+  const components = componentsOf(backtest);
   const all = await Promise.all(
     POLICY_NAMES.map(async (name) => [
       name,
@@ -100,6 +103,31 @@ test('under constant and equal load nobody moves anything', async () => {
     check.is(overloadNodeHours, 0, name);
   }
   check.is(gainOfOracle(policies), null, 'where nothing can be gained there is no share of it');
+});
+
+test('of a gain that is noise no share is told', () => {
+  const index = (latencyIndex: number) => ({ latencyIndex }) as PolicyMetrics;
+  const of = (oracle: number) =>
+    gainOfOracle({ static: index(1), predictive: index(0.998), oracle: index(oracle) });
+  check.is(of(0.9995), null);
+  check.is(of(1.1), null);
+  check.ok(Math.abs((of(0.996) as number) - 0.5) < 1e-9);
+});
+
+test('hours that are skipped are replayed, and count for moves alone', async () => {
+  const idleLater = (partition: number, hour: number): number =>
+    hour < 15 * 24 ? (partition < 4 ? 100 : 1) : 1;
+  const whole = backtestOf(idleLater, 3);
+  const stay = await replayPolicy('stay', whole, componentsOf(whole));
+  const fixed = await replayPolicy('static', whole, componentsOf(whole));
+  const later = { ...whole, skippedHours: 24 };
+  check.ok(measurePolicy(whole, stay).overloadNodeHours > 0);
+  check.is(measurePolicy(later, stay).overloadNodeHours, 0);
+  check.is(measurePolicy(later, fixed).moves, measurePolicy(whole, fixed).moves);
+  check.throws(
+    () => assertBacktest({ ...whole, skippedHours: whole.liveHours }),
+    (error: unknown) => error instanceof ForeshardError && /of which 72 are skipped/.test(error.message),
+  );
 });
 
 test('under weekday and weekend load the planner gains and undoes nothing, and knowing all is no worse', async () => {

@@ -1,6 +1,6 @@
 import { type Backtest, POLICY_NAMES, type PolicyName } from '../../../../src/backtest/backtest.ts';
 import type { PolicyMetrics } from '../../../../src/backtest/metrics.ts';
-import { cellsOf, TITLES, verdictOf } from '../backtest-table.ts';
+import { cellsOf, daysOf, TITLES, verdictOf } from '../backtest-table.ts';
 import type { ReplayedPolicy } from '../run-policies.ts';
 import { type Curve, escapeText, highestOf, utilisationChart } from './charts.ts';
 import { heatMapHtml } from './heat-map.ts';
@@ -112,8 +112,8 @@ function tableHtml(metrics: Readonly<Record<PolicyName, PolicyMetrics>>): string
   return `<table><thead><tr>${heads.join('')}</tr></thead><tbody>${rows.join('\n')}</tbody></table>`;
 }
 
-const whatItIs = ({ trainHours, liveHours, partitionCount, capacity }: Backtest): string =>
-  `${(trainHours / 24).toFixed(1)} days learnt from, ${(liveHours / 24).toFixed(1)} judged by; ${partitionCount} partitions on ${capacity.length} nodes. ` +
+const whatItIs = (backtest: Backtest): string =>
+  `${daysOf(backtest)}; ${backtest.partitionCount} partitions on ${backtest.capacity.length} nodes. ` +
   'Latency: mean wait in service times; p99: what 99 of 100 queries wait at most; overload h: node-hours above 80 %. Moves begin a day before the days that count.';
 
 function movesHtml(moves: readonly TimedMove[]): string {
