@@ -9,6 +9,7 @@ import {
   redisCli,
   serverCpuSeconds,
   slotTags,
+  untilConverged,
 } from './redis/movers.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
@@ -52,10 +53,14 @@ async function compareSpeed(
     const figures = new Map<MoverUnderTest, Figures[]>(movers.map((mover) => [mover, []]));
     let at = 0;
     // Once unmeasured, to and back; then each mover begins a round in turn.
-    for (const mover of movers) at = await moveAway(mover, cluster, at, slots);
+    for (const mover of movers) {
+      await untilConverged(cluster);
+      at = await moveAway(mover, cluster, at, slots);
+    }
     for (let round = 0; round < rounds; round++)
       for (let turn = 0; turn < movers.length; turn++) {
         const mover = movers[(turn + round) % movers.length] as MoverUnderTest;
+        await untilConverged(cluster);
         const cpuBefore = serverCpuSeconds(cluster);
         const startedMs = performance.now();
         at = await moveAway(mover, cluster, at, slots);
@@ -127,6 +132,7 @@ async function compareLatency({ isSmall }: { readonly isSmall: boolean }): Promi
       still.push((await load.report()).p99Ms);
       for (let turn = 0; turn < movers.length; turn++) {
         const mover = movers[(turn + round) % movers.length] as MoverUnderTest;
+        await untilConverged(cluster);
         await load.reset();
         const startedMs = performance.now();
         at = await moveAway(mover, cluster, at, slots);

@@ -36,7 +36,7 @@ export interface SlotMoveSettings {
   readonly replicasMin: number;
   /** For the replicas of the target to have what it has, before it becomes the owner. */
   readonly replicaWaitMs: number;
-  /** Of one MIGRATE. */
+  /** Of one MIGRATE, for which the source waits and serves nobody while its target hangs. */
   readonly migrateTimeoutMs: number;
 }
 
@@ -61,7 +61,7 @@ export const REDIS_DEFAULTS = {
     sampleShare: 0.01,
     replicasMin: 0,
     replicaWaitMs: 5_000,
-    migrateTimeoutMs: 5_000,
+    migrateTimeoutMs: 500,
   },
 } as const satisfies RedisSettings;
 

@@ -23,6 +23,23 @@ export interface MoverUnderTest {
   ): Promise<void>;
 }
 
+/** For gossip to tell all nodes of a move that has ended. */
+const CONVERGED_MS_MAX = 20_000;
+
+/** redis-cli refuses to begin while nodes disagree: waits until all tell the same owners, and it finds nothing to complain of. */
+export async function untilConverged(cluster: LocalRedisCluster): Promise<void> {
+  for (const deadline = performance.now() + CONVERGED_MS_MAX; performance.now() < deadline; ) {
+    const found = await runProgram('redis-cli', [
+      '--cluster',
+      'check',
+      `127.0.0.1:${cluster.ports[0]}`,
+    ]).catch(() => null);
+    if (found !== null && !/\[ERR\]|\[WARNING\]/.test(found.stdout)) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('the nodes of the cluster do not come to agree');
+}
+
 /** The engine's own tool: slot by slot, `pipeline` keys in a MIGRATE. */
 export const redisCli = (pipeline: number): MoverUnderTest => ({
   name: `redis-cli --cluster reshard --cluster-pipeline ${pipeline}`,
@@ -59,6 +76,7 @@ export const ours = (name: string, settings: Partial<SlotMoveSettings> = {}): Mo
           slots: Array.from({ length: slots }, (_, slot) => slot),
           formerIds: [],
           isSourcePromoted: false,
+          sourceRunId: null,
         },
         { mayOpenWindow: () => true },
       );

@@ -18,6 +18,8 @@ interface Server {
   /** What this server believes: the id of each slot's owner. */
   readonly ownerOf: string[];
   configEpoch: number;
+  /** Another one after each start. */
+  runNumber: number;
 }
 
 /** What may happen to the agent between two of its commands. */
@@ -55,6 +57,7 @@ export class MemoryRedisCluster implements RedisNodes {
         (_, slot) => ids[Math.floor((slot * masterCount) / SLOT_COUNT)] as string,
       ),
       configEpoch: index + 1,
+      runNumber: 1,
     }));
   }
 
@@ -118,6 +121,13 @@ export class MemoryRedisCluster implements RedisNodes {
     }
   }
 
+  /** A server comes back with what it had saved; its config file, with open slots, is always up to date. */
+  restart(server: Server, saved: ReadonlyMap<string, string>): void {
+    server.runNumber++;
+    server.keys.clear();
+    for (const [key, value] of saved) server.keys.set(key, value);
+  }
+
   #byId(nodeId: string): Server {
     const found = this.servers.find((server) => server.nodeId === nodeId);
     if (found === undefined) throw new Error(`no server ${nodeId}`);
@@ -152,7 +162,11 @@ export class MemoryRedisCluster implements RedisNodes {
       case 'ASKING':
         return Buffer.from('OK');
       case 'INFO':
-        return Buffer.from('role:master\r\nconnected_slaves:0\r\nmaster_repl_offset:1\r\n');
+        return Buffer.from(
+          `run_id:${server.runNumber}\r\nrole:master\r\nconnected_slaves:0\r\nmaster_repl_offset:1\r\n`,
+        );
+      case 'PING':
+        return Buffer.from('PONG');
       default:
         throw new Error(`the model knows no ${name}`);
     }

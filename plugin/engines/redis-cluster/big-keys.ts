@@ -3,8 +3,8 @@ import type { BigKey, MoveLimits } from './slot-move.ts';
 import { askEach, type Steps } from './steps.ts';
 
 /**
- * Listing keys of a slot takes time in proportion to them, during which the server serves nobody: a slot with more keys
- * than this (some 10 ms) is looked at in part.
+ * Listing keys of a slot takes time in proportion to them, during which the server serves nobody, and only from the first:
+ * a slot with more keys than this (some 10 ms) is not moved, since what is not listed may be big.
  */
 const LISTED_KEYS_MAX = 50_000;
 /** A key smaller than this has too few elements to be worth counting: even empty ones take some 16 bytes. */
@@ -19,9 +19,16 @@ const COUNT_COMMANDS: Readonly<Record<string, string>> = {
 };
 
 export interface ScannedSlots {
-  /** The keys that were seen, by slot; those of slots with a big key are left out. */
+  /** The keys that were seen, by slot; those of slots with a big key, or too many, are left out. */
   readonly keysOf: ReadonlyMap<number, readonly Buffer[]>;
   readonly bigKeys: readonly BigKey[];
+  readonly fullSlots: readonly FullSlot[];
+}
+
+/** One that has too many keys to be looked at. */
+export interface FullSlot {
+  readonly slot: number;
+  readonly keyCount: number;
 }
 
 /**
@@ -30,9 +37,14 @@ export interface ScannedSlots {
  */
 export function* scanForBigKeys(
   nodeId: string,
-  slots: readonly number[],
+  asked: readonly number[],
   limits: Pick<MoveLimits, 'keyBytesMax' | 'keyElementsMax'>,
 ): Steps<ScannedSlots> {
+  const counted = yield* askEach(nodeId, asked, (slot) => ['CLUSTER', 'COUNTKEYSINSLOT', slot]);
+  const fullSlots = asked
+    .map((slot, index): FullSlot => ({ slot, keyCount: numberOf(counted[index]) }))
+    .filter(({ keyCount }) => keyCount > LISTED_KEYS_MAX);
+  const slots = asked.filter((slot) => !fullSlots.some((full) => full.slot === slot));
   const listed = yield* askEach(nodeId, slots, (slot) => ['CLUSTER', 'GETKEYSINSLOT', slot, LISTED_KEYS_MAX]);
   const entries = slots.flatMap((slot, index) => buffersOf(listed[index]).map((key) => ({ slot, key })));
   // Five samples of the elements, the server's own default, so that it costs the same for every key.
@@ -54,7 +66,7 @@ export function* scanForBigKeys(
     slots.filter((slot) => !refused.has(slot)).map((slot) => [slot, []]),
   );
   for (const { slot, key } of entries) keysOf.get(slot)?.push(key);
-  return { keysOf, bigKeys };
+  return { keysOf, bigKeys, fullSlots };
 }
 
 /** A key that went away, or changed its type, in between is no big one. */

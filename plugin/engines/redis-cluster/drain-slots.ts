@@ -1,6 +1,7 @@
 import { buffersOf, type RedisCommand, RedisRefusal, type RedisReply, textOf } from './redis-node.ts';
 import { type MoveLimits, type SlotMove, SlotMoveStopped } from './slot-move.ts';
-import { ask, askEach, type Steps } from './steps.ts';
+import { runIdOf } from './slot-standing.ts';
+import { ask, askEach, LOOK_WEIGHT, type Steps } from './steps.ts';
 
 /** Rounds in a row in which no key of a slot may move: servers that time out get so many chances. */
 const FUTILE_ROUNDS_MAX = 5;
@@ -47,10 +48,15 @@ export function* drainSlots(
   );
   while (open.length > 0) {
     const batches = open.flatMap((queue) => batchesOf(queue, move, limits));
+    if (batches.some(({ replaces }) => replaces)) yield* assertSameRun(move);
     const replies = yield* ask(
       move.sourceId,
       batches.map(({ command }) => command),
-      { weights: batches.map(({ keys }) => Math.max(1, keys.length)), setsPace: true },
+      {
+        weights: batches.map(({ keys }) => (keys.length > 0 ? keys.length : LOOK_WEIGHT)),
+        setsPace: true,
+        migratesTo: move.targetId,
+      },
     );
     for (const queue of open) queue.keys = [];
     const refusals = new Map<SlotQueue, RedisRefusal>();
@@ -74,11 +80,21 @@ export function* drainSlots(
   return { movedKeyCount, conflictingKeys };
 }
 
+/**
+ * A key that is on both sides counts at the source only as long as the source has not come back with older data. Looking before
+ * the write is enough: a master that was restarted refuses keys for its first 2 s (CLUSTER_WRITABLE_DELAY).
+ */
+function* assertSameRun({ sourceId, sourceRunId }: SlotMove): Steps<void> {
+  if ((yield* runIdOf(sourceId)) !== sourceRunId)
+    throw new SlotMoveStopped(`source ${sourceId} was restarted while its slots were open`);
+}
+
 interface KeyBatch {
   readonly queue: SlotQueue;
   /** Empty for the listing that ends each round. */
   readonly keys: readonly Buffer[];
   readonly command: RedisCommand;
+  readonly replaces: boolean;
 }
 
 /** The known keys of a slot, and a look at what is left after them, in one go: the next round needs no other question. */
@@ -89,10 +105,13 @@ function batchesOf(queue: SlotQueue, move: SlotMove, limits: MoveLimits): KeyBat
     const alike = queue.keys.filter((key) => queue.replaced.has(key.toString('latin1')) === replaces);
     for (let at = 0; at < alike.length; at += size) {
       const keys = alike.slice(at, at + size);
-      batches.push({ queue, keys, command: migrateCommand(move, keys, { ...limits, replaces }) });
+      batches.push({ queue, keys, command: migrateCommand(move, keys, { ...limits, replaces }), replaces });
     }
   }
-  return [...batches, { queue, keys: [], command: ['CLUSTER', 'GETKEYSINSLOT', queue.slot, size * 8] }];
+  return [
+    ...batches,
+    { queue, keys: [], command: ['CLUSTER', 'GETKEYSINSLOT', queue.slot, size * 8], replaces: false },
+  ];
 }
 
 export const migrateCommand = (

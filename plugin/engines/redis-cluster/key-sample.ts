@@ -71,6 +71,8 @@ export function* moveSample(
       migrate(key),
       ['EXEC'],
     ]),
+    // A transaction stays in one piece: what follows its first command weighs nothing.
+    { weights: sampled.flatMap(() => [1, 0, 0, 0, 0, 0]), setsPace: false, migratesTo: targetId },
   );
   const moved = sampled.flatMap(({ key, reader }, index) => {
     const before = readingOf(sent[index * 6 + 5], reader.width);

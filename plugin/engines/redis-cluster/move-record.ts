@@ -25,7 +25,9 @@ export interface SlotMoveRecord {
   readonly targetIds: readonly string[];
   /** The masters that slots come from, and those before them. */
   readonly sourceIds: readonly string[];
-  /** A source was replaced while slots were open: see SlotMove.isSourcePromoted. */
+  /** `run_id` of each source before its first slot was opened, by node id; records of earlier versions have none. */
+  readonly sourceRunIds?: Readonly<Record<string, string>>;
+  /** A source was replaced or restarted while slots were open: see SlotMove.isSourcePromoted. */
   readonly isSourcePromoted: boolean;
   readonly startedAtMs: number;
   readonly sizeBytes: number;

@@ -72,7 +72,9 @@ export class MoveRecords {
   /** Nothing is open any more: the record becomes history, and the map learns of the owner. */
   async end(record: SlotMoveRecord, outcome: PartitionMoveOutcome, fence: MetadataCondition): Promise<void> {
     const isDone = outcome.isComplete && record.cancelledFor === null;
-    const reason = isDone ? record.reason : (record.cancelledFor ?? 'some slots have keys that are too big');
+    const reason = isDone
+      ? record.reason
+      : (record.cancelledFor ?? 'some slots have keys that are too big, or too many');
     await this.#commit(
       [fence],
       [{ kind: 'delete', key: this.#keyOf(record) }, ...(await this.#historyOf(record, { isDone, reason }))],

@@ -4,7 +4,7 @@ import { moveSample } from './key-sample.ts';
 import { numberOf, type RedisCommand, RedisRefusal } from './redis-node.ts';
 import { waitForReplicas } from './replica-wait.ts';
 import { type MoveLimits, type SlotMove, type SlotMoveOutcome, SlotMoveStopped } from './slot-move.ts';
-import { type SlotStanding, standingOf } from './slot-standing.ts';
+import { type SlotStanding, sourceRunOf, standingOf } from './slot-standing.ts';
 import { askEach, type Steps } from './steps.ts';
 
 /**
@@ -16,10 +16,11 @@ import { askEach, type Steps } from './steps.ts';
  */
 export function* moveSlots(move: SlotMove, limits: MoveLimits): Steps<SlotMoveOutcome> {
   const standings = yield* standingOf(move);
+  const sourceRunId = yield* sourceRunOf(move);
   const inStanding = (standing: SlotStanding): number[] =>
     move.slots.filter((slot) => standings.get(slot) === standing);
 
-  const { keysOf, bigKeys } = yield* scanForBigKeys(move.sourceId, inStanding('closed'), limits);
+  const { keysOf, bigKeys, fullSlots } = yield* scanForBigKeys(move.sourceId, inStanding('closed'), limits);
   const open = [...inStanding('open'), ...keysOf.keys()];
   yield* openSlots(move, open);
   const sample = yield* moveSample(move, sampledKeys(keysOf, limits.sampleShare), (key) =>
@@ -27,7 +28,8 @@ export function* moveSlots(move: SlotMove, limits: MoveLimits): Steps<SlotMoveOu
   );
   const gone = new Set(sample.movedKeys);
   const leftOf = new Map([...keysOf].map(([slot, keys]) => [slot, keys.filter((key) => !gone.has(key))]));
-  const { movedKeyCount, conflictingKeys } = yield* drainSlots(move, open, { keysOf: leftOf, limits });
+  const drainage = yield* drainSlots({ ...move, sourceRunId }, open, { keysOf: leftOf, limits });
+  const { movedKeyCount, conflictingKeys } = drainage;
   const stuck = new Set(conflictingKeys.map(({ slot }) => slot));
   const drained = open.filter((slot) => !stuck.has(slot));
   yield* assertNothingLeft(move.sourceId, drained);
@@ -36,6 +38,7 @@ export function* moveSlots(move: SlotMove, limits: MoveLimits): Steps<SlotMoveOu
   return {
     committedSlots: [...drained, ...inStanding('taken'), ...inStanding('done')].sort((a, b) => a - b),
     bigKeys,
+    fullSlots,
     conflictingKeys,
     lostSlots: inStanding('lost'),
     movedKeyCount: movedKeyCount + sample.movedKeys.length,

@@ -1,7 +1,7 @@
 import type { Logger } from '../../../src/base/logger.ts';
 import type { Move } from '../../../src/model/proposal.ts';
 import type { RedisSettings } from '../../../src/redis-settings.ts';
-import { scanForBigKeys } from './big-keys.ts';
+import { type FullSlot, scanForBigKeys } from './big-keys.ts';
 import type { ClusterView } from './cluster-view.ts';
 import { hasBlindReaders, isNamedBy, moveRefusal, type SidesState } from './guards.ts';
 import type { SlotMoveRecord } from './move-record.ts';
@@ -89,27 +89,38 @@ export class PartitionMove {
         'clients that read from replicas will miss moved keys',
       );
     for (const [sourceId, slots] of this.#slotsBySource(draft, target)) {
-      const { bigKeys } = await mover.run(scanForBigKeys(sourceId, slots, mover.limits()));
+      const { bigKeys, fullSlots } = await mover.run(scanForBigKeys(sourceId, slots, mover.limits()));
+      if (fullSlots.length > 0) return fullSlotsRefusal(fullSlots);
       if (bigKeys.length > 0) return bigKeysRefusal(bigKeys);
     }
     return null;
   }
 
   /** A master may have been replaced since: what is open is named by its former id. */
-  withPresentMasters(record: SlotMoveRecord): SlotMoveRecord {
+  async withPresentMasters(record: SlotMoveRecord): Promise<SlotMoveRecord> {
     const target = this.#masterOf(record.targetNodeId);
     if (target === undefined) return record;
-    const newSources = [...this.#slotsBySource(record, target).keys()].filter(
-      (id) => !record.sourceIds.includes(id),
-    );
+    const present = [...this.#slotsBySource(record, target).keys()];
+    const newSources = present.filter((id) => !record.sourceIds.includes(id));
     const isTargetNew = !record.targetIds.includes(target.nodeId);
-    if (newSources.length === 0 && !isTargetNew) return record;
+    const runIds = await this.runIdsOf(present);
+    const restarted = present.filter((id) => record.sourceRunIds?.[id] !== runIds[id]);
+    if (newSources.length === 0 && restarted.length === 0 && !isTargetNew) return record;
     return {
       ...record,
       sourceIds: [...record.sourceIds, ...newSources],
       targetIds: isTargetNew ? [...record.targetIds, target.nodeId] : record.targetIds,
-      isSourcePromoted: record.isSourcePromoted || newSources.length > 0,
+      sourceRunIds: { ...record.sourceRunIds, ...runIds },
+      isSourcePromoted: record.isSourcePromoted || newSources.length > 0 || restarted.length > 0,
     };
+  }
+
+  /** `run_id` of nodes: another one says that a server was restarted, maybe with older data. */
+  async runIdsOf(nodeIds: readonly string[]): Promise<Readonly<Record<string, string>>> {
+    const { view } = this.#components;
+    return Object.fromEntries(
+      await Promise.all(nodeIds.map(async (id) => [id, (await view.counters(id)).runId])),
+    );
   }
 
   /** Goes on from where the servers stand. What is open is finished first, or closed where it is given up and nothing moved. */
@@ -142,7 +153,9 @@ export class PartitionMove {
       outcome.conflictingKeys.map(({ key }) => shown(key)),
     );
     const isComplete =
-      isAllBegun && conflictingKeys.length === 0 && outcomes.every((o) => o.bigKeys.length === 0);
+      isAllBegun &&
+      conflictingKeys.length === 0 &&
+      outcomes.every((o) => o.bigKeys.length + o.fullSlots.length === 0);
     return {
       movedSlots: sum(outcomes, ({ committedSlots }) => committedSlots.length),
       movedKeys: sum(outcomes, ({ movedKeyCount }) => movedKeyCount),
@@ -173,6 +186,7 @@ export class PartitionMove {
       slots,
       formerIds: [...record.sourceIds, ...record.targetIds],
       isSourcePromoted: record.isSourcePromoted,
+      sourceRunId: record.sourceRunIds?.[sourceId] ?? null,
     };
   }
 
@@ -223,6 +237,11 @@ export class PartitionMove {
       isReplicaBlindToAsk: !(found.isValkey && found.majorVersion >= 8),
     };
   }
+}
+
+function fullSlotsRefusal(fullSlots: readonly FullSlot[]): string {
+  const named = fullSlots.slice(0, NAMED_KEYS_MAX).map(({ slot, keyCount }) => `${slot} (${keyCount} keys)`);
+  return `these slots have more keys than can be looked at before a move: ${named.join(', ')}`;
 }
 
 function bigKeysRefusal(bigKeys: readonly BigKey[]): string {

@@ -133,13 +133,14 @@ export class SlotExecutor implements MoveExecutor {
     const isLookDue = clock.monotonicMs() - this.#lastLookMs >= LOOK_INTERVAL_MS;
     if (this.#open.length === 0 && due === undefined && !isLookDue) return;
     this.#lastLookMs = clock.monotonicMs();
+    // Before the cluster is looked at: a cancel is taken up also where nothing may be moved now.
+    await this.#records.answerRequests(this.#open, this.#fence());
+    this.#open = await this.#records.open();
     const topology = await view.topology();
     const shards = await mirror.update(topology, { fence: this.#fence(), nowMs: clock.nowMs() });
     const refusal = clusterRefusal(topology, this.#open);
     this.#tellTrouble(refusal);
     if (refusal !== null) return this.#waitABit();
-    await this.#records.answerRequests(this.#open, this.#fence());
-    this.#open = await this.#records.open();
     for (const record of this.#open) await this.#drive(record, topology, shards);
     if (this.#open.length > 0) this.#open = await this.#records.open();
     else if (due !== undefined && !this.#components.isStopping()) await this.#begin(due, topology, shards);
@@ -171,7 +172,8 @@ export class SlotExecutor implements MoveExecutor {
       await this.#records.refuse(draft, refusal, this.#fence());
       return;
     }
-    await this.#records.begin(draft, this.#fence());
+    const sourceRunIds = await partitionMove.runIdsOf(draft.sourceIds);
+    await this.#records.begin({ ...draft, sourceRunIds }, this.#fence());
     this.#open = await this.#records.open();
     for (const record of this.#open) await this.#drive(record, topology, shards);
     this.#open = await this.#records.open();
@@ -180,7 +182,7 @@ export class SlotExecutor implements MoveExecutor {
   async #drive(record: SlotMoveRecord, topology: ClusterTopology, shards: readonly Shard[]): Promise<void> {
     const { logger } = this.#components;
     const move = this.#moveOf(topology, shards);
-    const current = move.withPresentMasters(record);
+    const current = await move.withPresentMasters(record);
     if (current !== record) await this.#records.rewrite(current, this.#fence());
     const outcome = await move.run(current);
     logger.info({ partition: record.partitionId, ...outcome, pace: this.#mover.pace }, 'slots have moved');
@@ -196,8 +198,20 @@ export class SlotExecutor implements MoveExecutor {
       view,
       logger,
       mayOpen: async (record) =>
-        !isStopping() && record.cancelledFor === null && !(await this.#records.isPaused(record.partitionId)),
+        !isStopping() &&
+        record.cancelledFor === null &&
+        !(await this.#isCancelled(record)) &&
+        !(await this.#records.isPaused(record.partitionId)),
     });
+  }
+
+  /** Asked before each window: an operator's cancel does not wait until the whole partition has moved. */
+  async #isCancelled({ partitionId, moveId }: SlotMoveRecord): Promise<boolean> {
+    await this.#records.answerRequests(await this.#records.open(), this.#fence());
+    const record = (await this.#records.open()).find(
+      (open) => open.partitionId === partitionId && open.moveId === moveId,
+    );
+    return record?.cancelledFor !== null;
   }
 
   /** @throws ForeshardError FORESHARD_CONFLICT when another agent may be the leader. */

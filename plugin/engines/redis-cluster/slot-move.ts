@@ -1,4 +1,5 @@
 /** The words of a move of slots, by ASK redirects: what is asked for, and what came of it. */
+import type { FullSlot } from './big-keys.ts';
 
 export interface SlotMove {
   readonly sourceId: string;
@@ -11,10 +12,15 @@ export interface SlotMove {
   /** Former ids of source and target, before a failover: what is open with them is ours. */
   readonly formerIds: readonly string[];
   /**
-   * The source was a replica when slots were opened. What its predecessor had handed over may be there again, since
+   * The source was a replica when slots were opened, or was restarted since. What its predecessor had handed over may be there again, since
    * deletions had not reached it: which copy of a key counts cannot be told any more.
    */
   readonly isSourcePromoted: boolean;
+  /**
+   * `run_id` of the source's INFO before the first slot was opened; null where the move begins now. Another one says that the
+   * source was restarted since, maybe with older data: then it has to be treated as promoted.
+   */
+  readonly sourceRunId: string | null;
 }
 
 export interface MoveLimits {
@@ -50,6 +56,8 @@ export interface SlotMoveOutcome {
   readonly committedSlots: readonly number[];
   /** Not opened, because of keys that would hold the servers for too long. */
   readonly bigKeys: readonly BigKey[];
+  /** Not opened, because they have too many keys to be looked at. */
+  readonly fullSlots: readonly FullSlot[];
   /** Slots that are open still: these keys are on both sides, with different contents, after a failover of the source. */
   readonly conflictingKeys: readonly { readonly slot: number; readonly key: Buffer }[];
   /** Slots that neither side owns any more. */

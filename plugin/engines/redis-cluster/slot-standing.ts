@@ -1,4 +1,5 @@
 import { type NodeView, parseClusterNodes } from './cluster-nodes.ts';
+import { parseInfo } from './node-info.ts';
 import { textOf } from './redis-node.ts';
 import { type SlotMove, SlotMoveStopped } from './slot-move.ts';
 import { ask, type Steps } from './steps.ts';
@@ -38,6 +39,22 @@ function standingOfSlot(
   if (owns(target, slot)) return owns(source, slot) ? 'taken' : 'done';
   if (!owns(source, slot)) return 'lost';
   return flags.length > 0 ? 'open' : 'closed';
+}
+
+/**
+ * @returns the `run_id` of the source.
+ * @throws SlotMoveStopped when it was restarted since the first slot was opened, and the move does not say so.
+ */
+export function* sourceRunOf(move: SlotMove): Steps<string> {
+  const runId = yield* runIdOf(move.sourceId);
+  if (!move.isSourcePromoted && move.sourceRunId !== null && runId !== move.sourceRunId)
+    throw new SlotMoveStopped(`source ${move.sourceId} was restarted since its slots were opened`);
+  return runId;
+}
+
+export function* runIdOf(nodeId: string): Steps<string> {
+  const [reply] = yield* ask(nodeId, [['INFO', 'server']]);
+  return parseInfo(textOf(reply)).get('run_id') ?? '';
 }
 
 const owns = (view: NodeView, slot: number): boolean =>

@@ -6,6 +6,12 @@ import type { Batch, Steps } from './steps.ts';
 /** Two pieces on their way: while the server works at one, the next is there, and others are served between them. */
 const PIECES_IN_FLIGHT = 2;
 
+/**
+ * A MIGRATE to a target that hangs holds the source until its timeout, one after another, also when we are gone: there are no
+ * more of them on their way than two pieces of so many.
+ */
+const PIECE_MIGRATES_MAX = 4;
+
 export interface StepComponents {
   readonly nodes: RedisNodes;
   readonly clock: Clock;
@@ -47,7 +53,7 @@ function sendBatch(
 
 async function sendPieces(
   nodeId: string,
-  { commands, pieces: { weights, setsPace } }: Required<Pick<Batch, 'commands' | 'pieces'>>,
+  { commands, pieces: { weights, setsPace, migratesTo } }: Required<Pick<Batch, 'commands' | 'pieces'>>,
   { nodes, clock, pace, assertMaySend }: StepComponents,
 ): Promise<readonly RedisReply[]> {
   const node = nodes.node(nodeId);
@@ -58,9 +64,11 @@ async function sendPieces(
   try {
     while (at < commands.length) {
       const first = at;
-      let weight = 0;
-      do weight += weights[at++] as number;
-      while (at < commands.length && weight + (weights[at] as number) <= pace.pieceKeys);
+      const keysMax = pace.pieceKeys;
+      const migratesMax = migratesTo === undefined ? Number.POSITIVE_INFINITY : PIECE_MIGRATES_MAX;
+      const { weight, end } = pieceFrom(first, { weights, keysMax, migratesMax });
+      at = end;
+      if (migratesTo !== undefined) await nodes.node(migratesTo).pipeline([['PING']]);
       assertMaySend();
       const sentMs = clock.monotonicMs();
       const piece = node.pipeline(commands.slice(first, at)).then((answers) => {
@@ -84,4 +92,26 @@ async function sendPieces(
   }
   await Promise.all(inFlight);
   return replies;
+}
+
+/** As many commands as fit; at least one, and all of no weight that belong to it. */
+function pieceFrom(
+  first: number,
+  {
+    weights,
+    keysMax,
+    migratesMax,
+  }: { readonly weights: readonly number[]; readonly keysMax: number; readonly migratesMax: number },
+): { readonly weight: number; readonly end: number } {
+  let [weight, migrates, end] = [0, 0, first];
+  do {
+    const next = weights[end++] as number;
+    weight += next;
+    if (next >= 1) migrates++;
+  } while (
+    end < weights.length &&
+    weight + (weights[end] as number) <= Math.max(keysMax, weight) &&
+    ((weights[end] as number) < 1 || migrates < migratesMax)
+  );
+  return { weight, end };
 }

@@ -13,10 +13,12 @@ export interface PieceWeights {
   readonly weights: readonly number[];
   /** Whether the time that these pieces take tells how large the next may be. */
   readonly setsPace: boolean;
+  /** Where they are MIGRATEs, each of which weighs at least 1: the node that has to answer before each piece. */
+  readonly migratesTo?: string;
 }
 
 /** Looking at a key costs some twentieth of moving it. */
-const LOOK_WEIGHT = 0.05;
+export const LOOK_WEIGHT = 0.05;
 
 /**
  * What is to be done, as a generator: it yields batches, is handed the replies of each node, and returns its result. It

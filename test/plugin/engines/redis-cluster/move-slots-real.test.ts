@@ -2,7 +2,7 @@
 import calculateSlot from 'cluster-key-slot';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { IoredisNodes } from '../../../../plugin/engines/redis-cluster/ioredis-node.ts';
+import { IoredisNode, IoredisNodes } from '../../../../plugin/engines/redis-cluster/ioredis-node.ts';
 import {
   hasRedisServer,
   LocalRedisCluster,
@@ -37,6 +37,7 @@ function moveOf(cluster: LocalRedisCluster, slots: readonly number[]): SlotMove 
     slots,
     formerIds: [],
     isSourcePromoted: false,
+    sourceRunId: null,
   };
 }
 
@@ -46,6 +47,8 @@ const components = (nodes: IoredisNodes) => ({
   pace: new Pace(REDIS_DEFAULTS.slotMove),
   assertMaySend: () => undefined,
 });
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 if (requireOrSkip('redis', hasRedisServer())) {
   test.before(async (context) => {
@@ -100,6 +103,56 @@ if (requireOrSkip('redis', hasRedisServer())) {
       const nodesText = String(await cluster.command(index, 'CLUSTER', 'NODES'));
       check.not.match(nodesText, /\[\d+-/);
     }
+  });
+
+  test('a target that hangs holds the source for no longer than some MIGRATEs take', async ({
+    cluster,
+    nodes,
+  }) => {
+    const slots = Array.from({ length: 30 }, (_, i) => 2_000 + i);
+    const commands: RedisCommand[] = [];
+    for (let i = 0; commands.length < 240; i++)
+      if (slots.includes(calculateSlot(`h${i}`))) commands.push(['SET', `h${i}`, 'v']);
+    await cluster.pipeline(0, commands);
+    const [sourceId, targetId] = cluster.nodeIds as [string, string];
+    let isStopped = false;
+    const watched = {
+      node: (nodeId: string) => ({
+        close: () => undefined,
+        pipeline: (sent: readonly RedisCommand[]) => {
+          if (nodeId === sourceId && sent[0]?.[0] === 'MIGRATE' && !isStopped) {
+            isStopped = true;
+            process.kill(cluster.pid(1), 'SIGSTOP');
+          }
+          return nodes.node(nodeId).pipeline(sent);
+        },
+      }),
+    };
+    const limits = { ...LIMITS, sampleShare: 0, migrateTimeoutMs: 100 };
+    const moving = runSteps(moveSlots(moveOf(cluster, slots), limits), {
+      ...components(nodes),
+      nodes: watched,
+    });
+    while (!isStopped) await pause(2);
+    await pause(20);
+    const startedMs = performance.now();
+    const probe = new IoredisNode({ host: '127.0.0.1', port: cluster.ports[0] as number }, REDIS_DEFAULTS);
+    try {
+      await probe.pipeline([['PING']]);
+      // Two pieces of four; thirty slots would take 3 s.
+      check.ok(performance.now() - startedMs < 1_800, `${performance.now() - startedMs} ms`);
+    } finally {
+      probe.close();
+      process.kill(cluster.pid(1), 'SIGCONT');
+    }
+    check.equal((await moving).committedSlots, slots, 'and it goes on when the target answers');
+    const counts = await nodes
+      .node(targetId)
+      .pipeline(slots.map((slot) => ['CLUSTER', 'COUNTKEYSINSLOT', slot]));
+    check.is(
+      counts.map(numberOf).reduce((sum, count) => sum + count, 0),
+      240,
+    );
   });
 
   test('a window of many slots moves, twice is as good as once', async ({ cluster, nodes }) => {

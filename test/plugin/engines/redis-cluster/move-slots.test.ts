@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { closeUnmoved, moveSlots } from '../../../../plugin/engines/redis-cluster/move-slots.ts';
 import { Pace } from '../../../../plugin/engines/redis-cluster/pace.ts';
+import type { RedisCommand } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
 import {
   type MoveLimits,
   type SlotMove,
@@ -13,6 +14,7 @@ import {
 import { runSteps } from '../../../../plugin/engines/redis-cluster/step-runner.ts';
 import type { Steps } from '../../../../plugin/engines/redis-cluster/steps.ts';
 import { VirtualClock } from '../../../../src/base/clock.ts';
+import { ForeshardError } from '../../../../src/base/errors.ts';
 import { REDIS_DEFAULTS } from '../../../../src/redis-settings.ts';
 import { MemoryRedisCluster } from '../../../support/memory-redis-cluster.ts';
 import { testSeed } from '../../../support/seed.ts';
@@ -46,6 +48,7 @@ function moveOf(cluster: MemoryRedisCluster): SlotMove {
     slots: [...KEYS_OF.keys()],
     formerIds: [],
     isSourcePromoted: false,
+    sourceRunId: null,
   };
 }
 
@@ -236,6 +239,102 @@ test('after a failover of the source, keys that moved or are alike are no confli
   const outcome = await run(cluster, moveSlots(move, { ...LIMITS, sampleShare: 0 }));
   check.equal(outcome.conflictingKeys, [{ slot, key: Buffer.from(`${tag}e`) }]);
   check.is(target?.keys.get(`${tag}e`), '2', 'nothing is overwritten');
+});
+
+test('a source that comes back with older data overwrites nothing of what the target has', async () => {
+  await fc.assert(
+    fc.asyncProperty(deathOf, deathOf, async (death, second) => {
+      const { cluster } = clusterUnderLoad([99]);
+      const [source, target] = cluster.servers as [
+        MemoryRedisCluster['servers'][0],
+        MemoryRedisCluster['servers'][0],
+      ];
+      const saved = new Map(source.keys);
+      const begun = { ...moveOf(cluster), sourceRunId: String(source.runNumber) };
+      await runMortal(cluster, moveSlots(begun, LIMITS), death);
+      const isOpen = source.migratingTo.size > 0;
+      const open = new Map([...saved].filter(([key]) => source.migratingTo.has(calculateSlot(key))));
+      // Clients write on at the target, which never dies.
+      for (const key of target.keys.keys()) if (!source.keys.has(key)) cluster.increment(key);
+      const acknowledged = new Map([...target.keys].filter(([key]) => !source.keys.has(key)));
+      if (isOpen) cluster.restart(source, new Map([...source.keys, ...open]));
+      const move = { ...begun, isSourcePromoted: isOpen };
+      // A slot that the target has taken already is left to gossip, by which the source drops what it has again.
+      const ifItMay = (error: unknown): void => check.instance(error, SlotMoveStopped);
+      await runMortal(cluster, moveSlots(move, LIMITS), second).catch(ifItMay);
+      await run(cluster, moveSlots(move, LIMITS)).catch(ifItMay);
+      for (const [key, value] of acknowledged) check.is(target.keys.get(key), value, key);
+    }),
+    { seed, numRuns: 150 },
+  );
+});
+
+test('a source that was restarted stops the move that does not know of it', async () => {
+  const { cluster } = clusterUnderLoad([99]);
+  const move = { ...moveOf(cluster), sourceRunId: '1' };
+  const [source, target] = cluster.servers;
+  const [key, value] = [...(source?.keys ?? [])][0] as [string, string];
+  let isRestarted = false;
+  cluster.onCommand = (command) => {
+    // Its first key has moved, and clients have written to it: the source comes back with what it was.
+    if (isRestarted || target?.keys.get(key) !== value || command[0] !== 'MIGRATE') return;
+    isRestarted = true;
+    target.keys.set(key, '77');
+    const saved = new Map(source?.keys).set(key, value);
+    if (source !== undefined) cluster.restart(source, saved);
+  };
+  try {
+    await run(cluster, moveSlots(move, LIMITS));
+    check.unreachable();
+  } catch (error) {
+    check.instance(error, SlotMoveStopped);
+    check.match((error as Error).message, /was restarted/);
+  }
+  check.is(target?.keys.get(key), '77');
+});
+
+test('nothing is sent to migrate while the target is silent, and little at a time', async () => {
+  const { cluster } = clusterUnderLoad([99]);
+  const move = moveOf(cluster);
+  const writes: number[] = [];
+  let isSilent = false;
+  const nodes = {
+    node: (nodeId: string) => ({
+      close: () => undefined,
+      pipeline: (commands: readonly RedisCommand[]) => {
+        const migrates = commands.filter(([name]) => name === 'MIGRATE').length;
+        if (migrates > 0) writes.push(migrates);
+        if (isSilent && nodeId === move.targetId)
+          return Promise.reject(new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'silent'));
+        isSilent ||= migrates > 0;
+        return cluster.node(nodeId).pipeline(commands);
+      },
+    }),
+  };
+  try {
+    await runSteps(moveSlots(move, { ...LIMITS, keysPerMigrate: () => 1 }), {
+      nodes,
+      clock: new VirtualClock(),
+      pace: new Pace(REDIS_DEFAULTS.slotMove),
+      assertMaySend: () => undefined,
+    });
+    check.unreachable();
+  } catch (error) {
+    check.is((error as Error).message, 'silent');
+  }
+  check.equal(writes, [4], 'of twelve');
+});
+
+test('a slot with more keys than can be looked at is not opened', async () => {
+  const { cluster } = clusterUnderLoad([99]);
+  const [slot] = [...KEYS_OF.keys()] as [number];
+  const counts = cluster.servers[0] as MemoryRedisCluster['servers'][0];
+  const tag = (KEYS_OF.get(slot) as string[])[0]?.match(/^\{.*\}/)?.[0];
+  for (let n = 0; n < 50_001; n++) counts.keys.set(`${tag}many${n}`, '1');
+  const outcome = await run(cluster, moveSlots({ ...moveOf(cluster), slots: [slot] }, LIMITS));
+  check.is(outcome.fullSlots[0]?.slot, slot);
+  check.equal(outcome.committedSlots, []);
+  check.is(counts.migratingTo.size, 0);
 });
 
 test('a slot that somebody else has opened is not touched', async () => {

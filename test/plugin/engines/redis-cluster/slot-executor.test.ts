@@ -1,0 +1,98 @@
+/** The executor of slot moves on a real cluster: orders of an operator, and keys that go away while they move. */
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { ClusterView } from '../../../../plugin/engines/redis-cluster/cluster-view.ts';
+import {
+  hasRedisServer,
+  LocalRedisCluster,
+} from '../../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { MapMirror } from '../../../../plugin/engines/redis-cluster/map-mirror.ts';
+import { numberOf, type RedisCommand } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
+import { SlotExecutor } from '../../../../plugin/engines/redis-cluster/slot-executor.ts';
+import { clusterKeys } from '../../../../plugin/metadata/cluster-keys.ts';
+import { openMetadata } from '../../../../plugin/metadata/open.ts';
+import { askCoordinator } from '../../../../plugin/operator/migration/ask-coordinator.ts';
+import { systemClock } from '../../../../src/base/clock.ts';
+import { silentLogger } from '../../../../src/base/logger.ts';
+import type { Proposal } from '../../../../src/model/proposal.ts';
+import { keySlot } from '../../../../src/routing/key-slot.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../../../src/settings.ts';
+import { requireOrSkip } from '../../../support/require.ts';
+import { withTemporaryFolder } from '../../../support/temporary-folder.ts';
+
+const test = suite('redis-cluster: the executor of slot moves');
+const NAME = 'executor-test';
+/** One of 16 partitions: its slots are 0 to 1023. */
+const SLOTS = 1_024;
+
+const slotOf = (key: string): number => keySlot(Buffer.from(key), 0, Buffer.byteLength(key));
+
+if (requireOrSkip('redis', hasRedisServer()))
+  test('a cancel stops a move that is under way, with what is open finished', () =>
+    withTemporaryFolder(async (folder) => {
+      const cluster = await LocalRedisCluster.start();
+      const settings: Settings = {
+        ...DEFAULT_SETTINGS,
+        cluster: { ...DEFAULT_SETTINGS.cluster, name: NAME, partitionCount: 16 },
+        metadata: { ...DEFAULT_SETTINGS.metadata, path: join(folder, 'metadata') },
+        redis: {
+          ...DEFAULT_SETTINGS.redis,
+          nodes: [`127.0.0.1:${cluster.ports[0]}`],
+          slotMove: { ...DEFAULT_SETTINGS.redis.slotMove, windowSlotsMax: 8 },
+        },
+      };
+      const metadata = openMetadata(settings.metadata);
+      const view = new ClusterView(settings.redis);
+      try {
+        const commands: RedisCommand[] = [];
+        for (let i = 0; commands.length < 5_000; i++)
+          if (slotOf(`k${i}`) < SLOTS) commands.push(['SET', `k${i}`, 'v']);
+        await cluster.pipeline(0, commands);
+        const leadership = await metadata.campaign({
+          election: clusterKeys(NAME).coordinator,
+          candidate: 'a',
+          ttlMs: 10_000,
+          signal: new AbortController().signal,
+        });
+        const executor = new SlotExecutor(settings, {
+          clock: systemClock(),
+          logger: silentLogger,
+          metadata,
+          view,
+          mirror: new MapMirror(metadata, { clusterName: NAME, partitionCount: 16 }),
+          leadership: () => leadership,
+          isInWindow: () => true,
+          isStopping: () => false,
+        });
+        await executor.tick();
+        const move = { partitionId: 0, sourceNodeId: 0, targetNodeId: 1, sizeBytes: 1_000, reason: 'test' };
+        await executor.admit({ moves: [move] } as unknown as Proposal);
+        const moving = executor.tick();
+        while (numberOf(await cluster.command(1, 'DBSIZE')) === 0) await pause(5);
+        const asked = askCoordinator(metadata, NAME, {
+          action: 'cancel',
+          partitionId: 0,
+          reason: 'not now',
+        });
+        await moving;
+        const moved = numberOf(await cluster.command(1, 'DBSIZE'));
+        check.ok(moved > 0 && moved < commands.length, `${moved} keys of ${commands.length} have moved`);
+        await executor.tick();
+        await asked;
+        check.is(executor.status().abortedCount, 1);
+        check.equal(executor.status().open, []);
+        const left = numberOf(await cluster.command(0, 'DBSIZE'));
+        check.is(left + moved, commands.length);
+        for (const index of [0, 1])
+          check.not.match(String(await cluster.command(index, 'CLUSTER', 'NODES')), /\[\d+-/);
+      } finally {
+        view.close();
+        await metadata.close();
+        await cluster.stop();
+      }
+    }));
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+test.run();
