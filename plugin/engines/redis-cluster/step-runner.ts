@@ -1,6 +1,6 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import type { Pace } from './pace.ts';
-import type { RedisNodes, RedisReply } from './redis-node.ts';
+import { type RedisNodes, RedisRefusal, type RedisReply } from './redis-node.ts';
 import type { Batch, Steps } from './steps.ts';
 
 /** Two pieces on their way: while the server works at one, the next is there, and others are served between them. */
@@ -11,6 +11,9 @@ const PIECES_IN_FLIGHT = 2;
  * more of them on their way than two pieces of so many.
  */
 const PIECE_MIGRATES_MAX = 4;
+
+/** A piece whose MIGRATEs all went through so lately says as much as a PING of the target. */
+const HEARD_MS = 10;
 
 export interface StepComponents {
   readonly nodes: RedisNodes;
@@ -59,6 +62,7 @@ async function sendPieces(
   const node = nodes.node(nodeId);
   const replies: RedisReply[] = [];
   const inFlight: Promise<void>[] = [];
+  let lastHeardMs = Number.NEGATIVE_INFINITY;
   let lastDoneMs = clock.monotonicMs();
   let at = 0;
   try {
@@ -68,7 +72,8 @@ async function sendPieces(
       const migratesMax = migratesTo === undefined ? Number.POSITIVE_INFINITY : PIECE_MIGRATES_MAX;
       const { weight, end } = pieceFrom(first, { weights, keysMax, migratesMax });
       at = end;
-      if (migratesTo !== undefined) await nodes.node(migratesTo).pipeline([['PING']]);
+      if (migratesTo !== undefined && clock.monotonicMs() - lastHeardMs > HEARD_MS)
+        await nodes.node(migratesTo).pipeline([['PING']]);
       assertMaySend();
       const sentMs = clock.monotonicMs();
       const piece = node.pipeline(commands.slice(first, at)).then((answers) => {
@@ -76,6 +81,9 @@ async function sendPieces(
         // It had to wait for the piece before it.
         if (setsPace) pace.onPiece({ keyCount: weight, elapsedMs: doneMs - Math.max(sentMs, lastDoneMs) });
         lastDoneMs = doneMs;
+        lastHeardMs = answers.some((answer) => answer instanceof RedisRefusal)
+          ? Number.NEGATIVE_INFINITY
+          : doneMs;
         for (const [index, answer] of answers.entries()) replies[first + index] = answer;
       });
       inFlight.push(piece);

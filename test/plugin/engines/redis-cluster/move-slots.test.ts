@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { closeUnmoved, moveSlots } from '../../../../plugin/engines/redis-cluster/move-slots.ts';
 import { Pace } from '../../../../plugin/engines/redis-cluster/pace.ts';
-import type { RedisCommand } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
+import { type RedisCommand, RedisRefusal } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
 import {
   type MoveLimits,
   type SlotMove,
@@ -307,6 +307,8 @@ test('nothing is sent to migrate while the target is silent, and little at a tim
         if (isSilent && nodeId === move.targetId)
           return Promise.reject(new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'silent'));
         isSilent ||= migrates > 0;
+        if (migrates > 0)
+          return Promise.resolve(commands.map(() => new RedisRefusal('IOERR error or timeout reading')));
         return cluster.node(nodeId).pipeline(commands);
       },
     }),
