@@ -128,7 +128,7 @@ if (requireOrSkip('redis', hasRedisServer())) {
         },
       }),
     };
-    const limits = { ...LIMITS, sampleShare: 0, migrateTimeoutMs: 100 };
+    const limits = { ...LIMITS, sampleShare: 0, migrateTimeoutMs: 200 };
     const moving = runSteps(moveSlots(moveOf(cluster, slots), limits), {
       ...components(nodes),
       nodes: watched,
@@ -139,8 +139,8 @@ if (requireOrSkip('redis', hasRedisServer())) {
     const probe = new IoredisNode({ host: '127.0.0.1', port: cluster.ports[0] as number }, REDIS_DEFAULTS);
     try {
       await probe.pipeline([['PING']]);
-      // Two pieces of four; thirty slots would take 3 s.
-      check.ok(performance.now() - startedMs < 1_800, `${performance.now() - startedMs} ms`);
+      // Two writes of four take 1.6 s; without that limit it was twice as much, and more with larger writes.
+      check.ok(performance.now() - startedMs < 2_400, `${performance.now() - startedMs} ms`);
     } finally {
       probe.close();
       process.kill(cluster.pid(1), 'SIGCONT');

@@ -209,6 +209,8 @@ test('many batches that are refused in one round are one futile round', async ()
   const tag = '{tag0}';
   const slot = calculateSlot(tag);
   const [source, target] = cluster.servers;
+  // Nothing else is there that could move in the first round.
+  for (const key of KEYS_OF.get(slot) ?? []) if (counted.delete(key)) source?.keys.delete(key);
   for (let n = 0; n < 40; n++) {
     source?.keys.set(`${tag}copy${n}`, '1');
     target?.keys.set(`${tag}copy${n}`, '1');
