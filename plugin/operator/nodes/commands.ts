@@ -49,7 +49,9 @@ export function addNodeOrders(program: Command): void {
       const { settings } = await settingsOf(flags);
       await withMetadata(settings, async (metadata) => {
         await setDraining(metadata, settings.cluster.name, orderOf(nodeId, flags, false));
-        printLine(`node ${nodeId} is not being drained; what has left does not come back by itself`);
+        printLine(
+          `node ${nodeId} is to be kept: nothing more leaves it for a drain; what has left does not come back by itself`,
+        );
       });
     });
   withConfig(program.command('remove'))
