@@ -84,11 +84,11 @@ const keyCounts = (cluster: LocalRedisCluster): Promise<number[]> =>
 const quiet = { logger: silentLogger, onFault: (error: unknown) => check.unreachable(String(error)) };
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 20_000; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
     if (await isSo()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`not within 20 s: ${what}`);
+  throw new Error(`not within 60 s: ${what}`);
 }
 
 if (requireOrSkip('redis', hasRedisServer())) {
