@@ -3,19 +3,10 @@ import { LOAD_DIMENSIONS } from '../../src/model/load-profile.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import { clusterKeys } from './cluster-keys.ts';
 import { decodeJson, encodeJson, orNothing } from './json-values.ts';
+import { nodeIdentity } from './node-registrations.ts';
 
-const count = z.number().int().nonnegative();
-const member = z.object({
-  nodeId: count.max(65_535),
-  role: z.enum(['storage', 'query']),
-  /** Of its last start. */
-  host: z.string().min(1).max(255),
-  port: count.max(65_535),
-  /** Of a storage node; a query node has none. */
-  storeId: z.string().max(128),
-  incarnation: z.string().max(64),
-  version: z.string().max(64),
-  startedAtMs: z.number(),
+/** Where it listened is of its last start. */
+const member = nodeIdentity.extend({
   /** When it ended by its own will; absent while it runs, and after a crash. */
   stoppedAtMs: z.number().exactOptional(),
   zone: z.string().max(64).exactOptional(),

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { ForeshardError } from '../../src/base/errors.ts';
 import type { Announcement, MetadataStore } from '../../src/ports/metadata-store.ts';
 import { clusterKeys } from './cluster-keys.ts';
-import { decodeJson, encodeJson } from './json-values.ts';
+import { decodeJson, encodeJson, orNothing } from './json-values.ts';
 
 const count = z.number().int().nonnegative();
-const registration = z.object({
+/** What a process says of itself, in its registration and of its membership. */
+export const nodeIdentity = z.object({
   nodeId: count.max(65_535),
   role: z.enum(['storage', 'query']),
   host: z.string().min(1).max(255),
@@ -18,11 +18,11 @@ const registration = z.object({
   startedAtMs: z.number(),
 });
 /** `node/<id>`: where a node listens. A hint of liveness, never proof. */
-export type NodeRegistration = z.output<typeof registration>;
+export type NodeRegistration = z.output<typeof nodeIdentity>;
 
 export const encodeRegistration = (node: NodeRegistration): Uint8Array => encodeJson(node);
 export const decodeRegistration = (bytes: Uint8Array): NodeRegistration =>
-  decodeJson(registration, 'node registration', bytes);
+  decodeJson(nodeIdentity, 'node registration', bytes);
 
 /** A node that has died is no longer listed after this, or twice as long. */
 const REGISTRATION_TTL_MS = 10_000;
@@ -50,13 +50,7 @@ export async function registerNode(
 /** Registrations sorted by node; those that do not validate are left out. */
 export async function listNodes(store: MetadataStore, clusterName: string): Promise<NodeRegistration[]> {
   const { entries } = await store.list(clusterKeys(clusterName).nodePrefix);
-  const nodes: NodeRegistration[] = [];
-  for (const entry of entries) {
-    try {
-      nodes.push(decodeRegistration(entry.value));
-    } catch (error) {
-      if (!(error instanceof ForeshardError)) throw error;
-    }
-  }
-  return nodes.sort((a, b) => a.nodeId - b.nodeId);
+  return entries
+    .flatMap(({ value }) => orNothing(() => decodeRegistration(value)))
+    .sort((a, b) => a.nodeId - b.nodeId);
 }

@@ -1,5 +1,5 @@
 /** How long what is left of a migration will take: what has been measured of it, else what phases usually take. Pure. */
-import type { MigrationPhase } from '../model/migration.ts';
+import { MIGRATION_PHASES, type MigrationPhase } from '../model/migration.ts';
 import type { OpenRecord } from './record-changes.ts';
 import type { MigrationSettings } from './settings.ts';
 
@@ -32,18 +32,7 @@ const SCAN_BYTES_PER_SECOND = 24e6;
 /** 128 entries, then a pause of 20 ms. */
 const REMOVED_BYTES_PER_SECOND = 1e6;
 /** In the order in which a migration goes through them; the fence's three are one. */
-const WAY: readonly MigrationPhase[] = [
-  'PREPARE',
-  'COPY',
-  'CATCHUP',
-  'VERIFY',
-  'SHIFT',
-  'FENCING',
-  'FENCED',
-  'SWITCHED',
-  'GRACE',
-  'CLEANUP',
-];
+const WAY: readonly MigrationPhase[] = MIGRATION_PHASES.filter((phase) => phase !== 'ABORT');
 const HAND_OVER = WAY.indexOf('SWITCHED');
 
 export function etaOf(

@@ -83,8 +83,9 @@ export class MoveQueue {
     const queued: Move[] = [];
     const refused: { move: Move; refusal: AdmissionRefusal }[] = [];
     const context = this.#contextOf(seen);
+    const copies = new CopyCounts(seen.records);
     for (const move of plan.moves) {
-      const refusal = refusalOf(move, expectedBy(plan, move), new CopyCounts(seen.records), context);
+      const refusal = refusalOf(move, expectedBy(plan, move), copies, context);
       if (refusal && !isTemporary(refusal)) refused.push({ move, refusal });
       else queued.push(move);
     }

@@ -49,7 +49,6 @@ export class Views {
       clusterName: cluster.name,
       partitionCount: map.partitionCount,
       partitionsOf,
-      ownerOf: [...map.ownerOf],
       openCount: records.filter((record) => record?.migration != null).length,
       hasCoordinator: (await metadata.get(keys.coordinator)) !== undefined,
       isPaused: (await metadata.get(keys.pause)) !== undefined,
