@@ -1,6 +1,6 @@
 import { drainBasis, hasToEmpty, onlyDraining } from './affinity/drain.ts';
 import type { PlanMemory } from './affinity/plan-memory.ts';
-import { type Relief, reliefAlone, withRelief } from './affinity/relief/plan-relief.ts';
+import { type Relief, reliefAlone } from './affinity/relief/plan-relief.ts';
 import { trustedForecast } from './analyzer/trust.ts';
 import type { Clock } from './base/clock.ts';
 import { ForeshardError } from './base/errors.ts';
@@ -43,6 +43,8 @@ export interface CycleComponents {
       profile: LoadProfile,
       options: { readonly dueMoves: readonly Move[] },
     ): Relief;
+    /** The plan with relief before it, and what it costs with that. */
+    relieved(input: PlanningInput, plan: Proposal, relief: Relief): Proposal;
     /** What stands behind a proposal that was made from these inputs. */
     evidence(input: PlanningInput, proposal: Proposal): Promise<ProposalEvidence>;
   };
@@ -141,7 +143,7 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
   const plan = proposed && basis ? onlyDraining(proposed, state) : proposed;
   const dueMoves = plan?.moves.filter(({ schedule }) => (schedule?.startMs ?? 0) <= atMs) ?? [];
   const relief = basis ? NO_RELIEF : reliefOrNothing(() => affinity.relieve(input, profile, { dueMoves }));
-  const proposal = plan ? withRelief(plan, relief) : reliefAlone(state, relief);
+  const proposal = inputs && plan ? affinity.relieved(inputs, plan, relief) : reliefAlone(state, relief);
   const planMs = clock.monotonicMs() - planStartedMs;
 
   const isWorthTelling = plan !== null || proposal.moves.length > 0;

@@ -48,6 +48,7 @@ import {
   forecastPrefix,
   hotKeysPrefix,
   profilePrefix,
+  pastProposalsPrefix,
   proposalKey,
   queryClustersPrefix,
   queryHoursPrefix,
@@ -110,6 +111,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
     keys: clusterKeys(cluster.name),
     proposalKey: proposalKey(cluster.name),
     staysKey: staysKey(cluster.name),
+    pastProposalsPrefix: pastProposalsPrefix(cluster.name),
     forecastPrefix: forecastPrefix(cluster.name),
     kernelHash: kernels.hash,
     forecaster:

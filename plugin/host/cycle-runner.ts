@@ -16,8 +16,9 @@ import type { Settings } from '../../src/settings.ts';
 import type { CoordinatorLink } from './coordinator-link.ts';
 import { encodeForecast } from './forecast-record.ts';
 import { inputsHash } from './inputs-hash.ts';
+import { keepProposal } from './past-proposals.ts';
 import { readPlanMemory } from './plan-memory-record.ts';
-import { encodeProposal, encodeStays } from './proposal-record.ts';
+import { decodeProposal, encodeProposal, encodeStays } from './proposal-record.ts';
 
 /** The clock is the one by which cycles are stamped: a replay's, where there is one. */
 export interface CycleRunnerComponents extends Components {
@@ -25,6 +26,7 @@ export interface CycleRunnerComponents extends Components {
   readonly keys: Pick<ClusterKeys, 'historyPrefix'>;
   readonly proposalKey: string;
   readonly staysKey: string;
+  readonly pastProposalsPrefix: string;
   readonly forecastPrefix: string;
   /** Of the kernels that search: a plan replays with the same ones only. */
   readonly kernelHash: string;
@@ -117,7 +119,7 @@ export class CycleRunner {
     proposal: Proposal,
     { ignoredForecasts, silentNodes, inputs, evidence, fence }: Background,
   ): Promise<void> {
-    const { clock, metadata, proposalKey, staysKey, kernelHash } = this.#components;
+    const { clock, metadata, proposalKey, staysKey, pastProposalsPrefix: prefix, kernelHash } = this.#components;
     const { controller, migration, affinity } = this.#settings;
     const atMs = clock.nowMs();
     const value = encodeProposal(proposal, {
@@ -137,5 +139,6 @@ export class CycleRunner {
       [staysKey, stays],
     ] as const)
       await metadata.commit({ conditions: [fence], writes: [{ kind: 'put', key, value: bytes }] });
+    await keepProposal(metadata, decodeProposal(value), { prefix, fence });
   }
 }

@@ -6,6 +6,8 @@ export const clusterRoot = (clusterName: string): string =>
   clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '');
 
 export const proposalKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/latest`;
+export const pastProposalsPrefix = (clusterName: string): string =>
+  `${clusterRoot(clusterName)}proposal/past/`;
 export const staysKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/stays`;
 export const queryTypesPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}query-types/`;
 export const queryHoursPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}query-hours/`;

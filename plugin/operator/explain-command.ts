@@ -10,7 +10,7 @@ import { type Decisions, readDecisions } from '../metadata/decisions.ts';
 import { decisionLines } from './approval/decision-lines.ts';
 import { withMetadata } from './cluster-commands.ts';
 import { printJson, printLine } from './output.ts';
-import { moveLines, readProposal } from './proposal-command.ts';
+import { moveLines, readProposal } from './proposals/proposal-command.ts';
 import { silenceLines } from './silent-nodes.ts';
 import { asTime } from './units-text.ts';
 

@@ -26,7 +26,7 @@ function adviceLine(advice: GrowthAdvice, hotKeys: HotKeysRecord['hotKeys']): st
       const keys = hotKeys.filter(({ partitionId }) => partitionId === advice.partitionId);
       const remedy =
         keys.length === 0
-          ? 'no hot key was found in it: more, smaller partitions help'
+          ? 'no single key was found that makes it hot: more, smaller partitions spread it, unless all its keys share one hash tag, {…}, which no number of partitions takes apart'
           : keys
               .map(
                 ({ keyPrefix, keyHash, shareMin, shareMax }) =>

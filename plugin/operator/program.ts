@@ -4,6 +4,7 @@ import { DEFAULT_SETTINGS } from '../../src/settings.ts';
 import { loadCalendar } from '../calendar/load-calendar.ts';
 import { showableSettings } from '../host/config.ts';
 import { configJsonSchema } from '../host/config-schema.ts';
+import { PAST_KEPT } from '../host/past-proposals.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import { packageVersion } from '../version.ts';
 import { addApprovalCommands } from './approval/commands.ts';
@@ -32,7 +33,8 @@ import { addMigrationCommands } from './migration/commands.ts';
 import { addNodeCommand } from './node-command.ts';
 import { addNodeOrders } from './nodes/commands.ts';
 import { printJson, printLine, printRemark } from './output.ts';
-import { describeProposal } from './proposal-command.ts';
+import { describeProposals } from './proposals/past-command.ts';
+import { describeProposal } from './proposals/proposal-command.ts';
 import { clearQuarantine, describeQuarantine } from './quarantine-command.ts';
 import { describeHotTypes } from './query-hours-command.ts';
 import { describeQueryTypes } from './query-types-command.ts';
@@ -201,6 +203,12 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .description('print the latest proposal, move by move with its reason')
     .action(async (flags: CommonFlags) =>
       describeProposal((await settingsOf(flags)).settings, { isJson: flags.json === true }),
+    );
+  withJson(withConfig(program.command('proposals')))
+    .description('print what was proposed of late, and what has become of each move')
+    .option('--limit <number>', 'so many, the latest', wholeNumber('--limit', 1, PAST_KEPT), 10)
+    .action(async ({ limit, ...flags }: CommonFlags & { limit: number }) =>
+      describeProposals((await settingsOf(flags)).settings, { isJson: flags.json === true, limit }),
     );
   withJson(withConfig(program.command('explain')))
     .argument('<partition>', 'number of the partition', wholeNumber('partition', 0, PARTITION_ID_MAX))

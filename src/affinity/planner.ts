@@ -18,7 +18,7 @@ import { MoveUnits } from './move-units.ts';
 import type { Optimiser } from './optimiser.ts';
 import { type BoundEffort, type InstancePlan, planInstance } from './plan-instance.ts';
 import { carryOver, NO_MEMORY, withoutReturns } from './plan-memory.ts';
-import { planRelief, type Relief } from './relief/plan-relief.ts';
+import { planRelief, type Relief, withRelief } from './relief/plan-relief.ts';
 import { type AffinitySettings, assertAffinitySettings } from './settings.ts';
 import { type TimedPlan, timePlan } from './timed-plan.ts';
 import { makeTimetableProblem } from './timetable/make-problem.ts';
@@ -112,6 +112,19 @@ export class AffinityManager {
   ): Relief {
     const known = calibrated(inputs, this.#settings);
     return planRelief(known.inputs, profile, known.settings, options);
+  }
+
+  /** The plan with relief before it, and what it costs with that: of the relief the plan knew nothing. */
+  relieved(inputs: PlacementInputs, plan: Proposal, relief: Relief): Proposal {
+    if (relief.moves.length === 0) return plan;
+    const proposal = withRelief(plan, relief);
+    const known = calibrated(inputs, this.#settings);
+    const { instance } = buildRuledInstance(known.inputs, known.settings);
+    const ownerOf = instance.home.slice();
+    for (const { partitionId, targetNodeId } of proposal.moves) ownerOf[partitionId] = targetNodeId;
+    const costAfter = new PlacementState(instance, ownerOf).cost();
+    // Relief begins at once: it is worth the same at every hour of the timetable, but for the first.
+    return { ...proposal, costAfter, costOverTime: plan.costOverTime + costAfter - plan.costAfter };
   }
 
   /** What stands behind a proposal that was made from these inputs. */

@@ -66,6 +66,7 @@ async function admittedIn(mode: PluginMode, isDraining: boolean): Promise<number
     affinity: {
       propose: async () => plan as unknown as Proposal,
       relieve: () => ({ moves: [], costBefore: 0, costAfter: 0 }),
+      relieved: (_, proposal) => proposal,
       evidence: async () => null as never,
     },
     proposals: { memory: async () => ({ lastMoves: [], recentMoves: [] }), record: async () => {} },

@@ -28,6 +28,7 @@ import {
   eventEffectsPrefix,
   forecastPrefix,
   profilePrefix,
+  pastProposalsPrefix,
   proposalKey,
   staysKey,
 } from '../../host/record-keys.ts';
@@ -87,6 +88,7 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
     keys: clusterKeys(cluster.name),
     proposalKey: proposalKey(cluster.name),
     staysKey: staysKey(cluster.name),
+    pastProposalsPrefix: pastProposalsPrefix(cluster.name),
     forecastPrefix: forecastPrefix(cluster.name),
     kernelHash: kernels.hash,
     forecaster: withCalendar(

@@ -47,8 +47,8 @@ export async function approve(
     throw new ForeshardError(
       'FORESHARD_CONFLICT',
       're-read',
-      `the latest proposal held until ${asTime(proposal.expiresAtMs)}, and no coordinator has made another since: ` +
-        'a query node with mode "propose" has to run; nothing was approved',
+      `the latest proposal held until ${asTime(proposal.expiresAtMs)}, and none has come since: nothing was approved. ` +
+        '`foreshard status` tells whether there is a coordinator; it plans every `controller.cycleIntervalMs`, with plugin.mode "propose" or "auto"',
     );
   const decisions = await readDecisions(metadata, clusterName, nowMs);
   const approved = new Set(decisions.approvals.map(({ partitionId }) => partitionId));

@@ -30,14 +30,27 @@ export function daysOf({ trainHours, liveHours, skippedHours = 0 }: Backtest): s
 /** Would it help? */
 export function verdictOf(policies: Policies): string {
   const { predictive, static: fixed, reactive } = policies;
-  const share = gainOfOracle(policies);
   const against = (other: PolicyMetrics, name: string): string =>
     `${Math.abs(100 * (1 - predictive.latencyIndex / other.latencyIndex)).toFixed(1)} % ${predictive.latencyIndex <= other.latencyIndex ? 'less' : 'more'} than ${name}`;
-  const known =
-    share === null
-      ? '; nothing can be gained here: told the load to come, it would do no better than one balanced map'
-      : `; ${(100 * share).toFixed(0)} % of what the same planner would gain that is told the load to come`;
-  return `Planned by forecast, queries would have waited ${against(fixed, 'on one balanced map')} and ${against(reactive, 'with relief of hot nodes alone')}, by ${predictive.moves} moves${known}.`;
+  return `Planned by forecast, queries would have waited ${against(fixed, 'on one balanced map')} and ${against(reactive, 'with relief of hot nodes alone')}, by ${predictive.moves} moves; ${ofWhatWasPossible(policies)}.`;
+}
+
+/** Beside the same planner that is told the load to come, the best that it could have done with any forecast. */
+function ofWhatWasPossible(policies: Policies): string {
+  const { predictive, static: fixed, oracle } = policies;
+  const share = gainOfOracle(policies);
+  const isBetter = predictive.latencyIndex < fixed.latencyIndex;
+  if (share === null)
+    return isBetter
+      ? 'told the load to come, the same planner would have done no better than one balanced map'
+      : 'nothing can be gained here: told the load to come, the same planner would do no better than one balanced map';
+  if (isBetter)
+    return `that is ${(100 * share).toFixed(0)} % of what the same planner would gain that is told the load to come`;
+  const possible = 100 * (1 - oracle.latencyIndex / fixed.latencyIndex);
+  return (
+    `it gains nothing here, though there is something to gain: told the load to come, the same planner would have them wait ${possible.toFixed(1)} % less than on one balanced map. ` +
+    'More days to learn from may help'
+  );
 }
 
 export const cellsOf = (metrics: PolicyMetrics): string[] => [

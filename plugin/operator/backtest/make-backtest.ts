@@ -1,9 +1,9 @@
-import { assumedCapacity, type Backtest, LEAD_IN_HOURS } from '../../../src/backtest/backtest.ts';
+import { assumedCapacity, type Backtest } from '../../../src/backtest/backtest.ts';
 import { DEFAULT_MIGRATION_MODEL } from '../../../src/backtest/migration-model.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { type BacktestFlags, TRAIN_DAYS_DEFAULT } from './flags.ts';
-import type { LoggedLoad } from './read-load.ts';
+import { HOURS_MIN, type LoggedLoad } from './read-load.ts';
 
 const DAY_HOURS = 24;
 const HOUR_MS = 3_600_000;
@@ -65,17 +65,17 @@ function skippedHoursOf({ skipDays = 0 }: BacktestFlags, liveHours: number): num
 }
 
 function trainHoursOf({ trainDays }: BacktestFlags, hourCount: number): number {
-  const hoursMin = LEAD_IN_HOURS + 3;
   // Of a log that is shorter than asked for by default the most is made: two thirds to learn, one to judge by.
   const byDefault = Math.min(TRAIN_DAYS_DEFAULT * DAY_HOURS, Math.floor((2 * hourCount) / 3));
   const trainHours = trainDays === undefined ? byDefault : trainDays * DAY_HOURS;
-  if (trainHours >= hoursMin && trainHours < hourCount) return trainHours;
-  const days = (hourCount / DAY_HOURS).toFixed(1);
-  throw new ForeshardError(
-    'FORESHARD_CONFIG',
-    'fix-config',
-    trainDays === undefined
-      ? `the log holds ${days} days in whole hours: a backtest needs two at least`
-      : `--train-days: found ${trainDays}, but the log holds ${days} days in whole hours: take fewer to learn from, at least 2, so that some are left to judge by`,
+  const refuse = (what: string): ForeshardError => new ForeshardError('FORESHARD_CONFIG', 'fix-config', what);
+  if (hourCount < HOURS_MIN)
+    throw refuse(
+      `the log holds ${hourCount} whole hours: a backtest needs ${HOURS_MIN} at least, which are two days`,
+    );
+  if (trainHours < hourCount) return trainHours;
+  throw refuse(
+    `--train-days: found ${trainDays}, but the log holds ${(hourCount / DAY_HOURS).toFixed(1)} days in whole hours: ` +
+      'take fewer to learn from, or leave the option out, so that some are left to judge by',
   );
 }

@@ -7,6 +7,8 @@ import { openLog, partitionOfKey } from '../log-input/open-log.ts';
 import type { BacktestFlags } from './flags.ts';
 
 const HOUR_MS = 3_600_000;
+/** Two days: one to learn from before the lead-in of a day, and what is left to judge by. */
+export const HOURS_MIN = 48;
 
 /** What a log asked of each partition, by whole hours. */
 export interface LoggedLoad {
@@ -32,6 +34,10 @@ export async function readLoad(
       partitionCount,
       ownerOf: contiguousMap(partitionCount, nodeCount).ownerOf,
       partitionOf: (key) => partitionOfKey(key, partitionCount),
+      remedies: {
+        tooShort: `a backtest needs ${HOURS_MIN} whole hours at least, two days`,
+        noKeys: 'a backtest needs to know which partition each query is for',
+      },
       onBatch: () => progress.update(),
     });
     const first = series[0];

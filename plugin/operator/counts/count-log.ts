@@ -20,6 +20,8 @@ export interface CountOptions {
   readonly partitionOf: (key: string) => number;
   /** Storage node by partition. */
   readonly ownerOf: ArrayLike<number>;
+  /** What to do about a log that is too short, or names no keys, where it is not what `foreshard counts` would do. */
+  readonly remedies?: { readonly tooShort: string; readonly noKeys: string };
   /** After each batch. */
   readonly onBatch: () => void;
 }
@@ -28,6 +30,7 @@ export interface CountOptions {
 const WINDOWS_MAX = 10_080;
 const COUNTS_BYTES_MAX = 256 * 1024 * 1024;
 const COUNT_BYTES = 4;
+const REMEDIES = { tooShort: 'take narrower ones with --window', noKeys: 'count --by all' };
 /** The row of all queries; partitions and nodes have theirs from 1 on. */
 const ALL_ROW = 0;
 
@@ -38,7 +41,7 @@ const ALL_ROW = 0;
  * @throws ForeshardError FORESHARD_NOT_READY where no whole window, or no key, is in the log; others as `readLog` does.
  */
 export async function countLog(reading: LogReading, options: CountOptions): Promise<CountSeries[]> {
-  const { by, windowMs, partitionCount, partitionOf, ownerOf } = options;
+  const { by, windowMs, partitionCount, partitionOf, ownerOf, remedies = REMEDIES } = options;
   const windowsMax = Math.min(WINDOWS_MAX, Math.floor(COUNTS_BYTES_MAX / COUNT_BYTES / (1 + partitionCount)));
   const series = new WindowSeries({ windowMs, windowsMax });
   const placeOf = (key: string): number =>
@@ -59,11 +62,9 @@ export async function countLog(reading: LogReading, options: CountOptions): Prom
   const { startMs, windowCount } = series.span;
   const refuse = (what: string): ForeshardError => new ForeshardError('FORESHARD_NOT_READY', 'wait', what);
   if (windowCount < 3)
-    throw refuse(
-      `the log covers no whole window of ${describeMs(windowMs)}: take narrower ones with --window`,
-    );
+    throw refuse(`the log covers no whole window of ${describeMs(windowMs)}: ${remedies.tooShort}`);
   if (by !== 'all' && places.size === 0)
-    throw refuse('no query of the log names a key, so none belongs to a partition: count --by all');
+    throw refuse(`no query of the log names a key, so none belongs to a partition: ${remedies.noKeys}`);
   const seriesOf = (id: string, row: number): CountSeries => ({
     id,
     startMs: startMs + windowMs,

@@ -23,17 +23,22 @@ import { seededRandom } from '../../../src/base/random.ts';
 const test = suite('report of a backtest');
 
 test('the verdict tells a share of the gain only where there is one, and which days count', () => {
-  const verdict = (oracle: number): string => {
-    const index = { static: 1, predictive: 0.998, oracle } as Record<PolicyName, number>;
+  const verdict = (oracle: number, predictive = 0.998): string => {
+    const index = { static: 1, predictive, oracle } as Record<PolicyName, number>;
     return verdictOf(
       Object.fromEntries(
         POLICY_NAMES.map((name) => [name, { latencyIndex: index[name] ?? 1, moves: 3 }]),
       ) as Parameters<typeof verdictOf>[0],
     );
   };
-  check.match(verdict(0.9995), /; nothing can be gained here/);
+  check.match(verdict(0.9995), /would have done no better than one balanced map/);
+  check.match(verdict(0.9995, 1.1), /; nothing can be gained here/);
   check.not.match(verdict(0.9995), /% of what/);
-  check.match(verdict(0.996), /; 50 % of what/);
+  check.match(verdict(0.996), /; that is 50 % of what/);
+  check.match(
+    verdict(0.9, 1.05),
+    /5\.0 % more than on one balanced map.*it gains nothing here.* 10\.0 % less/,
+  );
   check.is(
     daysOf({ ...smallBacktest(), skippedHours: 12 }),
     '2.0 days learnt from, 0.5 skipped, 0.5 judged by',

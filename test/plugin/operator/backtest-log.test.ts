@@ -95,16 +95,16 @@ test('a log that is too short, empty, no log, or without keys is refused with wh
       return path;
     };
     const short = file('short.jsonl', logOf(30));
+    const twoDays = file('two-days.jsonl', logOf(50));
     const skippable = file('skippable.jsonl', logOf(61));
     const withoutKeys = file(
       'sql.jsonl',
       logOf(60).replaceAll(/"query":"GET","keys":\["[^"]*"\]/g, '"query":"SELECT 1"'),
     );
     const cases: [string[], number, RegExp][] = [
-      [[short, '--train-days', '28'], 2, /--train-days: found 28, but the log holds 1\.2 days/],
-      [[short, '--train-days', '2', '--skip-days', '1'], 2, /--train-days: found 2/],
+      [[twoDays, '--train-days', '28'], 2, /--train-days: found 28, but the log holds 2\.0 days/],
       [[skippable, '--train-days', '2', '--skip-days', '1'], 2, /--skip-days: found 1, but 0\.5 days follow/],
-      [[short], 2, /the log holds 1\.2 days .* two at least/],
+      [[short], 2, /the log holds 29 whole hours: a backtest needs 48 at least/],
       [[file('empty.jsonl', '')], 1, /empty/],
       [[file('letters.txt', 'Dear reader,\nhow are you?\n')], 1, /letters\.txt/],
       [[withoutKeys], 1, /no query of the log names a key/],

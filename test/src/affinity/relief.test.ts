@@ -1,7 +1,9 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
+import { greedy } from '../../../src/affinity/greedy.ts';
 import { buildInstance, type PlacementInputs } from '../../../src/affinity/instance.ts';
+import { AffinityManager } from '../../../src/affinity/planner.ts';
 import { planRelief, reliefAlone, withRelief } from '../../../src/affinity/relief/plan-relief.ts';
 import { zoneOf } from '../../../src/affinity/relief/settings.ts';
 import {
@@ -9,6 +11,8 @@ import {
   affinityInconsistencies,
   DEFAULT_AFFINITY_SETTINGS,
 } from '../../../src/affinity/settings.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { seededRandom } from '../../../src/base/random.ts';
 import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../../src/model/load-profile.ts';
 import { forecastOf, inputsOf, nodeOf } from '../../support/placement.ts';
 
@@ -144,6 +148,23 @@ test('relief goes before the plan, and whom it moves the plan leaves there', () 
   const both = withRelief({ ...alone, refusal: 'near-bound', moves: [planned, other] }, found);
   check.equal(both.moves, [own, other]);
   check.is(both.refusal, undefined);
+});
+
+test('a plan with relief before it costs what all its moves together lead to', async () => {
+  const ownerOf = [0, 0, 0, 1, 2];
+  const forecast = forecastOf({ horizonSteps: 24, partitionCount: 5, loadOf: () => 3 });
+  const inputs = inputsOf({ ownerOf, nodes: NODES, forecast });
+  const components = { random: seededRandom(1n), logger: silentLogger, optimiser: greedy };
+  const manager = new AffinityManager({ ...DEFAULT_AFFINITY_SETTINGS, movesMax: 0 }, components);
+  const plan = await manager.propose(inputs);
+  check.is(plan.moves.length, 0);
+  check.is(manager.relieved(inputs, plan, { moves: [], costBefore: 0, costAfter: 0 }), plan);
+  const found = relief(ownerOf, () => 3);
+  const both = manager.relieved(inputs, plan, found);
+  const state = new PlacementState(buildInstance(inputs, DEFAULT_AFFINITY_SETTINGS));
+  for (const { partitionId, targetNodeId } of found.moves) state.move(partitionId, targetNodeId);
+  check.ok(found.moves.length > 0 && both.costAfter < plan.costAfter);
+  check.ok(Math.abs(both.costAfter - state.cost()) < 1e-12, `${both.costAfter}, not ${state.cost()}`);
 });
 
 test('relief on the load that it saw never makes the day worse', () => {

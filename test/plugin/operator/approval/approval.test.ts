@@ -126,7 +126,7 @@ test('nobody approves what he has not seen: a proposal that is past, or replaced
   const past = storeWith([{ partitionId: 4 }], { expiresAtMs: NOW_MS - 1 });
   check.match(
     await refusalOf(approve(past.metadata, CLUSTER, ALL, NOW_MS)),
-    /no coordinator has made another/,
+    /none has come since: nothing was approved/,
   );
   const { plain, metadata, propose, decisions } = storeWith([{ partitionId: 4 }]);
   const { commit } = plain;

@@ -1,18 +1,19 @@
-import { MOVE_REFUSALS, type MoveRefusal } from '../../src/affinity/refusals.ts';
-import { LEFT_OUT_MEANING, type LeftOutCode } from '../../src/affinity/timetable/problem.ts';
-import type { Refusal } from '../../src/model/proposal.ts';
-import type { MetadataStore } from '../../src/ports/metadata-store.ts';
-import type { Settings } from '../../src/settings.ts';
-import { decodeProposal, type ProposalRecord } from '../host/proposal-record.ts';
-import { proposalKey } from '../host/record-keys.ts';
-import { readDecisions } from '../metadata/decisions.ts';
-import { noProposal } from './approval/approve.ts';
-import { decisionLines } from './approval/decision-lines.ts';
-import { asRanges, withMetadata } from './cluster-commands.ts';
-import { growthLines } from './growth-lines.ts';
-import { printJson, printLine } from './output.ts';
-import { silenceLines } from './silent-nodes.ts';
-import { asTime, capacityText, counted, percent } from './units-text.ts';
+import { MOVE_REFUSALS, type MoveRefusal } from '../../../src/affinity/refusals.ts';
+import { LEFT_OUT_MEANING, type LeftOutCode } from '../../../src/affinity/timetable/problem.ts';
+import type { Refusal } from '../../../src/model/proposal.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import type { Settings } from '../../../src/settings.ts';
+import { decodeProposal, type ProposalRecord } from '../../host/proposal-record.ts';
+import { proposalKey } from '../../host/record-keys.ts';
+import { readDecisions } from '../../metadata/decisions.ts';
+import { noProposal } from '../approval/approve.ts';
+import { decisionLines } from '../approval/decision-lines.ts';
+import { asRanges, withMetadata } from '../cluster-commands.ts';
+import { growthLines } from '../growth-lines.ts';
+import { printJson, printLine } from '../output.ts';
+import { silenceLines } from '../silent-nodes.ts';
+import { asTime, capacityText, counted, percent } from '../units-text.ts';
+import { REFUSAL_MEANING } from './refusal-meaning.ts';
 
 /** `foreshard proposal`. */
 export function describeProposal(
@@ -22,7 +23,7 @@ export function describeProposal(
   return withMetadata(settings, async (metadata) => {
     const proposal = await readProposal(metadata, settings.cluster.name);
     const decisions = await readDecisions(metadata, settings.cluster.name, Date.now());
-    if (isJson) return printJson({ ...proposal, decisions });
+    if (isJson) return printJson({ ...proposal, gap: gapOf(proposal), decisions });
     printLine(headline(proposal));
     for (const line of [...silenceLines(proposal), ...situationLines(proposal, settings)]) printLine(line);
     for (const line of decisionLines(decisions)) printLine(line);
@@ -48,8 +49,13 @@ export async function readProposal(metadata: MetadataStore, clusterName: string)
   return decodeProposal(entry.value);
 }
 
-function headline({ atMs, moves, refusal, ...costs }: ProposalRecord): string {
-  const { costBefore, costAfter, costOverTime, lowerBound, expiresAtMs } = costs;
+/** How far the plan may be above the best, as a share of the bound; null where the bound says nothing. */
+export const gapOf = ({ costAfter, lowerBound }: Pick<ProposalRecord, 'costAfter' | 'lowerBound'>) =>
+  lowerBound > 0 ? Math.max(0, costAfter / lowerBound - 1) : null;
+
+function headline(proposal: ProposalRecord): string {
+  const { atMs, moves, refusal, costBefore, costAfter, costOverTime, lowerBound, expiresAtMs } = proposal;
+  const gap = gapOf(proposal);
   const holds = `holds until ${asTime(expiresAtMs)}`;
   if (moves.length === 0) {
     const why = refusal === null ? '' : `: ${REFUSAL_MEANING[refusal as Refusal] ?? refusal}`;
@@ -57,20 +63,10 @@ function headline({ atMs, moves, refusal, ...costs }: ProposalRecord): string {
   }
   return (
     `${asTime(atMs)}: ${counted(moves.length, 'move')}, cost ${costBefore.toFixed(4)} -> ${costAfter.toFixed(4)} points ` +
-    `(${costOverTime.toFixed(4)} with the hours of the moves), no map below ${lowerBound.toFixed(4)}; ${holds}`
+    `(${costOverTime.toFixed(4)} with the hours of the moves), no map below ${lowerBound.toFixed(4)}` +
+    `${gap === null ? '' : `, at most ${(100 * gap).toFixed(1)} % above the best`}; ${holds}`
   );
 }
-
-const REFUSAL_MEANING: Readonly<Record<Refusal, string>> = {
-  'near-bound': 'the map as it is costs hardly more than the best there could be',
-  'below-minimum-gain': 'no move would gain as much as it has to for its price',
-  'migrations-open': 'the partitions are still being moved',
-  residence: 'every partition rests: it was moved lately, or its node does not answer',
-  'breach-stays':
-    'partitions are where the rules do not want them, and no node may take them as things stand',
-  'wide-bounds': 'every partition that may move has a forecast too uncertain to move it by',
-  'no-time': 'moves would be worth while, but none finds its hour',
-};
 
 /** What keeps a partition where it is, by its code in the proposal. */
 const bindingMeaning = (code: string): string =>
@@ -96,14 +92,11 @@ function situationLines({ evidence }: ProposalRecord, settings: Settings): strin
     );
   if (frontier.length > 1)
     lines.push(
-      `while a partition is handed over writes to it wait ${milliseconds(fence.seconds)}, nine times in ten less than ` +
-        `${milliseconds(fence.secondsHigh)} (${fence.sampleCount} migrations seen)`,
+      `while a partition is handed over writes to it wait about ${milliseconds(fence.seconds)}, nine times in ten less than ` +
+        `${milliseconds(fence.secondsHigh)} (${fence.sampleCount === 0 ? 'assumed: no migration has been seen' : `${counted(fence.sampleCount, 'migration')} seen`})`,
     );
-  if (experience !== undefined && frontier.length > 1)
-    lines.push(
-      `by what earlier moves have brought: ${percent(experience.realisedShare)} of a promised relief, so a gain has to be ` +
-        `${experience.benefitCostRatio.toFixed(1)} times its price; clients' p99 during a copy ${experience.latencyRatio.toFixed(1)} times the usual`,
-    );
+  if (experience !== undefined && frontier.length > 1 && fence.sampleCount > 0)
+    lines.push(...lessonLines(experience));
   if (binding.length > 0)
     lines.push(
       `what keeps partitions from a better place: ${binding
@@ -115,13 +108,25 @@ function situationLines({ evidence }: ProposalRecord, settings: Settings): strin
   return lines;
 }
 
+/** What earlier moves have taught, where it is anything: until some were measured, plans are simply believed. */
+function lessonLines({
+  realisedShare,
+  benefitCostRatio,
+}: NonNullable<NonNullable<ProposalRecord['evidence']>['experience']>): string[] {
+  if (realisedShare === 1) return [];
+  return [
+    `earlier moves have brought ${percent(realisedShare)} of the relief that was expected of them (\`foreshard scorecard\`): ` +
+      `one that is proposed now promises at least ${benefitCostRatio.toFixed(1)} times its price`,
+  ];
+}
+
 /** What is said of one move; also of a partition that is asked about. */
 export function moveLines({ moves, evidence, wayBackMs }: ProposalRecord, index: number): string[] {
   const move = moves[index] as ProposalRecord['moves'][number];
   const { partitionId, sourceNodeId, targetNodeId, schedule } = move;
   const when =
     schedule === null
-      ? ''
+      ? ' at once'
       : ` from ${asTime(schedule.startMs)}, ${Math.max(1, Math.round(schedule.seconds))} s at up to ${megabytes(schedule.bytesPerSecond)} MB/s`;
   const lines = [`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}${when}: ${move.reason}`];
   const own = evidence?.moves[index];

@@ -1,0 +1,13 @@
+import type { Refusal } from '../../../src/model/proposal.ts';
+
+/** Why nothing is proposed, for people. */
+export const REFUSAL_MEANING: Readonly<Record<Refusal, string>> = {
+  'near-bound': 'the map as it is costs hardly more than the best there could be',
+  'below-minimum-gain': 'no move would gain as much as it has to for its price',
+  'migrations-open': 'the partitions are still being moved',
+  residence: 'every partition rests: it was moved lately, or its node does not answer',
+  'breach-stays':
+    'partitions are where the rules do not want them, and no node may take them as things stand',
+  'wide-bounds': 'every partition that may move has a forecast too uncertain to move it by',
+  'no-time': 'moves would be worth while, but none finds its hour',
+};
