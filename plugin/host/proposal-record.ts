@@ -30,6 +30,8 @@ export interface ProposalRecord {
     readonly sizeBytes: number;
     readonly gain: number;
     readonly cost: number;
+    /** Absent where queries are not forecast, and in records of before it was kept. */
+    readonly queriesPerSecond?: number;
     /** Absent where it can be left out alone. */
     readonly unit?: Move['unit'];
     readonly reason: string;
@@ -100,6 +102,7 @@ export function encodeProposal(proposal: Proposal, context: ProposalContext): Ui
       sizeBytes: move.sizeBytes,
       gain: move.gain,
       cost: move.cost,
+      ...(move.queriesPerSecond === undefined ? {} : { queriesPerSecond: move.queriesPerSecond }),
       ...(move.unit === undefined ? {} : { unit: move.unit }),
       reason: move.reason,
       schedule: move.schedule,

@@ -69,6 +69,7 @@ const migration = z.object({
   verified: z.object({ lsn: count, digest }).exactOptional(),
   readWeight: z.number().min(0).max(1),
   guardReds: count.exactOptional(),
+  guardReason: z.string().max(1000).exactOptional(),
   notBeforeMs: z.number(),
   refutals: count.exactOptional(),
   reason: z.string().max(1000),
@@ -172,6 +173,7 @@ const approval = z.object({
   order: count,
   after: z.array(z.object({ partitionId: count.max(16_383), sourceNodeId: count.max(65_535) })),
   moveReason: z.string().max(1000),
+  predicted: predicted.exactOptional(),
 });
 const rejection = z.object({ ...order, partitionId: count.max(16_383), untilMs: z.number() });
 const audit = z.object({

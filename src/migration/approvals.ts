@@ -1,6 +1,6 @@
 /** Moves that an operator has approved, from the command until they begin: pure. */
 import { asNodeId, asPartitionId } from '../model/ids.ts';
-import type { PartitionRecord } from '../model/migration.ts';
+import type { MovePrediction, PartitionRecord } from '../model/migration.ts';
 import type { Move } from '../model/proposal.ts';
 import type { MetadataWrite } from '../ports/metadata-store.ts';
 import type { AdmissionContext } from './admission.ts';
@@ -32,6 +32,8 @@ export interface Approval {
   readonly after: readonly RoomMaker[];
   /** Why the planner wants it. */
   readonly moveReason: string;
+  /** What the proposal expected of it, for the scorecard. Not in approvals of before it was kept. */
+  readonly predicted?: MovePrediction;
 }
 
 /** A partition as it stood in the proposal: its move makes room for another. */

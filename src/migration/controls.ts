@@ -1,11 +1,12 @@
 /** What operators have switched and asked for, as the coordinator reads it before each step. */
 import type { Logger } from '../base/logger.ts';
 import type { PartitionRecord } from '../model/migration.ts';
-import type { MetadataCondition, MetadataStore } from '../ports/metadata-store.ts';
-import { byTurn, type PendingApproval } from './approvals.ts';
+import type { MetadataCondition, MetadataEntry, MetadataStore } from '../ports/metadata-store.ts';
+import { type Approval, byTurn, type PendingApproval, type Rejection } from './approvals.ts';
+import { DecodeCache } from './decode-cache.ts';
 import { mayPause } from './phases.ts';
 import type { OpenRecord } from './record-changes.ts';
-import type { ClusterKeys, OperatorRequest, RecordCodec, RetirementRequest } from './records.ts';
+import type { ClusterKeys, OperatorRequest, RecordCodec, RetirementRequest, StoreState } from './records.ts';
 
 /** A request that waits for its answer; the answer ends it by the revision that was read. */
 export interface Pending<Request> {
@@ -19,7 +20,8 @@ export type PendingRetirement = Pending<RetirementRequest>;
 
 export interface StandingRejection {
   readonly revision: number;
-  readonly untilMs: number;
+  /** Null of one that nobody can read: it holds nothing back, as in the planner. */
+  readonly untilMs: number | null;
 }
 
 export interface Controls {
@@ -90,76 +92,73 @@ export function unlessRetired(
   ];
 }
 
-export async function readControls(
-  metadata: MetadataStore,
-  codec: RecordCodec,
-  logger: Logger,
-): Promise<Controls> {
-  const { keys } = codec;
-  const { entries } = await metadata.list(keys.controlPrefix);
-  const pausePrefix = `${keys.pause}/`;
-  const pausedPartitionIds = new Set<number>();
-  const requests: PendingRequest[] = [];
-  const retirements: PendingRetirement[] = [];
-  const approvals: PendingApproval[] = [];
-  const rejections = new Map<number, StandingRejection>();
-  let isPaused = false;
-  const orNothing = passingOver(logger);
-  for (const { key, value, revision } of entries)
-    if (key === keys.pause) isPaused = true;
-    else if (key.startsWith(pausePrefix)) pausedPartitionIds.add(Number(key.slice(pausePrefix.length)));
-    else if (key.startsWith(keys.requestPrefix))
-      orNothing(key, () => requests.push({ key, revision, request: codec.decodeRequest(value) }));
-    else if (key.startsWith(keys.retirementPrefix))
-      orNothing(key, () => retirements.push({ key, revision, request: codec.decodeRetirement(value) }));
-    else if (key.startsWith(keys.approvalPrefix))
-      orNothing(key, () => approvals.push({ key, revision, approval: codec.decodeApproval(value) }));
-    else if (key.startsWith(keys.rejectionPrefix)) {
-      const partitionId = Number(key.slice(keys.rejectionPrefix.length));
-      // One that nobody can read holds nothing back, as in the planner.
-      rejections.set(partitionId, { revision, untilMs: 0 });
-      orNothing(key, () =>
-        rejections.set(partitionId, { revision, untilMs: codec.decodeRejection(value).untilMs }),
+/** Reads all of it at every tick. A record that is not valid is passed over: it must not keep the others from being obeyed. */
+export class ControlReader {
+  readonly #metadata: MetadataStore;
+  readonly #keys: ClusterKeys;
+  readonly #requests: DecodeCache<OperatorRequest>;
+  readonly #retirements: DecodeCache<RetirementRequest>;
+  readonly #approvals: DecodeCache<Approval>;
+  readonly #rejections: DecodeCache<Rejection>;
+  readonly #storeStates: DecodeCache<StoreState>;
+
+  constructor(metadata: MetadataStore, codec: RecordCodec, logger: Logger) {
+    this.#metadata = metadata;
+    this.#keys = codec.keys;
+    const cacheOf = <Value>(decode: (bytes: Uint8Array) => Value): DecodeCache<Value> =>
+      new DecodeCache(
+        ({ value }) => decode(value),
+        (key, error) => logger.error({ key, error }, 'a control record is not valid, it is passed over'),
       );
-    }
-  return {
-    isPaused,
-    pausedPartitionIds,
-    requests,
-    retirements,
-    approvals: approvals.sort(byTurn),
-    rejections,
-    ...(await readStores(metadata, codec, logger)),
-  };
-}
-
-async function readStores(
-  metadata: MetadataStore,
-  codec: RecordCodec,
-  logger: Logger,
-): Promise<Pick<Controls, 'retiredStoreIds' | 'storeRevisions'>> {
-  const { storePrefix } = codec.keys;
-  const orNothing = passingOver(logger);
-  const retiredStoreIds = new Set<string>();
-  const storeRevisions = new Map<string, number>();
-  const { entries } = await metadata.list(storePrefix);
-  for (const { key, value, revision } of entries) {
-    const storeId = key.slice(storePrefix.length);
-    storeRevisions.set(storeId, revision);
-    orNothing(key, () => {
-      if (codec.decodeStoreState(value) === 'retired') retiredStoreIds.add(storeId);
-    });
+    this.#requests = cacheOf(codec.decodeRequest);
+    this.#retirements = cacheOf(codec.decodeRetirement);
+    this.#approvals = cacheOf(codec.decodeApproval);
+    this.#rejections = cacheOf(codec.decodeRejection);
+    this.#storeStates = cacheOf(codec.decodeStoreState);
   }
-  return { retiredStoreIds, storeRevisions };
+
+  async read(): Promise<Controls> {
+    const keys = this.#keys;
+    const { entries } = await this.#metadata.list(keys.controlPrefix);
+    const below = (prefix: string): MetadataEntry[] => entries.filter(({ key }) => key.startsWith(prefix));
+    const pausePrefix = `${keys.pause}/`;
+    const partitionOf = (key: string, prefix: string): number => Number(key.slice(prefix.length));
+    const approvals = pendingOf(below(keys.approvalPrefix), this.#approvals);
+    const rejected = below(keys.rejectionPrefix);
+    const rejections = this.#rejections.all(rejected);
+    return {
+      isPaused: entries.some(({ key }) => key === keys.pause),
+      pausedPartitionIds: new Set(below(pausePrefix).map(({ key }) => partitionOf(key, pausePrefix))),
+      requests: pendingOf(below(keys.requestPrefix), this.#requests),
+      retirements: pendingOf(below(keys.retirementPrefix), this.#retirements),
+      approvals: approvals.map(({ request, ...entry }) => ({ ...entry, approval: request })).sort(byTurn),
+      rejections: new Map(
+        rejected.map(({ key, revision }, i) => [
+          partitionOf(key, keys.rejectionPrefix),
+          { revision, untilMs: rejections[i]?.untilMs ?? null },
+        ]),
+      ),
+      ...(await this.#readStores()),
+    };
+  }
+
+  async #readStores(): Promise<Pick<Controls, 'retiredStoreIds' | 'storeRevisions'>> {
+    const { storePrefix } = this.#keys;
+    const { entries } = await this.#metadata.list(storePrefix);
+    const states = this.#storeStates.all(entries);
+    const storeIds = entries.map(({ key }) => key.slice(storePrefix.length));
+    return {
+      retiredStoreIds: new Set(storeIds.filter((_, i) => states[i] === 'retired')),
+      storeRevisions: new Map(entries.map(({ revision }, i) => [storeIds[i] as string, revision])),
+    };
+  }
 }
 
-/** A record that is not valid is passed over: it must not keep the others from being obeyed. */
-const passingOver =
-  (logger: Logger) =>
-  (key: string, decode: () => void): void => {
-    try {
-      decode();
-    } catch (error) {
-      logger.error({ key, error: String(error) }, 'a control record is not valid, it is passed over');
-    }
-  };
+const pendingOf = <Request>(
+  entries: readonly MetadataEntry[],
+  cache: DecodeCache<Request>,
+): Pending<Request>[] =>
+  cache.all(entries).flatMap((request, i) => {
+    const { key, revision } = entries[i] as MetadataEntry;
+    return request === null ? [] : [{ key, revision, request }];
+  });

@@ -6,11 +6,17 @@ import type { MigrationOutcome, MigrationPhase, PartitionRecord } from '../model
 import type { Proposal } from '../model/proposal.ts';
 import type { Leadership, MetadataStore } from '../ports/metadata-store.ts';
 import type { CopyRates, KeyPrivacy, StorageEngine } from '../ports/storage-engine.ts';
-import { AuditTrimmer } from './audit-trim.ts';
 import { RetryBook } from './backoff.ts';
 import type { ClientWatch } from './client-latency.ts';
 import { Committer } from './committer.ts';
-import { type Controls, isHeld, NO_CONTROLS, readControls, unlessPaused, unlessRetired } from './controls.ts';
+import {
+  ControlReader,
+  type Controls,
+  isHeld,
+  NO_CONTROLS,
+  unlessPaused,
+  unlessRetired,
+} from './controls.ts';
 import { CopyGovernor, type CopyPaceStatus } from './copy-governor.ts';
 import { evidenceWrite } from './evidence-write.ts';
 import { workWhileHeld } from './held.ts';
@@ -27,6 +33,7 @@ import { quarantineOf, withoutPassing, withQuarantine } from './quarantine.ts';
 import type { ReadSummary, ReadWatch } from './read-watch.ts';
 import { isOpen, type OpenRecord, pauseChange } from './record-changes.ts';
 import { type ReadMap, RecordReader } from './record-reader.ts';
+import { RecordTrimmer } from './record-trim.ts';
 import type { RecordCodec } from './records.ts';
 import { RetirementDesk } from './retirement-desk.ts';
 import { ScoreBook } from './score-book.ts';
@@ -120,10 +127,11 @@ export class MigrationExecutor {
   readonly #scores: ScoreBook;
   readonly #committer: Committer;
   readonly #reader: RecordReader;
+  readonly #controlReader: ControlReader;
   readonly #desk: OperatorDesk;
   readonly #retirements: RetirementDesk;
   readonly #sweeper: LeftoverSweeper;
-  readonly #auditTrimmer: AuditTrimmer;
+  readonly #trimmer: RecordTrimmer;
   readonly #queue: MoveQueue;
   readonly #inFlight = new Map<number, Promise<unknown>>();
   /** Phases whose hold is over, `partition/migration/phase`. */
@@ -151,6 +159,7 @@ export class MigrationExecutor {
     });
     this.#committer = new Committer(components);
     this.#reader = new RecordReader(metadata, codec, logger);
+    this.#controlReader = new ControlReader(metadata, codec, logger);
     const parts = {
       ...components,
       committer: this.#committer,
@@ -159,7 +168,7 @@ export class MigrationExecutor {
     };
     this.#retirements = new RetirementDesk(parts);
     this.#sweeper = new LeftoverSweeper(settings, parts);
-    this.#auditTrimmer = new AuditTrimmer(settings, parts);
+    this.#trimmer = new RecordTrimmer(settings, parts);
     this.#desk = new OperatorDesk(settings, { ...parts, random: random.fork('operator') });
     this.#queue = new MoveQueue(settings, {
       ...parts,
@@ -181,11 +190,11 @@ export class MigrationExecutor {
 
   /** Reads the map, begins what may begin and starts a drive of every open record that has none. Never throws. */
   async tick(): Promise<void> {
-    const { logger, leadership, metadata, codec } = this.#components;
+    const { logger, leadership } = this.#components;
     if (!leadership()?.isHeld()) return;
     try {
       const { records, revisions, open } = await this.#readMap();
-      this.#controls = await readControls(metadata, codec, logger);
+      this.#controls = await this.#controlReader.read();
       this.#desk.attend(this.#controls.requests, (partitionId) => {
         const record = records[partitionId];
         return record ? { record, revision: revisions[partitionId] as number } : null;
@@ -194,7 +203,7 @@ export class MigrationExecutor {
       for (const { record, revision } of open) this.#startDrive(record, revision);
       await this.#queue.begin({ records, controls: this.#controls });
       this.#sweeper.tick(records, this.#isRetired);
-      this.#auditTrimmer.tick();
+      this.#trimmer.tick(this.#controls);
       this.#progress.tell(this.#records.filter(isOpen));
     } catch (error) {
       logger.warn({ error: messageOf(error) }, 'the migration executor could not read or begin');
@@ -207,7 +216,7 @@ export class MigrationExecutor {
     await this.#desk.settled();
     await this.#retirements.settled();
     await this.#sweeper.settled();
-    await this.#auditTrimmer.settled();
+    await this.#trimmer.settled();
   }
 
   status(): ExecutorStatus {
@@ -329,8 +338,8 @@ export class MigrationExecutor {
     const { clock, engine } = this.#components;
     const startedMs = clock.monotonicMs();
     try {
-      const [settings, nowMs] = [this.#settings, clock.nowMs()];
-      const context = { engine, settings, nowMs, ratesOf: this.#ratesOf, isRetired: this.#isRetired };
+      const settings = this.#settings;
+      const context = { engine, settings, clock, ratesOf: this.#ratesOf, isRetired: this.#isRetired };
       const seen = await doNodeWork(record, context);
       this.#retries.succeeded(record.partitionId);
       this.#ledger.observed(record, seen);

@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { type CopyRates, FREE_COPY_RATES, type StorageEngine } from '../ports/storage-engine.ts';
-import { commandOf, doNodeWork } from './node-work.ts';
+import { answeredInTime, commandOf, doNodeWork } from './node-work.ts';
 import type { ReadWatch } from './read-watch.ts';
 import { type OpenRecord, readsTakenBack } from './record-changes.ts';
 import type { MigrationSettings } from './settings.ts';
@@ -34,12 +34,12 @@ export async function workWhileHeld(record: OpenRecord, context: HeldContext): P
  * A pause stops the bytes of a snapshot as well, so the source's log grows meanwhile: the copy reads it after the snapshot.
  * Behind COPY log entries go on: the copy stays fresh, and the source can forget them.
  */
-async function holdCopy(record: OpenRecord, { engine, logger }: HeldContext): Promise<void> {
+async function holdCopy(record: OpenRecord, context: HeldContext): Promise<void> {
   const { partitionId, migration } = record;
   try {
-    await engine.copy(migration.targetNodeId, commandOf(record), HELD);
+    await answeredInTime(context.engine.copy(migration.targetNodeId, commandOf(record), HELD), context);
   } catch (error) {
-    logger.debug({ partitionId, error: String(error) }, 'a paused copy could not be held');
+    context.logger.debug({ partitionId, error: String(error) }, 'a paused copy could not be held');
   }
 }
 
@@ -50,11 +50,11 @@ async function holdCopy(record: OpenRecord, { engine, logger }: HeldContext): Pr
 async function guardReads(
   record: OpenRecord,
   readGuard: ReadWatch,
-  { engine, settings, ratesOf, isRetired, clock }: HeldContext,
+  context: HeldContext,
 ): Promise<OpenRecord | null> {
-  const answered = doNodeWork(record, { engine, settings, ratesOf, isRetired, nowMs: clock.nowMs() });
+  const answered = doNodeWork(record, context);
   // Of a target that does not answer only the query nodes can tell.
   const lagEntries = await answered.then(lagOf, () => 0);
   const guard = await readGuard.verdictOf(record, lagEntries);
-  return guard.kind === 'green' ? null : readsTakenBack(record, guard.reason, clock.nowMs());
+  return guard.kind === 'green' ? null : readsTakenBack(record, guard.reason, context.clock.nowMs());
 }

@@ -152,9 +152,10 @@ export class LeftoverSweeper {
       if (!isOwnerThere) return;
       const isSameStore = (await engine.nodeStatistics(nodeId)).storeId === storeId;
       if (isSameStore && !(await engine.abort(nodeId, command))) return;
-      // An abort drops what was being filled. Of what has once been a whole copy people decide: it stays, and is an alarm.
+      // An abort drops what was being filled, and ends a deletion that had begun. A whole copy stays, and is an alarm: its
+      // owner was given up by a takeover, and what that has lost may be here, so people look before anybody deletes it.
       const { role } = await engine.status(nodeId, command);
-      if (isSameStore && (role === 'FOLLOWER' || role === 'FENCED' || role === 'RETIRED')) return;
+      if (isSameStore && (role === 'FOLLOWER' || role === 'FENCED')) return;
       logger.warn({ partitionId, migrationId, nodeId }, 'what a migration had left behind is removed');
       await this.#forget(leftover);
     } catch (error) {

@@ -3,7 +3,7 @@ import { ForeshardError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { asNodeId } from '../model/ids.ts';
-import type { MovePrediction, PartitionRecord } from '../model/migration.ts';
+import type { PartitionRecord } from '../model/migration.ts';
 import type { Move, Proposal } from '../model/proposal.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../ports/metadata-store.ts';
 import type { StorageEngine } from '../ports/storage-engine.ts';
@@ -30,6 +30,7 @@ import { isCopying } from './phases.ts';
 import { quarantineOf } from './quarantine.ts';
 import { cutReason, type OpenRecord } from './record-changes.ts';
 import type { RecordCodec } from './records.ts';
+import { predictionOf } from './scorecard.ts';
 import type { MigrationSettings } from './settings.ts';
 import { openingWrite } from './transition-writes.ts';
 
@@ -208,6 +209,7 @@ export class MoveQueue {
       if (quarantineOf(record, clock.nowMs())) return;
       const nowMs = clock.nowMs();
       const migrationId = record.migrationSeq + 1;
+      const predicted = approved === null ? predictionOf(move) : approved.approval.predicted;
       const opened: OpenRecord = {
         ...record,
         migrationSeq: migrationId,
@@ -225,8 +227,7 @@ export class MoveQueue {
           notBeforeMs: 0,
           reason: cutReason(move.reason),
           attempt: this.#components.attemptsOf(move.partitionId),
-          // Of what a person has approved the plan's figures are not known here.
-          ...(approved === null ? { predicted: predictionOf(move) } : {}),
+          ...(predicted === undefined ? {} : { predicted }),
         },
       };
       const writes: MetadataWrite[] = [openingWrite(opened, codec, nowMs)];
@@ -271,14 +272,6 @@ export class MoveQueue {
     };
   }
 }
-
-const predictionOf = ({ gain, cost, sizeBytes, schedule, queriesPerSecond }: Move): MovePrediction => ({
-  gain: schedule?.gain ?? gain,
-  price: schedule?.price ?? cost,
-  sizeBytes,
-  seconds: schedule?.seconds ?? null,
-  queriesPerSecond: queriesPerSecond ?? null,
-});
 
 const expectedBy = (
   { baseOwnerOf, baseEpochOf }: Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'>,

@@ -2,6 +2,7 @@
  * The commands that a phase asks of its two nodes. All may be repeated for ever, so nothing is remembered between calls:
  * a coordinator that took over a moment ago does the same.
  */
+import type { Clock } from '../base/clock.ts';
 import { ForeshardError } from '../base/errors.ts';
 import { asEpoch, type NodeId } from '../model/ids.ts';
 import { DIGEST_FORMAT, type Lsn, type MigrationCommand } from '../model/migration.ts';
@@ -13,14 +14,36 @@ import type { Observation, OpenRecord } from './step.ts';
 export interface NodeWorkContext {
   readonly engine: StorageEngine;
   readonly settings: MigrationSettings;
-  readonly nowMs: number;
+  readonly clock: Clock;
   readonly ratesOf: (record: OpenRecord) => CopyRates;
   /** Stores whose disks are gone for good, by an operator's word: nothing is asked of them. */
   readonly isRetired: (storeId: string) => boolean;
 }
 
 /** @throws ForeshardError of the node that refused or could not be reached. */
-export async function doNodeWork(record: OpenRecord, context: NodeWorkContext): Promise<Observation> {
+export const doNodeWork = (record: OpenRecord, context: NodeWorkContext): Promise<Observation> =>
+  answeredInTime(giveCommands(record, context), context);
+
+/**
+ * An engine bounds its requests. If one never came back, nothing that an operator orders of the partition could be carried out
+ * either: whoever is silent for so long is taken for out of reach, and asked again.
+ */
+export async function answeredInTime<T>(
+  work: Promise<T>,
+  { clock, settings: { unreachableMs } }: Pick<NodeWorkContext, 'clock' | 'settings'>,
+): Promise<T> {
+  const answered = new AbortController();
+  const late = clock.sleep(unreachableMs, answered.signal).then(() => {
+    throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', `no answer for ${unreachableMs} ms`);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    answered.abort();
+  }
+}
+
+async function giveCommands(record: OpenRecord, context: NodeWorkContext): Promise<Observation> {
   const { engine, ratesOf } = context;
   const { migration } = record;
   const command = commandOf(record);
@@ -176,7 +199,7 @@ async function handOver(
 async function grace(
   record: OpenRecord,
   command: MigrationCommand,
-  { engine, nowMs, isRetired }: NodeWorkContext,
+  { engine, clock, isRetired }: NodeWorkContext,
 ): Promise<Observation> {
   const { migration } = record;
   if (isRetired(migration.sourceStoreId)) return { ...NOTHING_SEEN, isFollowerGone: true };
@@ -196,7 +219,7 @@ async function grace(
     });
   }
   await engine.follow(migration.sourceNodeId, command);
-  if (nowMs < migration.notBeforeMs) return NOTHING_SEEN;
+  if (clock.nowMs() < migration.notBeforeMs) return NOTHING_SEEN;
   const source = await engine.status(migration.sourceNodeId, command);
   if (source.failure) return { source, target: null };
   return verify(record, command, engine, {

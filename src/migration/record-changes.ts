@@ -12,6 +12,15 @@ export const isOpen = (record: PartitionRecord | null | undefined): record is Op
 const REASON_CHARACTERS_MAX = 1000;
 export const cutReason = (reason: string): string => reason.slice(0, REASON_CHARACTERS_MAX);
 
+/** Something has gone wrong: what, and apart from it why the migration was opened. */
+export const becauseOf = (
+  { openedFor, reason: present }: MigrationRecord,
+  reason: string,
+): Pick<MigrationRecord, 'reason' | 'openedFor'> => ({
+  openedFor: openedFor ?? present,
+  reason: cutReason(reason),
+});
+
 export function go(record: PartitionRecord, migration: MigrationRecord): OpenRecord {
   const before = record.migration?.phase as MigrationPhase;
   assert(PHASE_TRANSITIONS[before].includes(migration.phase), `${before} does not become ${migration.phase}`);
@@ -36,9 +45,8 @@ export function aborted(record: OpenRecord, reason: string, nowMs: number): Open
     phase: 'ABORT',
     phaseAtMs: nowMs,
     readWeight: 0,
-    openedFor: migration.reason,
+    ...becauseOf(migration, reason),
     abortedIn: migration.phase,
-    reason: cutReason(reason),
     // The copy of a rollback is the old owner's, and perhaps the better one: no failure of the rollback deletes it.
     ...(migration.kind === 'rollback' ? { keepsCopyFor: 'follow' as const } : {}),
   });
@@ -75,7 +83,7 @@ export function readsTakenBack(record: OpenRecord, reason: string, nowMs: number
   return enter(record, 'SHIFT', nowMs, {
     readWeight: 0,
     guardReds: guardReds + 1,
-    reason: cutReason(reason),
+    guardReason: cutReason(reason),
     ...(pausedAtMs === undefined ? {} : { pausedAtMs: nowMs }),
   });
 }

@@ -1,6 +1,7 @@
 import type { Logger } from '../base/logger.ts';
 import type { PartitionRecord } from '../model/migration.ts';
-import type { MetadataEntry, MetadataStore } from '../ports/metadata-store.ts';
+import type { MetadataStore } from '../ports/metadata-store.ts';
+import { DecodeCache } from './decode-cache.ts';
 import { isOpen, type OpenRecord } from './record-changes.ts';
 import type { RecordCodec } from './records.ts';
 
@@ -12,48 +13,39 @@ export interface ReadMap {
   readonly open: readonly { readonly record: OpenRecord; readonly revision: number }[];
 }
 
-/** Reads the whole map, linearizably; decodes a record once a revision, since most do not change between readings. */
+/** Reads the whole map, linearizably. */
 export class RecordReader {
   readonly #metadata: MetadataStore;
   readonly #codec: RecordCodec;
-  readonly #logger: Logger;
-  readonly #decoded = new Map<string, { revision: number; record: PartitionRecord | null }>();
+  readonly #cache: DecodeCache<PartitionRecord>;
 
   constructor(metadata: MetadataStore, codec: RecordCodec, logger: Logger) {
     this.#metadata = metadata;
     this.#codec = codec;
-    this.#logger = logger;
+    this.#cache = new DecodeCache(
+      ({ key, value }) => codec.decodePartition(this.#partitionOf(key), value),
+      (key, error) =>
+        logger.error({ partitionId: this.#partitionOf(key), error }, 'a bad record: partition quarantined'),
+    );
   }
 
   async read(): Promise<ReadMap> {
-    const { mapPrefix } = this.#codec.keys;
-    const { entries } = await this.#metadata.list(mapPrefix);
+    const { entries } = await this.#metadata.list(this.#codec.keys.mapPrefix);
+    const decoded = this.#cache.all(entries);
     const records: (PartitionRecord | null)[] = [];
     const revisions: number[] = [];
     const open: { record: OpenRecord; revision: number }[] = [];
-    for (const entry of entries) {
-      const partitionId = Number(entry.key.slice(mapPrefix.length));
-      const record = this.#decode(partitionId, entry);
+    for (const [i, { key, revision }] of entries.entries()) {
+      const partitionId = this.#partitionOf(key);
+      const record = decoded[i] as PartitionRecord | null;
       records[partitionId] = record;
-      revisions[partitionId] = entry.revision;
-      if (isOpen(record)) open.push({ record, revision: entry.revision });
+      revisions[partitionId] = revision;
+      if (isOpen(record)) open.push({ record, revision });
     }
     return { records, revisions, open };
   }
 
-  #decode(partitionId: number, entry: MetadataEntry): PartitionRecord | null {
-    const known = this.#decoded.get(entry.key);
-    if (known?.revision === entry.revision) return known.record;
-    let record: PartitionRecord | null = null;
-    try {
-      record = this.#codec.decodePartition(partitionId, entry.value);
-    } catch (error) {
-      this.#logger.error(
-        { partitionId, error: error instanceof Error ? error.message : String(error) },
-        'a bad record: partition quarantined',
-      );
-    }
-    this.#decoded.set(entry.key, { revision: entry.revision, record });
-    return record;
+  #partitionOf(key: string): number {
+    return Number(key.slice(this.#codec.keys.mapPrefix.length));
   }
 }

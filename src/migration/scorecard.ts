@@ -1,5 +1,6 @@
 /** What a move was to bring and to cost beside what it brought and cost. Pure. */
 import type { MovePrediction } from '../model/migration.ts';
+import type { Move } from '../model/proposal.ts';
 import type { OpenRecord } from './record-changes.ts';
 import type { MigrationHistory } from './records.ts';
 
@@ -50,6 +51,21 @@ export function realisedShareOf({ predicted, measured }: Scorecard): number | nu
   const closed = sourceBefore - targetBefore - (sourceAfter - targetAfter);
   return Math.min(SHARE_MAX, Math.max(0, closed / (2 * queriesPerSecond)));
 }
+
+/** At its hour by the timetable, where it has one. */
+export const predictionOf = ({
+  gain,
+  cost,
+  sizeBytes,
+  schedule,
+  queriesPerSecond,
+}: Pick<Move, 'gain' | 'cost' | 'sizeBytes' | 'schedule' | 'queriesPerSecond'>): MovePrediction => ({
+  gain: schedule?.gain ?? gain,
+  price: schedule?.price ?? cost,
+  sizeBytes,
+  seconds: schedule?.seconds ?? null,
+  queriesPerSecond: queriesPerSecond ?? null,
+});
 
 /** The history of a move that was planned and carried out, with its card. */
 export function withScorecard(

@@ -244,7 +244,9 @@ function decideGrace(record: OpenRecord, seen: Observation, context: StepContext
     // The old owner cannot follow (its disk is full, say). The digests were equal at the fence, so its copy may go, but
     // only after it has had two more graces to recover: until then it is a way back, if a stale one.
     const isGivenUp = nowMs >= migration.notBeforeMs + 2 * settings.graceMs;
-    return isGivenUp ? enter(record, 'CLEANUP', context, { reason: seen.source.failure }) : STAY;
+    return isGivenUp
+      ? enter(record, 'CLEANUP', context, change.becauseOf(migration, seen.source.failure))
+      : STAY;
   }
   if (!seen.source?.verify || !seen.target?.verify) return STAY;
   const difference = compareSides(seen.target.verify, seen.source.verify);
@@ -256,7 +258,7 @@ function decideGrace(record: OpenRecord, seen: Observation, context: StepContext
     ...migration,
     notBeforeMs: nowMs + Math.max(settings.graceMs, settings.retryMsMax),
     refutals: (migration.refutals ?? 0) + 1,
-    reason,
+    ...change.becauseOf(migration, reason),
   };
   return {
     kind: 'go',

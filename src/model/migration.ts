@@ -75,6 +75,8 @@ export interface MigrationRecord {
   readonly readWeight: number;
   /** How often a guard has sent the reads back to the source; left out for never. */
   readonly guardReds?: number;
+  /** Why it last did: beside `reason`, since the guard may be green again a moment later. */
+  readonly guardReason?: string;
   /** Wall clock before which, in GRACE, CLEANUP and, in SHIFT, the fence may not come. */
   readonly notBeforeMs: number;
   /** In GRACE: verifications before the removal that have failed; each of the next scans both sides anew. Left out for none. */
@@ -89,8 +91,9 @@ export interface MigrationRecord {
   readonly takeover?: { readonly lossAfterLsn: Lsn; readonly isEmpty: boolean };
   /** In ABORT: the copy stays, and another migration goes on with it: to another fence, or to follow the owner again. */
   readonly keepsCopyFor?: 'retry' | 'follow';
-  /** In ABORT, where `reason` says why it ended: why it was opened, and the phase in which it ended. */
+  /** Where `reason` says what has gone wrong (why it is aborted, or keeps its old copy): why it was opened. */
   readonly openedFor?: string;
+  /** In ABORT: the phase in which it ended. */
   readonly abortedIn?: MigrationPhase;
   /** Fences in a row, over the migrations that this one resumes, that stood longer than their budget. */
   readonly fenceFailures?: number;

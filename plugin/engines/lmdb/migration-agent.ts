@@ -308,6 +308,11 @@ export class MigrationAgent {
         );
     }
     if (before.role === 'STAGING' && !isClosed(before, command)) await this.#assertDroppable(command);
+    if (before.role === 'RETIRED' && before.migrationId === migrationId) {
+      // Its owner was given up while it was being deleted: what has lost a part already is nobody's copy.
+      await this.#assertDroppable(command);
+      return { body: { isDone: await this.#deleteAll(command) } };
+    }
     const after = await store.updateMeta(partitionId, (meta) => role.aborted(meta, command));
     const session = this.#sessions.get(partitionId);
     if (session && session.migrationId <= migrationId) this.#closeSession(partitionId);

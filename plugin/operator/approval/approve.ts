@@ -1,5 +1,6 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Approval } from '../../../src/migration/approvals.ts';
+import { predictionOf } from '../../../src/migration/scorecard.ts';
 import type { MetadataEntry, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import { decodeProposal, type ProposalRecord } from '../../host/proposal-record.ts';
 import { proposalKey } from '../../host/record-keys.ts';
@@ -85,6 +86,7 @@ function approvalsOf(chosen: readonly ChosenMove[], order: ApproveOrder, nowMs: 
       ...{ requestId, by, reason, atMs: nowMs },
       ...{ partitionId, sourceNodeId, targetNodeId, epoch, sizeBytes },
       ...{ notBeforeMs, notAfterMs, order: place, after, moveReason: move.reason.slice(0, 500) },
+      predicted: predictionOf(move),
     };
   });
 }

@@ -26,6 +26,8 @@ export interface OpenMigration extends MigrationProgress {
   readonly phaseSeconds: number;
   /** How often a guard has taken the reads back. */
   readonly guardReds: number;
+  /** Why it last did; null where none has. */
+  readonly guardReason: string | null;
   /** In SHIFT: how reads at the target fare; null where no query node has published any. */
   readonly reads: Omit<ReadSummary, 'redReason'> | null;
   /** In GRACE: until the old copy may be removed, and with it the way back. */
@@ -148,6 +150,7 @@ async function describeOpen(
     isPaused: pausedAtMs !== undefined,
     readWeight: migration.readWeight,
     guardReds: migration.guardReds ?? 0,
+    guardReason: migration.guardReason ?? null,
     reason: migration.reason,
     copiedBytes,
     sizeBytes,
@@ -190,7 +193,8 @@ export function openLine(
   if (migration.isPaused) facts.push('paused');
   if (migration.readWeight > 0)
     facts.push(`reads ${Math.round(migration.readWeight * 100)} % at node ${targetNodeId}`);
-  if (migration.guardReds) facts.push(`reads taken back ${counted(migration.guardReds, 'time')}`);
+  if (migration.guardReds)
+    facts.push(`reads taken back ${counted(migration.guardReds, 'time')} (${migration.guardReason})`);
   if (phase === 'SHIFT' && migration.reads) facts.push(readsText(migration.reads));
   if (phase === 'COPY' && migration.copiedBytes !== null)
     facts.push(

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
-import { readControls, unlessRetired } from '../../../src/migration/controls.ts';
+import { ControlReader, unlessRetired } from '../../../src/migration/controls.ts';
 import type { Leftover } from '../../../src/migration/leftovers.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
@@ -62,7 +62,7 @@ export async function resync(
   const givenUp = new Set(without);
   const { stores, silent } = await readStores(transport, asked, givenUp);
   // Read after the stores: what has been changed about a store by then is heeded, and what comes later fails the commit.
-  const controls = await readControls(metadata, codec, silentLogger);
+  const controls = await new ControlReader(metadata, codec, silentLogger).read();
   const lines = silent.map(
     (nodeId) =>
       `node ${nodeId} is passed over: what only its store has, also what it got after the backup, is lost where another becomes the owner`,

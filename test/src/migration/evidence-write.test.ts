@@ -6,11 +6,12 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { evidenceWrite } from '../../../src/migration/evidence-write.ts';
 import type { Mismatch, OpenRecord } from '../../../src/migration/step.ts';
-import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
+import { asNodeId } from '../../../src/model/ids.ts';
 import type { EntryFingerprint, StorageEngine } from '../../../src/ports/storage-engine.ts';
+import { recordIn } from '../../support/migration-record.ts';
 
 const test = suite('evidence that is written down');
-const [OLD_OWNER, OWNER] = [asNodeId(1), asNodeId(2)];
+const OWNER = asNodeId(2);
 const ENTRY: EntryFingerprint = {
   position: 0,
   keyDigest: 'k',
@@ -20,30 +21,7 @@ const ENTRY: EntryFingerprint = {
   keyHash: '',
 };
 
-const recordWith = (refutals: number): OpenRecord => ({
-  partitionId: asPartitionId(5),
-  ownerNodeId: OWNER,
-  ownerStoreId: 'store-2',
-  epoch: asEpoch(8),
-  ownedSinceMs: 0,
-  migrationSeq: 4,
-  migration: {
-    migrationId: 4,
-    sourceNodeId: OLD_OWNER,
-    sourceStoreId: 'store-1',
-    targetNodeId: OWNER,
-    targetStoreId: 'store-2',
-    phase: 'GRACE',
-    phaseAtMs: 0,
-    startedAtMs: 0,
-    digestSeed: '0'.repeat(16),
-    readWeight: 0,
-    notBeforeMs: 0,
-    reason: '',
-    attempt: 0,
-    ...(refutals > 0 && { refutals }),
-  },
-});
+const recordWith = (refutals: number): OpenRecord => recordIn('GRACE', refutals > 0 ? { refutals } : {});
 
 const sideOf = (lane: string) => {
   const digest = { entryCount: 1, sizeBytes: 1, buckets: [lane] };

@@ -9,9 +9,10 @@ import { seededRandom } from '../../../src/base/random.ts';
 import { type ExecutorComponents, MigrationExecutor } from '../../../src/migration/executor.ts';
 import type { ReadVerdict } from '../../../src/migration/read-guard.ts';
 import { DEFAULT_MIGRATION_SETTINGS, type MigrationSettings } from '../../../src/migration/settings.ts';
-import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
+import { asPartitionId } from '../../../src/model/ids.ts';
 import type { MigrationPhase, MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';
 import type { MetadataEntry, MetadataStore } from '../../../src/ports/metadata-store.ts';
+import { DIGEST, recordIn } from '../../support/migration-record.ts';
 import { PlainMetadata } from '../../support/plain-metadata.ts';
 
 const test = suite('orders of an operator: executor');
@@ -19,7 +20,6 @@ const test = suite('orders of an operator: executor');
 const codec = recordCodec('test');
 const { keys } = codec;
 const PARTITION = 0;
-const DIGEST = { entryCount: 3, sizeBytes: 30, buckets: ['aa', '00'] };
 
 interface Script {
   /** Told of each command; may throw, as a node that does not answer. */
@@ -74,30 +74,8 @@ function coordinate(phase: MigrationPhase, change: Partial<MigrationRecord>, giv
     status: asked('status', () => status),
     nodeStatistics: asked('nodeStatistics', () => ({ partitionBytes: {} })),
   } as unknown as ExecutorComponents['engine'];
-  const record: PartitionRecord = {
-    partitionId: asPartitionId(PARTITION),
-    ownerNodeId: asNodeId(1),
-    ownerStoreId: 'store-1',
-    epoch: asEpoch(7),
-    ownedSinceMs: 0,
-    migrationSeq: 4,
-    migration: {
-      migrationId: 4,
-      sourceNodeId: asNodeId(1),
-      sourceStoreId: 'store-1',
-      targetNodeId: asNodeId(2),
-      targetStoreId: 'store-2',
-      phase,
-      phaseAtMs: clock.nowMs(),
-      startedAtMs: clock.nowMs(),
-      digestSeed: '0'.repeat(16),
-      readWeight: 0,
-      notBeforeMs: 0,
-      reason: 'node 1 is hot',
-      attempt: 0,
-      ...change,
-    },
-  };
+  const times = { phaseAtMs: clock.nowMs(), startedAtMs: clock.nowMs() };
+  const record = recordIn(phase, { ...times, ...change }, { partitionId: asPartitionId(PARTITION) });
   metadata.put(keys.map(PARTITION), codec.encodePartition(record));
   metadata.put(keys.coordinator, new Uint8Array(1));
   const fence = {
@@ -126,6 +104,15 @@ function coordinate(phase: MigrationPhase, change: Partial<MigrationRecord>, giv
     read(): PartitionRecord {
       const entry = metadata.entries.get(keys.map(PARTITION)) as MetadataEntry;
       return codec.decodePartition(PARTITION, entry.value);
+    },
+    /** Lets time pass, and all that waits for it go on as far as it can without more. */
+    async advance(byMs: number): Promise<void> {
+      const turns = async (): Promise<void> => {
+        for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+      };
+      await turns();
+      clock.advanceTo(clock.nowMs() + byMs);
+      await turns();
     },
     async tick(afterMs: number, count = 1): Promise<void> {
       for (let i = 0; i < count; i++) {
@@ -170,9 +157,28 @@ test('nothing waits at the switch for an old owner that hangs', async () => {
   const run = coordinate('SWITCHED', fence);
   run.engine.follow = () => new Promise(() => {});
   await run.executor.tick();
-  // As many turns as the commit can need: nothing here waits for a clock or for a socket.
-  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  await run.advance(0);
   check.is(run.read().migration?.phase, 'GRACE');
+});
+
+test('an old owner that never answers in the grace holds nobody for ever: the migration is looked at again', async () => {
+  const run = coordinate('GRACE', { notBeforeMs: Number.MAX_SAFE_INTEGER });
+  run.engine.follow = () => {
+    run.commands.push('follow');
+    return new Promise(() => {});
+  };
+  const follows = (): number => run.commands.filter((command) => command === 'follow').length;
+  void run.executor.tick();
+  await run.advance(SETTINGS.unreachableMs - 1);
+  void run.executor.tick();
+  await run.advance(0);
+  check.is(follows(), 1, 'a request is on its way');
+  await run.advance(1);
+  await run.advance(SETTINGS.retryMsMax);
+  void run.executor.tick();
+  await run.advance(0);
+  check.is(follows(), 2);
+  check.match(run.executor.status().open[0]?.failure ?? '', /no answer for/);
 });
 
 test('outside the windows a whole copy is tried again after a fence that stood too long, and a pause holds it', async () => {
@@ -229,7 +235,7 @@ test('reads leave a target that dies during a pause, and nothing else goes on', 
   await run.tick(10);
   const { migration } = run.read();
   check.equal([migration?.phase, migration?.readWeight, migration?.guardReds], ['SHIFT', 0, 1]);
-  check.match(migration?.reason ?? '', /reads are lost/);
+  check.match(migration?.guardReason ?? '', /reads are lost/);
   const heldSinceMs = migration?.pausedAtMs as number;
   await run.tick(2 * SETTINGS.unreachableMs, 5);
   check.equal(run.read().migration, migration, 'it is not given up while it is held');

@@ -5,39 +5,16 @@ import { VirtualClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { type LeftoverComponents, LeftoverSweeper } from '../../../src/migration/leftovers.ts';
 import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
-import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
+import { asPartitionId } from '../../../src/model/ids.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
+import { recordIn, STABLE_RECORD } from '../../support/migration-record.ts';
 
 const test = suite('left-overs of migrations');
 
 const codec = recordCodec('test');
-const STABLE: PartitionRecord = {
-  partitionId: asPartitionId(3),
-  ownerNodeId: asNodeId(1),
-  ownerStoreId: 'store-1',
-  epoch: asEpoch(7),
-  ownedSinceMs: 0,
-  migrationSeq: 4,
-  migration: null,
-};
-const OPENED: PartitionRecord = {
-  ...STABLE,
-  migration: {
-    migrationId: 4,
-    sourceNodeId: asNodeId(1),
-    sourceStoreId: 'store-1',
-    targetNodeId: asNodeId(2),
-    targetStoreId: 'store-2',
-    phase: 'COPY',
-    phaseAtMs: 0,
-    startedAtMs: 0,
-    digestSeed: '0'.repeat(16),
-    readWeight: 0,
-    notBeforeMs: 0,
-    reason: '',
-    attempt: 0,
-  },
-};
+const OF_PARTITION = { partitionId: asPartitionId(3) };
+const STABLE: PartitionRecord = { ...STABLE_RECORD, ...OF_PARTITION, migrationSeq: 4 };
+const OPENED: PartitionRecord = recordIn('COPY', {}, OF_PARTITION);
 
 /** One sweep with a clean-up record of migration 4 at node 2. @returns what the nodes were asked for, and what was forgotten. */
 async function sweep(options: { known: PartitionRecord; now: PartitionRecord }): Promise<string[]> {

@@ -7,7 +7,7 @@ import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import type { Approval } from '../../../src/migration/approvals.ts';
 import { Committer } from '../../../src/migration/committer.ts';
-import { readControls } from '../../../src/migration/controls.ts';
+import { ControlReader } from '../../../src/migration/controls.ts';
 import { MoveQueue } from '../../../src/migration/move-queue.ts';
 import { isOpen } from '../../../src/migration/record-changes.ts';
 import { RecordReader } from '../../../src/migration/record-reader.ts';
@@ -92,7 +92,7 @@ function coordinate() {
   });
   async function seen() {
     const { records } = await new RecordReader(store, codec, silentLogger).read();
-    return { records, controls: await readControls(store, codec, silentLogger) };
+    return { records, controls: await new ControlReader(store, codec, silentLogger).read() };
   }
   return {
     metadata,
@@ -153,6 +153,20 @@ test('an approved move begins in its time, once, and says who approved it', asyn
   const { value } = run.metadata.entries.get(keys.map(0)) as MetadataEntry;
   check.is(codec.decodePartition(0, value).migration?.reason, 'approved by ann@host: node 1 is hot');
   check.equal(await run.approved(), [], 'used up by the commit that opened it');
+});
+
+test('an approved move keeps what the proposal expected of it, for its scorecard', async () => {
+  const run = coordinate();
+  const predicted = { gain: 3, price: 1, sizeBytes: 10, seconds: 2, queriesPerSecond: 70 };
+  run.approve(approvalOf(0, 1, { predicted }));
+  run.approve(approvalOf(3, 2, { order: 1 }));
+  await run.begin();
+  const predictionIn = (partitionId: number) => {
+    const { value } = run.metadata.entries.get(keys.map(partitionId)) as MetadataEntry;
+    return codec.decodePartition(partitionId, value).migration?.predicted;
+  };
+  check.equal(predictionIn(0), predicted);
+  check.is(predictionIn(3), undefined, 'it was approved by a version that did not say');
 });
 
 test('approvals wait for a place like any move, and are remembered by nobody but the store', async () => {

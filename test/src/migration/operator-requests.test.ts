@@ -8,13 +8,13 @@ import {
   refuseRollback,
   type TakeoverFacts,
 } from '../../../src/migration/operator-requests.ts';
-import { isSwitched, mayAbort } from '../../../src/migration/phases.ts';
+import { mayAbort } from '../../../src/migration/phases.ts';
 import type { OpenRecord } from '../../../src/migration/record-changes.ts';
 import type { OperatorAction, OperatorRequest } from '../../../src/migration/records.ts';
 import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
-import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
 import { MIGRATION_PHASES, type MigrationPhase, type PartitionRole } from '../../../src/model/migration.ts';
 import type { NodeMigrationStatus } from '../../../src/ports/storage-engine.ts';
+import { recordIn as recordOf } from '../../support/migration-record.ts';
 
 const test = suite('orders of an operator: answers');
 
@@ -31,34 +31,10 @@ const requestOf = (action: OperatorAction): OperatorRequest => ({
   expiresAtMs: NOW_MS + 1,
 });
 
-/** Migration 4 from node 1 to node 2. */
-function recordIn(phase: MigrationPhase, quarantine?: OpenRecord['quarantine']): OpenRecord {
-  const isAfter = isSwitched(phase);
-  return {
-    partitionId: asPartitionId(5),
-    ownerNodeId: asNodeId(isAfter ? 2 : 1),
-    ownerStoreId: isAfter ? 'store-2' : 'store-1',
-    epoch: asEpoch(isAfter ? 8 : 7),
-    ownedSinceMs: 0,
-    migrationSeq: 4,
-    ...(quarantine ? { quarantine } : {}),
-    migration: {
-      migrationId: 4,
-      sourceNodeId: asNodeId(1),
-      sourceStoreId: 'store-1',
-      targetNodeId: asNodeId(2),
-      targetStoreId: 'store-2',
-      phase,
-      phaseAtMs: NOW_MS - 10,
-      startedAtMs: NOW_MS - 10,
-      digestSeed: '0'.repeat(16),
-      readWeight: 0.5,
-      notBeforeMs: 0,
-      reason: 'node 1 is hot',
-      attempt: 0,
-    },
-  };
-}
+const recordIn = (phase: MigrationPhase, quarantine?: OpenRecord['quarantine']): OpenRecord => {
+  const times = { phaseAtMs: NOW_MS - 10, startedAtMs: NOW_MS - 10 };
+  return recordOf(phase, { ...times, readWeight: 0.5 }, quarantine ? { quarantine } : {});
+};
 
 const statusOf = (role: PartitionRole, lsn: number, change: Partial<NodeMigrationStatus> = {}) => ({
   role,

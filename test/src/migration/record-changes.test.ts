@@ -1,20 +1,11 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { takenOver, takeoverOf } from '../../../src/migration/record-changes.ts';
-import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
+import { asNodeId } from '../../../src/model/ids.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
+import { STABLE_RECORD } from '../../support/migration-record.ts';
 
 const test = suite('changes of a record');
-
-const STABLE: PartitionRecord = {
-  partitionId: asPartitionId(3),
-  ownerNodeId: asNodeId(1),
-  ownerStoreId: 'store-1',
-  epoch: asEpoch(7),
-  ownedSinceMs: 0,
-  migrationSeq: 4,
-  migration: null,
-};
 
 const takeoverAt = (copyLsn: number, isEmpty: boolean): PartitionRecord => {
   const plan = {
@@ -25,7 +16,7 @@ const takeoverAt = (copyLsn: number, isEmpty: boolean): PartitionRecord => {
     reason: 'the machine is gone',
     digestSeed: '0'.repeat(16),
   };
-  return takenOver(takeoverOf(STABLE, plan, 1_000), copyLsn, 1_100);
+  return takenOver(takeoverOf(STABLE_RECORD, plan, 1_000), copyLsn, 1_100);
 };
 
 test('a takeover keeps what the copy has', () => {

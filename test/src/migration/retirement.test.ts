@@ -4,44 +4,19 @@ import { isSwitched } from '../../../src/migration/phases.ts';
 import type { OpenRecord } from '../../../src/migration/record-changes.ts';
 import type { RetirementRequest } from '../../../src/migration/records.ts';
 import { answerRetirement, type RetirementFacts } from '../../../src/migration/retirement.ts';
-import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
+import { asPartitionId } from '../../../src/model/ids.ts';
 import { MIGRATION_PHASES, type MigrationPhase, type PartitionRecord } from '../../../src/model/migration.ts';
+import { recordIn as recordOf, STABLE_RECORD } from '../../support/migration-record.ts';
 
 const test = suite('retirement of a store: answers');
 
-/** Migration 4 of partition 1, from node 1 to node 2. */
-function recordIn(phase: MigrationPhase): OpenRecord {
-  const owner = isSwitched(phase) ? 2 : 1;
-  return {
-    partitionId: asPartitionId(1),
-    ownerNodeId: asNodeId(owner),
-    ownerStoreId: `store-${owner}`,
-    epoch: asEpoch(7),
-    ownedSinceMs: 0,
-    migrationSeq: 4,
-    migration: {
-      migrationId: 4,
-      sourceNodeId: asNodeId(1),
-      sourceStoreId: 'store-1',
-      targetNodeId: asNodeId(2),
-      targetStoreId: 'store-2',
-      phase,
-      phaseAtMs: 0,
-      startedAtMs: 0,
-      digestSeed: '0'.repeat(16),
-      readWeight: 0,
-      notBeforeMs: 0,
-      reason: 'node 1 is hot',
-      attempt: 0,
-    },
-  };
-}
+const recordIn = (phase: MigrationPhase): OpenRecord =>
+  recordOf(phase, {}, { partitionId: asPartitionId(1) });
 
 const STABLE: PartitionRecord = {
-  ...recordIn('PREPARE'),
+  ...STABLE_RECORD,
   partitionId: asPartitionId(0),
   ownerStoreId: 'store-3',
-  migration: null,
 };
 const FACTS: RetirementFacts = { state: 'present', answeringNodeId: null, cleanupCount: 0 };
 

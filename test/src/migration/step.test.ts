@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { isSwitched, mayAbort, PHASE_TRANSITIONS } from '../../../src/migration/phases.ts';
+import { mayAbort, PHASE_TRANSITIONS } from '../../../src/migration/phases.ts';
 import { pauseChange } from '../../../src/migration/record-changes.ts';
 import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
 import {
@@ -11,7 +11,6 @@ import {
   type OpenRecord,
   type StepContext,
 } from '../../../src/migration/step.ts';
-import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
 import {
   type Digest,
   MIGRATION_PHASES,
@@ -19,11 +18,11 @@ import {
   type MigrationRecord,
 } from '../../../src/model/migration.ts';
 import type { NodeMigrationStatus } from '../../../src/ports/storage-engine.ts';
+import { DIGEST, recordIn as recordOf } from '../../support/migration-record.ts';
 
 const test = suite('migration step');
 
-const digestOf = (lane: string): Digest => ({ entryCount: 3, sizeBytes: 30, buckets: [lane, '00'] });
-const DIGEST = digestOf('aa');
+const digestOf = (lane: string): Digest => ({ ...DIGEST, buckets: [lane, '00'] });
 const NOW_MS = 1_000_000;
 const SETTINGS = {
   ...DEFAULT_MIGRATION_SETTINGS,
@@ -33,34 +32,8 @@ const SETTINGS = {
 };
 const CONTEXT: StepContext = { settings: SETTINGS, nowMs: NOW_MS, canShiftReads: true, canFollow: true };
 
-function recordIn(phase: MigrationPhase, change: Partial<MigrationRecord> = {}): OpenRecord {
-  const isAfter = isSwitched(phase);
-  return {
-    partitionId: asPartitionId(5),
-    ownerNodeId: asNodeId(isAfter ? 2 : 1),
-    ownerStoreId: isAfter ? 'store-2' : 'store-1',
-    epoch: asEpoch(isAfter ? 8 : 7),
-    ownedSinceMs: 0,
-    migrationSeq: 4,
-    migration: {
-      migrationId: 4,
-      sourceNodeId: asNodeId(1),
-      sourceStoreId: 'store-1',
-      targetNodeId: asNodeId(2),
-      targetStoreId: 'store-2',
-      phase,
-      phaseAtMs: NOW_MS,
-      startedAtMs: NOW_MS,
-      digestSeed: '0'.repeat(16),
-      readWeight: 0,
-      notBeforeMs: 0,
-      reason: '',
-      attempt: 0,
-      ...(phase === 'FENCED' || isAfter ? { fenceLsn: 100, fenceDigest: DIGEST } : {}),
-      ...change,
-    },
-  };
-}
+const recordIn = (phase: MigrationPhase, change: Partial<MigrationRecord> = {}): OpenRecord =>
+  recordOf(phase, { phaseAtMs: NOW_MS, startedAtMs: NOW_MS, ...change });
 
 const status = (change: Partial<NodeMigrationStatus> = {}): NodeMigrationStatus => ({
   role: 'OWNER',
@@ -231,7 +204,8 @@ test('a red guard takes reads back from the target, which is tried again after a
     const back = decide(record, red, context);
     check.ok(back.kind === 'go');
     const { migration } = back.record as OpenRecord;
-    check.equal([migration.readWeight, migration.guardReds, migration.reason], [0, reds, 'slow']);
+    check.equal([migration.readWeight, migration.guardReds, migration.guardReason], [0, reds, 'slow']);
+    check.is(migration.reason, 'node 1 is hot', 'why it was opened');
     record = back.record as OpenRecord;
     check.is(decide(record, red, context).kind, 'stay', 'at 0 there is nothing to take back');
     const early = { ...context, nowMs: context.nowMs + SETTINGS.readGuard.holdMs - 1 };
@@ -272,12 +246,27 @@ test('an engine that cannot shift reads goes from verification to the fence', ()
   check.is(phaseAfter(decide(recordIn('SHIFT'), seen, { ...CONTEXT, canShiftReads: false })), 'FENCING');
 });
 
+test('what goes wrong in the grace is told beside why the migration was opened', () => {
+  const record = recordIn('GRACE', { notBeforeMs: NOW_MS });
+  const differing = both(verified(100, digestOf('ff')), verified(100));
+  const held = decide(record, differing, CONTEXT);
+  check.ok(held.kind === 'go' && held.record.migration.phase === 'GRACE');
+  const { migration } = held.record as OpenRecord;
+  check.match(migration.reason, /verification before removal failed/);
+  check.is(migration.openedFor, 'node 1 is hot');
+  const again = decide({ ...record, migration: { ...migration, notBeforeMs: NOW_MS } }, differing, CONTEXT);
+  check.is((again as { record: OpenRecord }).record.migration.openedFor, 'node 1 is hot');
+});
+
 test('an old owner that cannot follow is kept for two more graces, then removed', () => {
   const record = recordIn('GRACE', { notBeforeMs: NOW_MS });
   const seen = { source: status({ failure: 'disk full' }), target: null };
   check.is(decide(record, seen, CONTEXT).kind, 'stay');
   const later = { ...CONTEXT, nowMs: NOW_MS + 2 * SETTINGS.graceMs };
-  check.is(phaseAfter(decide(record, seen, later)), 'CLEANUP');
+  const over = decide(record, seen, later);
+  check.is(phaseAfter(over), 'CLEANUP');
+  const { reason, openedFor } = (over as { record: OpenRecord }).record.migration;
+  check.equal([reason, openedFor], ['disk full', 'node 1 is hot']);
 });
 
 test('a fence that stood too long is tried again with the same copy, later each time, and given up in the end', () => {

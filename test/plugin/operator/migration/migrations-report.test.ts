@@ -16,6 +16,7 @@ const OPEN: OpenMigration = {
   isPaused: false,
   readWeight: 0,
   guardReds: 0,
+  guardReason: null,
   reads: null,
   reason: 'node 0 is hot',
   copiedBytes: 12 << 20,
