@@ -20,20 +20,34 @@ const LOSS_RATIO_MAX = 2;
  */
 const LOSS_MAX = 1;
 
+/**
+ * What all partitions together have seen lately counts in full: who is right now is likely to be right tomorrow, whoever was so
+ * last week. On training parts a half-life of 10 to 24 windows ties, and takes 3 % off MASE and log error of 54 series
+ * alone, 2 and 4 % of eleven sets of four to six; nearly nothing where many partitions are forecast together.
+ */
+const RECENT_HALF_LIFE_WINDOWS = 16;
+/** Judged steps in which the last hours are as the weeks before; 2 to 15 tie. */
+const RECENT_PRIOR_COUNT = 5;
+
 /** A loss of nothing (a silent partition) must not divide by zero. */
 const LOSS_MIN = 1e-9;
 
-export type SavedLosses = Readonly<Record<'pooled' | 'pooledCounts' | 'own' | 'ownCounts', Float64Array>>;
+export type SavedLosses = Readonly<
+  Record<'pooled' | 'pooledCounts' | 'recent' | 'recentCounts' | 'own' | 'ownCounts', Float64Array>
+>;
 
 /**
  * How wrong each member has been: mean absolute log errors (the pinball loss of the median) of forecasts issued before the
- * windows came, by horizon band over all partitions, and by partition over all bands.
+ * windows came, by horizon band over all partitions, for weeks and of the last hours, and by partition over all bands.
  */
 export class Losses {
   readonly #memberCount: number;
   /** f64[band][member]: fading sums, and how many. */
   readonly #pooled: Float64Array;
   readonly #pooledCounts: Float64Array;
+  /** The same, of the last hours. */
+  readonly #recent: Float64Array;
+  readonly #recentCounts: Float64Array;
   /** f64[partition][member]. */
   readonly #own: Float64Array;
   readonly #ownCounts: Float64Array;
@@ -42,15 +56,18 @@ export class Losses {
     this.#memberCount = memberCount;
     this.#pooled = new Float64Array(BAND_COUNT * memberCount);
     this.#pooledCounts = new Float64Array(BAND_COUNT * memberCount);
+    this.#recent = new Float64Array(BAND_COUNT * memberCount);
+    this.#recentCounts = new Float64Array(BAND_COUNT * memberCount);
     this.#own = new Float64Array(partitionCount * memberCount);
     this.#ownCounts = new Float64Array(partitionCount * memberCount);
   }
 
   /** Lets what is known count a window less. */
   fade(): void {
-    const factor = 0.5 ** (1 / HALF_LIFE_WINDOWS);
     for (const values of [this.#pooled, this.#pooledCounts, this.#own, this.#ownCounts])
-      for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) * factor;
+      scale(values, 0.5 ** (1 / HALF_LIFE_WINDOWS));
+    for (const values of [this.#recent, this.#recentCounts])
+      scale(values, 0.5 ** (1 / RECENT_HALF_LIFE_WINDOWS));
   }
 
   /**
@@ -69,12 +86,16 @@ export class Losses {
     const cell = at.band * this.#memberCount + member;
     this.#pooled[cell] = (this.#pooled[cell] as number) + total;
     this.#pooledCounts[cell] = (this.#pooledCounts[cell] as number) + errors.length;
+    this.#recent[cell] = (this.#recent[cell] as number) + total;
+    this.#recentCounts[cell] = (this.#recentCounts[cell] as number) + errors.length;
   }
 
   save(): SavedLosses {
     return {
       pooled: this.#pooled.slice(),
       pooledCounts: this.#pooledCounts.slice(),
+      recent: this.#recent.slice(),
+      recentCounts: this.#recentCounts.slice(),
       own: this.#own.slice(),
       ownCounts: this.#ownCounts.slice(),
     };
@@ -83,6 +104,8 @@ export class Losses {
   load(saved: SavedLosses): void {
     restoreInto(this.#pooled, saved.pooled, 'losses');
     restoreInto(this.#pooledCounts, saved.pooledCounts, 'losses');
+    restoreInto(this.#recent, saved.recent, 'losses of the last hours');
+    restoreInto(this.#recentCounts, saved.recentCounts, 'losses of the last hours');
     restoreInto(this.#own, saved.own, 'losses by partition');
     restoreInto(this.#ownCounts, saved.ownCounts, 'losses by partition');
   }
@@ -92,13 +115,15 @@ export class Losses {
    * best one, are not available, or have never been judged while others have.
    *
    * A loss is that of all partitions in the band, moved towards the partition's own the more of it has been judged:
-   * partitions differ in what forecasts them best, but their own record is short and noisy.
+   * partitions differ in what forecasts them best, but their own record is short and noisy. It then grows or shrinks by as much
+   * as the loss of all partitions has done lately.
    *
    * @returns f64[partition of the range][band][member], each band adds up to 1.
    */
   weights(isAvailable: readonly boolean[], { first, count }: PartitionRange): Float64Array {
     const members = this.#memberCount;
     const pooled = this.#pooledLosses(isAvailable);
+    const trend = this.#trend(pooled);
     const weights = new Float64Array(count * BAND_COUNT * members);
     const losses = new Float64Array(members);
     for (let p = 0; p < count; p++)
@@ -108,15 +133,25 @@ export class Losses {
           const judged = this.#ownCounts[own] as number;
           const shared = pooled[band * members + member] as number;
           const trust = judged / (judged + OWN_PRIOR_COUNT);
-          losses[member] =
+          const loss =
             judged === 0
               ? shared
               : shared ** (1 - trust) * Math.max(LOSS_MIN, (this.#own[own] as number) / judged) ** trust;
+          losses[member] = loss * (trend[band * members + member] as number);
         }
         const at = (p * BAND_COUNT + band) * members;
         writeShares(losses, isAvailable, weights.subarray(at, at + members));
       }
     return weights;
+  }
+
+  /** f64[band][member]: the loss of the last hours over that of weeks, 1 where nothing has been judged. */
+  #trend(pooled: Float64Array): Float64Array {
+    return pooled.map((loss, cell) => {
+      if (Number.isNaN(loss)) return 1;
+      const count = this.#recentCounts[cell] as number;
+      return ((this.#recent[cell] as number) / loss + RECENT_PRIOR_COUNT) / (count + RECENT_PRIOR_COUNT);
+    });
   }
 
   /** f64[band][member]; of the nearest nearer band where a band has not been reached; NaN if nothing is known. */
@@ -156,4 +191,8 @@ function writeShares(losses: Float64Array, isAvailable: readonly boolean[], shar
     total += share;
   }
   for (let member = 0; member < losses.length; member++) shares[member] = (shares[member] as number) / total;
+}
+
+function scale(values: Float64Array, factor: number): void {
+  for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) * factor;
 }

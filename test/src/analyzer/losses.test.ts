@@ -75,6 +75,25 @@ test('old errors are forgotten', () => {
   assert.ok(first! > second!, `${first} > ${second}`);
 });
 
+test('who is right since yesterday is heard before the weeks say so', () => {
+  const losses = new Losses(2, 2);
+  const judge = (bad: number, windows: number) => {
+    for (let i = 0; i < windows; i++) {
+      losses.fade();
+      losses.add(bad, { band: 0, first: 0 }, Float64Array.of(0.15, 0.15));
+      losses.add(1 - bad, { band: 0, first: 0 }, Float64Array.of(0.1, 0.1));
+    }
+  };
+  judge(0, 500);
+  judge(1, 36);
+  const [first, second] = weightsOf(losses, [true, true])(0, 0);
+  assert.ok(first! > 1.3 * second!, `${first} > ${second}`);
+  // Restored, it says the same.
+  const other = new Losses(2, 2);
+  other.load(losses.save());
+  near(weightsOf(other, [true, true])(0, 0), [first!, second!]);
+});
+
 test('the combination is the mean of the middle half by weight', () => {
   const range = { first: 0, count: 1 };
   const isAvailable = [true, true, true, true];
