@@ -16,7 +16,8 @@ export { HierarchyForecaster } from './analyzer/hierarchy/hierarchy-forecaster.t
 export { PatternAnalyzer, type PatternSettings } from './analyzer/patterns/pattern-analyzer.ts';
 export type { PatternRecord, PatternReport } from './analyzer/patterns/pattern-report.ts';
 export type { SqlParser, TemplateKind } from './analyzer/patterns/templates.ts';
-export { mergeSegments, ProfileBuilder, type ProfileSegment } from './analyzer/profile.ts';
+export { ProfileBuilder } from './analyzer/profile.ts';
+export { mergeSegments, type ProfileSegment } from './analyzer/profile-segment.ts';
 export {
   type CoherentForecast,
   type Hierarchy,

@@ -1,4 +1,8 @@
-import type { QueryType, QueryTypeSummary, TypeNode } from '../../src/analyzer/patterns/query-types.ts';
+import type {
+  QueryType,
+  QueryTypeSummary,
+  TypeNode,
+} from '../../src/analyzer/patterns/query-type-summary.ts';
 import type { CycleReport } from '../../src/controller.ts';
 import type { ReadSummary } from '../../src/migration/read-watch.ts';
 import type { MigrationPhase } from '../../src/model/migration.ts';

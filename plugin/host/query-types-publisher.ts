@@ -5,7 +5,7 @@ import { QuerySequences } from '../../src/analyzer/patterns/query-sequences.ts';
 import { QueryTypeCounts, type QueryTypeSettings } from '../../src/analyzer/patterns/query-types.ts';
 import { WINDOW_PATTERN_DEFAULTS, WindowPatterns } from '../../src/analyzer/patterns/window-patterns.ts';
 import { WordTree } from '../../src/analyzer/patterns/word-tree.ts';
-import type { ProfileSegment } from '../../src/analyzer/profile.ts';
+import type { ProfileSegment } from '../../src/analyzer/profile-segment.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { inSlices, type Pace, type Sliced } from '../../src/base/slices.ts';
 import type { QueryRecord } from '../../src/model/query-log.ts';

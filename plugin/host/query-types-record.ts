@@ -1,4 +1,4 @@
-import type { QueryTypeSummary, TypeNode } from '../../src/analyzer/patterns/query-types.ts';
+import type { QueryTypeSummary, TypeNode } from '../../src/analyzer/patterns/query-type-summary.ts';
 import { decodeRecord, encodeRecord } from './json-record.ts';
 
 /** What a query node publishes: so that the largest record stays below the 64 KiB a metadata value may have. */

@@ -1,9 +1,7 @@
-import { ForeshardError } from '../base/errors.ts';
-import { type AffinityCounts, OTHER, packAffinityCounts } from '../model/affinity-matrix.ts';
-import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../model/load-profile.ts';
 import type { QueryRecord } from '../model/query-log.ts';
-import { TemplateTable } from './patterns/template-table.ts';
+import { OpenWindow, type PartitionLoad } from './open-window.ts';
 import { WordTree } from './patterns/word-tree.ts';
+import type { ProfileSegment } from './profile-segment.ts';
 
 export interface ProfileSettings {
   /** Name of the query node, put before client numbers: those of two nodes have nothing to do with each other. */
@@ -46,42 +44,9 @@ export const PROFILE_DEFAULTS: Omit<ProfileSettings, 'partitionCount' | 'source'
 /** Windows open at once: the present one, the one before it in its grace, and one for a clock that jumps. */
 const OPEN_WINDOWS_MAX = 3;
 
-/** One closed window of one query node: plain data, typed arrays and strings, ready to be published. */
-export interface ProfileSegment {
-  readonly startMs: number;
-  readonly windowMs: number;
-  readonly partitionCount: number;
-  /** f64[partition][dimension]. */
-  readonly values: Float64Array;
-  /** Queries recorded, and queries that were offered but not recorded. */
-  readonly recordCount: number;
-  readonly droppedCount: number;
-  /** Records that came after their window was closed and were counted here instead. */
-  readonly lateCount: number;
-  readonly affinity: AffinityCounts;
-}
-
 /** A load that is known as sums, without single queries: history that is read in bulk. */
-export interface LoadCounts {
+export interface LoadCounts extends PartitionLoad {
   readonly timeMs: number;
-  readonly partitionId: number;
-  readonly queries: number;
-  readonly cpuSeconds: number;
-  readonly readBytes: number;
-  readonly writeBytes: number;
-}
-
-interface OpenWindow {
-  readonly index: number;
-  readonly values: Float64Array;
-  readonly entries: Map<number, number>;
-  /** A window numbers its own templates and clients: those that come later never find a table full of the past. */
-  readonly templates: TemplateTable;
-  readonly clientNames: string[];
-  readonly clientOf: Map<number, number>;
-  recordCount: number;
-  droppedCount: number;
-  lateCount: number;
 }
 
 /** Adds up query records, window by window. Windows are aligned to the epoch: those of all query nodes agree. */
@@ -129,14 +94,13 @@ export class ProfileBuilder {
       (isWrite ? cpu.usPerWrite : 0) +
       (cpu.usPerKibibyte * (requestBytes + replyBytes)) / 1024 +
       cpu.usPerLatencyUs * latencyUs;
-    addLoad(window, {
+    window.addLoad({
       partitionId,
       queries: 1,
       cpuSeconds: cpuUs * 1e-6,
       readBytes: replyBytes,
       writeBytes: isWrite ? requestBytes : 0,
     });
-    window.recordCount++;
   }
 
   /** Who asked what of which partition, without its load. @param weight how many queries this one of a sample stands for. */
@@ -145,16 +109,11 @@ export class ProfileBuilder {
     const window = this.#open.find((one) => one.index === index) ?? this.#open[0];
     // Its load was not taken either.
     if (window === undefined || !this.#isPartition(record.partitionId)) return;
-    const template = window.templates.numberOf(record.command, record.keyPrefix);
-    const client = this.#clientNumber(window, record.clientId);
-    this.#count(window, { template, partition: record.partitionId, client }, weight);
+    window.addPattern(record, weight);
   }
 
   addCounts(counts: LoadCounts): void {
-    const window = this.#windowOf(counts.timeMs, counts.partitionId);
-    if (window === undefined) return;
-    addLoad(window, counts);
-    window.recordCount += counts.queries;
+    this.#windowOf(counts.timeMs, counts.partitionId)?.addLoad(counts);
   }
 
   /** Queries that were offered but not recorded around `timeMs`: they lower the coverage of that window. */
@@ -217,17 +176,7 @@ export class ProfileBuilder {
       const window = this.#open[i] as OpenWindow;
       if (window.index === index) return window;
     }
-    const window: OpenWindow = {
-      index,
-      values: new Float64Array(this.#settings.partitionCount * LOAD_DIMENSION_COUNT),
-      entries: new Map(),
-      templates: new TemplateTable(this.#settings.templatesMax, this.#words),
-      clientNames: [OTHER],
-      clientOf: new Map(),
-      recordCount: 0,
-      droppedCount: 0,
-      lateCount: 0,
-    };
+    const window = new OpenWindow(index, this.#settings, this.#words);
     this.#open.push(window);
     this.#open.sort((a, b) => a.index - b.index);
     while (this.#open.length > OPEN_WINDOWS_MAX) this.#closeFirst();
@@ -246,115 +195,7 @@ export class ProfileBuilder {
       recordCount: window.recordCount,
       droppedCount: window.droppedCount,
       lateCount: window.lateCount,
-      affinity: this.#affinityOf(window),
+      affinity: window.affinity(),
     });
   }
-
-  #clientNumber({ clientNames, clientOf }: OpenWindow, clientId: number): number {
-    const known = clientOf.get(clientId);
-    if (known !== undefined) return known;
-    if (clientNames.length > this.#settings.clientsMax) return 0;
-    const number = clientNames.push(`${this.#settings.source}/${clientId}`) - 1;
-    clientOf.set(clientId, number);
-    return number;
-  }
-
-  #count(
-    window: OpenWindow,
-    { template, partition, client }: { template: number; partition: number; client: number },
-    weight: number,
-  ): void {
-    const { partitionCount, clientsMax, entriesMax } = this.#settings;
-    // 1,024 templates x 16,384 partitions x 257 clients are far below 2^53: one number is the key.
-    const base = (template * partitionCount + partition) * (clientsMax + 1);
-    const known = window.entries.get(base + client);
-    if (known !== undefined || window.entries.size < entriesMax)
-      window.entries.set(base + client, (known ?? 0) + weight);
-    // Without its client an entry is one of at most templates x partitions; beyond twice the limit even that is dropped.
-    else if (window.entries.has(base) || window.entries.size < 2 * entriesMax)
-      window.entries.set(base, (window.entries.get(base) ?? 0) + weight);
-  }
-
-  #affinityOf(window: OpenWindow): AffinityCounts {
-    const { partitionCount, clientsMax } = this.#settings;
-    const entries = [...window.entries].map(([key, count]) => {
-      const client = key % (clientsMax + 1);
-      const pair = (key - client) / (clientsMax + 1);
-      return {
-        template: Math.floor(pair / partitionCount),
-        partition: pair % partitionCount,
-        client,
-        count,
-      };
-    });
-    const names = { templates: window.templates.names, clients: window.clientNames };
-    return packAffinityCounts(entries, { partitionCount, ...names });
-  }
-}
-
-function addLoad({ values }: OpenWindow, load: Omit<LoadCounts, 'timeMs'>): void {
-  // In the order of LOAD_DIMENSIONS.
-  const base = load.partitionId * LOAD_DIMENSION_COUNT;
-  values[base] = (values[base] as number) + load.queries;
-  values[base + 1] = (values[base + 1] as number) + load.cpuSeconds;
-  values[base + 2] = (values[base + 2] as number) + load.readBytes;
-  values[base + 3] = (values[base + 3] as number) + load.writeBytes;
-}
-
-/**
- * One profile out of the segments of several query nodes and windows, in any order.
- *
- * A window nobody sent is an outage (coverage 0). Two segments of one window are different query nodes and add up; a node
- * that sends the same window twice must not be passed twice.
- *
- * @param options.endMs end of the profile; by default that of the newest segment. Windows up to it nobody sent are outages.
- * @throws ForeshardError FORESHARD_NOT_READY without segments, FORESHARD_CORRUPT when they do not fit together.
- */
-export function mergeSegments(
-  segments: readonly ProfileSegment[],
-  options: { readonly endMs?: number } = {},
-): LoadProfile {
-  const [first] = segments;
-  if (first === undefined)
-    throw new ForeshardError('FORESHARD_NOT_READY', 'wait', 'no load profile has been recorded yet');
-  const { windowMs, partitionCount } = first;
-  const stride = partitionCount * LOAD_DIMENSION_COUNT;
-  let startMs = first.startMs;
-  let endMs = options.endMs ?? Number.NEGATIVE_INFINITY;
-  for (const segment of segments) {
-    const doesFit =
-      segment.windowMs === windowMs &&
-      segment.partitionCount === partitionCount &&
-      segment.values.length === stride &&
-      (segment.startMs - first.startMs) % windowMs === 0;
-    if (!doesFit)
-      throw new ForeshardError(
-        'FORESHARD_CORRUPT',
-        're-read',
-        `profile segment at ${segment.startMs}: ${segment.partitionCount} partitions and ${segment.windowMs} ms windows do ` +
-          `not fit ${partitionCount} and ${windowMs} of the segment at ${first.startMs}`,
-      );
-    startMs = Math.min(startMs, segment.startMs);
-    if (options.endMs === undefined) endMs = Math.max(endMs, segment.startMs + windowMs);
-  }
-  const windowCount = Math.max(0, Math.floor((endMs - startMs) / windowMs));
-  const values = new Float64Array(windowCount * stride);
-  const captured = new Float64Array(windowCount);
-  const offered = new Float64Array(windowCount);
-  const isSent = new Uint8Array(windowCount);
-  for (const segment of segments) {
-    const window = (segment.startMs - startMs) / windowMs;
-    if (window >= windowCount) continue;
-    isSent[window] = 1;
-    captured[window] = (captured[window] as number) + segment.recordCount;
-    offered[window] = (offered[window] as number) + segment.recordCount + segment.droppedCount;
-    const base = window * stride;
-    for (let i = 0; i < stride; i++)
-      values[base + i] = (values[base + i] as number) + (segment.values[i] as number);
-  }
-  const coverage = captured.map((count, window) => {
-    if (isSent[window] === 0) return 0;
-    return offered[window] === 0 ? 1 : count / (offered[window] as number);
-  });
-  return { startMs, windowMs, windowCount, partitionCount, values, coverage };
 }

@@ -6,9 +6,11 @@ import {
   mergingAffinityCounts,
   OTHER,
 } from '../../model/affinity-matrix.ts';
+import { picked, scaled } from './affinity-entries.ts';
 import { ASSOCIATION_DEFAULTS } from './associations.ts';
 import { splitKeyWords } from './key-pattern.ts';
 import { ENTRIES_A_SLICE, findingLifts, type Lifts } from './query-type-lifts.ts';
+import type { Liked, QueryType, QueryTypeSummary, SummaryLimits, TypeNode } from './query-type-summary.ts';
 import { WordTree } from './word-tree.ts';
 
 export interface QueryTypeSettings {
@@ -32,52 +34,8 @@ export interface CountedWindow {
   readonly affinity: AffinityCounts;
 }
 
-export interface SummaryLimits {
-  readonly typesMax: number;
-  readonly partitionsMax: number;
-  readonly clientsMax: number;
-}
-
 /** An entry that has decayed to this is forgotten: a single query, after four half-lives. */
 const FORGOTTEN_COUNT = 1 / 16;
-
-/** Whether a template and whom it concerns go together more often than chance. */
-export interface Liked {
-  /** Only where they do, at a false-discovery rate of 0.05: how many times as often as if neither cared about the other. */
-  readonly lift?: number;
-}
-
-/** One template and whom it concerns; lists are sorted by count, the largest first. */
-export interface QueryType {
-  /** Such as `HGET user:{n}:cart`, or "(other)". */
-  readonly template: string;
-  /** Of all recent queries, 0..1. */
-  readonly share: number;
-  /** Queries, weighted by age: one that is a half-life old counts half. */
-  readonly recentCount: number;
-  /** Queries since the counting began, each counted whole. */
-  readonly totalCount: number;
-  readonly partitions: readonly ({ readonly partitionId: number; readonly recentCount: number } & Liked)[];
-  /** How many there are, whether listed or not. */
-  readonly partitionCount: number;
-  readonly clients: readonly ({ readonly client: string; readonly recentCount: number } & Liked)[];
-  readonly clientCount: number;
-}
-
-/** Of one type. */
-export interface TypeNode extends Liked {
-  readonly nodeId: number;
-  readonly recentCount: number;
-}
-
-export interface QueryTypeSummary {
-  readonly types: readonly QueryType[];
-  readonly typeCount: number;
-  readonly recentCount: number;
-  readonly totalCount: number;
-  /** Weighted queries of entries beyond `entriesMax`, which no type shows. */
-  readonly forgottenCount: number;
-}
 
 /**
  * Template x partition x client counts over many windows: each closed window adds to what is known, whose weight halves
@@ -334,51 +292,6 @@ function* typesOf(counts: AffinityCounts): Sliced<TypeCounts[]> {
     type.clients.set(client, (type.clients.get(client) ?? 0) + count);
   }
   return types.filter((type) => type.recentCount > 0);
-}
-
-const scaled = (counts: AffinityCounts, weight: number): AffinityCounts => ({
-  ...counts,
-  count: counts.count.map((count) => count * weight),
-});
-
-/** The entries at these indexes, with only the names that they use. */
-function picked(counts: AffinityCounts, kept: Uint32Array): AffinityCounts {
-  const template = kept.map((entry) => counts.template[entry] as number);
-  const client = kept.map((entry) => counts.client[entry] as number);
-  // Merging numbers names by their first use; what nobody uses stays behind.
-  const templates = usedNames(counts.templates, template);
-  const clients = usedNames(counts.clients, client);
-  return {
-    partitionCount: counts.partitionCount,
-    templates: templates.names,
-    clients: clients.names,
-    template: template.map((index) => templates.indexOf[index] as number),
-    partition: kept.map((entry) => counts.partition[entry] as number),
-    client: client.map((index) => clients.indexOf[index] as number),
-    count: countsAt(counts.count, kept),
-  };
-}
-
-function countsAt(counts: Float64Array, entries: Uint32Array): Float64Array {
-  const picked = new Float64Array(entries.length);
-  for (let i = 0; i < picked.length; i++) picked[i] = counts[entries[i] as number] as number;
-  return picked;
-}
-
-/** Index 0, "other", is always kept. */
-function usedNames(
-  names: readonly string[],
-  used: Uint32Array,
-): { readonly names: string[]; readonly indexOf: Uint32Array } {
-  const isUsed = new Uint8Array(names.length);
-  isUsed[0] = 1;
-  for (const index of used) isUsed[index] = 1;
-  const indexOf = new Uint32Array(names.length);
-  const kept: string[] = [];
-  names.forEach((name, index) => {
-    if (isUsed[index] === 1) indexOf[index] = kept.push(name) - 1;
-  });
-  return { names: kept, indexOf };
 }
 
 const largest = (counts: ReadonlyMap<number, number>, max: number): [number, number][] =>

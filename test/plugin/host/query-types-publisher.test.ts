@@ -5,7 +5,7 @@ import { QueryTypesPublisher } from '../../../plugin/host/query-types-publisher.
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { linesOfClusters } from '../../../plugin/operator/query-clusters-lines.ts';
 import { QUERY_TYPE_DEFAULTS } from '../../../src/analyzer/patterns/query-types.ts';
-import type { ProfileSegment } from '../../../src/analyzer/profile.ts';
+import type { ProfileSegment } from '../../../src/analyzer/profile-segment.ts';
 import { packAffinityCounts } from '../../../src/model/affinity-matrix.ts';
 import type { QueryRecord } from '../../../src/model/query-log.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';

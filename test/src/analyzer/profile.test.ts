@@ -1,11 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  mergeSegments,
-  PROFILE_DEFAULTS,
-  ProfileBuilder,
-  type ProfileSettings,
-} from '../../../src/analyzer/profile.ts';
+import { PROFILE_DEFAULTS, ProfileBuilder, type ProfileSettings } from '../../../src/analyzer/profile.ts';
+import { mergeSegments } from '../../../src/analyzer/profile-segment.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { mergeAffinityCounts } from '../../../src/model/affinity-matrix.ts';
 import type { QueryRecord } from '../../../src/model/query-log.ts';
