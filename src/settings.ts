@@ -8,6 +8,7 @@ import {
 import { allForecastersBytes } from './analyzer/memory.ts';
 import { FORECAST_DEFAULTS, type ForecastSettings, forecastInconsistencies } from './analyzer/settings.ts';
 import type { Inconsistency } from './base/claims.ts';
+import { isLoopback } from './base/loopback.ts';
 import type { PluginMode } from './controller.ts';
 import { MEMORY_PAGES } from './kernels/instance.ts';
 import { SCRATCH_BYTES } from './kernels/job.ts';
@@ -291,20 +292,23 @@ function nodeInconsistencies({ role, id, ...node }: NodeSettings): Inconsistency
     found.push({ path: 'node.id', expected: `below ${STORAGE_NODES_MAX} for a storage node` });
   if (id !== null && role === 'query' && id < QUERY_NODE_ID_MIN)
     found.push({ path: 'node.id', expected: `${QUERY_NODE_ID_MIN} or above for a query node` });
+  // Nobody authenticates there, so no flag allows another address.
+  const health = node.healthListen;
+  if (health !== null && !health.startsWith('unix:') && !isLoopback(hostOf(health)))
+    found.push({ path: 'node.healthListen', expected: 'a loopback address, or unix:/path/to/health.sock' });
   const listen = role === 'query' ? node.clientListen : node.peerListen;
   if (node.advertiseHost !== null && isWildcard(node.advertiseHost))
     found.push({ path: 'node.advertiseHost', expected: 'an address of this machine, not every one' });
-  else if (
-    role !== null &&
-    node.advertiseHost === null &&
-    isWildcard(listen.slice(0, listen.lastIndexOf(':')))
-  )
+  else if (role !== null && node.advertiseHost === null && isWildcard(hostOf(listen)))
     found.push({
       path: 'node.advertiseHost',
       expected: `the name or address by which others reach this node, since it listens on ${listen}, which is none (--advertise, FORESHARD_NODE_ADVERTISE_HOST)`,
     });
   return found;
 }
+
+/** Of `host:port`, without the brackets of IPv6. */
+const hostOf = (listen: string): string => listen.slice(0, listen.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 
 /** Every address of the machine: one may listen there, and nobody can connect to it. */
 const isWildcard = (host: string): boolean => /^(\[?[0:]*:[0:]*\]?|0+(\.0+){0,3})$/.test(host);

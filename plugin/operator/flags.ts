@@ -22,15 +22,21 @@ export const withJson = (command: Command): Command => command.option('--json', 
 export const settingsOf = (flags: CommonFlags) =>
   loadSettings({ file: flags.config, folder: process.cwd(), environment: process.env });
 
-/** For options of commander. The audit is read line by line, by people and by other programs. */
+/** For options of commander. The audit is read line by line, by people and by other programs; and it is to say why. */
 export function reasonText(text: string): string {
-  if (!hasControlCharacters(text)) return text;
-  throw new ForeshardError(
-    'FORESHARD_CONFIG',
-    'fix-config',
-    '--reason: no line breaks or other control characters: say it in one line of text',
-  );
+  if (hasControlCharacters(text))
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      '--reason: no line breaks or other control characters: say it in one line of text',
+    );
+  if (text.trim() === '') throw noReason();
+  return text;
 }
+
+/** For orders that need a reason only at times. */
+export const noReason = (): ForeshardError =>
+  new ForeshardError('FORESHARD_CONFIG', 'fix-config', '--reason: say why; it is kept in the audit');
 
 export const REASON_FLAG = ['--reason <text>', 'why, for the audit', reasonText] as const;
 

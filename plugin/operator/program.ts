@@ -1,14 +1,12 @@
 import { Command, CommanderError, Option } from 'commander';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { DEFAULT_SETTINGS } from '../../src/settings.ts';
-import { loadCalendar } from '../calendar/load-calendar.ts';
 import { showableSettings } from '../host/config.ts';
 import { configJsonSchema } from '../host/config-schema.ts';
 import { PAST_KEPT } from '../host/past-proposals.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import { packageVersion } from '../version.ts';
 import { addApprovalCommands } from './approval/commands.ts';
-import { calendarLines } from './calendar-lines.ts';
 import { describeMap } from './cluster-commands.ts';
 import { addCompletionCommand } from './completion-command.ts';
 import { addDoctorCommand } from './doctor/command.ts';
@@ -18,6 +16,7 @@ import { addFileCommands } from './file-commands.ts';
 import {
   type CommonFlags,
   NODE_ID_MAX,
+  noReason,
   PARTITION_ID_MAX,
   REASON_FLAG,
   reasonText,
@@ -107,14 +106,14 @@ function buildProgram(exitWith: (code: number) => void): Command {
 
   const config = program.command('config').description('check, show or describe the settings');
   withConfig(config.command('check'))
-    .description('exit 0 if the settings are right, 2 and say why if not')
+    .description('exit 0 if the settings, and the files that they name, are right, 2 and say why if not')
     .action(async (flags: CommonFlags) => {
       const { file, settings } = await settingsOf(flags);
-      const calendar = settings.forecast.calendar === null ? null : loadCalendar(settings.forecast.calendar);
+      // Loaded here: no other command reads what a node reads.
+      const { checkFiles } = await import('./config-check.ts');
+      const more = checkFiles(settings, Date.now());
       printLine(`${file ?? 'defaults (no config file)'}: ok`);
-      if (calendar === null) return;
-      printLine(`${settings.forecast.calendar}: ${calendar.eventCount} events`);
-      for (const line of calendarLines(calendar, Date.now())) printLine(line);
+      for (const line of more) printLine(line);
     });
   withConfig(config.command('show'))
     .description('print the settings in effect: defaults, config file, environment')
@@ -169,12 +168,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .action(async (flags: ResyncFlags) => {
       const { settings } = await settingsOf(flags);
       const reason = (flags.reason ?? '').trim().slice(0, 500);
-      if (flags.confirm === true && reason === '')
-        throw new ForeshardError(
-          'FORESHARD_CONFIG',
-          'fix-config',
-          '--reason: say why; it is kept in the audit',
-        );
+      if (flags.confirm === true && reason === '') throw noReason();
       await resyncCommand(settings, {
         isConfirmed: flags.confirm === true,
         reason,
@@ -227,6 +221,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .action(async ({ clear, json, reason, ...flags }: CommonFlags & QuarantineFlags) => {
       const { settings } = await settingsOf(flags);
       if (clear === undefined) await describeQuarantine(settings, { isJson: json === true });
+      else if (reason === undefined) throw noReason();
       else await clearQuarantine(settings, clear, reason);
     });
   withJson(withConfig(program.command('query-types')))

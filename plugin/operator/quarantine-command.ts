@@ -76,7 +76,7 @@ function evidenceLines(evidence: MismatchEvidence): string[] {
 }
 
 /** `foreshard quarantine --clear`. The evidence is kept. */
-export function clearQuarantine(settings: Settings, partitionId: number, reason = ''): Promise<void> {
+export function clearQuarantine(settings: Settings, partitionId: number, reason: string): Promise<void> {
   return withMetadata(settings, async (metadata) => {
     const codec = recordCodec(settings.cluster.name);
     const key = codec.keys.map(partitionId);

@@ -75,7 +75,6 @@ async function decide(
   ) => Promise<string>,
 ): Promise<void> {
   const { settings } = await settingsOf(flags);
-  if (flags.reason.trim() === '') throw usage('--reason: say why; it is kept in the audit');
   if (flags.all === true && partitions.length > 0) throw usage('name partitions, or give --all, not both');
   if (flags.all !== true && partitions.length === 0)
     throw usage('say which: partitions such as 3 7-9, or --all');

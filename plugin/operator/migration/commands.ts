@@ -27,9 +27,8 @@ interface ReasonFlags extends CommonFlags {
   readonly reason: string;
 }
 
-interface PauseFlags extends CommonFlags {
+interface PauseFlags extends ReasonFlags {
   readonly partition?: number;
-  readonly reason?: string;
 }
 
 interface TakeoverFlags extends ReasonFlags {
@@ -88,12 +87,12 @@ export function addMigrationCommands(program: Command): void {
   withConfig(program.command('pause'))
     .description('open no migrations, and let none go on that may wait; their clocks stand still')
     .option(...PARTITION_FLAG)
-    .option(...REASON_FLAG)
+    .requiredOption(...REASON_FLAG)
     .action((flags: PauseFlags) => pause(flags, true));
   withConfig(program.command('resume'))
     .description('end a pause')
     .option(...PARTITION_FLAG)
-    .option(...REASON_FLAG)
+    .requiredOption(...REASON_FLAG)
     .action((flags: PauseFlags) => pause(flags, false));
   withJson(withConfig(program.command('audit')))
     .description('print what operators have ordered: who, when, why, and what came of it')
@@ -168,8 +167,6 @@ async function carryOut(
   ask: (metadata: MetadataStore, clusterName: string, reason: string) => Promise<AuditRecord>,
 ): Promise<void> {
   const { settings } = await settingsOf(flags);
-  if (flags.reason.trim() === '')
-    throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', '--reason: say why; it is kept in the audit');
   await withMetadata(settings, async (metadata) => {
     const { outcome, message } = await ask(metadata, settings.cluster.name, flags.reason.slice(0, 500));
     if (outcome === 'refused')
@@ -181,7 +178,7 @@ async function carryOut(
 async function pause(flags: PauseFlags, isPaused: boolean): Promise<void> {
   const { settings } = await settingsOf(flags);
   await withMetadata(settings, async (metadata) => {
-    const reason = (flags.reason ?? '').slice(0, 500);
+    const reason = flags.reason.slice(0, 500);
     const partitionId = flags.partition ?? null;
     printLine(await setPaused(metadata, settings.cluster.name, { isPaused, partitionId, reason }));
   });

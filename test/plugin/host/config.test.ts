@@ -117,6 +117,12 @@ test('a node’s own file says what it is, and by what others reach it', async (
   }
   await load({ files: { 'own.yaml': `${own}  peerListen: '[::1]:7400'\n` }, file: 'own.yaml' });
   check.match(
+    await messageOf({ files: { 'own.yaml': `${own}  healthListen: 10.0.0.7:7401\n` }, file: 'own.yaml' }),
+    /own\.yaml:7: node\.healthListen: found "10\.0\.0\.7:7401", it must be a loopback address/,
+  );
+  for (const healthListen of ['127.0.0.1:7401', '[::1]:7401', 'unix:/run/health.sock'])
+    await load({ files: { 'own.yaml': `${own}  healthListen: '${healthListen}'\n` }, file: 'own.yaml' });
+  check.match(
     await messageOf({ files: { 'foreshard.config.yaml': 'node:\n  id: 3\n' } }),
     /node\.role: found null, it must be "storage" or "query" beside node\.id/,
   );

@@ -43,7 +43,8 @@ test('JSON means what it did, and what is meant for people keeps its letters and
   check.is((await written(() => printLines('größer → 数 🙂\n  next'))).stdout, 'größer → 数 🙂\n  next\n');
 });
 
-for (const args of [
+/** Every command that changes something of the cluster. */
+const ORDERS = [
   ...[
     'cancel 1',
     'rollback 1',
@@ -55,17 +56,24 @@ for (const args of [
     'undrain 1',
     'remove 1',
   ],
-  ...['takeover 1 --from s --to 1', 'retire --store s', 'resync', 'quarantine --clear 1'],
-])
-  test(`${args}: a reason with control characters is refused`, async () => {
-    for (const bad of ['a\nb', `${ESC}[1A`, 'a\u2028b']) {
-      let exitCode = 0;
-      const { stderr } = await written(async () => {
-        exitCode = await runCli([...args.split(' '), '--config', '/no/such.yaml', '--reason', bad]);
-      });
-      check.match(stderr, /^foreshard: --reason: no line breaks [^\p{Cc}]*\n$/u);
-      check.is(exitCode, 2);
-    }
+  ...['takeover 1 --from s --to 1', 'retire --store s', 'resync --confirm', 'quarantine --clear 1'],
+];
+
+for (const args of ORDERS) {
+  const refusalOf = async (...reason: string[]): Promise<string> => {
+    let exitCode = 0;
+    const { stderr } = await written(async () => {
+      exitCode = await runCli([...args.split(' '), '--config', '/no/such.yaml', ...reason]);
+    });
+    check.is(exitCode, 2);
+    return stderr;
+  };
+
+  test(`${args}: a reason with control characters, or of blanks, is refused`, async () => {
+    for (const bad of ['a\nb', `${ESC}[1A`, 'a\u2028b'])
+      check.match(await refusalOf('--reason', bad), /^foreshard: --reason: no line breaks [^\p{Cc}]*\n$/u);
+    check.match(await refusalOf('--reason', '  '), /^foreshard: --reason: say why/);
   });
+}
 
 test.run();
