@@ -7,6 +7,7 @@ import {
   HANDSHAKE_TIMEOUT_MS,
   newRpcCounters,
   type PeerIdentity,
+  PING_OPERATION,
   type RpcCounters,
 } from './connection.ts';
 import { decodeControlPayload, decodeMessage, encodeControlPayload, errorFromMessage } from './control.ts';
@@ -27,6 +28,8 @@ import type { PeerTls } from './peer-tls.ts';
 const RECONNECT_MS_MIN = 10;
 const RECONNECT_MS_MAX = 500;
 const CONTROL_TIMEOUT_MS = 5_000;
+/** A connection on which nothing was sent for so long says that somebody is there: a third of what a server bears. */
+const PING_MS = 20_000;
 /** Control requests that wait for an answer or for a connection; the next is refused. */
 const CONTROL_IN_FLIGHT_MAX = 1024;
 
@@ -45,6 +48,7 @@ export interface RpcClientOptions {
   /** Without it the connection is neither encrypted nor authenticated. */
   readonly tls?: PeerTls | null;
   readonly logger?: Logger;
+  readonly pingMs?: number;
 }
 
 export interface RpcClientHandlers {
@@ -81,6 +85,8 @@ export class RpcClient {
   #reconnectMs = RECONNECT_MS_MIN;
   #reconnectTimer: NodeJS.Timeout | null = null;
   #lastError: Error | null = null;
+  #pingTimer: NodeJS.Timeout | null = null;
+  #bytesAtPing = 0;
 
   constructor(options: RpcClientOptions, handlers: RpcClientHandlers = {}) {
     this.#options = options;
@@ -177,6 +183,7 @@ export class RpcClient {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#endPings();
     if (this.#reconnectTimer !== null) clearTimeout(this.#reconnectTimer);
     const socket = this.#framed?.socket;
     this.#failControls(new Error('the client was closed'));
@@ -248,8 +255,25 @@ export class RpcClient {
     this.#isReady = true;
     this.#lastError = null;
     this.#reconnectMs = RECONNECT_MS_MIN;
+    this.#beginPings();
     for (const open of this.#controls.values()) if (!open.isSent) this.#sendControl(open);
     this.#handlers.onConnected?.();
+  }
+
+  #beginPings(): void {
+    this.#endPings();
+    this.#bytesAtPing = this.counters.bytesSent;
+    this.#pingTimer = setInterval(() => {
+      const isQuiet = this.counters.bytesSent === this.#bytesAtPing;
+      // One that is not answered is no news: who waits for something else finds out by that.
+      if (isQuiet) this.control(PING_OPERATION).catch(() => undefined);
+      this.#bytesAtPing = this.counters.bytesSent;
+    }, this.#options.pingMs ?? PING_MS).unref();
+  }
+
+  #endPings(): void {
+    if (this.#pingTimer !== null) clearInterval(this.#pingTimer);
+    this.#pingTimer = null;
   }
 
   #sendControl(open: OpenControl): void {
@@ -281,6 +305,7 @@ export class RpcClient {
   #onLost(reason: Error): void {
     const wasReady = this.#isReady;
     this.#isReady = false;
+    this.#endPings();
     this.#lastError = reason;
     this.requests.takeFrames();
     // Unsent requests keep waiting for the next connection within their own time.

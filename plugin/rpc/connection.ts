@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { FrameDecoder, type FrameLimits, HANDSHAKE_LIMITS, type OnFrame } from './frames.ts';
+import type { ReadingProgress } from './quiet-watch.ts';
 
 /** Above this much unsent data a connection is congested: give it no more until it has drained. */
 export const BACKPRESSURE_BYTES = 8 * 1024 * 1024;
@@ -11,6 +12,8 @@ export const SEND_STALL_MS_MAX = 10_000;
  */
 const UNSENT_BYTES_MAX = 64 * 1024 * 1024;
 export const HANDSHAKE_TIMEOUT_MS = 5_000;
+/** A control request that asks nothing: it says that the peer is there. */
+export const PING_OPERATION = 'ping';
 // Dead peers without a FIN are found by the kernel; loopback never needs it, other networks do.
 const KEEP_ALIVE_DELAY_MS = 30_000;
 
@@ -55,6 +58,8 @@ export class FramedSocket {
   readonly #counters: RpcCounters;
   readonly #sendStallMs: number;
   #closeReason: Error | undefined;
+  #chunkCount = 0;
+  #frameCount = 0;
 
   constructor(
     socket: Socket,
@@ -67,6 +72,7 @@ export class FramedSocket {
     this.#sendStallMs = options.sendStallMs ?? SEND_STALL_MS_MAX;
     this.#decoder = new FrameDecoder(HANDSHAKE_LIMITS, (type, flags, correlation, payload) => {
       counters.framesReceived++;
+      this.#frameCount++;
       handlers.onFrame(type, flags, correlation, payload);
     });
     socket.setNoDelay(true);
@@ -105,7 +111,14 @@ export class FramedSocket {
     return this.socket.writableLength > BACKPRESSURE_BYTES;
   }
 
+  /** How far reading is; null while it is held up by ourselves. */
+  get progress(): ReadingProgress | null {
+    if (this.socket.isPaused()) return null;
+    return { chunkCount: this.#chunkCount, frameCount: this.#frameCount, stage: this.#decoder.stage };
+  }
+
   #onChunk(chunk: Buffer): void {
+    this.#chunkCount++;
     this.#counters.bytesReceived += chunk.length;
     try {
       this.#decoder.push(chunk);

@@ -74,6 +74,9 @@ export function encodeFrame(
   return frame;
 }
 
+/** Where a stream of frames stands: between two, or within the header or the payload of one. */
+export type FrameStage = 'between' | 'header' | 'payload';
+
 /** @param payload shares memory with a chunk; valid for as long as it is referenced. */
 export type OnFrame = (type: number, flags: number, correlation: number, payload: Buffer) => void;
 
@@ -95,6 +98,11 @@ export class FrameDecoder {
   constructor(limits: FrameLimits, onFrame: OnFrame) {
     this.limits = limits;
     this.#onFrame = onFrame;
+  }
+
+  get stage(): FrameStage {
+    if (this.#payload !== null) return 'payload';
+    return this.#headerBytes === 0 ? 'between' : 'header';
   }
 
   /** The owner has closed: hand over nothing more, not even frames of the chunk at hand. */

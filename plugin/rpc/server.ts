@@ -9,6 +9,7 @@ import {
   FramedSocket,
   newRpcCounters,
   type PeerIdentity,
+  PING_OPERATION,
   type RpcCounters,
 } from './connection.ts';
 import { decodeControlPayload, encodeControlPayload, encodeMessage, errorToMessage } from './control.ts';
@@ -26,6 +27,7 @@ import {
 } from './frames.ts';
 import { encodeHello, parseHello } from './hello.ts';
 import type { PeerTls } from './peer-tls.ts';
+import { DEFAULT_QUIET_LIMITS, type QuietLimits, QuietWatch } from './quiet-watch.ts';
 
 /** Control requests one connection may have open; the next gets an error. */
 const CONTROL_IN_FLIGHT_MAX = 256;
@@ -42,6 +44,8 @@ export interface RpcServerOptions {
   readonly sendStallMs?: number;
   /** Of connections that have not said hello yet. */
   readonly handshakeLimits?: HandshakeLimits;
+  /** Of those that have. */
+  readonly quietLimits?: QuietLimits;
 }
 
 export interface RpcServerHandlers {
@@ -66,6 +70,7 @@ export class RpcServer {
   readonly #handlers: RpcServerHandlers;
   readonly #logger: Logger;
   readonly #listener: GuardedListener;
+  #watch: NodeJS.Timeout | null = null;
 
   constructor(options: RpcServerOptions, handlers: RpcServerHandlers) {
     this.#options = options;
@@ -86,6 +91,10 @@ export class RpcServer {
 
   /** @returns the port. @throws ForeshardError FORESHARD_UNAVAILABLE when the address cannot be had. */
   listen(): Promise<number> {
+    const { lookMs } = this.#options.quietLimits ?? DEFAULT_QUIET_LIMITS;
+    this.#watch ??= setInterval(() => {
+      for (const connection of this.connections) connection.endIfQuiet();
+    }, lookMs).unref();
     return this.#listener.listen(this.#options.host ?? '127.0.0.1', this.#options.port);
   }
 
@@ -95,6 +104,7 @@ export class RpcServer {
 
   async close(): Promise<void> {
     const closed = this.#listener.close();
+    if (this.#watch !== null) clearInterval(this.#watch);
     for (const connection of this.connections) connection.close();
     await closed;
   }
@@ -107,6 +117,7 @@ export class RpcServer {
       logger: this.#logger,
       tls,
       sendStallMs: this.#options.sendStallMs,
+      quietLimits: this.#options.quietLimits ?? DEFAULT_QUIET_LIMITS,
       onHandshakeEnded: () => place.leave(),
       onClosed: () => this.connections.delete(connection),
     });
@@ -120,6 +131,7 @@ interface ConnectionOwner {
   readonly logger: Logger;
   readonly tls: PeerTls | null;
   readonly sendStallMs: number | undefined;
+  readonly quietLimits: QuietLimits;
   readonly onHandshakeEnded: () => void;
   readonly onClosed: () => void;
 }
@@ -131,6 +143,7 @@ export class RpcServerConnection {
   readonly #framed: FramedSocket;
   readonly #owner: ConnectionOwner;
   readonly #counters: RpcCounters;
+  readonly #quietWatch: QuietWatch;
   #peer: PeerIdentity | null = null;
   #isHandshakeOver = false;
   #controlsInFlight = 0;
@@ -138,6 +151,7 @@ export class RpcServerConnection {
   constructor(socket: Socket, counters: RpcCounters, owner: ConnectionOwner) {
     this.#owner = owner;
     this.#counters = counters;
+    this.#quietWatch = new QuietWatch(owner.quietLimits);
     this.replies = new DataReplyBatch(() => setImmediate(() => this.flush()));
     this.#framed = new FramedSocket(
       socket,
@@ -177,6 +191,14 @@ export class RpcServerConnection {
 
   close(reason?: Error): void {
     this.#framed.close(reason);
+  }
+
+  /** Of a peer that has said hello; before, the gate has its own time. */
+  endIfQuiet(): void {
+    const { progress } = this.#framed;
+    if (this.#peer === null || progress === null) return;
+    const why = this.#quietWatch.look(progress);
+    if (why !== null) this.close(new Error(why));
   }
 
   #onFrame(type: number, correlation: number, payload: Buffer): void {
@@ -225,6 +247,10 @@ export class RpcServerConnection {
         `more than ${CONTROL_IN_FLIGHT_MAX} control requests open`,
       );
       this.#reply(correlation, errorToMessage(error), { isError: true });
+      return;
+    }
+    if (operation === PING_OPERATION) {
+      this.#reply(correlation, {}, {});
       return;
     }
     this.#controlsInFlight++;

@@ -216,6 +216,65 @@ test('a congested peer that takes nothing for too long is cut off', async () => 
   await waitFor(() => server.connections.size === 0, 'cut off');
 });
 
+test('of the control requests that one peer has open only so many are taken', async () => {
+  let open = 0;
+  let finish = (): void => {};
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+  const server = await startServer({
+    onControl: async () => {
+      open++;
+      await finished;
+      return { body: {} };
+    },
+  });
+  const client = newClient(server.port);
+  const asked = Array.from({ length: 300 }, () => client.control('replicate.status'));
+  const refused = await Promise.all(asked.slice(256).map(failureOf));
+  assert.is(open, 256);
+  assert.ok(
+    refused.every(({ code, message }) => code === 'FORESHARD_LIMIT' && /more than 256/.test(message)),
+  );
+  finish();
+  assert.is((await Promise.all(asked.slice(0, 256))).length, 256);
+});
+
+test('a peer that says nothing, or does not end what it says, is cut off; one that is idle says that it is there', async () => {
+  const quietLimits = { lookMs: 10, idleLooksMax: 40, headerLooksMax: 10, payloadLooksMax: 20 };
+  const server = new RpcServer({ identity: storage, port: 0, quietLimits }, {});
+  const port = await server.listen();
+  cleanups.push(() => server.close());
+  const idle = new RpcClient({ identity: query, address: () => ({ host: '127.0.0.1', port }), pingMs: 20 });
+  cleanups.push(() => idle.close());
+  idle.start();
+  await waitFor(() => idle.isConnected, 'connected');
+  const hello = encodeFrame(encodeHello(query), { type: FRAME_HELLO });
+  const frame = encodeFrame(Buffer.alloc(5_000), { type: FRAME_DATA_REQUEST });
+  /** Says hello, then a byte of `slowly` every 5 ms. @returns how long that was borne, ms. */
+  const borneMs = (slowly: Buffer): Promise<number> =>
+    new Promise((resolve) => {
+      const beganMs = performance.now();
+      let at = 0;
+      const socket: Socket = connect(port, '127.0.0.1', () => socket.write(hello));
+      const timer = setInterval(() => {
+        if (at < slowly.length && socket.writable) socket.write(slowly.subarray(at, ++at));
+      }, 5);
+      socket.on('error', () => {});
+      socket.resume().once('close', () => {
+        clearInterval(timer);
+        resolve(performance.now() - beganMs);
+      });
+    });
+  const times = await Promise.all([borneMs(Buffer.alloc(0)), borneMs(frame.subarray(0, 9)), borneMs(frame)]);
+  assert.ok(
+    times.every((ms) => ms > 80 && ms < 4_000),
+    times.join(),
+  );
+  assert.ok(idle.isConnected, 'who has nothing to say stays');
+  await waitFor(() => server.connections.size === 1, 'the others are forgotten');
+});
+
 test('nobody there is UNAVAILABLE after its time, and a late answer an unknown outcome', async () => {
   const nowhere = newClient(1);
   assert.is((await failureOf(nowhere.control('x', {}, { timeoutMs: 60 }))).code, 'FORESHARD_UNAVAILABLE');
