@@ -88,8 +88,7 @@ test('a parser that makes much of little is found', async () => {
 });
 
 test('every target begins with examples that are parsed', () => {
-  for (const name of ['config', 'logs', 'metadata', 'instance'])
-    check.ok(readCorpus(REPOSITORY, name).length > 0, name);
+  for (const name of TARGET_NAMES) check.ok(readCorpus(REPOSITORY, name).length > 0, name);
 });
 
 test.run();

@@ -44,6 +44,7 @@ async function main(): Promise<number> {
   if (input !== undefined) return replay(names[0] as TargetName, readFileSync(input));
   console.log(`seed ${seed}`);
   const findings: Finding[] = [];
+  const reports: TargetReport[] = [];
   const milliseconds = (Number(seconds) * 1_000) / (names.length * ROUNDS);
   for (let round = 0; round < ROUNDS; round++)
     for (const name of names) {
@@ -52,14 +53,27 @@ async function main(): Promise<number> {
         seed: BigInt(seed + round),
         milliseconds,
       });
+      reports.push(report);
       console.log(lineOf(name, report));
       for (const finding of report.findings) {
         keep(finding, { out, name: `${finding.target}-${seed}-${findings.length}` });
         findings.push(finding);
       }
     }
-  console.log(`${findings.length} findings`);
+  console.log(summaryOf(reports, Number(seconds)));
   return findings.length === 0 ? 0 : 1;
+}
+
+function summaryOf(reports: readonly TargetReport[], seconds: number): string {
+  const findings = reports.flatMap((report) => report.findings);
+  const count = (pattern: RegExp): number => findings.filter(({ what }) => pattern.test(what)).length;
+  const [hangs, heaps] = [count(/^hang/), count(/^heap/)];
+  const ratios = reports.flatMap(({ totals }) => totals ?? []).map(({ heapRatioMax }) => heapRatioMax);
+  const inputs = reports.reduce((sum, { totals }) => sum + (totals?.inputs ?? 0), 0);
+  return (
+    `${inputs} inputs in ${seconds} s: ${hangs} hangs, ${heaps} of too much heap (at most ${Math.max(0, ...ratios).toFixed(1)} x input), ` +
+    `${findings.length - hangs - heaps} crashes and other faults`
+  );
 }
 
 async function replay(target: TargetName, input: Buffer): Promise<number> {
