@@ -22,6 +22,7 @@ export function clusterKeys(clusterName: string): ClusterKeys {
     node: (nodeId) => `${root}node/${padded(nodeId)}`,
     memberPrefix: `${root}member/`,
     member: (nodeId) => `${root}member/${padded(nodeId)}`,
+    join: (nodeId) => `${root}join/${padded(nodeId)}`,
     storePrefix: `${root}store/`,
     store: (storeId) => `${root}store/${storeId}`,
     cleanupPrefix: `${root}cleanup/`,

@@ -96,7 +96,11 @@ export class ClusterMapReader {
     if (this.#partitionCount > 0) return this.#partitionCount; // never changes once formed
     const entry = await this.#store.get(this.#codec.keys.cluster);
     if (!entry)
-      throw new ForeshardError('FORESHARD_NOT_READY', 'wait', 'the cluster has not been formed yet');
+      throw new ForeshardError(
+        'FORESHARD_NOT_READY',
+        'wait',
+        'the cluster has not been formed yet: `foreshard status` says for whom it waits',
+      );
     this.#partitionCount = decodePartitionCount(entry.value);
     return this.#partitionCount;
   }

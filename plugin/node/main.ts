@@ -14,6 +14,7 @@ import { clientTlsOf } from '../security/client-tls.ts';
 import { usersOf } from '../security/client-users.ts';
 import { packageVersion } from '../version.ts';
 import { type HealthListener, type HealthReason, type HealthSources, listenForHealth } from './health.ts';
+import { remindOfInsecureListen } from './insecure-reminder.ts';
 import { assertListenAllowed, isListenerGuarded, type ListenAddress } from './listen-address.ts';
 import { type NodeOptions, RETRY_MS_DEFAULT, type RunningNode } from './node-options.ts';
 import { type ProcessFaults, surviveFaults } from './process-faults.ts';
@@ -45,9 +46,6 @@ export interface ReadyMessage {
   readonly pid: number;
 }
 
-/** How often a node that anybody can reach says so. */
-const INSECURE_REMINDER_MS = 60_000;
-
 interface NodeProcess {
   readonly node: RunningNode;
   readonly control: (request: ControlRequest) => Promise<unknown>;
@@ -71,13 +69,18 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
   let metadata: MetadataStore | null = null;
   let running: NodeProcess | null = null;
   let health: HealthListener | null = null;
+  let waitsFor = 'the node waits for its cluster, or brings its store in line with the map';
   try {
     health = await openHealth(options, () => {
       if (ending.signal.aborted) return [STOPPING];
-      return running === null ? [STARTING] : running.node.problems();
+      if (running !== null) return running.node.problems();
+      return [{ code: 'starting', isBlocking: true, text: waitsFor }];
     });
+    const onWaiting = (what: string): void => {
+      waitsFor = what;
+    };
     metadata = openMetadata(options.settings.metadata);
-    const parts = { metadata, faults, closing: ending.signal };
+    const parts = { metadata, faults, closing: ending.signal, onWaiting };
     running = role === 'query' ? await openQueryNode(options, parts) : await openStorageNode(options, parts);
     if (!ending.signal.aborted) {
       const { host, port } = running.node;
@@ -101,11 +104,6 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
   return 0;
 }
 
-const STARTING: HealthReason = {
-  code: 'starting',
-  isBlocking: true,
-  text: 'the node waits for its cluster, or brings its store in line with the map',
-};
 const STOPPING: HealthReason = { code: 'stopping', isBlocking: true, text: 'the node was told to end' };
 
 async function openHealth(
@@ -125,10 +123,11 @@ interface NodeParts {
   readonly metadata: MetadataStore;
   readonly faults: ProcessFaults;
   readonly closing: AbortSignal;
+  readonly onWaiting: (what: string) => void;
 }
 
 async function openQueryNode(options: NodeProcessOptions, parts: NodeParts): Promise<NodeProcess> {
-  const { metadata, faults, closing } = parts;
+  const { metadata, faults, closing, onWaiting } = parts;
   const { settings, nodeId, logger } = options;
   const clock = systemClock();
   const plugins = await loadPlugins(settings.plugin.modules);
@@ -156,6 +155,7 @@ async function openQueryNode(options: NodeProcessOptions, parts: NodeParts): Pro
         logger,
         metadata,
         closing,
+        onWaiting,
         hooks: host.hooks,
         onHookFault: (hook, error) => host.onHookFault(hook, error),
       },
@@ -175,7 +175,7 @@ async function openQueryNode(options: NodeProcessOptions, parts: NodeParts): Pro
 }
 
 async function openStorageNode(options: NodeProcessOptions, parts: NodeParts): Promise<NodeProcess> {
-  const { metadata, faults, closing } = parts;
+  const { metadata, faults, closing, onWaiting } = parts;
   const { settings, nodeId, logger } = options;
   const clock = systemClock();
   const plugins = await loadPlugins(settings.plugin.modules);
@@ -197,6 +197,7 @@ async function openStorageNode(options: NodeProcessOptions, parts: NodeParts): P
       logger,
       metadata,
       closing,
+      onWaiting,
       hooks: host.hooks,
       onHookFault: (hook, error) => host.onHookFault(hook, error),
       onStoreOpened: (opened) =>
@@ -261,14 +262,4 @@ function serveParent(running: NodeProcess, ready: ReadyMessage): void {
     );
   });
   send(ready);
-}
-
-function remindOfInsecureListen(listen: ListenAddress, logger: Logger): NodeJS.Timeout {
-  const remind = (): void =>
-    logger.warn(
-      { host: listen.host, port: listen.port },
-      'listening without TLS and authentication on an address that others can reach (--insecure-listen)',
-    );
-  remind();
-  return setInterval(remind, INSECURE_REMINDER_MS).unref();
 }

@@ -71,6 +71,8 @@ export interface NodeComponents {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metadata: MetadataStore;
+  /** Told what a start waits for, as often as it is looked at. */
+  readonly onWaiting?: (what: string) => void;
   /** Ends a start that still waits for the cluster: it fails with FORESHARD_UNAVAILABLE. Default: never. */
   readonly closing?: AbortSignal;
 }

@@ -10,11 +10,12 @@ import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { ClusterMapReader, readStoreState } from '../metadata/cluster-map.ts';
 import { isNotPermitted } from '../metadata/etcd/faults.ts';
 import { bootstrapCluster } from '../metadata/form-cluster.ts';
+import { awaitedText, readFounders } from '../metadata/founders.ts';
 import { whyBehind } from '../metadata/map-behind.ts';
-import { listNodes } from '../metadata/node-registrations.ts';
 import type { PeerIdentity } from '../rpc/connection.ts';
 import { DataRequestReader, STATUS_NOT_OWNER } from '../rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../rpc/server.ts';
+import { assertBelongs } from './assert-belongs.ts';
 import { assertOwnStore } from './assert-own-store.ts';
 import type { HealthReason } from './health.ts';
 import {
@@ -143,7 +144,7 @@ class StorageNode implements RunningStorageNode {
         'fix-config',
         `store ${storeId} in ${this.#options.dataDir} was retired: its partitions have other owners, give this node an empty folder`,
       );
-    if (!this.#options.isStoreReplaced) await this.#assertOwnStore();
+    await this.#assertBelongs();
     await this.#components.onStoreOpened({
       store: engine.store,
       isWritable: () => engine.isWritable,
@@ -165,13 +166,24 @@ class StorageNode implements RunningStorageNode {
     this.#watchRetirement();
   }
 
-  async #assertOwnStore(): Promise<void> {
-    const { clusterId, nodeId, dataDir } = this.#options;
-    const { metadata } = this.#components;
+  /** That this node, with this store, is who the map and the members say. */
+  async #assertBelongs(): Promise<void> {
+    const { clusterId, nodeId, dataDir, storageNodeCount, isStoreReplaced } = this.#options;
+    const { metadata, clock } = this.#components;
+    const { storeId, states } = this.engine.store;
     // A cluster that is being formed has no map yet: nobody owns anything.
-    if ((await metadata.get(clusterKeys(clusterId).cluster)) === undefined) return;
-    const { records } = await new ClusterMapReader(metadata, clusterId).load();
-    assertOwnStore(records, { nodeId, dataDir, storeId: this.engine.store.storeId });
+    const isFormed = (await metadata.get(clusterKeys(clusterId).cluster)) !== undefined;
+    const records = isFormed ? (await new ClusterMapReader(metadata, clusterId).load()).records : [];
+    if (!isStoreReplaced) assertOwnStore(records, { nodeId, dataDir, storeId });
+    const node = {
+      nodeId,
+      // Of one whose disk is lost the process before may not be forgotten yet.
+      storeId: isStoreReplaced ? null : storeId,
+      hasPartitions: states.some(({ role }) => role !== 'NONE'),
+      isFounder: !isFormed && nodeId < storageNodeCount,
+      nowMs: clock.nowMs(),
+    };
+    await assertBelongs(metadata, clusterId, node, records);
   }
 
   /** Another node owns what this one owned: an operator took this process for dead. What it still answered would be lost. */
@@ -215,23 +227,22 @@ class StorageNode implements RunningStorageNode {
           wake = resolve;
         });
         const isFormed = (await metadata.get(keys.cluster)) !== undefined;
-        const nodes = isFormed
-          ? []
-          : (await listNodes(metadata, clusterId)).filter(
-              ({ role, nodeId }) => role === 'storage' && nodeId < storageNodeCount,
-            );
-        if (isFormed || nodes.length === storageNodeCount)
+        const founders = isFormed
+          ? { present: [], missing: [] }
+          : await readFounders(metadata, clusterId, storageNodeCount);
+        if (founders.missing.length === 0)
           try {
-            return await bootstrapCluster(metadata, clusterId, { partitionCount, nodes });
+            return await bootstrapCluster(metadata, clusterId, { partitionCount, nodes: founders.present });
           } catch (error) {
             // Where storage nodes may not write the map, a query node forms the cluster.
             if (!isNotPermitted(error)) throw error;
           }
+        this.#components.onWaiting?.(awaitedText(founders));
         if (clock.monotonicMs() > deadlineMs)
           throw new ForeshardError(
             'FORESHARD_NOT_READY',
             'retry',
-            `${nodes.length} of ${storageNodeCount} storage nodes have registered; start the others`,
+            `${awaitedText(founders)}: start the others, and this one again`,
           );
         await Promise.race([hint, clock.sleep(FORM_CLUSTER_LOOK_MS)]);
       }
@@ -256,11 +267,10 @@ class StorageNode implements RunningStorageNode {
         return why ? [`partition ${record.partitionId}: the map says ${why}`] : [];
       });
       if (behind.length === 0) return;
-      if (!isTold)
-        logger.error(
-          { count: behind.length, first: behind[0] },
-          'the map is older than this store: it was restored from a backup. The node does not serve until `foreshard resync` has mended it',
-        );
+      const why =
+        'the map is older than this store: it was restored from a backup. The node does not serve until `foreshard resync` has mended it';
+      if (!isTold) logger.error({ count: behind.length, first: behind[0] }, why);
+      this.#components.onWaiting?.(why);
       await clock.sleep(MAP_LOOK_MS);
     }
   }

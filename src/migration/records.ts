@@ -18,6 +18,8 @@ export interface ClusterKeys {
   /** Who belongs to the cluster, running or not. */
   readonly memberPrefix: string;
   member(nodeId: number): string;
+  /** That a storage node of a new number may join. */
+  join(nodeId: number): string;
   readonly storePrefix: string;
   store(storeId: string): string;
   readonly cleanupPrefix: string;
@@ -156,6 +158,7 @@ export const AUDITED_ACTIONS = [
   'clear-quarantine',
   'approve',
   'reject',
+  'join',
   'drain',
   'undrain',
   'remove',

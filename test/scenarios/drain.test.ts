@@ -42,14 +42,21 @@ test('a joined node takes what a drained one gives away; nothing is lost, and on
   try {
     await client.connect();
     const load = new NumberedWrites(client, keysOf(PARTITION, { partitionCount: PARTITION_COUNT, count: 3 }));
+    const slip = await cluster.restart(2).then(
+      () => '',
+      ({ message }: Error) => message,
+    );
+    check.match(slip, /cluster main has no such storage node, but 0, 1: name the right node\.id/);
+    const joined = await runCli(cluster.folder, 'join', '2', '--reason', 'a machine more');
+    check.is(joined.status, 0, joined.output);
     await cluster.restart(2);
     check.equal(await countsNow(), [8, 8, 0]);
     check.match((await runCli(cluster.folder, 'status')).output, /storage node 2: alive.* 0 partitions/);
 
-    const early = await runCli(cluster.folder, 'remove', '1');
+    const early = await runCli(cluster.folder, 'remove', '1', '--reason', 'too early');
     check.is(early.status, 1);
     check.match(early.output, /node 1 is not being drained.*nothing was done/);
-    check.is((await runCli(cluster.folder, 'drain', '7')).status, 2);
+    check.is((await runCli(cluster.folder, 'drain', '7', '--reason', 'a slip')).status, 2);
 
     const drained = await runCli(cluster.folder, 'drain', '1', '--wait', '--reason', 'the test');
     check.is(drained.status, 0, drained.output);

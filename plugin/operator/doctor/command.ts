@@ -6,6 +6,7 @@ import { withMetadata } from '../cluster-commands.ts';
 import { type CommonFlags, settingsOf, withConfig, withJson } from '../flags.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';
+import { readForming } from '../status/forming.ts';
 import { gatherStatus } from '../status/gather-status.ts';
 import { EXIT_ALARMS } from '../status/status-command.ts';
 import { judgeCluster } from './cluster.ts';
@@ -42,12 +43,18 @@ export function addDoctorCommand(program: Command, exitWith: (code: number) => v
 async function lookAtCluster(settings: Settings): Promise<Finding[]> {
   const findings: Finding[] = [];
   try {
-    await withMetadata(settings, (metadata) =>
-      withNodes(settings, metadata, async (transport) => {
+    await withMetadata(settings, async (metadata) => {
+      const forming = await readForming(metadata, settings);
+      if (forming !== null) {
+        const [awaited = ''] = forming.alarms;
+        findings.push(warn('cluster', `not formed yet: ${awaited}`, 'fine before the first start'));
+        return;
+      }
+      await withNodes(settings, metadata, async (transport) => {
         const engine = new RpcStorageEngine(transport);
         findings.push(...judgeCluster(await gatherStatus(metadata, engine, { settings, nowMs: Date.now() })));
-      }),
-    );
+      });
+    });
   } catch (error) {
     if (!(error instanceof ForeshardError)) throw error;
     findings.push(warn('cluster', error.message, 'fine before the first node has been started'));

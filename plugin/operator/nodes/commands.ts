@@ -17,14 +17,17 @@ import {
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';
 import { setDraining } from './drain.ts';
+import { allowJoin } from './join.ts';
 import { isEmpty, type NodeStanding, standingOf, standingText, storageMember } from './node-standing.ts';
 import { removeQueryNode, removeStorageNode } from './remove.ts';
 
 interface OrderFlags extends CommonFlags {
-  readonly reason?: string;
+  readonly reason: string;
 }
 
-interface DrainFlags extends OrderFlags {
+interface DrainFlags extends CommonFlags {
+  /** Needed by the order, not by who gives it again to hear how far it is. */
+  readonly reason?: string;
   readonly wait?: boolean;
 }
 
@@ -33,6 +36,19 @@ const FOLLOW_MS = 500;
 const storageNode = wholeNumber('node', 0, QUERY_NODE_ID_MIN - 1);
 
 export function addNodeOrders(program: Command): void {
+  withConfig(program.command('join'))
+    .argument('<node>', 'number of the new storage node', storageNode)
+    .requiredOption(...REASON_FLAG)
+    .description(
+      'let a storage node of this number, which the cluster does not have yet, join when it is started',
+    )
+    .action(async (nodeId: number, { reason, ...flags }: OrderFlags) => {
+      const { settings } = await settingsOf(flags);
+      const order = { nodeId, reason: reason.slice(0, 500), nowMs: Date.now() };
+      await withMetadata(settings, async (metadata) =>
+        printLine(await allowJoin(metadata, settings.cluster.name, order)),
+      );
+    });
   withJson(withConfig(program.command('drain')))
     .argument('<node>', 'number of the storage node', storageNode)
     .option(...REASON_FLAG)
@@ -43,7 +59,7 @@ export function addNodeOrders(program: Command): void {
     .action(drain);
   withConfig(program.command('undrain'))
     .argument('<node>', 'number of the storage node', storageNode)
-    .option(...REASON_FLAG)
+    .requiredOption(...REASON_FLAG)
     .description('end a drain: plans may give the node something again')
     .action(async (nodeId: number, flags: OrderFlags) => {
       const { settings } = await settingsOf(flags);
@@ -56,12 +72,12 @@ export function addNodeOrders(program: Command): void {
     });
   withConfig(program.command('remove'))
     .argument('<node>', 'number of the node', wholeNumber('node', 0, NODE_ID_MAX))
-    .option(...REASON_FLAG)
+    .requiredOption(...REASON_FLAG)
     .description('take an empty storage node out of the cluster, or a query node that is gone')
     .action(remove);
 }
 
-const orderOf = (nodeId: number, { reason = '' }: OrderFlags, isDraining: boolean) => ({
+const orderOf = (nodeId: number, { reason = '' }: DrainFlags, isDraining: boolean) => ({
   nodeId,
   isDraining,
   reason: reason.slice(0, 500),
@@ -109,7 +125,7 @@ async function hindrancesOf(metadata: MetadataStore, clusterName: string): Promi
 async function remove(nodeId: number, flags: OrderFlags): Promise<void> {
   const { settings } = await settingsOf(flags);
   const { name } = settings.cluster;
-  const order = { nodeId, reason: (flags.reason ?? '').slice(0, 500) };
+  const order = { nodeId, reason: flags.reason.slice(0, 500) };
   await withMetadata(settings, async (metadata) => {
     if (nodeId >= QUERY_NODE_ID_MIN) return printLine(await removeQueryNode(metadata, name, order));
     await withNodes(settings, metadata, async (transport) => {

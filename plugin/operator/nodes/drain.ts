@@ -4,6 +4,7 @@ import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { decodeMember, listMembers } from '../../metadata/members.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import { encodeStoreRecord, readStoreRecord, type StoreRecord } from '../../metadata/store-records.ts';
+import { noReason } from '../flags.ts';
 import { auditWrite } from '../migration/order.ts';
 import { type NodeStanding, standingOf, storageMember } from './node-standing.ts';
 
@@ -17,7 +18,7 @@ export interface DrainOrder {
 /**
  * `foreshard drain` and `undrain`: the operator's switch, obeyed by every plan from now on. Said again it changes nothing.
  *
- * @throws ForeshardError FORESHARD_CONFIG for a node that is none, or is retired, or the last that could take anything.
+ * @throws ForeshardError FORESHARD_CONFIG for a node that is none, or is retired, or the last that could take anything, or without a reason.
  */
 export async function setDraining(
   metadata: MetadataStore,
@@ -31,6 +32,7 @@ export async function setDraining(
   if (state === 'retired')
     throw refused(`node ${nodeId}: its store ${member.storeId} is retired already: it owns nothing for good`);
   if ((state === 'draining') === isDraining) return standing;
+  if (reason === '') throw noReason();
   const whileAnotherIsLeft = isDraining ? await conditionsOfAnother(metadata, clusterName, nodeId) : [];
   const record: StoreRecord = isDraining
     ? { state: 'draining', sinceMs: nowMs, partitionCount: standing.ownedCount }

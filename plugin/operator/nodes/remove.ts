@@ -53,6 +53,7 @@ export async function removeStorageNode(
       { kind: 'put', key, value: encodeStoreRecord({ state: 'retired', nodeId }) },
       { kind: 'delete', key: keys.member(nodeId) },
       { kind: 'delete', key: keys.node(nodeId) },
+      { kind: 'delete', key: keys.join(nodeId) },
       audit,
     ],
   });

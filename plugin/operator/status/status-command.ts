@@ -6,6 +6,7 @@ import { type CommonFlags, settingsOf, withConfig, withJson } from '../flags.ts'
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';
 import { asTime, counted } from '../units-text.ts';
+import { formingLines, readForming } from './forming.ts';
 import { type ClusterStatus, gatherStatus, type NodeStatus } from './gather-status.ts';
 
 /** Something is wrong with the cluster, not with the command. */
@@ -18,15 +19,21 @@ export function addStatusCommand(program: Command, exitWith: (code: number) => v
     )
     .action(async (flags: CommonFlags) => {
       const { settings } = await settingsOf(flags);
-      await withMetadata(settings, (metadata) =>
-        withNodes(settings, metadata, async (transport) => {
+      await withMetadata(settings, async (metadata) => {
+        const forming = await readForming(metadata, settings);
+        if (forming !== null) {
+          if (flags.json === true) printJson(forming);
+          else for (const line of formingLines(forming)) printLine(line);
+          return exitWith(EXIT_ALARMS);
+        }
+        await withNodes(settings, metadata, async (transport) => {
           const engine = new RpcStorageEngine(transport);
           const status = await gatherStatus(metadata, engine, { settings, nowMs: Date.now() });
           if (flags.json === true) printJson(status);
           else for (const line of statusLines(status)) printLine(line);
           if (status.alarms.length > 0) exitWith(EXIT_ALARMS);
-        }),
-      );
+        });
+      });
     });
 }
 

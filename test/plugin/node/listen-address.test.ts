@@ -1,5 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { remindOfInsecureListen } from '../../../plugin/node/insecure-reminder.ts';
 import {
   assertListenAllowed,
   isListenerGuarded,
@@ -7,6 +9,7 @@ import {
 } from '../../../plugin/node/listen-address.ts';
 import { isLoopback } from '../../../src/base/loopback.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
+import { KeptLog } from '../../support/kept-log.ts';
 
 const test = suite('listen address');
 
@@ -43,6 +46,16 @@ test('clients need TLS and AUTH, peers their certificates; one without the other
   check.ok(isListenerGuarded('query', { ...security, serverKeyFile: 'k', usersFile: 'u' }));
   check.not.ok(isListenerGuarded('storage', { ...security, serverKeyFile: 'k', password: 'p' }));
   check.ok(isListenerGuarded('storage', { ...security, peerKeyFile: 'k' }));
+});
+
+test('who listens to strangers by consent says so again and again', async () => {
+  const log = new KeptLog();
+  const timer = remindOfInsecureListen({ host: '0.0.0.0', port: 6379 }, log, 5);
+  check.is(log.lines.length, 1, 'at once');
+  await delay(40);
+  clearInterval(timer);
+  check.ok(log.lines.length >= 2);
+  check.match(log.text, /address that others can reach \(--insecure-listen\)/);
 });
 
 test.run();

@@ -55,6 +55,7 @@ async function start(
     storageNodeCount?: number;
     hooks?: ReturnType<typeof emptyStorageNodeHooks>;
     isStoreReplaced?: boolean;
+    onWaiting?: (what: string) => void;
   } = {},
 ): Promise<RunningStorageNode> {
   const hooks = options.hooks ?? emptyStorageNodeHooks();
@@ -77,6 +78,7 @@ async function start(
       clock: systemClock(),
       logger: silentLogger,
       metadata: context.metadata,
+      ...(options.onWaiting && { onWaiting: options.onWaiting }),
       hooks,
       onStoreOpened: async () => {},
       onHookFault: () => {
@@ -140,10 +142,21 @@ function connect(context: Context, node: RunningStorageNode, role: PeerRole = 'q
 }
 
 test('nodes that start together form a cluster, and each serves its part only', async (context) => {
-  const nodes = await Promise.all([
-    start(context, 0, { storageNodeCount: 2 }),
-    start(context, 1, { storageNodeCount: 2 }),
-  ]);
+  const waits: string[] = [];
+  let onWaiting = (): void => {};
+  const isWaiting = new Promise<void>((resolve) => {
+    onWaiting = resolve;
+  });
+  const first = start(context, 0, {
+    storageNodeCount: 2,
+    onWaiting: (what) => {
+      waits.push(what);
+      onWaiting();
+    },
+  });
+  await isWaiting;
+  check.is(waits[0], '1 of 2 storage nodes has registered; waiting for 1');
+  const nodes = await Promise.all([first, start(context, 1, { storageNodeCount: 2 })]);
   const { records } = await loadMap(context.metadata, CLUSTER);
   check.equal(
     records.map((record) => record?.ownerNodeId),

@@ -171,6 +171,9 @@ test('the map is printed for people and for programs; without a cluster it exits
       '{"cluster":{"partitionCount":16},"metadata":{"path":"m"}}',
     );
     const metadata = openEmbeddedMetadata({ path: join(folder, 'm') });
+    const forming = run(folder, ['status']);
+    check.is(forming.status, 3);
+    check.match(forming.stdout, /ALARM: 0 of \d+ storage nodes? have registered; waiting for 0/);
     await bootstrapCluster(metadata, 'main', {
       partitionCount: 16,
       nodes: [0, 1].map((nodeId) => ({ nodeId, storeId: `store-${nodeId}` })),
@@ -179,13 +182,13 @@ test('the map is printed for people and for programs; without a cluster it exits
       run(folder, ['map']).stdout,
       'node 0: 8 partitions: 0-7\nnode 1: 8 partitions: 8-15\n0 migrations open',
     );
-    check.is(run(folder, ['pause']).status, 0);
+    check.is(run(folder, ['pause', '--reason', 'a test']).status, 0);
     check.ok(await metadata.get(clusterKeys('main').pause));
     const printed = JSON.parse(run(folder, ['map', '--json']).stdout);
     check.equal(printed.ownerOf, [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
     check.equal(printed.migrations, []);
     check.is(printed.isPaused, true);
-    check.is(run(folder, ['resume']).status, 0);
+    check.is(run(folder, ['resume', '--reason', 'a test']).status, 0);
     check.is(await metadata.get(clusterKeys('main').pause), undefined);
     check.match(run(folder, ['proposal']).stderr, /there is no proposal yet/);
     check.match(run(folder, ['query-types']).stderr, /no window has been closed yet/);

@@ -1,0 +1,38 @@
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import type { Settings } from '../../../src/settings.ts';
+import { clusterKeys } from '../../metadata/cluster-keys.ts';
+import { awaitedText, readFounders } from '../../metadata/founders.ts';
+
+/** Of a cluster that is not there yet. */
+export interface FormingStatus {
+  readonly cluster: string;
+  readonly isFormed: false;
+  readonly registered: readonly { readonly nodeId: number; readonly host: string; readonly port: number }[];
+  /** Storage nodes without which it is not formed. */
+  readonly missing: readonly number[];
+  readonly alarms: readonly string[];
+}
+
+/** Null where the cluster has been formed. */
+export async function readForming(
+  metadata: MetadataStore,
+  { cluster: { name, storageNodeCount } }: Settings,
+): Promise<FormingStatus | null> {
+  if ((await metadata.get(clusterKeys(name).cluster)) !== undefined) return null;
+  const founders = await readFounders(metadata, name, storageNodeCount);
+  const { present, missing } = founders;
+  const remedy = missing.length === 0 ? '' : ': start them, or set cluster.storageNodeCount';
+  return {
+    cluster: name,
+    isFormed: false,
+    registered: present.map(({ nodeId, host, port }) => ({ nodeId, host, port })),
+    missing,
+    alarms: [`${awaitedText(founders)}${remedy}`],
+  };
+}
+
+export const formingLines = ({ cluster, registered, alarms }: FormingStatus): string[] => [
+  `cluster ${cluster}: not formed yet`,
+  ...registered.map(({ nodeId, host, port }) => `storage node ${nodeId}: registered at ${host}:${port}`),
+  ...alarms.map((alarm) => `ALARM: ${alarm}`),
+];
