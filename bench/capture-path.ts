@@ -7,7 +7,8 @@ import { newQueryCounters } from '../plugin/node/query-counters.ts';
 import { Dispatcher } from '../plugin/node/query-dispatch.ts';
 import { PendingPool } from '../plugin/node/query-pending.ts';
 import { ConnectionCommands } from '../plugin/node/resp/connection-commands.ts';
-import { Router, type StorageLink } from '../plugin/node/router.ts';
+import { Router } from '../plugin/node/router.ts';
+import type { StorageLink } from '../plugin/node/storage-links.ts';
 import type { RpcClient } from '../plugin/rpc/client.ts';
 import {
   DataReplyBatch,
@@ -140,7 +141,7 @@ export class CapturePath {
   #takeRequests(): PreparedReplies {
     const frames: { link: StorageLink; payload: Buffer }[] = [];
     const terms: number[] = [];
-    for (const link of this.#router.links.values())
+    for (const link of this.#router.links.byId.values())
       for (const frame of link.rpc.requests.takeFrames())
         for (const payload of this.#answer(frame.subarray(FRAME_HEADER_BYTES), link.nodeId, terms))
           frames.push({ link, payload });

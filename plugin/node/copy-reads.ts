@@ -5,8 +5,8 @@ import type { ClientConnection } from './query-client.ts';
 import type { QueryCounters } from './query-counters.ts';
 import type { PendingPool, PendingQuery, Probe } from './query-pending.ts';
 import { ReadMeter } from './read-meter.ts';
-import type { StorageLink } from './router.ts';
 import { ShadowReads } from './shadow-reads.ts';
+import type { StorageLink } from './storage-links.ts';
 
 /** After so many unanswered reads in a row a copy is left alone for a while, without waiting for the coordinator's word. */
 const LATE_IN_A_ROW_MAX = 3;

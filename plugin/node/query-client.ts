@@ -77,6 +77,8 @@ export class ClientConnection {
   /** SHA-256 of the token it has shown, to see whether that still holds; null without one. */
   tokenDigest: Buffer | null = null;
   inFlightCount = 0;
+  /** It gets nothing and is read no further for now: it has guessed wrongly. */
+  isMuted = false;
   /** What the replies of its queries count for; kept by PendingPool.reckon. */
   replyBytes = 0;
   isOutputPending = false;
@@ -152,11 +154,11 @@ export class ClientConnection {
 
   /** Room for one more query; otherwise reading has to wait. */
   get canAccept(): boolean {
-    return this.inFlightCount < IN_FLIGHT_MAX && this.#hasOutputRoom;
+    return this.inFlightCount < IN_FLIGHT_MAX && this.#hasOutputRoom && !this.isMuted;
   }
 
   get canResume(): boolean {
-    return this.inFlightCount <= IN_FLIGHT_RESUME && this.#hasOutputRoom;
+    return this.inFlightCount <= IN_FLIGHT_RESUME && this.#hasOutputRoom && !this.isMuted;
   }
 
   get #hasOutputRoom(): boolean {
@@ -232,8 +234,9 @@ export class ClientConnection {
     }
   }
 
-  /** Writes everything that is ready. */
+  /** Writes everything that is ready, unless it is muted. */
   flush(): void {
+    if (this.isMuted) return;
     this.isOutputPending = false;
     this.#readyBytes = 0;
     this.#ownBytes = 0;

@@ -30,7 +30,7 @@ export function describeNode(sections: readonly string[], node: NodeDescription)
 function describeSections(node: NodeDescription): Readonly<Record<string, Fields>> {
   const { counters, router } = node;
   const memory = process.memoryUsage();
-  const links = [...router.links.values()];
+  const links = [...router.links.byId.values()];
   const seconds = Math.floor(node.uptimeMs / 1000);
   return {
     Server: {

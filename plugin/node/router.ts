@@ -17,17 +17,15 @@ import { corrupt } from '../rpc/frames.ts';
 import { type CopyReadLimits, CopyReads } from './copy-reads.ts';
 import { LineageLosses } from './lineage-losses.ts';
 import { NodeLatencies } from './node-latency.ts';
+import { PartitionHolds } from './partition-holds.ts';
 import type { ClientConnection } from './query-client.ts';
 import type { QueryCounters } from './query-counters.ts';
 import type { PartSink, PendingPool, PendingQuery, Probe } from './query-pending.ts';
 import { ReplyEstimate } from './reply-estimate.ts';
+import { type StorageLink, StorageLinks, takesQueries } from './storage-links.ts';
 
 /** Requests that are on their way or held, over all clients; beyond it clients are read no further. */
 const IN_FLIGHT_BYTES_MAX = 32 * 1024 * 1024;
-/** First pause before a refused request is tried again by the same map, doubled up to the second. */
-const RETRY_PAUSE_MS_MIN = 5;
-const RETRY_PAUSE_MS_MAX = 200;
-
 /** Times retryMs. A fenced source may rightly hold requests for as long as a hand-over takes, so this is longer. */
 const STALL_FACTOR = 2;
 
@@ -36,35 +34,6 @@ const OUTCOME_OK = 0;
 const OUTCOME_ERROR = 1;
 const OUTCOME_REDIRECTED = 2;
 const OUTCOME_UNAVAILABLE = 3;
-
-/** One storage node, as the router sees it. */
-export interface StorageLink {
-  readonly nodeId: number;
-  readonly rpc: RpcClient;
-  inFlightCount: number;
-  /** It has said that it ends: what is on its way is still answered, nothing more is sent. */
-  isLeaving: boolean;
-  /** Monotonic time since when it has been unreachable; NaN while connected. */
-  downSinceMs: number;
-  /** Monotonic time of its last answer, or of the first request after it had none open. */
-  lastAnswerMs: number;
-}
-
-/**
- * A partition for which nothing is sent for now.
- *
- *   (open) --status 1, new owner, node down--> (held) --drained, and owner reachable, and map newer or pause over--> (open)
- *
- * While requests of the old routing are still on their way, sending to a new owner could overtake them: so first everything
- * in flight is answered, then what is held goes out in its original order.
- */
-interface PartitionHold {
-  readonly queue: PendingQuery[];
-  /** The highest epoch by which a storage node refused; -1 when the hold has another reason. */
-  rejectedEpoch: number;
-  retryAtMs: number;
-  pauseMs: number;
-}
 
 export interface RouterOptions {
   readonly pool: PendingPool;
@@ -84,9 +53,7 @@ export interface RouterOptions {
 
 /** Sends every query to the owner of its partition and keeps the order of each partition through every change of owner. */
 export class Router {
-  readonly links = new Map<number, StorageLink>();
-  /** Partitions that are held now. */
-  heldCount = 0;
+  readonly links = new StorageLinks();
   /** Bytes of requests that are not answered yet. */
   inFlightBytes = 0;
   /** Monotonic time of the event-loop turn: read once a socket read or a frame of replies, not once a query. */
@@ -96,29 +63,18 @@ export class Router {
   readonly copyReads: CopyReads;
   readonly latencies: NodeLatencies;
   readonly losses = new LineageLosses();
-  /** Replies are not read for now, so that nobody who has not answered is thought to be stuck. */
-  isReadingPaused = false;
 
   readonly #options: RouterOptions;
   readonly #pool: PendingPool;
   readonly #hooks: QueryNodeHooks;
   readonly #counters: QueryCounters;
-  readonly #linkOf: (StorageLink | undefined)[] = [];
+  readonly #holds: PartitionHolds;
   #table: RoutingTable;
   #order = 0;
-  readonly #holds: (PartitionHold | null)[];
   readonly #inFlight: Int32Array;
   readonly #writesInFlight: Int32Array;
   /** f64[partition]: the highest lsn seen; a copy must have applied as much. */
   readonly #lsnSeen: Float64Array;
-  /**
-   * u8[partition]: 1 until the owner by the present map has taken a request on the present connection. A new owner, or one that
-   * has just started, refuses until it serves: of several requests on their way it could refuse the first and do the others.
-   * So the first goes alone, and what follows it is held until it is answered.
-   */
-  readonly #isUnproven: Uint8Array;
-  /** Partitions that were refused by the newest epoch there is: the pause before the next try. */
-  readonly #pauses = new Map<number, number>();
   /** Encodes what cannot be sent yet; its frames go nowhere. */
   readonly #parkingBatch = new DataRequestBatch(() => {});
 
@@ -130,20 +86,29 @@ export class Router {
     this.#counters = options.counters;
     this.nowMs = options.clock.monotonicMs();
     const { partitionCount } = table;
-    this.#holds = new Array<PartitionHold | null>(partitionCount).fill(null);
     this.#inFlight = new Int32Array(partitionCount);
-    this.#isUnproven = new Uint8Array(partitionCount).fill(1);
     this.estimate = new ReplyEstimate(partitionCount);
     this.#writesInFlight = new Int32Array(partitionCount);
     this.#lsnSeen = new Float64Array(partitionCount);
     this.latencies = new NodeLatencies(() => options.clock.nowMs());
+    this.#holds = new PartitionHolds(partitionCount, {
+      links: this.links,
+      retryMs: options.retryMs,
+      table: () => this.#table,
+      nowMs: () => this.nowMs,
+      inFlight: this.#inFlight,
+      onHeld: options.onHeld,
+      resend: (pending, link) => this.#resend(pending, link),
+      tellsLoss: (pending) => this.#tellsLoss(pending),
+      fail: (pending) => this.#fail(pending),
+    });
     this.copyReads = new CopyReads(table, {
       pool: options.pool,
       counters: options.counters,
       limits: options.copyReads,
       nowMs: () => this.nowMs,
       wallMs: () => options.clock.nowMs(),
-      linkOf: (nodeId) => this.#linkOf[nodeId],
+      linkOf: (nodeId) => this.links.at(nodeId),
       toOwner: (query) => this.#toOwner(query),
       complete: (query, reader, nodeId) => this.#completeFromCopy(query, reader, nodeId),
       onWaiting: options.onHeld,
@@ -155,9 +120,14 @@ export class Router {
     return this.#table;
   }
 
+  /** Partitions that are held now. */
+  get heldCount(): number {
+    return this.#holds.count;
+  }
+
   /** Whether `sweep` has to be called again: partitions are held, or clients wait for copies. */
   get wantsSweep(): boolean {
-    return this.heldCount > 0 || this.copyReads.waitingCount > 0;
+    return this.#holds.count > 0 || this.copyReads.waitingCount > 0;
   }
 
   get canAccept(): boolean {
@@ -169,18 +139,7 @@ export class Router {
   }
 
   addLink(nodeId: number, rpc: RpcClient): StorageLink {
-    const nowMs = this.#options.clock.monotonicMs();
-    const link: StorageLink = {
-      nodeId,
-      rpc,
-      inFlightCount: 0,
-      isLeaving: false,
-      downSinceMs: nowMs,
-      lastAnswerMs: nowMs,
-    };
-    this.links.set(nodeId, link);
-    this.#linkOf[nodeId] = link;
-    return link;
+    return this.links.add(nodeId, rpc, this.#options.clock.monotonicMs());
   }
 
   // -- Sending -------------------------------------------------------------------------------------------------------
@@ -246,10 +205,10 @@ export class Router {
     const nodeId = table.ownerOf[partitionId];
     if (table.readTargetOf[partitionId] !== NO_NODE && !pending.isWrite)
       pending.isAtCopy = this.#goesToCopy(pending, partitionId);
-    const link = this.#linkOf[nodeId];
+    const link = this.links.at(nodeId);
     const isParked =
       pending.isAtCopy ||
-      this.#holds[partitionId] !== null ||
+      this.#holds.isHeld(partitionId) ||
       !takesQueries(link) ||
       (!this.losses.isEmpty && this.losses.concerns(partitionId, pending.clientId));
     pending.nodeId = isParked ? -1 : nodeId;
@@ -276,8 +235,8 @@ export class Router {
     this.inFlightBytes += pending.requestEnd - pending.requestStart;
     batch.end();
     if (pending.nodeId >= 0) {
-      this.#countSent(pending, this.#linkOf[pending.nodeId] as StorageLink);
-      if (this.#isUnproven[pending.partitionId] === 1) this.#openHold(pending.partitionId);
+      this.#countSent(pending, this.links.at(pending.nodeId) as StorageLink);
+      this.#holds.onSent(pending.partitionId);
     } else {
       batch.takeFrames();
       if (pending.isAtCopy) this.#sendToCopy(pending);
@@ -288,7 +247,7 @@ export class Router {
   #sendToCopy(pending: PendingQuery): void {
     const { partitionId } = pending;
     (pending.client as ClientConnection).copyPartition = partitionId;
-    const link = this.#linkOf[this.#table.readTargetOf[partitionId]] as StorageLink;
+    const link = this.links.at(this.#table.readTargetOf[partitionId]) as StorageLink;
     this.copyReads.send(pending, link, this.#lsnSeen[partitionId]);
   }
 
@@ -296,8 +255,8 @@ export class Router {
   #toOwner(pending: PendingQuery): void {
     pending.isAtCopy = false;
     if (this.#tellsLoss(pending)) return;
-    const owner = this.#linkOf[this.#table.ownerOf[pending.partitionId]];
-    if (this.#holds[pending.partitionId] === null && takesQueries(owner)) this.#resend(pending, owner);
+    const owner = this.links.at(this.#table.ownerOf[pending.partitionId]);
+    if (!this.#holds.isHeld(pending.partitionId) && takesQueries(owner)) this.#resend(pending, owner);
     else this.#hold(pending);
   }
 
@@ -316,9 +275,9 @@ export class Router {
     const { client } = pending;
     if (client === null || client.inFlightCount > 1 || this.#writesInFlight[partitionId] > 0) return false;
     const weight = this.#table.readWeightOf[partitionId];
-    if (weight === 0 || this.#holds[partitionId] !== null) return false;
+    if (weight === 0 || this.#holds.isHeld(partitionId)) return false;
     if (!this.copyReads.mayAsk(client, partitionId)) return false;
-    if (!takesQueries(this.#linkOf[this.#table.readTargetOf[partitionId]])) return false;
+    if (!takesQueries(this.links.at(this.#table.readTargetOf[partitionId]))) return false;
     const hook = this.#hooks.onRoute;
     if (hook === null) return isCopyReader(client.id, partitionId, weight);
     try {
@@ -373,8 +332,7 @@ export class Router {
       const { status } = reader;
       if (status === STATUS_NOT_OWNER || status === STATUS_BEHIND) this.#onRefused(pending);
       else {
-        if (this.#pauses.size > 0) this.#pauses.delete(partitionId);
-        if (pending.sentEpoch === this.#table.epochOf[partitionId]) this.#isUnproven[partitionId] = 0;
+        this.#holds.onTaken(partitionId, pending.sentEpoch);
         if (reader.lsn > this.#lsnSeen[partitionId]) this.#lsnSeen[partitionId] = reader.lsn;
         if (this.copyReads.openCount > 0) this.copyReads.onOwnerReply(pending, reader);
         this.#complete(
@@ -385,7 +343,7 @@ export class Router {
           status === STATUS_UNAVAILABLE,
         );
       }
-      if (this.#holds[partitionId] !== null) this.#tryOpen(partitionId);
+      this.#holds.tryOpen(partitionId);
     }
   }
 
@@ -399,7 +357,7 @@ export class Router {
   #onRefused(pending: PendingQuery): void {
     this.#counters.redirects++;
     pending.isRedirected = true;
-    this.#isUnproven[pending.partitionId] = 1;
+    this.#holds.onUnproven(pending.partitionId);
     this.#options.requestRefresh();
     this.#hold(pending, pending.sentEpoch);
   }
@@ -456,35 +414,12 @@ export class Router {
     }
   }
 
-  // -- Holds ---------------------------------------------------------------------------------------------------------
-
-  #openHold(partitionId: number): PartitionHold {
-    let hold = this.#holds[partitionId];
-    if (hold === null) {
-      hold = {
-        queue: [],
-        rejectedEpoch: -1,
-        retryAtMs: 0,
-        pauseMs: this.#pauses.get(partitionId) ?? RETRY_PAUSE_MS_MIN,
-      };
-      this.#holds[partitionId] = hold;
-      this.heldCount++;
-      this.#options.onHeld();
-    }
-    return hold;
-  }
+  // -- What has to wait, or cannot be done ---------------------------------------------------------------------------
 
   #hold(pending: PendingQuery, rejectedEpoch = -1): void {
-    const { partitionId } = pending;
     if (this.#tellsLoss(pending) || this.#failsFast(pending)) return;
-    const hold = this.#openHold(partitionId);
-    pending.nodeId = -1;
-    hold.queue.push(pending);
     this.#counters.held++;
-    if (rejectedEpoch >= 0 && rejectedEpoch >= hold.rejectedEpoch) {
-      hold.rejectedEpoch = rejectedEpoch;
-      hold.retryAtMs = this.nowMs + hold.pauseMs;
-    }
+    this.#holds.add(pending, rejectedEpoch);
   }
 
   /** A client that may have seen what a takeover has given up hears of it before anything else of the partition. */
@@ -499,7 +434,7 @@ export class Router {
   /** A node that has been away for longer than a query may wait is not waited for. */
   #failsFast(pending: PendingQuery): boolean {
     const owner = this.#table.ownerOf[pending.partitionId];
-    const downSinceMs = this.#linkOf[owner]?.downSinceMs ?? Number.NaN;
+    const downSinceMs = this.links.at(owner)?.downSinceMs ?? Number.NaN;
     if (!(this.nowMs - downSinceMs > this.#options.retryMs)) return false;
     this.#fail(pending);
     return true;
@@ -511,7 +446,7 @@ export class Router {
     const owner = this.#table.ownerOf[partitionId];
     let text = `TRYAGAIN partition ${partitionId} is changing its owner; try again`;
     if (owner === NO_NODE) text = `CLUSTERDOWN partition ${partitionId} has no owner in the map`;
-    else if (this.#linkOf[owner]?.rpc.isConnected !== true)
+    else if (this.links.at(owner)?.rpc.isConnected !== true)
       text = `CLUSTERDOWN partition ${partitionId} is on storage node ${owner}, which is not reachable`;
     this.#answerError(pending, text);
   }
@@ -521,56 +456,11 @@ export class Router {
     this.#complete(pending, reply, 0, reply.length, true);
   }
 
-  /** Sends what a partition holds, in order, if nothing stands against it any more; to an unproven owner the first of it. */
-  #tryOpen(partitionId: number): void {
-    const hold = this.#holds[partitionId];
-    if (hold === null || this.#inFlight[partitionId] > 0) return;
-    const link = this.#linkOf[this.#table.ownerOf[partitionId]];
-    if (!takesQueries(link)) return;
-    if (this.#table.epochOf[partitionId] <= hold.rejectedEpoch && this.nowMs < hold.retryAtMs) return;
-    hold.queue.sort((a, b) => a.order - b.order);
-    // Should the same epoch be refused again, the next pause is longer.
-    if (this.#table.epochOf[partitionId] <= hold.rejectedEpoch)
-      this.#pauses.set(partitionId, Math.min(RETRY_PAUSE_MS_MAX, hold.pauseMs * 2));
-    if (this.#isUnproven[partitionId] === 1 && this.#resendFirst(hold, link)) return;
-    this.#holds[partitionId] = null;
-    this.heldCount--;
-    for (const pending of hold.queue) if (!this.#tellsLoss(pending)) this.#resend(pending, link);
-  }
-
-  /** @returns false if there is none to send: whatever comes next is the first, then. */
-  #resendFirst(hold: PartitionHold, link: StorageLink): boolean {
-    for (;;) {
-      const first = hold.queue.shift();
-      if (first === undefined) return false;
-      if (this.#tellsLoss(first)) continue;
-      this.#resend(first, link);
-      return true;
-    }
-  }
-
   /** Gives up what has waited too long, opens what can be opened. */
   sweep(): void {
     this.nowMs = this.#options.clock.monotonicMs();
     this.copyReads.sweep();
-    for (let p = 0; this.heldCount > 0 && p < this.#holds.length; p++) {
-      const hold = this.#holds[p];
-      if (hold === null) continue;
-      this.#failExpired(hold);
-      if (hold.queue.length === 0 && this.#inFlight[p] === 0) {
-        this.#holds[p] = null;
-        this.heldCount--;
-      } else this.#tryOpen(p);
-    }
-  }
-
-  #failExpired(hold: PartitionHold): void {
-    const deadlineMs = this.nowMs - this.#options.retryMs;
-    if (!hold.queue.some((pending) => pending.receivedMs < deadlineMs)) return;
-    const expired = hold.queue.filter((pending) => pending.receivedMs < deadlineMs);
-    const waiting = hold.queue.filter((pending) => pending.receivedMs >= deadlineMs);
-    hold.queue.splice(0, hold.queue.length, ...waiting);
-    for (const pending of expired) this.#fail(pending);
+    this.#holds.sweep();
   }
 
   // -- Changes -------------------------------------------------------------------------------------------------------
@@ -584,9 +474,9 @@ export class Router {
     for (const partitionId of changed) {
       if (table.lineageEpochOf[partitionId] > before.epochOf[partitionId])
         this.#takenOver(partitionId, before.ownerOf[partitionId]);
-      if (table.epochOf[partitionId] !== before.epochOf[partitionId]) this.#isUnproven[partitionId] = 1;
-      if (this.#inFlight[partitionId] > 0) this.#openHold(partitionId);
-      this.#tryOpen(partitionId);
+      if (table.epochOf[partitionId] !== before.epochOf[partitionId]) this.#holds.onUnproven(partitionId);
+      if (this.#inFlight[partitionId] > 0) this.#holds.open(partitionId);
+      this.#holds.tryOpen(partitionId);
     }
   }
 
@@ -599,7 +489,7 @@ export class Router {
       this.losses.cut(partitionId, { cutLsn, seenLsn, clientIds: this.#options.clientIds() });
       this.#lsnSeen[partitionId] = cutLsn;
     }
-    const link = this.#linkOf[lostNodeId];
+    const link = this.links.at(lostNodeId);
     if (link !== undefined && link.inFlightCount > 0)
       link.rpc.reset(new Error(`partition ${partitionId} was taken over from storage node ${lostNodeId}`));
   }
@@ -608,10 +498,7 @@ export class Router {
     this.nowMs = this.#options.clock.monotonicMs();
     link.downSinceMs = Number.NaN;
     link.lastAnswerMs = this.nowMs;
-    for (let p = 0; p < this.#holds.length; p++)
-      if (this.#table.ownerOf[p] === link.nodeId) this.#isUnproven[p] = 1;
-    for (let p = 0; this.heldCount > 0 && p < this.#holds.length; p++)
-      if (this.#holds[p] !== null && this.#table.ownerOf[p] === link.nodeId) this.#tryOpen(p);
+    this.#holds.onNodeUp(link.nodeId);
   }
 
   /** Reads that were on their way are sent again; of writes nobody knows, and it would be wrong to guess. */
@@ -636,33 +523,15 @@ export class Router {
         );
       } else this.#hold(pending);
     }
-    for (const pending of lost)
-      if (this.#holds[pending.partitionId] !== null) this.#tryOpen(pending.partitionId);
-  }
-
-  /** Lets replies wait in the network while a client has more of them than it can take. */
-  pauseReading(): void {
-    this.isReadingPaused = true;
-    for (const { rpc } of this.links.values()) rpc.pauseReading();
+    for (const pending of lost) this.#holds.tryOpen(pending.partitionId);
   }
 
   resumeReading(): void {
-    this.isReadingPaused = false;
-    const nowMs = this.#options.clock.monotonicMs();
-    for (const link of this.links.values()) {
-      link.lastAnswerMs = nowMs;
-      link.rpc.resumeReading();
-    }
+    this.links.resumeReading(this.#options.clock.monotonicMs());
   }
 
-  /** A node that is connected but has not answered anything for long is as good as down: its connection is made anew. */
   resetStalledLinks(): void {
-    if (this.isReadingPaused) return;
-    const nowMs = this.#options.clock.monotonicMs();
-    const stallMs = STALL_FACTOR * this.#options.retryMs;
-    for (const link of this.links.values())
-      if (link.inFlightCount > 0 && nowMs - link.lastAnswerMs > stallMs)
-        link.rpc.reset(new Error(`storage node ${link.nodeId} has not answered for ${stallMs} ms`));
+    this.links.resetStalled(this.#options.clock.monotonicMs(), STALL_FACTOR * this.#options.retryMs);
   }
 
   /** Queries of a command with parts go through here one by one; the sink answers its client itself. */
@@ -676,6 +545,3 @@ export class Router {
     return part;
   }
 }
-
-const takesQueries = (link: StorageLink | undefined): link is StorageLink =>
-  link?.rpc.isConnected === true && !link.isLeaving;

@@ -11,7 +11,7 @@ import {
 import type { CopyReadsOptions } from './copy-reads.ts';
 import type { PendingQuery, Probe } from './query-pending.ts';
 import type { ReadMeter } from './read-meter.ts';
-import type { StorageLink } from './router.ts';
+import type { StorageLink } from './storage-links.ts';
 
 /** Comparisons under way: mirrored reads never are more than a trickle, however slow the copy is. */
 const OPEN_MAX = 16;

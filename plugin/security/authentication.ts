@@ -30,14 +30,18 @@ export class Authentication {
     return this.isRequired ? null : FULL_ACCESS;
   }
 
-  /** @param user null where only `given` was sent: the password, or a token of whatever user. */
+  /**
+   * @param user null where only `given` was sent: the password, or a token of whatever user. `default` says no more than null:
+   * with `HELLO` a client has to name somebody, and one that was given a token alone names this.
+   */
   check(user: string | null, given: Buffer): Shown | null {
-    if (user === null || user === FULL_ACCESS.user) {
+    const named = user === FULL_ACCESS.user ? null : user;
+    if (named === null) {
       const isRight =
         this.#password === null ? !this.isRequired : timingSafeEqual(this.#digest(given), this.#password);
       if (isRight) return { access: FULL_ACCESS, tokenDigest: null };
     }
-    const found = this.#users?.find(user, given) ?? null;
+    const found = this.#users?.find(named, given) ?? null;
     return found === null ? null : { access: found.access, tokenDigest: found.digest };
   }
 

@@ -21,7 +21,7 @@ export class GuardedListener {
   readonly #server: Server;
   readonly #tls: Server | null;
   readonly #onAdmitted: OnAdmitted;
-  /** Places of connections whose TLS handshake is under way, by their remote end: a TLS socket does not tell what it wraps. */
+  /** Places of connections whose TLS handshake is under way, by their two ends: a TLS socket does not tell what it wraps. */
   readonly #inTls = new Map<string, HandshakePlace>();
 
   constructor(onAdmitted: OnAdmitted, options: GuardedListenerOptions) {
@@ -71,20 +71,23 @@ export class GuardedListener {
       socket.resume();
       return;
     }
-    const from = remoteEnd(socket);
-    this.#inTls.set(from, place);
-    socket.once('close', () => this.#inTls.delete(from));
+    const ends = bothEnds(socket);
+    this.#inTls.set(ends, place);
+    socket.once('close', () => {
+      // The next connection between the same ends may have come before this one's end was told.
+      if (this.#inTls.get(ends) === place) this.#inTls.delete(ends);
+    });
     this.#tls.emit('connection', socket);
   }
 
   #onSecure(socket: Socket): void {
-    const from = remoteEnd(socket);
-    const place = this.#inTls.get(from);
+    const ends = bothEnds(socket);
+    const place = this.#inTls.get(ends);
     if (place === undefined) {
       socket.destroy(); // it has been cut off meanwhile
       return;
     }
-    this.#inTls.delete(from);
+    this.#inTls.delete(ends);
     this.#onAdmitted(socket, place);
   }
 }
@@ -92,4 +95,6 @@ export class GuardedListener {
 /** Connections come in bursts: those of an application that starts, say. */
 const LISTEN_BACKLOG = 1024;
 
-const remoteEnd = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+/** Of a machine with several addresses two may hear from one remote end at the same time: only both ends tell connections apart. */
+const bothEnds = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
+  `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;

@@ -15,6 +15,8 @@ export interface HandshakeLimits {
   readonly waitingPerAddressMax: number;
   /** Who has waited for so long is refused. */
   readonly waitMsMax: number;
+  /** A wrong password or token is answered after so long, and the place stays taken until then. */
+  readonly wrongGuessMs: number;
 }
 
 export const DEFAULT_HANDSHAKE_LIMITS: HandshakeLimits = {
@@ -24,11 +26,18 @@ export const DEFAULT_HANDSHAKE_LIMITS: HandshakeLimits = {
   waitingMax: 1024,
   waitingPerAddressMax: 512,
   waitMsMax: 5_000,
+  // Eight places of one address then make eight guesses a second, 64 of all; nobody who mistypes minds a second.
+  wrongGuessMs: 1_000,
 };
 
 /** One connection's place; `leave` when it has shown who it is. Closing the socket leaves, too. */
 export interface HandshakePlace {
   leave(): void;
+  /**
+   * It has shown something wrong: the place stays taken for `wrongGuessMs`, also when the connection is gone. Whoever guesses
+   * could otherwise drop a connection that does not answer at once, and try the next on a new one.
+   */
+  keepForWrongGuess(): void;
 }
 
 interface Place extends HandshakePlace {
@@ -36,6 +45,8 @@ interface Place extends HandshakePlace {
   readonly address: string;
   readonly onAdmitted: (place: HandshakePlace) => void;
   timer: NodeJS.Timeout | null;
+  /** By the clock of `performance`. */
+  keptUntilMs: number;
   state: 'waiting' | 'open' | 'left';
 }
 
@@ -56,6 +67,8 @@ export class HandshakeGate {
   #waitingCount = 0;
   readonly #opened = new Set<Place>();
   readonly #openByAddress = new Map<string, number>();
+  /** Places that nobody has any more, and that are taken all the same. */
+  readonly #kept = new Map<Place, NodeJS.Timeout>();
 
   constructor(logger: Logger = silentLogger, limits: HandshakeLimits = DEFAULT_HANDSHAKE_LIMITS) {
     this.#limits = limits;
@@ -81,8 +94,12 @@ export class HandshakeGate {
       address,
       onAdmitted,
       timer: null,
+      keptUntilMs: 0,
       state: 'waiting',
       leave: () => this.#leave(place),
+      keepForWrongGuess: () => {
+        place.keptUntilMs = performance.now() + this.#limits.wrongGuessMs;
+      },
     };
     if (this.#hasRoom(address)) {
       socket.once('close', place.leave);
@@ -105,6 +122,7 @@ export class HandshakeGate {
   close(): void {
     const waiting = [...this.#waiting.values()].flatMap((line) => [...line]);
     for (const { socket } of [...waiting, ...this.#opened]) socket.destroy();
+    for (const place of [...this.#kept.keys()]) this.#free(place);
   }
 
   #hasRoom(address: string): boolean {
@@ -149,6 +167,14 @@ export class HandshakeGate {
     if (!wasOpen) this.#stopWaiting(place);
     place.state = 'left';
     if (!wasOpen) return;
+    const keptMs = place.keptUntilMs - performance.now();
+    if (keptMs > 0) this.#kept.set(place, setTimeout(() => this.#free(place), keptMs).unref());
+    else this.#free(place);
+  }
+
+  #free(place: Place): void {
+    clearTimeout(this.#kept.get(place));
+    this.#kept.delete(place);
     this.#opened.delete(place);
     count(this.#openByAddress, place.address, -1);
     this.#admitNext();

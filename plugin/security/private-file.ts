@@ -5,11 +5,16 @@ import { ForeshardError } from '../../src/base/errors.ts';
 /** More than any list of tokens or chain of certificates needs; a wrong path (a disk image) is refused before it is read. */
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Changes when the file does. @throws ForeshardError FORESHARD_CONFIG naming setting and file. */
+/**
+ * Changes when the file does, its mode and owner included. By the time of change of its entry: what copies files may set that of their
+ * content back, and a token that was taken out of a list of the same length would go on to hold.
+ *
+ * @throws ForeshardError FORESHARD_CONFIG naming setting and file.
+ */
 export function stampOf(setting: string, file: string): string {
   return named(setting, file, () => {
-    const { mtimeMs, size, ino } = statSync(file);
-    return `${mtimeMs}/${size}/${ino}`;
+    const { ctimeNs, size, ino, dev } = statSync(file, { bigint: true });
+    return `${ctimeNs}/${size}/${ino}/${dev}`;
   });
 }
 

@@ -11,6 +11,11 @@ import type { RequestParser } from './parser.ts';
 
 const NO_AUTHENTICATION = 'NOAUTH Authentication required.';
 const NO_KEY = 'NOPERM this user has no permissions to access one of the keys used as arguments';
+/** Redis has no words for these: its key patterns do not hold for commands that name no key. */
+const NOT_ALL_KEYS =
+  'NOPERM this user may only see keys that begin with its prefixes, and DBSIZE counts those of everybody';
+const NO_SCAN =
+  'NOPERM this user may only see keys that begin with its prefixes: SCAN needs MATCH with a pattern that begins so';
 /** Longer arguments are no option of a command. */
 const WORD_BYTES_MAX = 16;
 
@@ -24,7 +29,7 @@ export function refusalOf(
   const wanted = spec.rights | moreRights(spec, parser);
   if ((access.rights & wanted) !== wanted)
     return `NOPERM this user has no permissions to run the '${spec.name.toLowerCase()}' command`;
-  return access.prefixes.length === 0 || mayNameKeys(access, spec, parser) ? null : NO_KEY;
+  return access.prefixes.length === 0 ? null : keyRefusal(access, spec, parser);
 }
 
 /** What an option or a subcommand needs beside the command itself. */
@@ -36,16 +41,17 @@ function moreRights(spec: CommandSpec, parser: RequestParser): Rights {
   return 0;
 }
 
-function mayNameKeys(access: ClientAccess, spec: CommandSpec, parser: RequestParser): boolean {
+/** Of a client that is limited to prefixes. */
+function keyRefusal(access: ClientAccess, spec: CommandSpec, parser: RequestParser): string | null {
   const { source, starts, ends, argumentCount } = parser;
   // These look at the keys of all: a scan may if it asks for nothing but what the client may name.
-  if (spec.spread === 'all') return false;
-  if (spec.spread === 'scan') return mayScan(access, parser);
-  if (spec.firstKey === 0) return true;
+  if (spec.spread === 'all') return NOT_ALL_KEYS;
+  if (spec.spread === 'scan') return mayScan(access, parser) ? null : NO_SCAN;
+  if (spec.firstKey === 0) return null;
   const last = spec.lastKey < 0 ? argumentCount - 1 : Math.min(spec.lastKey, argumentCount - 1);
   for (let i = spec.firstKey; i <= last; i += spec.keyStep)
-    if (!mayNameKey(access, source, starts[i], ends[i])) return false;
-  return true;
+    if (!mayNameKey(access, source, starts[i], ends[i])) return NO_KEY;
+  return null;
 }
 
 /** `SCAN cursor … MATCH pattern …`: the last pattern counts, and its letters before the first `*?[\` are what all that it matches begins with. */

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { COMMANDS } from '../../../plugin/commands/table.ts';
+import { DEFAULT_HANDSHAKE_LIMITS } from '../../../plugin/security/handshake-gate.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import {
   eventually,
@@ -290,7 +291,10 @@ test('SCAN is refused with a long pattern or type, or with more options than the
 const auth = suite('plugin/node/query-node: authentication');
 let locked: FakeCluster;
 auth.before(async () => {
-  locked = await startFakeCluster({ password: 'sesame' });
+  locked = await startFakeCluster({
+    password: 'sesame',
+    guards: { handshakeLimits: { ...DEFAULT_HANDSHAKE_LIMITS, wrongGuessMs: 1 } },
+  });
 });
 auth.after(() => locked.close());
 

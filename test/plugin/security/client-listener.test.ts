@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
@@ -48,7 +49,13 @@ interface World {
 }
 
 const withWorld = (
-  options: { isTls?: boolean; isCertificateAsked?: boolean; perAddress?: number; openMsMax?: number },
+  options: {
+    isTls?: boolean;
+    isCertificateAsked?: boolean;
+    perAddress?: number;
+    openMsMax?: number;
+    wrongGuessMs?: number;
+  },
   use: (world: World) => Promise<void>,
 ): Promise<void> =>
   withTemporaryFolder(async (folder) => {
@@ -75,6 +82,7 @@ const withWorld = (
           ...DEFAULT_HANDSHAKE_LIMITS,
           openPerAddressMax: options.perAddress ?? DEFAULT_HANDSHAKE_LIMITS.openPerAddressMax,
           openMsMax: options.openMsMax ?? DEFAULT_HANDSHAKE_LIMITS.openMsMax,
+          wrongGuessMs: options.wrongGuessMs ?? 1,
         },
       },
     });
@@ -94,6 +102,8 @@ test('a token is all that AUTH and HELLO need; each may do what its line says', 
     check.match(String(await client.errorOf('AUTH', newToken())), /^WRONGPASS/);
     check.match(String(await client.errorOf('AUTH', 'web', writer)), /^WRONGPASS/);
     check.match(String(await client.errorOf('AUTH', 'default', '')), /^WRONGPASS/, 'there is no password');
+    check.instance(await client.call('HELLO', '3', 'AUTH', 'default', ops), Map, 'as who has a token alone');
+    check.match(String(await client.call('CLIENT', 'INFO')), /user=ops/);
     check.is(cluster.query.counters.authenticationFailures, 3);
     check.is(await client.call('AUTH', reader), 'OK');
     check.is(await client.call('GET', 'cart:1'), null);
@@ -123,6 +133,31 @@ test('a token that is taken out of the file ends its connections; other rights h
     check.is(await changed.call('SET', 'k', 'v'), 'OK');
     check.match(log.text, /its token holds no longer/);
     changed.close();
+  }));
+
+test('guesses are slow, on new connections too; who shows the right token is not kept waiting', () =>
+  withWorld({ perAddress: 2, wrongGuessMs: 150 }, async ({ cluster, port }) => {
+    const beganMs = performance.now();
+    const guess = async (): Promise<void> => {
+      const client = await RespClient.connect(port);
+      const answer = client.errorOf('AUTH', newToken()).catch(() => null);
+      // As a guesser would who has seen how soon the right one is answered.
+      await Promise.race([answer, delay(20)]);
+      client.close();
+    };
+    await Promise.all(Array.from({ length: 6 }, guess));
+    const known = await RespClient.connect(port);
+    check.is(await known.call('AUTH', reader), 'OK');
+    check.ok(performance.now() - beganMs >= 3 * 140, 'two at a time, 150 ms each');
+    check.is(cluster.query.counters.authenticationFailures, 6);
+    const againMs = performance.now();
+    const refusals = Promise.all([known.errorOf('AUTH', 'a'), known.errorOf('AUTH', 'b')]);
+    check.match(String(await refusals), /WRONGPASS.*WRONGPASS/);
+    check.ok(performance.now() - againMs >= 2 * 140, 'also of who is in, one after the other');
+    const next = performance.now();
+    check.is(await known.call('GET', 'k'), null);
+    check.ok(performance.now() - next < 140);
+    known.close();
   }));
 
 test('a whole pool that connects at once is served, eight at a time', () =>

@@ -16,6 +16,7 @@ const LIMITS = {
   waitingMax: 3,
   waitingPerAddressMax: 2,
   waitMsMax: 60_000,
+  wrongGuessMs: 40,
 };
 
 /** As much of a socket as the gate sees. */
@@ -96,6 +97,21 @@ test('addresses take turns: who has many in the line does not keep one of anothe
   check.is(gate.waitingCount, 2);
   gate.close();
   check.is(gate.openCount + gate.waitingCount, 0);
+});
+
+test('a place is kept for a while after a wrong guess, whatever becomes of the connection', async () => {
+  const gate = new HandshakeGate(new KeptLog(), LIMITS);
+  const strangers = arrive(gate, 'a', 'a', 'a', 'a');
+  strangers[0]?.place?.keepForWrongGuess();
+  strangers[0]?.destroy();
+  check.equal(states(strangers), ['cut', 'in', 'waits', 'waits']);
+  strangers[1]?.place?.leave();
+  check.equal(states(strangers), ['cut', 'in', 'in', 'waits'], 'who has guessed nothing leaves at once');
+  await delay(60);
+  check.equal(states(strangers), ['cut', 'in', 'in', 'in']);
+  strangers[3]?.place?.keepForWrongGuess();
+  gate.close();
+  check.is(gate.openCount + gate.waitingCount, 0, 'closing waits for nobody');
 });
 
 test('all addresses of an IPv6 /64 are one', () => {

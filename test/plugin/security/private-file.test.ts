@@ -1,10 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { runDashboard } from '../../../plugin/operator/dashboard/command.ts';
-import { readNamedFile, readPrivateFile, whyNotPrivate } from '../../../plugin/security/private-file.ts';
+import {
+  readNamedFile,
+  readPrivateFile,
+  stampOf,
+  whyNotPrivate,
+} from '../../../plugin/security/private-file.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -22,6 +27,18 @@ test('the mode is judged before a byte is read', () =>
     const own = join(folder, 'own');
     writeFileSync(own, 'x', { mode: 0o600 });
     check.is(readPrivateFile('s', own).toString(), 'x');
+  }));
+
+test('a change is seen where size and time of the content are what they were', () =>
+  withTemporaryFolder(async (folder) => {
+    const file = join(folder, 'users');
+    writeFileSync(file, 'shop', { mode: 0o600 });
+    utimesSync(file, 1, 1);
+    const before = stampOf('s', file);
+    check.is(stampOf('s', file), before);
+    writeFileSync(file, 'nobd');
+    utimesSync(file, 1, 1);
+    check.is.not(stampOf('s', file), before);
   }));
 
 test('a secret belongs to this user or to root', () => {
