@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { hasRedisServer, LocalRedisCluster } from '../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { compareDailyLoad } from './redis/daily-load.ts';
 import { LoadProcess } from './redis/load-process.ts';
 import {
   assertKeys,
@@ -11,7 +12,7 @@ import {
   slotTags,
   untilConverged,
 } from './redis/movers.ts';
-import type { BenchOutcome, BenchResult } from './types.ts';
+import type { BenchOptions, BenchOutcome, BenchResult } from './types.ts';
 
 export const area = 'redis';
 
@@ -25,7 +26,7 @@ interface Figures {
 }
 
 /** Moves of slots of a Redis Cluster beside the engine's own tool, in turn, in one run. */
-export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutcome> {
+export async function run({ isSmall, seconds }: BenchOptions): Promise<BenchOutcome> {
   if (!hasRedisServer())
     return {
       results: [],
@@ -36,7 +37,8 @@ export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutco
   const results: BenchResult[] = [];
   for (const valueBytes of [200, 2_048]) results.push(...(await compareSpeed(valueBytes, { isSmall })));
   results.push(...(await compareLatency({ isSmall })));
-  return { results, skipped: [] };
+  const daily = compareDailyLoad({ isSmall, ...(seconds === undefined ? {} : { seconds }) });
+  return { results: [...results, ...daily.results], skipped: daily.skipped };
 }
 
 /** Without load: slots, keys and bytes a second, and what they cost the servers. */

@@ -22,7 +22,7 @@ export interface BenchOutcome {
 
 export interface BenchOptions {
   readonly isSmall: boolean;
-  /** For each instance that is searched as long as one likes: of `placement`, those of ROADEF. */
+  /** For each instance that is searched as long as one likes: of `placement`, those of ROADEF. Of `redis`: the daily load. */
   readonly seconds?: number;
 }
 

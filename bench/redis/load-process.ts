@@ -12,11 +12,7 @@ export class LoadProcess {
   }
 
   static async start(order: LoadOrder): Promise<LoadProcess> {
-    const isTypeScript = import.meta.url.endsWith('.ts');
-    const path = fileURLToPath(new URL('./load-client.ts', import.meta.url));
-    const child = fork(isTypeScript ? path : path.replace(/\.ts$/, '.js'), {
-      execArgv: isTypeScript ? ['--import', import.meta.resolve('tsx')] : [],
-    });
+    const child = forkModule(new URL('./load-client.ts', import.meta.url));
     child.send(order);
     const [first] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
     if (first !== 'ready') throw new Error(`the load client ended with ${String(first)}`);
@@ -49,4 +45,14 @@ export class LoadProcess {
     this.#child.send(question);
     return (await answer)[0];
   }
+}
+
+/** A process that runs a module of these benches, in the kind of code that this is: TypeScript, or `dist`. */
+export function forkModule(module: URL): ChildProcess {
+  const isTypeScript = import.meta.url.endsWith('.ts');
+  const path = fileURLToPath(module);
+  return fork(isTypeScript ? path : path.replace(/\.ts$/, '.js'), {
+    execArgv: isTypeScript ? ['--import', import.meta.resolve('tsx')] : [],
+    serialization: 'advanced',
+  });
 }

@@ -29,11 +29,8 @@ const CONVERGED_MS_MAX = 20_000;
 /** redis-cli refuses to begin while nodes disagree: waits until all tell the same owners, and it finds nothing to complain of. */
 export async function untilConverged(cluster: LocalRedisCluster): Promise<void> {
   for (const deadline = performance.now() + CONVERGED_MS_MAX; performance.now() < deadline; ) {
-    const found = await runProgram('redis-cli', [
-      '--cluster',
-      'check',
-      `127.0.0.1:${cluster.ports[0]}`,
-    ]).catch(() => null);
+    const { host, port } = cluster.address(0);
+    const found = await runProgram('redis-cli', ['--cluster', 'check', `${host}:${port}`]).catch(() => null);
     if (found !== null && !/\[ERR\]|\[WARNING\]/.test(found.stdout)) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -59,34 +56,43 @@ export const redisCli = (pipeline: number): MoverUnderTest => ({
 
 export const ours = (name: string, settings: Partial<SlotMoveSettings> = {}): MoverUnderTest => ({
   name,
-  async move(cluster, { from, to }, slots) {
-    const all = { ...REDIS_DEFAULTS, slotMove: { ...REDIS_DEFAULTS.slotMove, ...settings } };
-    const nodes = new IoredisNodes(all);
-    nodes.setAddresses(
-      new Map(cluster.nodeIds.map((id, i) => [id, { host: '127.0.0.1', port: cluster.ports[i] as number }])),
-    );
-    const mover = new SlotMover(all, { nodes, clock: systemClock(), assertMaySend: () => undefined });
-    try {
-      const outcomes = await mover.move(
-        {
-          sourceId: cluster.nodeIds[from] as string,
-          targetId: cluster.nodeIds[to] as string,
-          targetAddress: { host: '127.0.0.1', port: cluster.ports[to] as number },
-          otherMasterIds: cluster.nodeIds.filter((_, index) => index !== from && index !== to),
-          slots: Array.from({ length: slots }, (_, slot) => slot),
-          formerIds: [],
-          isSourcePromoted: false,
-          sourceRunId: null,
-        },
-        { mayOpenWindow: () => true },
-      );
-      const moved = outcomes.reduce((sum, { committedSlots }) => sum + committedSlots.length, 0);
-      if (moved !== slots) throw new Error(`${moved} of ${slots} slots moved`);
-    } finally {
-      nodes.close();
-    }
-  },
+  move: (cluster, ends, slots) =>
+    moveOurs(cluster, ends, { slots: Array.from({ length: slots }, (_, slot) => slot), settings }),
 });
+
+/** @throws Error unless all have moved. */
+export async function moveOurs(
+  cluster: LocalRedisCluster,
+  { from, to }: { readonly from: number; readonly to: number },
+  {
+    slots,
+    settings = {},
+  }: { readonly slots: readonly number[]; readonly settings?: Partial<SlotMoveSettings> },
+): Promise<void> {
+  const all = { ...REDIS_DEFAULTS, slotMove: { ...REDIS_DEFAULTS.slotMove, ...settings } };
+  const nodes = new IoredisNodes(all);
+  nodes.setAddresses(new Map(cluster.nodeIds.map((id, i) => [id, cluster.address(i)])));
+  const mover = new SlotMover(all, { nodes, clock: systemClock(), assertMaySend: () => undefined });
+  try {
+    const outcomes = await mover.move(
+      {
+        sourceId: cluster.nodeIds[from] as string,
+        targetId: cluster.nodeIds[to] as string,
+        targetAddress: cluster.address(to),
+        otherMasterIds: cluster.nodeIds.filter((_, index) => index !== from && index !== to),
+        slots,
+        formerIds: [],
+        isSourcePromoted: false,
+        sourceRunId: null,
+      },
+      { mayOpenWindow: () => true },
+    );
+    const moved = outcomes.reduce((sum, { committedSlots }) => sum + committedSlots.length, 0);
+    if (moved !== slots.length) throw new Error(`${moved} of ${slots.length} slots moved`);
+  } finally {
+    nodes.close();
+  }
+}
 
 /** One key in each of the first slots, found by trying: all keys `{tag}:i` are in the slot of their tag. */
 export function slotTags(slotCount: number): readonly string[] {

@@ -1,18 +1,20 @@
 /**
- * `npm start`: the whole loop on a real log. One query node and eight storage nodes as processes; 28 days of the flights log
- * as history, then 7 days live through an ordinary Redis client on a virtual clock, planning every trace hour while
+ * `npm start`: the whole loop on a real log. One query node and eight storage nodes as processes, or a Redis Cluster of three
+ * masters with an agent beside it; 28 days of the flights log as history, then 7 days live through an ordinary Redis client on a virtual clock, planning every trace hour while
  * partitions migrate under the load; then the policies side by side, and every key read back.
  */
 import { parseArgs } from 'node:util';
-import { createClient } from 'redis';
-import { LocalCluster } from '../../plugin/node/local-cluster.ts';
-import { hasEtcd, LocalEtcd } from '../../plugin/node/local-etcd.ts';
-import { Ledger, type ReadBackClient } from './ledger.ts';
+import { redisServerProblem } from '../../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { hasEtcd } from '../../plugin/node/local-etcd.ts';
+import { EmbeddedCluster } from './embedded-cluster.ts';
+import { Ledger } from './ledger.ts';
 import { LoadGenerator } from './load-generator.ts';
 import { comparePolicies } from './policies.ts';
 import { createProgress, type Progress } from './progress.ts';
 import { DAY_MS, LOG_END_MS, LOG_START_MS, readFlightLog } from './read-log.ts';
+import { RedisReplayCluster } from './redis-cluster.ts';
 import { HOUR_MS, playLiveDays } from './replay.ts';
+import { REPLAY_MIGRATION_SETTINGS, type ReplayCluster, type StoreClient } from './replay-cluster.ts';
 import { formatReport, type ReplayReport } from './report.ts';
 import {
   hourlyQueries,
@@ -25,30 +27,33 @@ import {
 
 const HELP = `npm start -- [options]
   --json            one JSON object on standard output, progress on standard error
-  --nodes N         storage nodes, 2 to 64 (8)
+  --engine KIND     embedded: nodes of this package; redis-cluster: redis-servers and an agent (embedded)
+  --nodes N         storage nodes, or masters of Redis, 2 to 64 (8; 3)
   --partitions N    a power of two, 16 to 16384 (256)
   --history-days N  loaded as history before the live days, 7 to 180 (28)
   --live-days N     replayed live, 2 to 60 (7)
   --start-day N     first day of history, from 2001-01-01 (the last that leaves room)
   --hour-ms N       real time of one trace hour, milliseconds (700)
+  --cycle-hours N   trace hours between two plans (1)
   --seed N          of everything that is drawn (1)
-  --metadata KIND   embedded, or etcd: one that is started for the replay (embedded)`;
+  --metadata KIND   embedded, or etcd: one that is started for the replay (embedded; not with --engine redis-cluster)`;
 
 /** A perfectly balanced cluster peaks here: tight enough to matter, loose enough that a good map fits. */
 const PEAK_UTILISATION = 0.7;
 /** Measured from the second live day on: the predictive policy starts on the default map and has to migrate first. */
 const WARM_UP_DAYS = 1;
-/** Real time and trace time differ by the factor 5,000: what waits by the clock on the wall is scaled down to fit. */
-const MIGRATION_SETTINGS = { graceMs: 1_000, residenceMs: 2_000, readWeightHoldMs: 20, fenceRetryMs: 200 };
+const NODE_COUNT_DEFAULT = { embedded: 8, 'redis-cluster': 3 } as const;
 
 interface ReplayOptions {
   readonly isJson: boolean;
+  readonly engine: keyof typeof NODE_COUNT_DEFAULT;
   readonly nodeCount: number;
   readonly partitionCount: number;
   readonly historyDays: number;
   readonly liveDays: number;
   readonly startMs: number;
   readonly hourMs: number;
+  readonly cycleHours: number;
   readonly seed: bigint;
   readonly metadata: 'embedded' | 'etcd';
 }
@@ -60,12 +65,14 @@ function readOptions(): ReplayOptions | null {
     options: {
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
-      nodes: { type: 'string', default: '8' },
+      engine: { type: 'string', default: 'embedded' },
+      nodes: { type: 'string' },
       partitions: { type: 'string', default: '256' },
       'history-days': { type: 'string', default: '28' },
       'live-days': { type: 'string', default: '7' },
       'start-day': { type: 'string' },
       'hour-ms': { type: 'string', default: '700' },
+      'cycle-hours': { type: 'string', default: '1' },
       seed: { type: 'string', default: '1' },
       metadata: { type: 'string', default: 'embedded' },
     },
@@ -77,7 +84,14 @@ function readOptions(): ReplayOptions | null {
       throw new UsageError(`--${name} must be an integer in ${min}..${max}, got ${text}`);
     return value;
   };
-  const { metadata } = values;
+  const { engine, metadata } = values;
+  if (engine !== 'embedded' && engine !== 'redis-cluster')
+    throw new UsageError(`--engine must be embedded or redis-cluster, got ${engine}`);
+  if (engine === 'redis-cluster') {
+    const problem = redisServerProblem();
+    if (problem !== null) throw new UsageError(`--engine redis-cluster: ${problem}`);
+    if (metadata !== 'embedded') throw new UsageError('--engine redis-cluster keeps its metadata embedded');
+  }
   if (metadata !== 'embedded' && metadata !== 'etcd')
     throw new UsageError(`--metadata must be embedded or etcd, got ${metadata}`);
   if (metadata === 'etcd' && !hasEtcd())
@@ -99,12 +113,14 @@ function readOptions(): ReplayOptions | null {
   const startDay = integer('start-day', values['start-day'] ?? String(lastStartDay), 0, lastStartDay);
   return {
     isJson: values.json,
-    nodeCount: integer('nodes', values.nodes, 2, 64),
+    engine,
+    nodeCount: integer('nodes', values.nodes ?? String(NODE_COUNT_DEFAULT[engine]), 2, 64),
     partitionCount: powerOfTwo('partitions', integer('partitions', values.partitions, 16, 16384)),
     historyDays,
     liveDays,
     startMs: LOG_START_MS + startDay * DAY_MS,
     hourMs: integer('hour-ms', values['hour-ms'], 50, 3_600_000),
+    cycleHours: integer('cycle-hours', values['cycle-hours'], 1, 24),
     seed: BigInt(integer('seed', values.seed, 0, Number.MAX_SAFE_INTEGER)),
     metadata,
   };
@@ -135,52 +151,34 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
       `a node is said to carry ${Math.round(capacity)} queries a trace hour, so that perfect balance peaks at ${PEAK_UTILISATION * 100} %`,
   );
 
-  const etcd = options.metadata === 'etcd' ? await LocalEtcd.start() : null;
-  if (etcd) progress.say(`metadata is in etcd at ${etcd.endpoints.join(', ')}`);
-  const cluster = await LocalCluster.start({
-    storageNodeCount: nodeCount,
-    partitionCount,
-    settings: {
-      plugin: { mode: 'auto' },
-      cluster: { nodeCapacity: { queries: capacity / 3600 } },
-      migration: MIGRATION_SETTINGS,
-      controller: { seed: String(seed) },
-      ...(etcd && { metadata: { kind: 'etcd', endpoints: etcd.endpoints } }),
-    },
-  });
+  const cluster = await startCluster(options, capacity);
+  const abandon = stopOnSignals(cluster);
   try {
-    const clients = await openClients(`redis://${cluster.host}:${cluster.port}`);
-    const [client] = clients;
     const seeded = seedEntries(live, seed);
-    await writeSeeds(client, seeded);
-    progress.say(
-      `one query node on port ${cluster.port}, ${nodeCount} storage nodes, ${partitionCount} partitions, ${seeded.length} keys`,
-    );
-
+    const clients = await cluster.openClients({ nowMs: liveStartMs });
+    await writeSeeds(clients.store, seeded);
+    progress.say(`${cluster.description}, ${partitionCount} partitions, ${seeded.length} keys`);
     // The clock before the history: whatever was captured while seeding belongs to no live hour.
-    await cluster.control({ operation: 'setClock', nowMs: liveStartMs });
-    await cluster.control({
-      operation: 'loadHistory',
-      history: {
-        startMs,
-        windowMs: HOUR_MS,
-        windowCount: historyDays * 24,
-        partitionCount,
-        queries: historyQueries,
-      },
+    await cluster.setClock(liveStartMs);
+    await cluster.loadHistory({
+      startMs,
+      windowMs: HOUR_MS,
+      windowCount: historyDays * 24,
+      partitionCount,
+      queries: historyQueries,
     });
-    const planned = await cluster.control({ operation: 'advance', toMs: liveStartMs });
+    const planned = await cluster.advance(liveStartMs);
     progress.say(
-      `${historyDays} days of history loaded; first plan: ${planned.cycle?.proposedCount ?? 0} moves, ` +
-        `forecast in ${planned.cycle?.forecastMs.toFixed(0)} ms, planned in ${planned.cycle?.planMs.toFixed(0)} ms`,
+      `${historyDays} days of history loaded; first plan: ${planned?.proposedCount ?? 0} moves, ` +
+        `forecast in ${planned?.forecastMs.toFixed(0)} ms, planned in ${planned?.planMs.toFixed(0)} ms`,
     );
 
     const ledger = new Ledger(seeded);
     const openMigrations = { count: 0 };
-    const captureBefore = await cluster.control({ operation: 'captureStatus' });
+    const captureBefore = await cluster.captured();
     const generator = new LoadGenerator({
       log: live,
-      clients,
+      clients: clients.load,
       ledger,
       partitionOf: partitionOfAirport(live, partitionCount),
       partitionCount,
@@ -193,6 +191,7 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
       liveStartMs,
       hourCount: liveDays * 24,
       hourMs: options.hourMs,
+      cycleHours: options.cycleHours,
       partitionCount,
       capacity,
       nodeCount,
@@ -200,14 +199,15 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
     });
 
     progress.say('reading back every key');
-    const verification = await ledger.verify(readBackClient(client));
+    const verification = await ledger.verify(clients.store);
     for (const example of [...verification.examples, ...generator.errorExamples])
       progress.say(`  ${example}`);
-    for (const each of clients) each.destroy();
+    await clients.close();
 
     progress.say('comparing the policies on the captured load');
     const policies = await comparePolicies({
-      queries: figures.profile.queries,
+      queries: figures.queries,
+      startOwnerOf: cluster.startOwnerOf,
       startMs,
       historyHours: historyDays * 24,
       liveHours: liveDays * 24,
@@ -217,7 +217,7 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
       capacity,
       partitionBytes: storedBytes(seeded, partitionCount),
       ownerOfByHour: figures.ownerOfByHour,
-      residenceHours: MIGRATION_SETTINGS.residenceMs / options.hourMs,
+      residenceHours: REPLAY_MIGRATION_SETTINGS.residenceMs / options.hourMs,
       seed,
     });
     const { keysChecked, keysLost, keysWrong } = verification;
@@ -240,36 +240,38 @@ async function replay(options: ReplayOptions, progress: Progress): Promise<Repla
       latencyMs: { during: latencyFigures(generator.during), outside: latencyFigures(generator.outside) },
       peakMemoryBytes: figures.peakMemoryBytes,
       captureMismatches: countDifferences({
-        captured: figures.profile.queries.subarray(historyDays * 24 * partitionCount),
+        captured: figures.queries.subarray(historyDays * 24 * partitionCount),
         sent: generator.sent,
       }),
-      queryTypes: figures.queryTypes.types.map(({ template, totalCount }) => ({
+      queryTypes: figures.queryTypes.map(({ template, totalCount }) => ({
         template,
         count: totalCount,
       })),
     };
   } finally {
+    abandon();
     await cluster.stop();
-    await etcd?.close();
   }
 }
 
-const openClient = (url: string) => createClient({ url });
-type RedisClient = ReturnType<typeof openClient>;
-
-/** Replies come in order on a connection, so one slow answer holds up what is behind it: applications keep a few. */
-const CLIENT_COUNT = 8;
-
-async function openClients(url: string): Promise<RedisClient[]> {
-  const clients = Array.from({ length: CLIENT_COUNT }, () => openClient(url));
-  for (const client of clients) {
-    client.on('error', () => undefined); // every failed command is counted where it was sent
-    await client.connect();
-  }
-  return clients;
+function startCluster(options: ReplayOptions, capacity: number): Promise<ReplayCluster> {
+  const { engine, metadata } = options;
+  return engine === 'redis-cluster'
+    ? RedisReplayCluster.start({ ...options, capacity })
+    : EmbeddedCluster.start({ ...options, capacity }, metadata);
 }
 
-async function writeSeeds(client: RedisClient, entries: readonly SeedEntry[]): Promise<void> {
+/** Whoever breaks off is not left with processes and folders. @returns what calls it off. */
+function stopOnSignals(cluster: ReplayCluster): () => void {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const stop = (): void => void cluster.stop().finally(() => process.exit(130));
+  for (const signal of signals) process.once(signal, stop);
+  return () => {
+    for (const signal of signals) process.off(signal, stop);
+  };
+}
+
+async function writeSeeds(client: StoreClient, entries: readonly SeedEntry[]): Promise<void> {
   const BATCH = 500;
   for (let i = 0; i < entries.length; i += BATCH)
     await Promise.all(
@@ -279,16 +281,6 @@ async function writeSeeds(client: RedisClient, entries: readonly SeedEntry[]): P
           entry.kind === 'string' ? client.set(entry.key, entry.value) : client.hSet(entry.key, entry.fields),
         ),
     );
-}
-
-function readBackClient(client: RedisClient): ReadBackClient {
-  return {
-    get: (key) => client.get(key),
-    hGetAll: (key) => client.hGetAll(key),
-    async *scanAll() {
-      for await (const keys of client.scanIterator({ COUNT: 1000 })) yield* keys;
-    },
-  };
 }
 
 const latencyFigures = (histogram: LoadGenerator['during']) => ({

@@ -11,7 +11,6 @@ import { seededRandom } from '../../src/base/random.ts';
 import { loadKernels } from '../../src/kernels/instance.ts';
 import { inlineRunner } from '../../src/kernels/pool.ts';
 import type { Forecast } from '../../src/model/forecast.ts';
-import { contiguousMap } from '../../src/model/partition-map.ts';
 import { DEFAULT_SETTINGS } from '../../src/settings.ts';
 import type { PolicyFigures, PolicyName } from './report.ts';
 
@@ -21,6 +20,8 @@ export interface PolicyInputs {
   /** Captured load, history first: f64[hour][partition], queries. */
   readonly queries: Float64Array;
   readonly startMs: number;
+  /** i32[partition] before anything moved. */
+  readonly startOwnerOf: Int32Array;
   readonly historyHours: number;
   readonly liveHours: number;
   /** Live hours that are not measured: the predictive policy has to migrate first. */
@@ -42,8 +43,7 @@ export interface PolicyInputs {
  * hour to the next. The predictive one is what the cluster itself has done.
  */
 export async function comparePolicies(inputs: PolicyInputs): Promise<Record<PolicyName, PolicyFigures>> {
-  const { partitionCount, nodeCount, historyHours, liveHours, warmUpHours, queries } = inputs;
-  const startOwnerOf = contiguousMap(partitionCount, nodeCount).ownerOf;
+  const { partitionCount, nodeCount, historyHours, liveHours, warmUpHours, queries, startOwnerOf } = inputs;
   const capacity = new Float64Array(nodeCount).fill(inputs.capacity);
   const history = queries.subarray(0, historyHours * partitionCount);
   const measured: MeasuredLoad = {

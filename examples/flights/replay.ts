@@ -1,12 +1,7 @@
-import type {
-  AdvanceReport,
-  MigrationStatusReport,
-  ProfileReport,
-  QueryTypesReport,
-} from '../../plugin/host/control-messages.ts';
-import type { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import type { MigrationStatusReport } from '../../plugin/host/control-messages.ts';
 import type { LoadGenerator } from './load-generator.ts';
 import type { Progress } from './progress.ts';
+import type { ReplayCluster } from './replay-cluster.ts';
 
 export const HOUR_MS = 3_600_000;
 /** How often it is asked whether migrations are open: latencies are told apart by it. */
@@ -17,7 +12,8 @@ const SETTLE_MS_MAX = 20_000;
 export interface LiveFigures {
   /** i32[hour][partition]: who owned each partition at the start of each live hour. */
   readonly ownerOfByHour: Int32Array;
-  readonly profile: ProfileReport;
+  /** f64[window][partition], history included. */
+  readonly queries: Float64Array;
   readonly done: number;
   readonly aborted: number;
   readonly abortReasons: MigrationStatusReport['abortReasons'];
@@ -27,7 +23,7 @@ export interface LiveFigures {
   readonly captured: number;
   readonly dropped: number;
   readonly peakMemoryBytes: number;
-  readonly queryTypes: QueryTypesReport;
+  readonly queryTypes: Awaited<ReturnType<ReplayCluster['queryTypes']>>;
 }
 
 /**
@@ -35,18 +31,21 @@ export interface LiveFigures {
  * the cycle that plans for what follows. Migrations run under that load.
  */
 export async function playLiveDays(options: {
-  readonly cluster: LocalCluster;
+  readonly cluster: ReplayCluster;
   readonly generator: LoadGenerator;
   readonly progress: Progress;
   readonly liveStartMs: number;
   readonly hourCount: number;
   readonly hourMs: number;
+  /** Between two plans. */
+  readonly cycleHours: number;
   readonly partitionCount: number;
   readonly capacity: number;
   readonly nodeCount: number;
   readonly openMigrations: { count: number };
 }): Promise<LiveFigures> {
-  const { cluster, generator, progress, liveStartMs, hourCount, hourMs, partitionCount, nodeCount } = options;
+  const { cluster, generator, progress, liveStartMs, hourCount, hourMs, cycleHours } = options;
+  const { partitionCount, nodeCount } = options;
   const ownerOfByHour = new Int32Array(hourCount * partitionCount);
   let peakMemoryBytes = 0;
   let doneCount = 0;
@@ -54,7 +53,7 @@ export async function playLiveDays(options: {
 
   const watching = (async () => {
     while (isPlaying) {
-      const status = await cluster.control({ operation: 'migrationStatus' });
+      const status = await cluster.migrationStatus();
       // Between SWITCHED and the end nothing is in a client's way any more but a slow removal.
       options.openMigrations.count = status.open.filter(({ phase }) => phase !== 'GRACE').length;
       doneCount = status.doneCount;
@@ -63,17 +62,17 @@ export async function playLiveDays(options: {
     }
   })();
 
-  let planning: Promise<AdvanceReport> | null = null;
+  let planning: Promise<unknown> | null = null;
   for (let hour = 0; hour < hourCount; hour++) {
-    const { ownerOf } = await cluster.control({ operation: 'ownership' });
+    const ownerOf = await cluster.owners();
     ownerOfByHour.set(ownerOf, hour * partitionCount);
     const figures = await generator.playHour(hour, hourMs);
     // The cycle of the hour before must be over: one clock, one cycle at a time.
     await planning;
     const nextHourMs = liveStartMs + (hour + 1) * HOUR_MS;
     // The clock has to stand at the next hour before its first query; the plan may come later.
-    await cluster.control({ operation: 'setClock', nowMs: nextHourMs });
-    planning = cluster.control({ operation: 'advance', toMs: nextHourMs });
+    await cluster.setClock(nextHourMs);
+    planning = cluster.advance(nextHourMs, { isCycleSkipped: (hour + 1) % cycleHours !== 0 });
     const sent = generator.sent.subarray(hour * partitionCount, (hour + 1) * partitionCount);
     progress.update({
       day: Math.floor(hour / 24) + 1,
@@ -90,11 +89,11 @@ export async function playLiveDays(options: {
   const status = await settled(cluster);
   isPlaying = false;
   await watching;
-  const profile = await cluster.control({ operation: 'profile' });
-  const capture = await cluster.control({ operation: 'captureStatus' });
+  const queries = await cluster.measuredQueries();
+  const capture = await cluster.captured();
   return {
     ownerOfByHour,
-    profile,
+    queries,
     done: status.doneCount,
     aborted: status.abortedCount,
     abortReasons: status.abortReasons,
@@ -103,14 +102,14 @@ export async function playLiveDays(options: {
     captured: capture.capturedCount,
     dropped: capture.droppedCount,
     peakMemoryBytes,
-    queryTypes: await cluster.control({ operation: 'queryTypes' }),
+    queryTypes: await cluster.queryTypes(),
   };
 }
 
-async function settled(cluster: LocalCluster) {
+async function settled(cluster: ReplayCluster): Promise<MigrationStatusReport> {
   const deadlineMs = performance.now() + SETTLE_MS_MAX;
   for (;;) {
-    const status = await cluster.control({ operation: 'migrationStatus' });
+    const status = await cluster.migrationStatus();
     const isQuiet = status.open.length === 0 && status.queuedCount === 0;
     if (isQuiet || performance.now() > deadlineMs) return status;
     await sleep(STATUS_INTERVAL_MS);

@@ -12,12 +12,12 @@ import type {
   CaptureStatus,
   ControlBody,
   ControlReplies,
-  CycleSummary,
   LoadHistory,
   ProfileReport,
 } from './control-messages.ts';
 import type { CoordinatorLink } from './coordinator-link.ts';
 import type { CycleRunner } from './cycle-runner.ts';
+import { summaryOf } from './cycle-summary.ts';
 import { isOwnBug } from './faults.ts';
 import type { ProfileLedger, WindowLoad } from './profile-ledger.ts';
 import type { ProfilePublisher } from './profile-publisher.ts';
@@ -293,24 +293,6 @@ export class Analysis {
 }
 
 const nextWindowStart = (nowMs: number, windowMs: number): number => Math.ceil(nowMs / windowMs) * windowMs;
-
-function summaryOf(report: CycleReport): CycleSummary {
-  const { atMs, outcome, forecastMs, planMs, proposal, admission } = report;
-  return {
-    atMs,
-    outcome,
-    forecastMs,
-    planMs,
-    proposedCount: proposal?.moves.length ?? 0,
-    admittedCount: admission.admittedCount,
-    queuedCount: admission.queuedCount,
-    scheduledCount: admission.scheduledCount,
-    refusal: proposal?.refusal ?? null,
-    costBefore: proposal?.costBefore ?? 0,
-    costAfter: proposal?.costAfter ?? 0,
-    lowerBound: proposal?.lowerBound ?? 0,
-  };
-}
 
 /** @throws ForeshardError FORESHARD_CORRUPT naming what does not fit the settings or itself. */
 function assertHistory(history: LoadHistory, ledger: ProfileLedger): void {

@@ -1,23 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { ForeshardError } from '../../src/base/errors.ts';
-import type { ControlBody, ControlReplies, ControlReply, ControlRequest } from '../host/control-messages.ts';
+import type { ControlBody, ControlReplies } from '../host/control-messages.ts';
+import { ControlledProcess, residentBytes } from './controlled-process.ts';
 import { QUERY_NODE_ID_MIN } from './node-options.ts';
 
-/** A node that has not said "ready" by then never will: a machine under load takes seconds. */
-const READY_MS_MAX = 60_000;
-/** How long an orderly stop may take before the process is killed. */
-const STOP_MS_MAX = 5_000;
 /** A planning cycle is the longest thing that is asked for. */
 const CONTROL_MS_MAX = 120_000;
-/** Of each node's output, its last part is kept. */
-const LOG_CHARACTERS_MAX = 64 * 1024;
 // A node holds its working set in LMDB's page cache, not in the heap: a small young generation keeps the process small.
 const NODE_FLAGS_DEFAULT: readonly string[] = ['--max-old-space-size=256', '--max-semi-space-size=4'];
-const PAGE_BYTES = 4096;
 
 /** Settings as a config file would give them; plain data of any depth. */
 export type SettingsTree = { readonly [key: string]: unknown };
@@ -37,8 +29,7 @@ export interface LocalClusterOptions {
   readonly environmentOf?: (nodeId: number) => Readonly<Record<string, string>>;
 }
 
-interface ReadyMessage {
-  readonly kind: 'ready';
+interface Address {
   readonly host: string;
   readonly port: number;
 }
@@ -53,7 +44,9 @@ export class LocalCluster {
   /** Config file, data and metadata of all nodes. */
   readonly folder: string;
   readonly #options: LocalClusterOptions;
-  readonly #nodes = new Map<number, NodeProcess>();
+  readonly #nodes = new Map<number, ControlledProcess>();
+  /** Of those that serve. */
+  readonly #addresses = new Map<number, Address>();
   readonly #onExit = (): void => this.#abandon();
   #isStopped = false;
 
@@ -82,16 +75,18 @@ export class LocalCluster {
 
   /** Where clients connect. */
   get host(): string {
-    return this.#node(QUERY_NODE_ID_MIN).address.host;
+    return this.addressOf(QUERY_NODE_ID_MIN).host;
   }
 
   get port(): number {
-    return this.#node(QUERY_NODE_ID_MIN).address.port;
+    return this.addressOf(QUERY_NODE_ID_MIN).port;
   }
 
   /** Where clients connect to another query node than the first. */
-  addressOf(nodeId: number): { readonly host: string; readonly port: number } {
-    return this.#node(nodeId).address;
+  addressOf(nodeId: number): Address {
+    const address = this.#addresses.get(nodeId);
+    if (address === undefined) throw new RangeError(`node ${nodeId} does not serve`);
+    return address;
   }
 
   /** Asks a query node, the first unless told; see plugin/host/control-messages.ts. */
@@ -146,16 +141,16 @@ export class LocalCluster {
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    const isQueryNode = (node: NodeProcess): boolean => node.nodeId >= QUERY_NODE_ID_MIN;
-    const nodes = [...this.#nodes.values()];
+    const isQueryNode = (nodeId: number): boolean => nodeId >= QUERY_NODE_ID_MIN;
+    const nodes = [...this.#nodes];
     // The query node first: so that it does not take the others' end for a failure.
-    await Promise.all(nodes.filter(isQueryNode).map((node) => node.stop()));
-    await Promise.all(nodes.filter((node) => !isQueryNode(node)).map((node) => node.stop()));
+    await Promise.all(nodes.filter(([nodeId]) => isQueryNode(nodeId)).map(([, node]) => node.stop()));
+    await Promise.all(nodes.filter(([nodeId]) => !isQueryNode(nodeId)).map(([, node]) => node.stop()));
     process.off('exit', this.#onExit);
     this.#removeFolder();
   }
 
-  #node(nodeId: number): NodeProcess {
+  #node(nodeId: number): ControlledProcess {
     const node = this.#nodes.get(nodeId);
     if (node === undefined) throw new RangeError(`the cluster has no node ${nodeId}`);
     return node;
@@ -177,26 +172,13 @@ export class LocalCluster {
   async #startNode(nodeId: number, environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const role = nodeId >= QUERY_NODE_ID_MIN ? 'query' : 'storage';
     const config = join(this.folder, 'foreshard.config.json');
-    const child = spawn(
-      process.execPath,
-      [
-        ...(this.#options.nodeFlags ?? NODE_FLAGS_DEFAULT),
-        ...loaderFlags(),
-        commandLineEntry(),
-        'node',
-        '--role',
-        role,
-        '--node-id',
-        String(nodeId),
-        '--config',
-        config,
-      ],
+    const node = new ControlledProcess(
+      `node ${nodeId}`,
+      ['node', '--role', role, '--node-id', String(nodeId), '--config', config],
       {
-        cwd: this.folder,
-        stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-        serialization: 'advanced',
-        env: {
-          ...process.env,
+        folder: this.folder,
+        nodeFlags: this.#options.nodeFlags ?? NODE_FLAGS_DEFAULT,
+        environment: {
           FORESHARD_NODE_DATA_DIR: join(this.folder, `node-${nodeId}`),
           ...this.#options.environment,
           ...this.#options.environmentOf?.(nodeId),
@@ -204,9 +186,9 @@ export class LocalCluster {
         },
       },
     );
-    const node = new NodeProcess(nodeId, child);
     this.#nodes.set(nodeId, node);
-    await node.ready;
+    const { host, port } = await node.ready;
+    this.#addresses.set(nodeId, { host: String(host), port: Number(port) });
   }
 
   /** The caller is going: no time for anything orderly. */
@@ -218,151 +200,6 @@ export class LocalCluster {
   #removeFolder(): void {
     if (this.#options.folder === undefined)
       rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
-  }
-}
-
-interface OpenRequest {
-  readonly resolve: (body: unknown) => void;
-  readonly reject: (error: Error) => void;
-  readonly timer: NodeJS.Timeout;
-}
-
-/** One node's process and the channel to it. */
-class NodeProcess {
-  readonly nodeId: number;
-  readonly process: ChildProcess;
-  /** Resolves when the node serves. */
-  readonly ready: Promise<void>;
-  readonly #exited: Promise<void>;
-  readonly #open = new Map<number, OpenRequest>();
-  #address: ReadyMessage | null = null;
-  #nextRequest = 1;
-  #hasExited = false;
-  #log = '';
-
-  constructor(nodeId: number, child: ChildProcess) {
-    this.nodeId = nodeId;
-    this.process = child;
-    for (const stream of [child.stdout, child.stderr])
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        this.#log = (this.#log + text).slice(-LOG_CHARACTERS_MAX);
-      });
-    this.#exited = new Promise((resolve) => {
-      child.once('close', () => resolve());
-      child.once('error', () => resolve());
-    });
-    void this.#exited.then(() => this.#onExited());
-    this.ready = this.#waitUntilReady();
-  }
-
-  get address(): { readonly host: string; readonly port: number } {
-    if (this.#address === null) throw this.#failure('does not serve yet');
-    return this.#address;
-  }
-
-  get log(): string {
-    return this.#log;
-  }
-
-  #waitUntilReady(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(this.#failure(`was not ready within ${READY_MS_MAX} ms`)),
-        READY_MS_MAX,
-      );
-      this.process.on('message', (message: ReadyMessage | ControlReply) => {
-        if (message.kind !== 'ready') {
-          this.#onReply(message);
-          return;
-        }
-        clearTimeout(timer);
-        this.#address = message;
-        resolve();
-      });
-      void this.#exited.then(() => {
-        clearTimeout(timer);
-        reject(
-          this.#failure(`ended with ${this.process.exitCode ?? this.process.signalCode} before it was ready`),
-        );
-      });
-    });
-  }
-
-  control(body: ControlBody, timeoutMs: number): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      if (this.#hasExited) {
-        reject(this.#failure('is not running'));
-        return;
-      }
-      const id = this.#nextRequest++;
-      const timer = setTimeout(() => {
-        this.#open.delete(id);
-        reject(this.#failure(`did not answer ${body.operation} within ${timeoutMs} ms`));
-      }, timeoutMs);
-      this.#open.set(id, { resolve, reject, timer });
-      const request: ControlRequest = { kind: 'control', id, body };
-      this.process.send(request, (error) => {
-        if (error !== null) this.#settle(id)?.reject(error);
-      });
-    });
-  }
-
-  #settle(id: number): OpenRequest | undefined {
-    const open = this.#open.get(id);
-    this.#open.delete(id);
-    clearTimeout(open?.timer);
-    return open;
-  }
-
-  #onReply(reply: ControlReply): void {
-    const open = this.#settle(reply.id);
-    if (open === undefined) return;
-    if (reply.kind === 'control-reply') open.resolve(reply.body);
-    else open.reject(new Error(`${reply.code}: ${reply.message}`));
-  }
-
-  #onExited(): void {
-    this.#hasExited = true;
-    for (const id of [...this.#open.keys()]) this.#settle(id)?.reject(this.#failure('has ended'));
-  }
-
-  async kill(signal: NodeJS.Signals): Promise<void> {
-    if (!this.#hasExited) this.process.kill(signal);
-    await this.#exited;
-  }
-
-  async stop(): Promise<void> {
-    if (this.#hasExited) return;
-    // A stopped (SIGSTOP) process would never read the message, so it is woken first.
-    this.process.kill('SIGCONT');
-    if (this.process.connected) this.process.send({ kind: 'stop' }, () => {});
-    const timer = setTimeout(() => this.process.kill('SIGKILL'), STOP_MS_MAX);
-    await this.#exited;
-    clearTimeout(timer);
-  }
-
-  #failure(what: string): ForeshardError {
-    const lastWords = this.#log.trim().split('\n').slice(-15).join('\n');
-    const detail = lastWords === '' ? '' : `; its last words:\n${lastWords}`;
-    return new ForeshardError('FORESHARD_UNAVAILABLE', 'report', `node ${this.nodeId} ${what}${detail}`);
-  }
-}
-
-const isTypeScript = (): boolean => import.meta.url.endsWith('.ts');
-
-function loaderFlags(): string[] {
-  return isTypeScript() ? ['--import', import.meta.resolve('tsx')] : [];
-}
-
-function commandLineEntry(): string {
-  return fileURLToPath(new URL(`../operator/cli.${isTypeScript() ? 'ts' : 'js'}`, import.meta.url));
-}
-
-function residentBytes(pid: number): number {
-  try {
-    return Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]) * PAGE_BYTES;
-  } catch {
-    return 0; // gone, or no /proc here
   }
 }
 

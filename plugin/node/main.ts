@@ -5,9 +5,10 @@ import type { Logger } from '../../src/base/logger.ts';
 import { isLoopback } from '../../src/base/loopback.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
-import type { ControlReply, ControlRequest } from '../host/control-messages.ts';
+import type { ControlBody } from '../host/control-messages.ts';
 import { QueryNodeHost, StorageNodeHost } from '../host/host.ts';
 import { loadPlugins } from '../host/load-plugins.ts';
+import { serveParent } from '../host/parent-channel.ts';
 import { openMetadata } from '../metadata/open.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
 import { clientTlsOf } from '../security/client-tls.ts';
@@ -36,19 +37,9 @@ export interface NodeProcessOptions {
   readonly logger: Logger;
 }
 
-/** Sent to a parent process over the IPC channel once the node serves. */
-export interface ReadyMessage {
-  readonly kind: 'ready';
-  readonly role: 'storage' | 'query';
-  readonly nodeId: number;
-  readonly host: string;
-  readonly port: number;
-  readonly pid: number;
-}
-
 interface NodeProcess {
   readonly node: RunningNode;
-  readonly control: (request: ControlRequest) => Promise<unknown>;
+  readonly control: (body: ControlBody) => Promise<unknown>;
   /** The plugins first, while the node they look at is still there; then the node, then the store both use. */
   close(): Promise<void>;
 }
@@ -85,7 +76,7 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
     if (!ending.signal.aborted) {
       const { host, port } = running.node;
       logger.info({ host, port }, 'node serves');
-      serveParent(running, { kind: 'ready', role, nodeId, host, port, pid: process.pid });
+      serveParent(running.control, { kind: 'ready', role, nodeId, host, port, pid: process.pid });
       await once(ending.signal, 'abort');
     }
     await running.close();
@@ -162,7 +153,7 @@ async function openQueryNode(options: NodeProcessOptions, parts: NodeParts): Pro
     );
     return {
       node,
-      control: ({ body }) => host.control(body),
+      control: (body) => host.control(body),
       async close() {
         await host.close();
         await node.close();
@@ -209,7 +200,7 @@ async function openStorageNode(options: NodeProcessOptions, parts: NodeParts): P
   });
   return {
     node,
-    control: ({ body }) =>
+    control: (body) =>
       Promise.reject(
         new ForeshardError(
           'FORESHARD_UNAVAILABLE',
@@ -238,28 +229,4 @@ function commonOptions({ settings, nodeId, listen, logger }: NodeProcessOptions)
     storageNodeCount,
     tls: peerTlsOf(settings.security, logger),
   };
-}
-
-/** Reports to the parent and answers its control messages, where there is a parent with an IPC channel. */
-function serveParent(running: NodeProcess, ready: ReadyMessage): void {
-  if (process.send === undefined) return;
-  const send = (message: ReadyMessage | ControlReply): void => {
-    // A parent that has gone hears nothing any more; its disconnection ends this process anyway.
-    if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
-  };
-  process.on('message', (message: Partial<ControlRequest> | null) => {
-    if (message?.kind !== 'control' || typeof message.id !== 'number' || message.body === undefined) return;
-    const { id } = message;
-    running.control(message as ControlRequest).then(
-      (body) => send({ kind: 'control-reply', id, body }),
-      (error: unknown) =>
-        send({
-          kind: 'control-error',
-          id,
-          code: error instanceof ForeshardError ? error.code : 'FORESHARD_UNAVAILABLE',
-          message: error instanceof Error ? error.message : String(error),
-        }),
-    );
-  });
-  send(ready);
 }

@@ -8,7 +8,7 @@ import { describeFault } from '../host/faults.ts';
 import { createLogger } from '../host/pino-logger.ts';
 import { startThread } from '../host/thread.ts';
 import { ThreadLink } from '../host/thread-link.ts';
-import type { CaptureSetup } from './capture-thread.ts';
+import type { CaptureCounts, CaptureSetup, CaptureThreadBody } from './capture-thread.ts';
 import { assertKnownClient, tapClient } from './clients/tap-client.ts';
 import { QueryTap } from './query-tap.ts';
 
@@ -21,6 +21,12 @@ export interface CaptureOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Called once where the capture has let go of its clients because of a fault of its own. It is logged in any case. */
   readonly onFault?: (error: unknown) => void;
+}
+
+/** A time that a replay tells instead of the machine. */
+export interface ReplayClock {
+  /** Milliseconds since 1970-01-01 UTC, at first. */
+  readonly nowMs: number;
 }
 
 export interface CaptureStatus {
@@ -66,6 +72,8 @@ export class ClusterCapture {
   readonly started: Promise<void>;
   readonly #options: CaptureOptions;
   readonly #logger: Logger;
+  /** Null: records bear the machine's time. */
+  #replayMs: number | null;
   readonly #clients = new Map<object, TappedClient | null>();
   #clientCount = 0;
   #keylessBefore = 0;
@@ -73,8 +81,10 @@ export class ClusterCapture {
   #fault: string | null = null;
   #stopped: Promise<void> | null = null;
 
-  constructor(client: object, options: CaptureOptions) {
+  /** @param replay for replays: `setClock` and `advance` say how late it is. */
+  constructor(client: object, options: CaptureOptions, replay: ReplayClock | null = null) {
     this.#options = options;
+    this.#replayMs = replay?.nowMs ?? null;
     const fields = { role: 'captured', application: applicationOf(options) };
     this.#logger = createLogger({ level: 'info', fields });
     const folder = process.cwd();
@@ -117,6 +127,21 @@ export class ClusterCapture {
     return { isAttached, fault: this.#fault, keylessCount: this.#keylessCount() };
   }
 
+  /** For replays: from now on records bear this time. */
+  setClock(nowMs: number): void {
+    this.#replayMs = nowMs;
+    this.#running?.producer.publish();
+    this.#running?.producer.setVirtualTime(nowMs);
+  }
+
+  /** For replays: what has been recorded of windows that end by then is published when this resolves. @returns all there was. */
+  async advance(toMs: number): Promise<CaptureCounts> {
+    this.setClock(toMs);
+    await this.started;
+    const body: CaptureThreadBody = { operation: 'advance', toMs };
+    return (await (this.#running as Running).link.ask(body)) as CaptureCounts;
+  }
+
   /** Undoes it at once; resolves when what was recorded has been published. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
@@ -141,6 +166,7 @@ export class ClusterCapture {
       application: applicationOf(this.#options),
       ring,
       counters,
+      replayMs: this.#replayMs,
     };
     const thread = startThread(new URL('./capture-thread.ts', import.meta.url), { workerData: setup });
     // An application that has nothing else to do ends.
@@ -151,6 +177,7 @@ export class ClusterCapture {
       keyHash: capture.keyHash,
       readClock: Date.now,
     });
+    if (this.#replayMs !== null) producer.setVirtualTime(this.#replayMs);
     const timer = setInterval(() => this.#tick(), TICK_INTERVAL_MS);
     timer.unref();
     const running = { settings, producer, counters: new Int32Array(counters), thread, link, timer };

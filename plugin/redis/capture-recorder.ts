@@ -26,7 +26,10 @@ export type Recorder = Pick<PulseRecord, 'application' | 'host' | 'pid' | 'start
 };
 
 export interface RecorderComponents {
+  /** By which windows close: a replay's, where there is one. */
   readonly clock: Clock;
+  /** By which pulses beat, in a replay as well. */
+  readonly machineClock: Clock;
   readonly logger: Logger;
   readonly source: RingSource;
   readonly sampler: RunSampler;
@@ -62,7 +65,7 @@ export class CaptureRecorder {
     this.#windowMs = windowMs;
     this.#components = components;
     const nowMs = components.clock.nowMs();
-    this.#pulseMs = nowMs;
+    this.#pulseMs = components.machineClock.nowMs();
     this.#openWindowMs = nowMs;
     this.#queryTypesMs = nowMs;
     components.builder.closeUntil(nowMs);
@@ -107,11 +110,20 @@ export class CaptureRecorder {
     }
   }
 
+  /** Publishes the windows that end by then: a replay says that it is so late. */
+  async advance(toMs: number): Promise<{ readonly capturedCount: number; readonly droppedCount: number }> {
+    this.drain();
+    this.#close(toMs);
+    await this.#publishClosed(toMs);
+    await this.#publishQueryTypes(toMs);
+    return { capturedCount: this.#capturedCount, droppedCount: this.#droppedCount };
+  }
+
   /** Says that the process is there, and how its queries fare. */
   async pulse(fault: string | null): Promise<void> {
-    const { clock, metadata, pulsePrefix, keylessCount } = this.#components;
+    const { machineClock, metadata, pulsePrefix, keylessCount } = this.#components;
     const { captureId, ...who } = this.#recorder;
-    const atMs = clock.nowMs();
+    const atMs = machineClock.nowMs();
     const intervalMs = atMs - this.#pulseMs;
     this.#pulseMs = atMs;
     const value = encodePulse({

@@ -1,6 +1,6 @@
 /**
  * The worker thread of a captured application: drains the ring and publishes what it counted, so that the application's own
- * event loop does neither. It answers no question but to close.
+ * event loop does neither. In a replay it is told how late it is.
  */
 import { randomInt } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -8,12 +8,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { workerData } from 'node:worker_threads';
 import { QUERY_TYPE_DEFAULTS } from '../../src/analyzer/patterns/query-types.ts';
 import { PROFILE_DEFAULTS, ProfileBuilder } from '../../src/analyzer/profile.ts';
-import { systemClock } from '../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { RingMemory } from '../capture/ring.ts';
 import { RingSource } from '../capture/ring-source.ts';
+import { AnalysisClock } from '../host/analysis-clock.ts';
 import { createLogger } from '../host/pino-logger.ts';
 import { ProfileLedger } from '../host/profile-ledger.ts';
 import { ProfilePublisher } from '../host/profile-publisher.ts';
@@ -40,6 +41,20 @@ export interface CaptureSetup {
   readonly ring: RingMemory;
   /** i32[1]: commands without a key, counted by the application's thread. */
   readonly counters: SharedArrayBuffer;
+  /** The time at which a replay begins; null without one. */
+  readonly replayMs: number | null;
+}
+
+/** Closes and publishes the windows that end by then; answered with CaptureCounts. */
+export interface CaptureThreadBody {
+  readonly operation: 'advance';
+  readonly toMs: number;
+}
+
+/** Since the capture began. */
+export interface CaptureCounts {
+  readonly capturedCount: number;
+  readonly droppedCount: number;
 }
 
 /** Above the ids of query nodes; below 2^48. */
@@ -58,7 +73,9 @@ async function start(setup: CaptureSetup): Promise<RunningThread> {
   });
   // It watches nothing: there is nothing to look for forty times a second.
   const metadata = openMetadata(settings.metadata, { pollMs: PULSE_INTERVAL_MS });
-  const recorder = newRecorder(setup, metadata, logger);
+  const clock = new AnalysisClock();
+  if (setup.replayMs !== null) clock.setVirtual(setup.replayMs);
+  const recorder = newRecorder(setup, { clock, metadata, logger });
   const guard = (work: () => void): void => {
     try {
       work();
@@ -67,9 +84,15 @@ async function start(setup: CaptureSetup): Promise<RunningThread> {
     }
   };
   const drainTimer = setInterval(() => guard(() => recorder.drain()), capture.drainIntervalMs);
-  const publishing = new Repeated(PULSE_INTERVAL_MS, () => recorder.publish(), logger);
+  // The windows of a replay end when it says so.
+  const publish = (): Promise<void> => (clock.isVirtual ? recorder.pulse(null) : recorder.publish());
+  const publishing = new Repeated(PULSE_INTERVAL_MS, publish, logger);
   return {
-    respond: () => Promise.resolve(null),
+    respond: (body): Promise<CaptureCounts> => {
+      const { toMs } = body as CaptureThreadBody;
+      clock.setVirtual(toMs);
+      return recorder.advance(toMs);
+    },
     async close() {
       clearInterval(drainTimer);
       await publishing.stop();
@@ -84,19 +107,27 @@ async function start(setup: CaptureSetup): Promise<RunningThread> {
   };
 }
 
-function newRecorder(setup: CaptureSetup, metadata: MetadataStore, logger: Logger): CaptureRecorder {
+function newRecorder(
+  setup: CaptureSetup,
+  {
+    clock,
+    metadata,
+    logger,
+  }: { readonly clock: Clock; readonly metadata: MetadataStore; readonly logger: Logger },
+): CaptureRecorder {
   const { settings, application, ring } = setup;
   const { name, partitionCount } = settings.cluster;
   const { windowMs } = settings.analyzer;
   const captureId = randomInt(CAPTURE_ID_MIN, CAPTURE_ID_END);
-  const clock = systemClock();
+  const machineClock = systemClock();
   const counters = new Int32Array(setup.counters);
   const mapReader = new ClusterMapReader(metadata, name);
   return new CaptureRecorder(
-    { application, host: hostname(), pid: process.pid, startedMs: clock.nowMs(), captureId },
+    { application, host: hostname(), pid: process.pid, startedMs: machineClock.nowMs(), captureId },
     windowMs,
     {
       clock,
+      machineClock,
       logger,
       metadata,
       source: new RingSource(ring, REDIS_COMMANDS),

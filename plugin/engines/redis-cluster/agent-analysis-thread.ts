@@ -15,9 +15,12 @@ import { KernelPool } from '../../../src/kernels/pool.ts';
 import type { LoadProfile } from '../../../src/model/load-profile.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { loadCalendar } from '../../calendar/load-calendar.ts';
+import { AnalysisClock } from '../../host/analysis-clock.ts';
 import { CheckpointFile } from '../../host/checkpoint-file.ts';
+import type { CycleSummary } from '../../host/control-messages.ts';
 import { CoordinatorLink } from '../../host/coordinator-link.ts';
 import { CycleRunner } from '../../host/cycle-runner.ts';
+import { summaryOf } from '../../host/cycle-summary.ts';
 import { EventEffects } from '../../host/event-effects.ts';
 import { isOwnBug } from '../../host/faults.ts';
 import { KeptForecaster } from '../../host/kept-forecaster.ts';
@@ -45,13 +48,19 @@ export interface AgentAnalysisSetup {
   readonly coordinatorPort: MessagePort;
 }
 
+export type AgentAnalysisBody =
+  /** A cycle now, for tests and replays. */
+  | { readonly operation: 'plan' }
+  /** From now on it is so late by what a replay says: cycles run when they are asked for. */
+  | { readonly operation: 'setClock'; readonly nowMs: number };
+
 async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetup): Promise<RunningThread> {
   const { cluster, analyzer, forecast, controller, affinity } = settings;
   const logger = createLogger({
     level: settings.node.logLevel,
     fields: { role: 'agent', agent: agentName, thread: 'analysis' },
   });
-  const clock = systemClock();
+  const clock = new AnalysisClock();
   const random = seededRandom(BigInt(controller.seed));
   const metadata = openMetadata(settings.metadata, { commitsAtOnce: true });
   const view = new ClusterView(settings.redis);
@@ -104,7 +113,8 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
       copiesPerNodeMax: settings.migration.copiesPerNodeMax,
       pace: { clock, isCancelled: () => isClosing },
     }),
-    observer: new RedisObserver(settings, { view, mirror, metadata, clock, logger }),
+    // Moves are stamped in the machine's time: they take as long in a replay.
+    observer: new RedisObserver(settings, { view, mirror, metadata, clock: systemClock(), logger }),
     loadProfile,
   });
   const runCycle = async (): Promise<void> => {
@@ -117,11 +127,16 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
   };
   const timer = setInterval(() => void runCycle(), controller.cycleIntervalMs);
   return {
-    /** `plan`: a cycle now, for tests and examples. */
-    respond: async () => {
+    respond: async (body): Promise<CycleSummary | null> => {
+      const asked = body as AgentAnalysisBody;
+      if (asked.operation === 'setClock') {
+        clearInterval(timer);
+        clock.setVirtual(asked.nowMs);
+        return null;
+      }
       await coordinator.waitForElection(clock, controller.leaseTtlMs);
       const report = await cycles.runCycle();
-      return { moves: report?.proposal?.moves.length ?? null, outcome: report?.outcome ?? null };
+      return report === null ? null : summaryOf(report);
     },
     async close() {
       isClosing = true;

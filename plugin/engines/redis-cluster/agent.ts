@@ -5,6 +5,8 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import type { Settings } from '../../../src/settings.ts';
+import { AnalysisClock } from '../../host/analysis-clock.ts';
+import type { AdvanceReport, ControlBody, CycleSummary } from '../../host/control-messages.ts';
 import { Coordinator } from '../../host/coordinator.ts';
 import type {
   CoordinatorBody,
@@ -17,9 +19,11 @@ import { ThreadLink } from '../../host/thread-link.ts';
 import { answerCall } from '../../host/thread-main.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { openMetadata } from '../../metadata/open.ts';
-import type { AgentAnalysisSetup } from './agent-analysis-thread.ts';
+import type { AgentAnalysisBody, AgentAnalysisSetup } from './agent-analysis-thread.ts';
 import { ClusterView } from './cluster-view.ts';
 import { MapMirror } from './map-mirror.ts';
+import { partitionOwners } from './partition-owners.ts';
+import { numberShards } from './shards.ts';
 import { SlotExecutor } from './slot-executor.ts';
 
 /**
@@ -29,17 +33,23 @@ import { SlotExecutor } from './slot-executor.ts';
 export class RedisAgent {
   readonly #analysis: ThreadLink;
   readonly #coordinator: Coordinator;
+  readonly #planClock: AnalysisClock;
+  readonly #owners: () => Promise<Int32Array>;
   readonly #release: () => Promise<void>;
   #stop: () => void;
 
   private constructor(parts: {
     readonly analysis: ThreadLink;
     readonly coordinator: Coordinator;
+    readonly planClock: AnalysisClock;
+    readonly owners: () => Promise<Int32Array>;
     readonly release: () => Promise<void>;
     readonly stop: () => void;
   }) {
     this.#analysis = parts.analysis;
     this.#coordinator = parts.coordinator;
+    this.#planClock = parts.planClock;
+    this.#owners = parts.owners;
     this.#release = parts.release;
     this.#stop = parts.stop;
   }
@@ -60,7 +70,9 @@ export class RedisAgent {
       );
     const view = new ClusterView(given.redis);
     const settings = await withNodeCount(given, view);
+    // Slots move, and are stamped, in the machine's time: that takes as long in a replay.
     const clock = systemClock();
+    const planClock = new AnalysisClock();
     const metadata = openMetadata(settings.metadata);
     const { cluster } = settings;
     const mirror = new MapMirror(metadata, {
@@ -86,7 +98,8 @@ export class RedisAgent {
           view,
           mirror,
           leadership,
-          isInWindow: (nowMs) => isWithin(windows, nowMs, nowMs + 1),
+          planNowMs: () => planClock.nowMs(),
+          isInWindow: (planNowMs) => isWithin(windows, planNowMs, planNowMs + 1),
           isStopping: () => isStopping,
         }),
     });
@@ -105,6 +118,12 @@ export class RedisAgent {
     const agent = new RedisAgent({
       analysis,
       coordinator,
+      planClock,
+      owners: async () => {
+        const topology = await view.topology();
+        const shards = numberShards(await mirror.shards(), topology);
+        return partitionOwners(topology, shards, cluster.partitionCount).ownerOf;
+      },
       stop: () => {
         isStopping = true;
       },
@@ -123,9 +142,54 @@ export class RedisAgent {
     return agent;
   }
 
-  /** A cycle now. @returns how many moves it proposes; null where this agent is not the leader, or nothing is known yet. */
-  async plan(): Promise<{ readonly moves: number | null; readonly outcome: string | null }> {
-    return (await this.#analysis.ask('plan')) as { moves: number | null; outcome: string | null };
+  /** A cycle now. @returns what came of it; null where this agent is not the leader. */
+  async plan(): Promise<CycleSummary | null> {
+    return (await this.#analysis.ask({
+      operation: 'plan',
+    } satisfies AgentAnalysisBody)) as CycleSummary | null;
+  }
+
+  /**
+   * What a replay asks of an agent that it has spawned; see plugin/host/control-messages.ts. Load is not the agent's to tell:
+   * captured clients publish it.
+   */
+  async control(body: ControlBody): Promise<unknown> {
+    switch (body.operation) {
+      case 'setClock':
+        return this.#setClock(body.nowMs);
+      case 'advance':
+        return this.#advance(body);
+      case 'migrationStatus':
+        return this.migrationStatus();
+      case 'ownership':
+        return { ownerOf: await this.#owners() };
+      default:
+        throw new ForeshardError(
+          'FORESHARD_UNAVAILABLE',
+          'report',
+          `an agent does not answer "${body.operation}"`,
+        );
+    }
+  }
+
+  async #setClock(nowMs: number): Promise<{ readonly nowMs: number }> {
+    this.#planClock.setVirtual(nowMs);
+    await this.#analysis.ask({ operation: 'setClock', nowMs } satisfies AgentAnalysisBody);
+    return { nowMs };
+  }
+
+  async #advance({
+    toMs,
+    isCycleSkipped,
+  }: ControlBody & { operation: 'advance' }): Promise<Omit<AdvanceReport, 'closedWindowCount' | 'capture'>> {
+    await this.#setClock(toMs);
+    const cycle = isCycleSkipped === true ? null : await this.plan();
+    return {
+      nowMs: toMs,
+      isCoordinator: cycle !== null,
+      cycle,
+      openMigrationCount: this.migrationStatus().open.length,
+    };
   }
 
   migrationStatus(): CoordinatorReplies['migrationStatus'] {

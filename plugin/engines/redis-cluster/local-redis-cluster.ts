@@ -10,8 +10,25 @@ import { SLOT_COUNT } from './cluster-nodes.ts';
 import { IoredisNode } from './ioredis-node.ts';
 import { accepted, type RedisCommand, type RedisReply, textOf } from './redis-node.ts';
 
-export const hasRedisServer = (program = 'redis-server'): boolean =>
-  spawnSync(program, ['--version']).status === 0;
+/** Cluster buses on ports of their own choice, and slots given in ranges, came with 7.0. */
+const MAJOR_VERSION_MIN = 7;
+
+/** Such as "7.0.15"; null where the program is not installed. */
+function versionOf(program: string): string | null {
+  const { status, stdout } = spawnSync(program, ['--version'], { encoding: 'latin1' });
+  return status === 0 ? (/v=(\S+)/.exec(stdout)?.[1] ?? 'of an unknown version') : null;
+}
+
+export const hasRedisServer = (program = 'redis-server'): boolean => redisServerProblem(program) === null;
+
+/** Why no cluster can be made of this machine's servers, and the remedy; null when it can. */
+export function redisServerProblem(program = 'redis-server'): string | null {
+  const remedy = `apt-get install ${program} (Debian 12, Ubuntu 24.04 or newer)`;
+  const version = versionOf(program);
+  if (version === null) return `${program} is not installed: ${remedy}`;
+  if (Number.parseInt(version, 10) >= MAJOR_VERSION_MIN) return null;
+  return `${program} is ${version}, ${MAJOR_VERSION_MIN}.0 or newer is needed: ${remedy}`;
+}
 
 export interface LocalRedisClusterOptions {
   readonly masterCount?: number;
@@ -20,9 +37,12 @@ export interface LocalRedisClusterOptions {
   /** `valkey-server`, where it is installed. */
   readonly program?: string;
   readonly serverArguments?: readonly string[];
+  /** Of `lo`, in turn; 127.0.0.1 unless told. */
+  readonly hosts?: readonly string[];
 }
 
 interface Server {
+  readonly host: string;
   readonly port: number;
   readonly busPort: number;
   readonly isReplica: boolean;
@@ -40,27 +60,29 @@ export class LocalRedisCluster {
   readonly #folder = mkdtempSync(join(tmpdir(), 'foreshard-redis-cluster-'));
   readonly #options: Required<LocalRedisClusterOptions>;
   readonly #servers: Server[] = [];
+  /** The caller is going: no time for anything orderly. */
+  readonly #onExit = (): void => {
+    for (const { process } of this.#servers) process.kill('SIGKILL');
+    this.#removeFolder();
+  };
 
   private constructor(options: LocalRedisClusterOptions) {
+    process.once('exit', this.#onExit);
     this.#options = {
       masterCount: 3,
       replicaCount: 0,
       program: 'redis-server',
       serverArguments: [],
+      hosts: ['127.0.0.1'],
       ...options,
     };
   }
 
-  /** @throws ForeshardError FORESHARD_UNAVAILABLE with the line that installs redis-server where it is missing. */
+  /** @throws ForeshardError FORESHARD_UNAVAILABLE with the line that installs redis-server where it is missing or too old. */
   static async start(options: LocalRedisClusterOptions = {}): Promise<LocalRedisCluster> {
     const cluster = new LocalRedisCluster(options);
-    const { program } = cluster.#options;
-    if (!hasRedisServer(program))
-      throw new ForeshardError(
-        'FORESHARD_UNAVAILABLE',
-        'fix-config',
-        `${program} is not installed: apt-get install ${program} (Debian, Ubuntu)`,
-      );
+    const problem = redisServerProblem(cluster.#options.program);
+    if (problem !== null) throw new ForeshardError('FORESHARD_UNAVAILABLE', 'fix-config', problem);
     try {
       await cluster.#startServers();
       await cluster.#join();
@@ -71,9 +93,19 @@ export class LocalRedisCluster {
     return cluster;
   }
 
+  get version(): string {
+    return versionOf(this.#options.program) ?? 'unknown';
+  }
+
   /** Masters first, in the order of the slots that they were given. */
   get ports(): readonly number[] {
     return this.#servers.map(({ port }) => port);
+  }
+
+  /** Where clients, and other servers, find a server. */
+  address(index: number): { readonly host: string; readonly port: number } {
+    const { host, port } = this.#at(index);
+    return { host, port };
   }
 
   get nodeIds(): readonly string[] {
@@ -105,13 +137,18 @@ export class LocalRedisCluster {
   /** Starts a server that was killed; it finds its config file, and its data where it keeps any. */
   restart(index: number): void {
     const server = this.#at(index);
-    server.process = this.#spawn(server.port, server.busPort);
+    server.process = this.#spawn(server);
   }
 
   async stop(): Promise<void> {
     for (const { node } of this.#servers) node.close();
     await Promise.all(this.#servers.map((_, index) => this.kill(index)));
-    rmSync(this.#folder, { recursive: true, force: true });
+    process.off('exit', this.#onExit);
+    this.#removeFolder();
+  }
+
+  #removeFolder(): void {
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 3 });
   }
 
   #at(index: number): Server {
@@ -121,17 +158,19 @@ export class LocalRedisCluster {
   }
 
   async #startServers(): Promise<void> {
-    const { masterCount, replicaCount } = this.#options;
+    const { masterCount, replicaCount, hosts } = this.#options;
     const count = masterCount * (1 + replicaCount);
     const ports = await freePorts(count * 2);
     for (let index = 0; index < count; index++) {
       const [port, busPort] = [ports[index * 2] as number, ports[index * 2 + 1] as number];
+      const host = hosts[index % hosts.length] as string;
       this.#servers.push({
+        host,
         port,
         busPort,
         isReplica: index >= masterCount,
-        process: this.#spawn(port, busPort),
-        node: new IoredisNode({ host: '127.0.0.1', port }, REDIS_DEFAULTS),
+        process: this.#spawn({ host, port, busPort }),
+        node: new IoredisNode({ host, port }, REDIS_DEFAULTS),
         nodeId: '',
       });
     }
@@ -141,11 +180,20 @@ export class LocalRedisCluster {
       );
   }
 
-  #spawn(port: number, busPort: number): ChildProcess {
+  #spawn({ host, port, busPort }: Pick<Server, 'host' | 'port' | 'busPort'>): ChildProcess {
     return spawn(
       this.#options.program,
       [
-        ...['--port', String(port), '--cluster-port', String(busPort), '--bind', '127.0.0.1'],
+        ...[
+          '--port',
+          String(port),
+          '--cluster-port',
+          String(busPort),
+          '--bind',
+          host,
+          '--cluster-announce-ip',
+          host,
+        ],
         ...['--cluster-enabled', 'yes', '--cluster-config-file', `nodes-${port}.conf`, '--dir', this.#folder],
         ...['--cluster-node-timeout', String(NODE_TIMEOUT_MS), '--save', '', '--appendonly', 'no'],
         ...[
@@ -166,7 +214,7 @@ export class LocalRedisCluster {
     for (const [index, server] of this.#servers.entries()) {
       // Nodes with the same epoch would have to settle that among themselves.
       await this.command(index, 'CLUSTER', 'SET-CONFIG-EPOCH', index + 1);
-      if (index > 0) await this.command(index, 'CLUSTER', 'MEET', '127.0.0.1', first.port, first.busPort);
+      if (index > 0) await this.command(index, 'CLUSTER', 'MEET', first.host, first.port, first.busPort);
       if (server.isReplica) continue;
       const from = Math.round((index * SLOT_COUNT) / masterCount);
       const to = Math.round(((index + 1) * SLOT_COUNT) / masterCount) - 1;

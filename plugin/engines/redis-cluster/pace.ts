@@ -1,10 +1,9 @@
-export interface PaceLimits {
-  readonly windowSlotsMax: number;
-  readonly keysPerMigrateMax: number;
-  readonly pieceMsMax: number;
-  readonly latencyMsMax: number;
-  readonly pauseMsMax: number;
-}
+import type { SlotMoveSettings } from '../../../src/redis-settings.ts';
+
+export type PaceLimits = Pick<
+  SlotMoveSettings,
+  'windowSlotsMax' | 'keysPerMigrateMax' | 'pieceMsMax' | 'latencyMsMax' | 'pauseMsMax'
+>;
 
 /** So many keys at first: some 2 ms of a server's time with small values. */
 const PIECE_KEYS_START = 64;

@@ -25,7 +25,9 @@ export interface SlotExecutorComponents {
   readonly view: ClusterView;
   readonly mirror: MapMirror;
   readonly leadership: () => Leadership | null;
-  readonly isInWindow: (nowMs: number) => boolean;
+  /** The time by which moves are scheduled: a replay's, where there is one. */
+  readonly planNowMs: () => number;
+  readonly isInWindow: (planNowMs: number) => boolean;
   /** Once true, what is open is finished and nothing more is opened. */
   readonly isStopping: () => boolean;
 }
@@ -81,7 +83,7 @@ export class SlotExecutor implements MoveExecutor {
   }
 
   status(): ReturnType<MoveExecutor['status']> {
-    const nowMs = this.#components.clock.nowMs();
+    const nowMs = this.#components.planNowMs();
     const isDue = ({ schedule }: Move): boolean => (schedule?.startMs ?? 0) <= nowMs;
     return {
       open: this.#open.map((record) => ({
@@ -148,8 +150,8 @@ export class SlotExecutor implements MoveExecutor {
 
   /** The first move whose hour has come, in a time for moves, that nobody has paused. */
   #due(): Move | undefined {
-    const { clock, isInWindow } = this.#components;
-    const nowMs = clock.nowMs();
+    const { planNowMs, isInWindow } = this.#components;
+    const nowMs = planNowMs();
     return isInWindow(nowMs)
       ? this.#queue.find(({ schedule }) => (schedule?.startMs ?? 0) <= nowMs)
       : undefined;

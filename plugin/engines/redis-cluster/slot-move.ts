@@ -1,4 +1,5 @@
 /** The words of a move of slots, by ASK redirects: what is asked for, and what came of it. */
+import type { SlotMoveSettings } from '../../../src/redis-settings.ts';
 import type { FullSlot } from './big-keys.ts';
 
 export interface SlotMove {
@@ -23,15 +24,13 @@ export interface SlotMove {
   readonly sourceRunId: string | null;
 }
 
-export interface MoveLimits {
+export interface MoveLimits
+  extends Pick<
+    SlotMoveSettings,
+    'keyBytesMax' | 'keyElementsMax' | 'sampleShare' | 'replicasMin' | 'replicaWaitMs' | 'migrateTimeoutMs'
+  > {
   /** Asked before each round, since the pace changes. */
   readonly keysPerMigrate: () => number;
-  readonly keyBytesMax: number;
-  readonly keyElementsMax: number;
-  readonly sampleShare: number;
-  readonly replicasMin: number;
-  readonly replicaWaitMs: number;
-  readonly migrateTimeoutMs: number;
   /** `AUTH2 user password` or `AUTH password` for the target, as the source logs on to it; empty without a password. */
   readonly migrateLogin: readonly string[];
 }

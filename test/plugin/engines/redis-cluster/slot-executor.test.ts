@@ -62,6 +62,7 @@ if (requireOrSkip('redis', hasRedisServer()))
           view,
           mirror: new MapMirror(metadata, { clusterName: NAME, partitionCount: 16 }),
           leadership: () => leadership,
+          planNowMs: () => Date.now(),
           isInWindow: () => true,
           isStopping: () => false,
         });

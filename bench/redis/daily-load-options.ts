@@ -1,0 +1,25 @@
+import type { TraceReport } from './trace-client.ts';
+
+/** What the outer and the inner half of the bench of a daily load tell each other. */
+export const DAILY_POLICIES = ['stay', 'rebalance', 'reactive', 'predictive'] as const;
+export type DailyPolicy = (typeof DAILY_POLICIES)[number];
+
+export interface DailyOptions {
+  readonly liveDays: number;
+  readonly hourMs: number;
+  /** Before the live days, to learn from. */
+  readonly trainDays: number;
+  /** Between two plans. */
+  readonly cycleHours: number;
+}
+
+export interface DailyFigures extends TraceReport {
+  readonly movedSlots: number;
+}
+
+export interface DailyReport {
+  readonly policies: Readonly<Record<DailyPolicy, DailyFigures>>;
+  /** Reads a second that one server can answer, as measured. */
+  readonly nodeReadsPerSecond: number;
+  readonly peakReadsPerSecond: number;
+}
