@@ -119,7 +119,14 @@ export class CycleRunner {
     proposal: Proposal,
     { ignoredForecasts, silentNodes, inputs, evidence, fence }: Background,
   ): Promise<void> {
-    const { clock, metadata, proposalKey, staysKey, pastProposalsPrefix: prefix, kernelHash } = this.#components;
+    const {
+      clock,
+      metadata,
+      proposalKey,
+      staysKey,
+      pastProposalsPrefix: prefix,
+      kernelHash,
+    } = this.#components;
     const { controller, migration, affinity } = this.#settings;
     const atMs = clock.nowMs();
     const value = encodeProposal(proposal, {

@@ -30,8 +30,8 @@ import { ProfilePublisher } from '../../host/profile-publisher.ts';
 import {
   eventEffectsPrefix,
   forecastPrefix,
-  profilePrefix,
   pastProposalsPrefix,
+  profilePrefix,
   proposalKey,
   staysKey,
 } from '../../host/record-keys.ts';
