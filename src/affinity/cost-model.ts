@@ -113,7 +113,7 @@ export class PlacementState {
     if (source === node) return null;
     const refusal = this.#rules.refusal(partition, source, node);
     if (refusal !== null || this.#hardCapacity === null) return refusal;
-    return this.#hardCapacity.hasRoom(this.#sums, partition, node) ? null : 'capacity';
+    return this.#hardCapacity.hasRoom(this.#sums, partition, { source, node }) ? null : 'capacity';
   }
 
   /** Change of J if `partition` goes to `node`. */

@@ -58,7 +58,7 @@ export interface AffinitySettings {
   readonly bytesMovedMax: number;
   /** Index points for the highest utilisation of any node in any slot being 1; linear in it. */
   readonly peakWeight: number;
-  /** Whether a plan may never bring a node above its capacity at the quantile of `capacityZ`, or above what it was there. */
+  /** Whether a plan may never bring a node above its capacity at the quantile of `capacityZ`, or above what it was there, but to relieve one that is fuller. */
   readonly isCapacityHard: boolean;
   /** Standard deviations above the mean at which a node has to be within its capacity. */
   readonly capacityZ: number;

@@ -128,6 +128,18 @@ test('a node is never brought above its capacity at the upper quantile; one that
   check.is(free.refusal(0, 1), null);
 });
 
+test('an overload may be shared with a node that stays below what relieves it, and memory may not', () => {
+  // 8 and 7 on one node are 1.5 of its capacity; 7 beside 5 would be 1.2, which is above as well.
+  const { instance } = buildRuledInstance(inputsWith([8, 7, 5, 9], [0, 0, 1, 2], 3), settingsWith());
+  const state = new PlacementState(instance);
+  check.is(state.refusal(1, 1), null);
+  check.is(state.refusal(1, 2), 'capacity', '16 are more than 15');
+  state.move(1, 1);
+  check.is(state.refusal(2, 2), 'capacity', '14 are more than 12');
+  const memory = new PlacementState({ ...instance, isTransient: Uint8Array.of(1) });
+  check.is(memory.refusal(1, 1), 'capacity');
+});
+
 test('what leaves frees no memory until the plan is done', () => {
   const inputs = inputsWith([6, 6, 1], [0, 1, 1], 3);
   const { instance } = buildRuledInstance(inputs, settingsWith());
