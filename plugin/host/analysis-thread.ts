@@ -4,8 +4,6 @@
  */
 import { join } from 'node:path';
 import { type MessagePort, workerData } from 'node:worker_threads';
-import { optimizers } from '../../src/affinity/optimizers.ts';
-import { AffinityManager } from '../../src/affinity/planner.ts';
 import { QUERY_TYPE_DEFAULTS } from '../../src/analyzer/patterns/query-types.ts';
 import { PROFILE_DEFAULTS, ProfileBuilder } from '../../src/analyzer/profile.ts';
 import { CalendarForecaster } from '../../src/analyzer/seasons/calendar-forecaster.ts';
@@ -22,38 +20,31 @@ import type { RingMemory } from '../capture/ring.ts';
 import { RingSource } from '../capture/ring-source.ts';
 import { RpcStorageEngine } from '../engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
-import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { ClusterMapReader } from '../metadata/cluster-map.ts';
-import { readDecisions } from '../metadata/decisions.ts';
-import { listMembers } from '../metadata/members.ts';
 import { NodeDirectory } from '../metadata/node-directory.ts';
 import { openMetadata } from '../metadata/open.ts';
-import { listDrainingStores } from '../metadata/store-records.ts';
+import { CycleBook } from '../metrics/cycle-book.ts';
+import { LoopDelay } from '../metrics/loop-delay.ts';
+import { type Reading, reading } from '../metrics/reading.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
 import { Analysis, type AnalysisBody } from './analysis.ts';
 import { AnalysisClock } from './analysis-clock.ts';
 import { CheckpointFile } from './checkpoint-file.ts';
-import { ClusterObserver } from './cluster-observer.ts';
-import { CoordinatorLink } from './coordinator-link.ts';
-import { CycleRunner } from './cycle-runner.ts';
 import { DrainWatch } from './drain-watch.ts';
 import { EventEffects } from './event-effects.ts';
 import { KeptForecaster } from './kept-forecaster.ts';
 import { createLogger } from './pino-logger.ts';
+import { openPlanning, type PlanningParts } from './planning.ts';
 import { ProfileLedger } from './profile-ledger.ts';
 import { ProfilePublisher } from './profile-publisher.ts';
 import { QueryTypesPublisher } from './query-types-publisher.ts';
 import {
   eventEffectsPrefix,
-  forecastPrefix,
   hotKeysPrefix,
-  pastProposalsPrefix,
   profilePrefix,
-  proposalKey,
   queryClustersPrefix,
   queryHoursPrefix,
   queryTypesPrefix,
-  staysKey,
 } from './record-keys.ts';
 import { type RunningThread, reportFault, runThread } from './thread-main.ts';
 
@@ -63,6 +54,16 @@ export interface AnalysisSetup {
   readonly ring: RingMemory;
   readonly coordinatorPort: MessagePort;
 }
+
+/** Settings that may change while the thread runs, with the way to the coordinator thread that was made with them. */
+export interface ReloadBody {
+  readonly operation: 'reload';
+  readonly settings: Settings;
+  readonly coordinatorPort: MessagePort;
+}
+
+/** What the main thread may ask. */
+export type AnalysisThreadBody = AnalysisBody | ReloadBody | { readonly operation: 'metrics' };
 
 async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup): Promise<RunningThread> {
   const { cluster, analyzer, forecast, controller } = settings;
@@ -94,25 +95,23 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
     file: new CheckpointFile(join(analyzer.stateDir, `${cluster.name}-${nodeId}.forecast`)),
   });
   const eventEffects = new EventEffects({ metadata, prefix: eventEffectsPrefix(cluster.name), logger });
-  const { optimizer, iterations } = settings.affinity;
-  const optimiser = optimizers[optimizer]({ runner: () => pool, clock: machineClock }, iterations);
   const ledger = new ProfileLedger({
     windowMs: analyzer.windowMs,
     partitionCount: cluster.partitionCount,
     windowsMax: forecast.historyWindows,
   });
   const publisher = new ProfilePublisher({ metadata, ledger, prefix: profilePrefix(cluster.name), logger });
-  const coordinator = new CoordinatorLink(coordinatorPort);
-  const cycles = new CycleRunner(settings, {
+  const book = new CycleBook();
+  const delay = new LoopDelay();
+  const parts: PlanningParts = {
     clock,
+    machineClock,
     logger,
     metadata,
-    coordinator,
-    keys: clusterKeys(cluster.name),
-    proposalKey: proposalKey(cluster.name),
-    staysKey: staysKey(cluster.name),
-    pastProposalsPrefix: pastProposalsPrefix(cluster.name),
-    forecastPrefix: forecastPrefix(cluster.name),
+    engine,
+    mapReader,
+    pool,
+    book,
     kernelHash: kernels.hash,
     forecaster:
       calendar === null
@@ -123,30 +122,9 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
             base: forecaster,
             memory: eventEffects,
           }),
-    affinity: new AffinityManager(settings.affinity, {
-      random: random.fork('affinity'),
-      logger,
-      optimiser,
-      copiesPerNodeMax: settings.migration.copiesPerNodeMax,
-      // The ring is drained, and whoever asks is answered, while a large plan is made; nobody waits for one to close.
-      pace: { clock: machineClock, isCancelled: () => isClosing },
-    }),
-    observer: new ClusterObserver(settings, {
-      mapReader,
-      engine,
-      decisions: () => readDecisions(metadata, cluster.name, machineClock.nowMs()),
-      membership: async () => {
-        const [members, drainingStoreIds] = await Promise.all([
-          listMembers(metadata, cluster.name),
-          listDrainingStores(metadata, cluster.name),
-        ]);
-        return { members, drainingStoreIds };
-      },
-      clock: machineClock,
-      logger,
-    }),
+    isCancelled: () => isClosing,
     loadProfile: () => analysis.loadProfile(),
-  });
+  };
   const queryTypes = new QueryTypesPublisher(
     {
       ...QUERY_TYPE_DEFAULTS,
@@ -187,24 +165,37 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
       ledger,
       publisher,
       queryTypes,
-      coordinator,
-      cycles,
+      planning: openPlanning(settings, coordinatorPort, parts),
       loadMap: () => mapReader.load(),
     },
   );
   const drains = new DrainWatch({
     metadata,
     clusterName: cluster.name,
-    isPlanning: () => coordinator.isElected && !clock.isVirtual && !isClosing,
+    isPlanning: () => analysis.planning.coordinator.isElected && !clock.isVirtual && !isClosing,
     plan: () => analysis.planNow(),
   });
+  const metrics = (): readonly Reading[] => [
+    reading('foreshard_event_loop_delay_seconds', delay.read(), { thread: 'analysis' }),
+    ...analysis.readings(),
+    ...book.readings(),
+  ];
+  const reload = async (body: ReloadBody): Promise<void> => {
+    logger.setLevel(body.settings.node.logLevel);
+    await analysis.replacePlanning(openPlanning(body.settings, body.coordinatorPort, parts));
+  };
   return {
-    respond: (body) => analysis.control(body as AnalysisBody),
+    async respond(given) {
+      const body = given as AnalysisThreadBody;
+      if (body.operation === 'metrics') return metrics();
+      return body.operation === 'reload' ? reload(body) : analysis.control(body);
+    },
     async close() {
       isClosing = true;
+      delay.close();
       drains.close();
       await analysis.close();
-      coordinator.close();
+      analysis.planning.coordinator.close();
       await forecaster.close();
       await pool.close();
       await transport.close();

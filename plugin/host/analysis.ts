@@ -6,6 +6,7 @@ import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../src/model/load-pro
 import type { LogSource } from '../../src/ports/log-source.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { LoadedMap } from '../metadata/cluster-map.ts';
+import { type Reading, reading } from '../metrics/reading.ts';
 import type { AnalysisClock } from './analysis-clock.ts';
 import type {
   AdvanceReport,
@@ -15,10 +16,9 @@ import type {
   LoadHistory,
   ProfileReport,
 } from './control-messages.ts';
-import type { CoordinatorLink } from './coordinator-link.ts';
-import type { CycleRunner } from './cycle-runner.ts';
 import { summaryOf } from './cycle-summary.ts';
 import { isOwnBug } from './faults.ts';
+import type { Planning } from './planning.ts';
 import type { ProfileLedger, WindowLoad } from './profile-ledger.ts';
 import type { ProfilePublisher } from './profile-publisher.ts';
 import type { QueryTypesPublisher } from './query-types-publisher.ts';
@@ -32,8 +32,8 @@ export interface AnalysisComponents {
   readonly ledger: ProfileLedger;
   readonly publisher: ProfilePublisher;
   readonly queryTypes: QueryTypesPublisher;
-  readonly coordinator: CoordinatorLink;
-  readonly cycles: CycleRunner;
+  /** At first: see replacePlanning. */
+  readonly planning: Planning;
   readonly loadMap: () => Promise<LoadedMap>;
 }
 
@@ -49,9 +49,9 @@ const CLOSE_DELAY_MS = 2_000;
  */
 export class Analysis {
   readonly #queryNodeId: number;
-  readonly #leaseTtlMs: number;
   readonly #components: AnalysisComponents;
   readonly #drainTimer: NodeJS.Timeout;
+  #planning: Planning;
   #cycleTimer: NodeJS.Timeout | null = null;
   readonly #windowMs: number;
   #builder: ProfileBuilder;
@@ -69,14 +69,27 @@ export class Analysis {
     components: AnalysisComponents,
   ) {
     this.#queryNodeId = options.queryNodeId;
-    this.#leaseTtlMs = settings.controller.leaseTtlMs;
     this.#onFault = options.onFault;
     this.#components = components;
+    this.#planning = components.planning;
     this.#builder = components.newProfileBuilder();
     this.#wholeFromMs = nextWindowStart(components.clock.nowMs(), settings.analyzer.windowMs);
     this.#windowMs = settings.analyzer.windowMs;
     this.#drainTimer = setInterval(() => this.#onDrainTimer(), settings.capture.drainIntervalMs);
-    this.#cycleTimer = setInterval(() => this.#onCycleTimer(), settings.controller.cycleIntervalMs);
+    this.#startCycleTimer();
+  }
+
+  get planning(): Planning {
+    return this.#planning;
+  }
+
+  /** Plans by other settings from now on. A cycle that runs is ended first: it may have moves to hand over. */
+  async replacePlanning(planning: Planning): Promise<void> {
+    const { cycles, coordinator } = this.#planning;
+    this.#planning = planning;
+    await cycles.settled();
+    coordinator.close();
+    if (this.#cycleTimer !== null) this.#startCycleTimer();
   }
 
   async control(body: AnalysisBody): Promise<unknown> {
@@ -106,6 +119,13 @@ export class Analysis {
         this.#drain();
         return this.#captureStatus();
     }
+  }
+
+  readings(): readonly Reading[] {
+    return [
+      reading('foreshard_capture_records_total', this.#capturedCount),
+      reading('foreshard_capture_dropped_total', this.#droppedCount),
+    ];
   }
 
   /** Measured load of all query nodes, as far as it has been published: without a window where nothing has been yet. */
@@ -141,7 +161,7 @@ export class Analysis {
     if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
     this.#drain();
     await this.#publishing;
-    await this.#components.cycles.settled();
+    await this.#planning.cycles.settled();
   }
 
   #setClock(nowMs: number): ControlReplies['setClock'] {
@@ -170,13 +190,14 @@ export class Analysis {
   }
 
   async #advance({ toMs, isCycleSkipped }: ControlBody & { operation: 'advance' }): Promise<AdvanceReport> {
-    const { clock, coordinator, cycles } = this.#components;
+    const { clock } = this.#components;
+    const { coordinator, cycles, settings } = this.#planning;
     if (!(clock.isVirtual && clock.nowMs() >= toMs)) this.#setClock(toMs);
     this.#drain();
     const closedWindowCount = await this.#closeWindows(toMs);
     let report: CycleReport | null = null;
     if (isCycleSkipped !== true) {
-      await coordinator.waitForElection(clock, this.#leaseTtlMs);
+      await coordinator.waitForElection(clock, settings.controller.leaseTtlMs);
       report = await cycles.runCycle();
     }
     return {
@@ -274,8 +295,14 @@ export class Analysis {
   /** A cycle beside those of the timer. Never throws. */
   async planNow(): Promise<void> {
     await this.#guard(async () => {
-      await this.#components.cycles.runCycle();
+      await this.#planning.cycles.runCycle();
     });
+  }
+
+  #startCycleTimer(): void {
+    if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
+    const { cycleIntervalMs } = this.#planning.settings.controller;
+    this.#cycleTimer = setInterval(() => this.#onCycleTimer(), cycleIntervalMs);
   }
 
   #onCycleTimer(): void {

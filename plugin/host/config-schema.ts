@@ -3,6 +3,7 @@ import { PLUGIN_MODES } from '../../src/controller.ts';
 import { SLOT_COUNT } from '../../src/model/partition-map.ts';
 import { KEY_PREFIX_BYTES } from '../../src/model/query-log.ts';
 import { REDIS_DEFAULTS } from '../../src/redis-settings.ts';
+import { UNIT_EXAMPLES, unitOf, withUnitsAllowed } from './units.ts';
 
 /**
  * The config file's schema. Every field may be left out (its default is in `src/settings.ts`); keys it does not know are
@@ -216,7 +217,7 @@ export function configSchema(defaults: object): z.ZodObject {
 
 /** JSON Schema of the config file, for completion and checking in an editor. */
 export const configJsonSchema = (defaults: object): unknown =>
-  z.toJSONSchema(configSchema(defaults), { unrepresentable: 'any' });
+  withUnitsAllowed(z.toJSONSchema(configSchema(defaults), { unrepresentable: 'any' }));
 
 export interface SchemaIssue {
   readonly path: readonly string[];
@@ -238,7 +239,13 @@ export function schemaIssues(schema: z.ZodObject, raw: unknown): readonly Schema
       for (const key of issue.keys)
         issues.push({ path: [...path, key], expected: '', knownKeys: Object.keys(shape) });
     } else if (!issues.some((known) => known.path.join('.') === path.join('.'))) {
-      issues.push({ path, expected: expectedAt(schema, path), knownKeys: null });
+      const unit = unitOf(path.at(-1) ?? '');
+      const expected = expectedAt(schema, path);
+      issues.push({
+        path,
+        expected: unit === null ? expected : `${expected}, ${UNIT_EXAMPLES[unit]}`,
+        knownKeys: null,
+      });
     }
   }
   return issues;

@@ -7,6 +7,7 @@ import { readPrivateFile } from '../security/private-file.ts';
 import { describeIssue, describeParseError, isSecret, show, type Tree } from './config-messages.ts';
 import { configSchema, schemaIssues } from './config-schema.ts';
 import { environmentOverrides, type Override } from './environment.ts';
+import { withoutUnits } from './units.ts';
 
 const CONFIG_EXTENSIONS = ['.ts', '.js', '.mjs', '.json', '.yaml', '.yml', '.toml'] as const;
 const CONFIG_NAME = 'foreshard.config';
@@ -50,7 +51,7 @@ export async function loadSettings(options: {
  * @throws ForeshardError FORESHARD_CONFIG as loadSettings.
  */
 export function settingsOf(
-  fromFile: Tree,
+  given: Tree,
   options: {
     readonly file: string | null;
     readonly folder: string;
@@ -59,6 +60,7 @@ export function settingsOf(
   },
 ): Settings {
   const { file, folder } = options;
+  const fromFile = withoutUnits(given);
   const environment = environmentOverrides(DEFAULT_SETTINGS, options.environment);
   const overrides = {
     problems: environment.problems,
@@ -66,13 +68,13 @@ export function settingsOf(
   };
   const schema = configSchema(DEFAULT_SETTINGS);
   const problems = [
-    ...schemaIssues(schema, fromFile).map((issue) => describeIssue(issue, fromFile, file)),
+    ...schemaIssues(schema, fromFile).map((issue) => describeIssue(issue, given, file)),
     ...overrides.problems,
   ];
   for (const override of overrides.values) {
     if (isSecret(override.path)) continue; // The schema refuses secrets, which is meant for the file.
     for (const issue of schemaIssues(schema, treeOf(override)))
-      problems.push(describeIssue(issue, treeOf(override), null, override.variable));
+      problems.push(describeIssue(issue, asWritten(override), null, override.variable));
   }
   if (problems.length > 0) throw configError(firstOf(problems));
 
@@ -264,9 +266,10 @@ function merge(base: Tree, over: Tree): Tree {
   return merged;
 }
 
-function treeOf(override: Override): Tree {
-  return override.path.reduceRight<unknown>((below, key) => ({ [key]: below }), override.value) as Tree;
-}
+const treeOf = (override: Override): Tree => withoutUnits(asWritten(override));
+
+const asWritten = ({ path, value }: Override): Tree =>
+  path.reduceRight<unknown>((below, key) => ({ [key]: below }), value) as Tree;
 
 function configError(message: string, cause?: unknown): ForeshardError {
   return new ForeshardError('FORESHARD_CONFIG', 'fix-config', message, { cause });

@@ -1,13 +1,14 @@
 /**
  * What the other threads of a query node may ask of its coordinator thread, and what it tells them.
  *
- *   main thread     --setClock, migrationStatus--> coordinator thread
- *   analysis thread --admit, migrationStatus-----> coordinator thread
- *   analysis thread <--term, unasked-------------- coordinator thread
+ *   main thread     --setClock, migrationStatus, metrics--> coordinator thread
+ *   analysis thread --admit, migrationStatus-------------> coordinator thread
+ *   analysis thread <--term, unasked---------------------- coordinator thread
  */
 import type { AdmissionReport } from '../../src/controller.ts';
 import type { Proposal } from '../../src/model/proposal.ts';
 import type { MetadataCondition } from '../../src/ports/metadata-store.ts';
+import type { Reading } from '../metrics/reading.ts';
 import type { ControlReplies } from './control-messages.ts';
 import type { Answer } from './thread-calls.ts';
 
@@ -15,12 +16,14 @@ export type CoordinatorBody =
   /** A plan to carry out, and the term in which it was made: in another one it is not carried out. */
   | { readonly operation: 'admit'; readonly proposal: Proposal; readonly fence: MetadataCondition }
   | { readonly operation: 'migrationStatus' }
+  | { readonly operation: 'metrics' }
   /** The time of a replay, by which the timetable's hours come. */
   | { readonly operation: 'setClock'; readonly nowMs: number };
 
 export interface CoordinatorReplies {
   readonly admit: AdmissionReport;
   readonly migrationStatus: ControlReplies['migrationStatus'];
+  readonly metrics: readonly Reading[];
   readonly setClock: ControlReplies['setClock'];
 }
 

@@ -18,6 +18,8 @@ import { NodeDirectory } from '../metadata/node-directory.ts';
 import { openMetadata } from '../metadata/open.ts';
 import { readReportPrefix } from '../metadata/read-report.ts';
 import { recordCodec } from '../metadata/record-codec.ts';
+import { LoopDelay } from '../metrics/loop-delay.ts';
+import { reading } from '../metrics/reading.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
 import { AnalysisClock } from './analysis-clock.ts';
 import { ClientLatencyFeed } from './client-latency-feed.ts';
@@ -62,6 +64,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
   const readGuard = new ReadGuardFeed(settings.migration.readGuard, { reports, engine, clock, logger });
   const windows = parseMoveWindows(settings.affinity.timetable.windows);
   const tell = (message: CoordinatorMessage): void => analysisPort.postMessage(message);
+  const delay = new LoopDelay();
   const coordinator = new Coordinator(settings.controller, `query-${nodeId}`, {
     clock,
     logger,
@@ -95,6 +98,11 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
         return coordinator.admit(asked.proposal, asked.fence);
       case 'migrationStatus':
         return coordinator.migrationStatus();
+      case 'metrics':
+        return [
+          reading('foreshard_event_loop_delay_seconds', delay.read(), { thread: 'coordinator' }),
+          ...coordinator.readings(),
+        ];
       case 'setClock':
         planClock.setVirtual(asked.nowMs);
         return { nowMs: asked.nowMs };
@@ -105,6 +113,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
     respond,
     async close() {
       await coordinator.close();
+      delay.close();
       analysisPort.close();
       await transport.close();
       directory.close();

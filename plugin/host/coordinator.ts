@@ -8,6 +8,8 @@ import type { Proposal } from '../../src/model/proposal.ts';
 import type { Leadership, MetadataCondition } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import { encodeLastCoordinator } from '../metadata/coordinator-status.ts';
+import { migrationReadings } from '../metrics/migration-readings.ts';
+import type { Reading } from '../metrics/reading.ts';
 import type { MigrationStatusReport } from './control-messages.ts';
 
 /** Of half a second, the budget of a fence, so that a successor still has time to finish it. */
@@ -95,6 +97,10 @@ export class Coordinator {
       abortReasons: status.abortReasons,
       movedBytes: status.copiedBytes,
     };
+  }
+
+  readings(): readonly Reading[] {
+    return migrationReadings(this.#isElected, this.#executor.status());
   }
 
   /**

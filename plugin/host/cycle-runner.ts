@@ -13,6 +13,7 @@ import type { LoadProfile } from '../../src/model/load-profile.ts';
 import type { Proposal } from '../../src/model/proposal.ts';
 import type { MetadataCondition } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
+import type { CycleBook } from '../metrics/cycle-book.ts';
 import type { CoordinatorLink } from './coordinator-link.ts';
 import { encodeForecast } from './forecast-record.ts';
 import { inputsHash } from './inputs-hash.ts';
@@ -35,6 +36,8 @@ export interface CycleRunnerComponents extends Components {
   readonly observer: { observe(profile: LoadProfile): Promise<ClusterState> };
   /** Measured load as it is now, of all query nodes. */
   readonly loadProfile: () => Promise<LoadProfile>;
+  /** Told of every cycle, for metrics. */
+  readonly book: CycleBook;
 }
 
 /** What a coordinator knows while it plans: the term that it began in, for all that comes of it. */
@@ -60,7 +63,7 @@ export class CycleRunner {
       const { fence } = this.#components.coordinator;
       return fence === null ? null : this.#runCycleIn(fence);
     });
-    this.#cycle = next.catch(() => undefined);
+    this.#cycle = next.catch(() => this.#components.book.noteFailure());
     return next;
   }
 
@@ -75,7 +78,7 @@ export class CycleRunner {
     const { forecast, analyzer } = this.#settings;
     const horizonMs = forecast.horizonSteps * analyzer.windowMs;
     let profile: LoadProfile | null = null;
-    let silentNodes: readonly SilentNode[] = [];
+    let state: ClusterState | null = null;
     const report = await runCycle({
       mode: this.#settings.plugin.mode,
       skillMin: this.#settings.controller.skillMin,
@@ -90,18 +93,19 @@ export class CycleRunner {
       },
       cluster: {
         observe: async () => {
-          const state = await observer.observe(profile as LoadProfile);
-          silentNodes = state.silentNodes ?? [];
+          state = await observer.observe(profile as LoadProfile);
           return state;
         },
       },
       affinity,
       proposals: {
         memory: () => readPlanMemory(metadata, { keys, proposalKey, horizonMs, nowMs: clock.nowMs() }),
-        record: (proposal, background) => this.#record(proposal, { ...background, silentNodes, fence }),
+        record: (proposal, background) =>
+          this.#record(proposal, { ...background, silentNodes: state?.silentNodes ?? [], fence }),
       },
       migration: { admit: (proposal) => this.#components.coordinator.admit(proposal, fence) },
     });
+    this.#components.book.note({ report, profile, state, settings: this.#settings });
     if (report.forecast !== null) await this.#publishForecast(report.forecast, fence);
     return report;
   }

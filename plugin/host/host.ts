@@ -1,5 +1,7 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
+import type { Settings } from '../../src/settings.ts';
+import type { MetricSource } from '../metrics/metrics-page.ts';
 import type { ControlBody } from './control-messages.ts';
 import { faultOrigin } from './fault-origin.ts';
 import { describeFault, isOwnBug } from './faults.ts';
@@ -54,6 +56,15 @@ abstract class PluginHost<A extends Attachment & { readonly hooks: object }> {
 
   get attachedNames(): readonly string[] {
     return this.attached.map(({ plugin }) => plugin.name);
+  }
+
+  get metricSources(): readonly MetricSource[] {
+    return this.attached.flatMap(({ attachment }) => attachment?.metricSources ?? []);
+  }
+
+  /** @throws what a plugin throws. */
+  async reload(settings: Settings): Promise<void> {
+    for (const { attachment } of this.attached) await attachment?.reload?.(settings);
   }
 
   /** Makes plugins known whose code has run already, before they can be attached. */

@@ -1,14 +1,24 @@
 import { pino } from 'pino';
 import type { Logger } from '../../src/base/logger.ts';
 
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** A logger whose level, and its children's, may change while it is used. */
+export interface AdjustableLogger extends Logger {
+  setLevel(level: LogLevel): void;
+}
+
+const WEIGHTS: Readonly<Record<LogLevel, number>> = { debug: 20, info: 30, warn: 40, error: 50 };
+
 /** JSON lines on standard error: standard output belongs to what a command was asked for. */
 export function createLogger(options: {
-  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly level: LogLevel;
   readonly fields: Record<string, unknown>;
-}): Logger {
+}): AdjustableLogger {
   const lines = pino(
     {
-      level: options.level,
+      // What is not to be said is stopped below: a child of pino keeps the level that its parent had when it was made.
+      level: 'debug',
       // The names of the setting, not pino's numbers.
       formatters: { level: (label) => ({ level: label }) },
       base: options.fields,
@@ -18,15 +28,26 @@ export function createLogger(options: {
     // Synchronous: the line that says why a process ends must be out before it ends.
     pino.destination({ dest: 2, sync: true }),
   );
-  return wrap(lines);
+  const threshold = { weight: WEIGHTS[options.level] };
+  return {
+    ...wrap(lines, threshold),
+    setLevel(level) {
+      threshold.weight = WEIGHTS[level];
+    },
+  };
 }
 
-function wrap(lines: pino.Logger): Logger {
+function wrap(lines: pino.Logger, threshold: { readonly weight: number }): Logger {
+  const say =
+    (level: LogLevel) =>
+    (fields: Record<string, unknown>, message: string): void => {
+      if (WEIGHTS[level] >= threshold.weight) lines[level](fields, message);
+    };
   return {
-    debug: (fields, message) => lines.debug(fields, message),
-    info: (fields, message) => lines.info(fields, message),
-    warn: (fields, message) => lines.warn(fields, message),
-    error: (fields, message) => lines.error(fields, message),
-    child: (fields) => wrap(lines.child(fields)),
+    debug: say('debug'),
+    info: say('info'),
+    warn: say('warn'),
+    error: say('error'),
+    child: (fields) => wrap(lines.child(fields), threshold),
   };
 }

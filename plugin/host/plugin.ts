@@ -1,5 +1,6 @@
 import type { Components } from '../../src/components.ts';
 import type { Settings } from '../../src/settings.ts';
+import type { MetricSource } from '../metrics/metrics-page.ts';
 import type { OpenedStore } from '../node/node-options.ts';
 import type { ControlBody } from './control-messages.ts';
 import type { QueryNodeHooks, StorageNodeHooks } from './hooks.ts';
@@ -34,6 +35,10 @@ export type QueryNodeContext = NodeContext;
 export interface StorageNodeContext extends NodeContext, OpenedStore {}
 
 export interface Attachment {
+  /** Parts of the plugin that tell metrics when somebody asks for them: its threads. */
+  readonly metricSources?: readonly MetricSource[];
+  /** Settings have changed that may change while a node runs. @throws when they cannot be applied: the old ones hold then. */
+  reload?(settings: Settings): Promise<void>;
   /** Stops everything the plugin started. Called once, at the end or after a fault; hooks are no longer called then. */
   detach(): Promise<void> | void;
 }

@@ -2,6 +2,7 @@
  * Questions and answers between two threads of one process: over a worker, its parent's port, or a channel. Each question
  * has an id and gets exactly one answer with that id.
  */
+import type { MessagePort } from 'node:worker_threads';
 import { type ErrorCode, ForeshardError, type Remedy } from '../../src/base/errors.ts';
 
 export interface Call {
@@ -26,19 +27,19 @@ interface Waiting {
 
 /** The side that asks. */
 export class Caller {
-  readonly #post: (call: Call) => void;
+  readonly #post: (call: Call, transfer: readonly MessagePort[]) => void;
   readonly #waiting = new Map<number, Waiting>();
   #idNext = 1;
 
-  constructor(post: (call: Call) => void) {
+  constructor(post: (call: Call, transfer: readonly MessagePort[]) => void) {
     this.#post = post;
   }
 
-  ask(body: unknown): Promise<unknown> {
+  ask(body: unknown, transfer: readonly MessagePort[] = []): Promise<unknown> {
     const id = this.#idNext++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#post({ id, body });
+      this.#post({ id, body }, transfer);
     });
   }
 

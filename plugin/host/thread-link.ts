@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Worker } from 'node:worker_threads';
+import type { MessagePort, Worker } from 'node:worker_threads';
 import { ForeshardError, InvariantError } from '../../src/base/errors.ts';
 import { Caller } from './thread-calls.ts';
 import { STARTED_ID, type ThreadMessage } from './thread-main.ts';
@@ -23,7 +23,7 @@ export class ThreadLink {
     this.#name = name;
     this.#thread = thread;
     this.#reportFault = reportFault;
-    this.#caller = new Caller((call) => thread.postMessage(call));
+    this.#caller = new Caller((call, transfer) => thread.postMessage(call, transfer));
     this.started = new Promise((resolve, reject) => {
       this.#hasStarted = { resolve, reject };
     });
@@ -36,12 +36,13 @@ export class ThreadLink {
     });
   }
 
-  ask(body: unknown): Promise<unknown> {
+  /** @param transfer ports in the body: they belong to the thread then. */
+  ask(body: unknown, transfer: readonly MessagePort[] = []): Promise<unknown> {
     if (this.#isEnded)
       return Promise.reject(
         new ForeshardError('FORESHARD_UNAVAILABLE', 'restart', `the ${this.#name} thread has ended`),
       );
-    return this.#caller.ask(body);
+    return this.#caller.ask(body, transfer);
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,8 @@ import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { isLoopback } from '../../src/base/loopback.ts';
+import { METRICS_CONTENT_TYPE } from '../metrics/exposition.ts';
+import type { MetricsPage } from '../metrics/metrics-page.ts';
 import { parseListenAddress } from './listen-address.ts';
 
 /** What stands against sending work to a node, or should be known by whoever does. */
@@ -25,6 +27,7 @@ export interface HealthSources {
   readonly uptimeSeconds: () => number;
   /** Asked at each request; answers from what the node knows, without asking anybody. */
   readonly reasons: () => readonly HealthReason[];
+  readonly metrics: Pick<MetricsPage, 'text'>;
 }
 
 export interface HealthListener {
@@ -49,8 +52,8 @@ export const DEFAULT_HEALTH_LIMITS: HealthLimits = { requestMsMax: 2_000, connec
 const SOCKET_FILE = 'unix:';
 
 /**
- * `GET /livez` and `GET /readyz` for supervisors and balancers, on a listener of their own: an address of the loopback, or
- * `unix:/path` of mode 0600. It changes nothing and tells nothing of the data.
+ * `GET /livez` and `GET /readyz` for supervisors and balancers, `GET /metrics` for Prometheus, on a listener of their own: an
+ * address of the loopback, or `unix:/path` of mode 0600. It changes nothing and tells nothing of the data.
  *
  * @param listen `node.healthListen`.
  * @throws ForeshardError FORESHARD_CONFIG for an address that others can reach, FORESHARD_UNAVAILABLE where it is taken.
@@ -67,7 +70,7 @@ export async function listenForHealth(
       requestTimeout: requestMsMax,
       connectionsCheckingInterval: CHECK_MS,
     },
-    (request, response) => answer(request, response, sources),
+    (request, response) => void answer(request, response, sources),
   );
   server.maxConnections = connectionsMax;
   // The server's own limits do not cover who sends nothing, or does not take its answer.
@@ -99,15 +102,17 @@ export async function listenForHealth(
   };
 }
 
-function answer(
+async function answer(
   { method, url }: IncomingMessage,
   response: ServerResponse,
-  { identity, uptimeSeconds, reasons }: HealthSources,
-): void {
-  const send = (status: number, body: object): void => {
-    response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
-    response.end(method === 'HEAD' ? undefined : `${JSON.stringify({ ...identity, ...body })}\n`);
+  { identity, uptimeSeconds, reasons, metrics }: HealthSources,
+): Promise<void> {
+  const write = (status: number, type: string, body: string): void => {
+    response.writeHead(status, { 'content-type': type, connection: 'close' });
+    response.end(method === 'HEAD' ? undefined : body);
   };
+  const send = (status: number, body: object): void =>
+    write(status, 'application/json', `${JSON.stringify({ ...identity, ...body })}\n`);
   const path = (url ?? '').split('?', 1)[0];
   if (method !== 'GET' && method !== 'HEAD') send(405, { error: 'only GET' });
   else if (path === '/livez') send(200, { isAlive: true, uptimeSeconds: uptimeSeconds() });
@@ -115,7 +120,8 @@ function answer(
     const found = reasons();
     const isReady = !found.some(({ isBlocking }) => isBlocking);
     send(isReady ? 200 : 503, { isReady, reasons: found });
-  } else send(404, { error: 'there are /livez and /readyz' });
+  } else if (path === '/metrics') write(200, METRICS_CONTENT_TYPE, await metrics.text());
+  else send(404, { error: 'there are /livez, /readyz and /metrics' });
 }
 
 /** Whoever may open the file may ask; the file of a process that was killed is in the way of the next one. */

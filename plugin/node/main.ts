@@ -1,24 +1,26 @@
 import { once } from 'node:events';
 import { systemClock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { Logger } from '../../src/base/logger.ts';
 import { isLoopback } from '../../src/base/loopback.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { ControlBody } from '../host/control-messages.ts';
 import { QueryNodeHost, StorageNodeHost } from '../host/host.ts';
+import { LiveConfig } from '../host/live-config.ts';
 import { loadPlugins } from '../host/load-plugins.ts';
 import { serveParent } from '../host/parent-channel.ts';
+import type { AdjustableLogger } from '../host/pino-logger.ts';
 import { openMetadata } from '../metadata/open.ts';
+import type { MetricSource } from '../metrics/metrics-page.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
 import { clientTlsOf } from '../security/client-tls.ts';
 import { usersOf } from '../security/client-users.ts';
-import { packageVersion } from '../version.ts';
-import { type HealthListener, type HealthReason, type HealthSources, listenForHealth } from './health.ts';
+import type { HealthListener, HealthReason, HealthSources } from './health.ts';
 import { remindOfInsecureListen } from './insecure-reminder.ts';
 import { assertListenAllowed, isListenerGuarded, type ListenAddress } from './listen-address.ts';
 import { type NodeOptions, RETRY_MS_DEFAULT, type RunningNode } from './node-options.ts';
 import { type ProcessFaults, surviveFaults } from './process-faults.ts';
+import { listenForProcess } from './process-health.ts';
 import { startQueryNode } from './query-node.ts';
 import { endRequested } from './shutdown.ts';
 import { startStorageNode } from './storage-node.ts';
@@ -28,18 +30,22 @@ export interface NodeProcessOptions {
   /** Storage nodes 0.., query nodes from QUERY_NODE_ID_MIN. */
   readonly nodeId: number;
   readonly settings: Settings;
+  /** Reads them again from where they came from, for SIGHUP. */
+  readonly readSettings: () => Promise<Settings>;
   readonly listen: ListenAddress;
   /** Of a storage node. */
   readonly dataDir: string;
   readonly isInsecureListenAllowed: boolean;
   /** Of a storage node whose disk is lost. */
   readonly isStoreReplaced?: boolean;
-  readonly logger: Logger;
+  readonly logger: AdjustableLogger;
 }
 
 interface NodeProcess {
   readonly node: RunningNode;
   readonly control: (body: ControlBody) => Promise<unknown>;
+  readonly metricSources: () => readonly MetricSource[];
+  readonly reload: (settings: Settings) => Promise<void>;
   /** The plugins first, while the node they look at is still there; then the node, then the store both use. */
   close(): Promise<void>;
 }
@@ -56,16 +62,30 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
   assertListenAllowed(listen, { role, isGuarded, isInsecureAllowed: options.isInsecureListenAllowed });
   const reminder = isGuarded || isLoopback(listen.host) ? null : remindOfInsecureListen(listen, logger);
   const faults = surviveFaults(logger);
-  const ending = endRequested(logger);
+  const config = new LiveConfig(options.settings, {
+    logger,
+    read: options.readSettings,
+    apply: async (next) => {
+      await running?.reload(next);
+      logger.setLevel(next.node.logLevel);
+    },
+  });
+  const ending = endRequested(logger, { onHangup: () => void config.reload() });
   let metadata: MetadataStore | null = null;
   let running: NodeProcess | null = null;
   let health: HealthListener | null = null;
   let waitsFor = 'the node waits for its cluster, or brings its store in line with the map';
   try {
-    health = await openHealth(options, () => {
-      if (ending.signal.aborted) return [STOPPING];
-      if (running !== null) return running.node.problems();
-      return [{ code: 'starting', isBlocking: true, text: waitsFor }];
+    health = await openHealth(options, {
+      reasons: () => {
+        if (ending.signal.aborted) return [STOPPING];
+        if (running !== null) return running.node.problems();
+        return [{ code: 'starting', isBlocking: true, text: waitsFor }];
+      },
+      metricSources: () => [
+        { name: 'config', read: () => config.readings() },
+        ...(running === null ? [] : running.metricSources()),
+      ],
     });
     const onWaiting = (what: string): void => {
       waitsFor = what;
@@ -79,6 +99,7 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
       serveParent(running.control, { kind: 'ready', role, nodeId, host, port, pid: process.pid });
       await once(ending.signal, 'abort');
     }
+    await config.settled();
     await running.close();
   } catch (error) {
     // A node told to end while it still waited for its cluster gives that up by an error.
@@ -99,15 +120,14 @@ const STOPPING: HealthReason = { code: 'stopping', isBlocking: true, text: 'the 
 
 async function openHealth(
   { settings, role, nodeId }: NodeProcessOptions,
-  reasons: HealthSources['reasons'],
+  sources: {
+    readonly reasons: HealthSources['reasons'];
+    readonly metricSources: () => readonly MetricSource[];
+  },
 ): Promise<HealthListener | null> {
   const { healthListen } = settings.node;
   if (healthListen === null) return null;
-  return listenForHealth(healthListen, {
-    identity: { role, nodeId, version: packageVersion() },
-    uptimeSeconds: () => Math.round(process.uptime()),
-    reasons,
-  });
+  return listenForProcess(healthListen, { role, node: nodeId, ...sources });
 }
 
 interface NodeParts {
@@ -154,6 +174,8 @@ async function openQueryNode(options: NodeProcessOptions, parts: NodeParts): Pro
     return {
       node,
       control: (body) => host.control(body),
+      metricSources: () => [{ name: 'node', read: () => node.readings() }, ...host.metricSources],
+      reload: (next) => host.reload(next),
       async close() {
         await host.close();
         await node.close();
@@ -200,6 +222,8 @@ async function openStorageNode(options: NodeProcessOptions, parts: NodeParts): P
   });
   return {
     node,
+    metricSources: () => [{ name: 'node', read: () => node.readings() }, ...host.metricSources],
+    reload: (next) => host.reload(next),
     control: (body) =>
       Promise.reject(
         new ForeshardError(

@@ -84,6 +84,10 @@ export class NodeLatencies {
     for (const meter of this.#meterOf) meter?.learn(nowMs, busyNodes.has(meter.nodeId as NodeId));
   }
 
+  get all(): NodeLatencyMeter[] {
+    return this.#meterOf.filter((meter) => meter !== undefined);
+  }
+
   /** Those of the nodes that have answered anybody. */
   of(nodes: ReadonlySet<NodeId>): NodeLatencyMeter[] {
     return this.#meterOf.filter(

@@ -6,6 +6,7 @@ import type { PartitionStore } from '../../src/ports/partition-store.ts';
 import type { NodePressure } from '../../src/ports/storage-engine.ts';
 import type { QueryNodeHooks, StorageNodeHooks } from '../host/hooks.ts';
 import type { Member } from '../metadata/members.ts';
+import type { Reading } from '../metrics/reading.ts';
 import type { PeerTls } from '../rpc/peer-tls.ts';
 import type { ClientTls } from '../security/client-tls.ts';
 import type { ClientUsers } from '../security/client-users.ts';
@@ -112,6 +113,8 @@ export interface RunningNode {
   readonly port: number;
   /** What stands against sending it work, as far as it knows; asks nobody. */
   problems(): readonly HealthReason[];
+  /** Its metrics as they are now; asks nobody. */
+  readings(): readonly Reading[];
   /** Stops taking work, ends what is open, frees everything. */
   close(): Promise<void>;
 }

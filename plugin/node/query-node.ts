@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import { NO_NODE, type RoutingTable } from '../../src/routing/routing-table.ts';
 import { ClusterMapReader } from '../metadata/cluster-map.ts';
+import { queryNodeReadings } from '../metrics/query-node-readings.ts';
+import type { Reading } from '../metrics/reading.ts';
 import { Authentication } from '../security/authentication.ts';
 import { GuardedListener } from '../security/guarded-listener.ts';
 import {
@@ -184,6 +186,21 @@ class QueryNode implements RunningQueryNode {
         text: `${lost} partitions have no valid record in the map`,
       });
     return reasons;
+  }
+
+  readings(): readonly Reading[] {
+    const links = [...this.#router.links.byId.values()];
+    return queryNodeReadings({
+      counters: this.counters,
+      corruptFrames: this.corruptFrames(),
+      strangersRefused: this.handshakes.refusedCount,
+      storageNodes: {
+        known: links.length,
+        connected: links.filter((link) => link.rpc.isConnected).length,
+      },
+      partitionsHeld: this.#router.heldCount,
+      latencies: this.#router.latencies.all,
+    });
   }
 
   routingTable(): RoutingTable {

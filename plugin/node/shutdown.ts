@@ -14,15 +14,13 @@ export interface Ending {
  * How a node is told to end. From the first word on the process has CLOSE_MS_MAX, whether it served yet or was still starting;
  * a second signal ends it at once: whoever sends two does not want to wait.
  */
-export function endRequested(logger: Logger): Ending {
+export function endRequested(logger: Logger, { onHangup }: { readonly onHangup: () => void }): Ending {
   const controller = new AbortController();
   let deadline: NodeJS.Timeout | undefined;
   const endHard = (why: string): void => {
     logger.error({ why }, 'the node ends hard');
     process.exit(1);
   };
-  const onHangup = (): void =>
-    logger.info({}, 'SIGHUP: certificates and users are read again by themselves when their files change');
   const end = (why: string): void => {
     if (controller.signal.aborted) return;
     logger.info({ why }, 'closing');
@@ -34,7 +32,7 @@ export function endRequested(logger: Logger): Ending {
       if (controller.signal.aborted) endHard(`${name} while it closed`);
       end(name);
     });
-  // Certificates and users are read again when their files change; who signals it, by habit, must not end the node.
+  // As of other servers: the config is read again. Certificates and users are, by themselves, when their files change.
   process.on('SIGHUP', onHangup);
   process.on('message', (message: { kind?: unknown } | null) => {
     if (message?.kind === 'stop') end('the parent process asked for it');

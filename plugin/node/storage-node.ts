@@ -12,6 +12,8 @@ import { isNotPermitted } from '../metadata/etcd/faults.ts';
 import { bootstrapCluster } from '../metadata/form-cluster.ts';
 import { awaitedText, readFounders } from '../metadata/founders.ts';
 import { whyBehind } from '../metadata/map-behind.ts';
+import type { Reading } from '../metrics/reading.ts';
+import { storageNodeReadings } from '../metrics/storage-node-readings.ts';
 import type { PeerIdentity } from '../rpc/connection.ts';
 import { DataRequestReader, STATUS_NOT_OWNER } from '../rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../rpc/server.ts';
@@ -356,6 +358,18 @@ class StorageNode implements RunningStorageNode {
         text: `the metadata store could not be read for ${Math.round(agoMs / 1000)} s; what is owned is served`,
       });
     return reasons;
+  }
+
+  readings(): readonly Reading[] {
+    const { store, environment, isWritable } = this.engine;
+    return storageNodeReadings({
+      storedBytes: store.usedBytes(),
+      storedBytesMax: this.#options.dataBytesMax,
+      freeBytes: store.freeBytes(),
+      isWritable,
+      roles: store.states,
+      commits: environment,
+    });
   }
 
   nodeStatistics(): NodeStatistics {

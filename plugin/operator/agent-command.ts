@@ -1,40 +1,82 @@
 import { once } from 'node:events';
+import { hostname } from 'node:os';
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { Logger } from '../../src/base/logger.ts';
 import type { Settings } from '../../src/settings.ts';
+import type { RedisAgent } from '../engines/redis-cluster/agent.ts';
+import { LiveConfig } from '../host/live-config.ts';
 import { serveParent } from '../host/parent-channel.ts';
 import { createLogger } from '../host/pino-logger.ts';
+import type { HealthListener, HealthReason } from '../node/health.ts';
+import { listenForProcess } from '../node/process-health.ts';
+
+const STARTING: HealthReason = {
+  code: 'starting',
+  isBlocking: true,
+  text: 'the agent looks at the cluster and reads what it knew',
+};
 
 /**
  * Runs an agent in this process until a signal or the parent that spawned it ends it, or until it finds a bug of its own.
  *
+ * @param readSettings at the start, and again at SIGHUP.
  * @returns the exit code.
  */
-export async function runAgent(settings: Settings): Promise<number> {
+export async function runAgent(readSettings: () => Promise<Settings>): Promise<number> {
+  const settings = await readSettings();
   const logger = createLogger({ level: settings.node.logLevel, fields: { role: 'agent' } });
+  const name = `${hostname()}-${process.pid}`;
+  const { failed, fail } = failure(logger);
   // Loaded here: no other command needs a Redis client.
   const { RedisAgent } = await import('../engines/redis-cluster/agent.ts');
-  let fail: (error: unknown) => void = () => undefined;
-  const failed = new Promise<'failed'>((resolve) => {
-    fail = (error) => {
-      logger.error(
-        { fault: (error as Error).message },
-        'the agent ends after a fault: Redis serves on, another may take over',
-      );
-      resolve('failed');
-    };
+  const start = (by: Settings): Promise<RedisAgent> => RedisAgent.start(by, { logger, name, onFault: fail });
+  let agent: RedisAgent | null = null;
+  let inForce = settings;
+  const config = new LiveConfig(settings, {
+    logger,
+    read: readSettings,
+    // Nothing of an agent is on the way of a query: it ends in order, and another one begins.
+    async apply(next) {
+      await agent?.close();
+      agent = null;
+      try {
+        agent = await start(next);
+        inForce = next;
+      } catch (error) {
+        agent = await start(inForce);
+        throw error;
+      }
+      logger.setLevel(next.node.logLevel);
+    },
   });
-  const agent = await RedisAgent.start(settings, { logger, onFault: (error) => fail(error) });
-  const { mode } = settings.plugin;
-  logger.info(
-    { mode, nodes: settings.redis.nodes },
-    mode === 'observe' ? 'observing: nothing is changed' : 'the agent runs',
-  );
-  const told = [once(process, 'SIGTERM'), once(process, 'SIGINT'), endOfParent()];
-  serveParent((body) => agent.control(body), { kind: 'ready', pid: process.pid });
-  const end = await Promise.race([failed, ...told]);
-  await agent.close();
-  // The channel would keep this process alive for as long as its parent lives.
-  if (process.connected) process.disconnect();
-  return end === 'failed' ? 1 : 0;
+  const health = await openHealth(settings, { name, config, agent: () => agent });
+  const onHangup = (): void => void config.reload().catch(fail);
+  try {
+    agent = await start(settings);
+    process.on('SIGHUP', onHangup);
+    const { mode } = settings.plugin;
+    logger.info(
+      { mode, nodes: settings.redis.nodes },
+      mode === 'observe' ? 'observing: nothing is changed' : 'the agent runs',
+    );
+    const told = [once(process, 'SIGTERM'), once(process, 'SIGINT'), endOfParent()];
+    serveParent(async (body) => answering(agent).control(body), { kind: 'ready', pid: process.pid });
+    const end = await Promise.race([failed, ...told]);
+    await config.settled();
+    await (agent as RedisAgent | null)?.close();
+    // The channel would keep this process alive for as long as its parent lives.
+    if (process.connected) process.disconnect();
+    return end === 'failed' ? 1 : 0;
+  } finally {
+    process.off('SIGHUP', onHangup);
+    await health?.close();
+  }
+}
+
+/** @throws ForeshardError FORESHARD_UNAVAILABLE while one ends and the next has not begun. */
+function answering(agent: RedisAgent | null): RedisAgent {
+  if (agent !== null) return agent;
+  throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the agent begins anew with other settings');
 }
 
 /** The parent says so, or is gone. */
@@ -44,5 +86,46 @@ function endOfParent(): Promise<void> {
     process.on('message', (message: { kind?: unknown } | null) => {
       if (message?.kind === 'stop') resolve();
     });
+  });
+}
+
+/** Resolves `failed` when it is told of a bug. */
+function failure(logger: Logger): {
+  readonly failed: Promise<'failed'>;
+  readonly fail: (error: unknown) => void;
+} {
+  let tell: () => void = () => undefined;
+  const failed = new Promise<'failed'>((resolve) => {
+    tell = () => resolve('failed');
+  });
+  return {
+    failed,
+    fail(error) {
+      logger.error(
+        { fault: (error as Error).message },
+        'the agent ends after a fault: Redis serves on, another may take over',
+      );
+      tell();
+    },
+  };
+}
+
+async function openHealth(
+  { node: { healthListen } }: Settings,
+  {
+    name,
+    config,
+    agent,
+  }: { readonly name: string; readonly config: LiveConfig; readonly agent: () => RedisAgent | null },
+): Promise<HealthListener | null> {
+  if (healthListen === null) return null;
+  return listenForProcess(healthListen, {
+    role: 'agent',
+    node: name,
+    reasons: () => (agent() === null ? [STARTING] : []),
+    metricSources: () => [
+      { name: 'config', read: () => config.readings() },
+      ...(agent()?.metricSources ?? []),
+    ],
   });
 }

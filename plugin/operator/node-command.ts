@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { QUERY_NODE_ID_MIN } from '../../src/model/ids.ts';
-import type { NodeSettings } from '../../src/settings.ts';
+import type { NodeSettings, Settings } from '../../src/settings.ts';
 import { loadSettings } from '../host/config.ts';
 import type { Override } from '../host/environment.ts';
 import { createLogger } from '../host/pino-logger.ts';
@@ -39,12 +39,17 @@ export function addNodeCommand(program: Command, exitWith: (code: number) => voi
 }
 
 async function runNodeCommand(flags: NodeFlags): Promise<number> {
-  const { settings } = await loadSettings({
-    file: flags.config,
-    folder: process.cwd(),
-    environment: process.env,
-    flags: overridesOf(flags),
-  });
+  const folder = process.cwd();
+  const readSettings = async (): Promise<Settings> => {
+    const { settings } = await loadSettings({
+      file: flags.config,
+      folder,
+      environment: process.env,
+      flags: overridesOf(flags),
+    });
+    return settings;
+  };
+  const settings = await readSettings();
   const { role, id, clientListen, peerListen, dataDir, logLevel } = settings.node;
   if (role === null)
     throw new ForeshardError(
@@ -61,6 +66,7 @@ async function runNodeCommand(flags: NodeFlags): Promise<number> {
     role,
     nodeId,
     settings,
+    readSettings,
     listen: isQuery
       ? parseListenAddress(clientListen, 'node.clientListen')
       : parseListenAddress(peerListen, 'node.peerListen'),

@@ -101,7 +101,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
     .description('watch a Redis Cluster or Valkey, forecast, plan and move its slots, until SIGTERM')
     .action(async (flags: CommonFlags) => {
       const { runAgent } = await import('./agent-command.ts');
-      exitWith(await runAgent((await settingsOf(flags)).settings));
+      exitWith(await runAgent(async () => (await settingsOf(flags)).settings));
     });
 
   const config = program.command('config').description('check, show or describe the settings');

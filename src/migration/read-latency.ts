@@ -12,6 +12,10 @@ export function latencyBucket(latencyMs: number): number {
   return Math.min(LATENCY_BUCKET_COUNT - 1, Math.floor(Math.log2(ratio) * BUCKETS_PER_DOUBLING));
 }
 
+/** Latencies below it are in this bucket or an earlier one, milliseconds. */
+export const latencyBucketEdgeMs = (bucket: number): number =>
+  (FIRST_US * 2 ** ((bucket + 1) / BUCKETS_PER_DOUBLING)) / 1000;
+
 /** The upper edge of the bucket in which the quantile lies, milliseconds; NaN of no counts. */
 export function latencyQuantileMs(counts: ArrayLike<number>, quantile: number): number {
   const total = latencyTotal(counts);
@@ -20,7 +24,7 @@ export function latencyQuantileMs(counts: ArrayLike<number>, quantile: number): 
   let bucket = 0;
   while (bucket < LATENCY_BUCKET_COUNT - 1 && left > (counts[bucket] as number))
     left -= counts[bucket++] as number;
-  return (FIRST_US * 2 ** ((bucket + 1) / BUCKETS_PER_DOUBLING)) / 1000;
+  return latencyBucketEdgeMs(bucket);
 }
 
 export function latencyTotal(counts: ArrayLike<number>): number {

@@ -1,6 +1,7 @@
 /** The files of `examples/deployment/` are what the real schema takes, and a cluster starts from them. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
@@ -9,6 +10,7 @@ import { parse, stringify } from 'yaml';
 import { loadSettings } from '../../plugin/host/config.ts';
 import { hasEtcd, LocalEtcd } from '../../plugin/node/local-etcd.ts';
 import type { ClusterStatus } from '../../plugin/operator/status/gather-status.ts';
+import { parsePrometheus } from '../support/prometheus-text.ts';
 import { assertNotRequired } from '../support/require.ts';
 import { until } from '../support/scenario.ts';
 import { withTemporaryFolder } from '../support/temporary-folder.ts';
@@ -97,6 +99,37 @@ const isReady = (socket: string): Promise<boolean> =>
     probe.once('close', (status) => resolve(status === 0));
   });
 
+/** What Prometheus would scrape, of one metric: its values by its labels' values. */
+async function scraped(socketPath: string, metric: string): Promise<Record<string, number>> {
+  const text = await new Promise<string>((resolve, reject) => {
+    get({ socketPath, path: '/metrics' }, (response) => {
+      let body = '';
+      response.setEncoding('utf8').on('data', (piece: string) => {
+        body += piece;
+      });
+      response.on('end', () => resolve(body));
+    }).on('error', reject);
+  });
+  const samples = parsePrometheus(text).get(metric)?.samples ?? [];
+  return Object.fromEntries(samples.map(({ labels, value }) => [Object.values(labels).join(), value]));
+}
+
+/** Changes its config file, has the node read it again, and waits until it has said what came of it. */
+async function reloaded(
+  folder: string,
+  child: ChildProcess,
+  { from, to, outcome }: { readonly from: RegExp; readonly to: string; readonly outcome: string },
+): Promise<void> {
+  const file = join(folder, 'query-0.yaml');
+  const text = readFileSync(file, 'utf8');
+  check.match(text, from);
+  writeFileSync(file, text.replace(from, to));
+  child.kill('SIGHUP');
+  const socket = join(folder, 'query-0', 'health.sock');
+  const count = async () => (await scraped(socket, 'foreshard_config_reloads_total'))[outcome];
+  await until(async () => (await count()) === 1, `the config is read again and ${outcome}`);
+}
+
 test('a cluster starts from the compose files, is ready and in order, and ends in order', async () => {
   if (!hasEtcd()) {
     assertNotRequired('etcd');
@@ -122,6 +155,26 @@ test('a cluster starts from the compose files, is ready and in order, and ends i
           `${name} is ready; it says: ${output.get(name)}`,
           60_000,
         );
+      const up = (name: string) => scraped(join(folder, name, 'health.sock'), 'foreshard_scrape_source_up');
+      check.equal(await up('storage-0'), { process: 1, config: 1, node: 1 });
+      check.equal(await up('query-0'), { process: 1, config: 1, node: 1, analysis: 1, coordinator: 1 });
+      const query = children.get('query-0') as ChildProcess;
+      await reloaded(folder, query, {
+        from: /$/,
+        to: 'controller: { cycleIntervalMs: 30m }\n',
+        outcome: 'applied',
+      });
+      await reloaded(folder, query, {
+        from: /partitionCount: \d+/,
+        to: 'partitionCount: 8192',
+        outcome: 'refused',
+      });
+      check.match(output.get('query-0') ?? '', /cluster\.partitionCount needs a restart/);
+      await reloaded(folder, query, {
+        from: /partitionCount: \d+/,
+        to: 'partitionCount: 64',
+        outcome: 'unchanged',
+      });
       const status = spawnSync(
         process.execPath,
         ['--import', 'tsx', CLI, 'status', '--json', '--config', join(folder, 'query-0.yaml')],

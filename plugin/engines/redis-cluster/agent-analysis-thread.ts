@@ -38,6 +38,9 @@ import {
 import { type RunningThread, reportFault, runThread } from '../../host/thread-main.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { openMetadata } from '../../metadata/open.ts';
+import { CycleBook } from '../../metrics/cycle-book.ts';
+import { LoopDelay } from '../../metrics/loop-delay.ts';
+import { type Reading, reading } from '../../metrics/reading.ts';
 import { ClusterView } from './cluster-view.ts';
 import { MapMirror } from './map-mirror.ts';
 import { RedisObserver } from './redis-observer.ts';
@@ -51,6 +54,8 @@ export interface AgentAnalysisSetup {
 export type AgentAnalysisBody =
   /** A cycle now, for tests and replays. */
   | { readonly operation: 'plan' }
+  /** What this thread tells of itself and of its cycles. */
+  | { readonly operation: 'metrics' }
   /** From now on it is so late by what a replay says: cycles run when they are asked for. */
   | { readonly operation: 'setClock'; readonly nowMs: number };
 
@@ -89,7 +94,10 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
     await publisher.refresh(nowMs);
     return ledger.toProfile(nowMs);
   };
+  const book = new CycleBook();
+  const delay = new LoopDelay();
   const cycles = new CycleRunner(settings, {
+    book,
     clock,
     logger,
     metadata,
@@ -127,8 +135,13 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
   };
   const timer = setInterval(() => void runCycle(), controller.cycleIntervalMs);
   return {
-    respond: async (body): Promise<CycleSummary | null> => {
+    respond: async (body): Promise<CycleSummary | readonly Reading[] | null> => {
       const asked = body as AgentAnalysisBody;
+      if (asked.operation === 'metrics')
+        return [
+          reading('foreshard_event_loop_delay_seconds', delay.read(), { thread: 'analysis' }),
+          ...book.readings(),
+        ];
       if (asked.operation === 'setClock') {
         clearInterval(timer);
         clock.setVirtual(asked.nowMs);
@@ -140,6 +153,7 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
     },
     async close() {
       isClosing = true;
+      delay.close();
       clearInterval(timer);
       await cycles.settled();
       coordinator.close();

@@ -19,6 +19,8 @@ import { ThreadLink } from '../../host/thread-link.ts';
 import { answerCall } from '../../host/thread-main.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { openMetadata } from '../../metadata/open.ts';
+import type { MetricSource } from '../../metrics/metrics-page.ts';
+import type { Reading } from '../../metrics/reading.ts';
 import type { AgentAnalysisBody, AgentAnalysisSetup } from './agent-analysis-thread.ts';
 import { ClusterView } from './cluster-view.ts';
 import { MapMirror } from './map-mirror.ts';
@@ -190,6 +192,19 @@ export class RedisAgent {
       cycle,
       openMigrationCount: this.migrationStatus().open.length,
     };
+  }
+
+  get metricSources(): readonly MetricSource[] {
+    return [
+      {
+        name: 'analysis',
+        read: async () =>
+          (await this.#analysis.ask({
+            operation: 'metrics',
+          } satisfies AgentAnalysisBody)) as readonly Reading[],
+      },
+      { name: 'coordinator', read: () => this.#coordinator.readings() },
+    ];
   }
 
   migrationStatus(): CoordinatorReplies['migrationStatus'] {

@@ -27,6 +27,7 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../../src/settings.ts';
+import { until } from '../../support/scenario.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('analysis thread');
@@ -181,6 +182,35 @@ test('a replay’s queries come back as the measured load of their trace hours',
     check.is(profile.queries[PARTITION_COUNT + 4], 50);
     check.is(profile.readBytes[3], 2_000);
     check.equal([...profile.coverage], [1, 1]);
+  });
+});
+
+test('settings change while queries come: nothing measured is lost, and another coordinator thread has the office', async () => {
+  await withAnalysis(async ({ settings, attachment, ask, query, faults }) => {
+    await ask({ operation: 'setClock', nowMs: START_MS });
+    for (let i = 0; i < 100; i++) query(3);
+    const next: Settings = { ...settings, migration: { ...settings.migration, graceMs: 1 } };
+    await attachment.reload?.(next);
+    for (let i = 0; i < 50; i++) query(3);
+    // A coordinator thread cannot start with these: the ones before are in force again.
+    const timetable = { ...next.affinity.timetable, windows: ['never on sunday'] };
+    const wrong = { ...next, affinity: { ...next.affinity, timetable } };
+    const error = await attachment.reload?.(wrong).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    check.instance(error, Error);
+    for (let i = 0; i < 5; i++) query(3);
+    const report = await ask({ operation: 'advance', toMs: START_MS + HOUR_MS, isCycleSkipped: true });
+    check.is(report.capture.capturedCount, 155);
+    check.is((await ask({ operation: 'profile' })).queries[3], 155);
+    check.is((await ask({ operation: 'migrationStatus' })).open.length, 0);
+    const elected = async (): Promise<boolean> => {
+      const readings = (await Promise.all((attachment.metricSources ?? []).map(({ read }) => read()))).flat();
+      return readings.find(({ name }) => name === 'foreshard_coordinator')?.value === 1;
+    };
+    await until(elected, 'the office is held again');
+    check.equal(faults, []);
   });
 });
 

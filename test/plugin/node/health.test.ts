@@ -14,6 +14,7 @@ const sources = (reasons: HealthReason[]) => ({
   identity: { role: 'query', nodeId: 10_000 },
   uptimeSeconds: () => 7,
   reasons: () => reasons,
+  metrics: { text: async () => 'foreshard_ready 1\n' },
 });
 
 interface Answer {
@@ -52,7 +53,8 @@ test('a node is alive as long as it answers, and ready while nothing stands agai
     reasons.push({ code: 'stopping', isBlocking: true, text: 'told to' });
     check.is((await ask(where, '/readyz?verbose')).status, 503);
     check.is((await ask(where, '/livez')).status, 200);
-    check.is((await ask(where, '/metrics')).status, 404);
+    check.equal(await ask(where, '/metrics'), { status: 200, body: 'foreshard_ready 1\n' });
+    check.is((await ask(where, '/metric')).status, 404);
   } finally {
     await health.close();
   }

@@ -1,0 +1,89 @@
+import { ForeshardError } from '../../src/base/errors.ts';
+import type { Logger } from '../../src/base/logger.ts';
+import type { Settings } from '../../src/settings.ts';
+import { flag, type Reading, reading } from '../metrics/reading.ts';
+import { changedSettings, needingRestart } from './changed-settings.ts';
+
+export const RELOAD_OUTCOMES = ['applied', 'unchanged', 'refused', 'failed'] as const;
+export type ReloadOutcome = (typeof RELOAD_OUTCOMES)[number];
+
+export interface LiveConfigComponents {
+  /** Reads all sources again. @throws ForeshardError FORESHARD_CONFIG as at the start. */
+  readonly read: () => Promise<Settings>;
+  /** @throws when they cannot be applied: the old ones are in force again then. */
+  readonly apply: (settings: Settings) => Promise<void>;
+  readonly logger: Logger;
+}
+
+/**
+ * The settings of a running process, read again when somebody says so. All of what has changed is taken over, or nothing: a file
+ * of which half is in force is described by nobody.
+ */
+export class LiveConfig {
+  readonly #components: LiveConfigComponents;
+  readonly #counts: Record<ReloadOutcome, number> = { applied: 0, unchanged: 0, refused: 0, failed: 0 };
+  #settings: Settings;
+  #isLastGood = true;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(settings: Settings, components: LiveConfigComponents) {
+    this.#settings = settings;
+    this.#components = components;
+  }
+
+  /** After the one that may be running. Never throws: what came of it is logged and counted. */
+  reload(): Promise<ReloadOutcome> {
+    const next = this.#turn.then(() => this.#reload());
+    this.#turn = next;
+    return next;
+  }
+
+  /** Resolves when none is under way. */
+  async settled(): Promise<void> {
+    await this.#turn;
+  }
+
+  readings(): readonly Reading[] {
+    return [
+      ...RELOAD_OUTCOMES.map((outcome) =>
+        reading('foreshard_config_reloads_total', this.#counts[outcome], { outcome }),
+      ),
+      reading('foreshard_config_last_reload_successful', flag(this.#isLastGood)),
+    ];
+  }
+
+  async #reload(): Promise<ReloadOutcome> {
+    let outcome: ReloadOutcome;
+    try {
+      outcome = await this.#takeOver(await this.#components.read());
+    } catch (error) {
+      outcome = error instanceof ForeshardError && error.code === 'FORESHARD_CONFIG' ? 'refused' : 'failed';
+      const { message } = error instanceof Error ? error : new Error(String(error));
+      this.#components.logger.error({ fault: message }, `config not reloaded: the one before stays in force`);
+    }
+    this.#counts[outcome]++;
+    this.#isLastGood = outcome === 'applied' || outcome === 'unchanged';
+    return outcome;
+  }
+
+  /** @throws ForeshardError FORESHARD_CONFIG naming what needs a restart. */
+  async #takeOver(next: Settings): Promise<ReloadOutcome> {
+    const { logger, apply } = this.#components;
+    const changed = changedSettings(this.#settings, next);
+    if (changed.length === 0) {
+      logger.info({}, 'config read again: nothing has changed');
+      return 'unchanged';
+    }
+    const stuck = needingRestart(changed);
+    if (stuck.length > 0)
+      throw new ForeshardError(
+        'FORESHARD_CONFIG',
+        'restart',
+        `${stuck.map((path) => `${path} needs a restart`).join(', ')}: restart this process, or take the change back`,
+      );
+    await apply(next);
+    this.#settings = next;
+    logger.info({ changed }, 'config reloaded');
+    return 'applied';
+  }
+}
