@@ -57,6 +57,24 @@ test('every relative link leads to a file, and to a heading where it names one',
   check.ok(linkCount > 0, 'links were found at all');
 });
 
+test('every test that the page on security names is there', () => {
+  const table = readPage('docs/security.md').split('## What is tested')[1]?.split('\n## ')[0] ?? '';
+  const rows = [...table.matchAll(/^\| (?!default|-)[^|]+\| ([^|]+) \|$/gm)];
+  check.ok(rows.length > 15, `${rows.length} rows`);
+  const missing = rows.flatMap(([, tests = '']) =>
+    [...tests.matchAll(/`(test\/[a-z/-]+\.test\.ts)`: (.+?)(?=; `test\/|$)/g)].flatMap(
+      ([, file = '', names = '']) => {
+        const source = readFileSync(join(REPOSITORY, file), 'utf8');
+        return names
+          .split(/; /)
+          .filter((name) => !source.includes(name))
+          .map((name) => `${file}: ${name}`);
+      },
+    ),
+  );
+  check.equal(missing, []);
+});
+
 test('no page waits for something to be filled in', () => {
   const placeholder = /^[A-Z]*-?TABLE$|\b(RUNTIME|TODO|TBD|FIXME|XXX)\b/m;
   check.equal(

@@ -37,8 +37,11 @@ export function describeParseError(error: unknown, file: string): string {
   const { message } = error instanceof Error ? error : new Error(String(error));
   const what = (message.trim().split('\n', 1)[0] as string).replace(`${file}: `, '').trim();
   const line = parseErrorLine(error, message, readFileSync(file, 'utf8'));
-  return `${file}${line > 0 ? `:${line}` : ''}: cannot be read: ${what}: mend the file`;
+  return `${file}${line > 0 ? `:${line}` : ''}: cannot be read: ${shortened(what, PARSE_MESSAGE_MAX)}: mend the file`;
 }
+
+/** Parsers repeat what they could not read, however long it is. */
+const PARSE_MESSAGE_MAX = 300;
 
 function parseErrorLine(error: unknown, message: string, text: string): number {
   const { line, mark } = error as { line?: unknown; mark?: { line?: unknown } };
@@ -78,9 +81,11 @@ function valueAt(tree: Tree, path: readonly string[]): unknown {
 /** No setting has a longer name, and a pattern of a key of kilobytes is none that can be compiled. */
 const KEY_CHARACTERS_MAX = 100;
 
-/** A key as it may stand in a message: what a terminal would obey is escaped. */
-function showKey(key: string): string {
-  const cut = key.length > KEY_CHARACTERS_MAX ? `${key.slice(0, KEY_CHARACTERS_MAX)}...` : key;
+/** Text of others as it may stand in a message: what a terminal would obey is escaped. */
+const showKey = (key: string): string => shortened(key, KEY_CHARACTERS_MAX);
+
+function shortened(text: string, charactersMax: number): string {
+  const cut = text.length > charactersMax ? `${text.slice(0, charactersMax)}...` : text;
   return cut.replace(
     /[\p{Cc}\p{Cs}\u2028\u2029]/gu,
     (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,

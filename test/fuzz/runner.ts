@@ -190,7 +190,7 @@ export class FuzzRunner {
     let grown = Number.POSITIVE_INFINITY;
     const allowed = HEAP_FIXED + HEAP_PER_BYTE_MAX * input.length;
     // The first time code is compiled, and caches are filled, on the input's account.
-    for (let attempt = 0; attempt < 3 && grown > allowed; attempt++)
+    for (let attempt = 0; attempt < 3 && grown > HEAP_PER_BYTE_MAX * input.length; attempt++)
       grown = Math.min(grown, await this.#heapGrowth(input));
     if (input.length >= RATIO_BYTES_MIN)
       this.#heapRatioMax = Math.max(this.#heapRatioMax, grown / input.length);
@@ -207,7 +207,9 @@ export class FuzzRunner {
     return after - before;
   }
 
+  /** A second collection first waits for what the one before has only begun: array buffers are freed by another thread. */
   #heapBytes(): number {
+    this.#collect();
     this.#collect();
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     return heapUsed + arrayBuffers;

@@ -96,6 +96,17 @@ test('the environment overrides the file, by the type of the setting', async () 
   check.is(settings.security.password, '1234');
 });
 
+test('what a parser says of what it could not read is told in a line of bearable length', async () => {
+  const message = await messageOf({
+    files: { 'foreshard.config.yaml': `!a${'<'.repeat(5_000)} x\n` },
+  });
+  check.match(
+    message,
+    /config\.yaml:1: cannot be read: tag name cannot contain such characters: a<+\.\.\.: mend the file$/,
+  );
+  check.ok(message.length < 600, `${message.length} characters`);
+});
+
 test('a node’s own file says what it is, and by what others reach it', async () => {
   const own = 'cluster:\n  name: shop\nnode:\n  role: storage\n  id: 3\n  zone: "7"\n';
   const listens = "  peerListen: '0.0.0.0:7400'\n";

@@ -65,6 +65,22 @@ test('replies come in the order of the requests, though nodes answer in another'
   assert.equal(await replies, ['OK', 'OK', 'PONG', 'second', 'first']);
 });
 
+test('of one client 256 queries are on their way at a time; the rest waits in the network', async () => {
+  await start();
+  await hearOwners();
+  const [node] = cluster.nodes;
+  node.verdictOf = () => 'keep';
+  const replies = client.pipeline(Array.from({ length: 600 }, () => ['GET', KEY_AT_0]));
+  await eventually(() => node.keptCount === 256, 'as many as may be');
+  const other = await RespClient.connect(cluster.query.port);
+  assert.is(await other.call('PING'), 'PONG', 'others go on');
+  other.close();
+  assert.is(node.keptCount, 256);
+  node.verdictOf = () => 'answer';
+  node.flushKept();
+  assert.is((await replies).length, 600);
+});
+
 test('a pipeline that a change of owner cuts in two is carried out in its order, nothing twice, nothing lost', async () => {
   await start();
   const [source, target] = cluster.nodes;

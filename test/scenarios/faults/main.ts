@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { hasEtcd, LocalEtcd } from '../../../plugin/node/local-etcd.ts';
 import { diskRows, startOnBadDisks } from './disk-faults.ts';
 import { FaultCluster, PARTITION_COUNT, tagsOf } from './fault-cluster.ts';
-import { metadataRows, playLongOutage } from './metadata-faults.ts';
+import { longOutage, metadataRows, playLongOutage } from './metadata-faults.ts';
 import { networkRows, startProxied } from './network-faults.ts';
 import { OpenLoopLoad } from './open-loop-load.ts';
 import { NAMESPACE_VARIABLE, packetRows, whyNoPackets } from './packet-faults.ts';
@@ -198,7 +198,8 @@ async function playMetadata(run: Run): Promise<void> {
     try {
       await underLoad(run, cluster, async (stage) => {
         await playRows(stage, run, metadataRows(etcd));
-        if (run.match === '') await playLongOutage(stage, etcd);
+        const long = longOutage(etcd);
+        if (labelOf(long).includes(run.match)) await playLongOutage(stage, long);
       });
     } finally {
       await cluster.stop();

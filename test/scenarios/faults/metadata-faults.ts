@@ -28,17 +28,20 @@ export function metadataRows(etcd: LocalEtcd): RowPlan[] {
   );
 }
 
-/** A minute without the store while a copy is under way: 0 failed queries, and the migration goes on. */
-export async function playLongOutage(stage: Stage, etcd: LocalEtcd): Promise<void> {
+/** A minute without the store while a copy is under way. */
+export const longOutage = (etcd: LocalEtcd): RowPlan => ({
+  stage: 'metadata',
+  phase: 'COPY',
+  fault: `kill -9 for ${LONG_MS / 1000} s`,
+  victim: 'etcd',
+  partitionId: partitionOf('COPY'),
+  inject: (context) => strike(etcd, 'kill -9', context, LONG_MS),
+});
+
+/** 0 failed queries, and the migration goes on. */
+export async function playLongOutage(stage: Stage, plan: RowPlan): Promise<void> {
   const failedBefore = stage.load.failedCount;
-  await playRow(stage, {
-    stage: 'metadata',
-    phase: 'COPY',
-    fault: `kill -9 for ${LONG_MS / 1000} s`,
-    victim: 'etcd',
-    partitionId: partitionOf('COPY'),
-    inject: (context) => strike(etcd, 'kill -9', context, LONG_MS),
-  });
+  await playRow(stage, plan);
   const failed = stage.load.failedCount - failedBefore;
   if (failed > 0)
     stage.score.violations.other.push(`${failed} queries failed while etcd was away for a minute`);
