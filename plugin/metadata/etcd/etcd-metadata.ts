@@ -3,7 +3,7 @@
  * and transactions: leases, watches and the library's own retries are not part of it.
  */
 import { ConstantBackoff, noop } from 'cockatiel';
-import { Etcd3, type IOptions, type IRangeResponse, type ITxnRequest, type ITxnResponse } from 'etcd3';
+import type { Etcd3, IOptions, IRangeResponse, ITxnRequest, ITxnResponse } from 'etcd3';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import {
@@ -20,6 +20,7 @@ import { campaignByHeartbeat } from '../election.ts';
 import { assertWithinLimits } from '../transaction-limits.ts';
 import { isCertainlyNotApplied, isCompacted, mayPass, unavailable } from './faults.ts';
 import { announceByLease } from './lease-announcement.ts';
+import { etcdLibrary } from './library.ts';
 import { MemberChoice } from './member-choice.ts';
 import { entryOf, rangeOf, requestOf } from './requests.ts';
 import { RevisionGuard } from './revision-guard.ts';
@@ -92,6 +93,7 @@ class EtcdMetadata implements MetadataStore {
     this.#endpoints = options.endpoints;
     this.#clock = options.clock ?? systemClock();
     this.#requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT;
+    const { Etcd3 } = etcdLibrary();
     this.#client = new Etcd3(
       clientOptions(options, this.#requestTimeoutMs, new MemberChoice(options.endpoints, this.#clock)),
     );

@@ -1,6 +1,7 @@
 /** The port's words in those of etcd's gRPC. */
-import { type ITxnRequest, Range } from 'etcd3';
+import type { ITxnRequest } from 'etcd3';
 import type { MetadataEntry, MetadataTransaction } from '../../../src/ports/metadata-store.ts';
+import { etcdLibrary } from './library.ts';
 
 /**
  * On success the writes; on failure a read of each condition's key, so that the one that failed can be named.
@@ -47,6 +48,6 @@ export const entryOf = (found: KeyValue): MetadataEntry => ({
 });
 
 export function rangeOf(prefix: string): { key: Buffer; range_end: Buffer } {
-  const { start, end } = Range.prefix(prefix);
+  const { start, end } = etcdLibrary().Range.prefix(prefix);
   return { key: start, range_end: end };
 }
