@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Clock } from '../../../src/base/clock.ts';
 import type { RedisNode } from './redis-node.ts';
 
@@ -5,7 +6,7 @@ const PROBE_INTERVAL_MS = 5;
 /** Half a second of one node's answers: enough for a 99th percentile, short enough to be about now. */
 const KEPT_COUNT = 100;
 
-/** PINGs both masters on connections of their own, as a client would notice what a move does to them. */
+/** PINGs both masters on connections of their own, as a client would notice what a move does to them, and waits for the answers. */
 export class LatencyProbe {
   readonly #clock: Clock;
   readonly #end = new AbortController();
@@ -32,10 +33,11 @@ export class LatencyProbe {
   async #probe(node: RedisNode): Promise<void> {
     const { signal } = this.#end;
     while (!signal.aborted) {
-      const sentMs = this.#clock.monotonicMs();
+      const before = performance.eventLoopUtilization();
       try {
         await node.pipeline([['PING']]);
-        this.#add(this.#clock.monotonicMs() - sentMs);
+        // What this process was busy with meanwhile, no server is to blame for.
+        this.#add(performance.eventLoopUtilization(before).idle);
       } catch {
         // The move itself learns of a node that does not answer.
       }

@@ -1,4 +1,4 @@
-import { scanForBigKeys } from './big-keys.ts';
+import { type ScannedSlots, scanForBigKeys } from './big-keys.ts';
 import { drainSlots, migrateCommand } from './drain-slots.ts';
 import { moveSample } from './key-sample.ts';
 import { numberOf, type RedisCommand, RedisRefusal } from './redis-node.ts';
@@ -11,16 +11,23 @@ import { askEach, type Steps } from './steps.ts';
  * Moves slots, all of them through each stage together: one write a stage and node, and one sync of a node's config file,
  * whatever their number. It begins by looking, so that it also goes on with what another has begun and not ended.
  *
+ * @param scanned what has been found in the slots a moment ago, where somebody has looked.
  * @throws SlotMoveStopped when the cluster is not as it has to be; what is open stays open and serves, by ASK redirects.
  * @see https://redis.io/docs/latest/commands/cluster-setslot/ (live resharding)
  */
-export function* moveSlots(move: SlotMove, limits: MoveLimits): Steps<SlotMoveOutcome> {
+export function* moveSlots(
+  move: SlotMove,
+  limits: MoveLimits,
+  scanned?: ScannedSlots,
+): Steps<SlotMoveOutcome> {
   const standings = yield* standingOf(move);
   const sourceRunId = yield* sourceRunOf(move);
   const inStanding = (standing: SlotStanding): number[] =>
     move.slots.filter((slot) => standings.get(slot) === standing);
 
-  const { keysOf, bigKeys, fullSlots } = yield* scanForBigKeys(move.sourceId, inStanding('closed'), limits);
+  const closed = inStanding('closed');
+  const { keysOf, bigKeys, fullSlots } =
+    scanned === undefined ? yield* scanForBigKeys(move.sourceId, closed, limits) : ofSlots(scanned, closed);
   const open = [...inStanding('open'), ...keysOf.keys()];
   yield* openSlots(move, open);
   const sample = yield* moveSample(move, sampledKeys(keysOf, limits.sampleShare), (key) =>
@@ -46,6 +53,15 @@ export function* moveSlots(move: SlotMove, limits: MoveLimits): Steps<SlotMoveOu
   };
 }
 
+function ofSlots({ keysOf, bigKeys, fullSlots }: ScannedSlots, slots: readonly number[]): ScannedSlots {
+  const wanted = new Set(slots);
+  return {
+    keysOf: new Map([...keysOf].filter(([slot]) => wanted.has(slot))),
+    bigKeys: bigKeys.filter(({ slot }) => wanted.has(slot)),
+    fullSlots: fullSlots.filter(({ slot }) => wanted.has(slot)),
+  };
+}
+
 /** The target first: a client that is redirected must find it ready. Repeating it changes nothing. */
 function* openSlots({ sourceId, targetId }: SlotMove, slots: readonly number[]): Steps<void> {
   yield* setSlots(targetId, slots, (slot) => ['CLUSTER', 'SETSLOT', slot, 'IMPORTING', sourceId]);
@@ -68,10 +84,8 @@ function* commitSlots(
 ): Steps<void> {
   const assign = (slot: number): RedisCommand => ['CLUSTER', 'SETSLOT', slot, 'NODE', targetId];
   yield* setSlots(targetId, drained, assign);
-  yield* setSlots(sourceId, [...drained, ...taken], assign);
-  const told = [...drained, ...taken, ...done];
-  // What they answer decides nothing.
-  if (told.length > 0 && otherMasterIds.length > 0) yield { to: otherMasterIds, commands: told.map(assign) };
+  // The source may hear again of what it has handed over. What the others answer decides nothing.
+  yield* setSlots(sourceId, [...drained, ...taken, ...done], assign, otherMasterIds);
 }
 
 /**
@@ -109,9 +123,10 @@ function* setSlots(
   nodeId: string,
   slots: readonly number[],
   command: (slot: number) => RedisCommand,
+  alsoToldIds: readonly string[] = [],
 ): Steps<void> {
   if (slots.length === 0) return;
-  const replies = (yield { to: [nodeId], commands: slots.map(command) })[0] ?? [];
+  const replies = (yield { to: [nodeId, ...alsoToldIds], commands: slots.map(command) })[0] ?? [];
   for (const [index, slot] of slots.entries()) {
     const reply = replies[index];
     if (!(reply instanceof RedisRefusal)) continue;

@@ -5,6 +5,18 @@ export type PaceLimits = Pick<
   'windowSlotsMax' | 'keysPerMigrateMax' | 'pieceMsMax' | 'latencyMsMax' | 'pauseMsMax'
 >;
 
+/**
+ * A MIGRATE to a target that hangs holds the source until its timeout, one after another, also when we are gone: a piece has no
+ * more of them, and two pieces are on their way.
+ */
+const PIECE_MIGRATES_MAX = 4;
+/** From so many commands of applications a second on, at source and target together, somebody may be kept waiting. */
+const CLIENTS_PER_SECOND_MIN = 20;
+/** Nobody notices a longer piece where nobody asks. */
+const ALONE_PIECE_FACTOR = 4;
+/** Where somebody asks: all slots of a window are handed over in one go, which takes the servers some 50 µs each. */
+const BUSY_WINDOW_SHARE = 1 / 4;
+
 /** So many keys at first: some 2 ms of a server's time with small values. */
 const PIECE_KEYS_START = 64;
 const PIECE_KEYS_MAX = 2_000;
@@ -17,7 +29,8 @@ const PIECE_KEYS_SMALL = 8;
 /**
  * How fast keys move: how many in one write, and how long to rest between two. A server serves nobody while it carries out
  * what it has read in one go, so a piece is kept at `pieceMsMax`; and what clients would notice besides, PINGs on
- * connections of their own do as well: above `latencyMsMax` the pace is halved, below it grows slowly again.
+ * connections of their own do as well: above `latencyMsMax` the pace is halved, below it grows slowly again. Where no application
+ * asks anything, nobody waits, and slots move as fast as the limits allow.
  *
  * @see Chiu and Jain 1989, additive increase, multiplicative decrease
  */
@@ -26,15 +39,21 @@ export class Pace {
   #pieceKeys = PIECE_KEYS_START;
   #pauseMs = 0;
   #windowSlots: number;
+  #hasClients = true;
 
   constructor(limits: PaceLimits) {
     this.#limits = limits;
-    this.#windowSlots = limits.windowSlotsMax / 2;
+    this.#windowSlots = this.#busyWindowMax;
   }
 
   /** How many slots may be open together: clients of all of them are redirected. */
   get windowSlots(): number {
-    return Math.max(1, Math.floor(this.#windowSlots));
+    return this.#hasClients ? Math.max(1, Math.floor(this.#windowSlots)) : this.#limits.windowSlotsMax;
+  }
+
+  /** MIGRATEs in one write: others are served between two writes. */
+  get pieceMigrates(): number {
+    return this.#hasClients ? 1 : PIECE_MIGRATES_MAX;
   }
 
   get pieceKeys(): number {
@@ -46,12 +65,21 @@ export class Pace {
   }
 
   get pauseMs(): number {
-    return this.#pauseMs;
+    return this.#hasClients ? this.#pauseMs : 0;
+  }
+
+  get #busyWindowMax(): number {
+    return this.#limits.windowSlotsMax * BUSY_WINDOW_SHARE;
+  }
+
+  /** How many commands a second applications send to the two servers. */
+  onClients(perSecond: number): void {
+    this.#hasClients = perSecond >= CLIENTS_PER_SECOND_MIN;
   }
 
   /** How long a piece of so many keys kept a server busy. */
   onPiece({ keyCount, elapsedMs }: { readonly keyCount: number; readonly elapsedMs: number }): void {
-    const { pieceMsMax } = this.#limits;
+    const pieceMsMax = this.#limits.pieceMsMax * (this.#hasClients ? 1 : ALONE_PIECE_FACTOR);
     // A piece that was cut short by the end of a stage says little of a full one.
     if (elapsedMs > pieceMsMax) this.#pieceKeys = Math.max(1, Math.min(this.#pieceKeys, keyCount) * 0.8);
     else if (keyCount >= this.pieceKeys * 0.8 && elapsedMs < pieceMsMax * 0.7)
@@ -60,10 +88,11 @@ export class Pace {
 
   /** The 99th percentile of the last PINGs. */
   onLatency(p99Ms: number): void {
+    if (!this.#hasClients) return;
     const { latencyMsMax, pauseMsMax, windowSlotsMax } = this.#limits;
     if (p99Ms <= latencyMsMax) {
       this.#pauseMs = this.#pauseMs > PAUSE_MS_MIN ? this.#pauseMs - PAUSE_MS_MIN : 0;
-      this.#windowSlots = Math.min(windowSlotsMax, this.#windowSlots + WINDOW_SLOTS_STEP);
+      this.#windowSlots = Math.min(this.#busyWindowMax, this.#windowSlots + WINDOW_SLOTS_STEP);
       return;
     }
     this.#windowSlots = Math.max(Math.min(WINDOW_SLOTS_STEP, windowSlotsMax), this.#windowSlots / 2);

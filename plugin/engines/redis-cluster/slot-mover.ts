@@ -1,5 +1,7 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import type { RedisSettings } from '../../../src/redis-settings.ts';
+import { type ScannedSlots, scanForBigKeys } from './big-keys.ts';
+import { ClientLoad } from './client-load.ts';
 import type { IoredisNode } from './ioredis-node.ts';
 import { LatencyProbe } from './latency-probe.ts';
 import { moveSlots } from './move-slots.ts';
@@ -51,27 +53,48 @@ export class SlotMover {
   async move(move: SlotMove, { mayOpenWindow, onWindow }: MoveProgress): Promise<readonly SlotMoveOutcome[]> {
     const { nodes, clock } = this.#components;
     const outcomes: SlotMoveOutcome[] = [];
+    const clients = new ClientLoad([move.sourceId, move.targetId], clock);
+    // Looks do not queue up behind MIGRATEs.
+    const scanner = nodes.dedicated(move.sourceId);
+    const begin = (left: CountedSlot[]): NextWindow => {
+      const slots = takeWindow(left, this.#pace.windowSlots);
+      const scanned = this.#run(scanForBigKeys(move.sourceId, slots, this.limits()), { node: () => scanner });
+      // Somebody waits for it below; until then a failure is nobody's surprise.
+      scanned.catch(() => undefined);
+      return { slots, scanned };
+    };
+    let next: NextWindow | null = null;
     const probe = new LatencyProbe([nodes.dedicated(move.sourceId), nodes.dedicated(move.targetId)], {
       clock,
       onLatency: (p99Ms) => this.#pace.onLatency(p99Ms),
     });
     try {
+      await this.run(clients.look(0));
       const left = await this.run(countKeys(move));
-      while (left.length > 0) {
+      while (left.length > 0 || next !== null) {
         if (!(await mayOpenWindow())) break;
-        const slots = takeWindow(left, this.#pace.windowSlots);
-        const outcome = await this.run(moveSlots({ ...move, slots }, this.limits()));
+        this.#pace.onClients(await this.run(clients.look(sampleReadsOf(outcomes.at(-1)))));
+        const { slots, scanned }: NextWindow = next ?? begin(left);
+        // The keys of a window are looked at while those of the one before it move.
+        next = left.length > 0 ? begin(left) : null;
+        const outcome = await this.run(moveSlots({ ...move, slots }, this.limits(), await scanned));
         outcomes.push(outcome);
         onWindow?.(outcome);
       }
     } finally {
+      await next?.scanned.catch(() => undefined);
+      scanner.close();
       await probe.close();
     }
     return outcomes;
   }
 
   run<Result>(steps: Steps<Result>): Promise<Result> {
-    const { nodes, clock, assertMaySend } = this.#components;
+    return this.#run(steps, this.#components.nodes);
+  }
+
+  #run<Result>(steps: Steps<Result>, nodes: RedisNodes): Promise<Result> {
+    const { clock, assertMaySend } = this.#components;
     const components: StepComponents = { nodes, clock, assertMaySend, pace: this.#pace };
     return runSteps(steps, components);
   }
@@ -85,6 +108,15 @@ export class SlotMover {
         password === null ? [] : username === null ? ['AUTH', password] : ['AUTH2', username, password],
     };
   }
+}
+
+/** Sampled keys are read on both sides. */
+const sampleReadsOf = (outcome: SlotMoveOutcome | undefined): number =>
+  (outcome?.sample.checkedCount ?? 0) * 2;
+
+interface NextWindow {
+  readonly slots: readonly number[];
+  readonly scanned: Promise<ScannedSlots>;
 }
 
 interface CountedSlot {

@@ -6,12 +6,6 @@ import type { Batch, Steps } from './steps.ts';
 /** Two pieces on their way: while the server works at one, the next is there, and others are served between them. */
 const PIECES_IN_FLIGHT = 2;
 
-/**
- * A MIGRATE to a target that hangs holds the source until its timeout, one after another, also when we are gone: there are no
- * more of them on their way than two pieces of so many.
- */
-const PIECE_MIGRATES_MAX = 4;
-
 /** A piece whose MIGRATEs all went through so lately says as much as a PING of the target. */
 const HEARD_MS = 10;
 
@@ -69,7 +63,7 @@ async function sendPieces(
     while (at < commands.length) {
       const first = at;
       const keysMax = pace.pieceKeys;
-      const migratesMax = migratesTo === undefined ? Number.POSITIVE_INFINITY : PIECE_MIGRATES_MAX;
+      const migratesMax = migratesTo === undefined ? Number.POSITIVE_INFINITY : pace.pieceMigrates;
       const { weight, end } = pieceFrom(first, { weights, keysMax, migratesMax });
       at = end;
       if (migratesTo !== undefined && clock.monotonicMs() - lastHeardMs > HEARD_MS)

@@ -41,12 +41,12 @@ function moveOf(cluster: LocalRedisCluster, slots: readonly number[]): SlotMove 
   };
 }
 
-const components = (nodes: IoredisNodes) => ({
-  nodes,
-  clock: systemClock(),
-  pace: new Pace(REDIS_DEFAULTS.slotMove),
-  assertMaySend: () => undefined,
-});
+/** Nobody asks anything: pieces are as large as they get. */
+function components(nodes: IoredisNodes) {
+  const pace = new Pace(REDIS_DEFAULTS.slotMove);
+  pace.onClients(0);
+  return { nodes, clock: systemClock(), pace, assertMaySend: () => undefined };
+}
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
