@@ -20,8 +20,16 @@ const BUSY_WINDOW_SHARE = 1 / 4;
 /** So many keys at first: some 2 ms of a server's time with small values. */
 const PIECE_KEYS_START = 64;
 const PIECE_KEYS_MAX = 2_000;
-/** Windows grow by so many slots, and shrink no further: below, the steps of a move are paid for nearly every slot alone. */
+/** Windows grow by so many slots. */
 const WINDOW_SLOTS_STEP = 4;
+/** They shrink no further: below, the steps of a move are paid for nearly every slot alone, and the move hardly ends. */
+const WINDOW_SHARE_MIN = 1 / 8;
+/**
+ * A machine that is slow by itself is no quicker for our waiting: the least latency of late is what it takes anyhow, as the base
+ * delay of LEDBAT (RFC 6817), and only what is well above it is our doing.
+ */
+const BASE_REPORTS_KEPT = 50;
+const BASE_FACTOR = 1.5;
 /** Pauses begin here, where pieces are small already. */
 const PAUSE_MS_MIN = 1;
 const PIECE_KEYS_SMALL = 8;
@@ -40,6 +48,7 @@ export class Pace {
   #pauseMs = 0;
   #windowSlots: number;
   #hasClients = true;
+  readonly #latenciesMs: number[] = [];
 
   constructor(limits: PaceLimits) {
     this.#limits = limits;
@@ -90,12 +99,14 @@ export class Pace {
   onLatency(p99Ms: number): void {
     if (!this.#hasClients) return;
     const { latencyMsMax, pauseMsMax, windowSlotsMax } = this.#limits;
-    if (p99Ms <= latencyMsMax) {
+    this.#latenciesMs.push(p99Ms);
+    if (this.#latenciesMs.length > BASE_REPORTS_KEPT) this.#latenciesMs.shift();
+    if (p99Ms <= Math.max(latencyMsMax, Math.min(...this.#latenciesMs) * BASE_FACTOR)) {
       this.#pauseMs = this.#pauseMs > PAUSE_MS_MIN ? this.#pauseMs - PAUSE_MS_MIN : 0;
       this.#windowSlots = Math.min(this.#busyWindowMax, this.#windowSlots + WINDOW_SLOTS_STEP);
       return;
     }
-    this.#windowSlots = Math.max(Math.min(WINDOW_SLOTS_STEP, windowSlotsMax), this.#windowSlots / 2);
+    this.#windowSlots = Math.max(windowSlotsMax * WINDOW_SHARE_MIN, this.#windowSlots / 2);
     if (this.#pieceKeys > PIECE_KEYS_SMALL) this.#pieceKeys /= 2;
     else this.#pauseMs = Math.min(pauseMsMax, Math.max(PAUSE_MS_MIN, this.#pauseMs * 2));
   }

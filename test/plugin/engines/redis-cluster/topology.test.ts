@@ -71,6 +71,7 @@ test('a shard keeps its number when its replica takes over', () => {
 test('the pace falls at once when clients wait, down to pauses, and comes back slowly', () => {
   const pace = new Pace(REDIS_DEFAULTS.slotMove);
   const [windowSlots, pieceKeys] = [pace.windowSlots, pace.pieceKeys];
+  pace.onLatency(1);
   pace.onLatency(100);
   check.is(pace.windowSlots, windowSlots / 2);
   check.is(pace.pieceKeys, pieceKeys / 2);
@@ -79,6 +80,15 @@ test('the pace falls at once when clients wait, down to pauses, and comes back s
   for (let i = 0; i < 60; i++) pace.onLatency(1);
   check.is(pace.pauseMs, 0);
   check.is(pace.windowSlots, windowSlots);
+});
+
+test('a machine that is slow by itself does not slow a move down for ever', () => {
+  const pace = new Pace(REDIS_DEFAULTS.slotMove);
+  const { windowSlots, pieceKeys } = pace;
+  for (let i = 0; i < 30; i++) pace.onLatency(40 + (i % 3) * 5);
+  check.equal([pace.windowSlots, pace.pieceKeys, pace.pauseMs], [windowSlots, pieceKeys, 0]);
+  pace.onLatency(100);
+  check.is(pace.pieceKeys, pieceKeys / 2, 'what is well above that is our doing');
 });
 
 test.run();
