@@ -25,6 +25,14 @@ export class DeltaCache {
     this.#join = new CachedCosts(partitionCount * targetCount, peakWeight > 0);
   }
 
+  /** By how much the node of a partition would cost less without it: no move of it alone can lower the load's cost by more. */
+  leaveGain(partition: number, step: number): number {
+    const state = this.#state;
+    const source = state.ownerOf[partition] as number;
+    this.#freshen(partition, source, step);
+    return state.nodeCost(source) - this.#leave.get(partition).cost;
+  }
+
   /** PlacementState.moveDelta. */
   moveDelta(partition: number, node: number, step: number): number {
     return this.loadDelta(partition, node, step) + this.#state.ruleDelta(partition, node);
@@ -35,11 +43,15 @@ export class DeltaCache {
     const state = this.#state;
     const source = state.ownerOf[partition] as number;
     const at = this.#targetCount === 1 ? partition : partition * this.#targetCount + node;
-    if (!this.#leave.isFresh(partition, this.#changedAt[source] as number))
-      this.#leave.set(partition, step, state.costWithout(partition));
+    this.#freshen(partition, source, step);
     if (!this.#join.isFresh(at, this.#changedAt[node] as number))
       this.#join.set(at, step, state.costJoined(partition, node));
     return state.pairDelta(source, this.#leave.get(partition), node, this.#join.get(at));
+  }
+
+  #freshen(partition: number, source: number, step: number): void {
+    if (!this.#leave.isFresh(partition, this.#changedAt[source] as number))
+      this.#leave.set(partition, step, this.#state.costWithout(partition));
   }
 
   /** A partition has gone from one to the other in `step`; what was computed before it no longer holds for them. */

@@ -98,6 +98,7 @@ function* bestMoveFrom(
       yield;
       if (isCancelled?.()) return null;
     }
+    if (-deltas.leaveGain(p, step) + leastPriceOf(state, p) >= deltaMin) continue;
     for (let n = 0; n < nodeCount; n++) {
       if (n === node) continue;
       const delta = deltas.moveDelta(p, n, step);
@@ -109,6 +110,23 @@ function* bestMoveFrom(
     }
   }
   return best;
+}
+
+/**
+ * Prices and penalties change by no less if a partition goes elsewhere: most partitions carry too little to earn that, and their
+ * targets need not be looked at. -Infinity where a breach may be mended, a peak lowered, or a price saved.
+ */
+function leastPriceOf({ instance, ownerOf }: PlacementState, p: number): number {
+  const { home, movePrice, groupOf, stayPenalty, spreadPenalty, holdPenalty, peakWeight } = instance;
+  const owner = ownerOf[p] as number;
+  const isCalm =
+    peakWeight === 0 &&
+    owner === home[p] &&
+    (groupOf[p] as number) < 0 &&
+    stayPenalty[p] === 0 &&
+    spreadPenalty[p] === 0 &&
+    holdPenalty[owner] === 0;
+  return isCalm ? (movePrice[p] as number) : Number.NEGATIVE_INFINITY;
 }
 
 export const greedy: Optimiser = {

@@ -25,8 +25,8 @@ export interface NodeSums {
 export class HardCapacity {
   readonly #instance: PlacementInstance;
   readonly #capacityZ: number;
-  /** f64[node][depth]: the most that may be there, deviations included, in the units of the loads. */
-  readonly #limit: Float64Array;
+  /** f64[node][depth]: the most that may be there, deviations included, in the units of the loads. Made when it is asked for. */
+  #limit: Float64Array | null = null;
   /** What partitions that are away still hold at home; null if no resource is transient. */
   readonly #held: NodeSums | null;
 
@@ -37,14 +37,6 @@ export class HardCapacity {
     this.#held = instance.isTransient.includes(1)
       ? { load: new Float64Array(nodeCount * depth), variance: new Float64Array(nodeCount * depth) }
       : null;
-    const home = { load: instance.background.slice(), variance: new Float64Array(nodeCount * depth) };
-    for (let p = 0; p < instance.partitionCount; p++)
-      addPartition(instance, home, p, instance.home[p] as number, 1);
-    this.#limit = new Float64Array(nodeCount * depth);
-    this.#forEachCell((at, capacity) => {
-      const most = Math.max(capacity, this.#atQuantile(home.load[at] as number, home.variance[at] as number));
-      this.#limit[at] = most * (1 + ROUNDING);
-    });
   }
 
   /** Notes that a partition has left its home (1) or come back (-1). */
@@ -62,6 +54,8 @@ export class HardCapacity {
     const instance = this.#instance;
     const { depth, slotStride, slotCount, resourceCount, isTransient, load, variance } = instance;
     const isHome = instance.home[partition] === node;
+    this.#limit ??= this.#limits();
+    const limit = this.#limit;
     for (let r = 0; r < resourceCount; r++) {
       const held = isTransient[r] === 1 ? this.#held : null;
       const relative =
@@ -78,7 +72,7 @@ export class HardCapacity {
           spread += held.variance[at] as number;
         }
         const after = this.#atQuantile(mean, spread);
-        if (after <= (this.#limit[at] as number)) continue;
+        if (after <= (limit[at] as number)) continue;
         if (held !== null) return false;
         const from = source * depth + d;
         const now = this.#atQuantile(sums.load[from] as number, sums.variance[from] as number);
@@ -86,6 +80,19 @@ export class HardCapacity {
       }
     }
     return true;
+  }
+
+  /** Capacity, or what is there with every partition at home where that is more. */
+  #limits(): Float64Array {
+    const { nodeCount, depth, background, partitionCount, home: homeOf } = this.#instance;
+    const home = { load: background.slice(), variance: new Float64Array(nodeCount * depth) };
+    for (let p = 0; p < partitionCount; p++) addPartition(this.#instance, home, p, homeOf[p] as number, 1);
+    const limits = new Float64Array(nodeCount * depth);
+    this.#forEachCell((at, capacity) => {
+      const most = Math.max(capacity, this.#atQuantile(home.load[at] as number, home.variance[at] as number));
+      limits[at] = most * (1 + ROUNDING);
+    });
+    return limits;
   }
 
   #atQuantile(mean: number, variance: number): number {

@@ -86,7 +86,10 @@ export class LevelShifts {
   readonly #largest: Float32Array;
   readonly #yesterday: Float32Array;
   readonly #today: Float32Array;
-  /** i32[partition]: windows since the last shift, -1 for none that is still refined. */
+  /**
+   * i32[partition]: windows since the last shift, -1 for none that is still refined; below, no shift is believed for so many
+   * windows more: what is seen until then is in part what was no level.
+   */
   readonly #since: Int32Array;
   #head = 0;
   #seen = 0;
@@ -119,13 +122,17 @@ export class LevelShifts {
         history.logLoad(p, window) - usualLoad(history, p, window);
       if (this.#seen < this.#ringSize) continue;
       const isFresh = (this.#since[p] as number) >= 0;
+      const isHeld = (this.#since[p] as number) < -1;
+      if (isHeld) this.#since[p]!++;
       const span = isFresh ? this.#refinedSpan(p) : this.#shiftedSpan(p, history, surprise);
       if (span === 0) continue;
       const factor = factorOf(history, p, {
         first: history.length - span,
         before: this.#meanBefore(p, span),
       });
-      if (factor === undefined) continue;
+      // An outage that ends is half an outage for some hours: what was too much for a level is none when it is mixed with the usual.
+      if (factor === undefined && !isFresh) this.#since[p] = -this.#ringSize;
+      if (factor === undefined || isHeld) continue;
       if (!isFresh) this.#since[p] = span;
       this.#recentre(p, span, Math.log(factor));
       found.push({ partition: p, window: history.length - span, factor });

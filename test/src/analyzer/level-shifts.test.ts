@@ -88,6 +88,11 @@ test('a spike of two hours, and silence, are no levels', () => {
   assert.equal(watch(from(FOUR_WEEKS, 0, 1), FOUR_WEEKS + 72).found, []);
 });
 
+test('an outage of two days, half of which is over when a shift would be found, is none', () => {
+  const { found } = watch(from(FOUR_WEEKS, 0.08, 1, FOUR_WEEKS + 44), FOUR_WEEKS + 24 * 8);
+  assert.equal(found, []);
+});
+
 test('what forecasts knew beforehand is no shift', () => {
   assert.equal(watch(from(FOUR_WEEKS, 2), FOUR_WEEKS + 72, 'none').found, []);
 });
