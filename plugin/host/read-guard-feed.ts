@@ -18,7 +18,7 @@ import { type MigrationReads, summariseReads } from '../metadata/read-report.ts'
 import type { KeyedReport, ReadReports } from './read-reports.ts';
 
 export interface ReadGuardFeedComponents {
-  readonly reports: ReadReports;
+  readonly reports: Pick<ReadReports, 'read'>;
   readonly engine: Pick<StorageEngine, 'nodeStatistics'>;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -92,7 +92,8 @@ export class ReadReporter {
   }
 }
 
-function readsOf(meter: ReadMeter): MigrationReads {
+/** As it is published. */
+export function readsOf(meter: ReadMeter): MigrationReads {
   return {
     partitionId: meter.partitionId,
     migrationId: meter.migrationId,

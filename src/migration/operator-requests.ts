@@ -3,7 +3,7 @@
  * record and of what the nodes said. Each refusal names what stands in the way and what to do instead.
  */
 import { asNodeId } from '../model/ids.ts';
-import type { Lsn, MigrationPhase, PartitionRecord } from '../model/migration.ts';
+import { type Lsn, type MigrationPhase, migrationName, type PartitionRecord } from '../model/migration.ts';
 import type { NodeMigrationStatus } from '../ports/storage-engine.ts';
 import { mayAbort } from './phases.ts';
 import { withQuarantine } from './quarantine.ts';
@@ -40,6 +40,7 @@ export function answerCancel(
   if (!isOpen(record))
     return refuse(`partition ${partitionId} is not being moved: there is nothing to cancel`);
   const { phase, migrationId, sourceNodeId, reason, keepsCopyFor } = record.migration;
+  const name = migrationName({ partitionId, migrationId });
   const isTriedAgain = phase === 'ABORT' && keepsCopyFor === 'retry';
   if (mayAbort(phase) || isTriedAgain) {
     const why = `cancelled by ${nameOf(request)}`;
@@ -48,16 +49,16 @@ export function answerCancel(
     return {
       kind: 'do',
       record: withQuarantine((isTriedAgain ? retryGivenUp : aborted)(record, why, nowMs), until),
-      message: `migration ${migrationId} of partition ${partitionId} is cancelled ${isTriedAgain ? 'before its next fence' : `in ${phase}`}; node ${sourceNodeId} stays its owner`,
+      message: `migration ${name} is cancelled ${isTriedAgain ? 'before its next fence' : `in ${phase}`}; node ${sourceNodeId} stays its owner`,
     };
   }
-  if (phase === 'ABORT') return refuse(`migration ${migrationId} is being aborted already: ${reason}`);
+  if (phase === 'ABORT') return refuse(`migration ${name} is being aborted already: ${reason}`);
   if (phase === 'CLEANUP')
     return refuse(
-      `migration ${migrationId} is past its way back: the old copy is being removed; only a new move, with a new copy, can bring the partition back`,
+      `migration ${name} is past its way back: the old copy is being removed; only a new move, with a new copy, can bring the partition back`,
     );
   return refuse(
-    `migration ${migrationId} has a new owner already (${phase}): \`foreshard rollback ${partitionId} --reason …\` takes the partition back to node ${sourceNodeId}`,
+    `migration ${name} has a new owner already (${phase}): \`foreshard rollback ${partitionId} --reason …\` takes the partition back to node ${sourceNodeId}`,
   );
 }
 
@@ -90,7 +91,7 @@ export function refuseRollback(record: PartitionRecord): RequestAnswer | null {
   const why =
     standing[migration.phase] ??
     `it has not switched yet (${migration.phase}): \`foreshard cancel ${partitionId} --reason …\` ends it`;
-  return refuse(`migration ${migration.migrationId} of partition ${partitionId}: ${why}`);
+  return refuse(`migration ${migrationName({ partitionId, migrationId: migration.migrationId })}: ${why}`);
 }
 
 /** @param record in GRACE. */
@@ -131,7 +132,7 @@ export function answerRollback(
   return {
     kind: 'do',
     record: back,
-    message: `migration ${back.migration.migrationId} takes partition ${partitionId} back from node ${targetNodeId} to node ${sourceNodeId}, which is ${lag} entries behind`,
+    message: `migration ${migrationName({ partitionId, migrationId: back.migration.migrationId })} takes the partition back from node ${targetNodeId} to node ${sourceNodeId}, which is ${lag} entries behind`,
   };
 }
 
@@ -216,7 +217,7 @@ export function answerTakeover(
     kind: 'do',
     record: opened,
     retiresStoreId: fromStoreId,
-    message: `store ${fromStoreId} is retired; node ${targetNodeId} takes partition ${partitionId} over, by migration ${opened.migration.migrationId}: ${loss}`,
+    message: `store ${fromStoreId} is retired; node ${targetNodeId} takes partition ${partitionId} over, by migration ${migrationName({ partitionId, migrationId: opened.migration.migrationId })}: ${loss}`,
   };
 }
 

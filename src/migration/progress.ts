@@ -1,5 +1,5 @@
 /** What happens to migrations, as one stream of typed events: for the log, and for people who follow. */
-import type { MigrationPhase } from '../model/migration.ts';
+import { type MigrationPhase, migrationName } from '../model/migration.ts';
 import type { Eta } from './eta.ts';
 import type { MigrationHistory } from './records.ts';
 
@@ -47,7 +47,7 @@ export class ProgressStream {
   readonly #intervalMs: number;
   readonly #known = new Map<string, Known>();
 
-  /** @param intervalMs a migration that stays in its phase is told of so often. */
+  /** @param intervalMs a migration that stays in its phase, and is at work there, is told of so often. */
   constructor(intervalMs: number) {
     this.#intervalMs = intervalMs;
   }
@@ -60,12 +60,16 @@ export class ProgressStream {
   ): MigrationEvent[] {
     const events: MigrationEvent[] = [];
     for (const end of ended)
-      if (this.#known.delete(keyOf(end))) events.push({ kind: 'ended', atMs: end.endedAtMs, ended: end });
+      if (this.#known.delete(migrationName(end)))
+        events.push({ kind: 'ended', atMs: end.endedAtMs, ended: end });
     for (const progress of open) {
-      const known = this.#known.get(keyOf(progress));
+      const known = this.#known.get(migrationName(progress));
       const event = known === undefined ? opened(progress, nowMs) : this.#changeOf(known, progress, nowMs);
       if (event !== null) events.push(event);
-      this.#known.set(keyOf(progress), { progress, toldAtMs: event ? nowMs : (known?.toldAtMs ?? nowMs) });
+      this.#known.set(migrationName(progress), {
+        progress,
+        toldAtMs: event ? nowMs : (known?.toldAtMs ?? nowMs),
+      });
     }
     return events;
   }
@@ -80,20 +84,16 @@ export class ProgressStream {
       before.readWeight !== progress.readWeight ||
       before.isPaused !== progress.isPaused;
     if (isStep) return { kind: 'phase', atMs, fromPhase: before.phase, progress };
-    return atMs - toldAtMs >= this.#intervalMs ? { kind: 'progress', atMs, progress } : null;
+    const isDue = atMs - toldAtMs >= this.#intervalMs;
+    return isDue && isUnderWay(progress) ? { kind: 'progress', atMs, progress } : null;
   }
 }
+
+/** In a grace, which takes a quarter of an hour, and in a pause there is nothing new to tell until they end. */
+const isUnderWay = ({ phase, isPaused }: MigrationProgress): boolean => phase !== 'GRACE' && !isPaused;
 
 const opened = (progress: MigrationProgress, atMs: number): MigrationEvent => ({
   kind: 'opened',
   atMs,
   progress,
 });
-
-const keyOf = ({
-  partitionId,
-  migrationId,
-}: {
-  readonly partitionId: number;
-  readonly migrationId: number;
-}) => `${partitionId}/${migrationId}`;

@@ -2,7 +2,7 @@
  * What the coordinator answers an operator who says that a store is lost for good, though it owns nothing: pure functions of
  * the map and of what was found out. A store that owns something is given up by a takeover, which says what is lost.
  */
-import type { PartitionRecord } from '../model/migration.ts';
+import { migrationName, type PartitionRecord } from '../model/migration.ts';
 import { mayAbort } from './phases.ts';
 import { isOpen, type OpenRecord } from './record-changes.ts';
 import type { RetirementRequest } from './records.ts';
@@ -93,7 +93,7 @@ function effectsOf(storeId: string, parties: readonly OpenRecord[], cleanupCount
 
 function effectOn({ partitionId, ownerNodeId, migration }: OpenRecord, storeId: string): string {
   const { phase, migrationId, targetStoreId } = migration;
-  const what = `migration ${migrationId} of partition ${partitionId} (${phase})`;
+  const what = `migration ${migrationName({ partitionId, migrationId })} (${phase})`;
   if (targetStoreId !== storeId) return `${what} ends without the old copy, and with it the way back`;
   return mayAbort(phase)
     ? `${what} is aborted, node ${ownerNodeId} stays the owner`

@@ -50,6 +50,15 @@ export interface Digest {
   readonly buckets: readonly string[];
 }
 
+/** How people name a migration: its number alone is that of its partition's, and others have the same. */
+export const migrationName = ({
+  partitionId,
+  migrationId,
+}: {
+  readonly partitionId: number;
+  readonly migrationId: number;
+}): string => `${partitionId}/${migrationId}`;
+
 /** The record of an open migration: part of the one metadata key of its partition. */
 export interface MigrationRecord {
   /** Monotonic per partition; made in the same compare-and-swap that opens the migration. */

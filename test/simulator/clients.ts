@@ -7,11 +7,14 @@ import type { Life } from './life.ts';
 import { NOTHING, type RegisterOperation } from './linearizability.ts';
 import type { Mutant } from './mutants.ts';
 import type { SimNetwork } from './network.ts';
+import type { QueryReports } from './query-reports.ts';
 import type { DataReply, DataRequest, RecordReader, SimNode } from './storage-node.ts';
 
 const REPLY_TIMEOUT_MS = 80;
 const WRITE_ATTEMPTS_MAX = 12;
 const READ_ATTEMPTS_MAX = 6;
+/** Of the owner's answers while a copy can be read. */
+const MIRRORED_SHARE = 0.2;
 /** How long a request waits in a storage node's queues at most. */
 const WORK_MS_MAX = 30;
 
@@ -20,6 +23,7 @@ export interface ClientWorld {
   readonly network: SimNetwork;
   readonly nodes: readonly SimNode[];
   readonly history: History;
+  readonly reports: QueryReports;
   readonly mutant: Mutant;
   /** [key] its name and partition. */
   readonly keys: readonly { readonly name: string; readonly partitionId: number }[];
@@ -137,6 +141,7 @@ export class SimClient {
         const nodeId = isByCopy ? migration.targetNodeId : record.ownerNodeId;
         const minLsn = isByCopy ? floorLsn : null;
         const reply = await this.#ask(nodeId, record, key, { value: undefined, minLsn });
+        this.#measure(record, { isByCopy, reply, tookMs: clock.nowMs() - calledAtMs });
         if (reply?.kind === 'ok') {
           const value = decodeValue(reply.value);
           if (!isByCopy)
@@ -149,13 +154,48 @@ export class SimClient {
             });
           this.#checkSession(key, value, reply.lsn, isByCopy);
           if (isByCopy) history.copyReads++;
-          else history.ownerReads++;
+          else {
+            history.ownerReads++;
+            await this.#mirror(record, key, reply);
+          }
           return;
         }
       }
       await this.#sleep(this.#random.nextFloat() * 20);
       await this.#refresh(key.partitionId);
     }
+  }
+
+  /** As a query node counts reads of a partition whose copy can be read. */
+  #measure(
+    record: PartitionRecord,
+    { isByCopy, reply, tookMs }: { isByCopy: boolean; reply: DataReply | null; tookMs: number },
+  ): void {
+    const { reports } = this.#world;
+    const meter = reports.meterOf(this.#life.name, record);
+    if (meter === null) return;
+    const side = isByCopy ? meter.target : meter.source;
+    if (reply?.kind === 'ok') side.answered(tookMs);
+    else if (isByCopy && reply?.kind === 'refused') meter.behind();
+    else side.failed();
+    if (isByCopy) reports.copyRead(meter, reply === null);
+  }
+
+  /** The copy is asked as well, and where both stood at one lsn the answers must be equal. */
+  async #mirror(
+    record: PartitionRecord,
+    key: Key,
+    answer: DataReply & { readonly kind: 'ok' },
+  ): Promise<void> {
+    const meter = this.#world.reports.meterOf(this.#life.name, record);
+    if (meter === null || record.migration === null || this.#random.nextFloat() >= MIRRORED_SHARE) return;
+    const { targetNodeId } = record.migration;
+    const mirrored = await this.#ask(targetNodeId, record, key, { value: undefined, minLsn: answer.lsn });
+    if (mirrored?.kind !== 'ok' || mirrored.lsn !== answer.lsn) return;
+    meter.shadowComparedCount++;
+    if (decodeValue(mirrored.value) === decodeValue(answer.value)) return;
+    meter.shadowUnequalCount++;
+    meter.evidence = key.name;
   }
 
   /** I12, read your writes, monotonic reads: the answer is the state at its lsn, and none before what the session knows. */

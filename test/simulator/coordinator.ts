@@ -2,17 +2,21 @@
 
 import type { MigrationTransport } from '../../plugin/engines/lmdb/migration-transport.ts';
 import { RpcStorageEngine } from '../../plugin/engines/lmdb/rpc-storage-engine.ts';
+import { ReadGuardFeed } from '../../plugin/host/read-guard-feed.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { Random } from '../../src/base/random.ts';
 import { MigrationExecutor } from '../../src/migration/executor.ts';
+import type { ReadWatch } from '../../src/migration/read-watch.ts';
 import type { RecordCodec } from '../../src/migration/records.ts';
 import type { MigrationSettings } from '../../src/migration/settings.ts';
 import { asNodeId, asPartitionId } from '../../src/model/ids.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
 import type { Proposal } from '../../src/model/proposal.ts';
 import type { Leadership, MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { StorageEngine } from '../../src/ports/storage-engine.ts';
 import type { Life } from './life.ts';
 import type { Mutant } from './mutants.ts';
+import { drawnDistress, type QueryReports } from './query-reports.ts';
 import { LEASE_MS, PARTITION_COUNT } from './scenario.ts';
 
 const TICK_MS = 30;
@@ -25,6 +29,8 @@ export interface CoordinatorOptions {
   readonly codec: RecordCodec;
   readonly settings: MigrationSettings;
   readonly mutant: Mutant;
+  readonly reports: QueryReports;
+  readonly distressShare: number;
 }
 
 export class SimCoordinator {
@@ -46,6 +52,27 @@ export class SimCoordinator {
       metadata: mutant.metadata?.(metadata, { transport, codec }) ?? metadata,
       codec,
       leadership: () => this.#leadership,
+      readGuard: mutant.guard?.(this.#guard(engine)) ?? this.#guard(engine),
+      clientWatch: drawnDistress(random.fork('distress'), options.distressShare),
+    });
+  }
+
+  /** The real one, on what query nodes would have published. */
+  #guard(engine: StorageEngine): ReadWatch {
+    const { life, metadata, codec, settings, reports } = this.#options;
+    const read = async () => {
+      try {
+        await metadata.get(codec.keys.coordinator);
+        return reports.read();
+      } catch {
+        return null;
+      }
+    };
+    return new ReadGuardFeed(settings.readGuard, {
+      reports: { read },
+      engine,
+      clock: life.clock,
+      logger: silentLogger,
     });
   }
 

@@ -148,6 +148,8 @@ export interface StoreProcess {
   /** A commit has failed; somebody will have to restart the process. */
   readonly onFailure: () => void;
   readonly onTorn: (partitionId: number, migrationId: number) => void;
+  /** A piece of a snapshot is about to be written. */
+  readonly onCopied: (copy: string, sizeBytes: number) => void;
 }
 
 /** A MemoryPartitionStore whose every transaction goes through the disk. */
@@ -184,6 +186,8 @@ export class SimStore extends MemoryPartitionStore {
   override async applySnapshot(...parameters: Parameters<PartitionStore['applySnapshot']>) {
     if (this.#sim.isFull) throw diskFull();
     const [partitionId, migrationId, entries] = parameters;
+    const sizeBytes = entries.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
+    this.#process.onCopied(`${partitionId}/${migrationId}`, sizeBytes);
     await this.#durably(() => super.applySnapshot(...parameters));
     const first = entries[0];
     if (!first || !this.#sim.takeTorn()) return;

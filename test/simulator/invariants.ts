@@ -20,7 +20,7 @@
  *   I14  no cleanup record is left                   checkEnd
  *   I15  ABORT and SWITCHED never of one migration   MapChecks
  *
- * Beside them: a retired store never becomes an owner's (MapChecks), and nothing of one is left in the end (World); digests differ only where a disk of the simulation has torn an entry.
+ * Beside them: a target that loses all reads gets no more of them (MapChecks), no copy is faster than its limit (CopyLimits), a retired store never becomes an owner's (MapChecks), and nothing of one is left in the end (World); digests differ only where a disk of the simulation has torn an entry.
  */
 import type { RecordCodec } from '../../src/migration/records.ts';
 import type { MigrationRecord, PartitionRecord } from '../../src/model/migration.ts';
@@ -45,6 +45,9 @@ export interface CheckedWorld {
   readonly isGone: (nodeId: number) => boolean;
   readonly isRetired: (storeId: string) => boolean;
   readonly takenOver: (record: PartitionRecord) => void;
+  /** How many reads at a migration's target were lost in that time, if all were; 0 where faults may keep that from the coordinator. */
+  readonly lostReads: (partitionId: number, migrationId: number, span: readonly [number, number]) => number;
+  readonly nowMs: () => number;
   readonly violate: (what: string) => void;
 }
 
@@ -105,6 +108,11 @@ export class RoleChecks {
   }
 }
 
+/** Windows of the guard, looks of the coordinator and commits that may pass before it acts, and some to spare. */
+const GUARD_MS = 250;
+/** So many the guard judges though others are too few. */
+const LOST_READS_MIN = 6;
+
 /** What the map may become. */
 export class MapChecks {
   readonly #world: CheckedWorld;
@@ -112,6 +120,8 @@ export class MapChecks {
   readonly #outcomes = new Map<string, 'SWITCHED' | 'ABORT'>();
   /** `partition/migration` of copies of which a disk has lost something. */
   readonly #torn = new Set<string>();
+  /** When the present read weight of a migration was set, by `partition/migration`. */
+  readonly #weighedMs = new Map<string, number>();
   switchCount = 0;
   abortCount = 0;
   openCount = 0;
@@ -154,12 +164,28 @@ export class MapChecks {
     if (isSwitch || isTakeover) this.#switched(after, violate);
     if (isTakeover && before.migration?.phase !== 'SWITCHED') this.#world.takenOver(after);
     this.#checkReason(before, after, violate);
+    this.#checkGuard(before, after, violate);
     if (phase !== 'SWITCHED' && phase !== 'ABORT') return;
     if (phase === 'ABORT' && before.migration?.phase !== 'ABORT') this.abortCount++;
     const migration = `${after.partitionId}/${after.migration?.migrationId}`;
     const outcome = this.#outcomes.get(migration) ?? phase;
     this.#outcomes.set(migration, outcome);
     if (outcome !== phase) violate(`migration ${migration} was both switched and aborted`);
+  }
+
+  /** Reads are not given to a target, nor writes, that has lost all that were sent there since the last step. */
+  #checkGuard(before: PartitionRecord, after: PartitionRecord, violate: (what: string) => void): void {
+    const [old, now] = [before.migration, after.migration];
+    if (now?.phase !== 'SHIFT' && now?.phase !== 'FENCING') return;
+    const name = `${after.partitionId}/${now.migrationId}`;
+    const isStep = old?.phase !== now.phase || old.readWeight !== now.readWeight;
+    if (!isStep) return;
+    const [nowMs, sinceMs] = [this.#world.nowMs(), this.#weighedMs.get(name) ?? Number.POSITIVE_INFINITY];
+    this.#weighedMs.set(name, nowMs);
+    if (old?.phase !== 'SHIFT' || old.readWeight === 0 || now.readWeight < old.readWeight) return;
+    const lost = this.#world.lostReads(after.partitionId, now.migrationId, [sinceMs, nowMs - GUARD_MS]);
+    if (lost >= LOST_READS_MIN)
+      violate(`${lost} reads in a row were lost at the target, and it gets ${now.phase} ${now.readWeight}`);
   }
 
   #fenceRecorded({ partitionId, migration }: PartitionRecord, violate: (what: string) => void): void {
@@ -191,7 +217,7 @@ export class MapChecks {
   ) {
     if (!migration || migration.reason === before.migration?.reason) return;
     if (this.#torn.has(`${partitionId}/${migration.migrationId}`)) return;
-    if (/verification|digest|beyond the fence/.test(migration.reason)) violate(migration.reason);
+    if (/verification|digest|beyond the fence|mirrored/.test(migration.reason)) violate(migration.reason);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Mistakes of real systems, planted one at a time: the simulator has to find each of them. */
 import type { MigrationTransport } from '../../plugin/engines/lmdb/migration-transport.ts';
+import type { ReadWatch } from '../../src/migration/read-watch.ts';
 import type { RecordCodec } from '../../src/migration/records.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
@@ -12,6 +13,7 @@ import { COORDINATOR_MUTANTS } from './mutants-of-coordinators.ts';
 import { COPY_MUTANTS } from './mutants-of-copies.ts';
 import { LOSS_MUTANTS } from './mutants-of-losses.ts';
 import { NODE_MUTANTS } from './mutants-of-nodes.ts';
+import { PACE_MUTANTS } from './mutants-of-pace.ts';
 import type { ControlHandler } from './network.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -28,6 +30,8 @@ export interface Mutant {
   readonly handle?: (handle: ControlHandler, store: SimStore) => ControlHandler;
   /** Storage nodes as the executor sees them. */
   readonly engine?: (engine: StorageEngine) => StorageEngine;
+  /** What the guard of reads at a target tells the executor. */
+  readonly guard?: (watch: ReadWatch) => ReadWatch;
   /** The metadata store as the executor sees it. */
   readonly metadata?: (metadata: MetadataStore, seam: CoordinatorSeam) => MetadataStore;
   /** What the data path leaves out. */
@@ -66,4 +70,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...COPY_MUTANTS,
   ...COORDINATOR_MUTANTS,
   ...LOSS_MUTANTS,
+  ...PACE_MUTANTS,
 ];

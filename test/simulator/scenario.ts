@@ -96,6 +96,9 @@ export interface Scenario {
     readonly readWeightHoldMs: number;
     readonly pieceBytes: number;
     readonly lagMax: number;
+    readonly copyBytesPerSecond: number;
+    /** Of the looks at what clients feel of a copy, those that find that it hurts them. */
+    readonly distressShare: number;
   };
 }
 
@@ -174,6 +177,8 @@ function drawSettings(random: Random): Scenario['settings'] {
     readWeightHoldMs: oneOf([5, 30]),
     pieceBytes: oneOf([40, 60, 400]),
     lagMax: oneOf([1, 4, 50]),
+    copyBytesPerSecond: oneOf([32 << 20, 32 << 20, 4_096, 1_024]),
+    distressShare: oneOf([0, 0.2, 1]),
   };
 }
 
@@ -250,7 +255,14 @@ const AMBUSH_PHASES: readonly MigrationPhase[] = [
   'FENCED',
 ];
 /** Somebody has a copy of what the owner loses then. */
-const OWNER_LOSS_PHASES: readonly MigrationPhase[] = ['VERIFY', 'SHIFT', 'FENCED', 'SWITCHED', 'GRACE'];
+const OWNER_LOSS_PHASES: readonly MigrationPhase[] = [
+  'VERIFY',
+  'SHIFT',
+  'FENCED',
+  'SWITCHED',
+  'GRACE',
+  'CLEANUP',
+];
 const VICTIMS: readonly Ambush['victim'][] = ['source', 'target', 'coordinator'];
 
 function drawAmbushes(random: Random, nodeCount: number): Ambush[] {

@@ -51,6 +51,7 @@ export interface SimNodeOptions {
   /** The process has died, or needs to be started again, by a fault of its disk. */
   readonly onDiskFault: (node: SimNode) => void;
   readonly onTorn: (partitionId: number, migrationId: number) => void;
+  readonly onCopied: (life: Life, copy: string, sizeBytes: number) => void;
 }
 
 const RECONCILE_RETRY_MS = 20;
@@ -105,6 +106,7 @@ export class SimNode {
         onCrash: () => this.#options.onDiskFault(this),
         onFailure: () => this.#options.onDiskFault(this),
         onTorn: this.#options.onTorn,
+        onCopied: (copy, sizeBytes) => this.#options.onCopied(life, copy, sizeBytes),
       },
       hooks,
     );

@@ -6,6 +6,7 @@ import type { PartitionRecord } from '../../src/model/migration.ts';
 import { SimClient } from './clients.ts';
 import { SimClock } from './clock.ts';
 import { SimCoordinator } from './coordinator.ts';
+import { CopyLimits } from './copy-limits.ts';
 import { SimDisk } from './disk.ts';
 import { FaultInjector } from './fault-injector.ts';
 import { decodeValue, History } from './history.ts';
@@ -16,6 +17,7 @@ import { CLUSTER, describeChange, memoizingCodec, recordReader } from './map-rec
 import { SimMetadata } from './metadata.ts';
 import { type Mutant, NO_MUTANT } from './mutants.ts';
 import { SimNetwork } from './network.ts';
+import { QueryReports } from './query-reports.ts';
 import {
   COORDINATOR_COUNT,
   drawScenario,
@@ -76,6 +78,8 @@ class World {
   readonly #history = new History((what) => this.#violate(what));
   readonly #keys: readonly { readonly name: string; readonly partitionId: number }[];
   readonly #checked: CheckedWorld;
+  readonly #reports: QueryReports;
+  readonly #copyLimits: CopyLimits;
   readonly #roleChecks: RoleChecks;
   readonly #mapChecks: MapChecks;
   readonly #network: SimNetwork;
@@ -102,6 +106,10 @@ class World {
         name: `p${partitionId}-${i}`,
         partitionId,
       })),
+    );
+    this.#reports = new QueryReports(this.#clock, this.#wallMs);
+    this.#copyLimits = new CopyLimits(this.#settings.copyBytesPerSecond, this.#clock, (what) =>
+      this.#violate(what),
     );
     this.#checked = this.#checkedWorld();
     this.#roleChecks = new RoleChecks(this.#checked);
@@ -313,6 +321,7 @@ class World {
       onAcknowledge: (node) => this.#roleChecks.acknowledged(node),
       onDiskFault: (node) => this.#faults.diskFailed(node),
       onTorn: (partitionId, migrationId) => this.#mapChecks.torn(partitionId, migrationId),
+      onCopied: (life, copy, sizeBytes) => this.#copyLimits.applied(life, copy, sizeBytes),
     });
   }
 
@@ -331,6 +340,8 @@ class World {
       codec: this.#codec,
       settings: this.#settings,
       mutant: this.#mutant,
+      reports: this.#reports,
+      distressShare: this.#scenario.settings.distressShare,
     });
     this.#coordinators[index] = coordinator;
     void coordinator.run();
@@ -343,6 +354,7 @@ class World {
       network: this.#network,
       nodes: this.#nodes,
       history: this.#history,
+      reports: this.#reports,
       mutant: this.#mutant,
       keys: this.#keys,
       nextValue: () => ++this.#lastValue,
@@ -401,8 +413,26 @@ class World {
           keysOf.get(partitionId) ?? [],
           this.#clock.nowMs(),
         ),
+      lostReads: (partitionId, migrationId, span) =>
+        this.#isCoordinatorCalm ? this.#reports.lostInARow(partitionId, migrationId, span) : 0,
+      nowMs: () => this.#clock.nowMs(),
       violate: (what) => this.#violate(what),
     };
+  }
+
+  /** Nothing keeps a coordinator from what query nodes publish, nor from acting on it. */
+  get #isCoordinatorCalm(): boolean {
+    const { rates, faults, ambushes } = this.#scenario;
+    const isAbout = (process: End): boolean => process === 'm' || process.startsWith('c');
+    const touches = faults.some(
+      ({ fault }) =>
+        fault.kind.startsWith('metadata') ||
+        fault.kind === 'operator-pause' ||
+        ('process' in fault && isAbout(fault.process)) ||
+        (fault.kind === 'cut' && (isAbout(fault.from) || isAbout(fault.to))),
+    );
+    const isAmbushed = ambushes.some(({ victim, kind }) => victim === 'coordinator' && kind !== 'cancel');
+    return rates.unknownCommit === 0 && rates.metadataDown === 0 && !touches && !isAmbushed;
   }
 
   #recordOf(partitionId: number): PartitionRecord | null {
@@ -415,8 +445,19 @@ function settingsOf({ settings }: Scenario): MigrationSettings {
   return {
     ...DEFAULT_MIGRATION_SETTINGS,
     residenceMs: 0,
+    copyBytesPerSecond: settings.copyBytesPerSecond,
+    throttle: { ...DEFAULT_MIGRATION_SETTINGS.throttle, bytesPerSecondMin: 1_024 },
     readWeightSteps: settings.readWeightSteps,
     readWeightHoldMs: settings.readWeightHoldMs,
+    readGuard: {
+      ...DEFAULT_MIGRATION_SETTINGS.readGuard,
+      readsMin: 5,
+      windowMs: 50,
+      // Requests wait in queues for up to 30 ms, and of a copy that has just begun many are behind.
+      latencyMsMin: 70,
+      behindShareMax: 0.5,
+      holdMs: 40,
+    },
     verifyLagMax: settings.lagMax,
     fenceLagMax: settings.lagMax,
     fenceBudgetMs: settings.fenceBudgetMs,

@@ -6,6 +6,8 @@ import { type Ambush, FAULTY_MS, NO_RATES, type PlannedMove, type Scenario } fro
 
 /** As soon as a move is over the next one begins. */
 const EAGER_MS = 30;
+/** No partition here is large enough to feel it. */
+const FREE = 32 << 20;
 
 function movesEvery(paceMs: number, partitionId: number, targets: readonly number[]): PlannedMove[] {
   const moves: PlannedMove[] = [];
@@ -73,6 +75,43 @@ export const takenForLost = (scenario: Scenario, victim: 'source' | 'target'): S
   // The second move goes to a node that has given up the only partition it owned.
   moves: [...movesEvery(300, 0, [1]).slice(0, 1), ...movesEvery(300, 0, [0]).slice(1)],
   settings: { ...scenario.settings, graceMs: 20, readWeightSteps: [0.5, 1], readWeightHoldMs: 60 },
+});
+
+/** Clients do not reach the target of a move, and everybody else does. */
+export const targetOutOfReach = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  nodeCount: 3,
+  partitionIds: [0],
+  clientCount: 5,
+  clientThinkMs: 4,
+  operationsPerClient: 60,
+  rates: NO_RATES,
+  faults: Array.from({ length: 5 }, (_, client) => ({
+    atMs: 0,
+    fault: { kind: 'cut' as const, from: `k${client}`, to: 'n1', isBothWays: true, forMs: FAULTY_MS },
+  })),
+  ambushes: [],
+  moves: movesEvery(FAULTY_MS, 0, [1]),
+  settings: {
+    ...scenario.settings,
+    readWeightSteps: [0.5, 1],
+    readWeightHoldMs: 600,
+    copyBytesPerSecond: FREE,
+  },
+});
+
+/** Copies of many small pieces under a limit. */
+export const slowCopies = (scenario: Scenario): Scenario => ({
+  ...scenario,
+  partitionIds: [0],
+  keysPerPartition: 12,
+  clientThinkMs: 5,
+  operationsPerClient: 40,
+  rates: NO_RATES,
+  faults: [],
+  ambushes: [],
+  moves: movesEvery(400, 0, [1, 0]).slice(1),
+  settings: { ...scenario.settings, pieceBytes: 40, copyBytesPerSecond: 1_024 },
 });
 
 /** The source restarts while it is copied, and is lost as soon as the copy is complete. */

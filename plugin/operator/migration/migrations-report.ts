@@ -8,6 +8,7 @@ import type { ReadSummary } from '../../../src/migration/read-watch.ts';
 import { isOpen, type OpenRecord } from '../../../src/migration/record-changes.ts';
 import type { CleanupRecord, MigrationHistory } from '../../../src/migration/records.ts';
 import type { MigrationSettings } from '../../../src/migration/settings.ts';
+import { migrationName } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { StorageEngine } from '../../../src/ports/storage-engine.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
@@ -174,7 +175,7 @@ export function reportLines({ open, ended, cleanups }: MigrationsReport, endedMa
   const overdue = cleanups.filter((cleanup) => cleanup.isOverdue);
   for (const { partitionId, migrationId, nodeId, storeId, sinceMs } of overdue)
     lines.push(
-      `ALARM: what migration ${migrationId} of partition ${partitionId} left on ${nodeId === undefined ? `store ${storeId}` : `node ${nodeId}`} is not removed since ${asTime(sinceMs)}`,
+      `ALARM: what migration ${migrationName({ partitionId, migrationId })} left on ${nodeId === undefined ? `store ${storeId}` : `node ${nodeId}`} is not removed since ${asTime(sinceMs)}`,
     );
   return lines;
 }
@@ -187,8 +188,7 @@ export function openLine(
   migration: MigrationProgress & Partial<OpenMigration>,
   { from = '' }: { readonly from?: string } = {},
 ): string {
-  const { partitionId, migrationId, kind, sourceNodeId, targetNodeId, phase, phaseSeconds, reason } =
-    migration;
+  const { partitionId, kind, sourceNodeId, targetNodeId, phase, phaseSeconds, reason } = migration;
   const facts = [`${from}${phase}${phaseSeconds === undefined ? '' : ` for ${secondsText(phaseSeconds)}`}`];
   if (migration.isPaused) facts.push('paused');
   if (migration.readWeight > 0)
@@ -203,7 +203,7 @@ export function openLine(
   facts.push(...paceFacts(migration), ...etaFacts(migration));
   if (migration.wayBackSeconds != null)
     facts.push(`way back open for ${secondsText(migration.wayBackSeconds)}`);
-  return `partition ${partitionId}, migration ${migrationId}: ${ofKind(kind)}node ${sourceNodeId} -> ${targetNodeId}, ${facts.join(', ')}: ${reason}`;
+  return `migration ${migrationName(migration)}: ${ofKind(kind)}partition ${partitionId}, node ${sourceNodeId} -> ${targetNodeId}, ${facts.join(', ')}: ${reason}`;
 }
 
 function paceFacts({ bytesPerSecond, limitBytesPerSecond, paceReason }: MigrationProgress): string[] {
@@ -235,7 +235,7 @@ function readsText(reads: NonNullable<OpenMigration['reads']>): string {
 }
 
 export function endedLine(ended: MigrationHistory): string {
-  const { partitionId, migrationId, sourceNodeId, targetNodeId, outcome, reason } = ended;
+  const { partitionId, sourceNodeId, targetNodeId, outcome, reason } = ended;
   const facts = [
     `after ${secondsText((ended.endedAtMs - ended.startedAtMs) / 1000)}`,
     mebibytes(ended.copiedBytes),
@@ -243,9 +243,12 @@ export function endedLine(ended: MigrationHistory): string {
   if (ended.fenceSeconds !== null) facts.push(`writes waited ${Math.round(ended.fenceSeconds * 1000)} ms`);
   if (ended.fenceLsn !== null) facts.push(`lsn ${ended.fenceLsn}`);
   const where = ended.abortedIn === undefined ? '' : ` in ${ended.abortedIn}`;
-  const next = ended.continuedBy === undefined ? '' : `, goes on as migration ${ended.continuedBy}`;
+  const next =
+    ended.continuedBy === undefined
+      ? ''
+      : `, goes on as migration ${migrationName({ partitionId, migrationId: ended.continuedBy })}`;
   const opened = ended.openedFor === undefined ? '' : ` (it was opened for: ${ended.openedFor})`;
-  return `${asTime(ended.endedAtMs)} partition ${partitionId}, migration ${migrationId}: ${ofKind(ended.kind)}node ${sourceNodeId} -> ${targetNodeId}, ${outcome}${where} ${facts.join(', ')}${next}: ${reason}${opened}`;
+  return `${asTime(ended.endedAtMs)} migration ${migrationName(ended)}: ${ofKind(ended.kind)}partition ${partitionId}, node ${sourceNodeId} -> ${targetNodeId}, ${outcome}${where} ${facts.join(', ')}${next}: ${reason}${opened}`;
 }
 
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

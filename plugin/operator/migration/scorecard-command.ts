@@ -2,6 +2,7 @@
 import { paceAt } from '../../../src/affinity/calibration.ts';
 import type { MigrationHistory } from '../../../src/migration/records.ts';
 import { latencyRatioOf, realisedShareOf, type Scorecard } from '../../../src/migration/scorecard.ts';
+import { migrationName } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { orNothing } from '../../metadata/json-values.ts';
@@ -114,7 +115,7 @@ function cardLines(card: MoveCard): string[] {
         : `${milliseconds(measured.latencyMs)} (${card.latencyRatio.toFixed(2)} times)`,
     ],
   ];
-  const title = `${asTime(card.endedAtMs)} partition ${card.partitionId}, migration ${card.migrationId}: node ${card.sourceNodeId} -> ${card.targetNodeId}, gain ${figure(predicted.gain)} for ${figure(predicted.price)}`;
+  const title = `${asTime(card.endedAtMs)} migration ${migrationName(card)}: partition ${card.partitionId}, node ${card.sourceNodeId} -> ${card.targetNodeId}, gain ${figure(predicted.gain)} for ${figure(predicted.price)}`;
   return [title, ...rows.map(([what, before, after]) => `  ${what.padEnd(16)}${before.padEnd(16)}${after}`)];
 }
 

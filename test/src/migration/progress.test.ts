@@ -47,6 +47,21 @@ test('a migration is opened, steps, goes on and ends; what is the same is told a
   check.equal(told, ['0 opened', '2 progress', '3 phase', '4 phase', '5 phase', '6 ended']);
 });
 
+test('of a grace and of a pause nothing is told while they last', () => {
+  const stream = new ProgressStream(1_000);
+  const looks = [
+    at('GRACE'),
+    at('GRACE'),
+    at('CLEANUP'),
+    at('CLEANUP', { isPaused: true }),
+    at('CLEANUP', { isPaused: true }),
+  ];
+  const told = looks.flatMap((look, i) =>
+    stream.eventsOf([look], [], i * 60_000).map(({ kind }) => `${i} ${kind}`),
+  );
+  check.equal(told, ['0 opened', '2 phase', '3 phase']);
+});
+
 test('what ended before anybody looked is of before', () => {
   check.equal(new ProgressStream(1_000).eventsOf([], [ENDED], 0), []);
 });

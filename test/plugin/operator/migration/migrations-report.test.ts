@@ -70,13 +70,13 @@ test('an open migration tells how far it is, an ended one why and what came of i
   );
   check.equal(lines, [
     '2 migrations open',
-    'partition 5, migration 4: node 0 -> 1, COPY for 3.0 s, 12.0 MiB of 40.0 MiB, 4.0 MiB/s of 8.0 MiB/s allowed (halved: p99 of writes), ' +
+    'migration 5/4: partition 5, node 0 -> 1, COPY for 3.0 s, 12.0 MiB of 40.0 MiB, 4.0 MiB/s of 8.0 MiB/s allowed (halved: p99 of writes), ' +
       'about 7.0 s left, hand-over in 40.0 s, over in 17 min: node 0 is hot',
-    'partition 5, migration 4: rollback, node 0 -> 1, GRACE for 3.0 s, over in 11 min, way back open for 10 min: node 0 is hot',
+    'migration 5/4: rollback, partition 5, node 0 -> 1, GRACE for 3.0 s, over in 11 min, way back open for 10 min: node 0 is hot',
     '2 ended, the latest 1',
-    '1970-01-01 00:01 UTC partition 5, migration 3: node 0 -> 2, aborted in FENCED after 61.0 s, 1.0 MiB, lsn 77, goes on as migration 4: ' +
+    '1970-01-01 00:01 UTC migration 5/3: partition 5, node 0 -> 2, aborted in FENCED after 61.0 s, 1.0 MiB, lsn 77, goes on as migration 5/4: ' +
       'the fence stood longer than its budget (it was opened for: node 0 is hot)',
-    'ALARM: what migration 2 of partition 5 left on node 2 is not removed since 1970-01-01 00:00 UTC',
+    'ALARM: what migration 5/2 left on node 2 is not removed since 1970-01-01 00:00 UTC',
   ]);
 });
 

@@ -61,7 +61,7 @@ test('a card sets what was measured beside what was predicted; moves without a p
   );
   check.is(report.learnt.moveCount, 2);
   check.equal(scorecardLines(report, 10).slice(9, 17), [
-    '1970-01-01 00:01 UTC partition 1, migration 3: node 0 -> 2, gain 0.512 for 0.02',
+    '1970-01-01 00:01 UTC migration 1/3: partition 1, node 0 -> 2, gain 0.512 for 0.02',
     '  bytes           9.0 MB          9.5 MB',
     '  copy            2.0 s           2.5 s',
     '  writes waited                   31 ms',
