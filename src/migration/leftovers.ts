@@ -3,24 +3,12 @@
  * is removed only where the map names another owner and that owner has just said so itself: while it may be dead, what
  * looks like garbage may be the last copy.
  */
-import type { Clock } from '../base/clock.ts';
-import type { Logger } from '../base/logger.ts';
+
 import { asEpoch, asNodeId, asPartitionId } from '../model/ids.ts';
 import type { MigrationCommand, PartitionRecord } from '../model/migration.ts';
-import type { MetadataStore } from '../ports/metadata-store.ts';
-import type { StorageEngine } from '../ports/storage-engine.ts';
-import type { Committer } from './committer.ts';
-import type { CleanupRecord, RecordCodec } from './records.ts';
+import type { CoordinatorParts } from './coordinator-parts.ts';
+import type { CleanupRecord } from './records.ts';
 import type { MigrationSettings } from './settings.ts';
-
-export interface LeftoverComponents {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly engine: StorageEngine;
-  readonly metadata: MetadataStore;
-  readonly codec: RecordCodec;
-  readonly committer: Committer;
-}
 
 export interface Leftover {
   readonly key: string;
@@ -46,7 +34,7 @@ export function parseCleanupKey(
 
 /** All clean-up records that are valid, or those of one partition. */
 export async function listLeftovers(
-  { metadata, codec, logger }: Pick<LeftoverComponents, 'metadata' | 'codec' | 'logger'>,
+  { metadata, codec, logger }: Pick<CoordinatorParts, 'metadata' | 'codec' | 'logger'>,
   partitionId?: number,
 ): Promise<Leftover[]> {
   const { cleanupPrefix, cleanupOf } = codec.keys;
@@ -84,13 +72,13 @@ export const isOverdue = ({ sinceMs }: CleanupRecord, settings: MigrationSetting
 
 export class LeftoverSweeper {
   readonly #settings: MigrationSettings;
-  readonly #components: LeftoverComponents;
+  readonly #components: CoordinatorParts;
   /** Told of once a coordinator. */
   readonly #alarmed = new Set<string>();
   #lookedMs = Number.NEGATIVE_INFINITY;
   #sweep: Promise<void> | null = null;
 
-  constructor(settings: MigrationSettings, components: LeftoverComponents) {
+  constructor(settings: MigrationSettings, components: CoordinatorParts) {
     this.#settings = settings;
     this.#components = components;
   }

@@ -1,12 +1,9 @@
-import type { Clock } from '../base/clock.ts';
 import { ForeshardError } from '../base/errors.ts';
-import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { asNodeId } from '../model/ids.ts';
 import type { PartitionRecord } from '../model/migration.ts';
 import type { Move, Proposal } from '../model/proposal.ts';
-import type { MetadataCondition, MetadataStore, MetadataWrite } from '../ports/metadata-store.ts';
-import type { StorageEngine } from '../ports/storage-engine.ts';
+import type { MetadataCondition, MetadataWrite } from '../ports/metadata-store.ts';
 import {
   type AdmissionContext,
   type AdmissionRefusal,
@@ -24,12 +21,11 @@ import {
   voidnessOf,
   voidWrites,
 } from './approvals.ts';
-import type { Committer } from './committer.ts';
 import type { Controls } from './controls.ts';
+import type { CoordinatorParts } from './coordinator-parts.ts';
 import { isCopying } from './phases.ts';
 import { quarantineOf } from './quarantine.ts';
 import { cutReason, type OpenRecord } from './record-changes.ts';
-import type { RecordCodec } from './records.ts';
 import { predictionOf } from './scorecard.ts';
 import type { MigrationSettings } from './settings.ts';
 import { openingWrite } from './transition-writes.ts';
@@ -39,14 +35,8 @@ export interface AdmissionReport {
   readonly refused: readonly { readonly move: Move; readonly refusal: AdmissionRefusal }[];
 }
 
-export interface MoveQueueComponents {
-  readonly clock: Clock;
+export interface MoveQueueComponents extends CoordinatorParts {
   readonly random: Random;
-  readonly logger: Logger;
-  readonly engine: StorageEngine;
-  readonly metadata: MetadataStore;
-  readonly codec: RecordCodec;
-  readonly committer: Committer;
   /** The clock by which plans are stamped. */
   readonly planNowMs: () => number;
   /** Whether moves may begin by that clock. */

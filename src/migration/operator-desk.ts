@@ -1,12 +1,10 @@
-import type { Clock } from '../base/clock.ts';
-import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { asEpoch, asNodeId, type NodeId } from '../model/ids.ts';
 import type { MigrationCommand, PartitionRecord } from '../model/migration.ts';
-import type { MetadataStore, MetadataWrite } from '../ports/metadata-store.ts';
-import type { NodeMigrationStatus, StorageEngine } from '../ports/storage-engine.ts';
-import type { Committer } from './committer.ts';
+import type { MetadataWrite } from '../ports/metadata-store.ts';
+import type { NodeMigrationStatus } from '../ports/storage-engine.ts';
 import type { PendingRequest } from './controls.ts';
+import type { CoordinatorParts } from './coordinator-parts.ts';
 import type { MigrationLedger } from './ledger.ts';
 import { listLeftovers } from './leftovers.ts';
 import {
@@ -18,19 +16,13 @@ import {
   type TakeoverFacts,
 } from './operator-requests.ts';
 import { isOpen, type OpenRecord } from './record-changes.ts';
-import type { AuditRecord, RecordCodec } from './records.ts';
+import type { AuditRecord } from './records.ts';
 import { closingWrites, heard, RequestWork, TOO_LATE } from './request-work.ts';
 import type { MigrationSettings } from './settings.ts';
 import { openingWrite, outcomeOf, transitionWrites } from './transition-writes.ts';
 
-export interface OperatorDeskComponents {
-  readonly clock: Clock;
+export interface OperatorDeskComponents extends CoordinatorParts {
   readonly random: Random;
-  readonly logger: Logger;
-  readonly engine: StorageEngine;
-  readonly metadata: MetadataStore;
-  readonly codec: RecordCodec;
-  readonly committer: Committer;
   readonly ledger: MigrationLedger;
   readonly isRetired: (storeId: string) => boolean;
 }

@@ -1,18 +1,9 @@
-import type { Clock } from '../base/clock.ts';
-import type { Logger } from '../base/logger.ts';
-import type { MetadataStore, MetadataWrite } from '../ports/metadata-store.ts';
-import type { Committer } from './committer.ts';
+import type { MetadataWrite } from '../ports/metadata-store.ts';
 import type { Controls } from './controls.ts';
-import type { RecordCodec } from './records.ts';
+import type { CoordinatorParts } from './coordinator-parts.ts';
 import type { MigrationSettings } from './settings.ts';
 
-export interface RecordTrimmerComponents {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly metadata: MetadataStore;
-  readonly codec: RecordCodec;
-  readonly committer: Committer;
-}
+export type RecordTrimmerComponents = Omit<CoordinatorParts, 'engine'>;
 
 /** People give few orders: what is too much is not for long, and no list of all of them is read at every tick. */
 const LOOK_MS = 60_000;

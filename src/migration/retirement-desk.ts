@@ -1,13 +1,9 @@
-import type { Clock } from '../base/clock.ts';
-import type { Logger } from '../base/logger.ts';
 import { asNodeId } from '../model/ids.ts';
 import type { PartitionRecord } from '../model/migration.ts';
-import type { MetadataCondition, MetadataStore } from '../ports/metadata-store.ts';
-import type { StorageEngine } from '../ports/storage-engine.ts';
-import type { Committer } from './committer.ts';
+import type { MetadataCondition } from '../ports/metadata-store.ts';
 import type { Controls, PendingRetirement } from './controls.ts';
+import type { CoordinatorParts } from './coordinator-parts.ts';
 import { listLeftovers } from './leftovers.ts';
-import type { RecordCodec } from './records.ts';
 import { closingWrites, heard, RequestWork, TOO_LATE } from './request-work.ts';
 import {
   answerRetirement,
@@ -16,15 +12,6 @@ import {
   type RetirementFacts,
   standsInTheWay,
 } from './retirement.ts';
-
-export interface RetirementDeskComponents {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly engine: StorageEngine;
-  readonly metadata: MetadataStore;
-  readonly codec: RecordCodec;
-  readonly committer: Committer;
-}
 
 /** States of stores as they were read at one tick. */
 type Stores = Pick<Controls, 'retiredStoreIds' | 'storeRevisions'>;
@@ -36,10 +23,10 @@ type Records = readonly (PartitionRecord | null)[];
  * it is conditioned on the request. What waits for the store ends by its own steps, which ask nothing of a retired one.
  */
 export class RetirementDesk {
-  readonly #components: RetirementDeskComponents;
+  readonly #components: CoordinatorParts;
   readonly #work: RequestWork;
 
-  constructor(components: RetirementDeskComponents) {
+  constructor(components: CoordinatorParts) {
     this.#components = components;
     this.#work = new RequestWork(components.logger);
   }

@@ -3,7 +3,8 @@ import * as check from 'uvu/assert';
 import { recordCodec } from '../../../plugin/metadata/record-codec.ts';
 import { VirtualClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
-import { type LeftoverComponents, LeftoverSweeper } from '../../../src/migration/leftovers.ts';
+import type { CoordinatorParts } from '../../../src/migration/coordinator-parts.ts';
+import { LeftoverSweeper } from '../../../src/migration/leftovers.ts';
 import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
 import { asPartitionId } from '../../../src/model/ids.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
@@ -40,7 +41,7 @@ async function sweep(options: { known: PartitionRecord; now: PartitionRecord }):
       abort: asked('abort', true),
     },
     committer: { commit: asked('forget', 10) },
-  } as unknown as LeftoverComponents;
+  } as unknown as CoordinatorParts;
   const sweeper = new LeftoverSweeper(DEFAULT_MIGRATION_SETTINGS, components);
   const records: (PartitionRecord | null)[] = [];
   records[3] = options.known;
