@@ -79,7 +79,7 @@ export class SimDisk {
     this.#next = null;
     switch (next.fault) {
       case 'crash-after-sync':
-        transaction();
+        unheard(transaction());
         process.onCrash();
         return null;
       case 'crash-before-sync':
@@ -95,7 +95,7 @@ export class SimDisk {
           this.#keepImage(Number.POSITIVE_INFINITY);
           return transaction();
         }
-        if (next.fault === 'error-kept') this.#keptAtRestart = () => void transaction();
+        if (next.fault === 'error-kept') this.#keptAtRestart = () => unheard(transaction());
         this.failure = 'EIO';
         process.onFailure();
         throw storeFailed(this.failure);
@@ -123,6 +123,11 @@ export class SimDisk {
     this.#next = null;
     return true;
   }
+}
+
+/** Nobody is left who could hear that the transaction was refused. */
+function unheard(outcome: unknown): void {
+  if (outcome instanceof Promise) outcome.catch(() => undefined);
 }
 
 type DiskImage = Map<number, DiskPartition>;

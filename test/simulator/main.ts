@@ -5,6 +5,7 @@ import { Campaign, type CampaignResult, type SearchResult } from './campaign.ts'
 import { MUTANTS, type Mutant, mutantNamed, NO_MUTANT } from './mutants.ts';
 import type { Scenario } from './scenario.ts';
 import { type Omissions, shrink, without } from './shrink.ts';
+import { kindOf } from './violation-kinds.ts';
 import { runSchedule, scenarioOf } from './world.ts';
 
 const USAGE = `npm run sim -- [options]
@@ -113,7 +114,8 @@ async function searchMutants(options: Options): Promise<SearchResult[]> {
   const names = (mutant === NO_MUTANT ? MUTANTS : [mutant]).map(({ name }) => name);
   const results = await campaign.searchAll(names, { from, countMax: options.count ?? 5_000 }, (result) => {
     const where = result.isFound ? `schedule ${result.scheduleCount}` : 'NOT FOUND';
-    console.error(`${result.name.padEnd(36)} ${where}  ${result.violation?.slice(0, 100) ?? ''}`);
+    const by = result.violation === null ? '' : (kindOf(result.violation) ?? '');
+    console.error(`${result.name.padEnd(36)} ${where}  ${by}: ${result.violation?.slice(0, 100) ?? ''}`);
   });
   await campaign.close();
   const mutants = results.map(({ name, isFound, scheduleCount }) => ({

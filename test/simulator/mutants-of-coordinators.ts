@@ -37,6 +37,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     // F5, FoundationDB commit_unknown_result: what timed out is taken as not done, by the coordinator and by the source.
     name: 'commit-timeout-taken-as-failure',
+    shownBy: ['ownership'],
     metadata: (metadata, seam) => ({
       ...metadata,
       commit: async (transaction) => {
@@ -61,6 +62,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     // F6, a lock without fencing: whoever believes to be the leader writes.
     name: 'coordinator-without-conditions',
+    shownBy: ['order', 'ownership'],
     metadata: (metadata) => ({
       ...metadata,
       commit: ({ writes }) => metadata.commit({ conditions: [], writes }),
@@ -69,6 +71,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     // F5: the term is checked, the record's revision is not: a commit that comes late undoes what was done since.
     name: 'commit-without-revision',
+    shownBy: ['order', 'ownership'],
     metadata: (metadata) => ({
       ...metadata,
       commit: ({ conditions, writes }) =>
@@ -78,6 +81,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     // F11: another change of the map gives the same epoch out again.
     name: 'epoch-not-raised',
+    shownBy: ['ownership', 'liveness'],
     metadata: (metadata, seam) => ({
       ...metadata,
       commit: (transaction) => {
@@ -96,6 +100,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     // F24: each side is scanned where it stands, and positions are not compared.
     name: 'verify-at-different-lsns',
+    shownBy: ['verification', 'data'],
     handle: (handle, store) => async (operation, body) => {
       const { role, lsn } = store.meta(Number(body.partitionId));
       const isCopy = operation === 'verify.begin' && role !== 'OWNER';
@@ -109,6 +114,7 @@ export const COORDINATOR_MUTANTS: readonly Mutant[] = [
   {
     // I6: the target is taken at its word that it will soon be there.
     name: 'switch-before-the-copy-is-whole',
+    shownBy: ['switch'],
     engine: (engine) => {
       const fences = new Map<number, { lsn: Lsn; digest: Digest }>();
       const trusting = withStatus(engine, (status, partitionId, include) => {

@@ -64,16 +64,23 @@ const BUFFERED_MS = 8;
 export const COPY_MUTANTS: readonly Mutant[] = [
   {
     name: 'deletes-not-shipped',
+    shownBy: ['verification'],
     store: (store) => withMethods(store, { applyLog: withoutDeletes(store) }),
   },
   {
     name: 'deletes-not-shipped-unverified',
+    shownBy: ['data'],
     store: (store) => withMethods(store, { ...unverified(store), applyLog: withoutDeletes(store) }),
   },
-  { name: 'snapshot-lsn-late-unverified', store: (store) => withMethods(store, lateSnapshotLsn(store)) },
+  {
+    name: 'snapshot-lsn-late-unverified',
+    shownBy: ['data'],
+    store: (store) => withMethods(store, lateSnapshotLsn(store)),
+  },
   {
     // F16: entries of one piece are applied last first.
     name: 'log-applied-out-of-order',
+    shownBy: ['verification'],
     store: (store) =>
       withMethods(store, {
         applyLog: (partitionId, migrationId, entries) => {
@@ -86,6 +93,7 @@ export const COPY_MUTANTS: readonly Mutant[] = [
   {
     // F17: the log is trimmed beyond its reader, and neither side looks whether a position is missing.
     name: 'log-gap-not-noticed',
+    shownBy: ['verification', 'data'],
     store: (store) =>
       withMethods(store, {
         trimChangeLog: (partitionId, upToLsn) => store.trimChangeLog(partitionId, upToLsn + 2),
@@ -104,6 +112,7 @@ export const COPY_MUTANTS: readonly Mutant[] = [
   {
     // R8: the cursor says that a piece is there while the piece is still on its way to the disk.
     name: 'cursor-ahead-of-its-entries',
+    shownBy: ['verification', 'data'],
     store: (store, life) =>
       withMethods(store, {
         applySnapshot: async (partitionId, migrationId, entries, cursor) => {
@@ -120,6 +129,7 @@ export const COPY_MUTANTS: readonly Mutant[] = [
   {
     // F26: what is compared is what was sent, not what is on the disk; a torn entry goes unseen.
     name: 'verify-trusts-the-running-digest',
+    shownBy: ['data'],
     store: (store) =>
       withMethods(store, {
         openSnapshot: (partitionId) => {

@@ -21,6 +21,7 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
   {
     // The operator is taken at their word: the store is retired, whatever it owns.
     name: 'retires-a-store-that-owns',
+    shownBy: ['liveness'],
     world: (scenario) => takenForLost(scenario, 'source'),
     metadata: (metadata, seam) => ({
       ...metadata,
@@ -36,6 +37,7 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
   {
     // Retirement is for the node to hear of; the coordinator goes on with what it has begun.
     name: 'retired-copy-becomes-owner',
+    shownBy: ['retirement'],
     world: (scenario) => takenForLost(scenario, 'target'),
     metadata: (metadata, seam) => ({
       ...metadata,
@@ -50,6 +52,7 @@ export const LOSS_MUTANTS: readonly Mutant[] = [
   {
     // A snapshot that was opened again is younger than what was copied before it, and nobody remembers that.
     name: 'copy-of-two-snapshots-is-whole',
+    shownBy: ['data'],
     world: lostAfterCopy,
     store: (store) =>
       withMethods(store, {

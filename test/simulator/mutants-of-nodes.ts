@@ -21,6 +21,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     // F1, Redis #15629: the write pause times out, and the source goes on while the target takes over.
     name: 'fence-lifted-by-timer',
+    shownBy: ['ownership'],
     store: (store, life) =>
       withMethods(store, {
         updateMeta: async (partitionId, change) => {
@@ -40,6 +41,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     // F2, Redis #4627: the state of a migration is in memory only.
     name: 'fence-not-durable',
+    shownBy: ['ownership'],
     onCrash: (disk) => {
       for (const partition of disk.partitions.values())
         if (partition.meta.role === 'FENCED')
@@ -49,11 +51,13 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     // F3, MongoDB SERVER-26885, Vitess #16572.
     name: 'owner-check-at-receipt',
+    shownBy: ['ownership'],
     data: { checksOwnerAtReceipt: true },
   },
   {
     // F4: the position is taken first, and writes go on until the lock is there.
     name: 'fence-position-early',
+    shownBy: ['verification'],
     store: (store, life) =>
       withMethods(store, {
         updateMeta: async (partitionId, change) => {
@@ -72,17 +76,20 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     // F9, TiKV #14699: requests carry no epoch, so a late one is taken for one of today.
     name: 'no-epoch-in-requests',
+    shownBy: ['data'],
     world: toAndFro,
     data: { ignoresEpoch: true },
   },
   {
     // F9: a read is answered by whoever has the data and knows the epoch of old.
     name: 'reads-by-former-owners',
+    shownBy: ['data', 'session'],
     data: { readsAnyRole: true },
   },
   {
     // Kafka KIP-570: any copy that is being filled becomes the owner when told so, whoever says it, about whatever.
     name: 'stale-activate-accepted',
+    shownBy: ['ownership'],
     world: toAndFro,
     handle: (handle, store) => async (operation, body) => {
       const [partitionId, epoch, migrationId] = [body.partitionId, body.epoch, body.migrationId].map(
@@ -105,6 +112,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     // F30, Citus #4909, MongoDB SERVER-2068: a drop is carried out by its name: after A -> B -> A on the owner's data.
     name: 'stale-remove-accepted',
+    shownBy: ['verification', 'data'],
     world: toAndFro,
     handle: (handle, store) => async (operation, body) => {
       const { partitionId, migrationId } = body;
@@ -117,6 +125,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     // R6: a node does not remember which migrations are over, so a late command begins one anew.
     name: 'closed-migrations-forgotten',
+    shownBy: ['leftovers', 'liveness'],
     store: (store) =>
       withMethods(store, {
         updateMeta: (partitionId, change) =>
@@ -129,6 +138,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     // F33: the target says that its copy is gone, and forgets it.
     name: 'abort-leaves-the-copy',
+    shownBy: ['leftovers'],
     handle: (handle, store) => async (operation, body) =>
       operation === 'redirect.abort' && store.meta(Number(body.partitionId)).role === 'STAGING'
         ? { body: { isDone: true } }
@@ -137,6 +147,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     // Log positions begin anew with each owner: tokens of sessions mean nothing then.
     name: 'lsn-reset-at-switch',
+    shownBy: ['order', 'session'],
     store: (store) =>
       withMethods(store, {
         updateMeta: (partitionId, change) =>
@@ -146,31 +157,36 @@ export const NODE_MUTANTS: readonly Mutant[] = [
           }),
       }),
   },
-  { name: 'copy-ignores-min-lsn', data: { ignoresMinLsn: true } },
+  { name: 'copy-ignores-min-lsn', shownBy: ['session'], data: { ignoresMinLsn: true } },
   {
     // I8: a copy answers whoever asks, also while it is being filled.
     name: 'copy-serves-unasked',
+    shownBy: ['session'],
     world: cancelled,
     data: { servesCopiesUnasked: true },
   },
   {
     // A session's token grows by what it reads, not by what it writes.
     name: 'session-forgets-its-writes',
+    shownBy: ['session'],
     session: { forgetsWrites: true },
   },
   {
     // F20: a write without an answer is sent again, and nothing tells the two apart.
     name: 'unanswered-write-sent-again',
+    shownBy: ['data'],
     session: { resendsUnanswered: true },
   },
   {
     // Acknowledged in memory, on the disk a little later (noSync, an append-only file synced now and then).
     name: 'acknowledged-before-synced',
+    shownBy: ['data', 'order'],
     disk: { syncsAfterMs: 20 },
   },
   {
     // F46, lmdb: after a failed sync the next write succeeds, and what failed can still be read.
     name: 'goes-on-after-commit-error',
+    shownBy: ['data', 'order', 'acknowledgement'],
     disk: { goesOnAfterError: true },
   },
 ];

@@ -8,12 +8,14 @@ export const PACE_MUTANTS: readonly Mutant[] = [
   {
     // The coordinator reaches the target, so all is well: that its readers do not is nobody's business.
     name: 'guard-of-reads-not-obeyed',
+    shownBy: ['pace'],
     world: targetOutOfReach,
     guard: (watch) => ({ ...watch, verdictOf: async () => ({ kind: 'green' }), summaryOf: () => null }),
   },
   {
     // F39: the limit is told, and the target copies as fast as it can.
     name: 'copy-limit-not-kept',
+    shownBy: ['pace'],
     world: slowCopies,
     handle: (handle) => (operation, body) =>
       handle(

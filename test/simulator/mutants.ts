@@ -16,10 +16,13 @@ import { NODE_MUTANTS } from './mutants-of-nodes.ts';
 import { PACE_MUTANTS } from './mutants-of-pace.ts';
 import type { ControlHandler } from './network.ts';
 import type { Scenario } from './scenario.ts';
+import type { ViolationKind } from './violation-kinds.ts';
 
 /** One planted mistake: what it replaces at one seam. All else is the real code. */
 export interface Mutant {
   readonly name: string;
+  /** The checks that are there for it: any other that stops a schedule first has not found it. */
+  readonly shownBy: readonly ViolationKind[];
   /** Where the guard that is missing is needed: the worlds in which the bug is searched for, if not all. */
   readonly world?: (scenario: Scenario) => Scenario;
   /** The partition store as the agent sees it. */
@@ -55,7 +58,7 @@ export interface CoordinatorSeam {
   readonly codec: RecordCodec;
 }
 
-export const NO_MUTANT: Mutant = { name: 'none' };
+export const NO_MUTANT: Mutant = { name: 'none', shownBy: [] };
 
 /** @throws RangeError naming those that there are. */
 export function mutantNamed(name: string): Mutant {

@@ -44,13 +44,20 @@ export const cancelled = (scenario: Scenario): Scenario => ({
     phase: 'SHIFT' as const,
     kind: 'cancel' as const,
     skipCount: i,
-    delayMs: 10 + 6 * i,
+    // Not before reads go there: at first they are only mirrored, for one hold.
+    delayMs: 70 + 6 * i,
     victim: 'target' as const,
     diskFault: 'slow' as const,
     forMs: 0,
   })),
   moves: movesEvery(EAGER_MS, 0, [1]),
-  settings: { ...scenario.settings, readWeightSteps: [0.9], readWeightHoldMs: 60, pieceBytes: 40 },
+  settings: {
+    ...scenario.settings,
+    readWeightSteps: [0.9],
+    readWeightHoldMs: 60,
+    pieceBytes: 40,
+    copyBytesPerSecond: FREE,
+  },
 });
 
 const ambushIn = (phase: Ambush['phase'], kind: Ambush['kind'], change: Partial<Ambush>): Ambush => ({
