@@ -9,8 +9,20 @@ import type { Steps } from './steps.ts';
  */
 const NO_CLIENTS_COMMANDS = new Set([
   ...['asking', 'auth', 'client', 'cluster', 'command', 'config', 'dbsize', 'dump', 'exec', 'hello', 'info'],
-  ...['memory', 'migrate', 'multi', 'pexpiretime', 'ping', 'psync', 'readonly', 'replconf', 'restore'],
-  ...['restore-asking', 'select', 'time', 'type', 'unlink', 'wait'],
+  ...[
+    'acl',
+    'latency',
+    'memory',
+    'migrate',
+    'module',
+    'multi',
+    'pexpiretime',
+    'ping',
+    'psync',
+    'readonly',
+    'replconf',
+  ],
+  ...['restore', 'restore-asking', 'role', 'select', 'slowlog', 'time', 'type', 'wait'],
 ]);
 
 /** Commands that applications have sent to servers, a second, between one look and the next. */

@@ -30,6 +30,10 @@ const WINDOW_SHARE_MIN = 1 / 8;
  */
 const BASE_REPORTS_KEPT = 50;
 const BASE_FACTOR = 1.5;
+/** Of the last pieces. */
+const PIECES_KEPT = 50;
+/** Pieces that take so much longer than they may, most of them, are too large, whatever the quickest have shown. */
+const TOO_LONG_FACTOR = 4;
 /** Pauses begin here, where pieces are small already. */
 const PAUSE_MS_MIN = 1;
 const PIECE_KEYS_SMALL = 8;
@@ -49,6 +53,7 @@ export class Pace {
   #windowSlots: number;
   #hasClients = true;
   readonly #latenciesMs: number[] = [];
+  readonly #pieces: { readonly elapsedMs: number; readonly msPerKey: number }[] = [];
 
   constructor(limits: PaceLimits) {
     this.#limits = limits;
@@ -89,10 +94,21 @@ export class Pace {
   /** How long a piece of so many keys kept a server busy. */
   onPiece({ keyCount, elapsedMs }: { readonly keyCount: number; readonly elapsedMs: number }): void {
     const pieceMsMax = this.#limits.pieceMsMax * (this.#hasClients ? 1 : ALONE_PIECE_FACTOR);
+    this.#pieces.push({ elapsedMs, msPerKey: elapsedMs / Math.max(1, keyCount) });
+    if (this.#pieces.length > PIECES_KEPT) this.#pieces.shift();
     // A piece that was cut short by the end of a stage says little of a full one.
-    if (elapsedMs > pieceMsMax) this.#pieceKeys = Math.max(1, Math.min(this.#pieceKeys, keyCount) * 0.8);
+    if (elapsedMs > pieceMsMax && this.#isTooLarge(keyCount, pieceMsMax))
+      this.#pieceKeys = Math.max(1, Math.min(this.#pieceKeys, keyCount) * 0.8);
     else if (keyCount >= this.pieceKeys * 0.8 && elapsedMs < pieceMsMax * 0.7)
       this.#pieceKeys = Math.min(PIECE_KEYS_MAX, this.#pieceKeys + Math.max(1, this.#pieceKeys * 0.05));
+  }
+
+  /** By what keys take at best: what a busy machine adds does not become less with fewer of them. */
+  #isTooLarge(keyCount: number, pieceMsMax: number): boolean {
+    const leastMsPerKey = Math.min(...this.#pieces.map(({ msPerKey }) => msPerKey));
+    if (leastMsPerKey * keyCount > pieceMsMax) return true;
+    const elapsed = this.#pieces.map(({ elapsedMs }) => elapsedMs).sort((a, b) => a - b);
+    return (elapsed[elapsed.length >> 1] as number) > pieceMsMax * TOO_LONG_FACTOR;
   }
 
   /** The 99th percentile of the last PINGs. */

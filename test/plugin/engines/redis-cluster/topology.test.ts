@@ -82,6 +82,18 @@ test('the pace falls at once when clients wait, down to pauses, and comes back s
   check.is(pace.windowSlots, windowSlots);
 });
 
+test('pieces of large values become small, and those that a busy machine delays do not', () => {
+  const large = new Pace(REDIS_DEFAULTS.slotMove);
+  for (let i = 0; i < 30; i++) large.onPiece({ keyCount: large.pieceKeys, elapsedMs: large.pieceKeys });
+  check.is(large.pieceKeys, 2, 'of a millisecond each, in two milliseconds');
+  const delayed = new Pace(REDIS_DEFAULTS.slotMove);
+  const { pieceKeys } = delayed;
+  for (let i = 0; i < 60; i++) delayed.onPiece({ keyCount: 12, elapsedMs: i % 3 === 0 ? 0.5 : 5 });
+  check.is(delayed.pieceKeys, pieceKeys);
+  for (let i = 0; i < 60; i++) delayed.onPiece({ keyCount: 12, elapsedMs: 50 });
+  check.ok(delayed.pieceKeys < pieceKeys, 'most of them take far too long');
+});
+
 test('a machine that is slow by itself does not slow a move down for ever', () => {
   const pace = new Pace(REDIS_DEFAULTS.slotMove);
   const { windowSlots, pieceKeys } = pace;
