@@ -7,6 +7,7 @@
 import { asEpoch, asNodeId, asPartitionId } from '../model/ids.ts';
 import type { MigrationCommand, PartitionRecord } from '../model/migration.ts';
 import type { CoordinatorParts } from './coordinator-parts.ts';
+import { DecodeCache } from './decode-cache.ts';
 import type { CleanupRecord } from './records.ts';
 import type { MigrationSettings } from './settings.ts';
 
@@ -32,21 +33,30 @@ export function parseCleanupKey(
   return { partitionId: Number(match[1]), migrationId: Number(match[2]), storeId: match[3] as string };
 }
 
-/** All clean-up records that are valid, or those of one partition. */
+type LeftoverReading = Pick<CoordinatorParts, 'metadata' | 'codec' | 'logger'>;
+
+const newCleanupCache = ({ codec, logger }: LeftoverReading): DecodeCache<CleanupRecord> =>
+  new DecodeCache(
+    ({ value }) => codec.decodeCleanup(value),
+    (key, error) => logger.error({ key, error }, 'a clean-up record is not valid, it is passed over'),
+  );
+
+/** All clean-up records that are valid, or those of one partition. @param options.cache of whoever looks again and again. */
 export async function listLeftovers(
-  { metadata, codec, logger }: Pick<CoordinatorParts, 'metadata' | 'codec' | 'logger'>,
-  partitionId?: number,
+  reading: LeftoverReading,
+  {
+    partitionId,
+    cache = newCleanupCache(reading),
+  }: { readonly partitionId?: number; readonly cache?: DecodeCache<CleanupRecord> } = {},
 ): Promise<Leftover[]> {
-  const { cleanupPrefix, cleanupOf } = codec.keys;
-  const { entries } = await metadata.list(partitionId === undefined ? cleanupPrefix : cleanupOf(partitionId));
-  return entries.flatMap(({ key, value, revision }) => {
+  const { cleanupPrefix, cleanupOf } = reading.codec.keys;
+  const prefix = partitionId === undefined ? cleanupPrefix : cleanupOf(partitionId);
+  const { entries } = await reading.metadata.list(prefix);
+  const cleanups = cache.all(entries);
+  return entries.flatMap(({ key, revision }, i) => {
     const named = parseCleanupKey(key, cleanupPrefix);
-    try {
-      return named ? [{ key, revision, ...named, cleanup: codec.decodeCleanup(value) }] : [];
-    } catch (error) {
-      logger.error({ key, error: String(error) }, 'a clean-up record is not valid, it is passed over');
-      return [];
-    }
+    const cleanup = cleanups[i] as CleanupRecord | null;
+    return named && cleanup ? [{ key, revision, ...named, cleanup }] : [];
   });
 }
 
@@ -75,12 +85,14 @@ export class LeftoverSweeper {
   readonly #components: CoordinatorParts;
   /** Told of once a coordinator. */
   readonly #alarmed = new Set<string>();
+  readonly #cache: DecodeCache<CleanupRecord>;
   #lookedMs = Number.NEGATIVE_INFINITY;
   #sweep: Promise<void> | null = null;
 
   constructor(settings: MigrationSettings, components: CoordinatorParts) {
     this.#settings = settings;
     this.#components = components;
+    this.#cache = newCleanupCache(components);
   }
 
   /** Looks, now and then, in the background. Never throws. */
@@ -105,7 +117,7 @@ export class LeftoverSweeper {
     isRetired: (storeId: string) => boolean,
   ): Promise<void> {
     const { clock } = this.#components;
-    for (const leftover of await listLeftovers(this.#components)) {
+    for (const leftover of await listLeftovers(this.#components, { cache: this.#cache })) {
       const known = records[leftover.partitionId];
       // Read after the clean-up was: by the older map a migration that was opened since would look like a left-over, and
       // its copy, whole or not, would be dropped. Migrations are numbered, so one that is over by this reading stays so.

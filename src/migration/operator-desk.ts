@@ -131,7 +131,7 @@ export class OperatorDesk {
       stores.set(migration.sourceStoreId, migration.sourceNodeId);
       stores.set(migration.targetStoreId, migration.targetNodeId);
     }
-    for (const { storeId, cleanup } of await listLeftovers(this.#components, partitionId))
+    for (const { storeId, cleanup } of await listLeftovers(this.#components, { partitionId }))
       if (cleanup.nodeId !== undefined) stores.set(storeId, cleanup.nodeId);
     const nodeIds = new Set([...stores].flatMap(([storeId, nodeId]) => (isRetired(storeId) ? [] : [nodeId])));
     nodeIds.delete(targetNodeId);
