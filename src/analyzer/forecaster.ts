@@ -21,6 +21,7 @@ import { rangesToIssue } from './origins.ts';
 import { type SeasonLengths, seasonLengths } from './season-lengths.ts';
 import { SeasonWatch } from './season-watch.ts';
 import { assertForecastSettings, type ForecastSettings, trackedLevels } from './settings.ts';
+import { endedSilence } from './silences.ts';
 import { TrackRecord } from './track-record.ts';
 
 /** Two windows could be anything; from the third on there is at least a mean and an error of it. */
@@ -197,6 +198,15 @@ export class Forecaster {
       this.#components.logger.info(
         { ...shift, window: history.dropped + shift.window },
         'a level has shifted',
+      );
+    }
+    for (let p = 0; p < history.shape.partitionCount; p++) {
+      const silence = endedSilence(history, p);
+      if (silence === undefined) continue;
+      history.fill(p, silence);
+      this.#components.logger.info(
+        { partition: p, window: history.dropped + silence.first, windows: silence.end - silence.first },
+        'what was lost in a silence is filled in',
       );
     }
     // In the middle of a long history members need to be up to date only where a forecast is judged.

@@ -137,6 +137,14 @@ export class History {
     for (let w = 0; w < row.length; w++) row[w] = rescaledLog(row[w] as number, factor);
   }
 
+  /** Fills windows first..end-1 of a row, whose load was lost, with those of the week before. */
+  fill(partition: number, { first, end }: { readonly first: number; readonly end: number }): void {
+    const { weekWindows } = this.shape;
+    assert(first >= weekWindows, 'there is a week before');
+    const row = this.#series.view.subarray(partition * this.stride, partition * this.stride + this.#length);
+    for (let w = first; w < end; w++) row[w] = row[w - weekWindows] as number;
+  }
+
   appendOutage(): void {
     this.#makeRoom();
     const { weekWindows, dayWindows, partitionCount } = this.shape;

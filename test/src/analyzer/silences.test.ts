@@ -1,0 +1,74 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { History } from '../../../src/analyzer/history.ts';
+import { endedSilence, type Silence } from '../../../src/analyzer/silences.ts';
+import { loadKernels } from '../../../src/kernels/instance.ts';
+import { testSeed } from '../../support/seed.ts';
+import { profileOf, weeklyLoad } from '../../support/synthetic-load.ts';
+
+const test = suite('analyzer/silences');
+const seed = testSeed('analyzer/silences');
+const PARTITIONS = 3;
+const THREE_WEEKS = 504;
+
+type Load = (partition: number, window: number) => number;
+
+/** Takes a load in, and fills in what was lost, as the forecaster does. */
+function watch(load: Load, windowCount = THREE_WEEKS) {
+  const { arena } = loadKernels();
+  const shape = { partitionCount: PARTITIONS, windowMs: 3_600_000, startMs: 0, driver: 'queries' as const };
+  const history = new History({ ...shape, windowsMax: 1000, weekWindows: 168, dayWindows: 24 }, arena);
+  const profile = profileOf({ partitionCount: PARTITIONS, firstWindow: 0, windowCount, load });
+  const found: (Silence & { readonly partition: number; readonly foundAt: number })[] = [];
+  for (let w = 0; w < windowCount; w++) {
+    history.append(profile, w);
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      const silence = endedSilence(history, partition);
+      if (silence === undefined) continue;
+      history.fill(partition, silence);
+      found.push({ partition, foundAt: w, ...silence });
+    }
+  }
+  return { found, history };
+}
+
+const weekly = weeklyLoad(seed, { noise: 0.1 });
+const busy: Load = (p, w) => 1000 + 10 * weekly(p, w);
+const silent =
+  (first: number, end: number, share = 0): Load =>
+  (p, w) =>
+    busy(p, w) * (p === 1 && w >= first && w < end ? share : 1);
+
+test('what was lost in a silence is filled in with the week before as soon as the load is back', () => {
+  for (const hours of [1, 14, 38]) {
+    const { found, history } = watch(silent(400, 400 + hours));
+    assert.equal(found, [{ partition: 1, foundAt: 400 + hours, first: 400, end: 400 + hours }]);
+    for (let w = 400; w < 400 + hours; w++)
+      assert.is(history.logLoad(1, w), history.logLoad(1, w - 168), `window ${w}`);
+  }
+});
+
+test('a window that a silence cuts in part, and users that come back slowly, go with it', () => {
+  const load: Load = (p, w) => {
+    if (p !== 1) return busy(p, w);
+    if (w === 399 || (w >= 410 && w < 414)) return 0.3 * busy(p, w);
+    return silent(400, 410)(p, w);
+  };
+  assert.equal(watch(load).found, [{ partition: 1, foundAt: 414, first: 399, end: 414 }]);
+});
+
+test('a silence that lasts, nights, a tenth of the load and sparse partitions are left as they are', () => {
+  const cases: Record<string, Load> = {
+    'not over': silent(400, THREE_WEEKS),
+    'in the first week, of which nobody knows whether it is usual': silent(100, 110),
+    'four days': silent(300, 396),
+    'a tenth': silent(400, 410, 0.1),
+    'silent nights': (p, w) => (w % 24 < 6 ? 0 : busy(p, w)),
+    'silent Sundays': (p, w) => (Math.floor(w / 24) % 7 === 6 ? 0 : busy(p, w)),
+    sparse: (_, w) => (w % 5 === 0 ? 3 : 0),
+    'usual noise': busy,
+  };
+  for (const [name, load] of Object.entries(cases)) assert.equal(watch(load).found, [], name);
+});
+
+test.run();
