@@ -193,8 +193,10 @@ export function openLine(
   if (migration.isPaused) facts.push('paused');
   if (migration.readWeight > 0)
     facts.push(`reads ${Math.round(migration.readWeight * 100)} % at node ${targetNodeId}`);
-  if (migration.guardReds)
-    facts.push(`reads taken back ${counted(migration.guardReds, 'time')} (${migration.guardReason})`);
+  if (migration.guardReds) {
+    const why = migration.guardReason ? ` (${migration.guardReason})` : '';
+    facts.push(`reads taken back ${counted(migration.guardReds, 'time')}${why}`);
+  }
   if (phase === 'SHIFT' && migration.reads) facts.push(readsText(migration.reads));
   if (phase === 'COPY' && migration.copiedBytes !== null)
     facts.push(

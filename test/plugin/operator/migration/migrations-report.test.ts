@@ -1,6 +1,10 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { type OpenMigration, reportLines } from '../../../../plugin/operator/migration/migrations-report.ts';
+import {
+  type OpenMigration,
+  openLine,
+  reportLines,
+} from '../../../../plugin/operator/migration/migrations-report.ts';
 import type { MigrationHistory } from '../../../../src/migration/records.ts';
 
 const test = suite('foreshard migrations');
@@ -78,6 +82,17 @@ test('an open migration tells how far it is, an ended one why and what came of i
       'the fence stood longer than its budget (it was opened for: node 0 is hot)',
     'ALARM: what migration 5/2 left on node 2 is not removed since 1970-01-01 00:00 UTC',
   ]);
+});
+
+test('of reads that a guard has taken back it tells why, beside why the migration was opened', () => {
+  const shift = { ...OPEN, ...WITHOUT_PACE, phase: 'SHIFT', copiedBytes: null, guardReds: 2 } as const;
+  const lineOf = (guardReason: string | null): string =>
+    openLine({ ...shift, guardReason, eta: { phaseSeconds: null, handOverSeconds: null, endSeconds: null } });
+  check.is(
+    lineOf('p99 of reads is 80 ms'),
+    'migration 5/4: partition 5, node 0 -> 1, SHIFT for 3.0 s, reads taken back 2 times (p99 of reads is 80 ms): node 0 is hot',
+  );
+  check.match(lineOf(null), /reads taken back 2 times: node 0 is hot/);
 });
 
 test.run();
