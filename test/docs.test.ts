@@ -1,7 +1,6 @@
 /** What the pages say about files, settings and plugins must go on being so. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { COMMANDS } from '../plugin/commands/table.ts';
@@ -11,9 +10,9 @@ import { VirtualClock } from '../src/base/clock.ts';
 import { silentLogger } from '../src/base/logger.ts';
 import type { MetadataStore } from '../src/ports/metadata-store.ts';
 import { DEFAULT_SETTINGS } from '../src/settings.ts';
+import { REPOSITORY } from './support/repository.ts';
 import { withTemporaryFolder } from './support/temporary-folder.ts';
 
-const REPOSITORY = fileURLToPath(new URL('..', import.meta.url));
 const test = suite('docs');
 
 const pages = [

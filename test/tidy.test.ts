@@ -1,11 +1,10 @@
 /** The rules of structure that must hold: who may import whom, what `src/` may not call, no file that nobody uses. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { REPOSITORY } from './support/repository.ts';
 
-const REPOSITORY = fileURLToPath(new URL('..', import.meta.url));
 const test = suite('tidy');
 
 interface SourceFile {
@@ -37,6 +36,9 @@ function readSource(path: string): SourceFile {
   const localImports = imports
     .filter((specifier) => specifier.startsWith('.'))
     .map((specifier) => relative(REPOSITORY, resolve(REPOSITORY, dirname(path), specifier)));
+  // What a suite starts in a process of its own it names from the top (`test/support/repository.ts`).
+  for (const match of code.matchAll(/(?:nodeArguments|moduleUrl)\(\s*'([^']+)'/g))
+    localImports.push(match[1] as string);
   return { path, text: code, imports, localImports };
 }
 

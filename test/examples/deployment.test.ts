@@ -3,7 +3,6 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { parse, stringify } from 'yaml';
@@ -11,13 +10,13 @@ import { loadSettings } from '../../plugin/host/config.ts';
 import { hasEtcd, LocalEtcd } from '../../plugin/node/local-etcd.ts';
 import type { ClusterStatus } from '../../plugin/operator/status/gather-status.ts';
 import { parsePrometheus } from '../support/prometheus-text.ts';
+import { foreshardArguments, repositoryFile } from '../support/repository.ts';
 import { assertNotRequired } from '../support/require.ts';
 import { until } from '../support/scenario.ts';
 import { withTemporaryFolder } from '../support/temporary-folder.ts';
 
-const DEPLOYMENT = fileURLToPath(new URL('../../examples/deployment/', import.meta.url));
+const DEPLOYMENT = repositoryFile('examples/deployment/');
 const COMPOSE = join(DEPLOYMENT, 'compose');
-const CLI = fileURLToPath(new URL('../../plugin/operator/cli.ts', import.meta.url));
 const NODES = ['storage-0', 'storage-1', 'storage-2', 'query-0', 'query-1'];
 
 const test = suite('examples of a deployment');
@@ -144,7 +143,7 @@ test('a cluster starts from the compose files, is ready and in order, and ends i
       cpSync(COMPOSE, join(folder, 'compose'), { recursive: true });
       for (const name of NODES) {
         const file = localised(name, folder, etcd.endpoints);
-        const child = spawn(process.execPath, ['--import', 'tsx', CLI, 'node', '--config', file]);
+        const child = spawn(process.execPath, foreshardArguments('node', '--config', file));
         for (const stream of [child.stdout, child.stderr])
           stream.on('data', (bytes) => output.set(name, (output.get(name) ?? '') + String(bytes)));
         children.set(name, child);
@@ -177,7 +176,7 @@ test('a cluster starts from the compose files, is ready and in order, and ends i
       });
       const status = spawnSync(
         process.execPath,
-        ['--import', 'tsx', CLI, 'status', '--json', '--config', join(folder, 'query-0.yaml')],
+        foreshardArguments('status', '--json', '--config', join(folder, 'query-0.yaml')),
         { encoding: 'utf8' },
       );
       check.is(status.status, 0, status.stdout + status.stderr);

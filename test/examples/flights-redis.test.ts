@@ -5,11 +5,11 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { ReplayReport } from '../../examples/flights/report.ts';
 import { hasRedisServer } from '../../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { nodeArguments } from '../support/repository.ts';
 import { requireOrSkip } from '../support/require.ts';
 import { withTemporaryFolder } from '../support/temporary-folder.ts';
 
@@ -25,11 +25,14 @@ async function start(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  const main = fileURLToPath(new URL('../../examples/flights/main.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', main, '--engine', 'redis-cluster', ...words], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment },
-  });
+  const child = spawn(
+    process.execPath,
+    nodeArguments('examples/flights/main.ts', '--engine', 'redis-cluster', ...words),
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    },
+  );
   let [output, errors] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;

@@ -1,7 +1,7 @@
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { ForeshardError } from '../../src/base/errors.ts';
+import { REPOSITORY } from '../support/repository.ts';
 import { testSeed } from '../support/seed.ts';
 import { fuzzTarget } from './campaign.ts';
 import { readCorpus } from './corpus.ts';
@@ -10,7 +10,6 @@ import { FuzzRunner } from './runner.ts';
 import type { FuzzTarget, Outcome } from './target.ts';
 import { TARGET_NAMES } from './targets.ts';
 
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 /** Enough to see every mutator at work; `npm run fuzz` is for finding. */
 const INPUTS = 150;
 

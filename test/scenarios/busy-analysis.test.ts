@@ -4,7 +4,6 @@
  * machine with too much to do does not count as a fault.
  */
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
@@ -13,6 +12,7 @@ import { ClusterMapReader } from '../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
 import { decodeHistory } from '../../plugin/metadata/record-codec.ts';
 import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { repositoryFile } from '../support/repository.ts';
 import { CLUSTER, keysOf, NumberedWrites, openMigration, until } from '../support/scenario.ts';
 
 const PARTITION_COUNT = 16;
@@ -28,7 +28,7 @@ test('migrations pass their fences beside it, and the lease is kept', async () =
   const cluster = await LocalCluster.start({
     storageNodeCount: 2,
     partitionCount: PARTITION_COUNT,
-    nodeFlags: ['--require', fileURLToPath(new URL('../support/busy-analysis.cjs', import.meta.url))],
+    nodeFlags: ['--require', repositoryFile('test/support/busy-analysis.cjs')],
     settings: {
       controller: { leaseTtlMs: LEASE_TTL_MS },
       migration: { fenceBudgetMs: FENCE_BUDGET_MS, readWeightHoldMs: 20, graceMs: 100, freeBytesReserve: 0 },

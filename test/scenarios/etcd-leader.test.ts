@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { hasEtcd } from '../../plugin/node/local-etcd.ts';
+import { nodeArguments } from '../support/repository.ts';
 import { requireOrSkip } from '../support/require.ts';
 import { type CutOffReport, historyOf } from './etcd-history.ts';
 import { NAMESPACE_VARIABLE, whyNoPackets } from './faults/packet-faults.ts';
@@ -39,11 +39,18 @@ test('a second leader in one term, an old term after a new one, a lost commit: e
 const why = whyNoPackets();
 if (requireOrSkip('etcd', hasEtcd()) && requireOrSkip('netns', why === null))
   test('no two coordinators commit, no query fails, migrations go on within 10 s of the healing', () => {
-    const script = fileURLToPath(new URL('./etcd-leader-cut-off.ts', import.meta.url));
     const shell = 'ip link set lo up && exec "$@"';
     const child = spawnSync(
       'unshare',
-      ['-n', 'sh', '-c', shell, 'sh', process.execPath, '--import', import.meta.resolve('tsx'), script],
+      [
+        '-n',
+        'sh',
+        '-c',
+        shell,
+        'sh',
+        process.execPath,
+        ...nodeArguments('test/scenarios/etcd-leader-cut-off.ts'),
+      ],
       { env: { ...process.env, [NAMESPACE_VARIABLE]: '1' }, encoding: 'utf8', timeout: RUN_MS_MAX },
     );
     check.is(child.status, 0, child.stderr);

@@ -4,7 +4,6 @@
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
@@ -13,9 +12,9 @@ import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
 import { LocalCluster } from '../../plugin/node/local-cluster.ts';
 import { askCoordinator } from '../../plugin/operator/migration/ask-coordinator.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
+import { foreshardArguments } from '../support/repository.ts';
 import { CLUSTER, keysOf, NumberedWrites, openMigration, until } from '../support/scenario.ts';
 
-const CLI = fileURLToPath(new URL('../../plugin/operator/cli.ts', import.meta.url));
 const PARTITION_COUNT = 16;
 /** Node 0 of two owns it at first. */
 const PARTITION = 2;
@@ -30,7 +29,7 @@ interface Ran {
 /** One command line in a process of its own, beside the cluster. */
 function run(cluster: LocalCluster, ...args: string[]): Promise<Ran> {
   const config = ['--config', join(cluster.folder, 'foreshard.config.json')];
-  const child = spawn(process.execPath, ['--import', 'tsx', CLI, ...args, ...config], { stdio: 'pipe' });
+  const child = spawn(process.execPath, foreshardArguments(...args, ...config), { stdio: 'pipe' });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (bytes) => {

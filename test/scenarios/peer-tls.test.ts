@@ -1,7 +1,6 @@
 /** A cluster whose nodes speak TLS to each other, with certificates of `foreshard certs`: it serves, it migrates, strangers get nothing. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
@@ -15,17 +14,17 @@ import type { PeerIdentity } from '../../plugin/rpc/connection.ts';
 import { PeerTls } from '../../plugin/rpc/peer-tls.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { silentLogger } from '../../src/base/logger.ts';
+import { foreshardArguments } from '../support/repository.ts';
 import { CLUSTER, keysOf, NumberedWrites, openMigration, until } from '../support/scenario.ts';
 import { withTemporaryFolder } from '../support/temporary-folder.ts';
 
 const PARTITION_COUNT = 16;
 const PARTITION = 3;
-const COMMAND = fileURLToPath(new URL('../../plugin/operator/cli.ts', import.meta.url));
 
 const test = suite('TLS between the nodes of a cluster');
 
 function makeCertificates(folder: string): void {
-  const made = spawnSync(process.execPath, ['--import', 'tsx', COMMAND, 'certs', '--out', folder], {
+  const made = spawnSync(process.execPath, foreshardArguments('certs', '--out', folder), {
     encoding: 'utf8',
     env: { ...process.env, FORESHARD_CLUSTER_STORAGE_NODE_COUNT: '2' },
   });

@@ -3,18 +3,16 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { LocalCluster } from '../../plugin/node/local-cluster.ts';
 import { QUERY_NODE_ID_MIN } from '../../plugin/node/node-options.ts';
 import { RIGHT_READ } from '../../plugin/security/client-access.ts';
 import { newToken, tokenDigest, userLine } from '../../plugin/security/client-users.ts';
+import { foreshardArguments } from '../support/repository.ts';
 import { RespClient } from '../support/resp-client.ts';
 import { withTemporaryFolder } from '../support/temporary-folder.ts';
 
-const COMMAND = fileURLToPath(new URL('../../plugin/operator/cli.ts', import.meta.url));
-const TSX = ['--import', import.meta.resolve('tsx')];
 const PASSWORD = 'planted-password-4711';
 const ETCD_PASSWORD = 'planted-etcd-password-4712';
 const DASHBOARD_TOKEN = 'planted-dashboard-token-4713';
@@ -49,7 +47,7 @@ test('no argument, log, reply, INFO or `config show` tells a password or a token
       check.equal(replies.slice(2, 4), ['OK', 'OK']);
       client.close();
       const run = (...args: string[]) =>
-        spawnSync(process.execPath, [...TSX, COMMAND, ...args], {
+        spawnSync(process.execPath, foreshardArguments(...args), {
           cwd: folder,
           encoding: 'utf8',
           env: { ...process.env, ...environment },
@@ -93,7 +91,7 @@ async function toldByDashboard(
   const tokenFile = join(folder, 'dashboard-token');
   writeFileSync(tokenFile, DASHBOARD_TOKEN, { mode: 0o600 });
   const flags = ['--listen', '127.0.0.1:0', '--token-file', tokenFile, '--config', config];
-  const child = spawn(process.execPath, [...TSX, COMMAND, 'dashboard', ...flags], {
+  const child = spawn(process.execPath, foreshardArguments('dashboard', ...flags), {
     env: { ...process.env, ...environment },
   });
   let told = '';

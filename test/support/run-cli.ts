@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const CLI = fileURLToPath(new URL('../../plugin/operator/cli.ts', import.meta.url));
+import { foreshardArguments } from './repository.ts';
 
 export interface Ran {
   readonly status: number | null;
@@ -15,7 +13,7 @@ export interface Ran {
 export function runCli(folder: string, ...args: string[]): Promise<Ran> {
   const config = ['--config', join(folder, 'foreshard.config.json')];
   const startedMs = performance.now();
-  const child = spawn(process.execPath, ['--import', 'tsx', CLI, ...args, ...config], { stdio: 'pipe' });
+  const child = spawn(process.execPath, foreshardArguments(...args, ...config), { stdio: 'pipe' });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (bytes) => {

@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { lowerBound } from '../../../bench/roadef/bound.ts';
@@ -10,6 +9,7 @@ import { temperatureAt } from '../../../bench/roadef/leg.ts';
 import { readAssignment, writeAssignment } from '../../../bench/roadef/model.ts';
 import { solve } from '../../../bench/roadef/solve.ts';
 import { seededRandom } from '../../../src/base/random.ts';
+import { nodeArguments } from '../../support/repository.ts';
 import { testSeed } from '../../support/seed.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 import { modelText, randomInstance, tinyModel } from './instances.ts';
@@ -74,14 +74,7 @@ test('the command writes a solution in the format of the competition, and says w
     const run = (...parameters: string[]) =>
       spawnSync(
         process.execPath,
-        [
-          '--import',
-          'tsx',
-          fileURLToPath(new URL('../../../bench/roadef.ts', import.meta.url)),
-          path('model.txt'),
-          path('start.txt'),
-          ...parameters,
-        ],
+        nodeArguments('bench/roadef.ts', path('model.txt'), path('start.txt'), ...parameters),
         { encoding: 'utf8' },
       );
     const { status, stdout } = run('--iterations', '20000', '--threads', '2', '--out', path('solution.txt'));

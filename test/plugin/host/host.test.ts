@@ -12,6 +12,7 @@ import type { Logger } from '../../../src/base/logger.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { PartitionStore } from '../../../src/ports/partition-store.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
+import { moduleUrl } from '../../support/repository.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('plugin host');
@@ -200,7 +201,7 @@ function errorFrom(error: Error, ...files: readonly string[]): Error {
   error.stack = [error.message, ...files.map((file) => `    at f (${file}:1:2)`)].join('\n');
   return error;
 }
-const OWN = (path: string): string => new URL(`../../../${path}`, import.meta.url).href;
+const OWN = (path: string): string => moduleUrl(path).href;
 
 /** Our own plugin, and two of others. */
 async function mixedHost() {

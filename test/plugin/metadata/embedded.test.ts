@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { startThread } from '../../../plugin/host/thread.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { metadataStoreConformance } from '../../conformance/metadata-store.ts';
+import { nodeArguments } from '../../support/repository.ts';
 
 const makeFolder = (): string => mkdtempSync(join(tmpdir(), 'foreshard-metadata-'));
 
@@ -35,10 +35,13 @@ for (const commitsAtOnce of [false, true])
 const test = suite('embedded metadata store');
 
 function runWorker(path: string, key: string, rounds: number): Promise<{ conflicts: number }> {
-  const worker = fileURLToPath(new URL('./race-worker.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', worker, path, key, String(rounds)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    nodeArguments('test/plugin/metadata/race-worker.ts', path, key, String(rounds)),
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   let output = '';
   child.stdout.on('data', (chunk) => (output += chunk));
   return new Promise((resolve, reject) =>

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { METRICS, type MetricShape } from '../../../plugin/metrics/catalogue.ts';
@@ -18,6 +17,7 @@ import type { Forecast } from '../../../src/model/forecast.ts';
 import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../../src/model/load-profile.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
 import { type Family, parsePrometheus } from '../../support/prometheus-text.ts';
+import { repositoryFile } from '../../support/repository.ts';
 
 const test = suite('metrics');
 const HOUR_MS = 3_600_000;
@@ -230,7 +230,7 @@ test('at 16,384 partitions and as many open migrations there are no more series 
 });
 
 test('docs/metrics.md has a row for every metric, as the code has it', () => {
-  const page = readFileSync(fileURLToPath(new URL('../../../docs/metrics.md', import.meta.url)), 'utf8');
+  const page = readFileSync(repositoryFile('docs/metrics.md'), 'utf8');
   const rows = Object.entries<MetricShape>(METRICS).map(
     ([name, { type, labels, help }]) =>
       `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`,
@@ -278,7 +278,7 @@ test('a part that does not answer is told to be down, and the others are told', 
   }
 });
 
-const DASHBOARD = fileURLToPath(new URL('../../../examples/grafana/foreshard.json', import.meta.url));
+const DASHBOARD = repositoryFile('examples/grafana/foreshard.json');
 
 interface Panel {
   readonly id: number;

@@ -1,12 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LocalCluster } from '../../../plugin/node/local-cluster.ts';
+import { foreshardArguments } from '../../support/repository.ts';
 import { requireOrSkip } from '../../support/require.ts';
 import { encodeCommand, RespClient } from '../../support/resp-client.ts';
 
@@ -166,23 +166,13 @@ test('the parent can ask the query node, and knows pids, logs and memory', async
 });
 
 test('a query node whose port is taken says so and ends, instead of living on unheard', () => {
-  const commandLine = fileURLToPath(new URL('../../../plugin/operator/cli.ts', import.meta.url));
   const listen = `${cluster.host}:${cluster.port}`;
   const { status, stderr } = spawnSync(
     process.execPath,
-    [
-      ...[
-        '--import',
-        import.meta.resolve('tsx'),
-        commandLine,
-        'node',
-        '--role',
-        'query',
-        '--node-id',
-        '10001',
-      ],
+    foreshardArguments(
+      ...['node', '--role', 'query', '--node-id', '10001'],
       ...['--listen', listen, '--config', join(cluster.folder, 'foreshard.config.json')],
-    ],
+    ),
     { encoding: 'utf8', timeout: 30_000 },
   );
   assert.is(status, 1);

@@ -7,6 +7,7 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { LocalCluster } from '../../../plugin/node/local-cluster.ts';
 import { QUERY_NODE_ID_MIN } from '../../../plugin/node/node-options.ts';
+import { loaderFlags, moduleUrl } from '../../support/repository.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('faults that reach the process');
@@ -148,7 +149,7 @@ test('a storage engine whose state is broken ends its process at once, with a li
 });
 
 test('without a plugin to answer for it a fault ends the process with exit code 1', () => {
-  const module = new URL('../../../plugin/node/process-faults.ts', import.meta.url).href;
+  const module = moduleUrl('plugin/node/process-faults.ts').href;
   const logger = `{ error: (fields, message) => console.error(message + ': ' + fields.fault) }`;
   for (const [fault, expected] of [
     [`throw new Error('own')`, /the process ends: own/],
@@ -161,7 +162,7 @@ test('without a plugin to answer for it a fault ends the process with exit code 
       setTimeout(() => undefined, 5_000);`;
     const { status, stderr } = spawnSync(
       process.execPath,
-      ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script],
+      [...loaderFlags, '--input-type=module', '-e', script],
       { encoding: 'utf8', timeout: 20_000 },
     );
     check.is(status, 1, stderr);

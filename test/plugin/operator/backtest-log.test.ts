@@ -1,15 +1,14 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { parseBytes } from '../../../plugin/operator/backtest/flags.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { foreshardArguments } from '../../support/repository.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('foreshard backtest');
-const CLI = fileURLToPath(new URL('../../../plugin/operator/cli.ts', import.meta.url));
 const HOUR_MS = 3_600_000;
 const START_MS = Date.UTC(2024, 0, 1);
 const MEASURES = [
@@ -45,7 +44,7 @@ interface Ran {
 
 const run = (args: readonly string[]): Promise<Ran> =>
   new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', CLI, 'backtest', ...args]);
+    const child = spawn(process.execPath, foreshardArguments('backtest', ...args));
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (text) => {
       stdout += text;

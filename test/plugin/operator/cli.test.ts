@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { encodeHotKeys } from '../../../plugin/host/hot-keys-record.ts';
@@ -30,15 +29,14 @@ import { packAffinityCounts } from '../../../src/model/affinity-matrix.ts';
 import { asPartitionId } from '../../../src/model/ids.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
 import { forecastOf, inputsOf, nodeOf } from '../../support/placement.ts';
+import { foreshardArguments } from '../../support/repository.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('command line');
-const CLI = fileURLToPath(new URL('../../../plugin/operator/cli.ts', import.meta.url));
-const FLAGS = ['--import', import.meta.resolve('tsx'), CLI];
 const SECRET = 'planted-secret-4711';
 
 function run(folder: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...FLAGS, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, foreshardArguments(...args), {
     cwd: folder,
     encoding: 'utf8',
     env: { ...process.env, ...environment },
@@ -59,7 +57,7 @@ function startNode(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Node {
-  const child = spawn(process.execPath, [...FLAGS, 'node', ...args], {
+  const child = spawn(process.execPath, foreshardArguments('node', ...args), {
     cwd: folder,
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -1,17 +1,16 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { readLog } from '../../../plugin/logs/read-log.ts';
 import { type CountOptions, countLog } from '../../../plugin/operator/counts/count-log.ts';
 import { partitionOfKey } from '../../../plugin/operator/log-input/open-log.ts';
 import { contiguousMap } from '../../../src/model/partition-map.ts';
+import { foreshardArguments } from '../../support/repository.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('foreshard counts');
-const CLI = fileURLToPath(new URL('../../../plugin/operator/cli.ts', import.meta.url));
 const HOUR_MS = 3_600_000;
 const START_MS = Date.UTC(2024, 0, 1);
 
@@ -84,9 +83,7 @@ test('on the command line counts go into a forecast by a pipe, and a reader that
       line(hour, ['foo']).repeat(hour % 24 < 12 ? 20 : 2),
     );
     writeFileSync(join(folder, 'q.jsonl'), hours.join(''));
-    const command = [process.execPath, '--import', import.meta.resolve('tsx'), CLI]
-      .map((word) => `'${word}'`)
-      .join(' ');
+    const command = [process.execPath, ...foreshardArguments()].map((word) => `'${word}'`).join(' ');
     const run = (script: string) => {
       const { status, stdout, stderr } = spawnSync('sh', ['-c', script], {
         cwd: folder,

@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { suite } from 'uvu';
@@ -15,13 +14,13 @@ import { sparkline } from '../../../plugin/operator/forecast/sparkline.ts';
 import { FORECAST_DEFAULTS } from '../../../src/analyzer/settings.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import type { Calendar, CalendarEvent } from '../../../src/model/calendar.ts';
+import { foreshardArguments } from '../../support/repository.ts';
 import { testSeed } from '../../support/seed.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('foreshard forecast');
 const seed = Number(testSeed('foreshard forecast') % 2_147_483_647n);
 const HOUR_MS = 3_600_000;
-const CLI = fileURLToPath(new URL('../../../plugin/operator/cli.ts', import.meta.url));
 
 /** A day that rises and falls, in hours. */
 const daily = (hour: number): number => 100 + Math.round(80 * Math.sin((hour / 24) * 2 * Math.PI));
@@ -62,7 +61,7 @@ test('the command line prints series, point, bounds, model and skill as JSON; --
     const run = (args: readonly string[]) => {
       const { status, stdout, stderr } = spawnSync(
         process.execPath,
-        ['--import', import.meta.resolve('tsx'), CLI, 'forecast', ...args],
+        foreshardArguments('forecast', ...args),
         { cwd: folder, encoding: 'utf8', timeout: 60_000 },
       );
       return { status, stdout, stderr };
@@ -100,11 +99,10 @@ test('the command line prints series, point, bounds, model and skill as JSON; --
     if (!existsSync('/dev/full')) return;
     const full = openSync('/dev/full', 'w');
     try {
-      const unwritten = spawnSync(
-        process.execPath,
-        ['--import', import.meta.resolve('tsx'), CLI, 'config', 'schema'],
-        { encoding: 'utf8', stdio: ['ignore', full, 'pipe'] },
-      );
+      const unwritten = spawnSync(process.execPath, foreshardArguments('config', 'schema'), {
+        encoding: 'utf8',
+        stdio: ['ignore', full, 'pipe'],
+      });
       check.equal([unwritten.status, unwritten.stderr], [1, 'foreshard: standard output: no space left\n']);
     } finally {
       closeSync(full);
@@ -196,7 +194,7 @@ test('an event that has come before is put into the forecast, and told; one that
 test('a calendar for a file without times is refused; --top keeps the highest peaks, in their order', async () => {
   await withTemporaryFolder((folder) => {
     const run = (args: readonly string[]) =>
-      spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), CLI, 'forecast', ...args], {
+      spawnSync(process.execPath, foreshardArguments('forecast', ...args), {
         cwd: folder,
         encoding: 'utf8',
         timeout: 60_000,

@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
@@ -14,10 +13,10 @@ import { type PatternFindings, patternLines } from '../../../plugin/operator/pat
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
+import { foreshardArguments } from '../../support/repository.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('foreshard patterns');
-const CLI = fileURLToPath(new URL('../../../plugin/operator/cli.ts', import.meta.url));
 const HOUR_MS = 3_600_000;
 /** A Monday. */
 const START_MS = Date.UTC(2024, 0, 1);
@@ -69,7 +68,7 @@ test('the command line prints one JSON object, tells bad lines on standard error
     const run = (args: readonly string[]) => {
       const { status, stdout, stderr } = spawnSync(
         process.execPath,
-        ['--import', import.meta.resolve('tsx'), CLI, 'patterns', ...args],
+        foreshardArguments('patterns', ...args),
         { cwd: folder, encoding: 'utf8', timeout: 60_000 },
       );
       return { status, stdout, stderr };

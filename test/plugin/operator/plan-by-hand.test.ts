@@ -1,6 +1,5 @@
 /** docs/placement.md computes one plan by hand; the planner has to come to the same figures. */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { makeInstance } from '../../../plugin/operator/plan/make-instance.ts';
@@ -9,10 +8,10 @@ import { planNamed } from '../../../plugin/operator/plan/plan-search.ts';
 import { readPlanInstance } from '../../../plugin/operator/plan/read-instance.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
+import { repositoryFile } from '../../support/repository.ts';
 
 const test = suite('the plan of docs/placement.md');
-const pathOf = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
-const file = pathOf('examples/plan/two-nodes.json');
+const file = repositoryFile('examples/plan/two-nodes.json');
 const isNear = (value: number, byHand: number): void =>
   check.ok(Math.abs(value - byHand) < 1e-4, `${value} is ${byHand} by hand`);
 
@@ -54,7 +53,7 @@ test('so are the maps that it did not take', async () => {
 });
 
 test('what the page says is printed is printed', async () => {
-  const page = readFileSync(pathOf('docs/placement.md'), 'utf8');
+  const page = readFileSync(repositoryFile('docs/placement.md'), 'utf8');
   const named = makeInstance(file, await readPlanInstance(file), DEFAULT_AFFINITY_SETTINGS);
   const plan = planResult(
     named,

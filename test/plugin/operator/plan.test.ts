@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import {
@@ -16,10 +15,10 @@ import { planInstance } from '../../../src/affinity/plan-instance.ts';
 import { DEFAULT_AFFINITY_SETTINGS, OPTIMIZERS, type OptimizerName } from '../../../src/affinity/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { seededRandom } from '../../../src/base/random.ts';
+import { repositoryFile } from '../../support/repository.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('foreshard plan');
-const repositoryFile = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const SETTINGS = { ...DEFAULT_AFFINITY_SETTINGS, iterations: 20_000 };
 
 type Tree = Record<string, unknown>;

@@ -5,6 +5,7 @@ import { InvariantError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
 import { inlineRunner, KernelPool } from '../../../src/kernels/pool.ts';
+import { moduleUrl } from '../../support/repository.ts';
 
 const test = suite('kernels/pool');
 
@@ -64,7 +65,7 @@ test('closing gives the memory back', async () => {
 test('a pool works inside a worker thread', async () => {
   // The outer thread is a Piscina worker too, since that is what tsx can translate a worker file for.
   const outer = new Piscina({
-    filename: new URL('./pool-in-worker.ts', import.meta.url).href,
+    filename: moduleUrl('test/src/kernels/pool-in-worker.ts').href,
     maxThreads: 1,
   });
   try {

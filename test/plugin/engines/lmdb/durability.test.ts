@@ -3,19 +3,18 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { LmdbEngine } from '../../../../plugin/engines/lmdb/engine.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
+import { nodeArguments } from '../../../support/repository.ts';
 import { EngineClient, PARTITION_COUNT } from './support.ts';
 
 const test = suite('lmdb durability');
-const CHILD = fileURLToPath(new URL('./durability-child.ts', import.meta.url));
 
 /** Lets the child write until it has acknowledged so many, then kills it. @returns the last acknowledged of each writer. */
 async function writeUntilKilled(path: string, acknowledgedMin: number): Promise<Map<string, number>> {
-  const child = spawn(process.execPath, ['--import', 'tsx', CHILD], {
+  const child = spawn(process.execPath, nodeArguments('test/plugin/engines/lmdb/durability-child.ts'), {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, TEST_STORE: path },
   });

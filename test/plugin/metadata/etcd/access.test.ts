@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { loadSettings } from '../../../../plugin/host/config.ts';
@@ -13,10 +12,8 @@ import { etcdRoleLines } from '../../../../plugin/operator/etcd-roles-command.ts
 import type { MetadataStore } from '../../../../src/ports/metadata-store.ts';
 import { codeOf, write } from '../../../support/etcd.ts';
 import { makeEtcdCertificates } from '../../../support/etcd-certificates.ts';
+import { foreshardArguments } from '../../../support/repository.ts';
 import { requireOrSkip } from '../../../support/require.ts';
-
-const CLI = fileURLToPath(new URL('../../../../plugin/operator/cli.ts', import.meta.url));
-const TSX = ['--import', import.meta.resolve('tsx')];
 
 if (requireOrSkip('etcd', hasEtcd())) {
   const test = suite('access to etcd');
@@ -87,15 +84,12 @@ if (requireOrSkip('etcd', hasEtcd())) {
       check.is.not(await codeOf(anonymous.get(keys.map(0))), 'no error');
       await open('coordinator', { authorityFile: null });
       // The certificate is shown as well where the machine knows etcd's authority; gRPC reads that when it starts.
-      const audit = [
-        CLI,
-        'audit',
-        '--json',
-        '--config',
-        join(folder, `${stores.length - 1}-coordinator.json`),
-      ];
+      const config = join(folder, `${stores.length - 1}-coordinator.json`);
       const machine = { ...process.env, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: certificates.client.authorityFile };
-      const told = spawnSync(process.execPath, [...TSX, ...audit], { env: machine, encoding: 'utf8' });
+      const told = spawnSync(process.execPath, foreshardArguments('audit', '--json', '--config', config), {
+        env: machine,
+        encoding: 'utf8',
+      });
       check.equal([told.status, told.stdout], [0, '{\n  "audit": []\n}\n']);
     } finally {
       for (const store of stores) await store.close();
