@@ -26,7 +26,7 @@ import {
   type StorageNodeComponents,
   type StorageNodeOptions,
 } from './node-options.ts';
-import { answerInventory, INVENTORY_OPERATION } from './partition-inventory.ts';
+import { OperatorQuestions } from './operator-questions.ts';
 import { assertMayLook, assertMayQuery, PeerRights } from './peer-rights.ts';
 import { PressureGauge } from './pressure-gauge.ts';
 import { Registration } from './registration.ts';
@@ -96,6 +96,7 @@ class StorageNode implements RunningStorageNode {
   readonly #server: RpcServer;
   readonly #pressure: PressureGauge;
   readonly #rights: PeerRights;
+  readonly #questions: OperatorQuestions;
   #isServing = false;
   #dataFrameCount = 0;
   #storeState: StoreState = 'active';
@@ -108,6 +109,7 @@ class StorageNode implements RunningStorageNode {
     this.#components = components;
     this.engine = engine;
     this.#pressure = new PressureGauge(() => engine.environment);
+    this.#questions = new OperatorQuestions(engine, components.clock);
     const { clusterId, nodeId, host, port, tls = null } = options;
     const reader = new ClusterMapReader(components.metadata, clusterId);
     this.#rights = new PeerRights((partitionId) => reader.readPartition(partitionId));
@@ -315,9 +317,9 @@ class StorageNode implements RunningStorageNode {
     body: Record<string, unknown>,
     peer: PeerIdentity | null,
   ): Promise<ControlReply> {
-    if (operation === INVENTORY_OPERATION) {
+    if (this.#questions.isAbout(operation)) {
       assertMayLook(peer);
-      return answerInventory(this.engine.store, this.#options.partitionCount, body);
+      return this.#questions.answer(operation, body);
     }
     const verb = operation.split('.', 1)[0] as Verb;
     const handler = VERBS.includes(verb) ? this.#components.hooks[verb] : null;

@@ -10,7 +10,6 @@ import {
   signPeer,
   signServer,
 } from '../security/development-authority.ts';
-import { printLine } from './output.ts';
 
 export interface CertsOptions {
   readonly folder: string;
@@ -22,6 +21,13 @@ export interface CertsOptions {
   readonly days: number;
 }
 
+/** Its key lies beside it, as `.key`. */
+export interface MadeCertificate {
+  readonly certificate: string;
+  /** Null where the name says it. */
+  readonly use: string | null;
+}
+
 /** The authority outlives what it signs, so that a renewal is one run of the command. */
 const AUTHORITY_DAYS_MIN = 3650;
 
@@ -29,14 +35,23 @@ const AUTHORITY_DAYS_MIN = 3650;
  * Certificates for every node of a cluster from an authority in the same folder, which is made where there is none: for
  * development, and for small clusters whose operator keeps the folder. Run again, it renews the nodes' and keeps the authority.
  *
+ * @returns what was written.
  * @throws ForeshardError FORESHARD_CONFIG when the folder holds half an authority, or cannot be written to.
  */
-export async function makeCertificates(options: CertsOptions): Promise<void> {
+export async function makeCertificates(options: CertsOptions): Promise<MadeCertificate[]> {
   const { folder, clusterName: clusterId, storageNodeCount, queryNodeCount, serverNames, days } = options;
+  const made: MadeCertificate[] = [];
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const fromMs = Date.now();
-    const authority = readAuthority(folder) ?? (await newAuthority(folder, { fromMs, days }));
+    let authority = readAuthority(folder);
+    if (authority === null) {
+      authority = await newAuthority(folder, { fromMs, days });
+      made.push({
+        certificate: `${join(folder, 'authority')}.pem`,
+        use: 'whose key signs all others: keep it off the nodes',
+      });
+    }
     const identities: CertificateIdentity[] = [
       ...Array.from({ length: storageNodeCount }, (_, nodeId) => ({
         clusterId,
@@ -53,12 +68,19 @@ export async function makeCertificates(options: CertsOptions): Promise<void> {
     for (const identity of identities) {
       const name = identity.role === 'operator' ? 'operator' : `${identity.role}-${identity.nodeId}`;
       write(folder, name, await signPeer(authority, identity, { fromMs, days }));
-      printLine(`${join(folder, name)}.pem`);
+      made.push({ certificate: `${join(folder, name)}.pem`, use: null });
     }
     write(folder, 'server', await signServer(authority, serverNames, { fromMs, days }));
-    printLine(`${join(folder, 'server')}.pem, for clients, of ${serverNames.join(', ')}`);
+    made.push({
+      certificate: `${join(folder, 'server')}.pem`,
+      use: `for clients, of ${serverNames.join(', ')}`,
+    });
     write(folder, 'client', await signClient(authority, 'client', { fromMs, days }));
-    printLine(`${join(folder, 'client')}.pem, for clients to show where security.clientAuthorityFile is set`);
+    made.push({
+      certificate: `${join(folder, 'client')}.pem`,
+      use: 'for clients to show where security.clientAuthorityFile is set',
+    });
+    return made;
   } catch (error) {
     if (error instanceof ForeshardError) throw error;
     throw configError(`cannot write certificates to ${folder}: ${(error as Error).message}`);
@@ -82,7 +104,6 @@ async function newAuthority(
 ): Promise<CertificateAndKey> {
   const authority = await makeAuthority({ fromMs, days: Math.max(AUTHORITY_DAYS_MIN, 2 * days) });
   write(folder, 'authority', authority);
-  printLine(`${join(folder, 'authority')}.pem, whose key signs all others: keep it off the nodes`);
   return authority;
 }
 

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
-import { printLines } from './output.ts';
+import { withJson } from './flags.ts';
+import { printJson, printLines } from './output.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -12,14 +13,15 @@ interface Described {
 }
 
 export function addCompletionCommand(program: Command): void {
-  program
-    .command('completion')
+  withJson(program.command('completion'))
     .argument('<shell>', SHELLS.join(', '))
     .description('print a script that completes commands and options: source <(foreshard completion bash)')
-    .action((shell: string) => {
+    .action((shell: string, { json }: { readonly json?: boolean }) => {
       const known = SHELLS.find((name) => name === shell);
       if (known === undefined) program.error(`error: completion is for ${SHELLS.join(', ')}`);
-      printLines(completionScript(known as Shell, program));
+      const script = completionScript(known as Shell, program);
+      if (json === true) printJson({ shell, script });
+      else printLines(script);
     });
 }
 

@@ -1,10 +1,11 @@
 import type { Settings } from '../../src/settings.ts';
 import { accessRoles } from '../metadata/etcd/access-roles.ts';
-import { printLine } from './output.ts';
+import { printJson, printLine } from './output.ts';
 
 /** `foreshard etcd-roles`: what an administrator of etcd runs once, to read and to pipe into a shell. */
-export function printEtcdRoles({ cluster }: Settings): void {
-  for (const line of etcdRoleLines(cluster.name)) printLine(line);
+export function printEtcdRoles({ cluster }: Settings, { isJson }: { readonly isJson: boolean }): void {
+  if (isJson) printJson({ roles: accessRoles(cluster.name) });
+  else for (const line of etcdRoleLines(cluster.name)) printLine(line);
 }
 
 /** Lines of a shell script. Passwords come from files: arguments of a process are read by everybody on its machine. */

@@ -111,7 +111,7 @@ export function addFileCommands(program: Command): void {
       await backtestLog(file, flags, settings);
     });
 
-  withLog(program.command('counts'))
+  withJson(withLog(program.command('counts')))
     .description('count the queries of a log by window, as CSV that `foreshard forecast -` reads')
     .addOption(
       new Option('--by <what>', 'one series for each').choices(COUNTED_BY).default('partition' as const),

@@ -29,3 +29,13 @@ export function printRemark(text: string): void {
 export function printJson(value: unknown): void {
   printLines(JSON.stringify(value, null, 2));
 }
+
+/** What became of an order: a line, or with `--json` one object with whatever else is known of it. */
+export function printOutcome(
+  message: string,
+  { json }: { readonly json?: boolean },
+  facts: Readonly<Record<string, unknown>> = {},
+): void {
+  if (json === true) printJson({ ...facts, message });
+  else printLine(message);
+}

@@ -1,14 +1,13 @@
 import { Command, CommanderError, Option } from 'commander';
 import { ForeshardError } from '../../src/base/errors.ts';
-import { DEFAULT_SETTINGS } from '../../src/settings.ts';
-import { showableSettings } from '../host/config.ts';
-import { configJsonSchema } from '../host/config-schema.ts';
 import { PAST_KEPT } from '../host/past-proposals.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import { packageVersion } from '../version.ts';
+import { addApplyCommand } from './apply/command.ts';
 import { addApprovalCommands } from './approval/commands.ts';
 import { describeMap } from './cluster-commands.ts';
 import { addCompletionCommand } from './completion-command.ts';
+import { addConfigCommands } from './config-commands.ts';
 import { addDoctorCommand } from './doctor/command.ts';
 import { printEtcdRoles } from './etcd-roles-command.ts';
 import { explainPartition } from './explain-command.ts';
@@ -40,6 +39,8 @@ import { describeQueryTypes } from './query-types-command.ts';
 import { resyncCommand } from './resync/resync-command.ts';
 import { addStatusCommand } from './status/status-command.ts';
 import { createToken, type TokenFlags } from './token-command.ts';
+import { addTopCommand } from './top/command.ts';
+import { addVerifyCommand } from './verify/command.ts';
 
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
@@ -88,7 +89,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
   }
 }
 
-function buildProgram(exitWith: (code: number) => void): Command {
+export function buildProgram(exitWith: (code: number) => void): Command {
   const program = new Command('foreshard')
     .description('Forecasts where a sharded database will be hot and moves the data there first.')
     .version(packageVersion())
@@ -104,29 +105,8 @@ function buildProgram(exitWith: (code: number) => void): Command {
       exitWith(await runAgent(async () => (await settingsOf(flags)).settings));
     });
 
-  const config = program.command('config').description('check, show or describe the settings');
-  withConfig(config.command('check'))
-    .description('exit 0 if the settings, and the files that they name, are right, 2 and say why if not')
-    .action(async (flags: CommonFlags) => {
-      const { file, settings } = await settingsOf(flags);
-      // Loaded here: no other command reads what a node reads.
-      const { checkFiles } = await import('./config-check.ts');
-      const more = checkFiles(settings, Date.now());
-      printLine(`${file ?? 'defaults (no config file)'}: ok`);
-      for (const line of more) printLine(line);
-    });
-  withConfig(config.command('show'))
-    .description('print the settings in effect: defaults, config file, environment')
-    .action(async (flags: CommonFlags) => {
-      const { settings } = await settingsOf(flags);
-      printJson(showableSettings(settings));
-    });
-  config
-    .command('schema')
-    .description('print the JSON Schema of the config file, for completion in an editor')
-    .action(() => printJson(configJsonSchema(DEFAULT_SETTINGS)));
-
-  withConfig(program.command('certs'))
+  addConfigCommands(program);
+  withJson(withConfig(program.command('certs')))
     .description('make an authority and certificates for all nodes of the cluster; run again, renew them')
     .requiredOption('--out <folder>', 'where NAME.pem and NAME.key go')
     .option(
@@ -143,7 +123,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
       const { cluster } = (await settingsOf(flags)).settings;
       // Loaded here: nothing else needs to know how certificates are made.
       const { makeCertificates } = await import('./certs-command.ts');
-      await makeCertificates({
+      const made = await makeCertificates({
         folder: flags.out,
         clusterName: cluster.name,
         storageNodeCount: cluster.storageNodeCount,
@@ -151,9 +131,12 @@ function buildProgram(exitWith: (code: number) => void): Command {
         serverNames: flags.serverName ?? ['localhost', '127.0.0.1', '::1'],
         days: flags.days ?? 90,
       });
+      if (flags.json === true) return printJson({ certificates: made });
+      for (const { certificate, use } of made)
+        printLine(use === null ? certificate : `${certificate}, ${use}`);
     });
 
-  withConfig(program.command('resync'))
+  withJson(withConfig(program.command('resync')))
     .description('mend a map that was restored from a backup, by what all storage nodes hold')
     .option('--confirm', 'do it; left out, the command says what it would do')
     .option(...REASON_FLAG)
@@ -169,16 +152,18 @@ function buildProgram(exitWith: (code: number) => void): Command {
       const { settings } = await settingsOf(flags);
       const reason = (flags.reason ?? '').trim().slice(0, 500);
       if (flags.confirm === true && reason === '') throw noReason();
-      await resyncCommand(settings, {
-        isConfirmed: flags.confirm === true,
-        reason,
-        without: flags.without ?? [],
-      });
+      await resyncCommand(
+        settings,
+        { isConfirmed: flags.confirm === true, reason, without: flags.without ?? [] },
+        { isJson: flags.json === true },
+      );
     });
 
-  withConfig(program.command('etcd-roles'))
+  withJson(withConfig(program.command('etcd-roles')))
     .description('print the etcdctl commands that let each kind of process write only what is its own')
-    .action(async (flags: CommonFlags) => printEtcdRoles((await settingsOf(flags)).settings));
+    .action(async (flags: CommonFlags) =>
+      printEtcdRoles((await settingsOf(flags)).settings, { isJson: flags.json === true }),
+    );
 
   withJson(program.command('token').description('tokens of clients').command('create'))
     .requiredOption('--user <name>', 'whose it is')
@@ -222,7 +207,7 @@ function buildProgram(exitWith: (code: number) => void): Command {
       const { settings } = await settingsOf(flags);
       if (clear === undefined) await describeQuarantine(settings, { isJson: json === true });
       else if (reason === undefined) throw noReason();
-      else await clearQuarantine(settings, clear, reason);
+      else await clearQuarantine(settings, { partitionId: clear, reason, json: json === true });
     });
   withJson(withConfig(program.command('query-types')))
     .description(
@@ -258,6 +243,9 @@ function buildProgram(exitWith: (code: number) => void): Command {
     );
   addInitCommand(program);
   addApprovalCommands(program);
+  addApplyCommand(program, exitWith);
+  addTopCommand(program);
+  addVerifyCommand(program, exitWith);
   addDoctorCommand(program, exitWith);
   withConfig(program.command('dashboard'))
     .description('show load, forecast, proposal and migrations in a browser, on this machine only')

@@ -7,7 +7,7 @@ import { loadMap } from '../metadata/cluster-map.ts';
 import { decodeEvidence, recordCodec } from '../metadata/record-codec.ts';
 import { leftAlone, withMetadata } from './cluster-commands.ts';
 import { auditWrite } from './migration/order.ts';
-import { printJson, printLine } from './output.ts';
+import { printJson, printLine, printOutcome } from './output.ts';
 import { asTime, counted } from './units-text.ts';
 
 /** Differences that are printed for people; `--json` prints all that were kept. */
@@ -76,7 +76,14 @@ function evidenceLines(evidence: MismatchEvidence): string[] {
 }
 
 /** `foreshard quarantine --clear`. The evidence is kept. */
-export function clearQuarantine(settings: Settings, partitionId: number, reason: string): Promise<void> {
+export function clearQuarantine(
+  settings: Settings,
+  {
+    partitionId,
+    reason,
+    json,
+  }: { readonly partitionId: number; readonly reason: string; readonly json: boolean },
+): Promise<void> {
   return withMetadata(settings, async (metadata) => {
     const codec = recordCodec(settings.cluster.name);
     const key = codec.keys.map(partitionId);
@@ -85,7 +92,9 @@ export function clearQuarantine(settings: Settings, partitionId: number, reason:
       if (!entry)
         throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', `there is no partition ${partitionId}`);
       const record = codec.decodePartition(partitionId, entry.value);
-      if (!record.quarantine) return printLine(`partition ${partitionId} is not in quarantine`);
+      const tell = (message: string, isCleared: boolean): void =>
+        printOutcome(message, { json }, { partitionId, isCleared });
+      if (!record.quarantine) return tell(`partition ${partitionId} is not in quarantine`, false);
       const why = record.quarantine.reason;
       const { isCommitted } = await metadata.commit({
         conditions: [{ key, revisionIs: entry.revision }],
@@ -99,7 +108,7 @@ export function clearQuarantine(settings: Settings, partitionId: number, reason:
           }),
         ],
       });
-      if (isCommitted) return printLine(`partition ${partitionId} may be moved again`);
+      if (isCommitted) return tell(`partition ${partitionId} may be moved again`, true);
     }
     throw new ForeshardError(
       'FORESHARD_CONFLICT',

@@ -53,7 +53,7 @@ test('a joined node takes what a drained one gives away; nothing is lost, and on
     check.equal(await countsNow(), [8, 8, 0]);
     check.match((await runCli(cluster.folder, 'status')).output, /storage node 2: alive.* 0 partitions/);
 
-    const early = await runCli(cluster.folder, 'remove', '1', '--reason', 'too early');
+    const early = await runCli(cluster.folder, 'remove', '1', '--yes', '--reason', 'too early');
     check.is(early.status, 1);
     check.match(early.output, /node 1 is not being drained.*nothing was done/);
     check.is((await runCli(cluster.folder, 'drain', '7', '--reason', 'a slip')).status, 2);
@@ -70,7 +70,7 @@ test('a joined node takes what a drained one gives away; nothing is lost, and on
     await load.end();
     check.equal(await load.findLost(), []);
 
-    const removed = await runCli(cluster.folder, 'remove', '1', '--reason', 'the test');
+    const removed = await runCli(cluster.folder, 'remove', '1', '--yes', '--reason', 'the test');
     check.is(removed.status, 0, removed.output);
     await cluster.kill(1, 'SIGTERM');
     check.not.match((await runCli(cluster.folder, 'status')).output, /storage node 1/);

@@ -60,7 +60,7 @@ test('a partition goes back and forth without a copy, and from a dead owner with
     const load = new NumberedWrites(client, keysOf(PARTITION, { partitionCount: PARTITION_COUNT, count: 3 }));
     await openMigration(metadata, { partitionId: PARTITION, targetNodeId: 1 });
     await until(isInGraceAt(1), 'node 1 owns it');
-    const back = await run(cluster, 'rollback', String(PARTITION), '--reason', 'the test');
+    const back = await run(cluster, 'rollback', String(PARTITION), '--yes', '--reason', 'the test');
     check.is(back.status, 0, back.output);
     await until(isInGraceAt(0), 'node 0 owns it again');
     const before = load.acknowledgedCount;

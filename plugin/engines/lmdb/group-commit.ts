@@ -82,6 +82,8 @@ export class GroupCommit {
   };
   /** Told of each partition a group wrote to, after the group is durable and before its replies leave. */
   onWriteCommitted: ((partitionId: number, lsn: number) => void) | null = null;
+  /** f64[partition]: requests that were run since the start, by partition: whoever reads it twice knows the load now. */
+  readonly servedOf: Float64Array;
   readonly #store: LmdbPartitionStore;
   readonly #spaceGuard: SpaceGuard;
   readonly #clock: Clock;
@@ -103,6 +105,7 @@ export class GroupCommit {
   constructor(options: GroupCommitOptions) {
     const { store } = options;
     this.#store = store;
+    this.servedOf = new Float64Array(store.states.length);
     this.#spaceGuard = options.spaceGuard;
     this.#clock = options.clock;
     this.#dispatch = buildDispatch((partitionId) => store.rangeOf(partitionId));
@@ -314,6 +317,7 @@ export class GroupCommit {
     const reader = this.#reader;
     const { commandIndex } = reader;
     const isWrite = this.#dispatch.isWrite[commandIndex] === 1;
+    this.servedOf[reader.partitionId]!++;
     if (isWrite && !isWritable) {
       this.#refuseFailed(replies, state);
       return;

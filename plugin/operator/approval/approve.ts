@@ -26,6 +26,8 @@ export interface ApproveOrder {
   readonly fromMs: number | null;
   readonly untilMs: number | null;
   readonly reason: string;
+  /** Of the proposal that was shown to whoever approves; left out: of whichever is the latest. */
+  readonly proposalAtMs?: number;
 }
 
 /**
@@ -50,6 +52,12 @@ export async function approve(
       're-read',
       `the latest proposal held until ${asTime(proposal.expiresAtMs)}, and none has come since: nothing was approved. ` +
         '`foreshard status` tells whether there is a coordinator; it plans every `controller.cycleIntervalMs`, with plugin.mode "propose" or "auto"',
+    );
+  if (order.proposalAtMs !== undefined && order.proposalAtMs !== proposal.atMs)
+    throw new ForeshardError(
+      'FORESHARD_CONFLICT',
+      're-read',
+      `another proposal came meanwhile, that of ${asTime(proposal.atMs)}: read it, then decide; nothing was approved`,
     );
   const decisions = await readDecisions(metadata, clusterName, nowMs);
   const approved = new Set(decisions.approvals.map(({ partitionId }) => partitionId));

@@ -3,8 +3,15 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { withMetadata } from '../cluster-commands.ts';
 import { parseDuration } from '../duration.ts';
-import { type CommonFlags, PARTITION_ID_MAX, REASON_FLAG, settingsOf, withConfig } from '../flags.ts';
-import { printLine } from '../output.ts';
+import {
+  type CommonFlags,
+  PARTITION_ID_MAX,
+  REASON_FLAG,
+  settingsOf,
+  withConfig,
+  withJson,
+} from '../flags.ts';
+import { printOutcome } from '../output.ts';
 import { approve } from './approve.ts';
 import { parseMoment } from './moments.ts';
 import { reject } from './reject.ts';
@@ -25,7 +32,7 @@ interface RejectFlags extends ChoiceFlags {
 }
 
 export function addApprovalCommands(program: Command): void {
-  withChoice(withConfig(program.command('approve')))
+  withChoice(withJson(withConfig(program.command('approve'))))
     .description('let moves of the latest proposal be carried out, at their hours or in a window')
     .option('--now', 'as soon as there is a place, not at the hours of the timetable')
     .option('--from <time>', 'not before: 22:00 in UTC, or 2026-01-31T22:00Z')
@@ -43,7 +50,7 @@ export function addApprovalCommands(program: Command): void {
         ),
       );
     });
-  withChoice(withConfig(program.command('reject')))
+  withChoice(withJson(withConfig(program.command('reject'))))
     .description('leave partitions where they are for a while, whatever is proposed; takes approvals back')
     .option('--for <time>', 'so long: 12h, 7d', '1d')
     .action((partitions: string[], flags: RejectFlags) => {
@@ -80,7 +87,7 @@ async function decide(
     throw usage('say which: partitions such as 3 7-9, or --all');
   const chosen = flags.all === true ? null : parsePartitions(partitions);
   await withMetadata(settings, async (metadata) => {
-    printLine(await carryOut(metadata, settings.cluster.name, chosen));
+    printOutcome(await carryOut(metadata, settings.cluster.name, chosen), flags, { partitionIds: chosen });
   });
 }
 

@@ -10,7 +10,7 @@ import type { CountFlags } from './flags.ts';
 /** `foreshard counts FILE`: long CSV, which `foreshard forecast -` reads. */
 export async function printCounts(
   file: string,
-  flags: CountFlags,
+  flags: CountFlags & { readonly json?: boolean },
   { cluster }: Pick<Settings, 'cluster'>,
 ): Promise<void> {
   const partitionCount = flags.partitions ?? cluster.partitionCount;
@@ -32,8 +32,17 @@ export async function printCounts(
     progress.end();
   }
   printLogWarnings(reading.summary());
+  if (flags.json === true) return await writeJson(all, windowMs);
   await write('series,time,value\n');
   for (const series of all) await write(csvOf(series));
+}
+
+/** One object, series by series: a string may not be as long as all of it. */
+async function writeJson(all: readonly CountSeries[], windowMs: number): Promise<void> {
+  await write(`{"windowMs":${windowMs},"series":[`);
+  for (const [index, { id, startMs, values }] of all.entries())
+    await write(`${index === 0 ? '' : ','}\n${JSON.stringify({ id, startMs, values: [...values] })}`);
+  await write(']}\n');
 }
 
 function csvOf({ id, startMs, windowMs, values }: CountSeries): string {

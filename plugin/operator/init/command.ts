@@ -2,24 +2,23 @@ import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import { printLine } from '../output.ts';
+import { withJson } from '../flags.ts';
+import { printOutcome } from '../output.ts';
 import { type ConfigAnswers, configText, DEFAULT_ANSWERS, QUESTIONS, type Question } from './config-text.ts';
 
 const FILE = 'foreshard.config.yaml';
 
 export function addInitCommand(program: Command): void {
-  program
-    .command('init')
+  withJson(program.command('init'))
     .description('ask a few questions and write a commented config file; asks nothing without a terminal')
     .option('--yes', 'ask nothing: take the defaults')
     .option('--file <file>', 'what to write', FILE)
-    .action(async (flags: { readonly yes?: boolean; readonly file: string }) => {
+    .action(async (flags: { readonly yes?: boolean; readonly file: string; readonly json?: boolean }) => {
       const isAsking = flags.yes !== true && process.stdin.isTTY === true;
       const answers = isAsking ? await askAll() : DEFAULT_ANSWERS;
       writeNew(flags.file, configText(answers));
-      printLine(
-        `${flags.file} is written. Next: foreshard doctor${flags.file === FILE ? '' : ` --config ${flags.file}`}`,
-      );
+      const next = `foreshard doctor${flags.file === FILE ? '' : ` --config ${flags.file}`}`;
+      printOutcome(`${flags.file} is written. Next: ${next}`, flags, { file: flags.file, next });
     });
 }
 

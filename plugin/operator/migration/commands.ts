@@ -4,6 +4,7 @@ import type { AuditRecord } from '../../../src/migration/records.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
 import { withMetadata } from '../cluster-commands.ts';
+import { confirm, YES_FLAG, type YesFlags } from '../confirm.ts';
 import {
   type CommonFlags,
   NODE_ID_MAX,
@@ -15,7 +16,7 @@ import {
   withJson,
 } from '../flags.ts';
 import { withNodes } from '../operator-transport.ts';
-import { printJson, printLine } from '../output.ts';
+import { printJson, printLine, printOutcome } from '../output.ts';
 import { askCoordinator, askToRetire, type Order } from './ask-coordinator.ts';
 import { auditLine, readAudit } from './audit-command.ts';
 import { followMigrations } from './follow.ts';
@@ -68,28 +69,30 @@ export function addMigrationCommands(program: Command): void {
     .option(...PARTITION_FLAG)
     .option('--limit <number>', 'so many, the latest', wholeNumber('--limit', 0, 10_000), 10)
     .action(describeScorecards);
-  withConfig(program.command('cancel'))
+  withJson(withConfig(program.command('cancel')))
     .argument('<partition>', 'number of the partition', partition)
     .requiredOption(...REASON_FLAG)
     .description('end a migration whose owner has not changed yet; its copy is dropped')
     .action((partitionId: number, flags: ReasonFlags) =>
       order(flags, { action: 'cancel', partitionId, reason: flags.reason }),
     );
-  withConfig(program.command('rollback'))
+  withJson(withConfig(program.command('rollback')))
     .argument('<partition>', 'number of the partition', partition)
     .requiredOption(...REASON_FLAG)
+    .option(...YES_FLAG)
     .description('switch a partition back to the owner it had, while that still follows; nothing is copied')
-    .action((partitionId: number, flags: ReasonFlags) =>
-      order(flags, { action: 'rollback', partitionId, reason: flags.reason }),
-    );
+    .action(async (partitionId: number, flags: ReasonFlags & YesFlags) => {
+      await confirm(`partition ${partitionId} changes its owner, clients wait for it a moment`, flags);
+      await order(flags, { action: 'rollback', partitionId, reason: flags.reason });
+    });
   addTakeover(program);
   addRetire(program);
-  withConfig(program.command('pause'))
+  withJson(withConfig(program.command('pause')))
     .description('open no migrations, and let none go on that may wait; their clocks stand still')
     .option(...PARTITION_FLAG)
     .requiredOption(...REASON_FLAG)
     .action((flags: PauseFlags) => pause(flags, true));
-  withConfig(program.command('resume'))
+  withJson(withConfig(program.command('resume')))
     .description('end a pause')
     .option(...PARTITION_FLAG)
     .requiredOption(...REASON_FLAG)
@@ -100,7 +103,7 @@ export function addMigrationCommands(program: Command): void {
 }
 
 function addTakeover(program: Command): void {
-  withConfig(program.command('takeover'))
+  withJson(withConfig(program.command('takeover')))
     .argument('<partition>', 'number of the partition', partition)
     .requiredOption(
       '--from <store>',
@@ -133,7 +136,7 @@ function addTakeover(program: Command): void {
 }
 
 function addRetire(program: Command): void {
-  withConfig(program.command('retire'))
+  withJson(withConfig(program.command('retire')))
     .requiredOption(
       '--store <store>',
       'id of the store that is lost for good, and owns nothing; foreshard map names it',
@@ -168,10 +171,11 @@ async function carryOut(
 ): Promise<void> {
   const { settings } = await settingsOf(flags);
   await withMetadata(settings, async (metadata) => {
-    const { outcome, message } = await ask(metadata, settings.cluster.name, flags.reason.slice(0, 500));
+    const answer = await ask(metadata, settings.cluster.name, flags.reason.slice(0, 500));
+    const { outcome, message, ...facts } = answer;
     if (outcome === 'refused')
       throw new ForeshardError('FORESHARD_CONFLICT', 're-read', `${action}: refused: ${message}`);
-    printLine(message);
+    printOutcome(message, flags, { outcome, ...facts });
   });
 }
 
@@ -180,7 +184,8 @@ async function pause(flags: PauseFlags, isPaused: boolean): Promise<void> {
   await withMetadata(settings, async (metadata) => {
     const reason = flags.reason.slice(0, 500);
     const partitionId = flags.partition ?? null;
-    printLine(await setPaused(metadata, settings.cluster.name, { isPaused, partitionId, reason }));
+    const message = await setPaused(metadata, settings.cluster.name, { isPaused, partitionId, reason });
+    printOutcome(message, flags, { isPaused, partitionId });
   });
 }
 

@@ -5,6 +5,7 @@ import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
 import { whyNoCoordinator } from '../../metadata/coordinator-status.ts';
 import { readPauses, withMetadata } from '../cluster-commands.ts';
+import { confirm, YES_FLAG, type YesFlags } from '../confirm.ts';
 import {
   type CommonFlags,
   NODE_ID_MAX,
@@ -15,7 +16,7 @@ import {
   withJson,
 } from '../flags.ts';
 import { withNodes } from '../operator-transport.ts';
-import { printJson, printLine } from '../output.ts';
+import { printJson, printLine, printOutcome } from '../output.ts';
 import { setDraining } from './drain.ts';
 import { allowJoin } from './join.ts';
 import { isEmpty, type NodeStanding, standingOf, standingText, storageMember } from './node-standing.ts';
@@ -36,7 +37,7 @@ const FOLLOW_MS = 500;
 const storageNode = wholeNumber('node', 0, QUERY_NODE_ID_MIN - 1);
 
 export function addNodeOrders(program: Command): void {
-  withConfig(program.command('join'))
+  withJson(withConfig(program.command('join')))
     .argument('<node>', 'number of the new storage node', storageNode)
     .requiredOption(...REASON_FLAG)
     .description(
@@ -46,7 +47,7 @@ export function addNodeOrders(program: Command): void {
       const { settings } = await settingsOf(flags);
       const order = { nodeId, reason: reason.slice(0, 500), nowMs: Date.now() };
       await withMetadata(settings, async (metadata) =>
-        printLine(await allowJoin(metadata, settings.cluster.name, order)),
+        printOutcome(await allowJoin(metadata, settings.cluster.name, order), flags, { nodeId }),
       );
     });
   withJson(withConfig(program.command('drain')))
@@ -57,7 +58,7 @@ export function addNodeOrders(program: Command): void {
       'have all partitions of a storage node moved away, and give it nothing more; said again, tell how far it is',
     )
     .action(drain);
-  withConfig(program.command('undrain'))
+  withJson(withConfig(program.command('undrain')))
     .argument('<node>', 'number of the storage node', storageNode)
     .requiredOption(...REASON_FLAG)
     .description('end a drain: plans may give the node something again')
@@ -65,14 +66,17 @@ export function addNodeOrders(program: Command): void {
       const { settings } = await settingsOf(flags);
       await withMetadata(settings, async (metadata) => {
         await setDraining(metadata, settings.cluster.name, orderOf(nodeId, flags, false));
-        printLine(
+        printOutcome(
           `node ${nodeId} is to be kept: nothing more leaves it for a drain; what has left does not come back by itself`,
+          flags,
+          { nodeId },
         );
       });
     });
-  withConfig(program.command('remove'))
+  withJson(withConfig(program.command('remove')))
     .argument('<node>', 'number of the node', wholeNumber('node', 0, NODE_ID_MAX))
     .requiredOption(...REASON_FLAG)
+    .option(...YES_FLAG)
     .description('take an empty storage node out of the cluster, or a query node that is gone')
     .action(remove);
 }
@@ -122,14 +126,20 @@ async function hindrancesOf(metadata: MetadataStore, clusterName: string): Promi
   ];
 }
 
-async function remove(nodeId: number, flags: OrderFlags): Promise<void> {
+async function remove(nodeId: number, flags: OrderFlags & YesFlags): Promise<void> {
+  await confirm(
+    `node ${nodeId} is taken out of the cluster, and no process serves from its store again`,
+    flags,
+  );
   const { settings } = await settingsOf(flags);
   const { name } = settings.cluster;
   const order = { nodeId, reason: flags.reason.slice(0, 500) };
   await withMetadata(settings, async (metadata) => {
-    if (nodeId >= QUERY_NODE_ID_MIN) return printLine(await removeQueryNode(metadata, name, order));
+    if (nodeId >= QUERY_NODE_ID_MIN)
+      return printOutcome(await removeQueryNode(metadata, name, order), flags, { nodeId });
     await withNodes(settings, metadata, async (transport) => {
-      printLine(await removeStorageNode(metadata, new RpcStorageEngine(transport), name, order));
+      const engine = new RpcStorageEngine(transport);
+      printOutcome(await removeStorageNode(metadata, engine, name, order), flags, { nodeId });
     });
   });
 }

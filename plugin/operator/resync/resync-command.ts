@@ -13,7 +13,7 @@ import { type HeldPartition, INVENTORY_OPERATION, parseInventory } from '../../n
 import { withMetadata } from '../cluster-commands.ts';
 import { auditWrite } from '../migration/order.ts';
 import { withNodes } from '../operator-transport.ts';
-import { printLine } from '../output.ts';
+import { printJson, printLine } from '../output.ts';
 import { whileOfficeIsFree } from './free-office.ts';
 import { type NodesToAsk, nodesToAsk } from './nodes-to-ask.ts';
 import { type FenceTarget, planResync, type StoreInventory } from './plan-resync.ts';
@@ -35,10 +35,16 @@ interface Change {
 }
 
 /** `foreshard resync`. */
-export async function resyncCommand(settings: Settings, options: ResyncOptions): Promise<void> {
+export async function resyncCommand(
+  settings: Settings,
+  options: ResyncOptions,
+  { isJson }: { readonly isJson: boolean },
+): Promise<void> {
   await withMetadata(settings, (metadata) =>
     withNodes(settings, metadata, async (transport) => {
-      for (const line of await resync(settings, { metadata, transport }, options)) printLine(line);
+      const lines = await resync(settings, { metadata, transport }, options);
+      if (isJson) return printJson({ isConfirmed: options.isConfirmed, lines });
+      for (const line of lines) printLine(line);
     }),
   );
 }

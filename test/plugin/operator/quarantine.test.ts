@@ -70,9 +70,15 @@ test('a partition in quarantine is shown with the keys that differ, and cleared'
       /partition 5: quarantined until it is cleared.*verification failed/,
     );
 
-    check.match(await printed(() => clearQuarantine(settings, 5, 'a test')), 'may be moved again');
+    check.match(
+      await printed(() => clearQuarantine(settings, { partitionId: 5, reason: '', json: false })),
+      'may be moved again',
+    );
     check.equal((await loadMap(metadata, 'main')).records[5], before);
-    check.match(await printed(() => clearQuarantine(settings, 5, 'a test')), 'is not in quarantine');
+    check.match(
+      await printed(() => clearQuarantine(settings, { partitionId: 5, reason: '', json: false })),
+      'is not in quarantine',
+    );
     check.match(
       await printed(() => describeQuarantine(settings, { isJson: false })),
       /^0 partitions in quarantine/,
