@@ -29,7 +29,7 @@ test('every command takes --json but those that run on', () => {
 
 test('the commands of the plan of this tool are there', () => {
   const planned =
-    'init node agent status top patterns forecast plan explain proposal approve reject apply migrations pause resume cancel rollback verify backtest doctor completion';
+    'init node agent status top patterns forecast plan explain proposal proposals approve reject apply migrations pause resume cancel rollback verify backtest doctor completion';
   const there = leaves.map(([path]) => path);
   check.equal(
     planned.split(' ').filter((name) => !there.includes(name)),
