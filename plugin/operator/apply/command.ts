@@ -13,7 +13,7 @@ import { confirm, YES_FLAG, type YesFlags } from '../confirm.ts';
 import { type CommonFlags, REASON_FLAG, settingsOf, withConfig, withJson } from '../flags.ts';
 import { printLine, printOutcome, printRemark } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
-import { readProposal } from '../proposal-command.ts';
+import { readProposal } from '../proposals/proposal-command.ts';
 import { asTime, counted } from '../units-text.ts';
 import { type FollowedMove, isOver, lookAtMoves, type MoveOutcome } from './follow-moves.ts';
 
