@@ -6,9 +6,10 @@ import { asNodeId } from '../../../src/model/ids.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { NodeStatistics, StorageEngine } from '../../../src/ports/storage-engine.ts';
 import type { Settings } from '../../../src/settings.ts';
+import { readForecast } from '../../host/forecast-record.ts';
 import { decodeWindowQueries } from '../../host/profile-publisher.ts';
 import { decodeProposal } from '../../host/proposal-record.ts';
-import { profilePrefix, proposalKey } from '../../host/record-keys.ts';
+import { forecastPrefix, profilePrefix, proposalKey } from '../../host/record-keys.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { type LoadedMap, loadMap } from '../../metadata/cluster-map.ts';
 import {
@@ -65,6 +66,12 @@ export interface ClusterStatus {
     readonly refusal: string | null;
     readonly expiresAtMs: number;
   } | null;
+  /** By the config that this command was given: nodes may have another. */
+  readonly mode: string;
+  readonly cycleIntervalMs: number;
+  readonly windowMs: number;
+  /** When the first window begins that is forecast now; null before the first forecast. */
+  readonly forecastFromMs: number | null;
   /** What somebody has to look at. */
   readonly alarms: readonly string[];
 }
@@ -78,12 +85,13 @@ export async function gatherStatus(
   const startedMs = performance.now();
   const loaded = await loadMap(metadata, name);
   const readMs = performance.now() - startedMs;
-  const [coordinator, pauses, nodes, plan, overdueCount] = await Promise.all([
+  const [coordinator, pauses, nodes, plan, overdueCount, forecast] = await Promise.all([
     readCoordinator(metadata, name, nowMs),
     readPauses(metadata, name),
     gatherNodes(metadata, engine, { settings, loaded, nowMs }),
     readPlan(metadata, name),
     countOverdue(metadata, settings, nowMs),
+    readForecast(metadata, forecastPrefix(name)).catch(() => undefined), // another version's: as if there were none
   ]);
   const openMigrations: Record<string, number> = {};
   for (const { migration } of loaded.records.filter(isOpen))
@@ -99,6 +107,10 @@ export async function gatherStatus(
     openMigrations,
     pauses,
     plan,
+    mode: settings.plugin.mode,
+    cycleIntervalMs: settings.controller.cycleIntervalMs,
+    windowMs: settings.analyzer.windowMs,
+    forecastFromMs: forecast?.startMs ?? null,
     alarms: alarmsOf(known),
   };
 }

@@ -55,10 +55,22 @@ export function statusLines(status: ClusterStatus): string[] {
     `${counted(open, 'migration')} open${phases.length > 0 ? `: ${phases.join(', ')}` : ''}`,
     ...paused,
     plan === null
-      ? 'no plan yet'
+      ? whyNoPlan(status)
       : `last plan: ${asTime(plan.atMs)}, ${counted(plan.moveCount, 'move')}${plan.refusal === null ? '' : `, ${plan.refusal}`}`,
     ...alarms.map((alarm) => `ALARM: ${alarm}`),
   ];
+}
+
+/** "None" alone would leave open whether one comes. */
+function whyNoPlan({ mode, cycleIntervalMs, windowMs, forecastFromMs }: ClusterStatus): string {
+  const minutes = (ms: number): string => `${Number((ms / 60_000).toPrecision(3))} min`;
+  const forecast =
+    forecastFromMs === null
+      ? `no forecast yet: it takes three windows of load, ${minutes(windowMs)} each`
+      : `the last forecast begins at ${asTime(forecastFromMs)}`;
+  return mode === 'observe'
+    ? `no plan is written in mode observe; ${forecast}`
+    : `no plan yet, one is made every ${minutes(cycleIntervalMs)}; ${forecast}`;
 }
 
 function nodeLine(node: NodeStatus): string {
