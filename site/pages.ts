@@ -70,15 +70,18 @@ const sitePathOf = (path: string): string =>
 
 /** Of a link that leads to no page of the site only its text is left: there is nowhere to lead. */
 function withSiteLinks(markdown: string, page: string, known: ReadonlySet<string>): string {
-  return markdown.replace(/\[([^\]]*)\]\(([^)\s]+)\)/g, (whole, text: string, link: string) => {
-    if (/^(?:[a-z]+:|#)/.test(link)) return whole;
-    const [file = '', anchor] = link.split('#');
-    const target = posix.join(posix.dirname(page), file);
-    const isPicture = target.startsWith('docs/images/');
-    if (!isPicture && !known.has(target)) return text;
-    const path = posix.relative(posix.dirname(sitePathOf(page)), sitePathOf(target));
-    return `[${text}](./${path}${anchor === undefined ? '' : `#${anchor}`})`;
-  });
+  // Marks for scripts would be shown as text.
+  return markdown
+    .replace(/<!--.*?-->\n?/g, '')
+    .replace(/\[([^\]]*)\]\(([^)\s]+)\)/g, (whole, text: string, link: string) => {
+      if (/^(?:[a-z]+:|#)/.test(link)) return whole;
+      const [file = '', anchor] = link.split('#');
+      const target = posix.join(posix.dirname(page), file);
+      const isPicture = target.startsWith('docs/images/');
+      if (!isPicture && !known.has(target)) return text;
+      const path = posix.relative(posix.dirname(sitePathOf(page)), sitePathOf(target));
+      return `[${text}](./${path}${anchor === undefined ? '' : `#${anchor}`})`;
+    });
 }
 
 export function sideBar(pages: ReadonlyMap<string, string>): Group[] {
