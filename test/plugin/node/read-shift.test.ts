@@ -191,12 +191,12 @@ test('a target that becomes slow loses its reads, is tried again, and no client 
     'the guard has taken the reads back',
   );
   check.is(migration?.readWeight, 0);
-  check.match(migration?.reason as string, /^p99 of reads is .* ms at the target/);
+  check.match(migration?.guardReason as string, /^p99 of reads is .* ms at the target/);
   const open_ = cluster.migration.executor.status().open[0];
   check.match(open_?.reads?.redReason as string, /^p99/);
   check.match(
     await toldOf(cluster),
-    /SHIFT for .*, reads taken back 1 time, \d+ reads at the target with a p99 of /,
+    /SHIFT for .*, reads taken back 1 time \(p99 of reads is .*\), \d+ reads at the target with a p99 of /,
   );
   cluster.copyReadFault = null;
   await cluster.until((record) => record.migration?.readWeight === 0.5, 'it is tried again');
