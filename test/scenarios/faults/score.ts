@@ -64,6 +64,11 @@ export class FaultScore {
     this.violations.lostWrites.push(...wrongCounters);
   }
 
+  /** Of a load that judges itself. */
+  addWrites(acknowledged: number): void {
+    this.#acknowledgedWrites += acknowledged;
+  }
+
   /** Says aloud what is left out. @throws Error where the environment says that it must not be. */
   skip(name: string, needs: Requirement, why: string): void {
     assertNotRequired(needs);
