@@ -22,6 +22,7 @@ import { QUERY_NODE_ID_MIN, STORAGE_NODES_MAX } from './model/ids.ts';
 import type { LoadDimension } from './model/load-profile.ts';
 import { PARTITION_COUNT_DEFAULT } from './model/partition-map.ts';
 import { REDIS_DEFAULTS, type RedisSettings, redisInconsistencies } from './redis-settings.ts';
+import { WEBHOOK_DEFAULTS, type WebhookSettings, webhookInconsistencies } from './webhook-settings.ts';
 
 export type { MetadataSettings } from './metadata-settings.ts';
 
@@ -43,6 +44,7 @@ export interface Settings {
   readonly controller: ControllerSettings;
   readonly metadata: MetadataSettings;
   readonly redis: RedisSettings;
+  readonly webhooks: WebhookSettings;
 }
 
 export interface ClusterSettings {
@@ -223,6 +225,7 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
     passwordFile: null,
   },
   redis: REDIS_DEFAULTS,
+  webhooks: WEBHOOK_DEFAULTS,
 });
 
 /**
@@ -236,6 +239,7 @@ export function inconsistencies(settings: Settings): readonly Inconsistency[] {
     ...below('affinity', affinityInconsistencies(affinity)),
     ...below('migration', migrationInconsistencies(settings.migration)),
     ...below('redis', redisInconsistencies(settings.redis)),
+    ...below('webhooks', webhookInconsistencies(settings.webhooks)),
   ];
   if (!found.some(({ path }) => path.startsWith('affinity.rules')))
     found.push(...below('affinity', clusterInconsistencies(affinity.rules, cluster)));

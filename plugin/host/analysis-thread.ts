@@ -27,6 +27,7 @@ import { CycleBook } from '../metrics/cycle-book.ts';
 import { LoopDelay } from '../metrics/loop-delay.ts';
 import { type Reading, reading } from '../metrics/reading.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
+import { openWebhooks } from '../webhooks/open-webhooks.ts';
 import { Analysis, type AnalysisBody } from './analysis.ts';
 import { AnalysisClock } from './analysis-clock.ts';
 import { CheckpointFile } from './checkpoint-file.ts';
@@ -74,6 +75,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
   // Before anything is opened: what the operator wrote may be wrong.
   const calendar = readCalendar(forecast, logger);
   const machineClock = systemClock();
+  const webhooks = openWebhooks(settings, { clock: machineClock, logger });
   let isClosing = false;
   const clock = new AnalysisClock();
   const random = seededRandom(BigInt(controller.seed));
@@ -112,6 +114,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
     mapReader,
     pool,
     book,
+    webhooks,
     kernelHash: kernels.hash,
     forecaster:
       calendar === null
@@ -179,6 +182,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
     reading('foreshard_event_loop_delay_seconds', delay.read(), { thread: 'analysis' }),
     ...analysis.readings(),
     ...book.readings(),
+    ...(webhooks?.readings() ?? []),
   ];
   const reload = async (body: ReloadBody): Promise<void> => {
     logger.setLevel(body.settings.node.logLevel);
@@ -195,6 +199,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
       delay.close();
       drains.close();
       await analysis.close();
+      await webhooks?.close();
       analysis.planning.coordinator.close();
       await forecaster.close();
       await pool.close();

@@ -179,6 +179,14 @@ const ownSections = {
       slotMove: likeDefaults(REDIS_DEFAULTS.slotMove),
     })
     .partial(),
+  webhooks: z
+    .strictObject({
+      url: z.string().min(1).nullable().describe('a URL, "https://…", or "http://" on the loopback'),
+      secretFile: folder('a file with mode 0600 whose first line is the secret').nullable(),
+      timeoutMs: integer(100, 60_000, 'milliseconds'),
+      attemptsMax: integer(1, 20, 'attempts'),
+    })
+    .partial(),
 };
 
 /**

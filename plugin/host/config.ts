@@ -197,6 +197,7 @@ function withPaths(settings: Settings, folder: string): Settings {
           ? under(settings.forecast.calendar)
           : settings.forecast.calendar,
     },
+    webhooks: { ...settings.webhooks, secretFile: orNull(settings.webhooks.secretFile) },
     redis: { ...settings.redis, ...withPassword('redis', settings.redis, under) },
     security: {
       ...security,

@@ -21,6 +21,7 @@ import { recordCodec } from '../metadata/record-codec.ts';
 import { LoopDelay } from '../metrics/loop-delay.ts';
 import { reading } from '../metrics/reading.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
+import { openWebhooks, tellOfEnd } from '../webhooks/open-webhooks.ts';
 import { AnalysisClock } from './analysis-clock.ts';
 import { ClientLatencyFeed } from './client-latency-feed.ts';
 import { Coordinator } from './coordinator.ts';
@@ -65,6 +66,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
   const windows = parseMoveWindows(settings.affinity.timetable.windows);
   const tell = (message: CoordinatorMessage): void => analysisPort.postMessage(message);
   const delay = new LoopDelay();
+  const webhooks = openWebhooks(settings, { clock, logger });
   const coordinator = new Coordinator(settings.controller, `query-${nodeId}`, {
     clock,
     logger,
@@ -87,7 +89,10 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
         planNowMs: () => planClock.nowMs(),
         isInWindow: (planNowMs) => isWithin(windows, planNowMs, planNowMs + 1),
         keyPrivacy: { prefixBytes: settings.capture.keyPrefixBytes, isHashKept: settings.capture.keyHash },
-        onEvent: (event) => logEvent(logger, event),
+        onEvent: (event) => {
+          logEvent(logger, event);
+          if (event.kind === 'ended') tellOfEnd(webhooks, event.ended);
+        },
         holdMs: (partitionId, phase) => holdMsIn(holds, partitionId, phase),
       }),
   });
@@ -102,6 +107,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
         return [
           reading('foreshard_event_loop_delay_seconds', delay.read(), { thread: 'coordinator' }),
           ...coordinator.readings(),
+          ...(webhooks?.readings() ?? []),
         ];
       case 'setClock':
         planClock.setVirtual(asked.nowMs);
@@ -114,6 +120,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
     async close() {
       await coordinator.close();
       delay.close();
+      await webhooks?.close();
       analysisPort.close();
       await transport.close();
       directory.close();

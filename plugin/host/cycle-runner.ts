@@ -14,6 +14,8 @@ import type { Proposal } from '../../src/model/proposal.ts';
 import type { MetadataCondition } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { CycleBook } from '../metrics/cycle-book.ts';
+import { tellOfProposal } from '../webhooks/open-webhooks.ts';
+import type { WebhookSender } from '../webhooks/webhook-sender.ts';
 import type { CoordinatorLink } from './coordinator-link.ts';
 import { encodeForecast } from './forecast-record.ts';
 import { inputsHash } from './inputs-hash.ts';
@@ -38,6 +40,8 @@ export interface CycleRunnerComponents extends Components {
   readonly loadProfile: () => Promise<LoadProfile>;
   /** Told of every cycle, for metrics. */
   readonly book: CycleBook;
+  /** Who is told of proposals and failures; null: nobody. */
+  readonly webhooks: WebhookSender | null;
 }
 
 /** What a coordinator knows while it plans: the term that it began in, for all that comes of it. */
@@ -63,7 +67,10 @@ export class CycleRunner {
       const { fence } = this.#components.coordinator;
       return fence === null ? null : this.#runCycleIn(fence);
     });
-    this.#cycle = next.catch(() => this.#components.book.noteFailure());
+    this.#cycle = next.catch((error: unknown) => {
+      this.#components.book.noteFailure();
+      this.#components.webhooks?.send('cycle.failed', { reason: (error as Error).message });
+    });
     return next;
   }
 
@@ -105,6 +112,7 @@ export class CycleRunner {
       },
       migration: { admit: (proposal) => this.#components.coordinator.admit(proposal, fence) },
     });
+    tellOfProposal(this.#components.webhooks, report, this.#settings.plugin.mode);
     this.#components.book.note({ report, profile, state, settings: this.#settings });
     if (report.forecast !== null) await this.#publishForecast(report.forecast, fence);
     return report;

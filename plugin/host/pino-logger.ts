@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import type { Logger } from '../../src/base/logger.ts';
+import { packageVersion } from '../version.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -21,7 +22,8 @@ export function createLogger(options: {
       level: 'debug',
       // The names of the setting, not pino's numbers.
       formatters: { level: (label) => ({ level: label }) },
-      base: options.fields,
+      // By the names of OpenTelemetry, by which collectors know a service: https://opentelemetry.io/docs/specs/semconv/resource/
+      base: { 'service.name': 'foreshard', 'service.version': packageVersion(), ...options.fields },
       // A second wall: no caller logs a secret, and one that does by mistake shows a mark instead.
       redact: { paths: ['password', '*.password', 'security.password'], censor: '(not shown)' },
     },

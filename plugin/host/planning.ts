@@ -15,6 +15,7 @@ import { readDecisions } from '../metadata/decisions.ts';
 import { listMembers } from '../metadata/members.ts';
 import { listDrainingStores } from '../metadata/store-records.ts';
 import type { CycleBook } from '../metrics/cycle-book.ts';
+import type { WebhookSender } from '../webhooks/webhook-sender.ts';
 import { ClusterObserver } from './cluster-observer.ts';
 import { CoordinatorLink } from './coordinator-link.ts';
 import { CycleRunner, type CycleRunnerComponents } from './cycle-runner.ts';
@@ -40,6 +41,7 @@ export interface PlanningParts {
   readonly pool: KernelPool;
   readonly kernelHash: string;
   readonly book: CycleBook;
+  readonly webhooks: WebhookSender | null;
   readonly isCancelled: () => boolean;
   readonly loadProfile: () => Promise<LoadProfile>;
 }

@@ -36,6 +36,7 @@ export const METRICS = {
   foreshard_config_last_reload_successful: gauge(
     'Whether the config in force is the one that was read last.',
   ),
+  foreshard_webhooks_total: counter('Events that a receiver was to be told of.', ['outcome']),
   foreshard_event_loop_delay_seconds: histogram('How late the event loop of a thread came to its timers.', [
     'thread',
   ]),

@@ -41,6 +41,7 @@ import { openMetadata } from '../../metadata/open.ts';
 import { CycleBook } from '../../metrics/cycle-book.ts';
 import { LoopDelay } from '../../metrics/loop-delay.ts';
 import { type Reading, reading } from '../../metrics/reading.ts';
+import { openWebhooks } from '../../webhooks/open-webhooks.ts';
 import { ClusterView } from './cluster-view.ts';
 import { MapMirror } from './map-mirror.ts';
 import { RedisObserver } from './redis-observer.ts';
@@ -95,9 +96,11 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
     return ledger.toProfile(nowMs);
   };
   const book = new CycleBook();
+  const webhooks = openWebhooks(settings, { clock: systemClock(), logger });
   const delay = new LoopDelay();
   const cycles = new CycleRunner(settings, {
     book,
+    webhooks,
     clock,
     logger,
     metadata,
@@ -141,6 +144,7 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
         return [
           reading('foreshard_event_loop_delay_seconds', delay.read(), { thread: 'analysis' }),
           ...book.readings(),
+          ...(webhooks?.readings() ?? []),
         ];
       if (asked.operation === 'setClock') {
         clearInterval(timer);
@@ -156,6 +160,7 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
       delay.close();
       clearInterval(timer);
       await cycles.settled();
+      await webhooks?.close();
       coordinator.close();
       await kept.close();
       await pool.close();
