@@ -123,7 +123,7 @@ test('a partition goes back and forth without a copy, and from a dead owner with
     check.match(returned, /was retired: its partitions have other owners/);
     const told = await run(cluster, 'migrations', '--partition', String(PARTITION));
     check.match(told.output, /0 migrations open\n4 ended/);
-    check.match(told.output, /takeover, node 1 -> 0, taken-over .*takeover by .*: disk lost/);
+    check.match(told.output, /takeover, partition \d+, node 1 -> 0, taken-over .*takeover by .*: disk lost/);
   } finally {
     client.disconnect();
     await metadata.close();
