@@ -65,15 +65,27 @@ export function sizeBytes(text: string): number | null {
 const rounded = (value: number): number =>
   Math.abs(value - Math.round(value)) < 1e-6 ? Math.round(value) : value;
 
-/** A tree of settings with numbers where durations and sizes were written; what is neither stays, for the schema to refuse. */
-export function withoutUnits(tree: Tree): Tree {
-  return Object.fromEntries(
-    Object.entries(tree).map(([setting, value]) => {
-      if (typeof value === 'string') return [setting, numberOf(setting, value) ?? value];
-      const isBranch = typeof value === 'object' && value !== null && !Array.isArray(value);
-      return [setting, isBranch ? withoutUnits(value as Tree) : value];
-    }),
-  );
+/** No setting lies deeper; what does is left to the schema. */
+const DEPTH_MAX = 8;
+
+/**
+ * A tree of settings with numbers where durations and sizes were written; what is neither stays, for the schema to refuse.
+ * A branch that YAML's aliases make appear in several places, in itself even, is looked at once.
+ */
+export function withoutUnits(tree: Tree, depth = 0, done = new Map<unknown, Tree>()): Tree {
+  const before = done.get(tree);
+  if (before !== undefined || depth > DEPTH_MAX) return before ?? tree;
+  const plain: Tree = {};
+  done.set(tree, plain);
+  for (const [setting, found] of Object.entries(tree)) {
+    let value = found;
+    if (typeof found === 'string') value = numberOf(setting, found) ?? found;
+    else if (typeof found === 'object' && found !== null && !Array.isArray(found))
+      value = withoutUnits(found as Tree, depth + 1, done);
+    // A setting called __proto__ is one like any other, and unknown.
+    Object.defineProperty(plain, setting, { value, enumerable: true, configurable: true, writable: true });
+  }
+  return plain;
 }
 
 function numberOf(setting: string, text: string): number | null {
