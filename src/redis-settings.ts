@@ -13,10 +13,16 @@ export interface RedisSettings {
   readonly commandTimeoutMs: number;
   /** What clients that read from replicas of source or target mean to a move; on Redis 7.0 they see moved keys as missing. */
   readonly replicaReads: 'refuse' | 'warn';
+  /** How often the leading agent looks at what the masters do. */
+  readonly lookIntervalMs: number;
+  /** Load by slot from the servers (CLUSTER SLOT-STATS), where they tell it and no client is captured; or never. */
+  readonly slotStats: 'auto' | 'off';
   readonly slotMove: SlotMoveSettings;
 }
 
 export interface SlotMoveSettings {
+  /** Whether servers that move slots by themselves (Redis 8.4, Valkey 9) are left to do it. */
+  readonly atomic: 'auto' | 'off';
   /** Slots that are open at one time, at most: they share the round trips and the config files' syncs of each stage. */
   readonly windowSlotsMax: number;
   /** In one MIGRATE, during which source and target serve nobody. */
@@ -49,7 +55,10 @@ export const REDIS_DEFAULTS = {
   // A server that is silent for longer is taken to be away: Redis Cluster's own node timeout is 15 s by default.
   commandTimeoutMs: 15_000,
   replicaReads: 'refuse',
+  lookIntervalMs: 10_000,
+  slotStats: 'auto',
   slotMove: {
+    atomic: 'auto',
     windowSlotsMax: 64,
     keysPerMigrateMax: 100,
     pieceMsMax: 2,
@@ -65,14 +74,18 @@ export const REDIS_DEFAULTS = {
   },
 } as const satisfies RedisSettings;
 
+type NumericSetting = Exclude<keyof SlotMoveSettings, 'atomic'>;
+
 /** Ranges that types cannot say. */
 export function redisInconsistencies({ slotMove }: RedisSettings): readonly Inconsistency[] {
   const found: Inconsistency[] = [];
-  const whole = (key: keyof SlotMoveSettings, min: number): void => {
+  if (slotMove.atomic !== 'auto' && slotMove.atomic !== 'off')
+    found.push({ path: 'slotMove.atomic', expected: '"auto" or "off"' });
+  const whole = (key: NumericSetting, min: number): void => {
     if (!Number.isInteger(slotMove[key]) || slotMove[key] < min)
       found.push({ path: `slotMove.${key}`, expected: `a whole number, at least ${min}` });
   };
-  const positive = (key: keyof SlotMoveSettings): void => {
+  const positive = (key: NumericSetting): void => {
     if (!(slotMove[key] > 0)) found.push({ path: `slotMove.${key}`, expected: 'a number above 0' });
   };
   for (const key of [

@@ -21,8 +21,11 @@ import { RingSource } from '../capture/ring-source.ts';
 import { RpcStorageEngine } from '../engines/lmdb/rpc-storage-engine.ts';
 import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
 import { ClusterMapReader } from '../metadata/cluster-map.ts';
+import { readDecisions } from '../metadata/decisions.ts';
+import { listMembers } from '../metadata/members.ts';
 import { NodeDirectory } from '../metadata/node-directory.ts';
 import { openMetadata } from '../metadata/open.ts';
+import { listDrainingStores } from '../metadata/store-records.ts';
 import { CycleBook } from '../metrics/cycle-book.ts';
 import { LoopDelay } from '../metrics/loop-delay.ts';
 import { type Reading, reading } from '../metrics/reading.ts';
@@ -31,6 +34,7 @@ import { openWebhooks } from '../webhooks/open-webhooks.ts';
 import { Analysis, type AnalysisBody } from './analysis.ts';
 import { AnalysisClock } from './analysis-clock.ts';
 import { CheckpointFile } from './checkpoint-file.ts';
+import { ClusterObserver } from './cluster-observer.ts';
 import { DrainWatch } from './drain-watch.ts';
 import { EventEffects } from './event-effects.ts';
 import { KeptForecaster } from './kept-forecaster.ts';
@@ -110,9 +114,22 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
     machineClock,
     logger,
     metadata,
-    engine,
-    mapReader,
     pool,
+    openObserver: (of) =>
+      new ClusterObserver(of, {
+        mapReader,
+        engine,
+        decisions: () => readDecisions(metadata, cluster.name, machineClock.nowMs()),
+        membership: async () => {
+          const [members, drainingStoreIds] = await Promise.all([
+            listMembers(metadata, cluster.name),
+            listDrainingStores(metadata, cluster.name),
+          ]);
+          return { members, drainingStoreIds };
+        },
+        clock: machineClock,
+        logger,
+      }),
     book,
     webhooks,
     kernelHash: kernels.hash,

@@ -176,6 +176,8 @@ const ownSections = {
       isTls: z.boolean().describe('true or false'),
       commandTimeoutMs: integer(100, DAY_MS, 'milliseconds'),
       replicaReads: choice(['refuse', 'warn']),
+      lookIntervalMs: integer(1_000, DAY_MS, 'milliseconds'),
+      slotStats: choice(['auto', 'off']),
       slotMove: likeDefaults(REDIS_DEFAULTS.slotMove),
     })
     .partial(),

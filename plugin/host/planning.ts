@@ -7,16 +7,10 @@ import { seededRandom } from '../../src/base/random.ts';
 import type { KernelPool } from '../../src/kernels/pool.ts';
 import type { LoadProfile } from '../../src/model/load-profile.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
-import type { StorageEngine } from '../../src/ports/storage-engine.ts';
 import type { Settings } from '../../src/settings.ts';
 import { clusterKeys } from '../metadata/cluster-keys.ts';
-import type { ClusterMapReader } from '../metadata/cluster-map.ts';
-import { readDecisions } from '../metadata/decisions.ts';
-import { listMembers } from '../metadata/members.ts';
-import { listDrainingStores } from '../metadata/store-records.ts';
 import type { CycleBook } from '../metrics/cycle-book.ts';
 import type { WebhookSender } from '../webhooks/webhook-sender.ts';
-import { ClusterObserver } from './cluster-observer.ts';
 import { CoordinatorLink } from './coordinator-link.ts';
 import { CycleRunner, type CycleRunnerComponents } from './cycle-runner.ts';
 import { forecastPrefix, pastProposalsPrefix, proposalKey, staysKey } from './record-keys.ts';
@@ -35,8 +29,8 @@ export interface PlanningParts {
   readonly machineClock: Clock;
   readonly logger: Logger;
   readonly metadata: MetadataStore;
-  readonly engine: Pick<StorageEngine, 'nodeStatistics'>;
-  readonly mapReader: ClusterMapReader;
+  /** Sees the cluster, of whatever engine, as a cycle needs it. */
+  readonly openObserver: (settings: Settings) => CycleRunnerComponents['observer'];
   readonly forecaster: CycleRunnerComponents['forecaster'];
   readonly pool: KernelPool;
   readonly kernelHash: string;
@@ -50,9 +44,9 @@ export interface PlanningParts {
 export function openPlanning(
   settings: Settings,
   coordinatorPort: MessagePort,
-  { engine, mapReader, pool, machineClock, isCancelled, ...parts }: PlanningParts,
+  { openObserver, pool, machineClock, isCancelled, ...parts }: PlanningParts,
 ): Planning {
-  const { metadata, logger } = parts;
+  const { logger } = parts;
   const { name } = settings.cluster;
   const { optimizer, iterations } = settings.affinity;
   const coordinator = new CoordinatorLink(coordinatorPort);
@@ -72,20 +66,7 @@ export function openPlanning(
       // The ring is drained, and whoever asks is answered, while a large plan is made; nobody waits for one to close.
       pace: { clock: machineClock, isCancelled },
     }),
-    observer: new ClusterObserver(settings, {
-      mapReader,
-      engine,
-      decisions: () => readDecisions(metadata, name, machineClock.nowMs()),
-      membership: async () => {
-        const [members, drainingStoreIds] = await Promise.all([
-          listMembers(metadata, name),
-          listDrainingStores(metadata, name),
-        ]);
-        return { members, drainingStoreIds };
-      },
-      clock: machineClock,
-      logger,
-    }),
+    observer: openObserver(settings),
   });
   return { settings, coordinator, cycles };
 }

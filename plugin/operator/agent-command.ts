@@ -1,14 +1,21 @@
 import { once } from 'node:events';
-import { hostname } from 'node:os';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { RedisAgent } from '../engines/redis-cluster/agent.ts';
+import type { AskedMove } from '../engines/redis-cluster/partition-move.ts';
 import { LiveConfig } from '../host/live-config.ts';
 import { serveParent } from '../host/parent-channel.ts';
 import { createLogger } from '../host/pino-logger.ts';
 import type { HealthListener, HealthReason } from '../node/health.ts';
 import { listenForProcess } from '../node/process-health.ts';
+import { withMetadata } from './cluster-commands.ts';
+import { printLine, printRemark } from './output.ts';
+import { readProposal } from './proposal-command.ts';
+import { counted } from './units-text.ts';
 
 const STARTING: HealthReason = {
   code: 'starting',
@@ -127,5 +134,46 @@ async function openHealth(
       { name: 'config', read: () => config.readings() },
       ...(agent()?.metricSources ?? []),
     ],
+  });
+}
+
+/** `foreshard agent --dry-run`: plans as the leader would now, tells what it would send, and changes nothing anywhere. */
+export function dryRunAgent(settings: Settings): Promise<void> {
+  return withMetadata(settings, async () => {
+    const { planWithoutActing } = await import('../engines/redis-cluster/dry-run.ts');
+    const folder = await mkdtemp(join(tmpdir(), 'foreshard-dry-run-'));
+    try {
+      const proposal = await planWithoutActing(settings, folder);
+      if (proposal === null)
+        printRemark('nothing can be planned yet: no load has been published for a window');
+      else await tellMoves(settings, proposal.moves);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+/** `foreshard proposal --commands`: what the moves of the latest proposal would send. */
+export const tellProposal = (settings: Settings): Promise<void> =>
+  withMetadata(settings, async (metadata) =>
+    tellMoves(settings, (await readProposal(metadata, settings.cluster.name)).moves),
+  );
+
+/** Commands go to standard output, one a line; all else to standard error. */
+function tellMoves(settings: Settings, moves: readonly AskedMove[]): Promise<void> {
+  const logger = createLogger({ level: settings.node.logLevel, fields: { role: 'dry-run' } });
+  return withMetadata(settings, async (metadata) => {
+    const { tellCommands } = await import('../engines/redis-cluster/dry-run.ts');
+    let commandCount = 0;
+    await tellCommands(settings, moves, {
+      metadata,
+      logger,
+      onRemark: printRemark,
+      onCommand: (line) => {
+        commandCount++;
+        printLine(line);
+      },
+    });
+    printRemark(`${counted(moves.length, 'move')}, ${counted(commandCount, 'command')}: none was sent`);
   });
 }

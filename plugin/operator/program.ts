@@ -100,9 +100,15 @@ export function buildProgram(exitWith: (code: number) => void): Command {
 
   withConfig(program.command('agent'))
     .description('watch a Redis Cluster or Valkey, forecast, plan and move its slots, until SIGTERM')
-    .action(async (flags: CommonFlags) => {
-      const { runAgent } = await import('./agent-command.ts');
-      exitWith(await runAgent(async () => (await settingsOf(flags)).settings));
+    .option(
+      '--dry-run',
+      'plan once, print the commands that would be sent to the servers, and change nothing',
+    )
+    .action(async (flags: CommonFlags & { readonly dryRun?: boolean }) => {
+      const { dryRunAgent, runAgent } = await import('./agent-command.ts');
+      const readSettings = async () => (await settingsOf(flags)).settings;
+      if (flags.dryRun === true) await dryRunAgent(await readSettings());
+      else exitWith(await runAgent(readSettings));
     });
 
   addConfigCommands(program);
@@ -180,9 +186,13 @@ export function buildProgram(exitWith: (code: number) => void): Command {
     );
   withJson(withConfig(program.command('proposal')))
     .description('print the latest proposal, move by move with its reason')
-    .action(async (flags: CommonFlags) =>
-      describeProposal((await settingsOf(flags)).settings, { isJson: flags.json === true }),
-    );
+    .option('--commands', 'of a Redis Cluster: print what its moves would send to which server')
+    .action(async (flags: CommonFlags & { readonly commands?: boolean }) => {
+      const { settings } = await settingsOf(flags);
+      if (flags.commands !== true) return describeProposal(settings, { isJson: flags.json === true });
+      const { tellProposal } = await import('./agent-command.ts');
+      return tellProposal(settings);
+    });
   withJson(withConfig(program.command('proposals')))
     .description('print what was proposed of late, and what has become of each move')
     .option('--limit <number>', 'so many, the latest', wholeNumber('--limit', 1, PAST_KEPT), 10)

@@ -30,6 +30,7 @@ import {
 import { type RunningThread, reportFault, runThread } from '../host/thread-main.ts';
 import { ClusterMapReader, NO_OWNER } from '../metadata/cluster-map.ts';
 import { openMetadata } from '../metadata/open.ts';
+import { CAPTURE_ID_END, CAPTURE_ID_MIN } from './capture-ids.ts';
 import { CaptureRecorder, isWorldly } from './capture-recorder.ts';
 import { REDIS_COMMANDS } from './commands.ts';
 import { PULSE_INTERVAL_MS } from './pulse-record.ts';
@@ -57,10 +58,6 @@ export interface CaptureCounts {
   readonly droppedCount: number;
 }
 
-/** Above the ids of query nodes; below 2^48. */
-export const CAPTURE_ID_MIN = 10_000;
-/** `randomInt` takes no wider range. Two of a thousand processes have the same number once in half a billion starts. */
-const CAPTURE_ID_END = CAPTURE_ID_MIN + 2 ** 47;
 /** An application that ends waits no longer for a store that does not answer. */
 const FINISH_MS_MAX = 1_500;
 

@@ -41,6 +41,8 @@ export class MemoryRedisCluster implements RedisNodes {
   /** Called after each command of the agent, with it. */
   onCommand: (command: RedisCommand) => void = () => undefined;
   faults: Faults = { commandsMax: Number.POSITIVE_INFINITY, isMigrateHalfDone: false };
+  /** Bytes of keys, as MEMORY USAGE tells them, where it is not the usual few. */
+  readonly sizes = new Map<string, number>();
   /** Carried out for the agent so far. */
   commandCount = 0;
 
@@ -128,6 +130,10 @@ export class MemoryRedisCluster implements RedisNodes {
     for (const [key, value] of saved) server.keys.set(key, value);
   }
 
+  slotOf(key: string): number {
+    return calculateSlot(key);
+  }
+
   #byId(nodeId: string): Server {
     const found = this.servers.find((server) => server.nodeId === nodeId);
     if (found === undefined) throw new Error(`no server ${nodeId}`);
@@ -153,12 +159,14 @@ export class MemoryRedisCluster implements RedisNodes {
       case 'MIGRATE':
         return this.#migrate(server, rest, isHalfDone);
       case 'MEMORY':
-        return server.keys.has(rest[1] as string) ? 60 : null;
+        return server.keys.has(rest[1] as string) ? (this.sizes.get(rest[1] as string) ?? 60) : null;
       case 'TYPE':
         // One that is not sampled.
         return this.#goneOr(server, rest[0] as string, () => Buffer.from('stream'));
       case 'DUMP':
         return this.#goneOr(server, rest[0] as string, (value) => Buffer.from(value));
+      case 'XLEN':
+        return 1;
       case 'ASKING':
         return Buffer.from('OK');
       case 'INFO':
@@ -185,6 +193,9 @@ export class MemoryRedisCluster implements RedisNodes {
           .map((key) => Buffer.from(key));
       case 'SETSLOT':
         return this.#setSlot(server, slot, rest[1] as string, rest[2] ?? '');
+      case 'MIGRATION':
+      case 'GETSLOTMIGRATIONS':
+        return new RedisRefusal(`ERR unknown subcommand '${verb}'. Try CLUSTER HELP.`);
       default:
         throw new Error(`the model knows no CLUSTER ${verb}`);
     }

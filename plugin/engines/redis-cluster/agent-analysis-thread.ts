@@ -1,55 +1,53 @@
 /**
  * The worker thread of an agent that computes: forecasts and plans, for as long as that takes. What has a deadline, the lease
- * and open slots, is the main thread's. Load comes from the metadata store, where captured clients publish it.
+ * and open slots, is the main thread's. Load comes from the metadata store, where captured clients publish it, or from the
+ * servers.
  */
+import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { type MessagePort, workerData } from 'node:worker_threads';
-import { optimizers } from '../../../src/affinity/optimizers.ts';
-import { AffinityManager } from '../../../src/affinity/planner.ts';
 import { CalendarForecaster } from '../../../src/analyzer/seasons/calendar-forecaster.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
 import { KernelPool } from '../../../src/kernels/pool.ts';
-import type { LoadProfile } from '../../../src/model/load-profile.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { loadCalendar } from '../../calendar/load-calendar.ts';
 import { AnalysisClock } from '../../host/analysis-clock.ts';
 import { CheckpointFile } from '../../host/checkpoint-file.ts';
 import type { CycleSummary } from '../../host/control-messages.ts';
-import { CoordinatorLink } from '../../host/coordinator-link.ts';
-import { CycleRunner } from '../../host/cycle-runner.ts';
 import { summaryOf } from '../../host/cycle-summary.ts';
 import { EventEffects } from '../../host/event-effects.ts';
 import { isOwnBug } from '../../host/faults.ts';
 import { KeptForecaster } from '../../host/kept-forecaster.ts';
 import { createLogger } from '../../host/pino-logger.ts';
+import { openPlanning } from '../../host/planning.ts';
 import { ProfileLedger } from '../../host/profile-ledger.ts';
 import { ProfilePublisher } from '../../host/profile-publisher.ts';
-import {
-  eventEffectsPrefix,
-  forecastPrefix,
-  pastProposalsPrefix,
-  profilePrefix,
-  proposalKey,
-  staysKey,
-} from '../../host/record-keys.ts';
+import { eventEffectsPrefix, profilePrefix } from '../../host/record-keys.ts';
 import { type RunningThread, reportFault, runThread } from '../../host/thread-main.ts';
-import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { openMetadata } from '../../metadata/open.ts';
 import { CycleBook } from '../../metrics/cycle-book.ts';
 import { LoopDelay } from '../../metrics/loop-delay.ts';
 import { type Reading, reading } from '../../metrics/reading.ts';
+import { CAPTURE_ID_END, CAPTURE_ID_MIN } from '../../redis/capture-ids.ts';
+import { ProfileConsolidator } from '../../redis/profile-consolidator.ts';
 import { openWebhooks } from '../../webhooks/open-webhooks.ts';
 import { ClusterView } from './cluster-view.ts';
+import { ClusterWatch } from './cluster-watch.ts';
 import { MapMirror } from './map-mirror.ts';
+import { MasterWatch } from './master-watch.ts';
+import { withoutWrites } from './read-only-metadata.ts';
 import { RedisObserver } from './redis-observer.ts';
+import { SlotLoadFeed } from './slot-load-feed.ts';
 
 export interface AgentAnalysisSetup {
   readonly settings: Settings;
   readonly agentName: string;
   readonly coordinatorPort: MessagePort;
+  /** Nothing is written, and cycles run only when asked for. */
+  readonly isDryRun?: boolean;
 }
 
 export type AgentAnalysisBody =
@@ -60,83 +58,84 @@ export type AgentAnalysisBody =
   /** From now on it is so late by what a replay says: cycles run when they are asked for. */
   | { readonly operation: 'setClock'; readonly nowMs: number };
 
-async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetup): Promise<RunningThread> {
-  const { cluster, analyzer, forecast, controller, affinity } = settings;
+const CONSOLIDATE_INTERVAL_MS = 600_000;
+
+async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
+  const { settings, agentName, coordinatorPort, isDryRun = false } = setup;
+  const { cluster, analyzer, forecast, controller, redis } = settings;
   const logger = createLogger({
     level: settings.node.logLevel,
     fields: { role: 'agent', agent: agentName, thread: 'analysis' },
   });
   const clock = new AnalysisClock();
-  const random = seededRandom(BigInt(controller.seed));
-  const metadata = openMetadata(settings.metadata, { commitsAtOnce: true });
-  const view = new ClusterView(settings.redis);
+  // Moves are stamped, and servers looked at, in the machine's time: they take as long in a replay.
+  const machineClock = systemClock();
+  const opened = openMetadata(settings.metadata, { commitsAtOnce: true });
+  const metadata = isDryRun ? withoutWrites(opened) : opened;
+  const view = new ClusterView(redis);
   const mirror = new MapMirror(metadata, {
     clusterName: cluster.name,
     partitionCount: cluster.partitionCount,
   });
+  const masters = new MasterWatch(view, { clock: machineClock, logger });
   const kernels = loadKernels();
   const pool = new KernelPool({ threads: analyzer.kernelThreads }, { kernels, logger });
   const kept = new KeptForecaster(forecast, {
     runner: pool,
-    random: random.fork('forecast'),
+    random: seededRandom(BigInt(controller.seed)).fork('forecast'),
     logger,
     file: new CheckpointFile(join(analyzer.stateDir, `${cluster.name}-agent.forecast`)),
   });
-  const ledger = new ProfileLedger({
-    windowMs: analyzer.windowMs,
-    partitionCount: cluster.partitionCount,
-    windowsMax: forecast.historyWindows,
-  });
-  const publisher = new ProfilePublisher({ metadata, ledger, prefix: profilePrefix(cluster.name), logger });
-  const coordinator = new CoordinatorLink(coordinatorPort);
+  const grid = { windowMs: analyzer.windowMs, partitionCount: cluster.partitionCount };
+  const ledger = new ProfileLedger({ ...grid, windowsMax: forecast.historyWindows });
+  const prefix = profilePrefix(cluster.name);
+  const publisher = new ProfilePublisher({ metadata, ledger, prefix, logger });
   let isClosing = false;
-  const loadProfile = async (): Promise<LoadProfile> => {
-    const nowMs = clock.nowMs();
-    await publisher.refresh(nowMs);
-    return ledger.toProfile(nowMs);
-  };
   const book = new CycleBook();
-  const webhooks = openWebhooks(settings, { clock: systemClock(), logger });
+  const webhooks = isDryRun ? null : openWebhooks(settings, { clock: machineClock, logger });
   const delay = new LoopDelay();
-  const cycles = new CycleRunner(settings, {
-    book,
-    webhooks,
-    clock,
-    logger,
-    metadata,
-    coordinator,
-    keys: clusterKeys(cluster.name),
-    proposalKey: proposalKey(cluster.name),
-    staysKey: staysKey(cluster.name),
-    pastProposalsPrefix: pastProposalsPrefix(cluster.name),
-    forecastPrefix: forecastPrefix(cluster.name),
+  const memory = new EventEffects({ metadata, prefix: eventEffectsPrefix(cluster.name), logger });
+  const { coordinator, cycles } = openPlanning(settings, coordinatorPort, {
+    ...{ book, webhooks, clock, machineClock, logger, metadata, pool },
     kernelHash: kernels.hash,
-    forecaster: withCalendar(
-      settings,
-      kept,
-      new EventEffects({ metadata, prefix: eventEffectsPrefix(cluster.name), logger }),
-      logger,
-    ),
-    affinity: new AffinityManager(affinity, {
-      random: random.fork('affinity'),
-      logger,
-      optimiser: optimizers[affinity.optimizer]({ runner: () => pool, clock }, affinity.iterations),
-      copiesPerNodeMax: settings.migration.copiesPerNodeMax,
-      pace: { clock, isCancelled: () => isClosing },
-    }),
-    // Moves are stamped in the machine's time: they take as long in a replay.
-    observer: new RedisObserver(settings, { view, mirror, metadata, clock: systemClock(), logger }),
-    loadProfile,
+    forecaster: withCalendar(settings, kept, memory, logger),
+    isCancelled: () => isClosing,
+    openObserver: (of) =>
+      new RedisObserver(of, { view, masters, mirror, metadata, clock: machineClock, logger }),
+    loadProfile: async () => {
+      const nowMs = clock.nowMs();
+      await publisher.refresh(nowMs);
+      return ledger.toProfile(nowMs);
+    },
   });
-  const runCycle = async (): Promise<void> => {
-    try {
-      await cycles.runCycle();
-    } catch (error) {
-      if (isOwnBug(error)) reportFault(error);
-      else logger.warn({ fault: (error as Error).message }, 'no plan is made for now');
-    }
+  const feedId = randomInt(CAPTURE_ID_MIN, CAPTURE_ID_END);
+  const watch = new ClusterWatch(settings, {
+    ...{ view, masters, mirror, metadata, logger, agentName, clock: machineClock },
+    fence: () => coordinator.fence,
+    feed: new SlotLoadFeed(grid, { nodes: view.nodes, clock: machineClock, publisher, feedId }),
+  });
+  const consolidator = new ProfileConsolidator({ ...grid, prefix }, metadata);
+  const consolidate = async (): Promise<void> => {
+    const { fence } = coordinator;
+    if (fence === null) return;
+    const parts = await consolidator.consolidate(machineClock.nowMs(), fence);
+    if (parts > 0) logger.info({ parts }, 'windows of captured processes were added up');
   };
-  const timer = setInterval(() => void runCycle(), controller.cycleIntervalMs);
+  /** What the world does is met again at the next turn; a bug of ours ends the agent. */
+  const every = (intervalMs: number, what: string, work: () => Promise<unknown>): Repeated =>
+    new Repeated(isDryRun ? null : intervalMs, async () => {
+      try {
+        await work();
+      } catch (error) {
+        if (isOwnBug(error)) reportFault(error);
+        else logger.warn({ fault: (error as Error).message }, what);
+      }
+    });
+  const planning = every(controller.cycleIntervalMs, 'no plan is made for now', () => cycles.runCycle());
+  const beside = [
+    every(redis.lookIntervalMs, 'the cluster cannot be looked at for now', () => watch.look()),
+    every(CONSOLIDATE_INTERVAL_MS, 'windows of load are not added up for now', consolidate),
+  ];
   return {
     respond: async (body): Promise<CycleSummary | readonly Reading[] | null> => {
       const asked = body as AgentAnalysisBody;
@@ -147,7 +146,7 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
           ...(webhooks?.readings() ?? []),
         ];
       if (asked.operation === 'setClock') {
-        clearInterval(timer);
+        void planning.stop();
         clock.setVirtual(asked.nowMs);
         return null;
       }
@@ -158,7 +157,7 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
     async close() {
       isClosing = true;
       delay.close();
-      clearInterval(timer);
+      await Promise.all([planning, ...beside].map((work) => work.stop()));
       await cycles.settled();
       await webhooks?.close();
       coordinator.close();
@@ -168,6 +167,26 @@ async function start({ settings, agentName, coordinatorPort }: AgentAnalysisSetu
       await metadata.close();
     },
   };
+}
+
+/** Work on a timer, one at a time; never without an interval. */
+class Repeated {
+  readonly #timer: NodeJS.Timeout | null;
+  #running: Promise<void> | null = null;
+
+  constructor(intervalMs: number | null, work: () => Promise<void>) {
+    const turn = (): void => {
+      this.#running ??= work().finally(() => {
+        this.#running = null;
+      });
+    };
+    this.#timer = intervalMs === null ? null : setInterval(turn, intervalMs);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    await this.#running;
+  }
 }
 
 /** @throws ForeshardError FORESHARD_CONFIG naming file, line and event. */

@@ -1,10 +1,13 @@
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { decodeRecord, encodeRecord } from '../../host/json-record.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
+import { orNothing } from '../../metadata/json-values.ts';
 
 const redisRoot = (clusterName: string): string =>
   `${clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '')}redis/`;
 
 export const shardsKey = (clusterName: string): string => `${redisRoot(clusterName)}shards`;
+export const clusterSeenKey = (clusterName: string): string => `${redisRoot(clusterName)}seen`;
 export const slotMovesPrefix = (clusterName: string): string => `${redisRoot(clusterName)}moves/`;
 
 /**
@@ -30,6 +33,8 @@ export interface SlotMoveRecord {
   /** A source was replaced or restarted while slots were open: see SlotMove.isSourcePromoted. */
   readonly isSourcePromoted: boolean;
   readonly startedAtMs: number;
+  /** Slots of the range that the target owned when it was last written down; of earlier versions there is none. */
+  readonly movedSlots?: number;
   readonly sizeBytes: number;
   readonly reason: string;
   /** Why it is being given up: nothing more is opened. */
@@ -41,3 +46,12 @@ export const encodeSlotMove = (record: SlotMoveRecord): Uint8Array => encodeReco
 /** @throws ForeshardError FORESHARD_CORRUPT: a record of another version, whose slots must not be touched. */
 export const decodeSlotMove = (key: string, bytes: Uint8Array): SlotMoveRecord =>
   decodeRecord(key, bytes, (record: SlotMoveRecord) => record.v === 1 && Array.isArray(record.targetIds));
+
+/** The moves of slots that are open, for people to look at: a record of another version is left out. */
+export async function readOpenSlotMoves(
+  metadata: Pick<MetadataStore, 'list'>,
+  clusterName: string,
+): Promise<readonly SlotMoveRecord[]> {
+  const { entries } = await metadata.list(slotMovesPrefix(clusterName));
+  return entries.flatMap(({ key, value }) => orNothing(() => decodeSlotMove(key, value)));
+}

@@ -1,14 +1,17 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
+import { type PendingApproval, voidWrites } from '../../../src/migration/approvals.ts';
+import { type Controls, readControls } from '../../../src/migration/controls.ts';
 import type { AuditRecord, MigrationHistory, OperatorRequest } from '../../../src/migration/records.ts';
 import { asNodeId } from '../../../src/model/ids.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
-import { ClusterMapReader } from '../../metadata/cluster-map.ts';
+import { ClusterMapReader, type LoadedMap } from '../../metadata/cluster-map.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import { decodeSlotMove, encodeSlotMove, type SlotMoveRecord, slotMovesPrefix } from './move-record.ts';
 import type { PartitionMoveOutcome } from './partition-move.ts';
+import type { NextMove, VoidApproval } from './slot-move-queue.ts';
 
 interface Totals {
   doneCount: number;
@@ -43,6 +46,20 @@ export class MoveRecords {
     return entries.map(({ key, value }) => decodeSlotMove(key, value));
   }
 
+  /** The map's mirror; nothing before the cluster was formed in the store. */
+  async partitions(): Promise<Pick<LoadedMap, 'records' | 'revisions'>> {
+    try {
+      return await this.#reader.load();
+    } catch (error) {
+      if (!(error instanceof ForeshardError) || error.code !== 'FORESHARD_NOT_READY') throw error;
+      return { records: [], revisions: [] };
+    }
+  }
+
+  controls(): Promise<Controls> {
+    return readControls(this.#components.metadata, this.#codec, this.#components.logger);
+  }
+
   async isPaused(partitionId: number): Promise<boolean> {
     const { pause, pauseOf } = this.#codec.keys;
     const { metadata } = this.#components;
@@ -50,17 +67,29 @@ export class MoveRecords {
     return found.some((entry) => entry !== undefined);
   }
 
-  /** Before the first slot is opened. */
-  async begin(draft: Draft, fence: MetadataCondition): Promise<SlotMoveRecord> {
+  /**
+   * Before the first slot is opened. An approval is used up by the same commit, and one that was taken back meanwhile opens
+   * nothing; nor does a move of a plan that was rejected since.
+   */
+  async begin(
+    draft: Draft,
+    { approved, rejectionRevision }: Pick<NextMove, 'approved'> & { readonly rejectionRevision: number },
+    fence: MetadataCondition,
+  ): Promise<SlotMoveRecord> {
     const record: SlotMoveRecord = {
       ...draft,
       moveId: ((await this.#reader.readPartition(draft.partitionId))?.migrationSeq ?? 0) + 1,
       startedAtMs: this.#components.clock.nowMs(),
     };
     const key = this.#keyOf(record);
+    const { partitionId } = draft;
+    const decided: MetadataCondition =
+      approved === null
+        ? { key: this.#codec.keys.rejection(partitionId), revisionIs: rejectionRevision }
+        : { key: approved.key, revisionIs: approved.revision };
     await this.#commit(
-      [fence, { key, revisionIs: 0 }],
-      [{ kind: 'put', key, value: encodeSlotMove(record) }],
+      [fence, { key, revisionIs: 0 }, decided],
+      [{ kind: 'put', key, value: encodeSlotMove(record) }, ...usedUp(approved)],
     );
     return record;
   }
@@ -74,7 +103,7 @@ export class MoveRecords {
     const isDone = outcome.isComplete && record.cancelledFor === null;
     const reason = isDone
       ? record.reason
-      : (record.cancelledFor ?? 'some slots have keys that are too big, or too many');
+      : (record.cancelledFor ?? outcome.failure ?? 'some slots have keys that are too big, or too many');
     await this.#commit(
       [fence],
       [{ kind: 'delete', key: this.#keyOf(record) }, ...(await this.#historyOf(record, { isDone, reason }))],
@@ -82,16 +111,53 @@ export class MoveRecords {
     this.#count(isDone ? null : reason, record.sizeBytes);
   }
 
-  /** It was not begun. */
-  async refuse(draft: Draft, reason: string, fence: MetadataCondition): Promise<void> {
+  /** It was not begun. An approval of it is void by that: whoever gave it reads why in the audit. */
+  async refuse(
+    draft: Draft,
+    { reason, approved }: Pick<NextMove, 'approved'> & { readonly reason: string },
+    fence: MetadataCondition,
+  ): Promise<void> {
     const partition = await this.#reader.readPartition(draft.partitionId);
     const record = {
       ...draft,
       moveId: (partition?.migrationSeq ?? 0) + 1,
       startedAtMs: this.#components.clock.nowMs(),
     };
-    await this.#commit([fence], await this.#historyOf(record, { isDone: false, reason }));
+    const history = await this.#historyOf(record, { isDone: false, reason });
+    const conditions = approved === null ? [] : [{ key: approved.key, revisionIs: approved.revision }];
+    await this.#commit([fence, ...conditions], [...history, ...this.#voidWrites(approved, reason)]);
     this.#count(reason, 0);
+  }
+
+  /** Takes back an approval of what can no longer be done. Whoever has decided otherwise meanwhile is right. */
+  async retract(
+    { pending, why, stuck }: VoidApproval,
+    { fence, revisions }: { readonly fence: MetadataCondition; readonly revisions: readonly number[] },
+  ): Promise<void> {
+    const { keys } = this.#codec;
+    this.#components.logger.warn(
+      { partition: pending.approval.partitionId, why },
+      'an approved move is void',
+    );
+    // Map, approvals and open moves were read one after the other: it holds only while nothing of it has changed.
+    const unchanged: MetadataCondition[] =
+      stuck === null
+        ? []
+        : [
+            { key: keys.map(stuck.partitionId), revisionIs: revisions[stuck.partitionId] as number },
+            { key: keys.approval(stuck.partitionId), revisionIs: 0 },
+            { key: this.#keyOf(stuck), revisionIs: 0 },
+          ];
+    await this.#components.metadata.commit({
+      conditions: [fence, { key: pending.key, revisionIs: pending.revision }, ...unchanged],
+      writes: this.#voidWrites(pending, why),
+    });
+  }
+
+  #voidWrites(approved: PendingApproval | null, why: string): MetadataWrite[] {
+    if (approved === null) return [];
+    const nowMs = this.#components.clock.nowMs();
+    return voidWrites(approved.approval, { key: approved.key, why, nowMs }, this.#codec);
   }
 
   /** Orders of an operator: a cancel of an open move is taken up, all else is answered with why not. */
@@ -213,6 +279,9 @@ export class MoveRecords {
       throw new ForeshardError('FORESHARD_CONFLICT', 're-read', `${result.failed.key} has changed`);
   }
 }
+
+const usedUp = (approved: PendingApproval | null): MetadataWrite[] =>
+  approved === null ? [] : [{ kind: 'delete', key: approved.key }];
 
 function answerTo(
   { action, expiresAtMs }: OperatorRequest,

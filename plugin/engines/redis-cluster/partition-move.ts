@@ -1,6 +1,7 @@
 import type { Logger } from '../../../src/base/logger.ts';
-import type { Move } from '../../../src/model/proposal.ts';
 import type { RedisSettings } from '../../../src/redis-settings.ts';
+import type { AtomicKind } from './atomic-jobs.ts';
+import type { AtomicMover, JobOrder } from './atomic-mover.ts';
 import { type FullSlot, scanForBigKeys } from './big-keys.ts';
 import type { ClusterView } from './cluster-view.ts';
 import { hasBlindReaders, isNamedBy, moveRefusal, type SidesState } from './guards.ts';
@@ -16,10 +17,23 @@ export interface PartitionMoveComponents {
   readonly topology: ClusterTopology;
   readonly shards: readonly Shard[];
   readonly mover: SlotMover;
+  readonly atomicMover: AtomicMover;
   readonly view: ClusterView;
   readonly logger: Logger;
-  /** Whether more slots may be opened: no pause, no cancel, no end of the process. */
-  readonly mayOpen: (record: SlotMoveRecord) => Promise<boolean>;
+  /** Whether more slots may be opened: no pause, no cancel, no end of the process. It is told how many the target has. */
+  readonly mayOpen: (record: SlotMoveRecord, movedSlots: number) => Promise<boolean>;
+  /** What becomes of a migration that the servers carry out by themselves. */
+  readonly orderOf: (record: SlotMoveRecord, movedSlots: number) => Promise<JobOrder>;
+}
+
+/** What a plan, or whoever approves a part of it, asks for. */
+export interface AskedMove {
+  readonly partitionId: number;
+  /** Shards, by number. */
+  readonly sourceNodeId: number;
+  readonly targetNodeId: number;
+  readonly sizeBytes: number;
+  readonly reason: string;
 }
 
 export interface PartitionMoveOutcome {
@@ -33,6 +47,8 @@ export interface PartitionMoveOutcome {
   readonly isOver: boolean;
   /** The target owns all. */
   readonly isComplete: boolean;
+  /** Why the servers have given it up. */
+  readonly failure: string | null;
 }
 
 /** How many keys a message names. */
@@ -50,7 +66,7 @@ export class PartitionMove {
 
   /** What would be written down; null when the target is gone or owns all slots already. */
   draft(
-    { partitionId, sourceNodeId, targetNodeId, sizeBytes, reason }: Move,
+    { partitionId, sourceNodeId, targetNodeId, sizeBytes, reason }: AskedMove,
     { firstSlot, lastSlot }: Pick<SlotMoveRecord, 'firstSlot' | 'lastSlot'>,
   ): Omit<SlotMoveRecord, 'moveId' | 'startedAtMs'> | null {
     const target = this.#masterOf(targetNodeId);
@@ -89,6 +105,8 @@ export class PartitionMove {
         'clients that read from replicas will miss moved keys',
       );
     for (const [sourceId, slots] of this.#slotsBySource(draft, target)) {
+      // No MIGRATE, which holds both servers for as long as a key takes.
+      if ((await this.#atomicKind({ sourceId, targetId: target.nodeId })) !== null) continue;
       const { bigKeys, fullSlots } = await mover.run(scanForBigKeys(sourceId, slots, mover.limits()));
       if (fullSlots.length > 0) return fullSlotsRefusal(fullSlots);
       if (bigKeys.length > 0) return bigKeysRefusal(bigKeys);
@@ -129,7 +147,14 @@ export class PartitionMove {
     const target = this.#masterOf(record.targetNodeId) as MasterNode;
     const outcomes: SlotMoveOutcome[] = [];
     let isAllBegun = true;
-    for (const [sourceId, slots] of this.#slotsBySource(record, target)) {
+    let failure: string | null = null;
+    const slotsBySource = this.#slotsBySource(record, target);
+    let movedSlots = record.lastSlot - record.firstSlot + 1;
+    for (const slots of slotsBySource.values()) movedSlots -= slots.length;
+    const onWindow = ({ committedSlots }: SlotMoveOutcome): void => {
+      movedSlots += committedSlots.length;
+    };
+    for (const [sourceId, slots] of slotsBySource) {
       const openSlots = new Set(
         topology.openSlots.filter((open) => isNamedBy(record, open)).map(({ slot }) => slot),
       );
@@ -138,15 +163,30 @@ export class PartitionMove {
       const begun = { ...move, slots: slots.filter((slot) => openSlots.has(slot)) };
       const left = record.cancelledFor === null ? begun.slots : await mover.run(closeUnmoved(begun));
       if (left.length > 0)
-        outcomes.push(...(await mover.move({ ...move, slots: left }, { mayOpenWindow: () => true })));
+        outcomes.push(
+          ...(await mover.move({ ...move, slots: left }, { mayOpenWindow: () => true, onWindow })),
+        );
       const untouched = slots.filter((slot) => !openSlots.has(slot));
       let isHeld = false;
+      const ends = { sourceId, targetId: target.nodeId };
+      const kind = untouched.length === 0 ? null : await this.#atomicKind(ends);
+      if (kind !== null) {
+        const atomic = await this.#components.atomicMover.move({ ...move, slots: untouched }, kind, {
+          order: () => this.#components.orderOf(record, movedSlots),
+          mayStart: () => mayOpen(record, movedSlots),
+        });
+        onWindow(atomic);
+        outcomes.push(atomic);
+        failure ??= atomic.failure;
+        isAllBegun &&= atomic.committedSlots.length === untouched.length;
+        continue;
+      }
       const mayOpenWindow = async (): Promise<boolean> => {
-        const may = await mayOpen(record);
+        const may = await mayOpen(record, movedSlots);
         isHeld ||= !may;
         return may;
       };
-      outcomes.push(...(await mover.move({ ...move, slots: untouched }, { mayOpenWindow })));
+      outcomes.push(...(await mover.move({ ...move, slots: untouched }, { mayOpenWindow, onWindow })));
       isAllBegun &&= !isHeld;
     }
     const conflictingKeys = outcomes.flatMap((outcome) =>
@@ -162,9 +202,15 @@ export class PartitionMove {
       sampledKeys: sum(outcomes, ({ sample }) => sample.checkedCount),
       differingKeys: outcomes.flatMap(({ sample }) => sample.differing.map(shown)).slice(0, NAMED_KEYS_MAX),
       conflictingKeys: conflictingKeys.slice(0, NAMED_KEYS_MAX),
-      isOver: conflictingKeys.length === 0 && (isAllBegun || record.cancelledFor !== null),
+      isOver:
+        conflictingKeys.length === 0 && (isAllBegun || record.cancelledFor !== null || failure !== null),
       isComplete,
+      failure,
     };
+  }
+
+  async #atomicKind(ends: Pick<SlotMove, 'sourceId' | 'targetId'>): Promise<AtomicKind | null> {
+    return this.#settings.slotMove.atomic === 'off' ? null : this.#components.atomicMover.kindOf(ends);
   }
 
   #slotMove(

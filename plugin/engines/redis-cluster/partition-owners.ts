@@ -34,3 +34,12 @@ export function partitionOwners(
   });
   return { ownerOf, splitPartitions };
 }
+
+/** The slots of a partition. */
+export function slotRangeOf(
+  partitionId: number,
+  partitionCount: number,
+): { readonly firstSlot: number; readonly lastSlot: number } {
+  const width = SLOT_COUNT / partitionCount;
+  return { firstSlot: partitionId * width, lastSlot: (partitionId + 1) * width - 1 };
+}

@@ -10,21 +10,19 @@ import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { nodeCapacity } from '../../host/node-capacity.ts';
 import { ClusterMapReader } from '../../metadata/cluster-map.ts';
+import { readDecisions } from '../../metadata/decisions.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { MapMirror } from './map-mirror.ts';
+import type { MasterWatch } from './master-watch.ts';
 import { decodeSlotMove, slotMovesPrefix } from './move-record.ts';
-import { type NodeCounters, type NodeRates, ratesBetween } from './node-info.ts';
+import type { NodeCounters } from './node-info.ts';
 import { NOBODY, partitionOwners } from './partition-owners.ts';
 import { numberShards, type Shard } from './shards.ts';
 import type { ClusterTopology } from './topology.ts';
 
-interface Look {
-  readonly atMs: number;
-  readonly counters: NodeCounters;
-}
-
 export interface RedisObserverComponents {
   readonly view: ClusterView;
+  readonly masters: MasterWatch;
   readonly mirror: Pick<MapMirror, 'shards'>;
   readonly metadata: MetadataStore;
   readonly clock: Clock;
@@ -36,8 +34,6 @@ export class RedisObserver {
   readonly #settings: Settings;
   readonly #components: RedisObserverComponents;
   readonly #reader: ClusterMapReader;
-  /** By master. */
-  readonly #lastLooks = new Map<string, Look>();
 
   constructor(settings: Settings, components: RedisObserverComponents) {
     this.#settings = settings;
@@ -47,7 +43,7 @@ export class RedisObserver {
 
   /** @throws ForeshardError FORESHARD_UNAVAILABLE when no node answers. */
   async observe(profile: LoadProfile): Promise<ClusterState> {
-    const { view, mirror, clock, logger } = this.#components;
+    const { view, mirror, metadata, clock, logger } = this.#components;
     const { partitionCount } = this.#settings.cluster;
     const topology = await view.topology();
     const shards = numberShards(await mirror.shards(), topology);
@@ -60,13 +56,20 @@ export class RedisObserver {
       );
     const counters = await this.#look(topology);
     const { residingPartitions, epochOf } = await this.#residing(clock.nowMs());
-    const openMigrations = await this.#openMoves();
+    const openMigrations = new Map(await this.#openMoves());
+    const decisions = await readDecisions(metadata, this.#settings.cluster.name, clock.nowMs());
     if (topology.troubles.length > 0)
       logger.warn({ troubles: topology.troubles }, 'nothing can be moved now');
     const silent = new Set(
       shards.filter(({ masterId }) => !counters.has(masterId)).map(({ nodeId }) => nodeId),
     );
     const restingPartitions = new Set([...residingPartitions, ...openMigrations.keys()]);
+    // What people have decided is planned around: an approved move counts as done, what was rejected stays.
+    for (const { partitionId, targetNodeId } of decisions.approvals) {
+      restingPartitions.add(partitionId);
+      if (!openMigrations.has(partitionId)) openMigrations.set(partitionId, targetNodeId);
+    }
+    for (const { partitionId } of decisions.rejections) restingPartitions.add(partitionId);
     for (let partition = 0; partition < partitionCount; partition++)
       if (silent.has(ownerOf[partition] as number)) restingPartitions.add(partition);
     if (splitPartitions.size > 0)
@@ -85,26 +88,14 @@ export class RedisObserver {
   }
 
   async #look(topology: ClusterTopology): Promise<ReadonlyMap<string, NodeCounters>> {
-    const { view, clock, logger } = this.#components;
-    const found = new Map<string, NodeCounters>();
-    const rates: Record<string, NodeRates | null> = {};
-    await Promise.all(
-      topology.masters.map(async ({ nodeId, host, port }) => {
-        try {
-          const counters = await view.counters(nodeId);
-          const atMs = clock.monotonicMs();
-          const last = this.#lastLooks.get(nodeId);
-          this.#lastLooks.set(nodeId, { atMs, counters });
-          rates[`${host}:${port}`] =
-            last === undefined ? null : ratesBetween(last.counters, counters, atMs - last.atMs);
-          found.set(nodeId, counters);
-        } catch (error) {
-          logger.warn({ node: `${host}:${port}`, fault: (error as Error).message }, 'a master is silent');
-        }
-      }),
-    );
-    logger.info({ rates }, 'masters, a second since the last look');
-    return found;
+    const { masters, logger } = this.#components;
+    const watched = await masters.look(topology);
+    const rates = topology.masters.map(({ nodeId, host, port }) => [
+      `${host}:${port}`,
+      watched.get(nodeId)?.rates ?? null,
+    ]);
+    logger.info({ rates: Object.fromEntries(rates) }, 'masters, a second since the last look');
+    return new Map([...watched].map(([nodeId, { counters }]) => [nodeId, counters]));
   }
 
   #utilisation(

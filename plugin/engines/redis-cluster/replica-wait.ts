@@ -31,11 +31,7 @@ export function* waitForReplicas(
   nodeId: string,
   { replicasMin, replicaWaitMs }: { readonly replicasMin: number; readonly replicaWaitMs: number },
 ): Steps<void> {
-  const { offset: goal, replicaOffsets } = yield* replicationOf(nodeId);
-  if (replicaOffsets.length < replicasMin)
-    throw new SlotMoveStopped(
-      `target ${nodeId} has ${replicaOffsets.length} replicas online, not ${replicasMin}`,
-    );
+  const { offset: goal, replicaOffsets } = yield* assertReplicas(nodeId, replicasMin);
   let behind = replicaOffsets.filter((offset) => offset < goal).length;
   for (let waitedMs = 0; behind > 0; waitedMs += WAIT_MS) {
     if (waitedMs >= replicaWaitMs)
@@ -53,6 +49,15 @@ export function* waitForReplicas(
       throw new SlotMoveStopped(`a replica of target ${nodeId} has gone`);
     behind = now.replicaOffsets.filter((offset) => offset < goal).length;
   }
+}
+
+/** @throws SlotMoveStopped with fewer than `replicasMin` replicas online. */
+export function* assertReplicas(nodeId: string, replicasMin: number): Steps<Replication> {
+  const replication = yield* replicationOf(nodeId);
+  const { length } = replication.replicaOffsets;
+  if (length < replicasMin)
+    throw new SlotMoveStopped(`target ${nodeId} has ${length} replicas online, not ${replicasMin}`);
+  return replication;
 }
 
 function* replicationOf(nodeId: string): Steps<Replication> {

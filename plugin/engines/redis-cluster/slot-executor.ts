@@ -1,20 +1,22 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
-import { SLOT_COUNT } from '../../../src/model/partition-map.ts';
-import type { Move, Proposal } from '../../../src/model/proposal.ts';
+import type { Proposal } from '../../../src/model/proposal.ts';
 import type { Leadership, MetadataCondition, MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import type { MoveExecutor } from '../../host/coordinator.ts';
+import { AtomicMover } from './atomic-mover.ts';
 import type { ClusterView } from './cluster-view.ts';
 import { clusterRefusal } from './guards.ts';
 import type { MapMirror } from './map-mirror.ts';
 import type { SlotMoveRecord } from './move-record.ts';
 import { MoveRecords } from './move-records.ts';
 import { PartitionMove } from './partition-move.ts';
+import { slotRangeOf } from './partition-owners.ts';
 import { RedisRefusal } from './redis-node.ts';
 import type { Shard } from './shards.ts';
 import { SlotMoveStopped } from './slot-move.ts';
+import { type NextMove, type SeenMoves, SlotMoveQueue, voidApprovals } from './slot-move-queue.ts';
 import { SlotMover } from './slot-mover.ts';
 import type { ClusterTopology } from './topology.ts';
 
@@ -46,7 +48,8 @@ export class SlotExecutor implements MoveExecutor {
   readonly #components: SlotExecutorComponents;
   readonly #records: MoveRecords;
   readonly #mover: SlotMover;
-  #queue: readonly Move[] = [];
+  readonly #atomicMover: AtomicMover;
+  readonly #queue: SlotMoveQueue;
   #open: readonly SlotMoveRecord[] = [];
   #nextTryMs = 0;
   #retryMs = RETRY_MS_MIN;
@@ -58,6 +61,7 @@ export class SlotExecutor implements MoveExecutor {
     this.#settings = settings;
     this.#components = components;
     this.#records = new MoveRecords(settings, components);
+    this.#queue = new SlotMoveQueue(settings.migration);
     this.#mover = new SlotMover(settings.redis, {
       nodes: components.view.nodes,
       clock: components.clock,
@@ -65,12 +69,17 @@ export class SlotExecutor implements MoveExecutor {
         this.#fence();
       },
     });
+    this.#atomicMover = new AtomicMover({
+      run: (steps) => this.#mover.run(steps),
+      clock: components.clock,
+      limits: () => this.#mover.limits(),
+    });
   }
 
   /** Takes over a proposal's moves; those of an earlier one that have not begun are dropped. */
   async admit(proposal: Proposal): ReturnType<MoveExecutor['admit']> {
-    this.#queue = proposal.moves;
-    return { queued: [...proposal.moves], refused: [] };
+    const { seen } = await this.#see(await this.#records.controls());
+    return this.#queue.take(proposal, seen);
   }
 
   async tick(): Promise<void> {
@@ -83,8 +92,6 @@ export class SlotExecutor implements MoveExecutor {
   }
 
   status(): ReturnType<MoveExecutor['status']> {
-    const nowMs = this.#components.planNowMs();
-    const isDue = ({ schedule }: Move): boolean => (schedule?.startMs ?? 0) <= nowMs;
     return {
       open: this.#open.map((record) => ({
         partitionId: record.partitionId,
@@ -100,8 +107,7 @@ export class SlotExecutor implements MoveExecutor {
         pace: null,
         reads: null,
       })),
-      queuedMoveCount: this.#queue.filter(isDue).length,
-      scheduledMoveCount: this.#queue.filter((move) => !isDue(move)).length,
+      ...this.#queue.waiting(this.#components.planNowMs()),
       ...this.#records.totals,
       quarantinedPartitionIds: [],
     };
@@ -129,11 +135,11 @@ export class SlotExecutor implements MoveExecutor {
   }
 
   async #work(): Promise<void> {
-    const { clock, view, mirror } = this.#components;
+    const { clock, view, mirror, isStopping } = this.#components;
     this.#open = await this.#records.open();
-    const due = this.#due();
+    const next = this.#open.length === 0 && !isStopping() ? await this.#next() : null;
     const isLookDue = clock.monotonicMs() - this.#lastLookMs >= LOOK_INTERVAL_MS;
-    if (this.#open.length === 0 && due === undefined && !isLookDue) return;
+    if (this.#open.length === 0 && next === null && !isLookDue) return;
     this.#lastLookMs = clock.monotonicMs();
     // Before the cluster is looked at: a cancel is taken up also where nothing may be moved now.
     await this.#records.answerRequests(this.#open, this.#fence());
@@ -145,37 +151,59 @@ export class SlotExecutor implements MoveExecutor {
     if (refusal !== null) return this.#waitABit();
     for (const record of this.#open) await this.#drive(record, topology, shards);
     if (this.#open.length > 0) this.#open = await this.#records.open();
-    else if (due !== undefined && !this.#components.isStopping()) await this.#begin(due, topology, shards);
+    else if (next !== null) await this.#begin(next, topology, shards);
   }
 
-  /** The first move whose hour has come, in a time for moves, that nobody has paused. */
-  #due(): Move | undefined {
-    const { planNowMs, isInWindow } = this.#components;
-    const nowMs = planNowMs();
-    return isInWindow(nowMs)
-      ? this.#queue.find(({ schedule }) => (schedule?.startMs ?? 0) <= nowMs)
-      : undefined;
+  /** The move that may begin now, approved or planned; approvals that can never begin any more are taken back. */
+  async #next(): Promise<(NextMove & { readonly rejectionRevision: number }) | null> {
+    const controls = await this.#records.controls();
+    if (controls.approvals.length === 0 && !this.#queue.hasDue(this.#components.planNowMs())) return null;
+    const { seen, revisions } = await this.#see(controls);
+    for (const approval of voidApprovals(seen, this.#settings.migration))
+      await this.#records.retract(approval, { fence: this.#fence(), revisions });
+    const next = this.#queue.next(seen);
+    if (next === null) return null;
+    const rejectionRevision = controls.rejections.get(next.move.partitionId)?.revision ?? 0;
+    return { ...next, rejectionRevision };
   }
 
-  async #begin(move: Move, topology: ClusterTopology, shards: readonly Shard[]): Promise<void> {
-    if (await this.#records.isPaused(move.partitionId)) return;
-    this.#queue = this.#queue.filter((other) => other !== move);
-    const { partitionCount } = this.#settings.cluster;
-    const width = SLOT_COUNT / partitionCount;
+  async #see(
+    controls: SeenMoves['controls'],
+  ): Promise<{ readonly seen: SeenMoves; readonly revisions: readonly number[] }> {
+    const { clock, isInWindow } = this.#components;
+    const planNowMs = this.#components.planNowMs();
+    const open = await this.#records.open();
+    const { records, revisions } = await this.#records.partitions();
+    const openPartitionIds = new Set(open.map(({ partitionId }) => partitionId));
+    return {
+      seen: {
+        ...{ records, controls, openPartitionIds, planNowMs },
+        nowMs: clock.nowMs(),
+        isInWindow: isInWindow(planNowMs),
+      },
+      revisions,
+    };
+  }
+
+  async #begin(
+    next: NextMove & { readonly rejectionRevision: number },
+    topology: ClusterTopology,
+    shards: readonly Shard[],
+  ): Promise<void> {
+    const { move, approved } = next;
     const partitionMove = this.#moveOf(topology, shards);
-    const draft = partitionMove.draft(move, {
-      firstSlot: move.partitionId * width,
-      lastSlot: (move.partitionId + 1) * width - 1,
-    });
+    const slots = slotRangeOf(move.partitionId, this.#settings.cluster.partitionCount);
+    const draft = partitionMove.draft(move, slots);
+    this.#queue.drop(move);
     if (draft === null) return;
-    const refusal = await partitionMove.refusal(draft);
-    if (refusal !== null) {
-      this.#components.logger.warn({ partition: move.partitionId, refusal }, 'a move of slots is refused');
-      await this.#records.refuse(draft, refusal, this.#fence());
+    const reason = await partitionMove.refusal(draft);
+    if (reason !== null) {
+      this.#components.logger.warn({ partition: move.partitionId, reason }, 'a move of slots is refused');
+      await this.#records.refuse(draft, { reason, approved }, this.#fence());
       return;
     }
     const sourceRunIds = await partitionMove.runIdsOf(draft.sourceIds);
-    await this.#records.begin({ ...draft, sourceRunIds }, this.#fence());
+    await this.#records.begin({ ...draft, sourceRunIds }, next, this.#fence());
     this.#open = await this.#records.open();
     for (const record of this.#open) await this.#drive(record, topology, shards);
     this.#open = await this.#records.open();
@@ -197,23 +225,35 @@ export class SlotExecutor implements MoveExecutor {
       topology,
       shards,
       mover: this.#mover,
+      atomicMover: this.#atomicMover,
       view,
       logger,
-      mayOpen: async (record) =>
+      mayOpen: async (record, movedSlots) =>
         !isStopping() &&
         record.cancelledFor === null &&
-        !(await this.#isCancelled(record)) &&
+        (await this.#isWanted(record, movedSlots)) &&
         !(await this.#records.isPaused(record.partitionId)),
+      orderOf: async (record, movedSlots) => {
+        if (isStopping()) return 'leave';
+        const isWanted = record.cancelledFor === null && (await this.#isWanted(record, movedSlots));
+        return isWanted ? 'go-on' : 'cancel';
+      },
     });
   }
 
-  /** Asked before each window: an operator's cancel does not wait until the whole partition has moved. */
-  async #isCancelled({ partitionId, moveId }: SlotMoveRecord): Promise<boolean> {
+  /**
+   * Asked before each window: an operator's cancel does not wait until the whole partition has moved. Whoever looks reads how
+   * far it is.
+   */
+  async #isWanted({ partitionId, moveId }: SlotMoveRecord, movedSlots: number): Promise<boolean> {
     await this.#records.answerRequests(await this.#records.open(), this.#fence());
     const record = (await this.#records.open()).find(
       (open) => open.partitionId === partitionId && open.moveId === moveId,
     );
-    return record?.cancelledFor !== null;
+    if (record?.cancelledFor !== null) return false;
+    if (record.movedSlots !== movedSlots)
+      await this.#records.rewrite({ ...record, movedSlots }, this.#fence());
+    return true;
   }
 
   /** @throws ForeshardError FORESHARD_CONFLICT when another agent may be the leader. */

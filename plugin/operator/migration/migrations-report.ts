@@ -11,6 +11,7 @@ import type { MigrationSettings } from '../../../src/migration/settings.ts';
 import { migrationName } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { StorageEngine } from '../../../src/ports/storage-engine.ts';
+import { readOpenSlotMoves, type SlotMoveRecord } from '../../engines/redis-cluster/move-record.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { loadMap } from '../../metadata/cluster-map.ts';
 import { orNothing } from '../../metadata/json-values.ts';
@@ -21,6 +22,7 @@ import {
   summariseReads,
 } from '../../metadata/read-report.ts';
 import { decodeHistory, recordCodec } from '../../metadata/record-codec.ts';
+import { type Pauses, readPauses } from '../cluster-commands.ts';
 import { asTime, counted } from '../units-text.ts';
 
 export interface OpenMigration extends MigrationProgress {
@@ -68,14 +70,22 @@ export async function gatherReport(
   const open = records.filter(isOpen).filter((record) => isAsked(record.partitionId));
   const history = await metadata.list(clusterKeys(clusterName).historyPrefix);
   const reports = await readReports(metadata, clusterName);
+  const slotMoves = await readOpenSlotMoves(metadata, clusterName);
+  const pauses = await readPauses(metadata, clusterName);
+  const described = await Promise.all(
+    open.map(async (record) => ({
+      ...(await describeOpen(record, engine, options)),
+      reads: readsOf(record, reports),
+    })),
+  );
   return {
     atMs: nowMs,
-    open: await Promise.all(
-      open.map(async (record) => ({
-        ...(await describeOpen(record, engine, options)),
-        reads: readsOf(record, reports),
-      })),
-    ),
+    open: [
+      ...described,
+      ...slotMoves
+        .filter((move) => isAsked(move.partitionId))
+        .map((move) => describeSlotMove(move, pauses, nowMs)),
+    ],
     ended: history.entries
       .flatMap(({ value }) => orNothing(() => decodeHistory(value)))
       .filter((ended) => isAsked(ended.partitionId))
@@ -160,6 +170,36 @@ async function describeOpen(
     paceReason: pace?.reason ?? null,
     eta: etaOf(record, facts, { settings, nowMs }),
     wayBackSeconds: phase === 'GRACE' ? Math.max(0, migration.notBeforeMs - nowMs) / 1000 : null,
+  };
+}
+
+/** A partition of Redis Cluster on its way: what has been handed over is told by its slots. */
+function describeSlotMove(move: SlotMoveRecord, pauses: Pauses, nowMs: number): OpenMigration {
+  const { partitionId, firstSlot, lastSlot, movedSlots = 0, sizeBytes, startedAtMs, cancelledFor } = move;
+  const movedShare = movedSlots / (lastSlot - firstSlot + 1);
+  const elapsedSeconds = Math.max(0, nowMs - startedAtMs) / 1000;
+  const leftSeconds = movedShare > 0 ? (elapsedSeconds * (1 - movedShare)) / movedShare : null;
+  return {
+    partitionId,
+    migrationId: move.moveId,
+    kind: 'move',
+    sourceNodeId: move.sourceNodeId,
+    targetNodeId: move.targetNodeId,
+    phase: 'COPY',
+    phaseSeconds: elapsedSeconds,
+    isPaused: pauses.isPaused || pauses.pausedPartitionIds.includes(partitionId),
+    readWeight: 0,
+    guardReds: 0,
+    reason: cancelledFor === null ? move.reason : `cancelled: ${cancelledFor}`,
+    copiedBytes: Math.round(sizeBytes * movedShare),
+    sizeBytes,
+    bytesPerSecond: null,
+    limitBytesPerSecond: null,
+    paceReason: null,
+    // Each slot is handed over by itself: there is no one moment of hand-over.
+    eta: { phaseSeconds: leftSeconds, handOverSeconds: null, endSeconds: leftSeconds },
+    wayBackSeconds: null,
+    reads: null,
   };
 }
 

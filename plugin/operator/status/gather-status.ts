@@ -6,6 +6,8 @@ import { asNodeId } from '../../../src/model/ids.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { NodeStatistics, StorageEngine } from '../../../src/ports/storage-engine.ts';
 import type { Settings } from '../../../src/settings.ts';
+import { type ClusterSeen, readClusterSeen } from '../../engines/redis-cluster/cluster-seen.ts';
+import { readOpenSlotMoves } from '../../engines/redis-cluster/move-record.ts';
 import { readForecast } from '../../host/forecast-record.ts';
 import { decodeWindowQueries } from '../../host/profile-publisher.ts';
 import { decodeProposal } from '../../host/proposal-record.ts';
@@ -24,6 +26,7 @@ import { recordCodec } from '../../metadata/record-codec.ts';
 import { leftAlone, type Pauses, readPauses } from '../cluster-commands.ts';
 import { asTime, counted } from '../units-text.ts';
 import { answersClients } from './answers-clients.ts';
+import { redisAlarms } from './redis-status.ts';
 
 export interface NodeStatus {
   readonly nodeId: number;
@@ -72,6 +75,8 @@ export interface ClusterStatus {
   readonly windowMs: number;
   /** When the first window begins that is forecast now; null before the first forecast. */
   readonly forecastFromMs: number | null;
+  /** What the agent of a Redis Cluster has seen of it; null of an engine of our own. */
+  readonly redis: ClusterSeen | null;
   /** What somebody has to look at. */
   readonly alarms: readonly string[];
 }
@@ -96,7 +101,20 @@ export async function gatherStatus(
   const openMigrations: Record<string, number> = {};
   for (const { migration } of loaded.records.filter(isOpen))
     openMigrations[migration.phase] = (openMigrations[migration.phase] ?? 0) + 1;
-  const known = { coordinator, nodes, plan, overdueCount, loaded, mode: settings.plugin.mode, nowMs };
+  const slotMoves = await readOpenSlotMoves(metadata, name);
+  if (slotMoves.length > 0) openMigrations.COPY = (openMigrations.COPY ?? 0) + slotMoves.length;
+  const isRedis = settings.redis.nodes.length > 0;
+  const redis = isRedis ? await readClusterSeen(metadata, name) : null;
+  const known = {
+    isRedis,
+    coordinator,
+    nodes,
+    plan,
+    overdueCount,
+    loaded,
+    mode: settings.plugin.mode,
+    nowMs,
+  };
   return {
     cluster: name,
     atMs: nowMs,
@@ -111,7 +129,8 @@ export async function gatherStatus(
     cycleIntervalMs: settings.controller.cycleIntervalMs,
     windowMs: settings.analyzer.windowMs,
     forecastFromMs: forecast?.startMs ?? null,
-    alarms: alarmsOf(known),
+    redis,
+    alarms: [...alarmsOf(known), ...(isRedis ? redisAlarms(redis, nowMs) : [])],
   };
 }
 
@@ -243,6 +262,7 @@ async function countOverdue(metadata: MetadataStore, settings: Settings, nowMs: 
 }
 
 function alarmsOf(known: {
+  readonly isRedis: boolean;
   readonly coordinator: CoordinatorStatus;
   readonly nodes: readonly NodeStatus[];
   readonly plan: ClusterStatus['plan'];
@@ -251,10 +271,12 @@ function alarmsOf(known: {
   readonly mode: string;
   readonly nowMs: number;
 }): string[] {
-  const { coordinator, nodes, plan, overdueCount, loaded, mode, nowMs } = known;
+  const { isRedis, coordinator, nodes, plan, overdueCount, loaded, mode, nowMs } = known;
   const alarms: string[] = [];
   if (coordinator.state !== 'leading')
-    alarms.push(`${coordinatorText(coordinator)}: nothing is planned or moved; start a query node`);
+    alarms.push(
+      `${coordinatorText(coordinator)}: nothing is planned or moved; start ${isRedis ? 'an agent' : 'a query node'}`,
+    );
   for (const { nodeId, role, state, partitionCount, silence, isWritable, storeState } of nodes) {
     const owns = partitionCount === 0 ? '' : `, and owns ${counted(partitionCount, 'partition')}`;
     if (state === 'dead') alarms.push(`${role} node ${nodeId} does not answer${owns}: ${silence}`);

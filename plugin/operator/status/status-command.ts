@@ -8,6 +8,7 @@ import { printJson, printLine } from '../output.ts';
 import { asTime, counted } from '../units-text.ts';
 import { formingLines, readForming } from './forming.ts';
 import { type ClusterStatus, gatherStatus, type NodeStatus } from './gather-status.ts';
+import { redisLines } from './redis-status.ts';
 
 /** Something is wrong with the cluster, not with the command. */
 export const EXIT_ALARMS = 3;
@@ -52,6 +53,7 @@ export function statusLines(status: ClusterStatus): string[] {
     `metadata: ${metadata.kind}, revision ${metadata.revision}, the map read in ${metadata.readMs.toFixed(0)} ms`,
     `coordinator: ${coordinatorText(coordinator)}`,
     ...nodes.map(nodeLine),
+    ...(status.redis === null ? [] : redisLines(status.redis)),
     `${counted(open, 'migration')} open${phases.length > 0 ? `: ${phases.join(', ')}` : ''}`,
     ...paused,
     plan === null

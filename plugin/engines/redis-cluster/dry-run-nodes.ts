@@ -1,0 +1,142 @@
+import { keySlot } from '../../../src/routing/key-slot.ts';
+import type { IoredisNode } from './ioredis-node.ts';
+import { numberOf, type RedisCommand, type RedisNode, type RedisReply } from './redis-node.ts';
+import type { SlotMoverComponents } from './slot-mover.ts';
+
+/** Commands that change nothing, and that a move looks with. All others are told, and not sent. */
+const LOOKS = new Set(['INFO', 'PING', 'DUMP', 'TYPE', 'EXISTS', 'HLEN', 'SCARD', 'ZCARD', 'LLEN', 'XLEN']);
+const LOOKS_OF: Readonly<Record<string, readonly string[]>> = {
+  CLUSTER: ['NODES', 'COUNTKEYSINSLOT', 'GETKEYSINSLOT', 'GETSLOTMIGRATIONS'],
+  MEMORY: ['USAGE'],
+};
+
+const isLook = ([name, verb, what]: RedisCommand): boolean =>
+  LOOKS.has(String(name)) ||
+  LOOKS_OF[String(name)]?.includes(String(verb)) === true ||
+  (verb === 'MIGRATION' && what === 'STATUS');
+
+type NodesOfMover = SlotMoverComponents['nodes'];
+
+/**
+ * The servers, for a move that is only told: what looks is sent, what changes something is handed to `onCommand` instead, and
+ * answered as a server would that does as it is told. So it is the very code of a move that says what it would send.
+ */
+export class DryRunNodes implements NodesOfMover {
+  readonly #nodes: NodesOfMover;
+  readonly #onCommand: (nodeId: string, command: RedisCommand) => void;
+  /** Keys that would be away, as latin1. */
+  readonly #gone = new Set<string>();
+  readonly #goneInSlot = new Map<number, number>();
+
+  constructor(nodes: NodesOfMover, onCommand: (nodeId: string, command: RedisCommand) => void) {
+    this.#nodes = nodes;
+    this.#onCommand = onCommand;
+  }
+
+  /** For the PINGs that measure latency. */
+  dedicated(nodeId: string): IoredisNode {
+    return this.#nodes.dedicated(nodeId);
+  }
+
+  node(nodeId: string): RedisNode {
+    return {
+      pipeline: (commands) => this.#pipeline(nodeId, commands),
+      close: () => undefined,
+    };
+  }
+
+  async #pipeline(nodeId: string, commands: readonly RedisCommand[]): Promise<readonly RedisReply[]> {
+    const isTold = toldOnes(commands);
+    const asked = await this.#nodes.node(nodeId).pipeline(commands.filter((_, i) => !isTold[i]));
+    const replies: RedisReply[] = [];
+    let transaction: RedisReply[] | null = null;
+    let next = 0;
+    for (const [i, command] of commands.entries()) {
+      if (isTold[i]) {
+        this.#onCommand(nodeId, command);
+        const reply = this.#pretend(command);
+        if (command[0] === 'MULTI') transaction = [];
+        else if (command[0] === 'EXEC') {
+          replies.push(transaction ?? []);
+          transaction = null;
+          continue;
+        } else transaction?.push(reply);
+        replies.push(transaction === null || command[0] === 'MULTI' ? reply : Buffer.from('QUEUED'));
+      } else replies.push(this.#withoutGone(command, asked[next++] as RedisReply));
+    }
+    return replies;
+  }
+
+  #pretend(command: RedisCommand): RedisReply {
+    const [name, ...words] = command;
+    switch (name) {
+      case 'MIGRATE':
+        for (const key of words.slice(words.indexOf('KEYS') + 1)) this.#take(Buffer.from(key as Buffer));
+        return Buffer.from('OK');
+      case 'TIME':
+        return [Buffer.from('0'), Buffer.from('0')];
+      case 'PEXPIRETIME':
+        return -1;
+      case 'WAIT':
+        return 0;
+      default:
+        return Buffer.from('OK');
+    }
+  }
+
+  #take(key: Buffer): void {
+    const text = key.toString('latin1');
+    if (this.#gone.has(text)) return;
+    this.#gone.add(text);
+    const slot = keySlot(key, 0, key.length);
+    this.#goneInSlot.set(slot, (this.#goneInSlot.get(slot) ?? 0) + 1);
+  }
+
+  /** What a look would find after what has been told. */
+  #withoutGone([, verb, slot]: RedisCommand, reply: RedisReply): RedisReply {
+    if (verb === 'COUNTKEYSINSLOT')
+      return Math.max(0, numberOf(reply) - (this.#goneInSlot.get(Number(slot)) ?? 0));
+    if (verb === 'GETKEYSINSLOT' && Array.isArray(reply))
+      return (reply as RedisReply[]).filter(
+        (key) => !(Buffer.isBuffer(key) && this.#gone.has(key.toString('latin1'))),
+      );
+    return reply;
+  }
+}
+
+/** What is in a transaction, or follows ASKING, belongs to what is not sent. */
+function toldOnes(commands: readonly RedisCommand[]): readonly boolean[] {
+  let isInTransaction = false;
+  let isAsking = false;
+  let wasAsking = false;
+  return commands.map((command) => {
+    wasAsking = isAsking;
+    isAsking = command[0] === 'ASKING';
+    if (command[0] === 'MULTI') isInTransaction = true;
+    const isTold = isInTransaction || isAsking || wasAsking || !isLook(command);
+    if (command[0] === 'EXEC') isInTransaction = false;
+    return isTold;
+  });
+}
+
+/** As it would be typed at the prompt of `redis-cli`; passwords are left out. */
+export function commandText(command: RedisCommand): string {
+  const words = command.map(wordText);
+  const login = command.findIndex((word) => word === 'AUTH' || word === 'AUTH2');
+  if (command[0] === 'MIGRATE' && login !== -1 && login < command.indexOf('KEYS'))
+    words[login + (command[login] === 'AUTH' ? 1 : 2)] = '(password)';
+  return words.join(' ');
+}
+
+function wordText(word: string | number | Buffer): string {
+  const bytes = Buffer.from(String(Buffer.isBuffer(word) ? word.toString('latin1') : word), 'latin1');
+  const text = bytes.toString('latin1');
+  if (/^[!#-&(-[\]-~]+$/.test(text)) return text;
+  const escaped = [...bytes].map((byte) => {
+    if (byte === 0x22 || byte === 0x5c) return `\\${String.fromCharCode(byte)}`;
+    return byte >= 0x20 && byte < 0x7f
+      ? String.fromCharCode(byte)
+      : `\\x${byte.toString(16).padStart(2, '0')}`;
+  });
+  return `"${escaped.join('')}"`;
+}

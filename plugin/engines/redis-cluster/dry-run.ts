@@ -1,0 +1,131 @@
+import { MessageChannel } from 'node:worker_threads';
+import { systemClock } from '../../../src/base/clock.ts';
+import type { Logger } from '../../../src/base/logger.ts';
+import type { Proposal } from '../../../src/model/proposal.ts';
+import type { MetadataCondition, MetadataStore } from '../../../src/ports/metadata-store.ts';
+import type { Settings } from '../../../src/settings.ts';
+import type { CoordinatorBody, CoordinatorMessage } from '../../host/coordinator-messages.ts';
+import { startThread } from '../../host/thread.ts';
+import type { Call } from '../../host/thread-calls.ts';
+import { ThreadLink } from '../../host/thread-link.ts';
+import { answerCall } from '../../host/thread-main.ts';
+import type { AgentAnalysisBody, AgentAnalysisSetup } from './agent-analysis-thread.ts';
+import { AtomicMover } from './atomic-mover.ts';
+import { ClusterView } from './cluster-view.ts';
+import { commandText, DryRunNodes } from './dry-run-nodes.ts';
+import { clusterRefusal } from './guards.ts';
+import { MapMirror } from './map-mirror.ts';
+import { readOpenSlotMoves } from './move-record.ts';
+import { type AskedMove, PartitionMove, type PartitionMoveComponents } from './partition-move.ts';
+import { slotRangeOf } from './partition-owners.ts';
+import { numberShards } from './shards.ts';
+import { SlotMover } from './slot-mover.ts';
+
+/** No store has such a key: nothing is written under it. */
+const NO_FENCE: MetadataCondition = { key: 'dry-run', revisionIs: 0 };
+
+/**
+ * Plans once, as the leader in mode `auto` would now, and writes nothing: neither to the cluster nor to the metadata store.
+ *
+ * @param folder where the forecaster keeps what a dry run leaves behind.
+ * @returns null where nothing can be planned yet.
+ */
+export async function planWithoutActing(given: Settings, folder: string): Promise<Proposal | null> {
+  const { port1: analysisPort, port2: coordinatorPort } = new MessageChannel();
+  const tell = (message: CoordinatorMessage): void => analysisPort.postMessage(message);
+  let proposal: Proposal | null = null;
+  const respond = async (body: unknown): Promise<unknown> => {
+    const asked = body as CoordinatorBody;
+    if (asked.operation === 'admit') proposal = asked.proposal;
+    return { admittedCount: 0, queuedCount: 0, scheduledCount: 0 };
+  };
+  analysisPort.on('message', (call: Call) => void answerCall(call, respond, tell));
+  const settings: Settings = {
+    ...given,
+    plugin: { ...given.plugin, mode: 'auto' },
+    analyzer: { ...given.analyzer, stateDir: folder },
+  };
+  const thread = startThread(new URL('./agent-analysis-thread.ts', import.meta.url), {
+    workerData: {
+      settings,
+      agentName: 'dry-run',
+      coordinatorPort,
+      isDryRun: true,
+    } satisfies AgentAnalysisSetup,
+    transferList: [coordinatorPort],
+  });
+  const analysis = new ThreadLink('analysis', thread, () => undefined);
+  try {
+    await analysis.started;
+    tell({ kind: 'term', fence: NO_FENCE });
+    await analysis.ask({ operation: 'plan' } satisfies AgentAnalysisBody);
+    return proposal;
+  } finally {
+    await analysis.close();
+    analysisPort.close();
+  }
+}
+
+export interface DryRunComponents {
+  readonly metadata: MetadataStore;
+  readonly logger: Logger;
+  /** Lines for people: what a move is, and why it would not begin. */
+  readonly onRemark: (line: string) => void;
+  /** One command that would be sent: `HOST:PORT> COMMAND …`. */
+  readonly onCommand: (line: string) => void;
+}
+
+/**
+ * Tells, move by move, what would be sent to which server as things stand now. Only commands that look are sent.
+ *
+ * @throws ForeshardError FORESHARD_UNAVAILABLE when the cluster cannot be looked at.
+ */
+export async function tellCommands(
+  settings: Settings,
+  moves: readonly AskedMove[],
+  { metadata, logger, onRemark, onCommand }: DryRunComponents,
+): Promise<void> {
+  const view = new ClusterView(settings.redis);
+  try {
+    const topology = await view.topology();
+    const { name, partitionCount } = settings.cluster;
+    const mirror = new MapMirror(metadata, { clusterName: name, partitionCount });
+    const shards = numberShards(await mirror.shards(), topology);
+    let isBegun = false;
+    const nodes = new DryRunNodes(view.nodes, (nodeId, command) => {
+      isBegun = true;
+      const address = topology.addresses.get(nodeId);
+      onCommand(`${address?.host}:${address?.port}> ${commandText(command)}`);
+    });
+    const mover = new SlotMover(settings.redis, {
+      nodes,
+      clock: systemClock(),
+      assertMaySend: () => undefined,
+    });
+    const atomicMover = new AtomicMover({
+      run: (steps) => mover.run(steps),
+      clock: systemClock(),
+      limits: () => mover.limits(),
+    });
+    const parts: PartitionMoveComponents = {
+      ...{ topology, shards, mover, atomicMover, view, logger },
+      mayOpen: async () => true,
+      // A server that moves slots by itself was told to begin: there is nothing to watch.
+      orderOf: async () => (isBegun ? 'cancel' : 'go-on'),
+    };
+    const held = clusterRefusal(topology, await readOpenSlotMoves(metadata, name));
+    if (held !== null) onRemark(`nothing would be moved now: ${held}`);
+    for (const move of moves) {
+      isBegun = false;
+      const { partitionId, sourceNodeId, targetNodeId, reason } = move;
+      onRemark(`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${reason}`);
+      const partitionMove = new PartitionMove(settings.redis, parts);
+      const draft = partitionMove.draft(move, slotRangeOf(partitionId, partitionCount));
+      const refusal = draft === null ? 'the target has all of it' : await partitionMove.refusal(draft);
+      if (refusal !== null) onRemark(`would be refused: ${refusal}`);
+      else if (draft !== null) await partitionMove.run({ ...draft, moveId: 0, startedAtMs: 0 });
+    }
+  } finally {
+    view.close();
+  }
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '../../../src/base/clock.ts';
+import type { Logger } from '../../../src/base/logger.ts';
+import type { ClusterView } from './cluster-view.ts';
+import { type NodeCounters, type NodeRates, ratesBetween } from './node-info.ts';
+import type { ClusterTopology } from './topology.ts';
+
+export interface WatchedMaster {
+  readonly counters: NodeCounters;
+  /** A second, since the last look; null at the first one, and after a restart of the server. */
+  readonly rates: NodeRates | null;
+}
+
+/** Reads INFO of every master, look by look: what it holds, and what it has done since. */
+export class MasterWatch {
+  readonly #view: Pick<ClusterView, 'counters'>;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #before = new Map<string, { readonly atMs: number; readonly counters: NodeCounters }>();
+
+  constructor(
+    view: Pick<ClusterView, 'counters'>,
+    { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  ) {
+    this.#view = view;
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /** @returns by node id; a master that does not answer is left out. */
+  async look({ masters }: Pick<ClusterTopology, 'masters'>): Promise<ReadonlyMap<string, WatchedMaster>> {
+    const found = new Map<string, WatchedMaster>();
+    await Promise.all(
+      masters.map(async ({ nodeId, host, port }) => {
+        try {
+          const counters = await this.#view.counters(nodeId);
+          const atMs = this.#clock.monotonicMs();
+          const before = this.#before.get(nodeId);
+          this.#before.set(nodeId, { atMs, counters });
+          const rates =
+            before === undefined ? null : ratesBetween(before.counters, counters, atMs - before.atMs);
+          found.set(nodeId, { counters, rates });
+        } catch (error) {
+          this.#logger.warn(
+            { node: `${host}:${port}`, fault: (error as Error).message },
+            'a master is silent',
+          );
+        }
+      }),
+    );
+    return found;
+  }
+}

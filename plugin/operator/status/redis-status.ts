@@ -1,0 +1,56 @@
+/** What `foreshard status` tells of a Redis Cluster: what its agent has seen. */
+import type { ClusterSeen, SeenMaster } from '../../engines/redis-cluster/cluster-seen.ts';
+import { asTime, counted } from '../units-text.ts';
+
+/** An agent that has not looked for so many of its intervals is in trouble. */
+const MISSED_LOOKS_MAX = 3;
+
+export function redisAlarms(seen: ClusterSeen | null, nowMs: number): string[] {
+  if (seen === null) return [];
+  const alarms = seen.troubles.map((trouble) => `Redis Cluster: ${trouble}: no slot is moved`);
+  if (nowMs - seen.atMs > MISSED_LOOKS_MAX * seen.intervalMs)
+    alarms.push(`no agent has looked at the Redis Cluster since ${asTime(seen.atMs)}`);
+  return alarms;
+}
+
+export function redisLines({ agent, mode, atMs, masters, slotStats, clients }: ClusterSeen): string[] {
+  return [
+    `agent ${agent}, mode ${mode}, seen at ${asTime(atMs)}:`,
+    ...masters.map(masterLine),
+    loadLine(clients, slotStats),
+  ];
+}
+
+function masterLine({ nodeId, address, slotCount, replicaCount, rates, ...held }: SeenMaster): string {
+  const facts = [`master ${nodeId === null ? 'without a number' : `node ${nodeId}`}: ${address}`];
+  facts.push(counted(slotCount, 'slot'), counted(replicaCount, 'replica'));
+  if (held.memoryUsed === null) return [...facts, 'does not answer'].join(', ');
+  if (rates !== null)
+    facts.push(
+      `${Math.round(rates.commands)} commands/s`,
+      `${(rates.cpuSeconds * 100).toFixed(0)} % of a processor`,
+      `${megabytes(rates.inputBytes)} MB/s in`,
+      `${megabytes(rates.outputBytes)} MB/s out`,
+    );
+  const limit = held.memoryMax ? ` of ${megabytes(held.memoryMax)}` : '';
+  facts.push(`${megabytes(held.memoryUsed)}${limit} MB of memory`, counted(held.keyCount ?? 0, 'key'));
+  return facts.join(', ');
+}
+
+const SLOT_STATS_MEANING: Readonly<Record<ClusterSeen['slotStats'], string>> = {
+  load: 'load by slot comes from the servers (CLUSTER SLOT-STATS)',
+  keys: 'the servers tell keys by slot alone (Valkey: cluster-slot-stats-enabled yes): nothing tells load by slot',
+  none: 'the servers do not tell load by slot: nothing does',
+  unused: 'load by slot comes from captured clients alone',
+};
+
+function loadLine(
+  { processCount, queriesPerSecond, p99Us }: ClusterSeen['clients'],
+  slotStats: ClusterSeen['slotStats'],
+): string {
+  if (processCount === 0) return `no captured client; ${SLOT_STATS_MEANING[slotStats]}`;
+  const latency = p99Us === null ? '' : `, p99 ${(p99Us / 1000).toFixed(1)} ms`;
+  return `${counted(processCount, 'captured application')}, ${Math.round(queriesPerSecond)} queries/s${latency}; ${SLOT_STATS_MEANING[slotStats]}`;
+}
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
