@@ -2,6 +2,12 @@ import { assert } from '../../src/base/assert.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../src/model/load-profile.ts';
 
+/**
+ * Under this id stand windows of captured processes that have been added up; their own records are gone then. Between the ids
+ * of query nodes and those of processes.
+ */
+export const CONSOLIDATED_ID = 9_999;
+
 /** One closed window as one query node saw it. */
 export interface WindowLoad {
   readonly startMs: number;
@@ -46,6 +52,12 @@ export class ProfileLedger {
       this.#windows.set(window.startMs, nodes);
     }
     nodes.set(window.queryNodeId, window);
+  }
+
+  /** Parts of a window that have been added up are in their sum: those above its id that are not told of any more. */
+  forgetParts(startMs: number, presentIds: ReadonlySet<number>): void {
+    const nodes = this.#windows.get(startMs);
+    for (const id of nodes?.keys() ?? []) if (id > CONSOLIDATED_ID && !presentIds.has(id)) nodes?.delete(id);
   }
 
   /** Windows that start before this are not part of the history any more. */

@@ -9,7 +9,7 @@ import {
   TRANSACTION_BYTES_MAX,
   TRANSACTION_OPERATIONS_MAX,
 } from '../../src/ports/metadata-store.ts';
-import type { ProfileLedger, WindowLoad } from './profile-ledger.ts';
+import { CONSOLIDATED_ID, type ProfileLedger, type WindowLoad } from './profile-ledger.ts';
 
 /** Partitions in one metadata value: 1,024 rows of a 16-bit id and four doubles are 34 KiB, below the 64 KiB a value may have. */
 const CHUNK_PARTITIONS = 1024;
@@ -81,16 +81,22 @@ export class ProfilePublisher {
         this.#seen.delete(entry.key);
       } else entriesOf.set(window, [...(entriesOf.get(window) ?? []), entry]);
     }
+    const idsOf = new Map<number, Set<number>>();
+    for (const window of entriesOf.keys()) {
+      const startMs = startMsOf(window, this.#prefix);
+      idsOf.set(startMs, (idsOf.get(startMs) ?? new Set()).add(idOf(window)));
+    }
     for (const [window, chunks] of entriesOf) {
       // A window is taken in as a whole: one new chunk makes all of them worth reading.
       if (chunks.every((entry) => this.#seen.get(entry.key) === entry.revision)) continue;
       this.#take(
         startMsOf(window, this.#prefix),
-        Number(window.slice(window.lastIndexOf('/') + 1)),
+        idOf(window),
         chunks.flatMap((entry) => this.#decode(entry)),
       );
       for (const entry of chunks) this.#seen.set(entry.key, entry.revision);
     }
+    for (const [startMs, ids] of idsOf) if (ids.has(CONSOLIDATED_ID)) this.#ledger.forgetParts(startMs, ids);
     this.#ledger.trim(endMs);
     await this.#commitAll(outdated);
   }
@@ -113,14 +119,7 @@ export class ProfilePublisher {
     const usable = chunks.filter((chunk) => chunk.partitionCount === partitionCount);
     if (usable.length === 0) return;
     const values = new Float64Array(partitionCount * LOAD_DIMENSION_COUNT);
-    for (const { partitionIds, columns } of usable) {
-      const rowCount = partitionIds.length;
-      for (let row = 0; row < rowCount; row++)
-        for (let d = 0; d < LOAD_DIMENSION_COUNT; d++)
-          values[(partitionIds[row] as number) * LOAD_DIMENSION_COUNT + d] = columns[
-            d * rowCount + row
-          ] as number;
-    }
+    for (const chunk of usable) addChunk(values, chunk);
     const [{ capturedCount, droppedCount }] = usable as [ProfileChunk];
     this.#ledger.add({ startMs, queryNodeId, values, capturedCount, droppedCount });
   }
@@ -143,6 +142,16 @@ export class ProfilePublisher {
     }
     if (batch.length > 0) await this.#metadata.commit({ conditions: [], writes: batch });
   }
+}
+
+/** Adds what a chunk says to f64[partition][dimension]. */
+export function addChunk(values: Float64Array, { partitionIds, columns }: ProfileChunk): void {
+  const rowCount = partitionIds.length;
+  for (let row = 0; row < rowCount; row++)
+    for (let d = 0; d < LOAD_DIMENSION_COUNT; d++)
+      values[(partitionIds[row] as number) * LOAD_DIMENSION_COUNT + d] += columns[
+        d * rowCount + row
+      ] as number;
 }
 
 /** One value for every CHUNK_PARTITIONS partitions, each below 64 KiB; at least one, since counts are news as well. */
@@ -207,6 +216,8 @@ export function decodeWindowQueries(
     queries: columns[offset + row] as number,
   }));
 }
+
+const idOf = (window: string): number => Number(window.slice(window.lastIndexOf('/') + 1));
 
 const startMsOf = (window: string, prefix: string): number =>
   Number(window.slice(prefix.length).split('/', 1)[0]);

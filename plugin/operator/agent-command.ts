@@ -14,7 +14,7 @@ import type { HealthListener, HealthReason } from '../node/health.ts';
 import { listenForProcess } from '../node/process-health.ts';
 import { withMetadata } from './cluster-commands.ts';
 import { printLine, printRemark } from './output.ts';
-import { readProposal } from './proposal-command.ts';
+import { readProposal } from './proposals/proposal-command.ts';
 import { counted } from './units-text.ts';
 
 const STARTING: HealthReason = {

@@ -2,7 +2,7 @@ import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import { type PendingApproval, voidWrites } from '../../../src/migration/approvals.ts';
-import { type Controls, readControls } from '../../../src/migration/controls.ts';
+import { ControlReader, type Controls } from '../../../src/migration/controls.ts';
 import type { AuditRecord, MigrationHistory, OperatorRequest } from '../../../src/migration/records.ts';
 import { asNodeId } from '../../../src/model/ids.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
@@ -28,6 +28,7 @@ export class MoveRecords {
   readonly #components: { readonly metadata: MetadataStore; readonly clock: Clock; readonly logger: Logger };
   readonly #codec: ReturnType<typeof recordCodec>;
   readonly #reader: ClusterMapReader;
+  readonly #controls: ControlReader;
   readonly totals: Totals = { doneCount: 0, abortedCount: 0, copiedBytes: 0, abortReasons: [] };
 
   constructor(
@@ -38,6 +39,7 @@ export class MoveRecords {
     this.#components = components;
     this.#codec = recordCodec(this.#clusterName);
     this.#reader = new ClusterMapReader(components.metadata, this.#clusterName);
+    this.#controls = new ControlReader(components.metadata, this.#codec, components.logger);
   }
 
   /** @throws ForeshardError FORESHARD_CORRUPT for a record of another version. */
@@ -57,7 +59,7 @@ export class MoveRecords {
   }
 
   controls(): Promise<Controls> {
-    return readControls(this.#components.metadata, this.#codec, this.#components.logger);
+    return this.#controls.read();
   }
 
   async isPaused(partitionId: number): Promise<boolean> {

@@ -195,7 +195,15 @@ export class SlotExecutor implements MoveExecutor {
     const slots = slotRangeOf(move.partitionId, this.#settings.cluster.partitionCount);
     const draft = partitionMove.draft(move, slots);
     this.#queue.drop(move);
-    if (draft === null) return;
+    if (draft === null) {
+      const why = 'the target is gone, or has all of it already';
+      if (approved !== null)
+        await this.#records.retract(
+          { pending: approved, why, stuck: null },
+          { fence: this.#fence(), revisions: [] },
+        );
+      return;
+    }
     const reason = await partitionMove.refusal(draft);
     if (reason !== null) {
       this.#components.logger.warn({ partition: move.partitionId, reason }, 'a move of slots is refused');

@@ -190,6 +190,7 @@ function describeSlotMove(move: SlotMoveRecord, pauses: Pauses, nowMs: number): 
     isPaused: pauses.isPaused || pauses.pausedPartitionIds.includes(partitionId),
     readWeight: 0,
     guardReds: 0,
+    guardReason: null,
     reason: cancelledFor === null ? move.reason : `cancelled: ${cancelledFor}`,
     copiedBytes: Math.round(sizeBytes * movedShare),
     sizeBytes,

@@ -53,7 +53,7 @@ export function statusLines(status: ClusterStatus): string[] {
     `metadata: ${metadata.kind}, revision ${metadata.revision}, the map read in ${metadata.readMs.toFixed(0)} ms`,
     `coordinator: ${coordinatorText(coordinator)}`,
     ...nodes.map(nodeLine),
-    ...(status.redis === null ? [] : redisLines(status.redis)),
+    ...(status.redis ? redisLines(status.redis) : []),
     `${counted(open, 'migration')} open${phases.length > 0 ? `: ${phases.join(', ')}` : ''}`,
     ...paused,
     plan === null

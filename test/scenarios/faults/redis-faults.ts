@@ -194,6 +194,7 @@ async function order(playing: Rounds, { partitionId, source, target }: Move): Pr
       reason: 'a round of faults',
       cancelledFor: null,
     },
+    { approved: null, rejectionRevision: 0 },
     { key: '/foreshard/no-such-key', revisionIs: 0 },
   );
 }

@@ -1,4 +1,5 @@
 /** The agent on a real cluster: it reads load that clients have published, plans, moves slots, and survives being killed. */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import calculateSlot from 'cluster-key-slot';
 import { Cluster } from 'ioredis';
@@ -19,6 +20,7 @@ import { silentLogger } from '../../../../src/base/logger.ts';
 import { LOAD_DIMENSION_COUNT } from '../../../../src/model/load-profile.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../../../src/settings.ts';
 import { requireOrSkip } from '../../../support/require.ts';
+import { runCli } from '../../../support/run-cli.ts';
 import { withTemporaryFolder } from '../../../support/temporary-folder.ts';
 
 const test = suite<{ cluster: LocalRedisCluster }>('redis-cluster: the agent, real servers');
@@ -41,7 +43,11 @@ function settingsFor(cluster: LocalRedisCluster, folder: string, changes: Partia
     metadata: { ...DEFAULT_SETTINGS.metadata, path: join(folder, 'metadata') },
     migration: { ...DEFAULT_SETTINGS.migration, residenceMs: 1_000 },
     node: { ...DEFAULT_SETTINGS.node, logLevel: 'error' },
-    redis: { ...DEFAULT_SETTINGS.redis, nodes: [`127.0.0.1:${cluster.ports[2]}`] },
+    redis: {
+      ...DEFAULT_SETTINGS.redis,
+      nodes: [`127.0.0.1:${cluster.ports[2]}`],
+      lookIntervalMs: 1_000,
+    },
     ...changes,
   };
 }
@@ -88,11 +94,11 @@ const plansMoves = async (agent: RedisAgent): Promise<boolean> =>
   ((await agent.plan())?.proposedCount ?? 0) > 0;
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + 120_000; Date.now() < deadline; ) {
     if (await isSo()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  throw new Error(`not within 60 s: ${what}`);
+  throw new Error(`not within 120 s: ${what}`);
 }
 
 if (requireOrSkip('redis', hasRedisServer())) {
@@ -155,6 +161,51 @@ if (requireOrSkip('redis', hasRedisServer())) {
         await agent.close();
       }
       check.is(String(await cluster.command(0, 'CLUSTER', 'SLOTS')), before);
+    }));
+
+  test('in propose mode an operator reads the commands, approves, and looks on', ({ cluster }) =>
+    withTemporaryFolder(async (folder) => {
+      const settings = settingsFor(cluster, folder, {
+        plugin: { ...DEFAULT_SETTINGS.plugin, mode: 'propose' },
+      });
+      const { name, partitionCount, nodeCapacity } = settings.cluster;
+      const { queries, cpuSeconds } = nodeCapacity;
+      writeFileSync(
+        join(folder, 'foreshard.config.json'),
+        JSON.stringify({
+          cluster: { name, partitionCount, nodeCapacity: { queries, cpuSeconds } },
+          plugin: { mode: 'propose' },
+          metadata: { kind: 'embedded', path: settings.metadata.path },
+          redis: { nodes: settings.redis.nodes },
+        }),
+      );
+      await publishLoad(settings);
+      const client = await fill(cluster);
+      const slotsBefore = String(await cluster.command(0, 'CLUSTER', 'SLOTS'));
+      const agent = await RedisAgent.start(settings, quiet);
+      try {
+        await until('it plans', () => plansMoves(agent));
+        const dryRun = await runCli(folder, 'agent', '--dry-run');
+        check.is(dryRun.status, 0, dryRun.output);
+        check.match(dryRun.output, /^127\.0\.0\.1:\d+> CLUSTER SETSLOT \d+ IMPORTING [0-9a-f]{40}$/m);
+        check.match(dryRun.output, /^127\.0\.0\.1:\d+> MIGRATE 127\.0\.0\.1 \d+ "" 0 500 KEYS key:\d+/m);
+        check.match(dryRun.output, /\d+ commands: none was sent/);
+        check.is(String(await cluster.command(0, 'CLUSTER', 'SLOTS')), slotsBefore);
+        check.is(agent.migrationStatus().doneCount, 0, 'nobody has approved anything yet');
+        const approved = await runCli(folder, 'approve', '--all', '--now', '--reason', 'seen');
+        check.match(approved.output, /moves? approved/);
+        await until('what was approved begins to be done', () => agent.migrationStatus().doneCount > 0);
+        const status = await runCli(folder, 'status');
+        check.match(status.output, /^coordinator: .+$/m);
+        check.match(status.output, /^master node 0: 127\.0\.0\.1:\d+, \d+ slots, 0 replicas/m);
+      } finally {
+        await agent.close();
+        client.disconnect();
+      }
+      check.is(
+        (await keyCounts(cluster)).reduce((a, b) => a + b),
+        3_000,
+      );
     }));
 
   test('slots that somebody else has opened hold everything', ({ cluster }) =>

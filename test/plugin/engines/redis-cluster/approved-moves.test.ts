@@ -63,6 +63,7 @@ async function start({ isInWindow = true } = {}) {
       view: memoryView(cluster),
       mirror: new MapMirror(metadata, { clusterName: NAME, partitionCount: PARTITIONS }),
       leadership: () => ({ fence, isHeld: () => true }) as never,
+      planNowMs: () => Date.now(),
       isInWindow: () => isInWindow,
       isStopping: () => false,
     });

@@ -11,6 +11,7 @@ import { MapMirror } from '../../../../plugin/engines/redis-cluster/map-mirror.t
 import { numberOf, type RedisCommand } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
 import { SlotExecutor } from '../../../../plugin/engines/redis-cluster/slot-executor.ts';
 import { clusterKeys } from '../../../../plugin/metadata/cluster-keys.ts';
+import { loadMap } from '../../../../plugin/metadata/cluster-map.ts';
 import { openMetadata } from '../../../../plugin/metadata/open.ts';
 import { askCoordinator } from '../../../../plugin/operator/migration/ask-coordinator.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
@@ -68,7 +69,12 @@ if (requireOrSkip('redis', hasRedisServer()))
         });
         await executor.tick();
         const move = { partitionId: 0, sourceNodeId: 0, targetNodeId: 1, sizeBytes: 1_000, reason: 'test' };
-        await executor.admit({ moves: [move] } as unknown as Proposal);
+        const { map } = await loadMap(metadata, NAME);
+        await executor.admit({
+          moves: [{ ...move, schedule: null }],
+          baseOwnerOf: map.ownerOf,
+          baseEpochOf: map.epochOf,
+        } as unknown as Proposal);
         const moving = executor.tick();
         while (numberOf(await cluster.command(1, 'DBSIZE')) === 0) await pause(5);
         const asked = askCoordinator(metadata, NAME, {
