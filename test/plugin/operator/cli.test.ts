@@ -30,12 +30,36 @@ import { asPartitionId } from '../../../src/model/ids.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
 import { forecastOf, inputsOf, nodeOf } from '../../support/placement.ts';
 import { foreshardArguments } from '../../support/repository.ts';
+import { runHere } from '../../support/run-here.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('command line');
 const SECRET = 'planted-secret-4711';
 
-function run(folder: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+/** In this process: one of its own takes a second or two to begin, which is most of what these tests would take. */
+async function run(
+  folder: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+) {
+  const before = process.cwd();
+  process.chdir(folder);
+  Object.assign(process.env, environment);
+  try {
+    const { exitCode, stdout, stderr } = await runHere(...args);
+    return { status: exitCode, stdout, stderr };
+  } finally {
+    for (const name of Object.keys(environment)) delete process.env[name];
+    process.chdir(before);
+  }
+}
+
+/** The real command line. */
+function runProcess(
+  folder: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+) {
   const { status, stdout, stderr } = spawnSync(process.execPath, foreshardArguments(...args), {
     cwd: folder,
     encoding: 'utf8',
@@ -70,10 +94,10 @@ function startNode(
 }
 
 test('bad config through the real command line: exit code 2, and file, line, path and remedy on standard error', async () => {
-  await withTemporaryFolder((folder) => {
+  await withTemporaryFolder(async (folder) => {
     writeFileSync(join(folder, 'foreshard.config.yaml'), 'cluster:\n  partitionCount: 100\n');
     for (const args of [['config', 'check'], ['config', 'show'], ['map'], ['node', '--role', 'storage']]) {
-      const { status, stdout, stderr } = run(folder, args);
+      const { status, stdout, stderr } = runProcess(folder, args);
       check.is(status, 2, args.join(' '));
       check.is(stdout, '');
       check.match(
@@ -85,23 +109,23 @@ test('bad config through the real command line: exit code 2, and file, line, pat
 });
 
 test('`config check` reads the calendar too', async () => {
-  await withTemporaryFolder((folder) => {
+  await withTemporaryFolder(async (folder) => {
     writeFileSync(join(folder, 'foreshard.config.yaml'), 'forecast:\n  calendar: days.yaml\n');
     writeFileSync(join(folder, 'days.yaml'), 'events:\n  - name: Sale\n    start: 2026-11-31\n');
-    const bad = run(folder, ['config', 'check']);
+    const bad = await run(folder, ['config', 'check']);
     check.is(bad.status, 2);
     check.match(bad.stderr, /days\.yaml:2: event "Sale": `start` "2026-11-31" is no date/);
     writeFileSync(join(folder, 'days.yaml'), 'events:\n  - name: Sale\n    start: 2026-11-30\n');
-    const good = run(folder, ['config', 'check']);
+    const good = await run(folder, ['config', 'check']);
     check.is(good.status, 0, good.stderr);
     check.match(good.stdout, /days\.yaml: 1 events/);
   });
 });
 
 test('a range that a room of the core owns is found by `config check`, not at the start of a node', async () => {
-  await withTemporaryFolder((folder) => {
+  await withTemporaryFolder(async (folder) => {
     writeFileSync(join(folder, 'foreshard.config.yaml'), 'forecast:\n  level: 1.5\n');
-    const { status, stderr } = run(folder, ['config', 'check']);
+    const { status, stderr } = await run(folder, ['config', 'check']);
     check.is(status, 2);
     check.match(
       stderr,
@@ -111,7 +135,7 @@ test('a range that a room of the core owns is found by `config check`, not at th
 });
 
 test('wrong usage exits 2 and says what is right', async () => {
-  await withTemporaryFolder((folder) => {
+  await withTemporaryFolder(async (folder) => {
     const cases: readonly [readonly string[], RegExp][] = [
       [['frobnicate'], /unknown command 'frobnicate'/],
       [['node'], /--role: say what the node is, storage or query; or write node\.role/],
@@ -136,7 +160,7 @@ test('wrong usage exits 2 and says what is right', async () => {
       ],
     ];
     for (const [args, expected] of cases) {
-      const { status, stderr } = run(folder, args);
+      const { status, stderr } = await run(folder, args);
       check.is(status, 2, args.join(' '));
       check.match(stderr, expected);
     }
@@ -144,8 +168,8 @@ test('wrong usage exits 2 and says what is right', async () => {
 });
 
 test('settings are shown with the environment in effect and without their secrets', async () => {
-  await withTemporaryFolder((folder) => {
-    const { status, stdout, stderr } = run(folder, ['config', 'show'], {
+  await withTemporaryFolder(async (folder) => {
+    const { status, stdout, stderr } = await run(folder, ['config', 'show'], {
       FORESHARD_SECURITY_PASSWORD: SECRET,
       FORESHARD_CLUSTER_PARTITION_COUNT: '64',
     });
@@ -160,7 +184,7 @@ test('settings are shown with the environment in effect and without their secret
 
 test('the map is printed for people and for programs; without a cluster it exits 1', async () => {
   await withTemporaryFolder(async (folder) => {
-    const missing = run(folder, ['map', '--json']);
+    const missing = await run(folder, ['map', '--json']);
     check.is(missing.status, 1);
     check.match(missing.stderr, /there is no metadata store at .*: start a storage node first/);
 
@@ -169,7 +193,7 @@ test('the map is printed for people and for programs; without a cluster it exits
       '{"cluster":{"partitionCount":16},"metadata":{"path":"m"}}',
     );
     const metadata = openEmbeddedMetadata({ path: join(folder, 'm') });
-    const forming = run(folder, ['status']);
+    const forming = await run(folder, ['status']);
     check.is(forming.status, 3);
     check.match(forming.stdout, /ALARM: 0 of \d+ storage nodes? have registered; waiting for 0/);
     await bootstrapCluster(metadata, 'main', {
@@ -177,19 +201,19 @@ test('the map is printed for people and for programs; without a cluster it exits
       nodes: [0, 1].map((nodeId) => ({ nodeId, storeId: `store-${nodeId}` })),
     });
     check.match(
-      run(folder, ['map']).stdout,
+      (await run(folder, ['map'])).stdout,
       'node 0: 8 partitions: 0-7\nnode 1: 8 partitions: 8-15\n0 migrations open',
     );
-    check.is(run(folder, ['pause', '--reason', 'a test']).status, 0);
+    check.is((await run(folder, ['pause', '--reason', 'a test'])).status, 0);
     check.ok(await metadata.get(clusterKeys('main').pause));
-    const printed = JSON.parse(run(folder, ['map', '--json']).stdout);
+    const printed = JSON.parse((await run(folder, ['map', '--json'])).stdout);
     check.equal(printed.ownerOf, [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
     check.equal(printed.migrations, []);
     check.is(printed.isPaused, true);
-    check.is(run(folder, ['resume', '--reason', 'a test']).status, 0);
+    check.is((await run(folder, ['resume', '--reason', 'a test'])).status, 0);
     check.is(await metadata.get(clusterKeys('main').pause), undefined);
-    check.match(run(folder, ['proposal']).stderr, /there is no proposal yet/);
-    check.match(run(folder, ['query-types']).stderr, /no window has been closed yet/);
+    check.match((await run(folder, ['proposal'])).stderr, /there is no proposal yet/);
+    check.match((await run(folder, ['query-types'])).stderr, /no window has been closed yet/);
     await metadata.close();
   });
 });
@@ -224,14 +248,14 @@ test('query types are printed with their partitions, nodes and clients', async (
     await metadata.commit({ conditions: [], writes: [{ kind: 'put', key, value }] });
     await metadata.close();
 
-    const { status, stdout } = run(folder, ['query-types']);
+    const { status, stdout } = await run(folder, ['query-types']);
     check.is(status, 0);
     check.match(stdout, 'query node 10000, 1970-01-01T00:00:01.000Z: 40 queries of 1 type, 2 not captured');
     check.match(stdout, /100\.0 % {2}GET user:\{n\}: 40 queries\n/);
     check.match(stdout, '2 partitions: 3 (node 0) 75.0 %, 9 (node 1) 25.0 %\n');
     check.match(stdout, '2 nodes: 0 75.0 %, 1 25.0 %\n');
     check.match(stdout, '1 client: q/1 100.0 %\n');
-    const printed = JSON.parse(run(folder, ['query-types', '--json']).stdout);
+    const printed = JSON.parse((await run(folder, ['query-types', '--json'])).stdout);
     check.is(printed.queryNodes[0].queryNodeId, 10_000);
     check.equal(printed.queryNodes[0].types[0].partitions, [
       [3, 30],
@@ -264,12 +288,15 @@ test('hot keys are printed with their partition, its node and their share; witho
       writes: [{ kind: 'put', key: `${hotKeysPrefix('main')}10000`, value }],
     });
     await metadata.close();
-    const { status, stdout } = run(folder, ['hot-keys']);
+    const { status, stdout } = await run(folder, ['hot-keys']);
     check.is(status, 0);
     check.match(stdout, 'query node 10000, 1970-01-01T00:00:01.000Z: 2 hot keys\n');
     check.match(stdout, 'partition 9 (node 1): "user:{42}\\n" #000000ab makes 40 % to 45 % of its queries\n');
     check.match(stdout, 'partition 3 (node 0): #deadbeef makes 40 % to 45 % of its queries\n');
-    check.is(JSON.parse(run(folder, ['hot-keys', '--json']).stdout).queryNodes[0].hotKeys[1].queries, 800);
+    check.is(
+      JSON.parse((await run(folder, ['hot-keys', '--json'])).stdout).queryNodes[0].hotKeys[1].queries,
+      800,
+    );
   });
 });
 
@@ -330,7 +357,7 @@ test('a proposal is told move by move, and why a partition stays', async () => {
       ],
     });
     await metadata.close();
-    const { status, stdout } = run(folder, ['proposal']);
+    const { status, stdout } = await run(folder, ['proposal']);
     check.is(status, 0);
     check.match(stdout, /if nothing is done, node \d leaves its comfort zone at 2001-01-01 00:00 UTC/);
     check.match(stdout, /cost by number of moves, the most useful first: 0: \d/);
@@ -352,31 +379,31 @@ test('a proposal is told move by move, and why a partition stays', async () => {
     );
     const isSilent = /node 2 is not reachable \(since 2001-09-09 01:46 UTC\)/;
     for (const command of [['proposal'], ['map'], ['explain', '15']])
-      check.match(run(folder, command).stdout, isSilent, command[0]);
+      check.match((await run(folder, command)).stdout, isSilent, command[0]);
     const moved = proposal.moves[0].partitionId;
     check.match(
-      run(folder, ['explain', `${moved}`]).stdout,
+      (await run(folder, ['explain', `${moved}`])).stdout,
       /^partition \d+: node 0 -> 1 from .*\n {2}gains /,
     );
     check.match(
-      run(folder, ['explain', '13']).stdout,
+      (await run(folder, ['explain', '13'])).stdout,
       /^partition 13 stays on node 1: no other node is better/,
     );
-    check.is(JSON.parse(run(folder, ['explain', '13', '--json']).stdout).stay.code, 'no-gain');
-    check.is(run(folder, ['explain', '16']).status, 2);
+    check.is(JSON.parse((await run(folder, ['explain', '13', '--json'])).stdout).stay.code, 'no-gain');
+    check.is((await run(folder, ['explain', '16'])).status, 2);
     const again = openEmbeddedMetadata({ path: join(folder, 'm') });
     await again.commit({
       conditions: [],
       writes: [{ kind: 'put', key: proposalKey('main'), value: new TextEncoder().encode('{"v":5}') }],
     });
     await again.close();
-    const map = run(folder, ['map']);
+    const map = await run(folder, ['map']);
     check.is(map.status, 0, 'a proposal of another version takes nothing from the map');
     check.match(
       map.stdout,
       /partition.*\nwhether a node is silent is not known: the latest proposal is of version 5/s,
     );
-    check.is.not(run(folder, ['proposal']).status, 0);
+    check.is.not((await run(folder, ['proposal'])).status, 0);
   });
 });
 
@@ -406,7 +433,7 @@ test('what makes a node hot in an hour of the week is told, summed over the quer
     }
     await metadata.close();
 
-    const { stdout } = run(folder, ['query-types', '--node', '3', '--at', 'Mon 9:00']);
+    const { stdout } = await run(folder, ['query-types', '--node', '3', '--at', 'Mon 9:00']);
     check.match(
       stdout,
       'node 3, mon 09:00 UTC: 80.0 queries an hour (167 of 168 hours of the week watched)\n',
@@ -415,17 +442,17 @@ test('what makes a node hot in an hour of the week is told, summed over the quer
       stdout,
       /^ *75\.0 % +60\.0 +0\.4 {2}HGET cart:\{n\}\n *25\.0 % +20\.0 +0\.2 {2}GET user:\{n\}\n$/m,
     );
-    const printed = JSON.parse(run(folder, ['query-types', '--at', 'mon 08:00', '--json']).stdout);
+    const printed = JSON.parse((await run(folder, ['query-types', '--at', 'mon 08:00', '--json'])).stdout);
     check.equal(
       printed.types.map((type: { template: string; share: number }) => [type.template, type.share]),
       [['GET user:{n}', 1]],
     );
     check.match(
-      run(folder, ['query-types', '--node', '3', '--at', 'sun 23:00']).stderr,
+      (await run(folder, ['query-types', '--node', '3', '--at', 'sun 23:00'])).stderr,
       /no query node has run at sun 23:00 UTC yet/,
     );
     check.match(
-      run(folder, ['query-types', '--node', '4', '--at', 'mon 9']).stderr,
+      (await run(folder, ['query-types', '--node', '4', '--at', 'mon 9'])).stderr,
       /nothing has been published of storage node 4/,
     );
     for (const args of [
@@ -433,7 +460,7 @@ test('what makes a node hot in an hour of the week is told, summed over the quer
       ['--at', 'soon'],
       ['--at', 'mon 24:00'],
     ])
-      check.is(run(folder, ['query-types', ...args]).status, 2, args.join(' '));
+      check.is((await run(folder, ['query-types', ...args])).status, 2, args.join(' '));
   });
 });
 
@@ -514,11 +541,11 @@ test('a folder that cannot be made ends the command at once: exit code 2, settin
     const remedy = 'name a folder that this process may make and write to';
     for (const path of [file, join(file, 'y'), '/proc/foreshard/y']) {
       const environment = { FORESHARD_METADATA_PATH: path };
-      const query = run(folder, ['node', '--role', 'query'], environment);
+      const query = runProcess(folder, ['node', '--role', 'query'], environment);
       check.is(query.status, 2, query.stderr);
       check.match(query.stderr, `foreshard: metadata.path: cannot open the metadata store in ${path}: `);
       check.match(query.stderr, remedy);
-      const { status, stderr } = run(folder, ['node', '--role', 'storage'], {
+      const { status, stderr } = runProcess(folder, ['node', '--role', 'storage'], {
         FORESHARD_NODE_DATA_DIR: path,
       });
       check.is(status, 2, stderr);
