@@ -54,6 +54,8 @@ const heatQuery = z.object({
   rows: number.int().min(1).max(ROWS_MAX),
 });
 
+const mixQuery = heatQuery.pick({ first: true, last: true });
+
 /** The dashboard as a function of requests: pages for anybody, data for sessions, changes for sessions that may operate. */
 export function dashboardApp(components: DashboardComponents): Hono<Variables> {
   const { views, sessions, page, hosts } = components;
@@ -111,6 +113,11 @@ export function dashboardApp(components: DashboardComponents): Hono<Variables> {
   app.get('/api/proposal', async (c) => c.json((await views.proposal()) as object));
   app.get('/api/migrations', async (c) => c.json((await views.migrations()) as object));
   app.get('/api/audit', async (c) => c.json((await views.audit()) as object));
+  app.get('/api/scorecards', async (c) => c.json((await views.scorecards()) as object));
+  app.get('/api/mix', async (c) => {
+    const { first, last } = mixQuery.parse(c.req.query());
+    return c.json((await views.mix(first, last)) as object);
+  });
   app.get('/api/partitions/:id', async (c) =>
     c.json((await views.partition(z.coerce.number().int().parse(c.req.param('id')))) as object),
   );

@@ -10,15 +10,13 @@ import { withMetadata } from '../cluster-commands.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printLine } from '../output.ts';
 import { actionsOn } from './actions.ts';
-import { LoadHistory } from './load-history.ts';
+import { historyShape, LoadHistory } from './load-history.ts';
 import { loadPageFiles } from './page-files.ts';
 import { type RunningDashboard, serveDashboard } from './server.ts';
 import { Sessions } from './sessions.ts';
 import { type ViewComponents, Views } from './views.ts';
 
 const TOKEN_LENGTH_MIN = 22;
-/** As much of the past as one picture shows, and a day to move about in. */
-const WINDOWS_MAX = 8 * 24;
 
 export interface DashboardOptions {
   readonly listen: string;
@@ -56,19 +54,21 @@ export function runDashboard(settings: Settings, options: DashboardOptions): Pro
 /** The dashboard of a cluster, served until it is closed. @throws as serveDashboard does. */
 export async function openDashboard(
   address: ListenAddress,
-  components: Omit<ViewComponents, 'history'> & { readonly sessions: Sessions },
+  components: Omit<ViewComponents, 'history' | 'pastMs'> & { readonly sessions: Sessions },
 ): Promise<RunningDashboard> {
   const { settings, metadata, nowMs, sessions } = components;
   const { name, partitionCount } = settings.cluster;
+  const { windowMs } = settings.analyzer;
+  const { windowsMax, pastMs } = historyShape({ windowMs, partitionCount });
   const history = new LoadHistory({
     metadata,
     prefix: profilePrefix(name),
-    windowMs: settings.analyzer.windowMs,
+    windowMs,
     partitionCount,
-    windowsMax: WINDOWS_MAX,
+    windowsMax,
   });
   return serveDashboard(address, {
-    views: new Views({ ...components, history }),
+    views: new Views({ ...components, history, pastMs }),
     actions: actionsOn(metadata, name, nowMs),
     sessions,
     page: await loadPageFiles(),

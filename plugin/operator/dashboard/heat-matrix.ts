@@ -1,5 +1,4 @@
 /** Load over partitions and time as a picture of bounded size: pure. */
-import { ForeshardError } from '../../../src/base/errors.ts';
 
 /** Columns of one width that follow each other in time. */
 export interface LoadColumns {
@@ -24,12 +23,13 @@ export interface HeatRequest {
 
 export interface HeatMatrix {
   readonly startMs: number;
+  /** Of a column: one window, or several where a picture has fewer columns than there are windows. */
   readonly stepMs: number;
   readonly columnCount: number;
   readonly first: number;
   readonly partitionsPerRow: number;
   readonly rowCount: number;
-  /** What level 254 stands for, queries a column. */
+  /** What level 254 stands for, queries a window. */
   readonly queriesMax: number;
   /** u8[row][column]: 0..254 on a log scale; {@link NOTHING_RECORDED} where nobody looked. */
   readonly levels: Uint8Array;
@@ -41,52 +41,50 @@ const LEVEL_MAX = 254;
 const CELLS_MAX = 524_288;
 
 /**
- * A row shows the hottest of its partitions, since one hot partition among many cool ones is what people look for.
+ * A cell shows the hottest of its partitions in the hottest of its windows, since one that is hot among many that are cool is what
+ * people look for.
  *
- * @throws ForeshardError FORESHARD_CONFIG for more columns than one picture has.
- * @param parts that follow each other on one grid; where two say something of one column, the earlier in the list holds.
+ * @param parts that follow each other on one grid; where two say something of one window, the earlier in the list holds.
  */
 export function heatMatrix(parts: readonly LoadColumns[], request: HeatRequest): HeatMatrix {
-  const { stepMs } = parts[0] as LoadColumns;
+  const windowMs = (parts[0] as LoadColumns).stepMs;
   const columnsMax = Math.floor(CELLS_MAX / request.rowsMax);
-  if ((request.toMs - request.fromMs) / stepMs > columnsMax)
-    throw new ForeshardError(
-      'FORESHARD_CONFIG',
-      'fix-config',
-      `at most ${columnsMax} columns of ${stepMs / 1000} s are shown at once: ask for less time`,
-    );
+  // One more than the span holds: it need not begin with a window.
+  const windowCount = Math.ceil((request.toMs - request.fromMs) / windowMs) + 1;
+  const stepMs = windowMs * Math.ceil(windowCount / columnsMax);
   const startMs = Math.floor(request.fromMs / stepMs) * stepMs;
-  const columnCount = Math.max(0, Math.ceil((request.toMs - startMs) / stepMs));
+  const columnCount = Math.min(columnsMax, Math.max(0, Math.ceil((request.toMs - startMs) / stepMs)));
   const partitionsPerRow = Math.ceil((request.last - request.first + 1) / request.rowsMax);
   const rowCount = Math.ceil((request.last - request.first + 1) / partitionsPerRow);
   const hottest = new Float32Array(rowCount * columnCount).fill(Number.NaN);
-  for (let column = 0; column < columnCount; column++) {
-    const found = columnAt(parts, startMs + column * stepMs);
-    if (found === null) continue;
-    for (let row = 0; row < rowCount; row++) {
-      const first = request.first + row * partitionsPerRow;
-      const last = Math.min(request.last, first + partitionsPerRow - 1);
-      let most = Number.NaN;
-      for (let p = first; p <= last; p++) {
-        const queries = found.part.at(p, found.column);
-        if (!(queries <= most)) most = queries;
+  const endMs = startMs + columnCount * stepMs;
+  parts.forEach((part, index) => {
+    const from = Math.max(0, Math.ceil((startMs - part.startMs) / part.stepMs));
+    const until = Math.min(part.columnCount, Math.ceil((endMs - part.startMs) / part.stepMs));
+    for (let window = from; window < until; window++) {
+      const atMs = part.startMs + window * part.stepMs;
+      if (parts.slice(0, index).some((earlier) => covers(earlier, atMs))) continue;
+      const column = Math.floor((atMs - startMs) / stepMs);
+      for (let row = 0; row < rowCount; row++) {
+        const first = request.first + row * partitionsPerRow;
+        const cell = row * columnCount + column;
+        let most = hottest[cell] as number;
+        for (let p = first; p <= Math.min(request.last, first + partitionsPerRow - 1); p++) {
+          const queries = part.at(p, window);
+          if (!(queries <= most) && !Number.isNaN(queries)) most = queries;
+        }
+        hottest[cell] = most;
       }
-      hottest[row * columnCount + column] = most;
     }
-  }
+  });
   return {
     ...{ startMs, stepMs, columnCount, first: request.first, partitionsPerRow, rowCount },
     ...asLevels(hottest),
   };
 }
 
-function columnAt(parts: readonly LoadColumns[], atMs: number): { part: LoadColumns; column: number } | null {
-  for (const part of parts) {
-    const column = Math.floor((atMs - part.startMs) / part.stepMs);
-    if (column >= 0 && column < part.columnCount) return { part, column };
-  }
-  return null;
-}
+const covers = ({ startMs, stepMs, columnCount }: LoadColumns, atMs: number): boolean =>
+  atMs >= startMs && atMs < startMs + columnCount * stepMs;
 
 /** Loads of a cluster span orders of magnitude: on a linear scale all but the hottest would be one colour. */
 function asLevels(values: Float32Array): Pick<HeatMatrix, 'queriesMax' | 'levels'> {

@@ -10,6 +10,33 @@ const SETTLED_MS = 30 * 60_000;
 const PARALLEL = 8;
 const QUERIES = dimensionIndex('queries');
 
+const DAY_MS = 86_400_000;
+/** The least past that is worth a look: a week, or of long windows as many as a week of three-hour ones has. */
+const PAST_MS = 7 * DAY_MS;
+const PAST_WINDOWS = 56;
+/** Kept beside what is shown, to move about in. */
+const SPARE_MS = DAY_MS;
+/** Each is a question to the metadata store when somebody first looks: eight days of five minutes. */
+const WINDOWS_MAX = 2_304;
+const MEMORY_BYTES_MAX = 64 * 2 ** 20;
+
+/** How much of the past is kept, by the width of its windows: less than a week where that were too many of them. */
+export function historyShape({
+  windowMs,
+  partitionCount,
+}: {
+  readonly windowMs: number;
+  readonly partitionCount: number;
+}): { readonly windowsMax: number; readonly pastMs: number } {
+  const wantedMs = Math.max(PAST_MS, PAST_WINDOWS * windowMs);
+  const windowsMax = Math.min(
+    Math.ceil((wantedMs + SPARE_MS) / windowMs),
+    WINDOWS_MAX,
+    Math.floor(MEMORY_BYTES_MAX / (partitionCount * Float32Array.BYTES_PER_ELEMENT)),
+  );
+  return { windowsMax, pastMs: Math.min(wantedMs, windowsMax * windowMs) };
+}
+
 /**
  * Queries per partition and window of the recent past, from what query nodes publish: a window is read when somebody first
  * looks at it, and kept. 16,384 partitions and a week of hours are 11 MB.

@@ -1,5 +1,7 @@
 /** What the dashboard shows, gathered from the metadata store and the nodes: the same as the commands print. */
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { mayAbort, mayPause } from '../../../src/migration/phases.ts';
+import type { MigrationPhase } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { StorageEngine } from '../../../src/ports/storage-engine.ts';
 import type { Settings } from '../../../src/settings.ts';
@@ -15,6 +17,7 @@ import { orNothing } from '../../metadata/json-values.ts';
 import { whyStay } from '../explain-command.ts';
 import { readAudit } from '../migration/audit-command.ts';
 import { gatherReport } from '../migration/migrations-report.ts';
+import { gatherScorecards } from '../migration/scorecard-command.ts';
 import { type HeatMatrix, type HeatRequest, heatMatrix, type LoadColumns } from './heat-matrix.ts';
 import type { LoadHistory } from './load-history.ts';
 
@@ -23,13 +26,17 @@ export interface ViewComponents {
   readonly metadata: MetadataStore;
   readonly engine: StorageEngine;
   readonly history: LoadHistory;
+  /** As much of it as is shown at first. */
+  readonly pastMs: number;
   /** The clock by which load is recorded. */
   readonly nowMs: () => number;
 }
 
-const DAY_MS = 86_400_000;
 const AUDIT_MAX = 200;
 const ENDED_MAX = 50;
+const CARDS_MAX = 50;
+/** Of a mix, on one line of the page. */
+const MIX_MAX = 4;
 
 export class Views {
   readonly #components: ViewComponents;
@@ -39,7 +46,7 @@ export class Views {
   }
 
   async overview(): Promise<unknown> {
-    const { settings, metadata, nowMs } = this.#components;
+    const { settings, metadata, nowMs, pastMs } = this.#components;
     const { cluster, analyzer, affinity, plugin } = settings;
     const keys = clusterKeys(cluster.name);
     const { map, records } = await loadMap(metadata, cluster.name);
@@ -54,6 +61,7 @@ export class Views {
       isPaused: (await metadata.get(keys.pause)) !== undefined,
       mode: plugin.mode,
       windowMs: analyzer.windowMs,
+      pastMs,
       horizonMs: settings.forecast.horizonSteps * analyzer.windowMs,
       zones: affinity.relief.zones,
       nowMs: nowMs(),
@@ -79,7 +87,23 @@ export class Views {
       partitionId: null,
       nowMs: Date.now(),
     });
-    return { ...report, ended: report.ended.slice(0, ENDED_MAX), endedCount: report.ended.length };
+    return {
+      ...report,
+      open: report.open.map((migration) => ({ ...migration, ...permitted(migration) })),
+      ended: report.ended.slice(0, ENDED_MAX),
+      endedCount: report.ended.length,
+    };
+  }
+
+  /** What moves were to bring, and what they brought. */
+  async scorecards(): Promise<unknown> {
+    const { metadata, settings } = this.#components;
+    const { cards, learnt } = await gatherScorecards(metadata, {
+      clusterName: settings.cluster.name,
+      partitionId: null,
+      copyBytesPerSecond: settings.migration.copyBytesPerSecond,
+    });
+    return { cards: cards.slice(0, CARDS_MAX), learnt };
   }
 
   async audit(): Promise<unknown> {
@@ -89,13 +113,13 @@ export class Views {
 
   /** @throws ForeshardError FORESHARD_CONFIG for a partition that there is none of. */
   async partition(partitionId: number): Promise<unknown> {
-    const { metadata, settings, nowMs } = this.#components;
+    const { metadata, settings, nowMs, pastMs } = this.#components;
     const { name, partitionCount } = settings.cluster;
     if (!(partitionId >= 0 && partitionId < partitionCount))
       throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', `there is no partition ${partitionId}`);
     const { records } = await loadMap(metadata, name);
     const record = records[partitionId];
-    const parts = await this.#loadParts(nowMs() - 7 * DAY_MS);
+    const parts = await this.#loadParts(nowMs() - pastMs);
     const proposal = await this.#latestProposal();
     const key = staysKey(name);
     const stays = await metadata.get(key);
@@ -116,7 +140,7 @@ export class Views {
           return Number.isNaN(queries) ? null : Number(queries.toPrecision(4));
         }),
       })),
-      types: await this.#typesOf(partitionId),
+      types: await this.#typesOf(partitionId, partitionId),
     };
   }
 
@@ -136,8 +160,24 @@ export class Views {
     return entry === undefined ? null : (orNothing(() => decodeProposal(entry.value))[0] ?? null);
   }
 
-  /** Query types that a partition is asked for, of those that query nodes publish, the most first. */
-  async #typesOf(partitionId: number): Promise<unknown> {
+  /** Who asks some partitions for what, as shares of what is known of them: the most first. */
+  async mix(first: number, last: number): Promise<unknown> {
+    const types = await this.#typesOf(first, last);
+    const byClient = new Map<string, number>();
+    // What clients ask of a type is told of all partitions together: each type's clients share what is asked of these.
+    for (const { count, clients } of types) {
+      const total = clients.reduce((sum, [, asked]) => sum + asked, 0);
+      for (const [client, asked] of clients)
+        byClient.set(client, (byClient.get(client) ?? 0) + (count * asked) / total);
+    }
+    return {
+      templates: sharesOf(types.map(({ template, count }) => [template, count])),
+      clients: sharesOf([...byClient]),
+    };
+  }
+
+  /** Query types that partitions are asked for, of those that query nodes publish, the most first. */
+  async #typesOf(first: number, last: number): Promise<TypeMix[]> {
     const { metadata, settings } = this.#components;
     const { entries } = await metadata.list(queryTypesPrefix(settings.cluster.name));
     const countOf = new Map<
@@ -148,15 +188,39 @@ export class Views {
       orNothing(() => decodeQueryTypes(key, value)),
     ))
       for (const { template, partitions, clients } of types) {
-        const own = partitions.find(([id]) => id === partitionId);
-        if (own === undefined) continue;
+        const own = partitions
+          .filter(([id]) => id >= first && id <= last)
+          .reduce((sum, [, count]) => sum + count, 0);
+        if (own === 0) continue;
         const known = countOf.get(template)?.count ?? 0;
-        countOf.set(template, { count: known + own[1], clients });
+        countOf.set(template, { count: known + own, clients });
       }
     return [...countOf]
       .map(([template, { count, clients }]) => ({ template, count, clients }))
       .sort((a, b) => b.count - a.count);
   }
+}
+
+/** What may be ordered of a migration in its phase; the coordinator decides. */
+const permitted = ({ phase }: { readonly phase: MigrationPhase }) => ({
+  canCancel: mayAbort(phase),
+  canPause: mayPause(phase),
+  canRollBack: phase === 'GRACE',
+});
+
+interface TypeMix {
+  readonly template: string;
+  readonly count: number;
+  readonly clients: QueryTypesRecord['types'][number]['clients'];
+}
+
+/** The largest, as [name, share of all]. */
+function sharesOf(counts: readonly (readonly [string, number])[]): (readonly [string, number])[] {
+  const total = counts.reduce((sum, [, count]) => sum + count, 0);
+  return [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, MIX_MAX)
+    .map(([name, count]) => [name, count / total] as const);
 }
 
 const columnsOf = ({ queries, ...forecast }: PublishedForecast): LoadColumns => ({

@@ -1,18 +1,8 @@
 /** Requests to the server that this page came from. */
+import type { HeatMatrix } from '../heat-matrix.ts';
 
 export interface SessionInfo {
   readonly right: 'read' | 'operate';
-}
-
-export interface Heat {
-  readonly startMs: number;
-  readonly stepMs: number;
-  readonly columnCount: number;
-  readonly first: number;
-  readonly partitionsPerRow: number;
-  readonly rowCount: number;
-  readonly queriesMax: number;
-  readonly levels: Uint8Array;
 }
 
 export class RequestError extends Error {
@@ -55,10 +45,10 @@ export class Api {
     return this.#remembered(await this.post('/api/login', { token }));
   }
 
-  async heat(range: Readonly<Record<string, number>>): Promise<Heat> {
+  async heat(range: Readonly<Record<string, number>>): Promise<HeatMatrix> {
     const query = new URLSearchParams(Object.entries(range).map(([name, value]) => [name, String(value)]));
     const response = await answered(await fetch(`/api/heat?${query}`));
-    const shape = JSON.parse(response.headers.get('X-Foreshard-Heat') ?? '{}') as Omit<Heat, 'levels'>;
+    const shape = JSON.parse(response.headers.get('X-Foreshard-Heat') ?? '{}') as Omit<HeatMatrix, 'levels'>;
     return { ...shape, levels: new Uint8Array(await response.arrayBuffer()) };
   }
 

@@ -10,10 +10,18 @@ import {
   type Orders,
   partitionDialog,
   proposalPanel,
+  scorecardPanel,
 } from './panels.ts';
-import type { AuditAnswer, MigrationsAnswer, Overview, PartitionAnswer, ProposalAnswer } from './records.ts';
+import type {
+  AuditAnswer,
+  MigrationsAnswer,
+  MixAnswer,
+  Overview,
+  PartitionAnswer,
+  ProposalAnswer,
+  ScorecardsAnswer,
+} from './records.ts';
 
-const WEEK_MS = 7 * 86_400_000;
 /** Progress of what is open stands in no record: it is asked for. */
 const PROGRESS_MS = 2_000;
 const NOTICE_MS = 8_000;
@@ -48,6 +56,7 @@ class Dashboard {
     nodes: new Place(),
     proposal: new Place(),
     migrations: new Place(),
+    scorecard: new Place(),
     audit: new Place(),
   };
   #overview!: Overview;
@@ -67,12 +76,13 @@ class Dashboard {
       whole: () => this.#wholeView(),
       nowMs: () => this.#overview.nowMs,
       moves: () => this.#plannedMoves(),
+      mix: (first, last) => this.#api.get<MixAnswer>(`/api/mix?first=${first}&last=${last}`),
       onPartition: (partitionId) => void this.#showPartition(partitionId),
       onView: ({ fromMs, toMs, first, last }) => {
         byId('range').textContent = `partitions ${first} to ${last}, ${time(fromMs)} to ${time(toMs)}`;
       },
     });
-    const { nodes, proposal, migrations, audit } = this.#places;
+    const { nodes, proposal, migrations, scorecard, audit } = this.#places;
     byId('main').replaceChildren(
       h(
         'section',
@@ -84,19 +94,25 @@ class Dashboard {
       nodes.element,
       proposal.element,
       migrations.element,
+      scorecard.element,
       audit.element,
     );
-    await Promise.all([this.#loadProposal(), this.#loadMigrations(), this.#loadAudit()]);
+    await Promise.all([
+      this.#loadProposal(),
+      this.#loadMigrations(),
+      this.#loadScorecards(),
+      this.#loadAudit(),
+    ]);
     await this.#heatMap.show();
     this.#listen();
     setInterval(() => this.#openCount > 0 && void this.#loadMigrations().catch(() => {}), PROGRESS_MS);
   }
 
   #wholeView(): HeatView {
-    const { nowMs, horizonMs, partitionCount } = this.#overview;
+    const { nowMs, pastMs, horizonMs, partitionCount } = this.#overview;
     return {
-      fromMs: nowMs - WEEK_MS,
-      toMs: nowMs + Math.min(WEEK_MS, horizonMs),
+      fromMs: nowMs - pastMs,
+      toMs: nowMs + Math.min(pastMs, horizonMs),
       first: 0,
       last: partitionCount - 1,
     };
@@ -144,6 +160,10 @@ class Dashboard {
     this.#places.migrations.show(migrationsPanel(migrations, this.#orders));
   }
 
+  async #loadScorecards(): Promise<void> {
+    this.#places.scorecard.show(scorecardPanel(await this.#api.get<ScorecardsAnswer>('/api/scorecards')));
+  }
+
   async #loadAudit(): Promise<void> {
     this.#places.audit.show(auditPanel(await this.#api.get<AuditAnswer>('/api/audit')));
   }
@@ -163,7 +183,7 @@ class Dashboard {
     const loaders: Readonly<Record<string, readonly (() => Promise<void>)[]>> = {
       map: [() => this.#loadOverview(), () => this.#loadMigrations()],
       ctl: [() => this.#loadOverview(), () => this.#loadProposal()],
-      hist: [() => this.#loadMigrations()],
+      hist: [() => this.#loadMigrations(), () => this.#loadScorecards()],
       proposal: [() => this.#loadProposal()],
       forecast: [() => this.#loadOverview(), () => this.#heatMap.show()],
       audit: [() => this.#loadAudit()],

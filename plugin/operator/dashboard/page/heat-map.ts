@@ -1,7 +1,11 @@
-import type { Api, Heat } from './api.ts';
+import type { HeatMatrix } from '../heat-matrix.ts';
+import type { Api } from './api.ts';
+import { CellMix } from './cell-mix.ts';
 import { h, svg } from './dom.ts';
 import { count, time } from './format.ts';
+import { movesShown, type Overlay, overlay, type PlannedMove } from './heat-overlay.ts';
 import { PALETTE, queriesOf } from './palette.ts';
+import type { MixAnswer } from './records.ts';
 
 /** What of all partitions and times is shown. */
 export interface HeatView {
@@ -11,17 +15,13 @@ export interface HeatView {
   readonly last: number;
 }
 
-export interface PlannedMove {
-  readonly partitionId: number;
-  readonly startMs: number;
-  readonly label: string;
-}
-
 export interface HeatMapOptions {
   readonly api: Api;
   readonly whole: () => HeatView;
   readonly nowMs: () => number;
   readonly moves: () => readonly PlannedMove[];
+  /** Who asks these partitions for what. */
+  readonly mix: (first: number, last: number) => Promise<MixAnswer>;
   readonly onPartition: (partitionId: number) => void;
   readonly onView: (view: HeatView) => void;
 }
@@ -33,8 +33,16 @@ const KEY_SHARE = 0.2;
 /** Pixels that a hand trembles in a click. */
 const CLICK_PIXELS = 4;
 
+/** Columns and rows by key. */
+const STEPS: Readonly<Record<string, readonly [number, number]>> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
 const HELP =
-  'Drag to zoom, double-click or Escape to zoom out, click for a partition. Keys: arrows, plus, minus.';
+  'Drag to zoom, double-click or Escape to zoom out, click for a partition. Keys: arrows, plus, minus; shift and arrows look at cells, Enter opens.';
 
 /**
  * Partitions from top to bottom, time from left to right, load as lightness. What is past was measured, what is to come
@@ -49,18 +57,23 @@ export class HeatMap {
     'aria-label': `Load by partition and time. ${HELP}`,
   });
   readonly #over = svg('svg', { class: 'over', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
-  readonly #readout = h('p', { class: 'quiet', 'aria-live': 'polite' }, HELP);
+  readonly #readout = h('p', { class: 'quiet', id: 'readout', 'aria-live': 'polite' }, HELP);
+  readonly #mixLine = h('p', { class: 'quiet', id: 'mix', 'aria-live': 'polite' });
   readonly #scale = h('span', {}, '');
+  readonly #mix: CellMix;
   #view: HeatView;
-  #heat: Heat | null = null;
+  #heat: HeatMatrix | null = null;
   #requested = 0;
   #dragFrom: { x: number; y: number } | null = null;
+  /** The cell that is looked at by keyboard. */
+  #cursor: { row: number; column: number } | null = null;
   /** Milliseconds of the last drawing, for whoever measures. */
   drawMs = 0;
 
   constructor(options: HeatMapOptions) {
     this.#options = options;
     this.#view = options.whole();
+    this.#mix = new CellMix(options.mix);
     const legend = h('canvas', { width: 255, height: 1, 'aria-hidden': 'true' });
     paint(
       legend,
@@ -72,6 +85,7 @@ export class HeatMap {
       h('div', { class: 'heat' }, this.#canvas, this.#over),
       h('div', { class: 'legend' }, '0', legend, this.#scale),
       this.#readout,
+      this.#mixLine,
     );
     this.#canvas.addEventListener('pointerdown', (event) => this.#onDown(event));
     this.#canvas.addEventListener('pointermove', (event) => this.#onMove(event));
@@ -87,6 +101,8 @@ export class HeatMap {
     if (turn !== this.#requested) return;
     this.#view = view;
     this.#heat = heat;
+    this.#cursor = null;
+    this.#mix.forget();
     const startedMs = performance.now();
     this.#canvas.width = heat.columnCount;
     this.#canvas.height = heat.rowCount;
@@ -100,7 +116,7 @@ export class HeatMap {
 
   /** Partition and time under a point of the canvas. */
   #at({ offsetX, offsetY }: { readonly offsetX: number; readonly offsetY: number }) {
-    const heat = this.#heat as Heat;
+    const heat = this.#heat as HeatMatrix;
     const { clientWidth, clientHeight } = this.#canvas;
     const column = clamp(Math.floor((offsetX / clientWidth) * heat.columnCount), 0, heat.columnCount - 1);
     const row = clamp(Math.floor((offsetY / clientHeight) * heat.rowCount), 0, heat.rowCount - 1);
@@ -123,15 +139,29 @@ export class HeatMap {
     if (heat === null) return;
     if (this.#dragFrom !== null)
       this.#drawOver({ from: this.#dragFrom, to: { x: event.offsetX, y: event.offsetY } });
-    const { column, row, partitionId, atMs } = this.#at(event);
+    this.#tell(this.#at(event));
+  }
+
+  /** What is known of a cell: time, partitions, load, planned moves; then who asks for what. */
+  #tell({ row, column }: { readonly row: number; readonly column: number }): void {
+    const heat = this.#heat as HeatMatrix;
+    const first = heat.first + row * heat.partitionsPerRow;
+    const last = Math.min(this.#view.last, first + heat.partitionsPerRow - 1);
+    const atMs = heat.startMs + column * heat.stepMs;
     const level = heat.levels[row * heat.columnCount + column] as number;
-    const last = Math.min(this.#view.last, partitionId + heat.partitionsPerRow - 1);
-    const who =
-      last > partitionId ? `partitions ${partitionId}-${last}, the hottest` : `partition ${partitionId}`;
+    const who = last > first ? `partitions ${first}-${last}, the hottest` : `partition ${first}`;
     const what =
       level === NOTHING_RECORDED ? 'nothing recorded' : `${count(queriesOf(level, heat.queriesMax))} queries`;
     const when = atMs >= this.#options.nowMs() ? 'forecast' : 'measured';
-    this.#readout.textContent = `${time(atMs)}: ${who}: ${what}, ${when}`;
+    const planned = movesShown(heat, this.#options.moves())
+      .filter((move) => move.row === row)
+      .map(({ partitionId, label }) => `; partition ${partitionId} is to move ${label}`)
+      .join('');
+    this.#readout.textContent = `${time(atMs)}: ${who}: ${what}, ${when}${planned}`;
+    this.#mixLine.textContent = '';
+    this.#mix.show(first, last, (line) => {
+      this.#mixLine.textContent = `Asked for: ${line}`;
+    });
   }
 
   #onUp(event: PointerEvent): void {
@@ -155,7 +185,34 @@ export class HeatMap {
     void this.show({ fromMs: a.atMs, toMs: b.atMs + this.#heat.stepMs, first: a.partitionId, last });
   }
 
+  /** @returns whether the key was one of those that look at cells. */
+  #onCursorKey({ key, shiftKey }: KeyboardEvent): boolean {
+    const heat = this.#heat;
+    if (heat === null) return false;
+    if (key === 'Enter' && this.#cursor !== null) {
+      this.#options.onPartition(heat.first + this.#cursor.row * heat.partitionsPerRow);
+      return true;
+    }
+    const step = STEPS[key];
+    if (!shiftKey || step === undefined) return false;
+    const { row, column } = this.#cursor ?? {
+      row: Math.floor(heat.rowCount / 2),
+      column: Math.floor(heat.columnCount / 2),
+    };
+    this.#cursor = {
+      row: clamp(row + step[1], 0, heat.rowCount - 1),
+      column: clamp(column + step[0], 0, heat.columnCount - 1),
+    };
+    this.#drawOver(null);
+    this.#tell(this.#cursor);
+    return true;
+  }
+
   #onKey(event: KeyboardEvent): void {
+    if (this.#onCursorKey(event)) {
+      event.preventDefault();
+      return;
+    }
     const whole = this.#options.whole();
     const { fromMs, toMs, first, last } = this.#view;
     const step = (toMs - fromMs) * KEY_SHARE;
@@ -188,62 +245,12 @@ export class HeatMap {
     if (next.last >= next.first && next.toMs > next.fromMs) void this.show(next);
   }
 
-  #drawOver(drag: { from: { x: number; y: number }; to: { x: number; y: number } } | null): void {
-    const heat = this.#heat as Heat;
+  #drawOver(frame: Overlay['frame']): void {
     const { clientWidth: width, clientHeight: height } = this.#canvas;
     this.#over.setAttribute('viewBox', `0 0 ${width} ${height}`);
-    const endMs = heat.startMs + heat.columnCount * heat.stepMs;
-    const x = (ms: number): number => ((ms - heat.startMs) / (endMs - heat.startMs)) * width;
-    const y = (partition: number): number =>
-      (((partition - heat.first) / heat.partitionsPerRow + 0.5) / heat.rowCount) * height;
-    const nowX = x(this.#options.nowMs());
-    const isShown = ({ partitionId, startMs }: PlannedMove): boolean =>
-      startMs >= heat.startMs &&
-      startMs < endMs &&
-      partitionId >= this.#view.first &&
-      partitionId <= this.#view.last;
-    const marks = this.#options
-      .moves()
-      .filter(isShown)
-      .map((move) =>
-        svg(
-          'g',
-          {},
-          svg('circle', {
-            cx: x(move.startMs),
-            cy: y(move.partitionId),
-            r: 5,
-            fill: 'none',
-            stroke: '#000',
-            'stroke-width': 4,
-          }),
-          svg('circle', {
-            cx: x(move.startMs),
-            cy: y(move.partitionId),
-            r: 5,
-            fill: 'none',
-            stroke: '#fff',
-            'stroke-width': 2,
-          }),
-        ),
-      );
-    const now =
-      nowX > 0 && nowX < width
-        ? [
-            svg('line', { x1: nowX, x2: nowX, y1: 0, y2: height, stroke: '#000', 'stroke-width': 3 }),
-            svg('line', { x1: nowX, x2: nowX, y1: 0, y2: height, stroke: '#fff', 'stroke-width': 1 }),
-          ]
-        : [];
-    this.#over.replaceChildren(...now, ...marks);
-    if (drag === null) return;
-    const [left, top] = [Math.min(drag.from.x, drag.to.x), Math.min(drag.from.y, drag.to.y)];
-    const box = {
-      x: left,
-      y: top,
-      width: Math.abs(drag.to.x - drag.from.x),
-      height: Math.abs(drag.to.y - drag.from.y),
-    };
-    this.#over.append(svg('rect', { ...box, fill: 'rgba(255,255,255,0.25)', stroke: '#fff' }));
+    const { nowMs, moves } = this.#options;
+    const drawn = { nowMs: nowMs(), moves: moves(), frame, cursor: this.#cursor };
+    this.#over.replaceChildren(...overlay(this.#heat as HeatMatrix, { width, height }, drawn));
   }
 }
 

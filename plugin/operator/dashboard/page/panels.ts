@@ -9,6 +9,7 @@ import type {
   Overview,
   PartitionAnswer,
   ProposalAnswer,
+  ScorecardsAnswer,
 } from './records.ts';
 
 /** What a panel may ask for; nothing where the session may only look. */
@@ -82,16 +83,6 @@ export function proposalPanel({ proposal, decisions }: ProposalAnswer, orders: O
   return panel;
 }
 
-const BEFORE_SWITCH: ReadonlySet<string> = new Set([
-  'PREPARE',
-  'COPY',
-  'CATCHUP',
-  'VERIFY',
-  'SHIFT',
-  'FENCING',
-  'FENCED',
-]);
-
 export function migrationsPanel(
   { open, ended, endedCount }: MigrationsAnswer,
   orders: Orders | null,
@@ -138,18 +129,64 @@ function progressOf({ phase, copiedBytes, sizeBytes, readWeight }: OpenMigration
   return phase === 'SHIFT' ? `${percent(readWeight)} of reads` : '';
 }
 
-function leftOf({ etaSeconds, wayBackSeconds, phaseSeconds }: OpenMigration): string {
+function leftOf({ eta, wayBackSeconds, phaseSeconds }: OpenMigration): string {
   if (wayBackSeconds !== null) return `way back for ${seconds(wayBackSeconds)}`;
-  return etaSeconds === null ? `since ${seconds(phaseSeconds)}` : `about ${seconds(etaSeconds)}`;
+  const left = eta.endSeconds ?? eta.phaseSeconds;
+  return left === null ? `since ${seconds(phaseSeconds)}` : `about ${seconds(left)}`;
 }
 
-function ordersOf({ partitionId, phase, isPaused }: OpenMigration, orders: Orders): HTMLElement {
+function ordersOf({ partitionId, isPaused, ...may }: OpenMigration, orders: Orders): HTMLElement {
   const cell = h('div', { class: 'row' });
-  if (BEFORE_SWITCH.has(phase)) {
+  if (may.canPause || isPaused)
     cell.append(button(isPaused ? 'Resume' : 'Pause', () => orders.pause(partitionId, !isPaused)));
-    cell.append(button('Cancel', () => orders.cancel(partitionId)));
-  } else if (phase === 'GRACE') cell.append(button('Roll back', () => orders.rollback(partitionId)));
+  if (may.canCancel) cell.append(button('Cancel', () => orders.cancel(partitionId)));
+  if (may.canRollBack) cell.append(button('Roll back', () => orders.rollback(partitionId)));
   return cell;
+}
+
+/** What moves were to bring and to cost, beside what they did. */
+export function scorecardPanel({ cards, learnt }: ScorecardsAnswer): HTMLElement {
+  const panel = h('section', { class: 'wide', 'aria-label': 'scorecard' }, h('h2', {}, 'Scorecard'));
+  if (cards.length === 0) {
+    panel.append(h('p', { class: 'quiet' }, 'No planned move has been carried out yet.'));
+    return panel;
+  }
+  const orUnseen = (value: number | null, text: (known: number) => string): string =>
+    value === null ? 'not seen' : text(value);
+  panel.append(
+    table(
+      [
+        'Partition#',
+        'Node',
+        'Ended',
+        'Gain#',
+        'Price#',
+        'Copied#',
+        'Copy#',
+        'Writes waited#',
+        'p99#',
+        'Load that left#',
+      ],
+      cards.map((card) => [
+        String(card.partitionId),
+        `${card.sourceNodeId} → ${card.targetNodeId}`,
+        time(card.endedAtMs),
+        card.predicted.gain.toPrecision(3),
+        card.predicted.price.toPrecision(3),
+        bytes(card.copiedBytes),
+        orUnseen(card.copySeconds, seconds),
+        orUnseen(card.fenceSeconds, (waited) => `${Math.round(waited * 1000)} ms`),
+        orUnseen(card.latencyRatio, (ratio) => `${ratio.toFixed(2)} ×`),
+        orUnseen(card.realisedShare, percent),
+      ]),
+    ),
+    h(
+      'p',
+      { class: 'quiet' },
+      `The next plan expects a p99 of ${learnt.latencyRatio.toFixed(2)} times the usual while a copy runs, and ${percent(learnt.realisedShare)} of a promised relief.`,
+    ),
+  );
+  return panel;
 }
 
 export function nodesPanel({ proposal }: ProposalAnswer, { zones, partitionsOf }: Overview): HTMLElement {

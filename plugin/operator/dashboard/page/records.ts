@@ -10,6 +10,7 @@ export interface Overview {
   readonly isPaused: boolean;
   readonly mode: string;
   readonly windowMs: number;
+  readonly pastMs: number;
   readonly horizonMs: number;
   readonly zones: readonly ComfortZone[];
   readonly nowMs: number;
@@ -64,8 +65,11 @@ export interface OpenMigration {
   readonly readWeight: number;
   readonly copiedBytes: number | null;
   readonly sizeBytes: number | null;
-  readonly etaSeconds: number | null;
+  readonly eta: { readonly phaseSeconds: number | null; readonly endSeconds: number | null };
   readonly wayBackSeconds: number | null;
+  readonly canCancel: boolean;
+  readonly canPause: boolean;
+  readonly canRollBack: boolean;
   readonly reason: string;
 }
 
@@ -82,6 +86,33 @@ export interface MigrationsAnswer {
     readonly copiedBytes: number;
   }[];
   readonly endedCount: number;
+}
+
+export interface ScorecardsAnswer {
+  readonly cards: readonly {
+    readonly partitionId: number;
+    readonly sourceNodeId: number;
+    readonly targetNodeId: number;
+    readonly endedAtMs: number;
+    readonly copiedBytes: number;
+    readonly copySeconds: number | null;
+    readonly fenceSeconds: number | null;
+    readonly latencyRatio: number | null;
+    readonly realisedShare: number | null;
+    readonly predicted: {
+      readonly gain: number;
+      readonly price: number;
+      readonly sizeBytes: number;
+      readonly seconds: number | null;
+    };
+  }[];
+  readonly learnt: { readonly latencyRatio: number; readonly realisedShare: number };
+}
+
+export interface MixAnswer {
+  /** [name, share] each, the largest first. */
+  readonly templates: readonly (readonly [string, number])[];
+  readonly clients: readonly (readonly [string, number])[];
 }
 
 export interface PartitionAnswer {

@@ -8,7 +8,7 @@ import {
   type LoadColumns,
   NOTHING_RECORDED,
 } from '../../../../plugin/operator/dashboard/heat-matrix.ts';
-import { LoadHistory } from '../../../../plugin/operator/dashboard/load-history.ts';
+import { historyShape, LoadHistory } from '../../../../plugin/operator/dashboard/load-history.ts';
 import { LOAD_DIMENSION_COUNT } from '../../../../src/model/load-profile.ts';
 import type { MetadataStore } from '../../../../src/ports/metadata-store.ts';
 import { PlainMetadata } from '../../../support/plain-metadata.ts';
@@ -77,9 +77,41 @@ test('where partitions share a row the hottest shows, whatever the shape', () =>
   );
 });
 
-test('more columns than a picture has are refused', () => {
-  const view = { fromMs: 0, toMs: 2_000 * HOUR_MS, first: 0, last: 0, rowsMax: 512 };
-  check.throws(() => heatMatrix([columns(0, [[1]])], view), /at most 1024 columns of 3600 s/);
+test('where a picture has fewer columns than there are windows, windows share one, and the hottest shows', () => {
+  const QUARTER_MS = HOUR_MS / 4;
+  const windowCount = 1_344;
+  const load = (window: number): number => (window % 100 === 7 ? 500 : window % 10);
+  const part: LoadColumns = {
+    ...{ startMs: 0, stepMs: QUARTER_MS, columnCount: windowCount, partitionCount: 1 },
+    at: (_, window) => load(window),
+  };
+  // Two weeks of quarters of an hour, from the middle of one.
+  const view = { fromMs: 400_000, toMs: windowCount * QUARTER_MS, first: 0, last: 0, rowsMax: 512 };
+  const { levels, stepMs, startMs, columnCount, queriesMax } = heatMatrix([part], view);
+  check.equal([stepMs, startMs, columnCount, queriesMax], [2 * QUARTER_MS, 0, windowCount / 2, 500]);
+  for (let column = 0; column < columnCount; column++) {
+    const hottest = Math.max(load(2 * column), load(2 * column + 1));
+    const shown = queriesOf(levels[column] as number, queriesMax);
+    check.ok(Math.abs(shown - hottest) <= 0.03 * hottest + 0.02, `${column}: ${shown} for ${hottest}`);
+  }
+  const long = heatMatrix([part], { ...view, fromMs: 0, toMs: 1e15 });
+  check.ok(long.levels.length <= 524_288, 'however long a time is asked for');
+});
+
+test('how much of the past is kept and shown follows from the width of a window', () => {
+  const DAY_MS = 24 * HOUR_MS;
+  check.equal(historyShape({ windowMs: HOUR_MS, partitionCount: 16_384 }), {
+    windowsMax: 8 * 24,
+    pastMs: 7 * DAY_MS,
+  });
+  check.is(historyShape({ windowMs: HOUR_MS / 4, partitionCount: 16_384 }).pastMs, 7 * DAY_MS);
+  // Not a week of seconds: neither their memory nor so many questions to the metadata store.
+  const seconds = historyShape({ windowMs: 1_000, partitionCount: 256 });
+  check.equal(seconds, { windowsMax: 2_304, pastMs: 2_304_000 });
+  check.ok(
+    historyShape({ windowMs: 300_000, partitionCount: 16_384 }).windowsMax * 16_384 * 4 <= 64 * 2 ** 20,
+  );
+  check.is(historyShape({ windowMs: DAY_MS, partitionCount: 256 }).pastMs, 56 * DAY_MS);
 });
 
 test('a forecast of 16,384 partitions is published in values that etcd takes, and read back to 3 %', async () => {
