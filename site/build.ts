@@ -6,16 +6,19 @@ import { REPOSITORY, sideBar, sitePages } from './pages.ts';
 
 const SITE = join(REPOSITORY, 'site');
 const OUTPUT = join(REPOSITORY, 'build/site');
+/** Below the tools' own packages: a page that has been compiled imports Vue, and looks for it upwards from where it lies. */
+const PAGES = join(SITE, 'dist/pages');
 
 function assemble(): number {
-  rmSync(OUTPUT, { recursive: true, force: true });
+  for (const folder of [OUTPUT, PAGES]) rmSync(folder, { recursive: true, force: true });
+  mkdirSync(OUTPUT, { recursive: true });
   const pages = sitePages();
   for (const [path, markdown] of pages) {
-    const file = join(OUTPUT, 'pages', path);
+    const file = join(PAGES, path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, markdown);
   }
-  cpSync(join(REPOSITORY, 'docs/images'), join(OUTPUT, 'pages/images'), { recursive: true });
+  cpSync(join(REPOSITORY, 'docs/images'), join(PAGES, 'images'), { recursive: true });
   writeFileSync(join(OUTPUT, 'sidebar.json'), JSON.stringify(sideBar(pages)));
   return pages.size;
 }

@@ -13,7 +13,7 @@ const slugify = (heading) =>
 export default {
   title: 'Foreshard',
   description: 'Forecasts where a sharded database will be hot and moves the data there first.',
-  srcDir: '../build/site/pages',
+  srcDir: './dist/pages',
   outDir: '../build/site/html',
   cacheDir: '../build/site/cache',
   // Text such as <host> in a sentence is text. A page has no components of its own.
