@@ -3,12 +3,13 @@
  * cluster and no long time are run. `backtest` is run by `test/plugin/operator/backtest-log.test.ts`, commands of a cluster by
  * `test/scenarios/commands.test.ts` and its neighbours.
  */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Command } from 'commander';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { COMMAND_GROUPS } from '../plugin/operator/command-groups.ts';
 import { buildProgram } from '../plugin/operator/program.ts';
 import { commandLinesOf, mentionsOf, wordsOf } from '../site/command-lines.ts';
 import { REPOSITORY, sideBar, sitePages } from '../site/pages.ts';
@@ -72,6 +73,16 @@ test('every command and flag that running text names is there', () => {
   check.ok(count > 50, `only ${count} mentions were found`);
 });
 
+test('every command stands in one group of the help', () => {
+  const grouped = COMMAND_GROUPS.flatMap(([, commands]) => [...commands]);
+  check.equal(
+    grouped.toSorted(),
+    buildProgram(() => {})
+      .commands.map((command) => command.name())
+      .toSorted(),
+  );
+});
+
 const HOUR_MS = 3_600_000;
 const START_MS = Date.UTC(2026, 0, 5);
 
@@ -121,6 +132,8 @@ test('those that need no cluster do what they say', async () => {
       for (const { page, line, words } of lines) {
         if (!RUN.includes(words[0] ?? '') || words.includes('FILE.json')) continue;
         writeFileSync('piped', piped);
+        // Each page begins in a folder of its own.
+        if (words[0] === 'init') rmSync('foreshard.config.yaml', { force: true });
         const { exitCode, stdout, stderr } = await runHere(
           ...words.map((word) => (word === '-' ? 'piped' : word)),
         );

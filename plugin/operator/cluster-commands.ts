@@ -173,12 +173,13 @@ export async function withMetadata(
   use: (metadata: MetadataStore) => Promise<void>,
 ): Promise<void> {
   const { kind, path } = settings.metadata;
+  const first = settings.redis.nodes.length > 0 ? '`foreshard agent`' : 'a storage node';
   // Opening would make the folder, and show an empty cluster where the path is simply wrong.
   if (kind === 'embedded' && !existsSync(path))
     throw new ForeshardError(
       'FORESHARD_NOT_READY',
       'wait',
-      `metadata.path: there is no metadata store at ${path}: start a storage node first, or name the right config with --config`,
+      `metadata.path: there is no metadata store at ${path}: start ${first} first, or name the right config with --config`,
     );
   const metadata = openMetadata(settings.metadata);
   try {

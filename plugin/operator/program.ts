@@ -6,6 +6,7 @@ import { packageVersion } from '../version.ts';
 import { addApplyCommand } from './apply/command.ts';
 import { addApprovalCommands } from './approval/commands.ts';
 import { describeMap } from './cluster-commands.ts';
+import { groupCommands } from './command-groups.ts';
 import { addCompletionCommand } from './completion-command.ts';
 import { addConfigCommands } from './config-commands.ts';
 import { addDoctorCommand } from './doctor/command.ts';
@@ -275,5 +276,6 @@ export function buildProgram(exitWith: (code: number) => void): Command {
   addFileCommands(program);
   addMigrationCommands(program);
   addCompletionCommand(program);
+  groupCommands(program);
   return program;
 }

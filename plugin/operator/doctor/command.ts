@@ -14,6 +14,7 @@ import { judgeFiles, judgePorts } from './files.ts';
 import { type Finding, findingLines, ok, warn } from './findings.ts';
 import { judgeMachine } from './machine.ts';
 import { readMachine } from './read-machine.ts';
+import { lookAtRedis } from './redis.ts';
 
 export function addDoctorCommand(program: Command, exitWith: (code: number) => void): void {
   withJson(withConfig(program.command('doctor')))
@@ -31,6 +32,7 @@ export function addDoctorCommand(program: Command, exitWith: (code: number) => v
         }),
         ...judgeFiles(settings),
         ...(await judgePorts(settings)),
+        ...(settings.redis.nodes.length > 0 ? await lookAtRedis(settings.redis) : []),
         ...(await lookAtCluster(settings)),
       ];
       if (flags.json === true) printJson({ findings });
@@ -57,7 +59,8 @@ async function lookAtCluster(settings: Settings): Promise<Finding[]> {
     });
   } catch (error) {
     if (!(error instanceof ForeshardError)) throw error;
-    findings.push(warn('cluster', error.message, 'fine before the first node has been started'));
+    const first = settings.redis.nodes.length > 0 ? 'agent' : 'node';
+    findings.push(warn('cluster', error.message, `fine before the first ${first} has been started`));
   }
   return findings;
 }

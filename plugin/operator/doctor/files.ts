@@ -15,7 +15,7 @@ const NO_DISKS: ReadonlyMap<number, string> = new Map([
   [0x65735546, 'FUSE: whether a synced commit is durable depends on what is behind it'],
 ]);
 
-export function judgeFiles({ security, metadata, node, analyzer }: Settings): Finding[] {
+export function judgeFiles({ security, metadata, node, analyzer, redis, webhooks }: Settings): Finding[] {
   const secrets = [
     ['security.passwordFile', security.passwordFile],
     ['security.usersFile', security.usersFile],
@@ -23,9 +23,11 @@ export function judgeFiles({ security, metadata, node, analyzer }: Settings): Fi
     ['security.peerKeyFile', security.peerKeyFile],
     ['metadata.passwordFile', metadata.passwordFile],
     ['metadata.keyFile', metadata.keyFile],
+    ['redis.passwordFile', redis.passwordFile],
+    ['webhooks.secretFile', webhooks.secretFile],
   ] as const;
   const folders = [
-    ...(node.role === 'query' ? [] : [['node.dataDir', node.dataDir] as const]),
+    ...(node.role === 'query' || redis.nodes.length > 0 ? [] : [['node.dataDir', node.dataDir] as const]),
     ...(metadata.kind === 'embedded' ? [['metadata.path', metadata.path] as const] : []),
   ];
   return [
@@ -76,7 +78,9 @@ function judgeFolder(setting: string, folder: string, reserveBytes: number): Fin
 }
 
 /** A port that is taken may be this very node's, which runs: that is for whoever reads it to know. */
-export async function judgePorts({ node }: Settings): Promise<Finding[]> {
+export async function judgePorts({ node, redis }: Settings): Promise<Finding[]> {
+  // An agent beside a Redis Cluster takes no clients and no peers.
+  if (redis.nodes.length > 0) return [];
   const wanted = [
     ...(node.role === 'storage' ? [] : [['node.clientListen', node.clientListen] as const]),
     ...(node.role === 'query' ? [] : [['node.peerListen', node.peerListen] as const]),

@@ -1,33 +1,61 @@
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { withJson } from '../flags.ts';
 import { printOutcome } from '../output.ts';
-import { type ConfigAnswers, configText, DEFAULT_ANSWERS, QUESTIONS, type Question } from './config-text.ts';
+import {
+  ADDRESSES_EXPECTED,
+  type ConfigAnswers,
+  configText,
+  DEFAULT_ANSWERS,
+  QUESTIONS,
+  type Question,
+  readAddresses,
+} from './config-text.ts';
 
 const FILE = 'foreshard.config.yaml';
+
+interface InitFlags {
+  readonly yes?: boolean;
+  readonly redis?: readonly string[];
+  readonly file: string;
+  readonly json?: boolean;
+}
 
 export function addInitCommand(program: Command): void {
   withJson(program.command('init'))
     .description('ask a few questions and write a commented config file; asks nothing without a terminal')
     .option('--yes', 'ask nothing: take the defaults')
+    .option(
+      '--redis <host:port,…>',
+      'some nodes of a Redis Cluster or Valkey that is there already (default: the embedded engine)',
+      parseAddresses,
+    )
     .option('--file <file>', 'what to write', FILE)
-    .action(async (flags: { readonly yes?: boolean; readonly file: string; readonly json?: boolean }) => {
+    .action(async (flags: InitFlags) => {
       const isAsking = flags.yes !== true && process.stdin.isTTY === true;
-      const answers = isAsking ? await askAll() : DEFAULT_ANSWERS;
+      const given = { ...DEFAULT_ANSWERS, redisNodes: flags.redis ?? DEFAULT_ANSWERS.redisNodes };
+      const answers = isAsking ? await askAll(given) : given;
       writeNew(flags.file, configText(answers));
       const next = `foreshard doctor${flags.file === FILE ? '' : ` --config ${flags.file}`}`;
       printOutcome(`${flags.file} is written. Next: ${next}`, flags, { file: flags.file, next });
     });
 }
 
-async function askAll(): Promise<ConfigAnswers> {
+function parseAddresses(text: string): readonly string[] {
+  const addresses = readAddresses(text);
+  if (addresses === undefined) throw new InvalidArgumentError(`It must be ${ADDRESSES_EXPECTED}.`);
+  return addresses;
+}
+
+async function askAll(given: ConfigAnswers): Promise<ConfigAnswers> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    let answers = DEFAULT_ANSWERS;
+    let answers = given;
     for (const question of QUESTIONS)
-      answers = await answered(question, answers, (text) => terminal.question(text));
+      if (question.isOfEmbeddedEngine !== true || answers.redisNodes.length === 0)
+        answers = await answered(question, answers, (text) => terminal.question(text));
     return answers;
   } finally {
     terminal.close();

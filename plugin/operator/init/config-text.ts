@@ -6,6 +6,8 @@ export interface ConfigAnswers {
   readonly name: string;
   readonly storageNodeCount: number;
   readonly partitionCount: number;
+  /** Some nodes of a Redis Cluster, `HOST:PORT`; none: the embedded engine. */
+  readonly redisNodes: readonly string[];
   readonly mode: PluginMode;
   /** Endpoints of etcd; none: the embedded store, for nodes of one machine. */
   readonly etcd: readonly string[];
@@ -17,6 +19,7 @@ export const DEFAULT_ANSWERS: ConfigAnswers = {
   name: DEFAULT_SETTINGS.cluster.name,
   storageNodeCount: 2,
   partitionCount: DEFAULT_SETTINGS.cluster.partitionCount,
+  redisNodes: [],
   mode: 'observe',
   etcd: [],
   queriesPerSecond: null,
@@ -30,7 +33,19 @@ export interface Question {
   /** Undefined for what makes no sense. */
   readonly read: (text: string) => ConfigAnswers[keyof ConfigAnswers] | undefined;
   readonly expected: string;
+  /** Beside a Redis Cluster there is no such thing to say. */
+  readonly isOfEmbeddedEngine?: true;
 }
+
+/** @returns undefined where one of them is no `HOST:PORT`. */
+export function readAddresses(text: string): readonly string[] | undefined {
+  const addresses = text.split(',').map((part) => part.trim());
+  return addresses.every((part) => /^(?:[^\s,:[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$/.test(part))
+    ? addresses
+    : undefined;
+}
+
+export const ADDRESSES_EXPECTED = 'addresses such as 10.0.0.11:6379,10.0.0.12:6379';
 
 const whole = (text: string, isGood: (value: number) => boolean): number | undefined => {
   const value = Number(text);
@@ -46,7 +61,15 @@ export const QUESTIONS: readonly Question[] = [
     expected: '1 to 64 letters, digits, "_", "." or "-"',
   },
   {
+    field: 'redisNodes',
+    text: 'Some nodes of a Redis Cluster or Valkey that is there already, comma-separated (empty: the embedded engine)',
+    shown: ({ redisNodes }) => redisNodes.join(','),
+    read: readAddresses,
+    expected: ADDRESSES_EXPECTED,
+  },
+  {
     field: 'storageNodeCount',
+    isOfEmbeddedEngine: true,
     text: 'Storage nodes to begin with (others may join later)',
     shown: ({ storageNodeCount }) => String(storageNodeCount),
     read: (text) => whole(text, (value) => value >= 1 && value <= 1_000),
@@ -87,7 +110,8 @@ export const QUESTIONS: readonly Question[] = [
 
 /** A commented config file. Beyond observe a plan needs to know what a node carries. */
 export function configText(answers: ConfigAnswers): string {
-  const { name, storageNodeCount, partitionCount, mode, etcd, queriesPerSecond } = answers;
+  const { name, storageNodeCount, partitionCount, redisNodes, mode, etcd, queriesPerSecond } = answers;
+  const isBesideRedis = redisNodes.length > 0;
   const quoted = (text: string): string => JSON.stringify(text);
   const capacity =
     queriesPerSecond === null
@@ -95,17 +119,16 @@ export function configText(answers: ConfigAnswers): string {
       : `  # What one storage node carries, per second.\n  nodeCapacity: { queries: ${queriesPerSecond} }`;
   const metadata =
     etcd.length === 0
-      ? '  # One folder for all nodes of this machine. For several machines: kind: etcd, and endpoints.\n  kind: embedded\n  path: .foreshard/metadata'
+      ? '  # One folder for all processes of this machine. For several machines: kind: etcd, and endpoints.\n  kind: embedded\n  path: .foreshard/metadata'
       : `  kind: etcd\n  endpoints: [${etcd.map(quoted).join(', ')}]`;
   return `# Foreshard. \`foreshard config schema\` prints the JSON Schema of this file, \`foreshard config check\` judges it,
 # \`foreshard doctor\` looks at the machine and the cluster.
 cluster:
   name: ${quoted(name)}
-  storageNodeCount: ${storageNodeCount}
-  # Fixed for the life of the data.
+${isBesideRedis ? REDIS_PARTITIONS : `  storageNodeCount: ${storageNodeCount}\n  # Fixed for the life of the data.`}
   partitionCount: ${partitionCount}
 ${capacity}
-
+${isBesideRedis ? `\nredis:\n  # One of them has to answer; the others are found.\n  nodes: [${redisNodes.map(quoted).join(', ')}]\n` : ''}
 plugin:
   # observe: record and forecast, change nothing. propose: carry out what is approved. auto: carry out all.
   mode: ${mode}
@@ -117,8 +140,11 @@ capture:
   # How much of a key is kept to find query templates, 0 to 24 bytes; values never are.
   keyPrefixBytes: ${DEFAULT_SETTINGS.capture.keyPrefixBytes}
 
-migration:
-  # The most that one copy takes of the network, bytes per second.
-  copyBytesPerSecond: ${DEFAULT_SETTINGS.migration.copyBytesPerSecond}
-`;
+${isBesideRedis ? REDIS_PACE : `migration:\n  # The most that one copy takes of the network, bytes per second.\n  copyBytesPerSecond: ${DEFAULT_SETTINGS.migration.copyBytesPerSecond}\n`}`;
 }
+
+const REDIS_PARTITIONS =
+  '  # A partition is a range of slots. The same for the agents and for every captured client; fixed for the life of their history.';
+
+const REDIS_PACE = `# How fast slots move, once the mode lets them: redis.slotMove, \`foreshard config show\`.
+`;

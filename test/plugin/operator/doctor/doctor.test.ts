@@ -8,6 +8,7 @@ import { judgeFiles, judgePorts } from '../../../../plugin/operator/doctor/files
 import { type Finding, findingLines } from '../../../../plugin/operator/doctor/findings.ts';
 import { judgeMachine, type MachineFacts } from '../../../../plugin/operator/doctor/machine.ts';
 import { readMachine } from '../../../../plugin/operator/doctor/read-machine.ts';
+import { judgeRedis, lookAtRedis } from '../../../../plugin/operator/doctor/redis.ts';
 import type { ClusterStatus, NodeStatus } from '../../../../plugin/operator/status/gather-status.ts';
 import { DEFAULT_SETTINGS, kernelMemory, type Settings } from '../../../../src/settings.ts';
 import { withTemporaryFolder } from '../../../support/temporary-folder.ts';
@@ -76,9 +77,14 @@ test('secrets that others may read, and folders that cannot be written, are foun
         peerKeyFile: key,
         usersFile: join(folder, 'nobody'),
       },
+      redis: { ...DEFAULT_SETTINGS.redis, passwordFile: password },
     };
     const failed = (): string[] => wrong(judgeFiles(settings)).filter((line) => line.endsWith('fail'));
-    check.equal(failed(), ['security.passwordFile: fail', 'security.usersFile: fail']);
+    check.equal(failed(), [
+      'security.passwordFile: fail',
+      'security.usersFile: fail',
+      'redis.passwordFile: fail',
+    ]);
     chmodSync(password, 0o600);
     check.equal(failed(), ['security.usersFile: fail']);
     const full = { ...settings, node: { ...settings.node, freeBytesReserve: 1e18 } };
@@ -103,6 +109,24 @@ test('a port that is taken may be the node itself; an address of another machine
   } finally {
     await new Promise((resolve) => holder.close(resolve));
   }
+});
+
+test('beside a Redis Cluster its nodes are looked at, and no port or folder that only a node of ours has', async () => {
+  const closed = createServer();
+  await new Promise<void>((resolve) => closed.listen({ host: '127.0.0.1', port: 0 }, resolve));
+  const { port } = closed.address() as { port: number };
+  await new Promise((resolve) => closed.close(resolve));
+  const redis = { ...DEFAULT_SETTINGS.redis, nodes: [`127.0.0.1:${port}`] };
+  const nobody = await lookAtRedis(redis);
+  check.equal(wrong(nobody), ['Redis Cluster: fail']);
+  check.match(nobody[0]?.found ?? '', new RegExp(`${port}`));
+  check.equal(await judgePorts({ ...DEFAULT_SETTINGS, redis }), []);
+  check.not.ok(judgeFiles({ ...DEFAULT_SETTINGS, redis }).some(({ check: what }) => what === 'node.dataDir'));
+
+  const master = { nodeId: 'a', host: 'h', port: 1, configEpoch: 1, replicaIds: ['b'], slotCount: 16_000 };
+  const judged = judgeRedis({ masters: [master], troubles: ['384 slots have no owner'] });
+  check.is(judged[0]?.found, '1 master, 1 replica, 16000 slots');
+  check.equal(wrong(judged), ['Redis Cluster: warn']);
 });
 
 test('of a cluster: dead nodes, a slow store, mixed versions, no coordinator, alarms', () => {

@@ -35,6 +35,7 @@ test('what is written is a config that says what was answered, whatever the answ
     name: 'orders.eu-1',
     storageNodeCount: 5,
     partitionCount: 1024,
+    redisNodes: [],
     etcd,
     queriesPerSecond: 9_000,
   };
@@ -46,11 +47,26 @@ test('what is written is a config that says what was answered, whatever the answ
   }
 });
 
+test('beside a Redis Cluster its nodes are written, and nothing that only the embedded engine has', async () => {
+  const redisNodes = ['10.0.0.11:6379', '[::1]:7000'];
+  const { cluster, plugin, redis } = await settingsFrom({ ...DEFAULT_ANSWERS, redisNodes });
+  check.equal([redis.nodes, plugin.mode, cluster.partitionCount], [redisNodes, 'observe', 256]);
+  check.not.match(configText({ ...DEFAULT_ANSWERS, redisNodes }), /storageNodeCount|copyBytesPerSecond/);
+  await withTemporaryFolder(async (folder) => {
+    const file = join(folder, 'some.yaml');
+    check.is(await runCli(['init', '--yes', '--redis', 'nowhere', '--file', file]), 2);
+    check.is(await runCli(['init', '--yes', '--redis', '10.0.0.11:6379,b:7000', '--file', file]), 0);
+    const written = await loadSettings({ folder, file, environment: {} });
+    check.equal(written.settings.redis.nodes, ['10.0.0.11:6379', 'b:7000']);
+  });
+});
+
 test('a question is asked until the answer makes sense; an empty one takes what is shown', async () => {
   const replies: Record<string, readonly string[]> = {
     name: ['a b', 'shop'],
     storageNodeCount: ['0', '1.5', 'three', '3'],
     partitionCount: ['100', '8', '512'],
+    redisNodes: ['10.0.0.1', 'a:1,b', 'a:1, [::1]:2'],
     etcd: ['10.0.0.1', 'http://a:1, http://b:2'],
     queriesPerSecond: ['-4', '5000'],
     mode: ['on', 'propose'],
@@ -71,6 +87,7 @@ test('a question is asked until the answer makes sense; an empty one takes what 
     name: 'shop',
     storageNodeCount: 3,
     partitionCount: 512,
+    redisNodes: ['a:1', '[::1]:2'],
     mode: 'propose',
     etcd: ['http://a:1', 'http://b:2'],
     queriesPerSecond: 5_000,
