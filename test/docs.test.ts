@@ -74,6 +74,28 @@ test('every test that the page on security names is there', () => {
   check.equal(missing, []);
 });
 
+/** Text of all sources below a folder. */
+const sourcesBelow = (folder: string): string =>
+  readdirSync(join(REPOSITORY, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => readFileSync(join(REPOSITORY, folder, path), 'utf8'))
+    .join('\n');
+
+test('what the page on troubleshooting quotes, the program says', () => {
+  const code = sourcesBelow('src') + sourcesBelow('plugin');
+  const rows = [...readPage('docs/troubleshooting.md').matchAll(/^\| ([^|]*`[^|]*) \|/gm)];
+  const quoted = rows.flatMap(([, said = '']) =>
+    [...said.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text),
+  );
+  check.ok(quoted.length > 15, `${quoted.length} quotes`);
+  // An ellipsis stands for what differs from case to case, before a colon stands what is spoken of; the name of a command is no quote.
+  const unsaid = quoted
+    .filter((text) => !text.startsWith('foreshard '))
+    .flatMap((text) => text.split(/…|:(?= |$)/).map((part) => part.trim()))
+    .filter((part) => part.length > 2 && !code.includes(part));
+  check.equal(unsaid, []);
+});
+
 test('no page waits for something to be filled in', () => {
   const placeholder = /^[A-Z]*-?TABLE$|\b(RUNTIME|TODO|TBD|FIXME|XXX)\b/m;
   check.equal(

@@ -16,8 +16,11 @@ export function describeIssue(issue: SchemaIssue, raw: Tree, file: string | null
   const path = keys.map(showKey).join('.');
   if (issue.knownKeys !== null) {
     const near = nearest(issue.path.at(-1) as string, issue.knownKeys);
-    const hint = near === undefined ? `known here: ${issue.knownKeys.join(', ')}` : `did you mean ${near}?`;
-    return `${where}: ${path}: unknown setting: remove it (${hint})`;
+    const hint =
+      near === undefined
+        ? `remove it (known here: ${issue.knownKeys.join(', ')})`
+        : `did you mean ${near}? Rename or remove it`;
+    return `${where}: ${path}: unknown setting: ${hint}`;
   }
   const found = isSecret(keys) ? 'a value that is not shown' : show(valueAt(raw, keys));
   const standard = valueAt(DEFAULT_SETTINGS as unknown as Tree, keys);
@@ -105,16 +108,19 @@ export function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
-/** The known key within two edits, if any. */
-export function nearest(key: string, known: readonly string[]): string | undefined {
+/** The known key within two edits, if any; else the one that alone begins as most of this one does. */
+function nearest(key: string, known: readonly string[]): string | undefined {
+  if (key.length > KEY_CHARACTERS_MAX) return undefined;
   let best: string | undefined;
   let bestDistance = 3;
-  if (key.length > KEY_CHARACTERS_MAX) return undefined;
   for (const candidate of known) {
     const distance = editDistance(key.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  return best;
+  if (best !== undefined) return best;
+  const beginning = key.toLowerCase().slice(0, Math.max(4, Math.ceil(key.length * 0.7)));
+  const alike = known.filter((candidate) => candidate.toLowerCase().startsWith(beginning));
+  return alike.length === 1 ? alike[0] : undefined;
 }
 
 function editDistance(a: string, b: string): number {

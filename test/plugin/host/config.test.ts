@@ -172,6 +172,18 @@ test('every mistake is told at once', async () => {
   check.match(message, /FORESHARD_CAPTURE_RING_SLOTS: capture\.ringSlots: found "lots"/);
 });
 
+test('a name that is half right leads to the one that begins so, and to none where several do', async () => {
+  const half = await messageOf({
+    files: {
+      'foreshard.config.json':
+        '{"cluster": {"storageNodes": 3}, "metadata": {"path1234": "x"}, "capture": {"key": 2}}',
+    },
+  });
+  check.match(half, /cluster\.storageNodes: unknown setting: did you mean storageNodeCount\?/);
+  check.match(half, /metadata\.path1234: unknown setting: remove it/);
+  check.match(half, /capture\.key: unknown setting: remove it \(known here: .*keyPrefixBytes, keyHash/);
+});
+
 test('an unknown key is refused at every depth, with the nearest known one', async () => {
   const message = await messageOf({
     files: {
