@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { commandPages } from './command-pages.ts';
 import { settingsPage } from './settings-page.ts';
 
-export const REPOSITORY = fileURLToPath(new URL('..', import.meta.url));
+const isBuilt = import.meta.url.endsWith('.js');
+export const REPOSITORY = fileURLToPath(new URL(isBuilt ? '../..' : '..', import.meta.url));
 
 export interface Group {
   readonly text: string;
