@@ -1,4 +1,5 @@
 /** What the server answers with, as far as the page reads it. */
+import type { ScorecardReport } from '../../migration/scorecard-command.ts';
 import type { ComfortZone, UtilisationTable } from './node-charts.ts';
 
 export interface Overview {
@@ -88,26 +89,8 @@ export interface MigrationsAnswer {
   readonly endedCount: number;
 }
 
-export interface ScorecardsAnswer {
-  readonly cards: readonly {
-    readonly partitionId: number;
-    readonly sourceNodeId: number;
-    readonly targetNodeId: number;
-    readonly endedAtMs: number;
-    readonly copiedBytes: number;
-    readonly copySeconds: number | null;
-    readonly fenceSeconds: number | null;
-    readonly latencyRatio: number | null;
-    readonly realisedShare: number | null;
-    readonly predicted: {
-      readonly gain: number;
-      readonly price: number;
-      readonly sizeBytes: number;
-      readonly seconds: number | null;
-    };
-  }[];
-  readonly learnt: { readonly latencyRatio: number; readonly realisedShare: number };
-}
+/** As the command prints it. */
+export type ScorecardsAnswer = ScorecardReport;
 
 export interface MixAnswer {
   /** [name, share] each, the largest first. */
