@@ -77,12 +77,13 @@ function removeStaleSuites(): void {
 removeStaleSuites();
 // Begins where a path does or goes on, as a developer would have it: `npm test -- src/kernels`.
 const pattern = process.argv[2] === undefined ? undefined : `(?:${process.argv[2]})`;
-// Scenarios wait for processes most of the time: beside the other suites they cost little of it.
+// Scenarios wait for processes most of the time: beside the other suites they cost little of it. What operators call goes with
+// them, so that both take about as long.
 const runs =
   pattern === undefined
     ? await Promise.all([
-        runSuite('release', '^(?!scenarios/)'),
-        runSuite('release', '^scenarios/', { isHeldBack: true }),
+        runSuite('release', '^(?!scenarios/|plugin/operator/)'),
+        runSuite('release', '^(?:scenarios|plugin/operator)/', { isHeldBack: true }),
       ])
     : [await runSuite('release', pattern)];
 // What never loads a kernel would only repeat itself on the second build.
