@@ -8,14 +8,21 @@ import { readDecisions } from '../../metadata/decisions.ts';
 import { approve } from '../approval/approve.ts';
 import { chooseMoves } from '../approval/choose-moves.ts';
 import { parsePartitions } from '../approval/commands.ts';
-import { readPauses, withMetadata } from '../cluster-commands.ts';
+import { asRanges, readPauses, withMetadata } from '../cluster-commands.ts';
 import { confirm, YES_FLAG, type YesFlags } from '../confirm.ts';
 import { type CommonFlags, REASON_FLAG, settingsOf, withConfig, withJson } from '../flags.ts';
 import { printLine, printOutcome, printRemark } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
 import { readProposal } from '../proposals/proposal-command.ts';
 import { asTime, counted } from '../units-text.ts';
-import { type FollowedMove, isOver, lookAtMoves, type MoveOutcome } from './follow-moves.ts';
+import {
+  type Beforehand,
+  type FollowedMove,
+  isOver,
+  lookAtMoves,
+  type MoveOutcome,
+  readBeforehand,
+} from './follow-moves.ts';
 
 interface ApplyFlags extends CommonFlags, YesFlags {
   readonly all?: boolean;
@@ -65,13 +72,13 @@ async function apply(
     printOutcome(message, flags, { moves: [] });
     return [];
   }
-  await assertSomethingWillHappen(metadata, clusterName);
+  const partitionIds = moves.map(({ partitionId }) => partitionId);
+  await assertSomethingWillHappen(metadata, clusterName, partitionIds);
   await confirm(
     `${counted(moves.length, 'move')} of the proposal of ${asTime(proposal.atMs)} begin now`,
     flags,
   );
-  const sinceMs = Date.now();
-  const partitionIds = moves.map(({ partitionId }) => partitionId);
+  const before = await readBeforehand(metadata, clusterName);
   const order = {
     partitionIds,
     isNow: true,
@@ -79,8 +86,8 @@ async function apply(
     untilMs: null,
     reason: flags.reason.slice(0, 500),
   };
-  await approve(metadata, clusterName, { ...order, proposalAtMs: proposal.atMs }, sinceMs);
-  const outcomes = await followToTheEnd(metadata, clusterName, { moves, sinceMs, flags });
+  await approve(metadata, clusterName, { ...order, proposalAtMs: proposal.atMs }, Date.now());
+  const outcomes = await followToTheEnd(metadata, clusterName, { moves, before, flags });
   const doneCount = outcomes.filter(({ state }) => state === 'moved').length;
   const message = `${doneCount} of ${counted(outcomes.length, 'move')} done`;
   printOutcome(message, flags, { moves: outcomes });
@@ -88,16 +95,23 @@ async function apply(
 }
 
 /** Whoever waits for moves must not wait for somebody who is not there. */
-async function assertSomethingWillHappen(metadata: MetadataStore, clusterName: string): Promise<void> {
+async function assertSomethingWillHappen(
+  metadata: MetadataStore,
+  clusterName: string,
+  partitionIds: readonly number[],
+): Promise<void> {
   const nobody = await whyNoCoordinator(metadata, clusterName);
   if (nobody !== null)
     throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', `${nobody}; nothing was approved`);
-  if ((await readPauses(metadata, clusterName)).isPaused)
-    throw new ForeshardError(
-      'FORESHARD_CONFLICT',
-      're-read',
-      'all migrations are paused: `foreshard resume` first; nothing was approved',
-    );
+  const { isPaused, pausedPartitionIds } = await readPauses(metadata, clusterName);
+  const held = partitionIds.filter((partitionId) => pausedPartitionIds.includes(partitionId));
+  if (!isPaused && held.length === 0) return;
+  const what = isPaused ? 'all migrations are' : `partition ${asRanges(held)} is`;
+  throw new ForeshardError(
+    'FORESHARD_CONFLICT',
+    're-read',
+    `${what} paused: \`foreshard resume\` first; nothing was approved`,
+  );
 }
 
 /** Tells each move once it is over. Ctrl-C ends the telling alone. */
@@ -106,9 +120,9 @@ async function followToTheEnd(
   clusterName: string,
   {
     moves,
-    sinceMs,
+    before,
     flags,
-  }: { readonly moves: readonly FollowedMove[]; readonly sinceMs: number; readonly flags: ApplyFlags },
+  }: { readonly moves: readonly FollowedMove[]; readonly before: Beforehand; readonly flags: ApplyFlags },
 ): Promise<MoveOutcome[]> {
   const ending = new AbortController();
   const interrupt = (): void => ending.abort();
@@ -123,7 +137,7 @@ async function followToTheEnd(
           sourceNodeId,
           targetNodeId,
         })),
-        sinceMs,
+        before,
       });
       for (const outcome of outcomes.filter((of) => isOver(of) && !isTold.has(of.partitionId))) {
         isTold.add(outcome.partitionId);
