@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
-import type { MigrationTransport } from '../../engines/lmdb/migration-transport.ts';
-import { loadMap } from '../../metadata/cluster-map.ts';
+import { ClusterMapReader } from '../../metadata/cluster-map.ts';
 import { parsePartitions } from '../approval/commands.ts';
 import { withMetadata } from '../cluster-commands.ts';
 import { type CommonFlags, settingsOf, withConfig, withJson } from '../flags.ts';
@@ -11,7 +10,7 @@ import { printJson, printLine } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
 import { EXIT_ALARMS } from '../status/status-command.ts';
 import { counted } from '../units-text.ts';
-import { type VerifiedPartition, verifyPartition } from './verify-partition.ts';
+import { type VerifiedPartition, verifyAsItStands } from './verify-partition.ts';
 
 interface VerifyFlags extends CommonFlags {
   readonly all?: boolean;
@@ -35,7 +34,8 @@ export function addVerifyCommand(program: Command, exitWith: (code: number) => v
       const { settings } = await settingsOf(flags);
       const chosen = flags.all === true ? null : parsePartitions(partitions);
       await withMetadata(settings, async (metadata) => {
-        const { records, quarantined } = await loadMap(metadata, settings.cluster.name);
+        const map = new ClusterMapReader(metadata, settings.cluster.name);
+        const { records, quarantined } = await map.load();
         const unreadable = new Set(quarantined.map(({ partitionId }) => partitionId));
         const wanted = chosen ?? records.map((_, partitionId) => partitionId);
         const none = wanted.filter((id) => id >= records.length);
@@ -47,7 +47,9 @@ export function addVerifyCommand(program: Command, exitWith: (code: number) => v
           settings,
           metadata,
           async (transport) => {
-            const verified = [...(await verifyAll(found, transport, flags)), ...lost];
+            const verify = (partitionId: number): Promise<VerifiedPartition> =>
+              verifyAsItStands(() => recordOf(map, partitionId), transport);
+            const verified = [...(await verifyAll(found, verify, flags)), ...lost];
             tell(
               verified.sort((a, b) => a.partitionId - b.partitionId),
               flags,
@@ -63,7 +65,7 @@ export function addVerifyCommand(program: Command, exitWith: (code: number) => v
 /** Owners work side by side, each at one partition. */
 async function verifyAll(
   records: readonly PartitionRecord[],
-  transport: MigrationTransport,
+  verify: (partitionId: number) => Promise<VerifiedPartition>,
   flags: VerifyFlags,
 ): Promise<VerifiedPartition[]> {
   const byOwner = new Map<number, PartitionRecord[]>();
@@ -75,7 +77,7 @@ async function verifyAll(
     await Promise.all(
       [...byOwner.values()].map(async (own) => {
         for (const record of own) {
-          verified.push(await verifyPartition(record, transport));
+          verified.push(await verify(record.partitionId));
           progress.update(() => `${verified.length} of ${counted(records.length, 'partition')} read back`);
         }
       }),
@@ -84,6 +86,18 @@ async function verifyAll(
     progress.end();
   }
   return verified;
+}
+
+/** Owners are asked for minutes: partitions move meanwhile. */
+async function recordOf(map: ClusterMapReader, partitionId: number): Promise<PartitionRecord> {
+  const record = await map.readPartition(partitionId);
+  if (record === undefined)
+    throw new ForeshardError(
+      'FORESHARD_CORRUPT',
+      'report',
+      `the record of partition ${partitionId} is missing`,
+    );
+  return record;
 }
 
 const withoutRecord = (partitionId: number): VerifiedPartition => ({

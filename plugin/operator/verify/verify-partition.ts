@@ -28,6 +28,34 @@ export interface VerifiedPartition {
   readonly notes: readonly string[];
 }
 
+/** A partition that moves while it is read is read again so often. */
+const MOVED_ATTEMPTS = 3;
+
+/**
+ * Verifies a partition as the map has it now. What looks wrong while it changes hands is none: it is read again by the new record.
+ *
+ * @param readRecord of the map, as it is when it is called.
+ */
+export async function verifyAsItStands(
+  readRecord: () => Promise<PartitionRecord>,
+  transport: MigrationTransport,
+): Promise<VerifiedPartition> {
+  let record = await readRecord();
+  for (let attempt = 1; ; attempt++) {
+    const verified = await verifyPartition(record, transport);
+    if (verified.problems.length === 0 || attempt === MOVED_ATTEMPTS) return verified;
+    const before = record;
+    record = await readRecord();
+    if (isAsBefore(before, record)) return verified;
+  }
+}
+
+const isAsBefore = (before: PartitionRecord, now: PartitionRecord): boolean =>
+  before.epoch === now.epoch &&
+  before.ownerNodeId === now.ownerNodeId &&
+  before.migration?.migrationId === now.migration?.migrationId &&
+  before.migration?.phase === now.migration?.phase;
+
 export async function verifyPartition(
   { partitionId, ownerNodeId, epoch, migration }: PartitionRecord,
   transport: MigrationTransport,

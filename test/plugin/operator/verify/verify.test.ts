@@ -2,7 +2,7 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { MigrationTransport } from '../../../../plugin/engines/lmdb/migration-transport.ts';
 import { ReadBack, type ReadBackReply } from '../../../../plugin/node/partition-read-back.ts';
-import { verifyPartition } from '../../../../plugin/operator/verify/verify-partition.ts';
+import { verifyAsItStands, verifyPartition } from '../../../../plugin/operator/verify/verify-partition.ts';
 import type { ForeshardError } from '../../../../src/base/errors.ts';
 import type { PartitionRecord } from '../../../../src/model/migration.ts';
 
@@ -102,6 +102,18 @@ test('copies are compared at one write only, with the seed of their migration', 
     after.sides.map(({ nodeId }) => nodeId),
     [1, 0],
   );
+});
+
+test('a partition that changes hands while it is read is read by its new record, and is not called wrong', async () => {
+  // Node 0 was the owner when the map was read; node 1 is, one epoch on, by the time that node 0 answers.
+  const moved = { ...record('GRACE', 1), epoch: 5 } as PartitionRecord;
+  const answers = () => nodes([copy({ epoch: 5 })], [side({ epoch: 5 })]).transport;
+  const reads = [record('CATCHUP'), moved];
+  const verified = await verifyAsItStands(async () => reads.shift() ?? moved, answers());
+  check.equal([verified.ownerNodeId, verified.problems], [1, []]);
+
+  const lost = await verifyAsItStands(async () => record('CATCHUP'), answers());
+  check.match(lost.problems.join(), /node 0 should own it, and holds it as FOLLOWER/, 'nothing has moved');
 });
 
 test('a copy that is being filled, or is not there yet, is no fault', async () => {
