@@ -31,17 +31,20 @@ export interface Silence {
  * and the same hours of the week before as well; now its load is back. Its users did not rest, they could not reach it, and there
  * is nothing to learn from that. While it lasts nobody knows whether it will end.
  *
+ * Windows of outages, in which nothing was seen at all and whose loads are made up, neither end a silence nor say that it goes on.
+ *
  * `findOutages` (`seasons/`) looks at a whole series in hindsight; this asks only what can be known at the window.
  */
 export function endedSilence(history: History, partition: number): Silence | undefined {
   const { dayWindows, weekWindows } = history.shape;
   const newest = history.length - 1;
   const windowsMax = SILENCE_DAYS_MAX * dayWindows;
+  if (newest < 0 || history.isOutage(newest)) return undefined;
   const load = (window: number): number => Math.expm1(history.logLoad(partition, window));
   if (newest < Math.max(weekWindows, DAYS * dayWindows) + windowsMax) return undefined;
   // Nearly all partitions at nearly all windows end here: what is usual takes longer to find out.
   if (load(newest) < USUAL_MIN * BACK_SHARE) return undefined;
-  const before = newest - 1;
+  const before = lastSeenBefore(history, newest);
   if (load(before) >= BACK_SHARE * Math.max(load(before - dayWindows), load(before - weekWindows)))
     return undefined;
   const usualAt = (window: number): number | undefined =>
@@ -50,14 +53,25 @@ export function endedSilence(history: History, partition: number): Silence | und
   if (back === undefined || load(newest) < BACK_SHARE * back) return undefined;
   let first = newest;
   let silentCount = 0;
-  for (; newest - first <= windowsMax; first--) {
-    const usual = usualAt(first - 1);
-    if (usual === undefined || load(first - 1) >= BACK_SHARE * usual) break;
-    if (usual >= USUAL_MIN && load(first - 1) <= SILENT_SHARE * usual) silentCount++;
+  let seenCount = 0;
+  while (newest - first <= windowsMax) {
+    const window = lastSeenBefore(history, first);
+    const usual = usualAt(window);
+    if (usual === undefined || load(window) >= BACK_SHARE * usual) break;
+    if (usual >= USUAL_MIN && load(window) <= SILENT_SHARE * usual) silentCount++;
+    seenCount++;
+    first = window;
   }
-  const length = newest - first;
-  const isLost = silentCount > 0 && silentCount >= SILENT_WINDOWS_MIN * length && length <= windowsMax;
+  const isShort = newest - first <= windowsMax;
+  const isLost = silentCount > 0 && silentCount >= SILENT_WINDOWS_MIN * seenCount && isShort;
   return isLost ? { first, end: newest } : undefined;
+}
+
+/** The last window before this one that was no outage, -1 without any. */
+function lastSeenBefore(history: History, window: number): number {
+  let before = window - 1;
+  while (before >= 0 && history.isOutage(before)) before--;
+  return before;
 }
 
 /**

@@ -14,14 +14,16 @@ const THREE_WEEKS = 504;
 type Load = (partition: number, window: number) => number;
 
 /** Takes a load in, and fills in what was lost, as the forecaster does. */
-function watch(load: Load, windowCount = THREE_WEEKS) {
+function watch(load: Load, outages: readonly number[] = []) {
+  const windowCount = THREE_WEEKS;
   const { arena } = loadKernels();
   const shape = { partitionCount: PARTITIONS, windowMs: 3_600_000, startMs: 0, driver: 'queries' as const };
   const history = new History({ ...shape, windowsMax: 1000, weekWindows: 168, dayWindows: 24 }, arena);
   const profile = profileOf({ partitionCount: PARTITIONS, firstWindow: 0, windowCount, load });
   const found: (Silence & { readonly partition: number; readonly foundAt: number })[] = [];
   for (let w = 0; w < windowCount; w++) {
-    history.append(profile, w);
+    if (outages.includes(w)) history.appendOutage();
+    else history.append(profile, w);
     for (let partition = 0; partition < PARTITIONS; partition++) {
       const silence = endedSilence(history, partition);
       if (silence === undefined) continue;
@@ -69,6 +71,21 @@ test('a silence that lasts, nights, a tenth of the load and sparse partitions ar
     'usual noise': busy,
   };
   for (const [name, load] of Object.entries(cases)) assert.equal(watch(load).found, [], name);
+});
+
+test('an outage neither ends a silence nor hides its beginning', () => {
+  const dies = silent(400, THREE_WEEKS);
+  assert.equal(
+    watch(dies, [410, 430, 431, 450]).found,
+    [],
+    'what is made up for an outage is no load that is back',
+  );
+  for (const outages of [[407], [407, 408], [413], [414]]) {
+    const { found, history } = watch(silent(400, 414), outages);
+    const foundAt = outages.includes(414) ? 415 : 414;
+    assert.equal(found, [{ partition: 1, foundAt, first: 400, end: foundAt }], String(outages));
+    assert.is(history.logLoad(1, 413), history.logLoad(1, 245));
+  }
 });
 
 test.run();
