@@ -88,11 +88,14 @@ const pastOf = ({ atMs, expiresAtMs, moves, ...rest }: ProposalRecord): PastProp
   })),
 });
 
-/** The same moves for the same reason; what they cost and gain changes with every forecast. */
+/**
+ * The same moves for the same reason; what they cost and gain changes with every forecast. At another epoch the partition has been
+ * away meanwhile: it is another move, with a fate of its own.
+ */
 function saysTheSame(a: PastProposal, b: PastProposal): boolean {
   const movesOf = ({ moves }: PastProposal): string =>
     moves
-      .map(({ partitionId, sourceNodeId, targetNodeId }) => `${partitionId} ${sourceNodeId} ${targetNodeId}`)
+      .map((move) => [move.partitionId, move.sourceNodeId, move.targetNodeId, move.epoch].join(' '))
       .sort()
       .join();
   return a.refusal === b.refusal && a.moveCount === b.moveCount && movesOf(a) === movesOf(b);

@@ -23,14 +23,14 @@ export interface Afterwards {
   readonly isLatest: boolean;
 }
 
-export const fatesOf = ({ moves }: PastProposal, afterwards: Afterwards): MoveFate[] =>
-  moves.map((move) => fateOf(move, afterwards));
+export const fatesOf = ({ moves, untilMs }: PastProposal, afterwards: Afterwards): MoveFate[] =>
+  moves.map((move) => fateOf(move, untilMs, afterwards));
 
 /**
  * A migration is that of a proposed move if it went the same way from the epoch that the partition had: by then nobody else
- * could have moved it. Of several attempts the last one counts.
+ * could have moved it. Of several attempts the last one counts. A rejection is of what was proposed when it was given.
  */
-function fateOf({ epoch, ...move }: PastMove, afterwards: Afterwards): MoveFate {
+function fateOf({ epoch, ...move }: PastMove, untilMs: number, afterwards: Afterwards): MoveFate {
   const { history, records, decisions, isLatest } = afterwards;
   const { partitionId, sourceNodeId, targetNodeId } = move;
   const goesThere = (other: Omit<PastMove, 'epoch'>): boolean =>
@@ -43,19 +43,27 @@ function fateOf({ epoch, ...move }: PastMove, afterwards: Afterwards): MoveFate 
     endedAtMs: ended?.endedAtMs ?? null,
     reason: ended?.outcome === 'aborted' ? ended.reason : null,
   });
+  // The switch begins the next epoch.
+  const isOfEpoch = (other: { readonly epoch: number }): boolean =>
+    other.epoch === epoch || other.epoch === epoch + 1;
   const attempts = history
-    .filter((ended) => goesThere(ended) && (ended.epoch === epoch || ended.epoch === epoch + 1))
+    .filter((ended) => goesThere(ended) && isOfEpoch(ended))
     .sort((a, b) => b.endedAtMs - a.endedAtMs);
   const done = attempts.find(({ outcome }) => outcome === 'done');
   if (done !== undefined) return told('done', done);
   const record = records[partitionId] ?? null;
-  if (record !== null && isOpen(record) && goesThere({ partitionId, ...record.migration }))
+  if (
+    record !== null &&
+    isOpen(record) &&
+    isOfEpoch(record) &&
+    goesThere({ partitionId, ...record.migration })
+  )
     return told('open');
   if (decisions.approvals.some((approval) => goesThere(approval) && approval.epoch === epoch))
     return told('approved');
   const aborted = attempts.find(({ outcome }) => outcome === 'aborted');
   if (aborted !== undefined) return told('aborted', aborted);
-  if (decisions.rejections.some((rejection) => rejection.partitionId === partitionId))
+  if (decisions.rejections.some((of) => of.partitionId === partitionId && of.atMs <= untilMs))
     return told('rejected');
   return told(isLatest ? 'proposed' : 'dropped');
 }

@@ -13,7 +13,7 @@ const PREFIX = 'test/proposal/past/';
 const HOUR_MS = 3_600_000;
 const FENCE = { key: 'term', revisionIs: 0 };
 
-const proposalAt = (hour: number, partitions: readonly number[]): ProposalRecord =>
+const proposalAt = (hour: number, partitions: readonly number[], epoch = 3): ProposalRecord =>
   ({
     atMs: hour * HOUR_MS,
     expiresAtMs: (hour + 1) * HOUR_MS,
@@ -21,7 +21,7 @@ const proposalAt = (hour: number, partitions: readonly number[]): ProposalRecord
     costAfter: 1,
     lowerBound: 0.9,
     refusal: partitions.length === 0 ? 'near-bound' : null,
-    moves: partitions.map((partitionId) => ({ partitionId, sourceNodeId: 0, targetNodeId: 1, epoch: 3 })),
+    moves: partitions.map((partitionId) => ({ partitionId, sourceNodeId: 0, targetNodeId: 1, epoch })),
   }) as unknown as ProposalRecord;
 
 test('cycles that say the same are one proposal; another one stands beside it', async () => {
@@ -43,6 +43,34 @@ test('cycles that say the same are one proposal; another one stands beside it', 
       [1, 3, 2],
     ],
   );
+});
+
+test('a move that is proposed again after it was done and taken back is another one', async () => {
+  const metadata = new PlainMetadata();
+  for (const [hour, epoch] of [
+    [1, 3],
+    [2, 5],
+  ] as const)
+    await keepProposal(metadata, proposalAt(hour, [2], epoch), { prefix: PREFIX, fence: FENCE });
+  const past = await readPastProposals(metadata, PREFIX);
+  check.equal(
+    past.map(({ fromMs, moves }) => [fromMs / HOUR_MS, moves[0]?.epoch]),
+    [
+      [2, 5],
+      [1, 3],
+    ],
+  );
+  // It is under way again, and was rejected later than the first proposal held.
+  const migration = { sourceNodeId: 0, targetNodeId: 1, phase: 'COPY' };
+  const fateAfter = (change: object) =>
+    past.map((proposal) => {
+      const afterwards = { history: [], records: [], decisions: { approvals: [], rejections: [] } };
+      return fatesOf(proposal, { ...afterwards, isLatest: false, ...change } as unknown as Afterwards)[0]
+        ?.fate;
+    });
+  check.equal(fateAfter({ records: [null, null, { epoch: 5, migration }] }), ['open', 'dropped']);
+  const rejections = [{ partitionId: 2, atMs: 2.5 * HOUR_MS }];
+  check.equal(fateAfter({ decisions: { approvals: [], rejections } }), ['rejected', 'dropped']);
 });
 
 test('the oldest go, records that cannot be read stay out, and a deposed coordinator keeps nothing', async () => {
@@ -75,10 +103,10 @@ test('of each move it is told what has become of it', async () => {
       ended(2, { epoch: 2 }),
       ended(2, { epoch: 9 }),
     ],
-    records: [null, null, null, { migration: { sourceNodeId: 0, targetNodeId: 1, phase: 'COPY' } }],
+    records: [null, null, null, { epoch: 3, migration: { sourceNodeId: 0, targetNodeId: 1, phase: 'COPY' } }],
     decisions: {
       approvals: [{ partitionId: 4, sourceNodeId: 0, targetNodeId: 1, epoch: 3 }],
-      rejections: [{ partitionId: 5 }],
+      rejections: [{ partitionId: 5, atMs: HOUR_MS }],
     },
     isLatest: false,
   } as unknown as Afterwards;
