@@ -45,7 +45,7 @@ export function chooseMoves(
     const missing = after.filter((partitionId) => !isGiven(partitionId));
     if (missing.length > 0)
       throw refusal(
-        `partition ${move.partitionId} can only go after ${asRanges(sorted(missing))} has made room: approve that as well`,
+        `partition ${move.partitionId} can only go after ${asRanges(sorted(missing))} has gone: approve that as well`,
       );
     const makers = moves.filter(({ partitionId }) => after.some((id) => id === partitionId));
     return [{ move, order, after: makers.map(asRoomMaker) }];

@@ -58,17 +58,21 @@ function mostRelief(now: PlacementState, { partition, source }: PlannedMove, hor
   };
 }
 
-/** Of the moves before it those that make room on its target, and without which it would be refused or do harm. */
+/**
+ * Of the moves before it those that make room on its target, and without which it would be refused or do harm; and those by whose
+ * arrival its source is overloaded so that it may share, without which it would be refused.
+ */
 export function neededBefore(
   now: PlacementState,
-  { partition, target }: PlannedMove,
+  { partition, source, target }: PlannedMove,
   before: readonly PlannedMove[],
 ): number[] {
   const needed: number[] = [];
   for (const earlier of before) {
-    if (earlier.source !== target) continue;
+    const makesRoom = earlier.source === target;
+    if (!makesRoom && earlier.target !== source) continue;
     now.move(earlier.partition, earlier.source);
-    if (!now.canMove(partition, target) || now.loadDelta(partition, target) > 0)
+    if (!now.canMove(partition, target) || (makesRoom && now.loadDelta(partition, target) > 0))
       needed.push(earlier.partition);
     now.move(earlier.partition, earlier.target);
   }

@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { lowerBound } from '../../../src/affinity/bound.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
+import { neededBefore } from '../../../src/affinity/evidence/move-evidence.ts';
 import { greedy } from '../../../src/affinity/greedy.ts';
 import { buildRuledInstance, type PlacementInputs } from '../../../src/affinity/instance.ts';
 import { copySeconds, movePriceTo } from '../../../src/affinity/move-price.ts';
@@ -138,6 +139,22 @@ test('an overload may be shared with a node that stays below what relieves it, a
   check.is(state.refusal(2, 2), 'capacity', '14 are more than 12');
   const memory = new PlacementState({ ...instance, isTransient: Uint8Array.of(1) });
   check.is(memory.refusal(1, 1), 'capacity');
+});
+
+test('what may share only what another move brings is not approved without that one', () => {
+  // 15 of 10 on node 0. With 5 of it node 1 is at 11; only then may node 2 go to 10.5 to relieve it.
+  const { instance } = buildRuledInstance(
+    inputsWith([5, 10, 4.5, 1.5, 6], [0, 0, 1, 1, 2], 3),
+    settingsWith(),
+  );
+  const state = new PlacementState(instance);
+  check.is(state.refusal(2, 2), 'capacity');
+  const brings = { partition: 0, source: 0, target: 1 };
+  state.move(0, 1);
+  check.is(state.refusal(2, 2), null);
+  check.equal(neededBefore(state, { partition: 2, source: 1, target: 2 }, [brings]), [0]);
+  check.equal(state.ownerOf[0], 1, 'it is put back');
+  check.equal(neededBefore(state, { partition: 3, source: 1, target: 2 }, [brings]), [], '7.5 fit anyway');
 });
 
 test('what leaves frees no memory until the plan is done', () => {

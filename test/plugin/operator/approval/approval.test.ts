@@ -154,7 +154,7 @@ test('what stands or falls together, and what has to make room, is approved toge
   ];
   const { metadata, decisions } = storeWith(moves);
   const refused = (...ids: number[]) => refusalOf(approve(metadata, CLUSTER, choose(...ids), NOW_MS));
-  check.match(await refused(2), /partition 2 can only go after 1 has made room/);
+  check.match(await refused(2), /partition 2 can only go after 1 has gone/);
   check.match(await refused(3), /partition 3 stands or falls with 5/);
   check.match(await refused(1, 7), /does not move partition 7/);
   check.equal((await decisions()).approved, [], 'nothing was approved');
