@@ -204,6 +204,8 @@ export class Forecaster {
       const silence = endedSilence(history, p);
       if (silence === undefined) continue;
       history.fill(p, silence);
+      state.shifts.forget(history, p, silence);
+      record.intervals.forgetDrift(p);
       this.#components.logger.info(
         { partition: p, window: history.dropped + silence.first, windows: silence.end - silence.first },
         'what was lost in a silence is filled in',

@@ -178,6 +178,11 @@ export class Intervals {
     }
   }
 
+  /** What the last hours' errors were of is known, and over. */
+  forgetDrift(partition: number): void {
+    this.#drift[partition] = 0;
+  }
+
   save(): SavedIntervals {
     return {
       judged: this.#judged,

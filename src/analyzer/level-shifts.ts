@@ -1,5 +1,6 @@
 import type { History } from './history.ts';
 import { restoreInto } from './saved.ts';
+import type { Silence } from './silences.ts';
 
 /**
  * Shares of a day that a shift may be old when it is found, and by how much it must then exceed what differences there were
@@ -143,6 +144,23 @@ export class LevelShifts {
   }
 
   /**
+   * A silence has been filled in: its windows are as far from the usual as what stands there now, and the differences that it
+   * made say nothing of what is usual. What has become part of those two days ago and longer stays.
+   */
+  forget(history: History, partition: number, { first, end }: Silence): void {
+    let at = this.#head;
+    for (let window = history.length - 1; window >= first; window--) {
+      if (history.isOutage(window)) continue;
+      at = at === 0 ? this.#ringSize - 1 : at - 1;
+      if (window >= end) continue;
+      this.#distances[partition * this.#ringSize + at] =
+        history.logLoad(partition, window) - usualLoad(history, partition, window);
+    }
+    this.#since[partition] = Math.max(-1, this.#since[partition] as number);
+    this.#forgetDays(partition);
+  }
+
+  /**
    * How far the last hours differ from the days before where that may be the beginning of another level, log units; else 0.
    */
   suspected(partition: number): number {
@@ -267,6 +285,10 @@ export class LevelShifts {
       const at = partition * this.#ringSize + ((this.#head - i + this.#ringSize) % this.#ringSize);
       this.#distances[at] = (this.#distances[at] as number) - step;
     }
+    this.#forgetDays(partition);
+  }
+
+  #forgetDays(partition: number): void {
     const first = partition * SPANS.length;
     this.#today.fill(0, first, first + SPANS.length);
     this.#yesterday.fill(0, first, first + SPANS.length);

@@ -1,8 +1,15 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Forecaster } from '../../../src/analyzer/forecaster.ts';
 import { History } from '../../../src/analyzer/history.ts';
+import { LevelShifts } from '../../../src/analyzer/level-shifts.ts';
+import { FORECAST_DEFAULTS } from '../../../src/analyzer/settings.ts';
 import { endedSilence, type Silence } from '../../../src/analyzer/silences.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { seededRandom } from '../../../src/base/random.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
+import { inlineRunner } from '../../../src/kernels/pool.ts';
+import { LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
 import { testSeed } from '../../support/seed.ts';
 import { profileOf, weeklyLoad } from '../../support/synthetic-load.ts';
 
@@ -86,6 +93,71 @@ test('an outage neither ends a silence nor hides its beginning', () => {
     assert.equal(found, [{ partition: 1, foundAt, first: 400, end: foundAt }], String(outages));
     assert.is(history.logLoad(1, 413), history.logLoad(1, 245));
   }
+});
+
+/** Windows at which a level was found to have shifted, or was suspected to, of partition 1, while silences are filled in. */
+function watchLevels(load: Load, windowCount: number) {
+  const { arena } = loadKernels();
+  const shape = { partitionCount: PARTITIONS, windowMs: 3_600_000, startMs: 0, driver: 'queries' as const };
+  const history = new History({ ...shape, windowsMax: 1000, weekWindows: 168, dayWindows: 24 }, arena);
+  const profile = profileOf({ partitionCount: PARTITIONS, firstWindow: 0, windowCount, load });
+  const shifts = new LevelShifts(history.shape);
+  const [found, suspected]: [number[], number[]] = [[], []];
+  for (let w = 0; w < windowCount; w++) {
+    history.append(profile, w);
+    const surprise = (p: number, first: number): number =>
+      history.logLoad(p, w) - history.logLoad(p, first - 168);
+    for (const { partition, window, factor } of shifts.watch(history, surprise)) {
+      history.rescale(partition, window, factor);
+      found.push(window);
+    }
+    const silence = endedSilence(history, 1);
+    if (silence !== undefined) {
+      history.fill(1, silence);
+      shifts.forget(history, 1, silence);
+    }
+    if (shifts.suspected(1) !== 0) suspected.push(w);
+  }
+  history.close();
+  return { found, suspected };
+}
+
+test('a silence that is filled in is no sign of another level, and hides none that comes after it', () => {
+  for (const hours of [2, 14, 38]) {
+    const end = 700 + hours;
+    const { found, suspected } = watchLevels(silent(700, end), 800);
+    assert.equal([found, suspected.filter((w) => w >= end)], [[], []], `${hours} hours`);
+    const doubled: Load = (p, w) => silent(700, end)(p, w) * (w >= 820 ? 2 : 1);
+    assert.ok(watchLevels(doubled, 844).found.includes(820), `doubled after ${hours} hours`);
+  }
+});
+
+test('bounds are narrow again when the load is back', async () => {
+  const partitionCount = 8; // whose errors are in part of all others' bounds as well
+  const settings = {
+    ...FORECAST_DEFAULTS,
+    horizonSteps: 24,
+    historyWindows: 840,
+    members: ['level', 'day', 'naive-week', 'weeks'],
+  };
+  const components = { runner: inlineRunner(loadKernels()), random: seededRandom(7n), logger: silentLogger };
+  const forecaster = new Forecaster(settings, components);
+  const load = silent(400, 414);
+  let firstWindow = 0;
+  for (const end of [415, 420, 426, 439]) {
+    const windowCount = end - firstWindow;
+    await forecaster.observe(profileOf({ partitionCount, firstWindow, windowCount, load }));
+    firstWindow = end;
+    const { point, lower, upper } = await forecaster.forecast();
+    for (let step = 0; step < 24; step++) {
+      const at = (step * partitionCount + 1) * LOAD_DIMENSION_COUNT;
+      const [below, above] = [lower, upper].map((bound) => (bound[at] as number) / (point[at] as number));
+      // Errors of the silence itself still widen them.
+      assert.ok((below as number) > 0.2, `${end - 414} hours after, lower ${below}`);
+      assert.ok((above as number) < 3, `${end - 414} hours after, upper ${above}`);
+    }
+  }
+  forecaster.close();
 });
 
 test.run();
