@@ -10,7 +10,7 @@ import { printJson, printLine } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
 import { EXIT_ALARMS } from '../status/status-command.ts';
 import { counted } from '../units-text.ts';
-import { type VerifiedPartition, verifyAsItStands } from './verify-partition.ts';
+import { inTurn, type VerifiedPartition, verifyAsItStands } from './verify-partition.ts';
 
 interface VerifyFlags extends CommonFlags {
   readonly all?: boolean;
@@ -47,8 +47,9 @@ export function addVerifyCommand(program: Command, exitWith: (code: number) => v
           settings,
           metadata,
           async (transport) => {
+            const nodes = inTurn(transport);
             const verify = (partitionId: number): Promise<VerifiedPartition> =>
-              verifyAsItStands(() => recordOf(map, partitionId), transport);
+              verifyAsItStands(() => recordOf(map, partitionId), nodes);
             const verified = [...(await verifyAll(found, verify, flags)), ...lost];
             tell(
               verified.sort((a, b) => a.partitionId - b.partitionId),

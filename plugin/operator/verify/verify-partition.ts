@@ -28,6 +28,26 @@ export interface VerifiedPartition {
   readonly notes: readonly string[];
 }
 
+/**
+ * Asks each node one thing at a time: a node reads one partition back at a time, and its own may take longer than anybody waits who is
+ * told that it is busy. Copies are read beside the partitions that the node owns.
+ */
+export function inTurn(transport: MigrationTransport): MigrationTransport {
+  const lastOf = new Map<number, Promise<unknown>>();
+  return {
+    request(nodeId, ...asked) {
+      const answer = (lastOf.get(nodeId) ?? Promise.resolve()).then(() =>
+        transport.request(nodeId, ...asked),
+      );
+      lastOf.set(
+        nodeId,
+        answer.catch(() => undefined),
+      );
+      return answer;
+    },
+  };
+}
+
 /** A partition that moves while it is read is read again so often. */
 const MOVED_ATTEMPTS = 3;
 

@@ -2,7 +2,11 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { MigrationTransport } from '../../../../plugin/engines/lmdb/migration-transport.ts';
 import { ReadBack, type ReadBackReply } from '../../../../plugin/node/partition-read-back.ts';
-import { verifyAsItStands, verifyPartition } from '../../../../plugin/operator/verify/verify-partition.ts';
+import {
+  inTurn,
+  verifyAsItStands,
+  verifyPartition,
+} from '../../../../plugin/operator/verify/verify-partition.ts';
 import type { ForeshardError } from '../../../../src/base/errors.ts';
 import type { PartitionRecord } from '../../../../src/model/migration.ts';
 
@@ -174,6 +178,39 @@ test('a node reads one partition back at a time, and says so to whoever comes se
       .answer({ partitionId: -1 })
       .catch((error: ForeshardError) => error.code)) as unknown as string,
     'FORESHARD_CORRUPT',
+  );
+});
+
+test('a copy waits for its turn at a node that reads its own partitions back', async () => {
+  const reading = new Map<number, () => void>();
+  const asked: string[] = [];
+  const slow = inTurn({
+    request: (nodeId, operation) => {
+      check.not.ok(reading.has(nodeId), 'one at a time');
+      asked.push(`${nodeId} ${operation}`);
+      return new Promise((resolve, reject) => {
+        reading.set(nodeId, () => {
+          reading.delete(nodeId);
+          if (operation === 'fails') reject(new Error('no answer'));
+          else resolve({ body: {} });
+        });
+      });
+    },
+  });
+  const all = ['own', 'fails', 'copy'].map((operation) => slow.request(1, operation, {}));
+  const other = slow.request(0, 'own', {});
+  const ended = Promise.allSettled([...all, other]);
+  while (asked.length < 4 || reading.size > 0) {
+    await Promise.resolve();
+    for (const end of [...reading.values()]) end();
+  }
+  check.equal(
+    (await ended).map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+  );
+  check.equal(
+    asked.filter((of) => of.startsWith('1')),
+    ['1 own', '1 fails', '1 copy'],
   );
 });
 
