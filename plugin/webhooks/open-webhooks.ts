@@ -56,9 +56,9 @@ export function tellOfProposal(
   });
 }
 
-/** Tells of a migration that was given up. */
-export function tellOfEnd(webhooks: WebhookSender | null, ended: MigrationHistory): void {
-  if (ended.outcome !== 'aborted') return;
+/** Tells of a migration that was given up: not of one that goes on with the same copy under the next number. */
+export function tellOfEnd(webhooks: Pick<WebhookSender, 'send'> | null, ended: MigrationHistory): void {
+  if (ended.outcome !== 'aborted' || ended.continuedBy !== undefined) return;
   const { partitionId, migrationId, sourceNodeId, targetNodeId, abortedIn = null, reason } = ended;
   webhooks?.send('migration.aborted', {
     partitionId,

@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { settingsOf } from '../../../plugin/host/config.ts';
-import { openWebhooks } from '../../../plugin/webhooks/open-webhooks.ts';
+import { openWebhooks, tellOfEnd } from '../../../plugin/webhooks/open-webhooks.ts';
 import { WebhookSender } from '../../../plugin/webhooks/webhook-sender.ts';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';
+import type { MigrationHistory } from '../../../src/migration/records.ts';
 
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
@@ -148,6 +149,21 @@ test('of more than a hundred that wait the rest is dropped and counted', async (
   check.equal(counts(), { delivered: 100, failed: 0, dropped: 30 });
   await webhooks.close();
   await close();
+});
+
+test('a migration that was given up is told, one that goes on with its copy is not', () => {
+  const told: unknown[] = [];
+  const webhooks: Parameters<typeof tellOfEnd>[0] = {
+    send: (event, { migrationId }) => told.push([event, migrationId]),
+  };
+  const ended = { partitionId: 3, sourceNodeId: 0, targetNodeId: 1, reason: 'the fence stood for too long' };
+  for (const end of [
+    { migrationId: 1, outcome: 'done' },
+    { migrationId: 2, outcome: 'aborted', continuedBy: 3 },
+    { migrationId: 3, outcome: 'aborted' },
+  ])
+    tellOfEnd(webhooks, { ...ended, ...end } as MigrationHistory);
+  check.equal(told, [['migration.aborted', 3]]);
 });
 
 test('the settings take https, or http on the loopback, with a secret; all else is refused by name', async () => {
