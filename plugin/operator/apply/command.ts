@@ -2,12 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
-import { loadMap } from '../../metadata/cluster-map.ts';
 import { whyNoCoordinator } from '../../metadata/coordinator-status.ts';
 import { readDecisions } from '../../metadata/decisions.ts';
 import { approve } from '../approval/approve.ts';
 import { chooseMoves } from '../approval/choose-moves.ts';
 import { parsePartitions } from '../approval/commands.ts';
+import { readDoneMoves } from '../approval/done-moves.ts';
 import { asRanges, readPauses, withMetadata } from '../cluster-commands.ts';
 import { confirm, YES_FLAG, type YesFlags } from '../confirm.ts';
 import { type CommonFlags, REASON_FLAG, settingsOf, withConfig, withJson } from '../flags.ts';
@@ -60,13 +60,11 @@ async function apply(
 ): Promise<readonly MoveOutcome[]> {
   const proposal = await readProposal(metadata, clusterName);
   const { approvals } = await readDecisions(metadata, clusterName, Date.now());
-  const { map } = await loadMap(metadata, clusterName);
-  const isDone = ({ partitionId, targetNodeId }: FollowedMove): boolean =>
-    map.ownerOf[partitionId] === targetNodeId;
-  const settled = new Set(
-    [...approvals, ...proposal.moves.filter(isDone)].map(({ partitionId }) => partitionId),
+  const done = await readDoneMoves(metadata, clusterName, proposal);
+  const given = new Set([...done, ...approvals.map(({ partitionId }) => partitionId)]);
+  const moves = chooseMoves(proposal, chosen, given).flatMap(({ move }) =>
+    done.has(move.partitionId) ? [] : [move],
   );
-  const moves = chooseMoves(proposal, chosen, settled).flatMap(({ move }) => (isDone(move) ? [] : [move]));
   if (moves.length === 0) {
     const message = `nothing to do: of the proposal of ${asTime(proposal.atMs)} all is where it should be`;
     printOutcome(message, flags, { moves: [] });

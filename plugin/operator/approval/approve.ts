@@ -11,6 +11,7 @@ import { newRequestId, whoAsks } from '../migration/order.ts';
 import { asTime, counted } from '../units-text.ts';
 import { asItWas, changesSince } from './as-it-was.ts';
 import { type ChosenMove, chooseMoves } from './choose-moves.ts';
+import { readDoneMoves } from './done-moves.ts';
 
 /** An approval that could not begin for so long is void: the load it was made for is another by then. */
 const VALID_MS = 86_400_000;
@@ -60,17 +61,18 @@ export async function approve(
       `another proposal came meanwhile, that of ${asTime(proposal.atMs)}: read it, then decide; nothing was approved`,
     );
   const decisions = await readDecisions(metadata, clusterName, nowMs);
-  const approved = new Set(decisions.approvals.map(({ partitionId }) => partitionId));
-  const chosen = chooseMoves(proposal, order.partitionIds, approved);
+  const given = new Set(await readDoneMoves(metadata, clusterName, proposal));
+  for (const { partitionId } of decisions.approvals) given.add(partitionId);
+  const chosen = chooseMoves(proposal, order.partitionIds, given);
   if (chosen.length === 0)
     throw new ForeshardError(
       'FORESHARD_CONFLICT',
       're-read',
       `the proposal of ${asTime(proposal.atMs)} has no moves`,
     );
-  const given = approvalsOf(chosen, order, nowMs);
-  await write(metadata, clusterName, { entry, given, decisions, proposal });
-  return told(given);
+  const approvals = approvalsOf(chosen, order, nowMs);
+  await write(metadata, clusterName, { entry, given: approvals, decisions, proposal });
+  return told(approvals);
 }
 
 function approvalsOf(chosen: readonly ChosenMove[], order: ApproveOrder, nowMs: number): Approval[] {

@@ -18,13 +18,13 @@ export interface ChosenMove {
  * approved together, and what needs room is not approved without what makes it.
  *
  * @param wanted null: all.
- * @param approved partitions whose moves have been approved before and have not begun.
+ * @param given partitions whose moves have been approved before and have not begun, or are done.
  * @throws ForeshardError FORESHARD_CONFIG naming what is missing.
  */
 export function chooseMoves(
   { moves, evidence, atMs }: ProposalRecord,
   wanted: readonly number[] | null,
-  approved: ReadonlySet<number>,
+  given: ReadonlySet<number>,
 ): ChosenMove[] {
   const proposed = new Set(moves.map(({ partitionId }) => partitionId));
   const strangers = (wanted ?? []).filter((partitionId) => !proposed.has(partitionId));
@@ -35,7 +35,7 @@ export function chooseMoves(
   const chosen = new Set(wanted ?? proposed);
   return moves.flatMap((move, order) => {
     if (!chosen.has(move.partitionId)) return [];
-    const isGiven = (partitionId: number): boolean => chosen.has(partitionId) || approved.has(partitionId);
+    const isGiven = (partitionId: number): boolean => chosen.has(partitionId) || given.has(partitionId);
     const parts = move.unit?.partitionIds.filter((id) => proposed.has(id) && !isGiven(id)) ?? [];
     if (parts.length > 0)
       throw refusal(

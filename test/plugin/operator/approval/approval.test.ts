@@ -10,7 +10,9 @@ import { parseMoment } from '../../../../plugin/operator/approval/moments.ts';
 import { reject } from '../../../../plugin/operator/approval/reject.ts';
 import { readAudit } from '../../../../plugin/operator/migration/audit-command.ts';
 import { ForeshardError } from '../../../../src/base/errors.ts';
+import { asNodeId, asPartitionId } from '../../../../src/model/ids.ts';
 import type { MetadataStore } from '../../../../src/ports/metadata-store.ts';
+import { STABLE_RECORD } from '../../../support/migration-record.ts';
 import { PlainMetadata } from '../../../support/plain-metadata.ts';
 
 const test = suite('foreshard approve and reject');
@@ -143,6 +145,17 @@ test('nobody approves what he has not seen: a proposal that is past, or replaced
     await refusalOf(approve(new PlainMetadata() as never, CLUSTER, ALL, NOW_MS)),
     /no proposal yet/,
   );
+});
+
+test('what is done counts as approved: what stands or falls with it, or needs its room, may be approved alone', async () => {
+  const moves = [{ partitionId: 1 }, { partitionId: 2, after: [1], unit: [2, 1] }];
+  const { plain, metadata, decisions } = storeWith(moves);
+  check.match(await refusalOf(approve(metadata, CLUSTER, choose(2), NOW_MS)), /stands or falls with 1/);
+  const { keys, encodePartition } = recordCodec(CLUSTER);
+  const moved = { ...STABLE_RECORD, partitionId: asPartitionId(1), ownerNodeId: asNodeId(1) };
+  plain.put(keys.map(1), encodePartition(moved));
+  await approve(metadata, CLUSTER, choose(2), NOW_MS);
+  check.equal((await decisions()).approved, [2]);
 });
 
 test('what stands or falls together, and what has to make room, is approved together', async () => {
