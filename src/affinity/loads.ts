@@ -128,23 +128,27 @@ export function buildLoads(
   };
 }
 
-/** Fills capacity[node][r] in units of the mean, which it returns. */
+/**
+ * Fills capacity[node][r] in units of the mean, which it returns. Where nothing has been asked yet, nobody knows what nodes carry:
+ * the mean is Infinity then, any load is none of it, and every map as good as any other.
+ */
 function scaleCapacity(table: LoadTable, r: number, capacity: Float64Array): number {
   const { nodeCount, resources } = table;
-  // A node that is down may be unable to say what it could carry; as a source only, it counts as an average one.
+  // A node that cannot say what it could carry counts as an average one: one that is down, as a source only.
   let sum = 0;
-  let aliveCount = 0;
+  let knownCount = 0;
   for (let n = 0; n < nodeCount; n++) {
     if (!table.isAlive(n)) continue;
     const own = table.capacity(n, r);
-    if (!(own > 0 && Number.isFinite(own)))
+    if (!(own > 0))
       throw badInput(
         `capacity of ${table.nodeName(n)} in ${resources[r]?.name} is ${own}: it must be above 0`,
       );
+    if (!Number.isFinite(own)) continue;
     sum += own;
-    aliveCount++;
+    knownCount++;
   }
-  const mean = sum / aliveCount;
+  const mean = knownCount > 0 ? sum / knownCount : Number.POSITIVE_INFINITY;
   for (let n = 0; n < nodeCount; n++) {
     const own = table.capacity(n, r);
     capacity[n * resources.length + r] = own > 0 && Number.isFinite(own) ? own / mean : 1;

@@ -341,4 +341,18 @@ test('a forecast without load, and one without a step, move nothing', async () =
   }
 });
 
+test('where nobody knows yet what nodes carry, since nothing was asked, a cycle plans nothing and does not fail', async () => {
+  const unknown = (nodeId: number) => nodeOf(nodeId, Number.POSITIVE_INFINITY);
+  const idle = await propose(steady(filled(16, 0), filled(16, 0), [unknown(0), unknown(1)]));
+  check.is(idle.moves.length, 0);
+  check.ok([idle.costBefore, idle.costAfter, idle.lowerBound].every(Number.isFinite));
+  const mixed = steady(filled(16, 1), filled(16, 0), [nodeOf(0, 10), unknown(1), nodeOf(2, 10)]);
+  const instance = buildInstance(mixed, DEFAULT_AFFINITY_SETTINGS);
+  check.equal([...instance.capacity.subarray(0, 1), ...instance.capacity.slice(-1)], [1, 1]);
+  check.ok(
+    peakAfter(await propose(mixed), filled(16, 1), [10, 10, 10]) < 1,
+    'one that cannot say counts as an average one',
+  );
+});
+
 test.run();
