@@ -1,12 +1,11 @@
 import type { Clock } from '../base/clock.ts';
 import type { Lsn, MigrationOutcome, MigrationPhase } from '../model/migration.ts';
 import { mayAbort } from './phases.ts';
+import { kindOfReason, ReasonCounts } from './reason-counts.ts';
 import type { OpenRecord } from './record-changes.ts';
 import type { MigrationHistory } from './records.ts';
 import { lagOf, type Observation } from './step.ts';
 
-/** Reasons differ by their numbers; so many kinds are told apart. */
-const REASONS_MAX = 50;
 const NO_SECONDS = { copySeconds: null, fenceSeconds: null };
 
 /**
@@ -22,7 +21,7 @@ export class MigrationLedger {
   readonly #lagEntriesOf = new Map<number, number>();
   /** The owner's lsn, as it was last told: what a takeover compares its copy with. */
   readonly #ownerLsnOf = new Map<number, { readonly lsn: Lsn; readonly atMs: number }>();
-  readonly #abortCounts = new Map<string, number>();
+  readonly #abortCounts = new ReasonCounts();
   doneCount = 0;
   abortedCount = 0;
   copiedBytes = 0;
@@ -41,9 +40,7 @@ export class MigrationLedger {
 
   /** Why migrations were aborted, most frequent first; numbers in the reasons are left out. */
   abortReasons(): { readonly reason: string; readonly count: number }[] {
-    return [...this.#abortCounts]
-      .map(([reason, count]) => ({ reason, count }))
-      .sort((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1));
+    return this.#abortCounts.list();
   }
 
   failed(partitionId: number, failure: string): void {
@@ -111,8 +108,8 @@ export class MigrationLedger {
     const isTriedAgain = migration.keepsCopyFor === 'retry';
     if (outcome === 'aborted') {
       if (!isTriedAgain) this.abortedCount++;
-      const reason = migration.reason.replace(/\d+(\.\d+)?/g, '#');
-      this.#countReason(isTriedAgain ? `${reason}; tried again with the same copy` : reason);
+      const reason = kindOfReason(migration.reason);
+      this.#abortCounts.add(isTriedAgain ? `${reason}; tried again with the same copy` : reason);
     } else if (outcome === 'done') {
       this.doneCount++;
       this.copiedBytes += this.copiedBytesOf(partitionId);
@@ -122,10 +119,5 @@ export class MigrationLedger {
     this.#sizeBytesOf.delete(partitionId);
     this.#lagEntriesOf.delete(partitionId);
     this.#secondsOf.delete(partitionId);
-  }
-
-  #countReason(reason: string): void {
-    if (!this.#abortCounts.has(reason) && this.#abortCounts.size >= REASONS_MAX) return;
-    this.#abortCounts.set(reason, (this.#abortCounts.get(reason) ?? 0) + 1);
   }
 }

@@ -3,21 +3,23 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import { type PendingApproval, voidWrites } from '../../../src/migration/approvals.ts';
 import { ControlReader, type Controls } from '../../../src/migration/controls.ts';
+import { kindOfReason, ReasonCounts } from '../../../src/migration/reason-counts.ts';
 import type { AuditRecord, MigrationHistory, OperatorRequest } from '../../../src/migration/records.ts';
 import { asNodeId } from '../../../src/model/ids.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { ClusterMapReader, type LoadedMap } from '../../metadata/cluster-map.ts';
-import { recordCodec } from '../../metadata/record-codec.ts';
+import { orNothing } from '../../metadata/json-values.ts';
+import { decodeHistory, recordCodec } from '../../metadata/record-codec.ts';
 import { decodeSlotMove, encodeSlotMove, type SlotMoveRecord, slotMovesPrefix } from './move-record.ts';
 import type { PartitionMoveOutcome } from './partition-move.ts';
 import type { NextMove, VoidApproval } from './slot-move-queue.ts';
 
 interface Totals {
-  doneCount: number;
-  abortedCount: number;
-  copiedBytes: number;
-  abortReasons: readonly { readonly reason: string; readonly count: number }[];
+  readonly doneCount: number;
+  readonly abortedCount: number;
+  readonly copiedBytes: number;
+  readonly abortReasons: readonly { readonly reason: string; readonly count: number }[];
 }
 
 type Draft = Omit<SlotMoveRecord, 'moveId' | 'startedAtMs'>;
@@ -29,7 +31,8 @@ export class MoveRecords {
   readonly #codec: ReturnType<typeof recordCodec>;
   readonly #reader: ClusterMapReader;
   readonly #controls: ControlReader;
-  readonly totals: Totals = { doneCount: 0, abortedCount: 0, copiedBytes: 0, abortReasons: [] };
+  readonly #counts = { doneCount: 0, abortedCount: 0, copiedBytes: 0 };
+  readonly #abortCounts = new ReasonCounts();
 
   constructor(
     settings: Pick<Settings, 'cluster'>,
@@ -40,6 +43,10 @@ export class MoveRecords {
     this.#codec = recordCodec(this.#clusterName);
     this.#reader = new ClusterMapReader(components.metadata, this.#clusterName);
     this.#controls = new ControlReader(components.metadata, this.#codec, components.logger);
+  }
+
+  get totals(): Totals {
+    return { ...this.#counts, abortReasons: this.#abortCounts.list() };
   }
 
   /** @throws ForeshardError FORESHARD_CORRUPT for a record of another version. */
@@ -113,13 +120,19 @@ export class MoveRecords {
     this.#count(isDone ? null : reason, record.sizeBytes);
   }
 
-  /** It was not begun. An approval of it is void by that: whoever gave it reads why in the audit. */
+  /**
+   * It was not begun. An approval of it is void by that: whoever gave it reads why in the audit. What a plan asks for again, and is
+   * refused for the same again, is history already.
+   *
+   * @returns whether it is news.
+   */
   async refuse(
     draft: Draft,
     { reason, approved }: Pick<NextMove, 'approved'> & { readonly reason: string },
     fence: MetadataCondition,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const partition = await this.#reader.readPartition(draft.partitionId);
+    if (approved === null && (await this.#isToldOf(draft, reason, partition?.migrationSeq ?? 0))) return false;
     const record = {
       ...draft,
       moveId: (partition?.migrationSeq ?? 0) + 1,
@@ -129,6 +142,20 @@ export class MoveRecords {
     const conditions = approved === null ? [] : [{ key: approved.key, revisionIs: approved.revision }];
     await this.#commit([fence, ...conditions], [...history, ...this.#voidWrites(approved, reason)]);
     this.#count(reason, 0);
+    return true;
+  }
+
+  /** Whether the last that the history knows of a partition is the same move, given up for the same. */
+  async #isToldOf(draft: Draft, reason: string, lastMoveId: number): Promise<boolean> {
+    const { metadata } = this.#components;
+    const entry = await metadata.get(this.#codec.keys.history(draft.partitionId, lastMoveId));
+    const last = entry === undefined ? undefined : orNothing(() => decodeHistory(entry.value))[0];
+    return (
+      last?.outcome === 'aborted' &&
+      last.sourceNodeId === draft.sourceNodeId &&
+      last.targetNodeId === draft.targetNodeId &&
+      kindOfReason(last.reason) === kindOfReason(shortened(reason))
+    );
   }
 
   /** Takes back an approval of what can no longer be done. Whoever has decided otherwise meanwhile is right. */
@@ -226,7 +253,7 @@ export class MoveRecords {
       sourceNodeId: record.sourceNodeId,
       targetNodeId: record.targetNodeId,
       outcome: isDone ? 'done' : 'aborted',
-      reason: reason.slice(0, 1000),
+      reason: shortened(reason),
       startedAtMs: record.startedAtMs,
       endedAtMs: nowMs,
       epoch,
@@ -257,18 +284,13 @@ export class MoveRecords {
   }
 
   #count(abortReason: string | null, bytes: number): void {
-    const { totals } = this;
     if (abortReason === null) {
-      totals.doneCount++;
-      totals.copiedBytes += bytes;
+      this.#counts.doneCount++;
+      this.#counts.copiedBytes += bytes;
       return;
     }
-    totals.abortedCount++;
-    const known = totals.abortReasons.find(({ reason }) => reason === abortReason);
-    totals.abortReasons = [
-      ...totals.abortReasons.filter((entry) => entry !== known),
-      { reason: abortReason, count: (known?.count ?? 0) + 1 },
-    ];
+    this.#counts.abortedCount++;
+    this.#abortCounts.add(kindOfReason(abortReason));
   }
 
   #keyOf = ({ partitionId }: Pick<SlotMoveRecord, 'partitionId'>): string =>
@@ -281,6 +303,9 @@ export class MoveRecords {
       throw new ForeshardError('FORESHARD_CONFLICT', 're-read', `${result.failed.key} has changed`);
   }
 }
+
+/** As the history keeps it. */
+const shortened = (reason: string): string => reason.slice(0, 1_000);
 
 const usedUp = (approved: PendingApproval | null): MetadataWrite[] =>
   approved === null ? [] : [{ kind: 'delete', key: approved.key }];

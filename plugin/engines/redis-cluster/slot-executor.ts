@@ -206,8 +206,9 @@ export class SlotExecutor implements MoveExecutor {
     }
     const reason = await partitionMove.refusal(draft);
     if (reason !== null) {
-      this.#components.logger.warn({ partition: move.partitionId, reason }, 'a move of slots is refused');
-      await this.#records.refuse(draft, { reason, approved }, this.#fence());
+      const isNews = await this.#records.refuse(draft, { reason, approved }, this.#fence());
+      if (isNews)
+        this.#components.logger.warn({ partition: move.partitionId, reason }, 'a move of slots is refused');
       return;
     }
     const sourceRunIds = await partitionMove.runIdsOf(draft.sourceIds);

@@ -240,4 +240,27 @@ test('an approved move that a guard refuses is void, with the guard’s reason',
   check.is((await history(metadata))[0]?.outcome, 'aborted');
 });
 
+test('a move that plans ask for again and again, and that is refused for the same, is history once', async () => {
+  const { cluster, metadata, executor, newExecutor } = await start();
+  const sizeAll = (bytes: number): void => {
+    for (const [key] of [...(cluster.servers[0]?.keys ?? [])]) cluster.sizes.set(key, bytes);
+  };
+  sizeAll(1 << 30);
+  for (const each of [executor, executor, newExecutor()]) {
+    await each.admit(planOf([{ partitionId: 0 }]));
+    await each.tick();
+    sizeAll((1 << 30) + 77);
+  }
+  check.is((await history(metadata)).length, 1);
+  check.is(executor.status().abortedCount, 1);
+  check.not.match(executor.status().abortReasons[0]?.reason as string, /\d/, 'kinds, not one for each number');
+  await executor.admit(planOf([{ partitionId: 0, targetNodeId: 2 }]));
+  await executor.tick();
+  check.is((await history(metadata)).length, 2, 'another target is another move');
+  await propose(metadata, [{ partitionId: 0, targetNodeId: 2 }]);
+  await approve(metadata, NAME, ALL, Date.now());
+  await executor.tick();
+  check.is((await history(metadata)).length, 3, 'who approves it reads what came of it');
+});
+
 test.run();
