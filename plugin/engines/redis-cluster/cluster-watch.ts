@@ -79,7 +79,7 @@ export class ClusterWatch {
     const { feed } = this.#components;
     const isUsed = this.#settings.redis.slotStats === 'auto' && !hasCapturedClients;
     if (isUsed) return feed.poll(topology, watched);
-    feed.pause();
+    await feed.pause();
     return 'unused';
   }
 }

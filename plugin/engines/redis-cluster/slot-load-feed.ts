@@ -3,6 +3,7 @@ import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../../../src/model/load-pr
 import { SLOT_COUNT } from '../../../src/model/partition-map.ts';
 import type { WindowLoad } from '../../host/profile-ledger.ts';
 import type { ProfilePublisher } from '../../host/profile-publisher.ts';
+import { PUBLISH_LATE_MS_MAX } from '../../redis/capture-recorder.ts';
 import { type SlotLoads, SlotStats, type SlotStatsSupport } from '../../redis/slot-stats.ts';
 import type { WatchedMaster } from './master-watch.ts';
 import type { RedisNodes } from './redis-node.ts';
@@ -18,6 +19,14 @@ export interface SlotLoadFeedComponents {
 
 /** The open window is written this often: so much is lost of it when the agent is killed. */
 const PUBLISH_INTERVAL_MS = 60_000;
+
+interface FedWindow {
+  readonly startMs: number;
+  readonly values: Float64Array;
+  queryCount: number;
+  /** Whether it has more than was published of it. */
+  hasNews: boolean;
+}
 
 const QUERIES = dimensionIndex('queries');
 const CPU = dimensionIndex('cpuSeconds');
@@ -35,7 +44,9 @@ export class SlotLoadFeed {
   /** Commands since its start, by master, and the run that they are of. */
   #commandsBefore = new Map<string, { readonly runId: string; readonly commands: number }>();
   #publishedMs = Number.NEGATIVE_INFINITY;
-  #window: { readonly startMs: number; readonly values: Float64Array; queryCount: number } | null = null;
+  #window: FedWindow | null = null;
+  /** Windows that are over and could not be published yet, oldest first. */
+  #closed: FedWindow[] = [];
 
   constructor(
     grid: { readonly windowMs: number; readonly partitionCount: number },
@@ -45,16 +56,22 @@ export class SlotLoadFeed {
     this.#components = components;
   }
 
-  /** Counting begins anew at the next poll: in between somebody else has told of the load. */
-  pause(): void {
+  /**
+   * Counting begins anew at the next poll: in between somebody else has told of the load. What was counted is published.
+   *
+   * @throws ForeshardError FORESHARD_UNAVAILABLE of the metadata store: the next pause or poll tries again.
+   */
+  async pause(): Promise<void> {
     this.#stats = new SlotStats();
     this.#commandsBefore = new Map();
+    await this.#publishClosed();
+    if (this.#window?.hasNews === true) await this.#publish(this.#window);
   }
 
   /**
    * What has been asked since the last poll goes into the window that is open now, which is published now and then.
    *
-   * @throws ForeshardError FORESHARD_UNAVAILABLE of a master or of the metadata store; what was counted is in the next.
+   * @throws ForeshardError FORESHARD_UNAVAILABLE of a master or of the metadata store; what was counted is told with the next.
    */
   async poll(
     topology: ClusterTopology,
@@ -67,10 +84,15 @@ export class SlotLoadFeed {
     );
     const operations = this.#operationsOf(watched);
     if (loads.support !== 'load') return loads.support;
-    await this.#turnWindow();
-    this.#add(loads, topology, operations);
-    if (this.#components.clock.monotonicMs() - this.#publishedMs >= PUBLISH_INTERVAL_MS)
-      await this.#publish();
+    // Counted before anything is written: the servers do not tell it twice.
+    const window = this.#windowOf(this.#components.clock.nowMs());
+    this.#add(window, loads, { topology, operations });
+    await this.#publishClosed();
+    const nowMs = this.#components.clock.monotonicMs();
+    if (nowMs - this.#publishedMs >= PUBLISH_INTERVAL_MS) {
+      await this.#publish(window);
+      this.#publishedMs = nowMs;
+    }
     return loads.support;
   }
 
@@ -88,19 +110,26 @@ export class SlotLoadFeed {
     return operations;
   }
 
-  async #turnWindow(): Promise<void> {
+  #windowOf(nowMs: number): FedWindow {
     const { windowMs, partitionCount } = this.#grid;
-    const startMs = Math.floor(this.#components.clock.nowMs() / windowMs) * windowMs;
-    if (this.#window?.startMs === startMs) return;
-    await this.#publish();
+    const startMs = Math.floor(nowMs / windowMs) * windowMs;
+    if (this.#window?.startMs === startMs) return this.#window;
+    if (this.#window?.hasNews === true) this.#closed.push(this.#window);
     const values = new Float64Array(partitionCount * LOAD_DIMENSION_COUNT);
-    this.#window = { startMs, values, queryCount: 0 };
+    this.#window = { startMs, values, queryCount: 0, hasNews: false };
+    return this.#window;
   }
 
-  #add(loads: SlotLoads, topology: ClusterTopology, operations: ReadonlyMap<string, number>): void {
-    const window = this.#window;
-    if (window === null) return;
+  #add(
+    window: FedWindow,
+    loads: SlotLoads,
+    {
+      topology,
+      operations,
+    }: { readonly topology: ClusterTopology; readonly operations: ReadonlyMap<string, number> },
+  ): void {
     const { partitionCount } = this.#grid;
+    window.hasNews = true;
     const cpuOf = new Float64Array(topology.masters.length);
     const ownerOf = (slot: number): number => topology.ownerOf[slot] as number;
     const cpuAt = (slot: number): number => loads.values[slot * LOAD_DIMENSION_COUNT + CPU] as number;
@@ -117,10 +146,19 @@ export class SlotLoadFeed {
     }
   }
 
-  async #publish(): Promise<void> {
-    const window = this.#window;
-    if (window === null) return;
-    const { publisher, clock, feedId } = this.#components;
+  /** One that could not be published for too long is given up: its parts may have been added up by now, and it would count twice. */
+  async #publishClosed(): Promise<void> {
+    const oldestMs = this.#components.clock.nowMs() - PUBLISH_LATE_MS_MAX - this.#grid.windowMs;
+    this.#closed = this.#closed.filter(({ startMs }) => startMs >= oldestMs);
+    if (this.#window !== null && this.#window.startMs < oldestMs) this.#window = null;
+    for (let window = this.#closed[0]; window !== undefined; window = this.#closed[0]) {
+      await this.#publish(window);
+      this.#closed.shift();
+    }
+  }
+
+  async #publish(window: FedWindow): Promise<void> {
+    const { publisher, feedId } = this.#components;
     const load: WindowLoad = {
       startMs: window.startMs,
       queryNodeId: feedId,
@@ -128,7 +166,12 @@ export class SlotLoadFeed {
       capturedCount: Math.round(window.queryCount),
       droppedCount: 0,
     };
-    await publisher.publish([load]);
-    this.#publishedMs = clock.monotonicMs();
+    window.hasNews = false;
+    try {
+      await publisher.publish([load]);
+    } catch (error) {
+      window.hasNews = true;
+      throw error;
+    }
   }
 }

@@ -7,6 +7,7 @@ import { SlotLoadFeed } from '../../../../plugin/engines/redis-cluster/slot-load
 import type { ClusterTopology } from '../../../../plugin/engines/redis-cluster/topology.ts';
 import type { WindowLoad } from '../../../../plugin/host/profile-ledger.ts';
 import { VirtualClock } from '../../../../src/base/clock.ts';
+import { ForeshardError } from '../../../../src/base/errors.ts';
 import { LOAD_DIMENSION_COUNT } from '../../../../src/model/load-profile.ts';
 
 const test = suite('redis-cluster: load by slot from the servers');
@@ -21,6 +22,7 @@ function start({ isMeasuring = true } = {}) {
   for (const slot of [0, 1, 1024]) counters.set(slot, { cpuUs: 0, bytesIn: 0, bytesOut: 0 });
   const server = { commands: 1_000, runId: 'a' };
   const published: WindowLoad[] = [];
+  const store = { isAway: false };
   const feed = new SlotLoadFeed(
     { windowMs: WINDOW_MS, partitionCount: PARTITIONS },
     {
@@ -28,6 +30,7 @@ function start({ isMeasuring = true } = {}) {
       feedId: 10_001,
       publisher: {
         publish: async (windows) => {
+          if (store.isAway) throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the store is away');
           published.push(...windows.map((window) => ({ ...window, values: window.values.slice() })));
         },
       },
@@ -67,7 +70,7 @@ function start({ isMeasuring = true } = {}) {
   const at = (window: WindowLoad | undefined, partition: number): number[] => [
     ...(window?.values.slice(partition * LOAD_DIMENSION_COUNT, (partition + 1) * LOAD_DIMENSION_COUNT) ?? []),
   ];
-  return { feed, poll, counters, server, published, at };
+  return { feed, poll, counters, server, published, at, store, clock };
 }
 
 /** A slot was asked for something. */
@@ -117,7 +120,7 @@ test('a window is published as it grows and once more when it is over', async ()
 test('while another agent leads, or clients are captured, nothing is counted', async () => {
   const { feed, poll, counters, server, published, at } = start();
   await poll(0);
-  feed.pause();
+  await feed.pause();
   ask(counters, 0, 9_000_000);
   server.commands += 900;
   await poll(70_000);
@@ -125,6 +128,44 @@ test('while another agent leads, or clients are captured, nothing is counted', a
   server.commands += 100;
   await poll(70_000);
   check.equal(at(published.at(-1), 0), [100, 1, 100, 10]);
+});
+
+test('what was counted while the store was away is told when it is back, of each window', async () => {
+  const { poll, counters, published, at, store } = start();
+  await poll(0);
+  store.isAway = true;
+  for (const afterMs of [WINDOW_MS - 120_000, 90_000, 60_000]) {
+    ask(counters, 0, 1_000_000);
+    await poll(afterMs).catch(() => undefined);
+  }
+  store.isAway = false;
+  ask(counters, 0, 1_000_000);
+  await poll(60_000);
+  const cpuOf = (startMs: number) =>
+    at(published.filter((window) => window.startMs === startMs).at(-1), 0)[1];
+  check.is(cpuOf(START_MS), 2);
+  check.is(cpuOf(START_MS + WINDOW_MS), 2);
+});
+
+test('a window is not told again when its parts may have been added up, as after an office of long ago', async () => {
+  const { feed, poll, counters, published, at, store, clock } = start();
+  await poll(0);
+  ask(counters, 0, 1_000_000);
+  await poll(10_000);
+  await feed.pause();
+  check.is(at(published.at(-1), 0)[1], 1, 'who leaves the office tells what it has counted');
+  const { length } = published;
+  await poll(3 * WINDOW_MS);
+  check.is(published.slice(length).filter(({ startMs }) => startMs === START_MS).length, 0);
+  store.isAway = true;
+  ask(counters, 0, 1_000_000);
+  await poll(10_000).catch(() => undefined);
+  await feed.pause().catch(() => undefined);
+  clock.advanceTo(clock.nowMs() + 3 * WINDOW_MS);
+  store.isAway = false;
+  const told = published.length;
+  await feed.pause();
+  check.is(published.length, told, 'not even for the first time');
 });
 
 test('a server that was restarted counts from 0 again, and a server that measures nothing is told', async () => {
