@@ -25,11 +25,16 @@ const NO_CLIENTS_COMMANDS = new Set([
   ...['restore', 'restore-asking', 'role', 'select', 'slowlog', 'time', 'type', 'wait'],
 ]);
 
+/** In a shorter time a busy application may by chance have asked nothing. */
+const LOOK_MS_MIN = 100;
+
 /** Commands that applications have sent to servers, a second, between one look and the next. */
 export class ClientLoad {
   readonly #nodeIds: readonly string[];
   readonly #clock: Clock;
   #last: { readonly atMs: number; readonly count: number } | null = null;
+  /** Since then. */
+  #ownReads = 0;
 
   constructor(nodeIds: readonly string[], clock: Clock) {
     this.#nodeIds = nodeIds;
@@ -37,16 +42,21 @@ export class ClientLoad {
   }
 
   /**
-   * @param ownReads that were made since the last look as applications make them.
-   * @returns commands a second since the last look; 0 at the first.
+   * @param ownReads that were made since this was asked last, as applications make them.
+   * @returns commands a second since the last look; null where it cannot be told: at the first, so soon after the last that the
+   *   next tells of both, or where servers were told to count anew.
    */
-  *look(ownReads: number): Steps<number> {
+  *look(ownReads: number): Steps<number | null> {
     const replies = yield { to: this.#nodeIds, commands: [['INFO', 'commandstats']] };
     const count = replies.reduce((sum, [reply]) => sum + clientCommands(textOf(reply)), 0);
     const atMs = this.#clock.monotonicMs();
     const last = this.#last;
+    this.#ownReads += ownReads;
+    if (last !== null && atMs - last.atMs < LOOK_MS_MIN) return null;
+    const asked = last === null || count < last.count ? null : count - last.count - this.#ownReads;
     this.#last = { atMs, count };
-    return last === null ? 0 : ((count - last.count - ownReads) * 1_000) / Math.max(1, atMs - last.atMs);
+    this.#ownReads = 0;
+    return last === null || asked === null ? null : (asked * 1_000) / (atMs - last.atMs);
   }
 }
 

@@ -1,6 +1,6 @@
 import { keySlot } from '../../../src/routing/key-slot.ts';
 import type { IoredisNode } from './ioredis-node.ts';
-import { numberOf, type RedisCommand, type RedisNode, type RedisReply } from './redis-node.ts';
+import { numberOf, type RedisCommand, type RedisNode, type RedisReply, textOf } from './redis-node.ts';
 import type { SlotMoverComponents } from './slot-mover.ts';
 
 /** Commands that change nothing, and that a move looks with. All others are told, and not sent. */
@@ -27,6 +27,8 @@ export class DryRunNodes implements NodesOfMover {
   /** Keys that would be away, as latin1. */
   readonly #gone = new Set<string>();
   readonly #goneInSlot = new Map<number, number>();
+  /** Nodes whose replicas would have been waited for. */
+  readonly #waited = new Set<string>();
 
   constructor(nodes: NodesOfMover, onCommand: (nodeId: string, command: RedisCommand) => void) {
     this.#nodes = nodes;
@@ -54,6 +56,7 @@ export class DryRunNodes implements NodesOfMover {
     for (const [i, command] of commands.entries()) {
       if (isTold[i]) {
         this.#onCommand(nodeId, command);
+        if (command[0] === 'WAIT') this.#waited.add(nodeId);
         const reply = this.#pretend(command);
         if (command[0] === 'MULTI') transaction = [];
         else if (command[0] === 'EXEC') {
@@ -62,7 +65,7 @@ export class DryRunNodes implements NodesOfMover {
           continue;
         } else transaction?.push(reply);
         replies.push(transaction === null || command[0] === 'MULTI' ? reply : Buffer.from('QUEUED'));
-      } else replies.push(this.#withoutGone(command, asked[next++] as RedisReply));
+      } else replies.push(this.#asAfterwards(nodeId, command, asked[next++] as RedisReply));
     }
     return replies;
   }
@@ -93,7 +96,9 @@ export class DryRunNodes implements NodesOfMover {
   }
 
   /** What a look would find after what has been told. */
-  #withoutGone([, verb, slot]: RedisCommand, reply: RedisReply): RedisReply {
+  #asAfterwards(nodeId: string, [name, verb, slot]: RedisCommand, reply: RedisReply): RedisReply {
+    if (name === 'INFO' && verb === 'replication' && this.#waited.has(nodeId))
+      return Buffer.from(withoutLag(textOf(reply)));
     if (verb === 'COUNTKEYSINSLOT')
       return Math.max(0, numberOf(reply) - (this.#goneInSlot.get(Number(slot)) ?? 0));
     if (verb === 'GETKEYSINSLOT' && Array.isArray(reply))
@@ -102,6 +107,12 @@ export class DryRunNodes implements NodesOfMover {
       );
     return reply;
   }
+}
+
+/** INFO of a master whose replicas have all that it has, as they would after a WAIT. */
+function withoutLag(info: string): string {
+  const offset = /^master_repl_offset:(\d+)/m.exec(info)?.[1] ?? '0';
+  return info.replace(/^(slave\d+:(?:.*,)?offset=)\d+/gm, (_, line: string) => line + offset);
 }
 
 /** What is in a transaction, or follows ASKING, belongs to what is not sent. */

@@ -132,7 +132,8 @@ export class MoveRecords {
     fence: MetadataCondition,
   ): Promise<boolean> {
     const partition = await this.#reader.readPartition(draft.partitionId);
-    if (approved === null && (await this.#isToldOf(draft, reason, partition?.migrationSeq ?? 0))) return false;
+    if (approved === null && (await this.#isToldOf(draft, reason, partition?.migrationSeq ?? 0)))
+      return false;
     const record = {
       ...draft,
       moveId: (partition?.migrationSeq ?? 0) + 1,

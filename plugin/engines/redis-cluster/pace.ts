@@ -86,6 +86,11 @@ export class Pace {
     return this.#limits.windowSlotsMax * BUSY_WINDOW_SHARE;
   }
 
+  /** Until it is known whether anybody asks. */
+  beCareful(): void {
+    this.#hasClients = true;
+  }
+
   /** How many commands a second applications send to the two servers. */
   onClients(perSecond: number): void {
     this.#hasClients = perSecond >= CLIENTS_PER_SECOND_MIN;

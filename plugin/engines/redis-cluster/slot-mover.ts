@@ -69,11 +69,13 @@ export class SlotMover {
       onLatency: (p99Ms) => this.#pace.onLatency(p99Ms),
     });
     try {
+      this.#pace.beCareful();
       await this.run(clients.look(0));
       const left = await this.run(countKeys(move));
       while (left.length > 0 || next !== null) {
         if (!(await mayOpenWindow())) break;
-        this.#pace.onClients(await this.run(clients.look(sampleReadsOf(outcomes.at(-1)))));
+        const perSecond = await this.run(clients.look(sampleReadsOf(outcomes.at(-1))));
+        if (perSecond !== null) this.#pace.onClients(perSecond);
         const { slots, scanned }: NextWindow = next ?? begin(left);
         // The keys of a window are looked at while those of the one before it move.
         next = left.length > 0 ? begin(left) : null;

@@ -253,7 +253,11 @@ test('a move that plans ask for again and again, and that is refused for the sam
   }
   check.is((await history(metadata)).length, 1);
   check.is(executor.status().abortedCount, 1);
-  check.not.match(executor.status().abortReasons[0]?.reason as string, /\d/, 'kinds, not one for each number');
+  check.not.match(
+    executor.status().abortReasons[0]?.reason as string,
+    /\d/,
+    'kinds, not one for each number',
+  );
   await executor.admit(planOf([{ partitionId: 0, targetNodeId: 2 }]));
   await executor.tick();
   check.is((await history(metadata)).length, 2, 'another target is another move');
