@@ -10,7 +10,10 @@ export interface HandshakeLimits {
   readonly openPerAddressMax: number;
   /** Who has not shown by then who it is, is cut off. */
   readonly openMsMax: number;
-  /** Behind those, unread: an application that opens its whole pool at once is no attack. More are refused. */
+  /**
+   * Behind those, unread: an application that opens its whole pool at once is no attack. Who comes when the line is full takes the
+   * place of one of the address that has most in it, unless it has as many itself: then it is refused.
+   */
   readonly waitingMax: number;
   readonly waitingPerAddressMax: number;
   /** Who has waited for so long is refused. */
@@ -108,7 +111,8 @@ export class HandshakeGate {
     }
     const line = this.#waiting.get(address) ?? new Set();
     const { waitingMax, waitingPerAddressMax, waitMsMax } = this.#limits;
-    if (this.#waitingCount >= waitingMax || line.size >= waitingPerAddressMax) {
+    const isFull = this.#waitingCount >= waitingMax;
+    if (line.size >= waitingPerAddressMax || (isFull && !this.#makeWay(line.size))) {
       this.#refuse(socket);
       return;
     }
@@ -116,6 +120,19 @@ export class HandshakeGate {
     this.#waiting.set(address, line.add(place));
     this.#waitingCount++;
     place.timer = setTimeout(() => this.#refuse(socket), waitMsMax);
+  }
+
+  /** The newest of the longest line, for one of an address with fewer in it. @returns whether there is room now. */
+  #makeWay(ownCount: number): boolean {
+    // One with as many as others have on average is hardly worth a search: those who crowd the line are refused at once.
+    if (ownCount >= this.#waitingCount / this.#waiting.size) return false;
+    let longest = new Set<Place>();
+    for (const line of this.#waiting.values()) if (line.size > longest.size) longest = line;
+    const last = [...longest].at(-1);
+    if (last === undefined || longest.size <= ownCount + 1) return false;
+    this.#leave(last);
+    this.#refuse(last.socket);
+    return true;
   }
 
   /** Cuts off whoever has not shown who it is. */

@@ -60,8 +60,11 @@ test('few of one address are let in, the next wait, more are cut off; others do 
   const loud = arrive(gate, 'a', 'a', 'a', 'a', 'a');
   check.equal(states(loud), ['in', 'in', 'waits', 'waits', 'cut']);
   const others = arrive(gate, 'b', 'c', 'd', 'e');
-  check.equal(states(others), ['in', 'in', 'waits', 'cut'], 'the whole listener is limited, too');
-  check.is(gate.refusedCount, 2);
+  check.equal(states(others), ['in', 'in', 'waits', 'waits'], 'the whole listener is limited, too');
+  check.equal(states(loud), ['in', 'in', 'waits', 'cut', 'cut'], 'who has most in the line makes way');
+  check.equal(states(arrive(gate, 'f', 'a')), ['cut', 'cut'], 'unless nobody has more than one');
+  check.is(gate.refusedCount, 4);
+  check.is(gate.waitingCount, 3);
   check.match(log.text, /too many connections that have not shown who they are/);
   check.is(log.lines.length, 1, 'strangers do not decide how much is logged');
 });
@@ -97,6 +100,29 @@ test('addresses take turns: who has many in the line does not keep one of anothe
   check.is(gate.waitingCount, 2);
   gate.close();
   check.is(gate.openCount + gate.waitingCount, 0);
+});
+
+test('a few addresses that fill the line with guesses do not keep an honest one out', async () => {
+  const limits = { ...LIMITS, waitingMax: 30, waitingPerAddressMax: 20, wrongGuessMs: 5 };
+  const gate = new HandshakeGate(new KeptLog(), limits);
+  const guessers = ['a', 'b', 'c'];
+  const isGuessing = { value: true };
+  const guess = (address: string): void => {
+    const stranger = new Stranger(address);
+    // Each guess is followed by the next, on a new connection.
+    stranger.once('close', () => isGuessing.value && setImmediate(guess, address));
+    gate.enter(stranger as unknown as Socket, (place) => {
+      place.keepForWrongGuess();
+      setImmediate(() => stranger.destroy());
+    });
+  };
+  for (let n = 0; n < 60; n++) guess(guessers[n % 3] as string);
+  await delay(10);
+  const [honest] = arrive(gate, 'honest');
+  for (let n = 0; n < 100 && honest?.state === 'waits'; n++) await delay(2);
+  isGuessing.value = false;
+  check.is(honest?.state, 'in');
+  gate.close();
 });
 
 test('a place is kept for a while after a wrong guess, whatever becomes of the connection', async () => {
