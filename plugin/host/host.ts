@@ -62,9 +62,23 @@ abstract class PluginHost<A extends Attachment & { readonly hooks: object }> {
     return this.attached.flatMap(({ attachment }) => attachment?.metricSources ?? []);
   }
 
-  /** @throws what a plugin throws. */
-  async reload(settings: Settings): Promise<void> {
-    for (const { attachment } of this.attached) await attachment?.reload?.(settings);
+  /**
+   * All plugins take them over, or none: those that have go back to the former ones when another cannot.
+   *
+   * @throws what a plugin throws.
+   */
+  async reload(settings: Settings, former: Settings): Promise<void> {
+    const changed: Member<A>[] = [];
+    try {
+      for (const member of this.attached) {
+        await member.attachment?.reload?.(settings);
+        changed.push(member);
+      }
+    } catch (error) {
+      for (const member of changed.reverse())
+        await member.attachment?.reload?.(former).catch((fault) => this.detachAfterFault([member], fault));
+      throw error;
+    }
   }
 
   /** Makes plugins known whose code has run already, before they can be attached. */

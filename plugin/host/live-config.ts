@@ -10,8 +10,10 @@ export type ReloadOutcome = (typeof RELOAD_OUTCOMES)[number];
 export interface LiveConfigComponents {
   /** Reads all sources again. @throws ForeshardError FORESHARD_CONFIG as at the start. */
   readonly read: () => Promise<Settings>;
-  /** @throws when they cannot be applied: the old ones are in force again then. */
-  readonly apply: (settings: Settings) => Promise<void>;
+  /** @throws when they cannot be applied: the former ones are in force again then. */
+  readonly apply: (settings: Settings, former: Settings) => Promise<void>;
+  /** Resolves when what settings apply to is there. Who says so before is heard then: what is being opened has the settings of the start. */
+  readonly whenOpen: Promise<void>;
   readonly logger: Logger;
 }
 
@@ -24,11 +26,12 @@ export class LiveConfig {
   readonly #counts: Record<ReloadOutcome, number> = { applied: 0, unchanged: 0, refused: 0, failed: 0 };
   #settings: Settings;
   #isLastGood = true;
-  #turn: Promise<unknown> = Promise.resolve();
+  #turn: Promise<unknown>;
 
   constructor(settings: Settings, components: LiveConfigComponents) {
     this.#settings = settings;
     this.#components = components;
+    this.#turn = components.whenOpen;
   }
 
   /** After the one that may be running. Never throws: what came of it is logged and counted. */
@@ -81,7 +84,7 @@ export class LiveConfig {
         'restart',
         `${stuck.map((path) => `${path} needs a restart`).join(', ')}: restart this process, or take the change back`,
       );
-    await apply(next);
+    await apply(next, this.#settings);
     this.#settings = next;
     logger.info({ changed }, 'config reloaded');
     return 'applied';

@@ -45,7 +45,7 @@ interface NodeProcess {
   readonly node: RunningNode;
   readonly control: (body: ControlBody) => Promise<unknown>;
   readonly metricSources: () => readonly MetricSource[];
-  readonly reload: (settings: Settings) => Promise<void>;
+  readonly reload: (settings: Settings, former: Settings) => Promise<void>;
   /** The plugins first, while the node they look at is still there; then the node, then the store both use. */
   close(): Promise<void>;
 }
@@ -62,11 +62,15 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
   assertListenAllowed(listen, { role, isGuarded, isInsecureAllowed: options.isInsecureListenAllowed });
   const reminder = isGuarded || isLoopback(listen.host) ? null : remindOfInsecureListen(listen, logger);
   const faults = surviveFaults(logger);
+  let tellOpen = (): void => undefined;
   const config = new LiveConfig(options.settings, {
     logger,
+    whenOpen: new Promise((resolve) => {
+      tellOpen = resolve;
+    }),
     read: options.readSettings,
-    apply: async (next) => {
-      await running?.reload(next);
+    apply: async (next, former) => {
+      await running?.reload(next, former);
       logger.setLevel(next.node.logLevel);
     },
   });
@@ -93,6 +97,7 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
     metadata = openMetadata(options.settings.metadata);
     const parts = { metadata, faults, closing: ending.signal, onWaiting };
     running = role === 'query' ? await openQueryNode(options, parts) : await openStorageNode(options, parts);
+    tellOpen();
     if (!ending.signal.aborted) {
       const { host, port } = running.node;
       logger.info({ host, port }, 'node serves');
@@ -175,7 +180,7 @@ async function openQueryNode(options: NodeProcessOptions, parts: NodeParts): Pro
       node,
       control: (body) => host.control(body),
       metricSources: () => [{ name: 'node', read: () => node.readings() }, ...host.metricSources],
-      reload: (next) => host.reload(next),
+      reload: (next, former) => host.reload(next, former),
       async close() {
         await host.close();
         await node.close();
@@ -223,7 +228,7 @@ async function openStorageNode(options: NodeProcessOptions, parts: NodeParts): P
   return {
     node,
     metricSources: () => [{ name: 'node', read: () => node.readings() }, ...host.metricSources],
-    reload: (next) => host.reload(next),
+    reload: (next, former) => host.reload(next, former),
     control: (body) =>
       Promise.reject(
         new ForeshardError(

@@ -39,8 +39,12 @@ export async function runAgent(readSettings: () => Promise<Settings>): Promise<n
   const start = (by: Settings): Promise<RedisAgent> => RedisAgent.start(by, { logger, name, onFault: fail });
   let agent: RedisAgent | null = null;
   let inForce = settings;
+  let tellOpen = (): void => undefined;
   const config = new LiveConfig(settings, {
     logger,
+    whenOpen: new Promise((resolve) => {
+      tellOpen = resolve;
+    }),
     read: readSettings,
     // Nothing of an agent is on the way of a query: it ends in order, and another one begins.
     async apply(next) {
@@ -50,7 +54,11 @@ export async function runAgent(readSettings: () => Promise<Settings>): Promise<n
         agent = await start(next);
         inForce = next;
       } catch (error) {
-        agent = await start(inForce);
+        // A process without an agent is of no use: whoever watches over it starts it again.
+        agent = await start(inForce).catch((fault: unknown) => {
+          fail(fault);
+          return null;
+        });
         throw error;
       }
       logger.setLevel(next.node.logLevel);
@@ -59,8 +67,10 @@ export async function runAgent(readSettings: () => Promise<Settings>): Promise<n
   const health = await openHealth(settings, { name, config, agent: () => agent });
   const onHangup = (): void => void config.reload().catch(fail);
   try {
-    agent = await start(settings);
+    // Before: a signal that nobody listens to would end the process.
     process.on('SIGHUP', onHangup);
+    agent = await start(settings);
+    tellOpen();
     const { mode } = settings.plugin;
     logger.info(
       { mode, nodes: settings.redis.nodes },

@@ -400,4 +400,34 @@ test('a user’s plugin is loaded from a file; what is no plugin is refused by n
   });
 });
 
+test('settings are taken over by all plugins or by none, and who cannot go back is detached', async () => {
+  const next = { ...DEFAULT_SETTINGS, plugin: { ...DEFAULT_SETTINGS.plugin, mode: 'auto' as const } };
+  const taken: string[] = [];
+  const reloading = (name: string, reload: (mode: string) => void) =>
+    definePlugin({
+      name,
+      attachQueryNode: () => ({
+        hooks: {},
+        reload: async ({ plugin: { mode } }) => {
+          taken.push(`${name} ${mode}`);
+          reload(mode);
+        },
+        detach() {},
+      }),
+    });
+  const refuse = (mode: string) => (found: string) => {
+    if (found === mode) throw new Error(`not ${mode}`);
+  };
+  const former = DEFAULT_SETTINGS.plugin.mode;
+  const { host } = await queryHost([
+    reloading('first', () => undefined),
+    reloading('lost', refuse(former)),
+    reloading('last', refuse('auto')),
+  ]);
+  const fault = await host.reload(next, DEFAULT_SETTINGS).catch((error: Error) => error.message);
+  check.is(fault, 'not auto');
+  check.equal(taken, ['first auto', 'lost auto', 'last auto', `lost ${former}`, `first ${former}`]);
+  check.equal(host.attachedNames, ['first', 'last']);
+});
+
 test.run();

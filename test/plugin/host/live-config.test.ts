@@ -25,13 +25,15 @@ const stuck: Settings = {
 interface Harness {
   readonly config: LiveConfig;
   readonly applied: Settings[];
+  readonly formers: Settings[];
   readonly lines: string[];
   next: () => Settings;
   isApplicable: boolean;
 }
 
-function harness(): Harness {
+function harness(whenOpen = Promise.resolve()): Harness {
   const applied: Settings[] = [];
+  const formers: Settings[] = [];
   const lines: string[] = [];
   const note = (fields: Record<string, unknown>, message: string): void => {
     lines.push(`${message} ${JSON.stringify(fields)}`);
@@ -39,15 +41,18 @@ function harness(): Harness {
   const logger: Logger = { ...silentLogger, info: note, error: note };
   const found: Harness = {
     applied,
+    formers,
     lines,
     next: () => changed,
     isApplicable: true,
     config: new LiveConfig(DEFAULT_SETTINGS, {
       logger,
+      whenOpen,
       read: async () => found.next(),
-      apply: async (settings) => {
+      apply: async (settings, former) => {
         if (!found.isApplicable) throw new Error('no thread starts');
         applied.push(settings);
+        formers.push(former);
       },
     }),
   };
@@ -69,7 +74,26 @@ test('all that has changed is taken over, once', async () => {
   check.is(await found.config.reload(), 'unchanged');
   check.is(found.applied.length, 1);
   check.is(found.applied[0]?.plugin.mode, 'auto');
+  check.is(found.formers[0], DEFAULT_SETTINGS);
   check.match(found.lines[0] as string, /config reloaded .*plugin\.mode.*affinity\.relief\.zones/);
+});
+
+test('what is asked for while a node is still being opened is done when it is open', async () => {
+  let open = (): void => undefined;
+  const whenOpen = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const found = harness(whenOpen);
+  const reloaded = found.config.reload();
+  await new Promise(setImmediate);
+  check.equal(
+    [found.applied.length, found.lines.length],
+    [0, 0],
+    'what is being opened would not hear of it',
+  );
+  open();
+  check.is(await reloaded, 'applied');
+  check.is(found.applied.length, 1);
 });
 
 test('if something needs a restart nothing is taken over, and the log names it', async () => {
