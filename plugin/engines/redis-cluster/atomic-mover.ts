@@ -64,7 +64,7 @@ export class AtomicMover {
     }: { readonly order: () => Promise<JobOrder>; readonly mayStart: () => Promise<boolean> },
   ): Promise<AtomicOutcome> {
     const { run, limits } = this.#components;
-    let failure: string | null = null;
+    let failure = 'the servers end its jobs without moving anything';
     let endedBefore = await this.#ended(move, kind);
     for (let attempts = 0; ; attempts++) {
       const job = await this.#watch(move, kind, { order, endedBefore });

@@ -158,6 +158,18 @@ for (const kind of ['import', 'export'] as const) {
     cluster.endAll();
     check.equal((await go()).committedSlots, SLOTS);
   });
+
+  test(`${kind}: it is given up, with a reason, where somebody cancels its jobs again and again`, async () => {
+    const { cluster, mover, move, owners, source } = start(kind);
+    const order = async (): Promise<JobOrder> => {
+      cluster.endAll();
+      return 'go-on';
+    };
+    const outcome = await mover.move(move, kind, { order, mayStart: async () => true });
+    check.equal([...owners()], [source]);
+    check.match(outcome.failure as string, /end its jobs without moving anything/);
+    check.ok(cluster.started.length <= 4);
+  });
 }
 
 test.run();
