@@ -6,16 +6,20 @@ import type { ClusterTopology } from './topology.ts';
 
 export interface WatchedMaster {
   readonly counters: NodeCounters;
-  /** A second, since the last look; null at the first one, and after a restart of the server. */
+  /** A second, over the time between looks; null at the first one, and after a restart of the server. */
   readonly rates: NodeRates | null;
 }
+
+/** Rates over less are chance, and our own looks: a cycle may look a moment after the watch. */
+const RATES_MS_MIN = 1_000;
 
 /** Reads INFO of every master, look by look: what it holds, and what it has done since. */
 export class MasterWatch {
   readonly #view: Pick<ClusterView, 'counters'>;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #before = new Map<string, { readonly atMs: number; readonly counters: NodeCounters }>();
+  /** What rates are counted from, and the last ones. */
+  readonly #before = new Map<string, WatchedMaster & { readonly atMs: number }>();
 
   constructor(
     view: Pick<ClusterView, 'counters'>,
@@ -35,9 +39,17 @@ export class MasterWatch {
           const counters = await this.#view.counters(nodeId);
           const atMs = this.#clock.monotonicMs();
           const before = this.#before.get(nodeId);
-          this.#before.set(nodeId, { atMs, counters });
+          if (
+            before !== undefined &&
+            before.counters.runId === counters.runId &&
+            atMs - before.atMs < RATES_MS_MIN
+          ) {
+            found.set(nodeId, { counters, rates: before.rates });
+            return;
+          }
           const rates =
             before === undefined ? null : ratesBetween(before.counters, counters, atMs - before.atMs);
+          this.#before.set(nodeId, { atMs, counters, rates });
           found.set(nodeId, { counters, rates });
         } catch (error) {
           this.#logger.warn(
