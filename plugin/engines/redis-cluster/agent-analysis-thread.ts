@@ -33,6 +33,7 @@ import { LoopDelay } from '../../metrics/loop-delay.ts';
 import { type Reading, reading } from '../../metrics/reading.ts';
 import { CAPTURE_ID_END, CAPTURE_ID_MIN } from '../../redis/capture-ids.ts';
 import { ProfileConsolidator } from '../../redis/profile-consolidator.ts';
+import { forgetGonePulses } from '../../redis/pulse-record.ts';
 import { openWebhooks } from '../../webhooks/open-webhooks.ts';
 import { ClusterView } from './cluster-view.ts';
 import { ClusterWatch } from './cluster-watch.ts';
@@ -118,7 +119,9 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
   const consolidate = async (): Promise<void> => {
     const { fence } = coordinator;
     if (fence === null) return;
-    const parts = await consolidator.consolidate(machineClock.nowMs(), fence);
+    const nowMs = machineClock.nowMs();
+    await forgetGonePulses(metadata, { clusterName: cluster.name, nowMs, fence });
+    const parts = await consolidator.consolidate(nowMs, fence);
     if (parts > 0) logger.info({ parts }, 'windows of captured processes were added up');
   };
   /** What the world does is met again at the next turn; a bug of ours ends the agent. */
