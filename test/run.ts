@@ -12,8 +12,9 @@ import { stripVTControlCharacters } from 'node:util';
 import { REPOSITORY } from './support/repository.ts';
 
 const BUILT = join(REPOSITORY, 'dist/test');
-/** A suite that takes longer than this hangs: it left something open. */
 const RUN_MS_MAX = 18 * 60_000;
+/** From the totals to the end of the process: longer, and a suite has left something open. */
+const END_MS_MAX = 150_000;
 
 interface RunTotals {
   readonly passed: number;
@@ -36,16 +37,23 @@ function runSuite(
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let output = '';
+    const timers = new Set<NodeJS.Timeout>();
+    const killAfter = (ms: number, why: string): void => {
+      const kill = (): void => {
+        console.log(`\nthe ${kernels} run was stopped: ${why} after ${ms / 60_000} minutes`);
+        child.kill('SIGKILL');
+      };
+      timers.add(setTimeout(kill, ms));
+    };
+    killAfter(RUN_MS_MAX, 'not at its end');
     child.stdout.on('data', (chunk: Buffer) => {
       if (!isHeldBack) process.stdout.write(chunk);
       output += chunk;
+      if (/^\s*Duration:/m.test(stripVTControlCharacters(String(chunk))))
+        killAfter(END_MS_MAX, 'a suite has left something open, and the process lives on');
     });
-    const hangTimer = setTimeout(() => {
-      console.log(`\nthe ${kernels} run was stopped after ${RUN_MS_MAX / 60_000} minutes`);
-      child.kill('SIGKILL');
-    }, RUN_MS_MAX);
     child.on('close', (exitCode) => {
-      clearTimeout(hangTimer);
+      for (const timer of timers) clearTimeout(timer);
       if (isHeldBack) process.stdout.write(`${title}\n${output}`);
       resolve(readTotals(output, exitCode));
     });
