@@ -119,7 +119,7 @@ export class HandshakeGate {
     socket.once('close', place.leave);
     this.#waiting.set(address, line.add(place));
     this.#waitingCount++;
-    place.timer = setTimeout(() => this.#refuse(socket), waitMsMax);
+    place.timer = setTimeout(() => this.#refuse(socket), waitMsMax).unref();
   }
 
   /** The newest of the longest line, for one of an address with fewer in it. @returns whether there is room now. */
@@ -153,7 +153,7 @@ export class HandshakeGate {
     place.state = 'open';
     this.#opened.add(place);
     count(this.#openByAddress, place.address, 1);
-    place.timer = setTimeout(() => this.#expire(place), this.#limits.openMsMax);
+    place.timer = setTimeout(() => this.#expire(place), this.#limits.openMsMax).unref();
     place.onAdmitted(place);
   }
 
