@@ -26,7 +26,7 @@ const NO_CLIENTS_COMMANDS = new Set([
 ]);
 
 /** In a shorter time a busy application may by chance have asked nothing. */
-const LOOK_MS_MIN = 100;
+const LOOK_MS_MIN = 25;
 
 /** Commands that applications have sent to servers, a second, between one look and the next. */
 export class ClientLoad {
