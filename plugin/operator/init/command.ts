@@ -70,7 +70,8 @@ export async function answered(
 ): Promise<ConfigAnswers> {
   let hint = '';
   for (;;) {
-    const reply = (await ask(`${text} [${shown(answers)}]${hint}: `)).trim();
+    const present = shown(answers);
+    const reply = (await ask(`${text}${present === '' ? '' : ` [${present}]`}${hint}: `)).trim();
     if (reply === '') return answers;
     const value = read(reply);
     if (value !== undefined) return { ...answers, [field]: value };

@@ -62,7 +62,7 @@ export const QUESTIONS: readonly Question[] = [
   },
   {
     field: 'redisNodes',
-    text: 'Some nodes of a Redis Cluster or Valkey that is there already, comma-separated (empty: the embedded engine)',
+    text: 'Nodes of a Redis Cluster or Valkey, comma-separated (empty: none, the embedded engine)',
     shown: ({ redisNodes }) => redisNodes.join(','),
     read: readAddresses,
     expected: ADDRESSES_EXPECTED,
