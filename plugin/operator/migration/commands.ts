@@ -194,6 +194,7 @@ async function describeAudit(flags: CommonFlags): Promise<void> {
   await withMetadata(settings, async (metadata) => {
     const audit = await readAudit(metadata, settings.cluster.name);
     if (flags.json === true) return printJson({ audit });
+    if (audit.length === 0) return printLine('nothing has been ordered yet');
     for (const record of audit) printLine(auditLine(record));
   });
 }

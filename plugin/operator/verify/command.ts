@@ -32,6 +32,11 @@ export function addVerifyCommand(program: Command, exitWith: (code: number) => v
       if ((flags.all === true) === partitions.length > 0)
         throw usage('name partitions such as 3 7-9, or give --all');
       const { settings } = await settingsOf(flags);
+      // Its masters are no nodes of ours: what is asked of them would be waited for until the time is up.
+      if (settings.redis.nodes.length > 0)
+        throw usage(
+          'what a Redis Cluster keeps is read back by Redis alone: verify is of the embedded engine',
+        );
       const chosen = flags.all === true ? null : parsePartitions(partitions);
       await withMetadata(settings, async (metadata) => {
         const map = new ClusterMapReader(metadata, settings.cluster.name);

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { MigrationTransport } from '../../../../plugin/engines/lmdb/migration-transport.ts';
@@ -9,6 +11,8 @@ import {
 } from '../../../../plugin/operator/verify/verify-partition.ts';
 import type { ForeshardError } from '../../../../src/base/errors.ts';
 import type { PartitionRecord } from '../../../../src/model/migration.ts';
+import { runHere } from '../../../support/run-here.ts';
+import { withTemporaryFolder } from '../../../support/temporary-folder.ts';
 
 const test = suite('foreshard verify');
 
@@ -218,5 +222,15 @@ const EMPTY = {
   ...{ role: 'NONE' as const, epoch: 0, epochMax: 0, closedMigrationId: 0, migrationId: 0, lsn: 0 },
   ...{ fence: null, staging: null, digestSeed: null },
 };
+
+test('what a Redis Cluster keeps is not asked for', async () => {
+  await withTemporaryFolder(async (folder) => {
+    const file = join(folder, 'foreshard.config.json');
+    writeFileSync(file, '{"redis": {"nodes": ["127.0.0.1:1"]}}');
+    const { exitCode, stderr } = await runHere('verify', '--all', '--config', file);
+    check.is(exitCode, 2);
+    check.match(stderr, /verify is of the embedded engine/);
+  });
+});
 
 test.run();
