@@ -83,7 +83,7 @@ function removeStaleSuites(): void {
 }
 
 removeStaleSuites();
-// Begins where a path does or goes on, as a developer would have it: `npm test -- src/kernels`.
+// Of suites' paths: `npm test -- 'router|planner'`.
 const pattern = process.argv[2] === undefined ? undefined : `(?:${process.argv[2]})`;
 // Scenarios wait for processes most of the time: beside the other suites they cost little of it. What operators call goes with
 // them, so that both take about as long.
