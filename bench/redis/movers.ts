@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import calculateSlot from 'cluster-key-slot';
-import { IoredisNodes } from '../../plugin/engines/redis-cluster/ioredis-node.ts';
 import type { LocalRedisCluster } from '../../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { RedisConnections } from '../../plugin/engines/redis-cluster/redis-connections.ts';
 import { numberOf, type RedisCommand } from '../../plugin/engines/redis-cluster/redis-node.ts';
 import { SlotMover } from '../../plugin/engines/redis-cluster/slot-mover.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -70,7 +70,7 @@ export async function moveOurs(
   }: { readonly slots: readonly number[]; readonly settings?: Partial<SlotMoveSettings> },
 ): Promise<void> {
   const all = { ...REDIS_DEFAULTS, slotMove: { ...REDIS_DEFAULTS.slotMove, ...settings } };
-  const nodes = new IoredisNodes(all);
+  const nodes = new RedisConnections(all);
   nodes.setAddresses(new Map(cluster.nodeIds.map((id, i) => [id, cluster.address(i)])));
   const mover = new SlotMover(all, { nodes, clock: systemClock(), assertMaySend: () => undefined });
   try {

@@ -43,6 +43,8 @@ export class MemoryRedisCluster implements RedisNodes {
   faults: Faults = { commandsMax: Number.POSITIVE_INFINITY, isMigrateHalfDone: false };
   /** Bytes of keys, as MEMORY USAGE tells them, where it is not the usual few. */
   readonly sizes = new Map<string, number>();
+  /** Whether the agent's user may run scripts. */
+  allowsScripts = true;
   /** Carried out for the agent so far. */
   commandCount = 0;
 
@@ -160,6 +162,8 @@ export class MemoryRedisCluster implements RedisNodes {
         return this.#migrate(server, rest, isHalfDone);
       case 'MEMORY':
         return server.keys.has(rest[1] as string) ? (this.sizes.get(rest[1] as string) ?? 60) : null;
+      case 'EVAL_RO':
+        return this.#largeKeys(rest);
       case 'TYPE':
         // One that is not sampled.
         return this.#goneOr(server, rest[0] as string, () => Buffer.from('stream'));
@@ -178,6 +182,17 @@ export class MemoryRedisCluster implements RedisNodes {
       default:
         throw new Error(`the model knows no ${name}`);
     }
+  }
+
+  /** The one script that the agent sends: keys above so many bytes, by their number, each with its size. */
+  #largeKeys([, keyCount, ...words]: readonly string[]): RedisReply {
+    if (!this.allowsScripts)
+      return new RedisRefusal("NOPERM User agent has no permissions to run the 'eval_ro' command");
+    const bytesMax = Number(words[Number(keyCount)]);
+    return words.slice(0, Number(keyCount)).flatMap((key, index) => {
+      const bytes = this.sizes.get(key) ?? 60;
+      return bytes > bytesMax ? [index + 1, bytes] : [];
+    });
   }
 
   #cluster(server: Server, [verb, ...rest]: [string, ...string[]]): RedisReply {

@@ -1,6 +1,6 @@
 import { buffersOf, numberOf, type RedisCommand, RedisRefusal, textOr } from './redis-node.ts';
 import type { BigKey, MoveLimits } from './slot-move.ts';
-import { askEach, type Steps } from './steps.ts';
+import { ask, askEach, LOOK_WEIGHT, type Steps } from './steps.ts';
 
 /**
  * Listing keys of a slot takes time in proportion to them, during which the server serves nobody, and only from the first:
@@ -9,6 +9,22 @@ import { askEach, type Steps } from './steps.ts';
 const LISTED_KEYS_MAX = 50_000;
 /** A key smaller than this has too few elements to be worth counting: even empty ones take some 16 bytes. */
 const UNCOUNTED_BYTES_MAX = 64 << 10;
+
+/**
+ * The server looks at the keys of a slot in one command: asked for each by itself, looking takes longer than moving. Keys are named, as a
+ * cluster wants it. Five samples of a key's elements, the server's own default, so that it costs the same for every key.
+ */
+const SIZES_SCRIPT = `local large = {}
+for i, key in ipairs(KEYS) do
+  local bytes = redis.call('MEMORY', 'USAGE', key)
+  if bytes and bytes > tonumber(ARGV[1]) then
+    large[#large + 1] = i
+    large[#large + 1] = bytes
+  end
+end
+return large`;
+/** Some 0.3 ms of the server's time. */
+const SCRIPT_KEYS_MAX = 500;
 
 const COUNT_COMMANDS: Readonly<Record<string, string>> = {
   hash: 'HLEN',
@@ -46,12 +62,8 @@ export function* scanForBigKeys(
     .filter(({ keyCount }) => keyCount > LISTED_KEYS_MAX);
   const slots = asked.filter((slot) => !fullSlots.some((full) => full.slot === slot));
   const listed = yield* askEach(nodeId, slots, (slot) => ['CLUSTER', 'GETKEYSINSLOT', slot, LISTED_KEYS_MAX]);
-  const entries = slots.flatMap((slot, index) => buffersOf(listed[index]).map((key) => ({ slot, key })));
-  // Five samples of the elements, the server's own default, so that it costs the same for every key.
-  const sizes = yield* askEach(nodeId, entries, ({ key }): RedisCommand => ['MEMORY', 'USAGE', key]);
-  const large = entries
-    .map((entry, index) => ({ ...entry, bytes: sizeOf(sizes[index]) }))
-    .filter(({ bytes }) => bytes > Math.min(UNCOUNTED_BYTES_MAX, limits.keyBytesMax));
+  const listing = slots.map((slot, index) => ({ slot, keys: buffersOf(listed[index]) }));
+  const large = yield* largeKeys(nodeId, listing, Math.min(UNCOUNTED_BYTES_MAX, limits.keyBytesMax));
   const types = yield* askEach(nodeId, large, ({ key }) => ['TYPE', key]);
   const typed = large.map((entry, index) => ({ ...entry, type: textOr(types[index], 'none') }));
   // What has no elements is asked for something harmless, so that replies and keys stay side by side.
@@ -62,11 +74,48 @@ export function* scanForBigKeys(
     })
     .filter(({ bytes, elements }) => bytes > limits.keyBytesMax || elements > limits.keyElementsMax);
   const refused = new Set(bigKeys.map(({ slot }) => slot));
-  const keysOf = new Map<number, Buffer[]>(
-    slots.filter((slot) => !refused.has(slot)).map((slot) => [slot, []]),
+  const keysOf = new Map(
+    listing.filter(({ slot }) => !refused.has(slot)).map(({ slot, keys }) => [slot, keys]),
   );
-  for (const { slot, key } of entries) keysOf.get(slot)?.push(key);
   return { keysOf, bigKeys, fullSlots };
+}
+
+interface SizedKey {
+  readonly slot: number;
+  readonly key: Buffer;
+  readonly bytes: number;
+}
+
+/** Keys that take more than so many bytes. */
+function* largeKeys(
+  nodeId: string,
+  listing: readonly { readonly slot: number; readonly keys: readonly Buffer[] }[],
+  bytesMax: number,
+): Steps<readonly SizedKey[]> {
+  const chunks = listing.flatMap(({ slot, keys }) =>
+    Array.from({ length: Math.ceil(keys.length / SCRIPT_KEYS_MAX) }, (_, i) => ({
+      slot,
+      keys: keys.slice(i * SCRIPT_KEYS_MAX, (i + 1) * SCRIPT_KEYS_MAX),
+    })),
+  );
+  const replies = yield* ask(
+    nodeId,
+    chunks.map(({ keys }): RedisCommand => ['EVAL_RO', SIZES_SCRIPT, keys.length, ...keys, bytesMax]),
+    { weights: chunks.map(({ keys }) => keys.length * LOOK_WEIGHT), setsPace: false },
+  );
+  const large: SizedKey[] = [];
+  const unknown: { readonly slot: number; readonly key: Buffer }[] = [];
+  for (const [index, { slot, keys }] of chunks.entries()) {
+    const reply = replies[index];
+    // Our user may not be allowed to run scripts.
+    if (!Array.isArray(reply)) unknown.push(...keys.map((key) => ({ slot, key })));
+    else
+      for (let at = 0; at < reply.length; at += 2)
+        large.push({ slot, key: keys[numberOf(reply[at]) - 1] as Buffer, bytes: numberOf(reply[at + 1]) });
+  }
+  const sizes = yield* askEach(nodeId, unknown, ({ key }): RedisCommand => ['MEMORY', 'USAGE', key]);
+  const sized = unknown.map((entry, index) => ({ ...entry, bytes: sizeOf(sizes[index]) }));
+  return [...large, ...sized.filter(({ bytes }) => bytes > bytesMax)];
 }
 
 /** A key that went away, or changed its type, in between is no big one. */

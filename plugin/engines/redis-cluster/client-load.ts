@@ -8,7 +8,20 @@ import type { Steps } from './steps.ts';
  * sends nothing but these is hardly in a hurry.
  */
 const NO_CLIENTS_COMMANDS = new Set([
-  ...['asking', 'auth', 'client', 'cluster', 'command', 'config', 'dbsize', 'dump', 'exec', 'hello', 'info'],
+  ...[
+    'asking',
+    'auth',
+    'client',
+    'cluster',
+    'command',
+    'config',
+    'dbsize',
+    'dump',
+    'eval_ro',
+    'exec',
+    'hello',
+    'info',
+  ],
   ...[
     'acl',
     'latency',

@@ -1,26 +1,27 @@
 import type { RedisSettings } from '../../../src/redis-settings.ts';
-import { IoredisNode, IoredisNodes, type RedisAddress } from './ioredis-node.ts';
 import { countersOf, countReadOnlyClients, type NodeCounters, parseInfo } from './node-info.ts';
+import { type RedisAddress, RedisConnection } from './redis-connection.ts';
+import { RedisConnections } from './redis-connections.ts';
 import { accepted, numberOf, RedisRefusal, textOf } from './redis-node.ts';
 import { type ClusterTopology, readTopology } from './topology.ts';
 
 /** Looks at the cluster: whoever answers first is asked for the others, and each master for itself. */
 export class ClusterView {
-  readonly nodes: IoredisNodes;
+  readonly nodes: RedisConnections;
   readonly #settings: RedisSettings;
   /** Where nodes were last: the seeds of the config file may have gone. */
   #lastAddresses: readonly RedisAddress[] = [];
 
   constructor(settings: RedisSettings) {
     this.#settings = settings;
-    this.nodes = new IoredisNodes(settings);
+    this.nodes = new RedisConnections(settings);
   }
 
   /** @throws ForeshardError FORESHARD_UNAVAILABLE, FORESHARD_CONFIG as readTopology. */
   async topology(): Promise<ClusterTopology> {
     const topology = await readTopology({
       seeds: [...this.#lastAddresses, ...this.#settings.nodes.map(addressOf)],
-      connect: (address) => new IoredisNode(address, this.#settings),
+      connect: (address) => new RedisConnection(address, this.#settings),
       onAddresses: (addresses) => this.nodes.setAddresses(addresses),
       node: (nodeId) => this.nodes.node(nodeId),
     });

@@ -1,10 +1,13 @@
 import { keySlot } from '../../../src/routing/key-slot.ts';
-import type { IoredisNode } from './ioredis-node.ts';
+import type { RedisConnection } from './redis-connection.ts';
 import { numberOf, type RedisCommand, type RedisNode, type RedisReply, textOf } from './redis-node.ts';
 import type { SlotMoverComponents } from './slot-mover.ts';
 
 /** Commands that change nothing, and that a move looks with. All others are told, and not sent. */
-const LOOKS = new Set(['INFO', 'PING', 'DUMP', 'TYPE', 'EXISTS', 'HLEN', 'SCARD', 'ZCARD', 'LLEN', 'XLEN']);
+const LOOKS = new Set([
+  ...['INFO', 'PING', 'DUMP', 'TYPE', 'EXISTS', 'EVAL_RO'],
+  ...['HLEN', 'SCARD', 'ZCARD', 'LLEN', 'XLEN'],
+]);
 const LOOKS_OF: Readonly<Record<string, readonly string[]>> = {
   CLUSTER: ['NODES', 'COUNTKEYSINSLOT', 'GETKEYSINSLOT', 'GETSLOTMIGRATIONS'],
   MEMORY: ['USAGE'],
@@ -36,7 +39,7 @@ export class DryRunNodes implements NodesOfMover {
   }
 
   /** For the PINGs that measure latency. */
-  dedicated(nodeId: string): IoredisNode {
+  dedicated(nodeId: string): RedisConnection {
     return this.#nodes.dedicated(nodeId);
   }
 

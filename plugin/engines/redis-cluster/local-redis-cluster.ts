@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { REDIS_DEFAULTS } from '../../../src/redis-settings.ts';
 import { SLOT_COUNT } from './cluster-nodes.ts';
-import { IoredisNode } from './ioredis-node.ts';
+import { RedisConnection } from './redis-connection.ts';
 import { accepted, type RedisCommand, type RedisReply, textOf } from './redis-node.ts';
 
 /** Cluster buses on ports of their own choice, and slots given in ranges, came with 7.0. */
@@ -47,7 +47,7 @@ interface Server {
   readonly busPort: number;
   readonly isReplica: boolean;
   process: ChildProcess;
-  readonly node: IoredisNode;
+  readonly node: RedisConnection;
   nodeId: string;
 }
 
@@ -170,7 +170,7 @@ export class LocalRedisCluster {
         busPort,
         isReplica: index >= masterCount,
         process: this.#spawn({ host, port, busPort }),
-        node: new IoredisNode({ host, port }, REDIS_DEFAULTS),
+        node: new RedisConnection({ host, port }, REDIS_DEFAULTS),
         nodeId: '',
       });
     }

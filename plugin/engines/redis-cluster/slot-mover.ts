@@ -2,10 +2,10 @@ import type { Clock } from '../../../src/base/clock.ts';
 import type { RedisSettings } from '../../../src/redis-settings.ts';
 import { type ScannedSlots, scanForBigKeys } from './big-keys.ts';
 import { ClientLoad } from './client-load.ts';
-import type { IoredisNode } from './ioredis-node.ts';
 import { LatencyProbe } from './latency-probe.ts';
 import { moveSlots } from './move-slots.ts';
 import { Pace } from './pace.ts';
+import type { RedisConnection } from './redis-connection.ts';
 import { numberOf, type RedisNodes } from './redis-node.ts';
 import type { MoveLimits, SlotMove, SlotMoveOutcome } from './slot-move.ts';
 import { runSteps, type StepComponents } from './step-runner.ts';
@@ -17,7 +17,7 @@ const WINDOW_KEYS_MAX = 20_000;
 export interface SlotMoverComponents {
   readonly nodes: RedisNodes & {
     /** A connection that nothing else uses. */
-    dedicated(nodeId: string): IoredisNode;
+    dedicated(nodeId: string): RedisConnection;
   };
   readonly clock: Clock;
   /** Asked before every write. @throws when this process must send nothing more. */

@@ -1,6 +1,6 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { type NodeView, type OpenSlot, parseClusterNodes, SLOT_COUNT } from './cluster-nodes.ts';
-import type { RedisAddress } from './ioredis-node.ts';
+import type { RedisAddress } from './redis-connection.ts';
 import { type RedisNode, textOf } from './redis-node.ts';
 
 export interface MasterNode {

@@ -2,13 +2,15 @@
 import calculateSlot from 'cluster-key-slot';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { IoredisNode, IoredisNodes } from '../../../../plugin/engines/redis-cluster/ioredis-node.ts';
+import { scanForBigKeys } from '../../../../plugin/engines/redis-cluster/big-keys.ts';
 import {
   hasRedisServer,
   LocalRedisCluster,
 } from '../../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
 import { moveSlots } from '../../../../plugin/engines/redis-cluster/move-slots.ts';
 import { Pace } from '../../../../plugin/engines/redis-cluster/pace.ts';
+import { RedisConnection } from '../../../../plugin/engines/redis-cluster/redis-connection.ts';
+import { RedisConnections } from '../../../../plugin/engines/redis-cluster/redis-connections.ts';
 import { numberOf, type RedisCommand } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
 import type { MoveLimits, SlotMove } from '../../../../plugin/engines/redis-cluster/slot-move.ts';
 import { runSteps } from '../../../../plugin/engines/redis-cluster/step-runner.ts';
@@ -16,7 +18,7 @@ import { systemClock } from '../../../../src/base/clock.ts';
 import { REDIS_DEFAULTS } from '../../../../src/redis-settings.ts';
 import { requireOrSkip } from '../../../support/require.ts';
 
-const test = suite<{ cluster: LocalRedisCluster; nodes: IoredisNodes }>(
+const test = suite<{ cluster: LocalRedisCluster; nodes: RedisConnections }>(
   'redis-cluster: moves of slots, real servers',
 );
 
@@ -42,7 +44,7 @@ function moveOf(cluster: LocalRedisCluster, slots: readonly number[]): SlotMove 
 }
 
 /** Nobody asks anything: pieces are as large as they get. */
-function components(nodes: IoredisNodes) {
+function components(nodes: RedisConnections) {
   const pace = new Pace(REDIS_DEFAULTS.slotMove);
   pace.onClients(0);
   return { nodes, clock: systemClock(), pace, assertMaySend: () => undefined };
@@ -53,7 +55,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 if (requireOrSkip('redis', hasRedisServer())) {
   test.before(async (context) => {
     context.cluster = await LocalRedisCluster.start();
-    context.nodes = new IoredisNodes(REDIS_DEFAULTS);
+    context.nodes = new RedisConnections(REDIS_DEFAULTS);
     context.nodes.setAddresses(
       new Map(
         context.cluster.nodeIds.map((id, index) => [
@@ -136,7 +138,10 @@ if (requireOrSkip('redis', hasRedisServer())) {
     while (!isStopped) await pause(2);
     await pause(20);
     const startedMs = performance.now();
-    const probe = new IoredisNode({ host: '127.0.0.1', port: cluster.ports[0] as number }, REDIS_DEFAULTS);
+    const probe = new RedisConnection(
+      { host: '127.0.0.1', port: cluster.ports[0] as number },
+      REDIS_DEFAULTS,
+    );
     try {
       await probe.pipeline([['PING']]);
       // Two writes of four take 1.6 s; without that limit it was twice as much, and more with larger writes.
@@ -153,6 +158,43 @@ if (requireOrSkip('redis', hasRedisServer())) {
       counts.map(numberOf).reduce((sum, count) => sum + count, 0),
       240,
     );
+  });
+
+  test('keys above the limits are found, also by a user who may not run scripts', async ({ cluster }) => {
+    const keys = Array.from({ length: 200_000 }, (_, i) => `b${i}`).filter(
+      (key) => calculateSlot(key) === 3_000,
+    );
+    const [small, long, many] = keys as [string, string, string];
+    await cluster.pipeline(0, [
+      ['SET', small, 'v'],
+      ['SET', long, 'v'.repeat(100_000)],
+      ['RPUSH', many, ...Array.from({ length: 5_000 }, (_, i) => `element number ${i} of a list`)],
+      ['ACL', 'SETUSER', 'plain', 'on', '>secret', '~*', '+@all', '-@scripting'],
+    ]);
+    for (const login of [{}, { username: 'plain', password: 'secret' }]) {
+      const nodes = new RedisConnections({ ...REDIS_DEFAULTS, ...login });
+      nodes.setAddresses(new Map([[cluster.nodeIds[0] as string, cluster.address(0)]]));
+      try {
+        const found = await runSteps(
+          scanForBigKeys(cluster.nodeIds[0] as string, [2_999, 3_000], {
+            keyBytesMax: 90_000,
+            keyElementsMax: 4_000,
+          }),
+          components(nodes),
+        );
+        check.equal(
+          found.bigKeys.map(({ key, type, elements }) => [String(key), type, elements]).sort(),
+          [
+            [long, 'string', 0],
+            [many, 'list', 5_000],
+          ].sort(),
+        );
+        check.equal([...found.keysOf.keys()], [2_999], 'their slot is not opened');
+      } finally {
+        nodes.close();
+      }
+    }
+    await cluster.pipeline(0, [['DEL', small, long, many]]);
   });
 
   test('a window of many slots moves, twice is as good as once', async ({ cluster, nodes }) => {
