@@ -27,6 +27,7 @@ const HISTORY_HOURS = 28 * 24;
 const LIVE_HOURS = 7 * 24;
 /** As in the replay: policies are measured from the second live day on. */
 const WARM_UP_HOURS = 24;
+const HOUR_MS = 3_600_000;
 /** The weights were chosen on windows that start on days 0, 14, 35, 56 and 84; the replay shows day 146. */
 const START_DAY = 56;
 
@@ -53,6 +54,7 @@ export async function comparePoliciesOnFlights(kernels: Kernels): Promise<BenchO
   const startOwnerOf = contiguousMap(PARTITION_COUNT, NODE_COUNT).ownerOf;
   const context = {
     measured,
+    startMs: HISTORY_HOURS * HOUR_MS,
     startOwnerOf,
     settings: DEFAULT_AFFINITY_SETTINGS,
     migration: DEFAULT_MIGRATION_MODEL,
@@ -113,7 +115,7 @@ export async function comparePoliciesOnFlights(kernels: Kernels): Promise<BenchO
 /** f64[hour][partition]: departures, by the hash slot of `{ORIGIN}`. */
 async function hourlyLoad(fromMs: number): Promise<Float64Array> {
   const hourCount = HISTORY_HOURS + LIVE_HOURS;
-  const log = await readFlightLog({ fromMs, toMs: fromMs + hourCount * 3_600_000 });
+  const log = await readFlightLog({ fromMs, toMs: fromMs + hourCount * HOUR_MS });
   const partitionOf = log.airports.map((code) =>
     partitionOfSlot(calculateSlot(`{${code}}`), PARTITION_COUNT),
   );

@@ -18,8 +18,8 @@ import {
 export interface ReplayContext {
   readonly measured: MeasuredLoad;
   readonly startOwnerOf: Int32Array;
-  /** Wall clock of hour 0, milliseconds; 0 if absent. */
-  readonly startMs?: number;
+  /** Wall clock of hour 0, milliseconds: that of the forecasts, or what a timetable puts off would never begin. */
+  readonly startMs: number;
   readonly settings: AffinitySettings;
   readonly migration: MigrationModel;
   /** Hours a partition stays after a move. */

@@ -3,6 +3,7 @@ import { naiveHillClimb } from '../affinity/naive-hill-climb.ts';
 import type { Optimiser } from '../affinity/optimiser.ts';
 import type { RememberedMove } from '../affinity/plan-memory.ts';
 import { AffinityManager } from '../affinity/planner.ts';
+import { ForeshardError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Forecast } from '../model/forecast.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
@@ -32,7 +33,7 @@ export function simulatedPredictivePolicy(
   context: PlanningContext,
   components: PlannerComponents,
 ): Promise<ReplayedTimeline> {
-  const { startMs = 0, cycleHours = 1 } = context;
+  const { startMs, cycleHours = 1 } = context;
   let planned: readonly Move[] = [];
   return replanHourly(context, async (state, hour) => {
     if (hour % cycleHours === 0) planned = await planAt(context, components, state, hour);
@@ -63,7 +64,15 @@ async function planAt(
     // Most of a plan's time goes into the tight one, which decides next to nothing here.
     bound: 'poured',
   });
-  const { moves } = await manager.propose({ ...state, forecast: await context.forecastAt(hour) });
+  const forecast = await context.forecastAt(hour);
+  const hourMs = context.startMs + hour * HOUR_MS;
+  if (forecast.startMs !== hourMs)
+    throw new ForeshardError(
+      'FORESHARD_CORRUPT',
+      'report',
+      `backtest input: the forecast of hour ${hour} begins at ${forecast.startMs} ms and the hour at ${hourMs}; on different clocks no planned move would ever begin`,
+    );
+  const { moves } = await manager.propose({ ...state, forecast });
   return moves;
 }
 
@@ -95,7 +104,7 @@ export const oraclePolicy = (
 export function perfectForecast(
   {
     measured,
-    startMs = 0,
+    startMs,
     horizonHours,
   }: Pick<ReplayContext, 'measured' | 'startMs'> & { readonly horizonHours: number },
   hour: number,

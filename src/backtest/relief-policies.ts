@@ -34,7 +34,7 @@ export function reliefAt(
 
 /** As many hours before `hour` as there are, at most `hoursMax`; null where nothing came before it. */
 export function measuredBefore(
-  { measured, history, startMs: zeroMs = 0 }: Pick<ReplayContext, 'measured' | 'history' | 'startMs'>,
+  { measured, history, startMs: zeroMs }: Pick<ReplayContext, 'measured' | 'history' | 'startMs'>,
   hour: number,
   hoursMax: number,
 ): LoadProfile | null {

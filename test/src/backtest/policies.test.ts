@@ -100,6 +100,7 @@ function weeks(): PlanningContext {
   };
   return {
     measured,
+    startMs: historyHours * 3_600_000,
     startOwnerOf: contiguousMap(partitionCount, 4).ownerOf,
     history: load.subarray(0, historyHours * partitionCount),
     migration: DEFAULT_MIGRATION_MODEL,
@@ -142,6 +143,16 @@ test('planning over the hours beats staying, one map by mean load, and the sketc
   check.ok(naive.moves > 3 * predictive.moves, `${naive.moves} moves of the sketch`);
   check.ok(predictive.moves > 0 && predictive.moves < 32, `${predictive.moves} moves`);
   check.is(policies.predictive.ownerOfAt(0), startOwnerOf, 'a plan of hour 0 takes effect with hour 1');
+});
+
+test('a forecast on another clock than the policy is refused', async () => {
+  const context = { ...weeks(), startMs: 0 };
+  try {
+    await simulatedPredictivePolicy(context, { optimiser: greedy, logger: silentLogger });
+    check.unreachable('it was planned all the same');
+  } catch (error) {
+    check.match((error as Error).message, /different clocks/);
+  }
 });
 
 test('a policy replays exactly', async () => {

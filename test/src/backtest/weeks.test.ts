@@ -21,6 +21,8 @@ const test = suite('backtest/weeks');
 const SEED = testSeed('backtest/weeks');
 const PARTITION_COUNT = 16;
 const NODE_COUNT = 4;
+const LOG_START_MS = Date.UTC(2001, 0, 1);
+const HOUR_MS = 3_600_000;
 const HISTORY_HOURS = 14 * 24;
 const WEEK_HOURS = 168;
 const LIVE_HOURS = 16 * 24;
@@ -51,6 +53,7 @@ function weekdaysAndWeekends(liveHours: number, changes: Partial<AffinitySetting
       capacity: new Float64Array(NODE_COUNT).fill(peak / NODE_COUNT / 0.7),
       partitionBytes: new Float64Array(PARTITION_COUNT).fill(1e6),
     },
+    startMs: LOG_START_MS + HISTORY_HOURS * HOUR_MS,
     startOwnerOf: contiguousMap(PARTITION_COUNT, NODE_COUNT).ownerOf,
     history: load.subarray(0, HISTORY_HOURS * PARTITION_COUNT),
     forecastAt: (hour) =>
@@ -60,7 +63,7 @@ function weekdaysAndWeekends(liveHours: number, changes: Partial<AffinitySetting
         nowHour: HISTORY_HOURS + hour,
         weekCount: 2,
         horizonSteps: WEEK_HOURS,
-        startMs: Date.UTC(2001, 0, 1),
+        startMs: LOG_START_MS,
       }),
     settings: { ...DEFAULT_AFFINITY_SETTINGS, iterations: 2_000, ...changes },
     migration: DEFAULT_MIGRATION_MODEL,
@@ -75,6 +78,8 @@ test('more than two weeks, planned every hour: the map gets good once, and no mo
   const context = weekdaysAndWeekends(LIVE_HOURS);
   const timeline = await simulatedPredictivePolicy(context, { optimiser: search(), logger: silentLogger });
   const { latencyIndex, moves } = evaluateTimeline(context.measured, timeline, 24);
+  const relief = evaluateTimeline(context.measured, await reliefPolicy(context), 24);
+  check.ok(latencyIndex < relief.latencyIndex, `${latencyIndex}, relief alone ${relief.latencyIndex}`);
   const stay = evaluateTimeline(context.measured, stayPolicy(context.startOwnerOf), 24);
   check.ok(latencyIndex < stay.latencyIndex / 2, `${latencyIndex}, staying costs ${stay.latencyIndex}`);
   check.is(countReturns(timeline, LIVE_HOURS, WEEK_HOURS), 0);
