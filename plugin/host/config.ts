@@ -7,6 +7,7 @@ import { readPrivateFile } from '../security/private-file.ts';
 import { describeIssue, describeParseError, isSecret, show, type Tree } from './config-messages.ts';
 import { configSchema, schemaIssues } from './config-schema.ts';
 import { environmentOverrides, type Override } from './environment.ts';
+import { readFresh } from './fresh-config.ts';
 import { withoutUnits } from './units.ts';
 
 const CONFIG_EXTENSIONS = ['.ts', '.js', '.mjs', '.json', '.yaml', '.yml', '.toml'] as const;
@@ -133,6 +134,11 @@ async function readConfigFile(file: string): Promise<Tree> {
       giget: false,
       envName: false,
       jitiOptions: { fsCache: false },
+      async resolve() {
+        const fresh = await readFresh(file);
+        if (fresh === null) throw noSections(file, fresh);
+        return fresh === undefined ? null : { config: fresh, configFile: file, cwd: dirname(file) };
+      },
       // c12's own merger drops nulls and joins lists; there is one source, so nothing needs merging.
       merger: (...sources: unknown[]) =>
         sources.find((source) => source !== undefined && source !== null) ?? {},
@@ -140,6 +146,7 @@ async function readConfigFile(file: string): Promise<Tree> {
     config = loaded.config;
     meta = loaded.meta;
   } catch (error) {
+    if (error instanceof ForeshardError) throw error;
     if (isBlank(file)) return {};
     if (isNullConfig(error, file)) throw noSections(file, null);
     throw configError(describeParseError(error, file), error);

@@ -2,7 +2,7 @@
  * The dashboard in a real browser, on a real cluster: log in, look, approve a move, see it done. Chromium is Debian's.
  * `FORESHARD_SCREENSHOTS=<folder>` keeps pictures of it.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
@@ -11,6 +11,7 @@ import * as check from 'uvu/assert';
 import { RpcStorageEngine } from '../../plugin/engines/lmdb/rpc-storage-engine.ts';
 import { encodeWindow } from '../../plugin/host/profile-publisher.ts';
 import { profilePrefix } from '../../plugin/host/record-keys.ts';
+import { clusterKeys } from '../../plugin/metadata/cluster-keys.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
 import { LocalCluster } from '../../plugin/node/local-cluster.ts';
 import { QUERY_NODE_ID_MIN } from '../../plugin/node/node-options.ts';
@@ -63,13 +64,15 @@ test.before(async () => {
     partitionCount: PARTITION_COUNT,
     settings: {
       plugin: { mode: 'propose' },
+      // A reload is told at this level.
+      node: { logLevel: 'info' },
       cluster: { nodeCapacity: { queries: CAPACITY / 3600 } },
       affinity: { iterations: 20_000 },
       migration: {
         residenceMs: 0,
         readWeightSteps: [0.5, 1],
         readWeightHoldMs: 10,
-        graceMs: 60_000,
+        graceMs: 500,
         freeBytesReserve: 0,
       },
       controller: { seed: '7' },
@@ -178,31 +181,78 @@ async function tellTimes(page: Page): Promise<void> {
   check.ok(paintMs < 10_000 && drawMs < 2_000, `${paintMs} ms, ${drawMs} ms`);
 }
 
-test('a partition is looked at, its move approved, carried out and told', async () => {
-  const { context, page, faults } = await openPage();
-  check.is(new URL(page.url()).hash, '', 'the token does not stay in the address');
-  await picture(page, 'light');
-  await tellTimes(page);
-  const row = page.locator('section[aria-label=proposal] tbody tr').first();
+/** Approves the first move of the proposal on the page. */
+async function approveFirst(page: Page, reason: string) {
+  const open = page
+    .locator('section[aria-label=proposal] tbody tr')
+    .filter({ has: page.getByRole('checkbox') });
+  const row = open.first();
   const partitionId = Number(await textOf(row.locator('td').nth(1)));
   const [, target] = (await textOf(row.locator('td').nth(2))).split(' → ').map(Number);
   await row.getByRole('checkbox').check();
   await page.getByRole('button', { name: 'Approve chosen' }).click();
-  await page.getByLabel('Why, for the audit').fill('the test says so');
+  await giveReason(page, reason);
+  return { partitionId, target };
+}
+
+async function giveReason(page: Page, reason: string): Promise<void> {
+  await page.getByLabel('Why, for the audit').fill(reason);
   await page.getByRole('button', { name: 'Do it' }).click();
-  const ownerOf = async () => (await cluster.control({ operation: 'ownership' })).ownerOf[partitionId];
-  await until(async () => (await ownerOf()) === target, 'the partition has moved');
+}
+
+const ownerOf = async (partitionId: number) =>
+  (await cluster.control({ operation: 'ownership' })).ownerOf[partitionId];
+
+test('a proposed move is approved, carried out to its end and told', async () => {
+  const { context, page, faults } = await openPage();
+  check.is(new URL(page.url()).hash, '', 'the token does not stay in the address');
+  await picture(page, 'light');
+  await tellTimes(page);
+  const { partitionId, target } = await approveFirst(page, 'the test says so');
   // Told without a reload: the server says that the map has changed.
-  const migration = page.locator('section[aria-label=migrations] tbody tr').first();
-  await until(async () => /GRACE/.test(await textOf(migration)), 'the page shows it in its grace');
+  const ended = page
+    .locator('section[aria-label=migrations] tbody tr')
+    .filter({ hasText: new RegExp(`^${partitionId}0 → ${target}done`) });
+  await until(async () => (await ended.count()) === 1, 'the page shows it as done');
+  check.is(await ownerOf(partitionId), target);
+  check.match(await textOf(page.locator('section[aria-label=migrations]')), /None open\./);
   check.match(
     await textOf(page.locator('section[aria-label=audit]')),
     /approve partition \d+.*the test says so/,
   );
+  const card = page.locator('section[aria-label=scorecard] tbody tr').first();
+  await until(async () => (await textOf(card)).startsWith(`${partitionId}0 → ${target}`), 'its scorecard');
+  const proposed = page
+    .locator('section[aria-label=proposal] tbody tr')
+    .filter({ hasText: `${partitionId}0 → ${target}` });
+  await until(async () => /done/.test(await textOf(proposed)), 'and among what was proposed');
+  check.is(await proposed.getByRole('checkbox').count(), 0, 'nothing is left to approve of it');
+  const history = await metadata.list(clusterKeys(CLUSTER).historyPrefix);
+  check.ok(history.entries.length > 0, 'it stands in the history');
+  await picture(page, 'finished');
+  check.equal(faults, []);
+  await context.close();
+});
+
+/** As an operator does it: the file is edited, the node is told. */
+async function reload(migration: Readonly<Record<string, unknown>>): Promise<void> {
+  const file = join(cluster.folder, 'foreshard.config.json');
+  const config = JSON.parse(readFileSync(file, 'utf8'));
+  writeFileSync(file, JSON.stringify({ ...config, migration: { ...config.migration, ...migration } }));
+  cluster.signal(QUERY_NODE_ID_MIN, 'SIGHUP');
+  await until(async () => /config reloaded/.test(cluster.log(QUERY_NODE_ID_MIN)), 'the node has reloaded');
+}
+
+test('a move that has been made is rolled back from the page', async () => {
+  await reload({ graceMs: 60_000 });
+  const { context, page, faults } = await openPage();
+  const { partitionId, target } = await approveFirst(page, 'there');
+  const migration = page.locator('section[aria-label=migrations] tbody tr').first();
+  await until(async () => /GRACE/.test(await textOf(migration)), 'the page shows it in its grace');
+  check.is(await ownerOf(partitionId), target);
   await migration.getByRole('button', { name: 'Roll back' }).click();
-  await page.getByLabel('Why, for the audit').fill('and back');
-  await page.getByRole('button', { name: 'Do it' }).click();
-  await until(async () => (await ownerOf()) === 0, 'the partition is back');
+  await giveReason(page, 'and back');
+  await until(async () => (await ownerOf(partitionId)) === 0, 'the partition is back');
   check.equal(faults, []);
   await context.close();
 });

@@ -18,6 +18,7 @@ import { whyStay } from '../explain-command.ts';
 import { readAudit } from '../migration/audit-command.ts';
 import { gatherReport } from '../migration/migrations-report.ts';
 import { gatherScorecards } from '../migration/scorecard-command.ts';
+import { FATE_MEANING, gatherProposals } from '../proposals/past-command.ts';
 import { type HeatMatrix, type HeatRequest, heatMatrix, type LoadColumns } from './heat-matrix.ts';
 import type { LoadHistory } from './load-history.ts';
 
@@ -76,7 +77,17 @@ export class Views {
   async proposal(): Promise<unknown> {
     const { metadata, settings } = this.#components;
     const decisions = await readDecisions(metadata, settings.cluster.name, Date.now());
-    return { proposal: await this.#latestProposal(), decisions };
+    return { proposal: await this.#latestProposal(), fates: await this.#latestFates(), decisions };
+  }
+
+  async #latestFates(): Promise<unknown> {
+    const { metadata, settings, nowMs } = this.#components;
+    const [latest] = await gatherProposals(metadata, settings.cluster.name, nowMs());
+    return (latest?.moves ?? []).map(({ partitionId, fate }) => ({
+      partitionId,
+      fate,
+      text: FATE_MEANING[fate],
+    }));
   }
 
   async migrations(): Promise<unknown> {

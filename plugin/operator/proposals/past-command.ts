@@ -52,7 +52,7 @@ export async function gatherProposals(
   });
 }
 
-const FATE_MEANING: Readonly<Record<Fate, string>> = {
+export const FATE_MEANING: Readonly<Record<Fate, string>> = {
   done: 'done',
   aborted: 'aborted',
   open: 'being moved',

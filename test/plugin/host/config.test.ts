@@ -54,6 +54,17 @@ for (const [name, text] of Object.entries(FORMATS))
     check.is(settings.cluster.storageNodeCount, DEFAULT_SETTINGS.cluster.storageNodeCount);
   });
 
+test('a file of any format that has changed is read anew, as a reload does', async () => {
+  for (const [name, text] of Object.entries(FORMATS))
+    await withTemporaryFolder(async (folder) => {
+      for (const partitionCount of [32, 64, 128]) {
+        writeFileSync(join(folder, name), text.replace('32', String(partitionCount)));
+        const { settings } = await loadSettings({ folder, environment: {} });
+        check.is(settings.cluster.partitionCount, partitionCount, name);
+      }
+    });
+});
+
 test('without a file the defaults hold, and they are consistent', async () => {
   const { settings } = await load({});
   check.equal(settings.affinity, DEFAULT_SETTINGS.affinity);

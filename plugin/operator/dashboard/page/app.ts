@@ -3,15 +3,9 @@ import { askReason } from './ask.ts';
 import { byId, h } from './dom.ts';
 import { time } from './format.ts';
 import { HeatMap, type HeatView } from './heat-map.ts';
-import {
-  auditPanel,
-  migrationsPanel,
-  nodesPanel,
-  type Orders,
-  partitionDialog,
-  proposalPanel,
-  scorecardPanel,
-} from './panels.ts';
+import type { Orders } from './orders.ts';
+import { auditPanel, migrationsPanel, nodesPanel, partitionDialog, scorecardPanel } from './panels.ts';
+import { proposalPanel } from './proposal-panel.ts';
 import type {
   AuditAnswer,
   MigrationsAnswer,
@@ -59,6 +53,8 @@ class Dashboard {
     scorecard: new Place(),
     audit: new Place(),
   };
+  /** Partitions of the proposal that are ticked. */
+  readonly #chosen = new Set<number>();
   #overview!: Overview;
   #proposal!: ProposalAnswer;
   #heatMap!: HeatMap;
@@ -150,7 +146,7 @@ class Dashboard {
 
   async #loadProposal(): Promise<void> {
     this.#proposal = await this.#api.get<ProposalAnswer>('/api/proposal');
-    this.#places.proposal.show(proposalPanel(this.#proposal, this.#orders));
+    this.#places.proposal.show(proposalPanel(this.#proposal, this.#orders, this.#chosen));
     this.#places.nodes.show(nodesPanel(this.#proposal, this.#overview));
   }
 
@@ -181,9 +177,9 @@ class Dashboard {
   /** The server says what has changed; the page asks for what shows it. */
   #listen(): void {
     const loaders: Readonly<Record<string, readonly (() => Promise<void>)[]>> = {
-      map: [() => this.#loadOverview(), () => this.#loadMigrations()],
+      map: [() => this.#loadOverview(), () => this.#loadMigrations(), () => this.#loadProposal()],
       ctl: [() => this.#loadOverview(), () => this.#loadProposal()],
-      hist: [() => this.#loadMigrations(), () => this.#loadScorecards()],
+      hist: [() => this.#loadMigrations(), () => this.#loadScorecards(), () => this.#loadProposal()],
       proposal: [() => this.#loadProposal()],
       forecast: [() => this.#loadOverview(), () => this.#heatMap.show()],
       audit: [() => this.#loadAudit()],

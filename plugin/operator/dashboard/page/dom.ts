@@ -30,6 +30,9 @@ function apply(element: Element, attributes: Attributes): void {
     else element.setAttribute(name, String(value));
 }
 
+export const button = (label: string, onClick: () => void, kind = ''): HTMLElement =>
+  h('button', { type: 'button', click: onClick, ...(kind === '' ? {} : { class: kind }) }, label);
+
 export const byId = (id: string): HTMLElement => document.getElementById(id) as HTMLElement;
 
 /** @param columns the heads; those that end in `#` hold numbers. */

@@ -1,7 +1,8 @@
 /** The panels of the page, each made anew from what the server answers. */
-import { h, svg, table } from './dom.ts';
+import { button, h, svg, table } from './dom.ts';
 import { bytes, count, percent, seconds, time } from './format.ts';
 import { horizonText, nodeCharts } from './node-charts.ts';
+import type { Orders } from './orders.ts';
 import type {
   AuditAnswer,
   MigrationsAnswer,
@@ -11,77 +12,6 @@ import type {
   ProposalAnswer,
   ScorecardsAnswer,
 } from './records.ts';
-
-/** What a panel may ask for; nothing where the session may only look. */
-export interface Orders {
-  readonly approve: (partitionIds: readonly number[] | null) => void;
-  readonly reject: (partitionIds: readonly number[]) => void;
-  readonly cancel: (partitionId: number) => void;
-  readonly rollback: (partitionId: number) => void;
-  readonly pause: (partitionId: number, isPaused: boolean) => void;
-}
-
-const button = (label: string, onClick: () => void, kind = ''): HTMLElement =>
-  h('button', { type: 'button', click: onClick, ...(kind === '' ? {} : { class: kind }) }, label);
-
-export function proposalPanel({ proposal, decisions }: ProposalAnswer, orders: Orders | null): HTMLElement {
-  const panel = h('section', { class: 'wide', 'aria-label': 'proposal' }, h('h2', {}, 'Proposal'));
-  for (const { partitionId, targetNodeId, by, reason, notBeforeMs, notAfterMs } of decisions.approvals)
-    panel.append(
-      h(
-        'p',
-        {},
-        `Approved by ${by} (${reason}), not begun: partition ${partitionId} to node ${targetNodeId}, from ${time(notBeforeMs)} to ${time(notAfterMs)} `,
-        orders && button('Take back', () => orders.reject([partitionId])),
-      ),
-    );
-  for (const { partitionId, by, reason, untilMs } of decisions.rejections)
-    panel.append(
-      h(
-        'p',
-        { class: 'quiet' },
-        `Rejected by ${by} (${reason}): partition ${partitionId} stays until ${time(untilMs)}`,
-      ),
-    );
-  if (proposal === null) {
-    panel.append(h('p', { class: 'quiet' }, 'None yet: modes propose and auto make one each cycle.'));
-    return panel;
-  }
-  const { moves, costBefore, costAfter, lowerBound, refusal, atMs, expiresAtMs } = proposal;
-  const costs = `cost ${costBefore.toFixed(3)} to ${costAfter.toFixed(3)} points, no map below ${lowerBound.toFixed(3)}`;
-  const what =
-    moves.length === 0
-      ? `no moves${refusal === null ? '' : `: ${refusal}`}`
-      : `${moves.length} moves, ${costs}`;
-  panel.append(h('p', {}, `Made ${time(atMs)}, holds until ${time(expiresAtMs)}: ${what}.`));
-  if (moves.length === 0) return panel;
-  const boxes = moves.map(({ partitionId }) =>
-    h('input', { type: 'checkbox', value: partitionId, 'aria-label': `partition ${partitionId}` }),
-  );
-  const chosen = (): number[] => boxes.filter(({ checked }) => checked).map(({ value }) => Number(value));
-  const rows = moves.map((move, index) => [
-    orders ? (boxes[index] as HTMLElement) : null,
-    String(move.partitionId),
-    `${move.sourceNodeId} → ${move.targetNodeId}`,
-    move.schedule === null ? 'as there is a place' : time(move.schedule.startMs),
-    bytes(move.sizeBytes),
-    move.gain.toFixed(4),
-    move.cost.toFixed(4),
-    move.reason,
-  ]);
-  panel.append(table(['', 'Partition#', 'Node', 'Begins', 'Size#', 'Gain#', 'Price#', 'Why'], rows));
-  if (orders !== null)
-    panel.append(
-      h(
-        'div',
-        { class: 'row' },
-        button('Approve all', () => orders.approve(null), 'main'),
-        button('Approve chosen', () => chosen().length > 0 && orders.approve(chosen())),
-        button('Reject chosen', () => chosen().length > 0 && orders.reject(chosen())),
-      ),
-    );
-  return panel;
-}
 
 export function migrationsPanel(
   { open, ended, endedCount }: MigrationsAnswer,

@@ -35,6 +35,8 @@ export interface Decision {
 }
 
 export interface ProposalAnswer {
+  /** What has become of each move of the proposal. */
+  readonly fates: readonly { readonly partitionId: number; readonly fate: string; readonly text: string }[];
   readonly proposal: {
     readonly atMs: number;
     readonly expiresAtMs: number;
