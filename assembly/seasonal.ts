@@ -75,3 +75,36 @@ function trimmedMeanOfTwo(pointer: usize, cycleBytes: usize, cycles: i32, isTrim
   if (isTrimmed) sum = f64x2.sub(f64x2.sub(sum, high), low);
   return f64x2.mul(sum, share);
 }
+
+/**
+ * Moves forecasts to where the series is now: the mean distance of its last `windows` values from what was expected of them is
+ * added, less at every step. Nothing falls below 0.
+ *
+ *   out[step] = max(0, out[step] + (mean of y - expected) * fade^(step + 1))
+ *
+ * @param seriesPtr f64[count][stride]
+ * @param expectedPtr f64[count][windows], of the last windows
+ * @param outPtr in, out: f64[count][horizon]
+ */
+export function followLevel(
+  seriesPtr: usize, count: i32, stride: i32, length: i32,
+  expectedPtr: usize, windows: i32, fade: f64, horizon: i32, outPtr: usize,
+): void {
+  assert(windows > 0 && length >= windows && stride >= length, "there are windows to compare");
+  for (let s: i32 = 0; s < count; s++) {
+    const last = seriesPtr + ((<usize>(s * stride + length - windows)) << 3);
+    const expected = expectedPtr + ((<usize>(s * windows)) << 3);
+    let distance: f64 = 0;
+    for (let w: i32 = 0; w < windows; w++) {
+      const at = (<usize>w) << 3;
+      distance += load<f64>(last + at) - load<f64>(expected + at);
+    }
+    distance /= <f64>windows;
+    const out = outPtr + ((<usize>(s * horizon)) << 3);
+    for (let step: i32 = 0; step < horizon; step++) {
+      distance *= fade;
+      const pointer = out + ((<usize>step) << 3);
+      store<f64>(pointer, max(0.0, load<f64>(pointer) + distance));
+    }
+  }
+}

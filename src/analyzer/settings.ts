@@ -52,7 +52,21 @@ export const FORECAST_DEFAULTS: ForecastSettings = {
   historyWindows: 1680,
   // Found by leaving one out after the other on the training parts of M4, the flights log and the cloud sets; what was left
   // out (pooled-ridge, ridge, card, qb-kernel, analogue, sparse-counts, sarima) made the combination worse or did not help it.
-  members: ['level', 'day', 'naive-week', 'weeks', 'autoregression', 'qb-linear', 'ets', 'mstl', 'lstm'],
+  // Those that follow the last hours came later: docs/decisions/0005.
+  members: [
+    'level',
+    'day',
+    'day-following',
+    'naive-week',
+    'weeks',
+    'weeks-following',
+    'weeks-level',
+    'autoregression',
+    'qb-linear',
+    'ets',
+    'mstl',
+    'lstm',
+  ],
   calendar: null,
   // Sums of means are no better for it where partitions are busy, and a little better where most are silent; a cycle costs half
   // as much again: docs/decisions/0006.

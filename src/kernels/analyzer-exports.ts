@@ -21,6 +21,17 @@ export interface AnalyzerExports {
     horizon: number,
     out: Pointer,
   ): void;
+  followLevel(
+    series: Pointer,
+    count: number,
+    stride: number,
+    length: number,
+    expected: Pointer,
+    windows: number,
+    fade: number,
+    horizon: number,
+    out: Pointer,
+  ): void;
   ridgeLevelWindows(): number;
   ridgeLevel(end: Pointer): number;
   ridgeSpread(end: Pointer, mean: number): number;

@@ -12,6 +12,26 @@ export function seasonalNaive(options: SeasonalOptions): Float64Array {
   return seasonalTrimmedMean({ ...options, cycles: 1 });
 }
 
+export function followLevel(
+  options: Omit<SeasonalOptions, 'season'> & {
+    readonly expected: Float64Array;
+    readonly windows: number;
+    readonly fade: number;
+    readonly forecast: Float64Array;
+  },
+): Float64Array {
+  const { series, stride, length, horizon, expected, windows, fade, forecast } = options;
+  return forecast.map((value, index) => {
+    const s = Math.floor(index / horizon);
+    let distance = 0;
+    for (let w = 0; w < windows; w++)
+      distance += series[s * stride + length - windows + w]! - expected[s * windows + w]!;
+    distance /= windows;
+    for (let step = 0; step <= index % horizon; step++) distance *= fade;
+    return Math.max(0, value + distance);
+  });
+}
+
 export function seasonalTrimmedMean(options: SeasonalOptions & { readonly cycles: number }): Float64Array {
   const { series, count, stride, length, season, cycles, horizon } = options;
   const out = new Float64Array(count * horizon);

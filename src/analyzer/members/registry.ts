@@ -2,6 +2,7 @@ import type { ForecastSettings } from '../settings.ts';
 import { autoregressionMember } from './autoregression.ts';
 import { cardMember } from './card.ts';
 import { etsMember } from './ets.ts';
+import { dayFollowingMember, weeksFollowingMember, weeksLevelMember } from './following.ts';
 import { analogueMember, qbKernelMember } from './kernel-regression.ts';
 import { lstmMember } from './lstm.ts';
 import type { Member, MemberComponents } from './member.ts';
@@ -21,6 +22,9 @@ export const MEMBER_FACTORIES: Readonly<Record<string, MemberFactory>> = {
   day: dayMember,
   'naive-week': naiveWeekMember,
   weeks: weeksMember,
+  'day-following': dayFollowingMember,
+  'weeks-following': weeksFollowingMember,
+  'weeks-level': weeksLevelMember,
   'pooled-ridge': pooledRidgeMember,
   autoregression: autoregressionMember,
   card: cardMember,

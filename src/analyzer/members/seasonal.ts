@@ -2,9 +2,9 @@ import type { Pointer } from '../../kernels/exports.ts';
 import type { Member, MemberComponents, PartitionRange } from './member.ts';
 
 /** Days the daily mean looks back: a week, so that every weekday has its say. */
-const DAYS_MAX = 7;
+export const DAYS_MAX = 7;
 
-interface Cycle {
+export interface Cycle {
   /** Windows of one cycle. */
   readonly season: number;
   /** Cycles averaged once history has so many. */
@@ -41,7 +41,7 @@ class SeasonalMean implements Member {
       stride: history.stride,
       length: history.length,
       season,
-      cycles: Math.min(cyclesMax, Math.floor(history.length / season)),
+      cycles: cyclesMax,
       horizon,
       out,
     });

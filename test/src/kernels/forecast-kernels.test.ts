@@ -65,6 +65,35 @@ for (const build of builds) {
     }
   });
 
+  test(`${build}: a forecast that follows the level equals the oracle bit for bit, and is never below 0`, () => {
+    const { exports, random, filled } = setup(build);
+    const [count, stride] = [3, 40];
+    const series = filled(count * stride, () => random.nextFloat() * 9);
+    for (const [length, windows, horizon, fade] of [
+      [40, 1, 7, 1],
+      [37, 5, 20, 0.9],
+      [12, 12, 1, 0.5],
+    ] as const) {
+      const expected = filled(count * windows, () => random.nextFloat() * 9);
+      const out = filled(count * horizon, () => random.nextFloat());
+      const forecast = out.view.slice();
+      exports.followLevel(
+        series.pointer,
+        count,
+        stride,
+        length,
+        expected.pointer,
+        windows,
+        fade,
+        horizon,
+        out.pointer,
+      );
+      const shape = { series: series.view, count, stride, length, horizon, windows, fade };
+      const followed = seasonalOracle.followLevel({ ...shape, expected: expected.view, forecast });
+      assertSameBits(out.view, followed, 'followed');
+    }
+  });
+
   test(`${build}: ridge rows, sums, weights and predictions equal the oracle bit for bit`, () => {
     const { arena, exports, random, filled } = setup(build);
     const shape = { count: 5, stride: 420, lagCount: 171, horizon: 6, origin: 400 };
