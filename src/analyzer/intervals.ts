@@ -220,11 +220,13 @@ export class Intervals {
    *
    * @param first partition of residuals[0]
    * @param residuals f64[partition of the basis], log actual - log forecast
+   * @param levelWeight how much an error tells of the level of the whole day, 0 to 1; asked in the near bands alone.
    */
   judge(
     basis: IntervalBasis,
     { band, first }: { readonly band: number; readonly first: number },
     residuals: Float64Array,
+    levelWeight: (partition: number) => number = () => 1,
   ): void {
     this.#judged += residuals.length / this.#partitionCount;
     let alive = 0;
@@ -250,8 +252,10 @@ export class Intervals {
       pooled += Math.min(size / ratio, POOLED_OUTLIER_MAX * expected);
       this.#ownSums[p] = (this.#ownSums[p] as number) + Math.min(size / expected, OUTLIER_MAX);
       this.#ownCounts[p] = (this.#ownCounts[p] as number) + 1;
-      if (band < NEAR_BANDS)
-        this.#drift[p] = (this.#drift[p] as number) * (1 - DRIFT_RATE) + DRIFT_RATE * residual;
+      if (band < NEAR_BANDS) {
+        const rate = DRIFT_RATE * levelWeight(p);
+        this.#drift[p] = (this.#drift[p] as number) * (1 - rate) + rate * residual;
+      }
       for (let tailIndex = 0; tailIndex < misses.length; tailIndex++) {
         const bound = boundOf(basis, { tailIndex, band, partition: i });
         const isMissed = tailIndex % 2 === 0 ? residual < bound : residual > bound;

@@ -24,7 +24,7 @@ export async function issueForecast(knowledge: Knowledge, range: PartitionRange)
       isAvailable,
       members,
       combined,
-      basis: record.intervals.basis(range, (p) => knowledge.shifts.suspected(p)),
+      basis: record.intervals.basis(range, (p) => knowledge.shifts.suspected(p, knowledge.history)),
     });
   });
 }

@@ -1,4 +1,5 @@
 import type { History } from './history.ts';
+import { levelWeight } from './ordinary-hour.ts';
 import { restoreInto } from './saved.ts';
 import type { Silence } from './silences.ts';
 
@@ -162,13 +163,17 @@ export class LevelShifts {
 
   /**
    * How far the last hours differ from the days before where that may be the beginning of another level, log units; else 0.
+   * Each hour counts by what it tells of the level of the whole day.
    */
-  suspected(partition: number): number {
+  suspected(partition: number, history: History): number {
     const windows = this.#spans[0]?.windows ?? 0;
     if (this.#seen < SEEN_DAYS_MIN * this.#dayWindows || (this.#since[partition] as number) >= 0) return 0;
     const difference = this.#difference(partition, windows, 1);
     const usual = this.#largest[partition * SPANS.length] as number;
-    return Math.abs(difference) > Math.max(STEP_MIN, SUSPICION * usual) ? difference : 0;
+    const least = Math.max(STEP_MIN, SUSPICION * usual);
+    if (Math.abs(difference) <= least) return 0;
+    const weighed = this.#weighedDifference(partition, windows, history);
+    return Math.abs(weighed) > least ? weighed : 0;
   }
 
   save(): SavedShifts {
@@ -260,6 +265,21 @@ export class LevelShifts {
   #difference(partition: number, windows: number, past = 0): number {
     const before = this.#mean(partition, windows + past, BEFORE_DAYS * this.#dayWindows);
     return this.#mean(partition, past, windows) - before;
+  }
+
+  /** As {@link #difference} of windows that are taken in. */
+  #weighedDifference(partition: number, windows: number, history: History): number {
+    const before = this.#mean(partition, windows + 1, BEFORE_DAYS * this.#dayWindows);
+    let sum = 0;
+    let seen = 0;
+    for (let window = history.length - 1; window >= 0 && seen < windows; window--) {
+      if (history.isOutage(window)) continue;
+      seen++;
+      const logExpected = usualLoad(history, partition, window) + before;
+      const distance = history.logLoad(partition, window) - logExpected;
+      sum += levelWeight(history, partition, { window, logExpected }) * distance;
+    }
+    return sum / windows;
   }
 
   #meanBefore(partition: number, windows: number): number {

@@ -40,7 +40,9 @@ export async function makeForecast(knowledge: Knowledge, request: ForecastReques
       });
     });
   const everyPartition = { first: 0, count: partitionCount };
-  const basis = record.intervals.basis(everyPartition, (p) => knowledge.shifts.suspected(p));
+  const basis = record.intervals.basis(everyPartition, (p) =>
+    knowledge.shifts.suspected(p, knowledge.history),
+  );
   const input = { history, highest, basis, combined, horizonSteps };
   const intervalOf = (index: number): Interval => ({
     level: record.intervals.levels[index] as number,

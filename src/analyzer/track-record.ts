@@ -6,6 +6,7 @@ import type { LevelShift } from './level-shifts.ts';
 import { Losses, type SavedLosses } from './losses.ts';
 import { MeanFactors, type SavedMeanFactors } from './mean-factors.ts';
 import type { PartitionRange } from './members/member.ts';
+import { levelWeight } from './ordinary-hour.ts';
 import { type SavedSkill, Skill } from './skill.ts';
 
 /** The member that skill is measured against. */
@@ -164,7 +165,10 @@ export class TrackRecord {
     isAvailable.forEach((isJudged, member) => {
       if (isJudged) this.losses.add(member, at, errorsOf(members, member * count));
     });
-    this.intervals.judge(basis, at, errorsOf(combined, 0));
+    this.intervals.judge(basis, at, errorsOf(combined, 0), (p) => {
+      const logExpected = combined[(p - first) * steps.length + judged] as number;
+      return levelWeight(history, p, { window, logExpected });
+    });
     for (let i = 0; i < count; i++) {
       const load = Math.expm1(history.logLoad(first + i, window));
       const point = Math.expm1(combined[i * steps.length + judged] as number);

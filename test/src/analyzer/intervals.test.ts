@@ -53,6 +53,24 @@ test('noise that doubles is covered again after a few days', () => {
   assertNominal(coverage((_, w) => (w > 300 ? 2 : 1) * (random.nextFloat() - 0.5), 600));
 });
 
+test('an error of an hour that tells nothing of the level widens no bound of the hours to come', () => {
+  const random = seededRandom(seed);
+  const upperAfter = (levelWeight: number): number => {
+    const intervals = new Intervals(PARTITIONS, LEVELS);
+    for (let w = 0; w < 100; w++) {
+      const isLast = w === 99;
+      const residuals = Float64Array.from({ length: PARTITIONS }, (_, p) =>
+        isLast && p === 0 ? 3 : random.nextFloat() - 0.5,
+      );
+      intervals.fade();
+      intervals.judge(intervals.basis(ALL), FIRST_BAND, residuals, () => (isLast ? levelWeight : 1));
+    }
+    return boundOf(intervals.basis(ALL), { tailIndex: 1, band: 0, partition: 0 });
+  };
+  assert.ok(upperAfter(0.1) < 0.7, `SEED=${seed}`);
+  assert.ok(upperAfter(1) > 1, 'of any other it does');
+});
+
 test('a partition that keeps erring to one side gets its bound moved there', () => {
   const random = seededRandom(seed);
   const shares = coverage((p) => (p === 0 ? 0.5 : 0) + random.nextFloat() - 0.5, 600);

@@ -70,10 +70,22 @@ for (const factor of [2, 0.5])
 
 test('some hours after a shift it is suspected, in size and direction; without one nothing is', () => {
   for (const factor of [2, 0.5]) {
-    const { found, shifts } = watch(from(FOUR_WEEKS, factor), FOUR_WEEKS + 4);
+    const { found, history, shifts } = watch(from(FOUR_WEEKS, factor), FOUR_WEEKS + 4);
     assert.equal(found, []);
-    assert.ok(Math.abs(shifts.suspected(1) - Math.log(factor)) < 0.2, `${shifts.suspected(1)}, SEED=${seed}`);
-    for (const other of [0, 2, 3]) assert.is(shifts.suspected(other), 0);
+    assert.ok(
+      Math.abs(shifts.suspected(1, history) - Math.log(factor)) < 0.2,
+      `${shifts.suspected(1, history)}, SEED=${seed}`,
+    );
+    for (const other of [0, 2, 3]) assert.is(shifts.suspected(other, history), 0);
+  }
+});
+
+test('a late evening is no other level, although the hours after midnight have many times their usual load', () => {
+  const nightly: Load = (p, w) => (w % 24 < 5 ? 1 : usual(p, w));
+  for (const hours of [1, 2, 3]) {
+    const late: Load = (p, w) => (p === 1 && w >= FOUR_WEEKS && w < FOUR_WEEKS + hours ? 30 : nightly(p, w));
+    const { history, shifts } = watch(late, FOUR_WEEKS + hours);
+    assert.is(shifts.suspected(1, history), 0, `${hours} hours, SEED=${seed}`);
   }
 });
 

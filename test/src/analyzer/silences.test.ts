@@ -116,7 +116,7 @@ function watchLevels(load: Load, windowCount: number) {
       history.fill(1, silence);
       shifts.forget(history, 1, silence);
     }
-    if (shifts.suspected(1) !== 0) suspected.push(w);
+    if (shifts.suspected(1, history) !== 0) suspected.push(w);
   }
   history.close();
   return { found, suspected };
