@@ -121,7 +121,7 @@ export function scorecardPanel({ cards, learnt }: ScorecardsAnswer): HTMLElement
 
 export function nodesPanel({ proposal }: ProposalAnswer, { zones, partitionsOf }: Overview): HTMLElement {
   const panel = h('section', { class: 'wide', 'aria-label': 'storage nodes' }, h('h2', {}, 'Storage nodes'));
-  panel.append(h('p', {}, partitionsOf.map((owned, node) => `node ${node}: ${owned} partitions`).join(', ')));
+  panel.append(h('p', {}, ownedText(partitionsOf)));
   const utilisation = proposal?.evidence?.utilisation;
   if (utilisation === undefined) {
     panel.append(h('p', { class: 'quiet' }, 'Utilisation is forecast with the first proposal.'));
@@ -152,6 +152,23 @@ export function nodesPanel({ proposal }: ProposalAnswer, { zones, partitionsOf }
     ),
   );
   return panel;
+}
+
+/** Neighbours that own as many are told together: of 64 nodes most do. */
+function ownedText(partitionsOf: readonly number[]): string {
+  const runs: { first: number; last: number; owned: number }[] = [];
+  partitionsOf.forEach((owned, node) => {
+    const run = runs.at(-1);
+    if (run?.owned === owned) run.last = node;
+    else runs.push({ first: node, last: node, owned });
+  });
+  return runs
+    .map(({ first, last, owned }) =>
+      first === last
+        ? `node ${first}: ${owned} partitions`
+        : `nodes ${first} to ${last}: ${owned} partitions each`,
+    )
+    .join(', ');
 }
 
 export const auditPanel = ({ audit }: AuditAnswer): HTMLElement =>
