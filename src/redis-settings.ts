@@ -21,6 +21,11 @@ export interface RedisSettings {
 }
 
 export interface SlotMoveSettings {
+  /**
+   * `ask`: keys move one after the other, with redirects of clients from the first to the last. `copy-first`: they are copied and
+   * compared before anything is redirected.
+   */
+  readonly plan: 'ask' | 'copy-first';
   /** Whether servers that move slots by themselves (Redis 8.4, Valkey 9) are left to do it. */
   readonly atomic: 'auto' | 'off';
   /** Slots that are open at one time, at most: they share the round trips and the config files' syncs of each stage. */
@@ -58,6 +63,7 @@ export const REDIS_DEFAULTS = {
   lookIntervalMs: 10_000,
   slotStats: 'auto',
   slotMove: {
+    plan: 'ask',
     atomic: 'auto',
     windowSlotsMax: 64,
     keysPerMigrateMax: 100,
@@ -74,11 +80,13 @@ export const REDIS_DEFAULTS = {
   },
 } as const satisfies RedisSettings;
 
-type NumericSetting = Exclude<keyof SlotMoveSettings, 'atomic'>;
+type NumericSetting = Exclude<keyof SlotMoveSettings, 'atomic' | 'plan'>;
 
 /** Ranges that types cannot say. */
 export function redisInconsistencies({ slotMove }: RedisSettings): readonly Inconsistency[] {
   const found: Inconsistency[] = [];
+  if (slotMove.plan !== 'ask' && slotMove.plan !== 'copy-first')
+    found.push({ path: 'slotMove.plan', expected: '"ask" or "copy-first"' });
   if (slotMove.atomic !== 'auto' && slotMove.atomic !== 'off')
     found.push({ path: 'slotMove.atomic', expected: '"auto" or "off"' });
   const whole = (key: NumericSetting, min: number): void => {

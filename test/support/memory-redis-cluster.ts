@@ -1,5 +1,6 @@
 import calculateSlot from 'cluster-key-slot';
 import { SLOT_COUNT } from '../../plugin/engines/redis-cluster/cluster-nodes.ts';
+import { DIGEST_SCRIPT, HAND_OVER_SCRIPT } from '../../plugin/engines/redis-cluster/copy-first/scripts.ts';
 import {
   type RedisCommand,
   type RedisNode,
@@ -20,6 +21,10 @@ interface Server {
   configEpoch: number;
   /** Another one after each start. */
   runNumber: number;
+  /** The next command of the agent may ask for keys of slots that are being imported. */
+  isAsking: boolean;
+  /** Commands of the agent since MULTI; null without one. */
+  queued: RedisCommand[] | null;
 }
 
 /** What may happen to the agent between two of its commands. */
@@ -28,6 +33,8 @@ export interface Faults {
   readonly commandsMax: number;
   /** Its last command, if it is a MIGRATE, has copied its keys and not deleted them when the connection breaks. */
   readonly isMigrateHalfDone: boolean;
+  /** Its last command, if it is a hand-over of copies, waits at the server, and is carried out after so many of the next agent's. */
+  readonly scriptIsLateBy?: number;
 }
 
 /**
@@ -47,6 +54,9 @@ export class MemoryRedisCluster implements RedisNodes {
   allowsScripts = true;
   /** Carried out for the agent so far. */
   commandCount = 0;
+  /** What all servers take the time to be. */
+  nowMs = 1_000_000;
+  #late: { readonly atCount: number; readonly carryOut: () => void } | null = null;
 
   constructor(masterCount: number) {
     const ids = Array.from({ length: masterCount }, (_, index) => String(index).repeat(40));
@@ -62,6 +72,8 @@ export class MemoryRedisCluster implements RedisNodes {
       ),
       configEpoch: index + 1,
       runNumber: 1,
+      isAsking: false,
+      queued: null,
     }));
   }
 
@@ -147,15 +159,52 @@ export class MemoryRedisCluster implements RedisNodes {
     if (this.commandCount >= commandsMax) throw dead();
     this.onTurn();
     this.commandCount++;
+    if (this.#late !== null && this.commandCount >= this.#late.atCount) {
+      this.#late.carryOut();
+      this.#late = null;
+    }
     const isLast = this.commandCount >= commandsMax;
+    const lateBy = this.faults.scriptIsLateBy;
+    if (isLast && lateBy !== undefined && command[1] === HAND_OVER_SCRIPT) {
+      this.#late = { atCount: this.commandCount + lateBy, carryOut: () => this.#script(server, command.slice(1).map(String), false) };
+      throw dead();
+    }
     const reply = this.#run(server, command, { isHalfDone: isLast && isMigrateHalfDone });
     this.onCommand(command);
     return reply;
   }
 
-  #run(server: Server, command: RedisCommand, { isHalfDone }: { readonly isHalfDone: boolean }): RedisReply {
+  #run(
+    server: Server,
+    command: RedisCommand,
+    { isHalfDone = false }: { readonly isHalfDone?: boolean },
+  ): RedisReply {
     const [name, ...rest] = command.map(String) as [string, ...string[]];
+    if (server.queued !== null && name !== 'EXEC') {
+      server.queued.push(command);
+      return Buffer.from('QUEUED');
+    }
+    const { isAsking } = server;
+    server.isAsking = name === 'ASKING';
     switch (name) {
+      case 'MULTI':
+        server.queued = [];
+        return Buffer.from('OK');
+      case 'EXEC': {
+        const queued = server.queued ?? [];
+        server.queued = null;
+        return queued.map((one) => this.#run(server, one, { isHalfDone }));
+      }
+      case 'EVAL':
+        return this.#script(server, rest, isAsking);
+      case 'UNLINK':
+        return this.#keyed(server, calculateSlot(rest[0] as string), rest[0] as string, isAsking, () =>
+          Number(server.keys.delete(rest[0] as string)),
+        );
+      case 'TIME':
+        return [String(Math.floor(this.nowMs / 1000)), String((this.nowMs % 1000) * 1000)].map((part) =>
+          Buffer.from(part),
+        );
       case 'CLUSTER':
         return this.#cluster(server, rest as [string, ...string[]]);
       case 'MIGRATE':
@@ -242,7 +291,9 @@ export class MemoryRedisCluster implements RedisNodes {
 
   #migrate(server: Server, values: readonly string[], isHalfDone: boolean): RedisReply {
     const target = this.servers.find(({ port }) => port === Number(values[1])) as Server;
-    const isReplacing = values.includes('REPLACE');
+    const options = values.slice(0, values.indexOf('KEYS'));
+    const isReplacing = options.includes('REPLACE');
+    const isCopying = options.includes('COPY');
     const keys = values.slice(values.indexOf('KEYS') + 1).filter((key) => server.keys.has(key));
     if (keys.length === 0) return Buffer.from('NOKEY');
     let isBusy = false;
@@ -255,12 +306,38 @@ export class MemoryRedisCluster implements RedisNodes {
         continue;
       }
       target.keys.set(key, server.keys.get(key) as string);
-      if (!isHalfDone) server.keys.delete(key);
+      if (!isHalfDone && !isCopying) server.keys.delete(key);
     }
     if (isHalfDone) throw dead();
     return isBusy
       ? new RedisRefusal('ERR Target instance replied with error: BUSYKEY Target key name already exists.')
       : Buffer.from('OK');
+  }
+
+  /** What scripts.ts says in Lua. A value is its own digest. */
+  #script(server: Server, [text, count, ...values]: readonly string[], isAsking: boolean): RedisReply {
+    const keys = values.slice(0, Number(count));
+    const away = keys.find((key) => !this.#serves(server, key, isAsking));
+    if (away !== undefined) return new RedisRefusal(`MOVED ${calculateSlot(away)}`);
+    if (text === DIGEST_SCRIPT)
+      return keys.flatMap((key) => {
+        const value = server.keys.get(key);
+        return [Buffer.from(value ?? ''), value === undefined ? -2 : -1, value?.length ?? 0];
+      });
+    if (text !== HAND_OVER_SCRIPT) throw new Error('the model knows no such script');
+    const [slot, targetId, deadlineMs, ...digests] = values.slice(keys.length);
+    if (this.nowMs > Number(deadlineMs)) return new RedisRefusal('ERR this hand-over came too late');
+    const changed = keys.flatMap((key, i) => (server.keys.get(key) === digests[2 * i] ? [] : [i + 1]));
+    if (changed.length > 0) return changed;
+    const opened = this.#setSlot(server, Number(slot), 'MIGRATING', targetId as string);
+    if (opened instanceof RedisRefusal) return opened;
+    for (const key of keys) server.keys.delete(key);
+    return [];
+  }
+
+  #serves(server: Server, key: string, isAsking: boolean): boolean {
+    const slot = calculateSlot(key);
+    return server.ownerOf[slot] === server.nodeId || (isAsking && server.importingFrom.has(slot));
   }
 
   /** @see https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ (MOVED and ASK) */

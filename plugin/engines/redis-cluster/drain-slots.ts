@@ -117,9 +117,14 @@ function batchesOf(queue: SlotQueue, move: SlotMove, limits: MoveLimits): KeyBat
 export const migrateCommand = (
   { targetAddress: { host, port } }: Pick<SlotMove, 'targetAddress'>,
   keys: readonly Buffer[],
-  options: Pick<MoveLimits, 'migrateTimeoutMs' | 'migrateLogin'> & { readonly replaces: boolean },
+  options: Pick<MoveLimits, 'migrateTimeoutMs' | 'migrateLogin'> & {
+    readonly replaces: boolean;
+    /** The keys stay at the source as well. */
+    readonly copies?: boolean;
+  },
 ): RedisCommand => [
   ...['MIGRATE', host, port, '', 0, options.migrateTimeoutMs],
+  ...(options.copies === true ? ['COPY'] : []),
   ...(options.replaces ? ['REPLACE'] : []),
   ...options.migrateLogin,
   ...['KEYS', ...keys],

@@ -12,6 +12,7 @@ import { answerCall } from '../../host/thread-main.ts';
 import type { AgentAnalysisBody, AgentAnalysisSetup } from './agent-analysis-thread.ts';
 import { AtomicMover } from './atomic-mover.ts';
 import { ClusterView } from './cluster-view.ts';
+import { CopyFirstMover } from './copy-first/copy-first-mover.ts';
 import { commandText, DryRunNodes } from './dry-run-nodes.ts';
 import { clusterRefusal } from './guards.ts';
 import { MapMirror } from './map-mirror.ts';
@@ -109,6 +110,8 @@ export async function tellCommands(
     });
     const parts: PartitionMoveComponents = {
       ...{ topology, shards, mover, atomicMover, view, logger },
+      copyFirstMover: new CopyFirstMover({ mover, clock: systemClock() }),
+      noteCopies: async () => undefined,
       mayOpen: async () => true,
       // A server that moves slots by itself was told to begin: there is nothing to watch.
       orderOf: async () => (isBegun ? 'cancel' : 'go-on'),

@@ -15,7 +15,7 @@ import type { SampleReport } from './slot-move.ts';
 import { ask, askEach, type Steps } from './steps.ts';
 
 /** Reads whole contents; hashes and sets are in another order on another server. */
-const READERS: Readonly<
+export const READERS: Readonly<
   Record<string, { readonly command: (key: Buffer) => RedisCommand; readonly width: 0 | 1 | 2 }>
 > = {
   string: { command: (key) => ['GET', key], width: 0 },
@@ -29,7 +29,7 @@ const READERS: Readonly<
  * A server sends how long a key has still to live, and the other counts from when it arrives: the difference is the time on
  * the way. More than this would be another expiry.
  */
-const EXPIRY_LATE_MS_MAX = 30_000;
+export const EXPIRY_LATE_MS_MAX = 30_000;
 
 interface Reading {
   readonly contents: string;
@@ -124,7 +124,7 @@ function toReading(
 }
 
 /** Elements, or pairs of them, in an order that does not depend on the server; lists and sorted sets keep theirs. */
-function canonical(replies: readonly RedisReply[], width: 0 | 1 | 2): string {
+export function canonical(replies: readonly RedisReply[], width: 0 | 1 | 2): string {
   const elements = replies.map((reply) => (reply as Buffer).toString('base64'));
   if (width === 0) return elements.join(' ');
   const items: string[] = [];

@@ -2,6 +2,7 @@ import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { decodeRecord, encodeRecord } from '../../host/json-record.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { orNothing } from '../../metadata/json-values.ts';
+import type { CopiesRecord } from './copy-first/copy-first-mover.ts';
 
 const redisRoot = (clusterName: string): string =>
   `${clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '')}redis/`;
@@ -35,6 +36,8 @@ export interface SlotMoveRecord {
   readonly startedAtMs: number;
   /** Slots of the range that the target owned when it was last written down; of earlier versions there is none. */
   readonly movedSlots?: number;
+  /** Slots of which copies may be at the target while the source owns them alone: see CopiesRecord. */
+  readonly copies?: CopiesRecord;
   readonly sizeBytes: number;
   readonly reason: string;
   /** Why it is being given up: nothing more is opened. */

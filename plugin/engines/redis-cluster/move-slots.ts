@@ -119,7 +119,8 @@ function* emptyAt(nodeId: string, slots: readonly number[]): Steps<number[]> {
   return slots.filter((_, index) => numberOf(counts[index]) === 0);
 }
 
-function* setSlots(
+/** @throws SlotMoveStopped with what the first of the nodes has refused. */
+export function* setSlots(
   nodeId: string,
   slots: readonly number[],
   command: (slot: number) => RedisCommand,

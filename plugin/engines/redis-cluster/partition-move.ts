@@ -4,12 +4,13 @@ import type { AtomicKind } from './atomic-jobs.ts';
 import type { AtomicMover, JobOrder } from './atomic-mover.ts';
 import { type FullSlot, scanForBigKeys } from './big-keys.ts';
 import type { ClusterView } from './cluster-view.ts';
+import type { CopiesRecord, CopyFirstMover } from './copy-first/copy-first-mover.ts';
 import { hasBlindReaders, isNamedBy, moveRefusal, type SidesState } from './guards.ts';
 import type { SlotMoveRecord } from './move-record.ts';
 import { closeUnmoved } from './move-slots.ts';
 import type { Shard } from './shards.ts';
 import type { BigKey, SlotMove, SlotMoveOutcome } from './slot-move.ts';
-import type { SlotMover } from './slot-mover.ts';
+import type { MoveProgress, SlotMover } from './slot-mover.ts';
 import type { ClusterTopology, MasterNode } from './topology.ts';
 
 export interface PartitionMoveComponents {
@@ -18,10 +19,13 @@ export interface PartitionMoveComponents {
   readonly shards: readonly Shard[];
   readonly mover: SlotMover;
   readonly atomicMover: AtomicMover;
+  readonly copyFirstMover: CopyFirstMover;
   readonly view: ClusterView;
   readonly logger: Logger;
   /** Whether more slots may be opened: no pause, no cancel, no end of the process. It is told how many the target has. */
   readonly mayOpen: (record: SlotMoveRecord, movedSlots: number) => Promise<boolean>;
+  /** Writes down what copies there may be, or that there are none; null for none. */
+  readonly noteCopies: (record: SlotMoveRecord, copies: CopiesRecord | null) => Promise<void>;
   /** What becomes of a migration that the servers carry out by themselves. */
   readonly orderOf: (record: SlotMoveRecord, movedSlots: number) => Promise<JobOrder>;
 }
@@ -143,7 +147,7 @@ export class PartitionMove {
 
   /** Goes on from where the servers stand. What is open is finished first, or closed where it is given up and nothing moved. */
   async run(record: SlotMoveRecord): Promise<PartitionMoveOutcome> {
-    const { mover, mayOpen, topology } = this.#components;
+    const { mover, mayOpen, topology, copyFirstMover, noteCopies } = this.#components;
     const target = this.#masterOf(record.targetNodeId) as MasterNode;
     const outcomes: SlotMoveOutcome[] = [];
     let isAllBegun = true;
@@ -154,6 +158,11 @@ export class PartitionMove {
     const onWindow = ({ committedSlots }: SlotMoveOutcome): void => {
       movedSlots += committedSlots.length;
     };
+    if (record.copies !== undefined) {
+      for (const [sourceId, slots] of slotsBySource)
+        await copyFirstMover.reclaim(this.#slotMove(record, { sourceId, target, slots }), record.copies);
+      await noteCopies(record, null);
+    }
     for (const [sourceId, slots] of slotsBySource) {
       const openSlots = new Set(
         topology.openSlots.filter((open) => isNamedBy(record, open)).map(({ slot }) => slot),
@@ -186,7 +195,20 @@ export class PartitionMove {
         isHeld ||= !may;
         return may;
       };
-      outcomes.push(...(await mover.move({ ...move, slots: untouched }, { mayOpenWindow, onWindow })));
+      const moveWindow: MoveProgress['moveWindow'] =
+        this.#settings.slotMove.plan === 'ask'
+          ? undefined
+          : (window, scanned) =>
+              copyFirstMover.moveWindow(window, scanned, {
+                note: (copies) => noteCopies(record, copies),
+                mayHandOver: mayOpenWindow,
+              });
+      const progress: MoveProgress = {
+        mayOpenWindow,
+        onWindow,
+        ...(moveWindow === undefined ? {} : { moveWindow }),
+      };
+      outcomes.push(...(await mover.move({ ...move, slots: untouched }, progress)));
       isAllBegun &&= !isHeld;
     }
     const conflictingKeys = outcomes.flatMap((outcome) =>

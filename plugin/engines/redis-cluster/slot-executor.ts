@@ -1,3 +1,4 @@
+import { assert } from '../../../src/base/assert.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
@@ -7,6 +8,7 @@ import type { Settings } from '../../../src/settings.ts';
 import type { MoveExecutor } from '../../host/coordinator.ts';
 import { AtomicMover } from './atomic-mover.ts';
 import type { ClusterView } from './cluster-view.ts';
+import { type CopiesRecord, CopyFirstMover } from './copy-first/copy-first-mover.ts';
 import { clusterRefusal } from './guards.ts';
 import type { MapMirror } from './map-mirror.ts';
 import type { SlotMoveRecord } from './move-record.ts';
@@ -49,6 +51,7 @@ export class SlotExecutor implements MoveExecutor {
   readonly #records: MoveRecords;
   readonly #mover: SlotMover;
   readonly #atomicMover: AtomicMover;
+  readonly #copyFirstMover: CopyFirstMover;
   readonly #queue: SlotMoveQueue;
   #open: readonly SlotMoveRecord[] = [];
   #nextTryMs = 0;
@@ -69,6 +72,7 @@ export class SlotExecutor implements MoveExecutor {
         this.#fence();
       },
     });
+    this.#copyFirstMover = new CopyFirstMover({ mover: this.#mover, clock: components.clock });
     this.#atomicMover = new AtomicMover({
       run: (steps) => this.#mover.run(steps),
       clock: components.clock,
@@ -235,6 +239,8 @@ export class SlotExecutor implements MoveExecutor {
       shards,
       mover: this.#mover,
       atomicMover: this.#atomicMover,
+      copyFirstMover: this.#copyFirstMover,
+      noteCopies: (record, copies) => this.#noteCopies(record, copies),
       view,
       logger,
       mayOpen: async (record, movedSlots) =>
@@ -263,6 +269,16 @@ export class SlotExecutor implements MoveExecutor {
     if (record.movedSlots !== movedSlots)
       await this.#records.rewrite({ ...record, movedSlots }, this.#fence());
     return true;
+  }
+
+  async #noteCopies({ partitionId, moveId }: SlotMoveRecord, copies: CopiesRecord | null): Promise<void> {
+    const record = (await this.#records.open()).find(
+      (open) => open.partitionId === partitionId && open.moveId === moveId,
+    );
+    // It was open a moment ago, and this agent alone ends it.
+    assert(record !== undefined, 'the move of copies is written down');
+    const { copies: _, ...rest } = record;
+    await this.#records.rewrite(copies === null ? rest : { ...rest, copies }, this.#fence());
   }
 
   /** @throws ForeshardError FORESHARD_CONFLICT when another agent may be the leader. */

@@ -28,6 +28,8 @@ export interface MoveProgress {
   /** Whether another window may be opened. False for a pause or a cancel: what is open is finished, never parked. */
   readonly mayOpenWindow: () => boolean | Promise<boolean>;
   readonly onWindow?: (outcome: SlotMoveOutcome) => void;
+  /** How the slots of one window move, where they do not move by ASK from the beginning. */
+  readonly moveWindow?: (window: SlotMove, scanned: ScannedSlots) => Promise<SlotMoveOutcome>;
 }
 
 /** Moves slots window by window, at a pace that clients bear. */
@@ -50,7 +52,14 @@ export class SlotMover {
    * @returns what became of each window that was begun, in order.
    * @throws SlotMoveStopped, ForeshardError FORESHARD_UNAVAILABLE: slots of the last window may be open, and serve.
    */
-  async move(move: SlotMove, { mayOpenWindow, onWindow }: MoveProgress): Promise<readonly SlotMoveOutcome[]> {
+  async move(
+    move: SlotMove,
+    {
+      mayOpenWindow,
+      onWindow,
+      moveWindow = (window, scanned) => this.#moveByAsk(window, scanned),
+    }: MoveProgress,
+  ): Promise<readonly SlotMoveOutcome[]> {
     const { nodes, clock } = this.#components;
     const outcomes: SlotMoveOutcome[] = [];
     const clients = new ClientLoad([move.sourceId, move.targetId], clock);
@@ -79,7 +88,7 @@ export class SlotMover {
         const { slots, scanned }: NextWindow = next ?? begin(left);
         // The keys of a window are looked at while those of the one before it move.
         next = left.length > 0 ? begin(left) : null;
-        const outcome = await this.run(moveSlots({ ...move, slots }, this.limits(), await scanned));
+        const outcome = await moveWindow({ ...move, slots }, await scanned);
         outcomes.push(outcome);
         onWindow?.(outcome);
       }
@@ -89,6 +98,10 @@ export class SlotMover {
       await probe.close();
     }
     return outcomes;
+  }
+
+  #moveByAsk(window: SlotMove, scanned: ScannedSlots): Promise<SlotMoveOutcome> {
+    return this.run(moveSlots(window, this.limits(), scanned));
   }
 
   run<Result>(steps: Steps<Result>): Promise<Result> {

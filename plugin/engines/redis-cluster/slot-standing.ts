@@ -61,7 +61,7 @@ const owns = (view: NodeView, slot: number): boolean =>
   view.slots.some(([first, last]) => first <= slot && slot <= last);
 
 /** What a node says of itself. */
-function* viewOf(nodeId: string): Steps<NodeView> {
+export function* viewOf(nodeId: string): Steps<NodeView> {
   const [reply] = yield* ask(nodeId, [['CLUSTER', 'NODES']]);
   const view = parseClusterNodes(textOf(reply), '').find(({ isMyself }) => isMyself);
   if (view?.nodeId !== nodeId)

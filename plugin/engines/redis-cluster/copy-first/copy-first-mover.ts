@@ -1,0 +1,131 @@
+import type { Clock } from '../../../../src/base/clock.ts';
+import type { ScannedSlots } from '../big-keys.ts';
+import { moveSlots } from '../move-slots.ts';
+import type { SlotMove, SlotMoveOutcome } from '../slot-move.ts';
+import type { SlotMover } from '../slot-mover.ts';
+import { runIdOf, standingOf, viewOf } from '../slot-standing.ts';
+import type { Steps } from '../steps.ts';
+import { compareCopies } from './compare-copies.ts';
+import { HAND_OVER_MS_MAX, handOver, timeOf } from './hand-over.ts';
+import { copySlots, dropCopies } from './slot-copies.ts';
+
+/**
+ * What is written down of copies before they are made: whoever finds keys of an unopened slot at its target has to know what they are.
+ *
+ *   (none) --> copying --> handing-over --> (none)
+ *
+ * While `copying`, the source alone answers, whatever the target has. From `handing-over` on, a slot that is open at the source has
+ * been handed over: what its target has are the keys.
+ */
+export interface CopiesRecord {
+  readonly slots: readonly number[];
+  readonly stage: 'copying' | 'handing-over';
+}
+
+export interface CopyFirstOrders {
+  /** Resolves when it is written down. */
+  readonly note: (copies: CopiesRecord) => Promise<void>;
+  /** Whether to hand over what has been copied: giving up costs nothing until then. */
+  readonly mayHandOver: () => Promise<boolean>;
+}
+
+/** What is added to the wait for a hand-over of a dead agent to be too late. */
+const LATE_MS = 100;
+
+/**
+ * Copies the keys of a window of slots while the source goes on as if nothing were, compares them, and then makes the copies the keys,
+ * slot by slot at one moment each: what has changed since its copy is all that moves while the slot is open.
+ */
+export class CopyFirstMover {
+  readonly #components: { readonly mover: Pick<SlotMover, 'run' | 'limits'>; readonly clock: Clock };
+
+  constructor(components: { readonly mover: Pick<SlotMover, 'run' | 'limits'>; readonly clock: Clock }) {
+    this.#components = components;
+  }
+
+  /**
+   * @param scanned keys of the window, and what must not be moved.
+   * @throws SlotMoveStopped, ForeshardError FORESHARD_UNAVAILABLE: copies may be at the target then; `reclaim` comes before all else.
+   */
+  async moveWindow(
+    window: SlotMove,
+    scanned: ScannedSlots,
+    { note, mayHandOver }: CopyFirstOrders,
+  ): Promise<SlotMoveOutcome> {
+    const { mover } = this.#components;
+    const limits = mover.limits();
+    const keysOf = await mover.run(closedKeys(window, scanned));
+    const slots = [...keysOf.keys()];
+    await note({ slots, stage: 'copying' });
+    const targetRunId = await mover.run(runIdOf(window.targetId));
+    const copies = await mover.run(copySlots(window, keysOf, limits));
+    const { alike, report } = await mover.run(compareCopies(window, copies));
+    if (!(await mayHandOver())) {
+      await mover.run(dropCopies(window, slots));
+      return { ...NOTHING_MOVED, sample: report };
+    }
+    await note({ slots, stage: 'handing-over' });
+    const handed = await mover.run(handOver(window, alike, { ...limits, targetRunId }));
+    const left = new Map([...keysOf].map(([slot, keys]) => [slot, handed.refused.has(slot) ? keys : []]));
+    const outcome = await mover.run(moveSlots(window, limits, { ...scanned, keysOf: left }));
+    return {
+      ...outcome,
+      movedKeyCount: outcome.movedKeyCount + handed.keyCount,
+      sample: {
+        checkedCount: outcome.sample.checkedCount + report.checkedCount,
+        differing: [...report.differing, ...outcome.sample.differing],
+      },
+    };
+  }
+
+  /**
+   * Removes the copies that an agent has left behind. What it has sent to the source may still be on its way: a hand-over that is carried
+   * out after its copies were removed would be a loss, so that none can be any more when that begins.
+   */
+  async reclaim(move: SlotMove, { slots, stage }: CopiesRecord): Promise<void> {
+    const { mover, clock } = this.#components;
+    const ours = slots.filter((slot) => move.slots.includes(slot));
+    if (ours.length === 0) return;
+    if (stage === 'handing-over') {
+      const fromMs = await mover.run(timeOf(move.sourceId));
+      while ((await mover.run(timeOf(move.sourceId))) <= fromMs + HAND_OVER_MS_MAX)
+        await clock.sleep(LATE_MS);
+    }
+    await mover.run(dropUnopened({ ...move, slots: ours }, stage));
+  }
+}
+
+/**
+ * A source that was promoted or restarted since may have forgotten that a slot is open: what its target has may be the keys then, and
+ * counts, as in any open slot.
+ */
+function* dropUnopened(move: SlotMove, stage: CopiesRecord['stage']): Steps<void> {
+  if (stage === 'handing-over' && move.isSourcePromoted) return;
+  const { openSlots } = yield* viewOf(move.sourceId);
+  const isOpen = new Set(openSlots.filter(({ kind }) => kind === 'migrating').map(({ slot }) => slot));
+  const standings = yield* standingOf(move);
+  const isTheSources = (slot: number): boolean =>
+    standings.get(slot) === 'open' || standings.get(slot) === 'closed';
+  yield* dropCopies(
+    move,
+    move.slots.filter((slot) => isTheSources(slot) && !isOpen.has(slot)),
+  );
+}
+
+function* closedKeys(
+  move: SlotMove,
+  { keysOf }: ScannedSlots,
+): Steps<ReadonlyMap<number, readonly Buffer[]>> {
+  const standings = yield* standingOf(move);
+  return new Map([...keysOf].filter(([slot]) => standings.get(slot) === 'closed'));
+}
+
+const NOTHING_MOVED: SlotMoveOutcome = {
+  committedSlots: [],
+  bigKeys: [],
+  fullSlots: [],
+  conflictingKeys: [],
+  lostSlots: [],
+  movedKeyCount: 0,
+  sample: { checkedCount: 0, differing: [] },
+};

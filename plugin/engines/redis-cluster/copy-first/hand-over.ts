@@ -1,0 +1,99 @@
+import { numberOf, type RedisCommand, RedisRefusal, type RedisReply, textOf } from '../redis-node.ts';
+import { waitForReplicas } from '../replica-wait.ts';
+import { type MoveLimits, type SlotMove, SlotMoveStopped } from '../slot-move.ts';
+import { runIdOf } from '../slot-standing.ts';
+import { ask, LOOK_WEIGHT, type Steps } from '../steps.ts';
+import { HAND_OVER_SCRIPT } from './scripts.ts';
+import { dropCopies, type KeyCopy, purgeCopies, type SlotCopies, unlinkCopies } from './slot-copies.ts';
+
+/**
+ * A hand-over that the source reads later than this is refused by it: whoever takes over from an agent that has died waits for so long,
+ * and knows then that copies are not the keys yet, and never will be.
+ */
+export const HAND_OVER_MS_MAX = 1_000;
+/** A slot whose keys change so fast that some differ each time goes without its copies after so many. */
+const ROUNDS_MAX = 8;
+
+export interface HandedOver {
+  /** Open now; what is left at the source has no copy. */
+  readonly slots: readonly number[];
+  readonly keyCount: number;
+  /** Closed as before, and without copies: why the source would not. */
+  readonly refused: ReadonlyMap<number, RedisRefusal>;
+}
+
+/**
+ * Makes copies the keys: slot by slot, at one moment each, and only where no copy is at the target that is not its key's.
+ *
+ * @throws SlotMoveStopped when the target was restarted since the copies were sent: what it has is not known then.
+ */
+export function* handOver(
+  move: SlotMove,
+  copies: SlotCopies,
+  {
+    targetRunId,
+    ...limits
+  }: Pick<MoveLimits, 'replicasMin' | 'replicaWaitMs'> & { readonly targetRunId: string },
+): Steps<HandedOver> {
+  let pending = new Map(yield* purgeCopies(move, copies));
+  yield* waitForReplicas(move.targetId, limits);
+  const slots: number[] = [];
+  const refused = new Map<number, RedisRefusal>();
+  let keyCount = 0;
+  for (let round = 1; pending.size > 0; round++) {
+    if ((yield* runIdOf(move.targetId)) !== targetRunId)
+      throw new SlotMoveStopped(`target ${move.targetId} was restarted while copies of keys were at it`);
+    const asked = [...pending];
+    const replies = yield* handOverAtOnce(move, asked);
+    const again = new Map<number, readonly KeyCopy[]>();
+    const stale: KeyCopy[] = [];
+    for (const [index, [slot, of]] of asked.entries()) {
+      const reply = replies[index];
+      if (reply instanceof RedisRefusal) refused.set(slot, reply);
+      else {
+        const changed = new Set((reply as readonly RedisReply[]).map((place) => of[numberOf(place) - 1]));
+        if (changed.size === 0) {
+          slots.push(slot);
+          keyCount += of.length;
+          continue;
+        }
+        const isGivenUp = round >= ROUNDS_MAX;
+        stale.push(...of.filter((copy) => isGivenUp || changed.has(copy)));
+        again.set(slot, isGivenUp ? [] : of.filter((copy) => !changed.has(copy)));
+      }
+    }
+    yield* unlinkCopies(
+      move,
+      stale.map(({ key }) => key),
+    );
+    pending = again;
+  }
+  yield* dropCopies(move, [...refused.keys()]);
+  return { slots, keyCount, refused };
+}
+
+function* handOverAtOnce(
+  { sourceId, targetId }: SlotMove,
+  asked: readonly (readonly [slot: number, copies: readonly KeyCopy[]])[],
+): Steps<readonly RedisReply[]> {
+  const deadlineMs = (yield* timeOf(sourceId)) + HAND_OVER_MS_MAX;
+  return yield* ask(
+    sourceId,
+    asked.map(
+      ([slot, copies]): RedisCommand => [
+        ...['EVAL', HAND_OVER_SCRIPT, copies.length, ...copies.map(({ key }) => key)],
+        ...[slot, targetId, deadlineMs],
+        ...copies.flatMap(({ digest }) => [digest.contents, digest.expiresAtMs]),
+      ],
+    ),
+    // Each looks at all keys of its slot.
+    { weights: asked.map(([, copies]) => (1 + copies.length) * LOOK_WEIGHT), setsPace: false },
+  );
+}
+
+/** Of a server's clock, ms since 1970. */
+export function* timeOf(nodeId: string): Steps<number> {
+  const [reply] = yield* ask(nodeId, [['TIME']]);
+  const [seconds, micros] = reply as readonly RedisReply[];
+  return Number(textOf(seconds)) * 1_000 + Math.floor(Number(textOf(micros)) / 1_000);
+}
