@@ -166,7 +166,10 @@ export class MemoryRedisCluster implements RedisNodes {
     const isLast = this.commandCount >= commandsMax;
     const lateBy = this.faults.scriptIsLateBy;
     if (isLast && lateBy !== undefined && command[1] === HAND_OVER_SCRIPT) {
-      this.#late = { atCount: this.commandCount + lateBy, carryOut: () => this.#script(server, command.slice(1).map(String), false) };
+      this.#late = {
+        atCount: this.commandCount + lateBy,
+        carryOut: () => this.#script(server, command.slice(1).map(String), false),
+      };
       throw dead();
     }
     const reply = this.#run(server, command, { isHalfDone: isLast && isMigrateHalfDone });
@@ -196,7 +199,8 @@ export class MemoryRedisCluster implements RedisNodes {
         return queued.map((one) => this.#run(server, one, { isHalfDone }));
       }
       case 'EVAL':
-        return this.#script(server, rest, isAsking);
+      case 'EVAL_RO':
+        return rest[0]?.includes('MEMORY') ? this.#largeKeys(rest) : this.#script(server, rest, isAsking);
       case 'UNLINK':
         return this.#keyed(server, calculateSlot(rest[0] as string), rest[0] as string, isAsking, () =>
           Number(server.keys.delete(rest[0] as string)),
@@ -211,8 +215,6 @@ export class MemoryRedisCluster implements RedisNodes {
         return this.#migrate(server, rest, isHalfDone);
       case 'MEMORY':
         return server.keys.has(rest[1] as string) ? (this.sizes.get(rest[1] as string) ?? 60) : null;
-      case 'EVAL_RO':
-        return this.#largeKeys(rest);
       case 'TYPE':
         // One that is not sampled.
         return this.#goneOr(server, rest[0] as string, () => Buffer.from('stream'));
@@ -316,6 +318,7 @@ export class MemoryRedisCluster implements RedisNodes {
 
   /** What scripts.ts says in Lua. A value is its own digest. */
   #script(server: Server, [text, count, ...values]: readonly string[], isAsking: boolean): RedisReply {
+    if (!this.allowsScripts) return new RedisRefusal('NOPERM User agent has no permissions to run scripts');
     const keys = values.slice(0, Number(count));
     const away = keys.find((key) => !this.#serves(server, key, isAsking));
     if (away !== undefined) return new RedisRefusal(`MOVED ${calculateSlot(away)}`);

@@ -1,11 +1,12 @@
 import { keySlot } from '../../../src/routing/key-slot.ts';
+import { DIGEST_SCRIPT, HAND_OVER_SCRIPT } from './copy-first/scripts.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { numberOf, type RedisCommand, type RedisNode, type RedisReply, textOf } from './redis-node.ts';
 import type { SlotMoverComponents } from './slot-mover.ts';
 
 /** Commands that change nothing, and that a move looks with. All others are told, and not sent. */
 const LOOKS = new Set([
-  ...['INFO', 'PING', 'DUMP', 'TYPE', 'EXISTS', 'EVAL_RO'],
+  ...['INFO', 'PING', 'DUMP', 'TYPE', 'EXISTS', 'EVAL_RO', 'TIME'],
   ...['HLEN', 'SCARD', 'ZCARD', 'LLEN', 'XLEN'],
 ]);
 const LOOKS_OF: Readonly<Record<string, readonly string[]>> = {
@@ -30,6 +31,8 @@ export class DryRunNodes implements NodesOfMover {
   /** Keys that would be away, as latin1. */
   readonly #gone = new Set<string>();
   readonly #goneInSlot = new Map<number, number>();
+  /** Keys that would have copies, by slot, and where they were copied from. */
+  readonly #copiesIn = new Map<number, { readonly sourceId: string; readonly keys: Buffer[] }>();
   /** Nodes whose replicas would have been waited for. */
   readonly #waited = new Set<string>();
 
@@ -60,7 +63,7 @@ export class DryRunNodes implements NodesOfMover {
       if (isTold[i]) {
         this.#onCommand(nodeId, command);
         if (command[0] === 'WAIT') this.#waited.add(nodeId);
-        const reply = this.#pretend(command);
+        const reply = this.#pretend(nodeId, command);
         if (command[0] === 'MULTI') transaction = [];
         else if (command[0] === 'EXEC') {
           replies.push(transaction ?? []);
@@ -73,12 +76,22 @@ export class DryRunNodes implements NodesOfMover {
     return replies;
   }
 
-  #pretend(command: RedisCommand): RedisReply {
+  #pretend(nodeId: string, command: RedisCommand): RedisReply {
     const [name, ...words] = command;
     switch (name) {
-      case 'MIGRATE':
-        for (const key of words.slice(words.indexOf('KEYS') + 1)) this.#take(Buffer.from(key as Buffer));
+      case 'MIGRATE': {
+        const keys = words.slice(words.indexOf('KEYS') + 1).map((key) => Buffer.from(key as Buffer));
+        for (const key of keys)
+          if (words.includes('COPY')) this.#copy(nodeId, key);
+          else this.#take(key);
         return Buffer.from('OK');
+      }
+      case 'EVAL_RO':
+        // As it is at the source, so it is at the target.
+        return keysOfScript(words).flatMap(() => [Buffer.from('0'), -1, 0]);
+      case 'EVAL':
+        for (const key of keysOfScript(words)) this.#take(key);
+        return [];
       case 'TIME':
         return [Buffer.from('0'), Buffer.from('0')];
       case 'PEXPIRETIME':
@@ -98,12 +111,21 @@ export class DryRunNodes implements NodesOfMover {
     this.#goneInSlot.set(slot, (this.#goneInSlot.get(slot) ?? 0) + 1);
   }
 
+  #copy(sourceId: string, key: Buffer): void {
+    const slot = keySlot(key, 0, key.length);
+    const copies = this.#copiesIn.get(slot) ?? { sourceId, keys: [] };
+    this.#copiesIn.set(slot, copies);
+    copies.keys.push(key);
+  }
+
   /** What a look would find after what has been told. */
   #asAfterwards(nodeId: string, [name, verb, slot]: RedisCommand, reply: RedisReply): RedisReply {
     if (name === 'INFO' && verb === 'replication' && this.#waited.has(nodeId))
       return Buffer.from(withoutLag(textOf(reply)));
     if (verb === 'COUNTKEYSINSLOT')
       return Math.max(0, numberOf(reply) - (this.#goneInSlot.get(Number(slot)) ?? 0));
+    const copies = verb === 'GETKEYSINSLOT' ? this.#copiesIn.get(Number(slot)) : undefined;
+    if (copies !== undefined && copies.sourceId !== nodeId) return copies.keys;
     if (verb === 'GETKEYSINSLOT' && Array.isArray(reply))
       return (reply as RedisReply[]).filter(
         (key) => !(Buffer.isBuffer(key) && this.#gone.has(key.toString('latin1'))),
@@ -133,9 +155,19 @@ function toldOnes(commands: readonly RedisCommand[]): readonly boolean[] {
   });
 }
 
-/** As it would be typed at the prompt of `redis-cli`; passwords are left out. */
+/** Words after EVAL: the script, the number of keys, keys, arguments. */
+const keysOfScript = ([, count, ...values]: RedisCommand): Buffer[] =>
+  values.slice(0, Number(count)).map((key) => Buffer.from(key as Buffer));
+
+/** They are the same for each slot: see copy-first/scripts.ts. */
+const SCRIPT_NAMES: ReadonlyMap<unknown, string> = new Map([
+  [DIGEST_SCRIPT, '(digests)'],
+  [HAND_OVER_SCRIPT, '(hand-over)'],
+]);
+
+/** As it would be typed at the prompt of `redis-cli`; passwords are left out, and scripts have names. */
 export function commandText(command: RedisCommand): string {
-  const words = command.map(wordText);
+  const words = command.map((word) => SCRIPT_NAMES.get(word) ?? wordText(word));
   const login = command.findIndex((word) => word === 'AUTH' || word === 'AUTH2');
   if (command[0] === 'MIGRATE' && login !== -1 && login < command.indexOf('KEYS'))
     words[login + (command[login] === 'AUTH' ? 1 : 2)] = '(password)';

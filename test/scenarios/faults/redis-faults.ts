@@ -44,6 +44,10 @@ const MOVE_MS_MAX = 60_000;
 const VICTIMS = [['agent'], ['source'], ['target'], ['agent', 'source'], ['agent', 'target']] as const;
 type Victim = (typeof VICTIMS)[number][number];
 
+/** The first half of the rounds moves key by key, the other half copies first. */
+const PLANS = ['ask', 'copy-first'] as const;
+type Plan = (typeof PLANS)[number];
+
 interface Move {
   readonly partitionId: number;
   readonly source: number;
@@ -56,6 +60,7 @@ interface Rounds {
   readonly folder: string;
   /** By partition, the index of the server that owns it. */
   readonly owners: number[];
+  plan: Plan;
   agent: ControlledProcess;
 }
 
@@ -82,7 +87,8 @@ export async function playRedis(options: {
     metadata,
     folder,
     owners: await ownersOf(servers),
-    agent: startAgent(folder, servers),
+    plan: 'ask',
+    agent: startAgent(folder, servers, 'ask'),
   };
   try {
     await playing.agent.ready;
@@ -90,9 +96,12 @@ export async function playRedis(options: {
     const load = await RedisLoad.start(servers, { tags: tags(), perSecond: WRITES_PER_SECOND });
     const random = seededRandom(seed).fork('redis');
     try {
+      const half = Math.ceil(rounds / 2);
       for (let round = 0; round < rounds; round++) {
-        const victims = VICTIMS[round % VICTIMS.length] as readonly Victim[];
-        if (!`kill -9 ${victims.join(' and ')}`.includes(match)) continue;
+        const plan = PLANS[round < half ? 0 : 1] as Plan;
+        const victims = VICTIMS[(round < half ? round : round - half) % VICTIMS.length] as readonly Victim[];
+        if (!`${plan} kill -9 ${victims.join(' and ')}`.includes(match)) continue;
+        if (plan !== playing.plan) await changePlan(playing, plan);
         await playRound(playing, {
           victims,
           load,
@@ -139,11 +148,13 @@ async function playRound(
   const move: Move = { partitionId, source, target: (source + 1) % playing.servers.ports.length };
   let outcome: 'moved' | 'violated' = 'moved';
   let hasMet = false;
+  let phase = 'over';
   try {
     await order(playing, move);
     await until(async () => (await openSlotCount(playing, move)) > 0, 'a slot is open');
     await sleep(strikeMs);
     hasMet = (await openSlotCount(playing, move)) > 0;
+    if (hasMet) phase = (await recordsOf(playing).open())[0]?.copies?.stage ?? 'open';
     await Promise.all(victims.map((victim) => kill(playing, victim, move)));
     await sleep(AWAY_MS);
     await Promise.all(victims.map((victim) => restart(playing, victim, move)));
@@ -157,7 +168,7 @@ async function playRound(
   }
   const row = {
     stage: 'redis',
-    phase: hasMet ? 'open' : 'over',
+    phase,
     fault: 'kill -9',
     victim: victims.join(' and '),
     faults: victims.length,
@@ -169,7 +180,7 @@ async function playRound(
   };
   score.rows.push(row);
   say(
-    `redis    kill -9 ${row.victim}, slots ${row.phase}, ${outcome} in ${row.seconds} s, ${row.failedQueries} failed`,
+    `redis    ${playing.plan}, kill -9 ${row.victim}, slots ${row.phase}, ${outcome} in ${row.seconds} s, ${row.failedQueries} failed`,
   );
 }
 
@@ -213,15 +224,27 @@ async function kill(playing: Rounds, victim: Victim, move: Move): Promise<void> 
 async function restart(playing: Rounds, victim: Victim, move: Move): Promise<void> {
   const { servers, folder } = playing;
   if (victim === 'agent') {
-    playing.agent = startAgent(folder, servers);
+    playing.agent = startAgent(folder, servers, playing.plan);
     await playing.agent.ready;
   } else servers.restart(move[victim]);
 }
 
-/** Slots that the source says are on their way; none while it is away. */
-async function openSlotCount({ servers }: Rounds, { source }: Move): Promise<number> {
-  const view = parseClusterNodes(textOf(await servers.command(source, 'CLUSTER', 'NODES')), '');
-  return view.find(({ isMyself }) => isMyself)?.openSlots.length ?? 0;
+async function changePlan(playing: Rounds, plan: Plan): Promise<void> {
+  await playing.agent.stop();
+  playing.plan = plan;
+  playing.agent = startAgent(playing.folder, playing.servers, plan);
+  await playing.agent.ready;
+}
+
+/** Slots that source or target say are on their way: only the target does while they are copied. */
+async function openSlotCount({ servers }: Rounds, { source, target }: Move): Promise<number> {
+  const views = await Promise.all(
+    [source, target].map(async (index) =>
+      parseClusterNodes(textOf(await servers.command(index, 'CLUSTER', 'NODES')), ''),
+    ),
+  );
+  const open = views.map((view) => view.find(({ isMyself }) => isMyself)?.openSlots.length ?? 0);
+  return Math.max(...open);
 }
 
 async function isAgreed({ servers }: Rounds, { partitionId, target }: Move): Promise<boolean> {
@@ -238,7 +261,7 @@ async function isAgreed({ servers }: Rounds, { partitionId, target }: Move): Pro
   return told.every(Boolean);
 }
 
-function startAgent(folder: string, servers: LocalRedisCluster): ControlledProcess {
+function startAgent(folder: string, servers: LocalRedisCluster, plan: Plan): ControlledProcess {
   const file = join(folder, 'foreshard.config.json');
   writeFileSync(
     file,
@@ -249,7 +272,7 @@ function startAgent(folder: string, servers: LocalRedisCluster): ControlledProce
       node: { logLevel: 'error' },
       metadata: { path: 'metadata' },
       controller: { leaseTtlMs: LEASE_TTL_MS },
-      redis: { nodes: servers.ports.map((port) => `127.0.0.1:${port}`) },
+      redis: { nodes: servers.ports.map((port) => `127.0.0.1:${port}`), slotMove: { plan } },
     }),
   );
   return new ControlledProcess('the agent', ['agent', '--config', file], { folder });

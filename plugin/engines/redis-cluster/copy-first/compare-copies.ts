@@ -25,7 +25,7 @@ export function* compareCopies(
 ): Steps<{ readonly alike: SlotCopies; readonly report: SampleReport }> {
   const all = [...copies.values()].flat();
   const skewMs = (yield* timeOf(move.targetId)) - (yield* timeOf(move.sourceId));
-  const told = yield* askEachCopy(move.targetId, all, ({ key }) => ['EVAL', DIGEST_SCRIPT, 1, key]);
+  const told = yield* askEachCopy(move.targetId, all, ({ key }) => ['EVAL_RO', DIGEST_SCRIPT, 1, key]);
   const unlike = all.filter(({ digest }, index) => {
     const [there] = digestsOf(told[index]);
     return !(there?.contents === digest.contents && isExpiryAlike(digest, there, skewMs));
@@ -54,7 +54,7 @@ function* compareContents(
     move.sourceId,
     readable.flatMap(({ copy: { key }, reader }): RedisCommand[] => [
       ['MULTI'],
-      ['EVAL', DIGEST_SCRIPT, 1, key],
+      ['EVAL_RO', DIGEST_SCRIPT, 1, key],
       reader.command(key),
       ['EXEC'],
     ]),

@@ -57,7 +57,7 @@ export function* copySlots(
     move.sourceId,
     batches.flatMap(({ keys }): RedisCommand[] => [
       ['MULTI'],
-      ['EVAL', DIGEST_SCRIPT, keys.length, ...keys],
+      ['EVAL_RO', DIGEST_SCRIPT, keys.length, ...keys],
       migrateCommand(move, keys, { ...limits, replaces: true, copies: true }),
       ['EXEC'],
     ]),

@@ -209,6 +209,13 @@ test('whoever dies, and however often, the next agent finds no orphan and loses 
   );
 });
 
+test('an agent that may not run scripts moves key by key', async () => {
+  const world = worldUnderLoad([0, 30, 99, 7]);
+  world.cluster.allowsScripts = false;
+  check.is((await runAgent(world)).length, SLOTS.length);
+  assertSound(world);
+});
+
 test('given up before the hand-over, nothing has happened', async () => {
   await fc.assert(
     fc.asyncProperty(turnsOf, fc.option(deathOf, { nil: null }), async (turns, death) => {

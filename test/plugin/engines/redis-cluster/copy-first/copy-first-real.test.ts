@@ -1,0 +1,144 @@
+/** Slots of a real cluster are copied first, told and done, while two libraries write. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import calculateSlot from 'cluster-key-slot';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import {
+  type CopiesRecord,
+  CopyFirstMover,
+} from '../../../../../plugin/engines/redis-cluster/copy-first/copy-first-mover.ts';
+import { commandText, DryRunNodes } from '../../../../../plugin/engines/redis-cluster/dry-run-nodes.ts';
+import {
+  hasRedisServer,
+  LocalRedisCluster,
+} from '../../../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { RedisConnections } from '../../../../../plugin/engines/redis-cluster/redis-connections.ts';
+import { numberOf, type RedisCommand } from '../../../../../plugin/engines/redis-cluster/redis-node.ts';
+import type { SlotMove, SlotMoveOutcome } from '../../../../../plugin/engines/redis-cluster/slot-move.ts';
+import {
+  SlotMover,
+  type SlotMoverComponents,
+} from '../../../../../plugin/engines/redis-cluster/slot-mover.ts';
+import { systemClock } from '../../../../../src/base/clock.ts';
+import { REDIS_DEFAULTS } from '../../../../../src/redis-settings.ts';
+import { RedisLoad } from '../../../../scenarios/faults/redis-load.ts';
+import { requireOrSkip } from '../../../../support/require.ts';
+
+const test = suite<{ cluster: LocalRedisCluster; nodes: RedisConnections }>(
+  'redis-cluster: copy first, real servers',
+);
+
+const SLOTS = Array.from({ length: 40 }, (_, i) => 1_000 + i);
+
+/** Hash tags of these slots. */
+function tagsOf(slots: readonly number[]): readonly string[] {
+  const tags = new Map<number, string>();
+  for (let i = 0; tags.size < slots.length; i++) {
+    const slot = calculateSlot(`t${i}`);
+    if (slots.includes(slot) && !tags.has(slot)) tags.set(slot, `t${i}`);
+  }
+  return [...tags.values()];
+}
+
+function moveOf({ nodeIds, ports }: LocalRedisCluster): SlotMove {
+  const [sourceId, targetId, otherId] = nodeIds as [string, string, string];
+  return {
+    sourceId,
+    targetId,
+    targetAddress: { host: '127.0.0.1', port: ports[1] as number },
+    otherMasterIds: [otherId],
+    slots: SLOTS,
+    formerIds: [],
+    isSourcePromoted: false,
+    sourceRunId: null,
+  };
+}
+
+async function moveAll(
+  cluster: LocalRedisCluster,
+  nodes: SlotMoverComponents['nodes'],
+  { note = () => undefined }: { readonly note?: (copies: CopiesRecord) => void } = {},
+): Promise<readonly SlotMoveOutcome[]> {
+  const clock = systemClock();
+  const mover = new SlotMover(REDIS_DEFAULTS, { nodes, clock, assertMaySend: () => undefined });
+  const copyFirst = new CopyFirstMover({ mover, clock });
+  return mover.move(moveOf(cluster), {
+    mayOpenWindow: () => true,
+    moveWindow: (window, scanned) =>
+      copyFirst.moveWindow(window, scanned, {
+        note: async (copies) => note(copies),
+        mayHandOver: async () => true,
+      }),
+  });
+}
+
+const sum = (outcomes: readonly SlotMoveOutcome[], of: (outcome: SlotMoveOutcome) => number): number =>
+  outcomes.reduce((total, outcome) => total + of(outcome), 0);
+
+if (requireOrSkip('redis', hasRedisServer())) {
+  test.before(async (context) => {
+    context.cluster = await LocalRedisCluster.start();
+    const { nodeIds, ports } = context.cluster;
+    context.nodes = new RedisConnections(REDIS_DEFAULTS);
+    context.nodes.setAddresses(
+      new Map(nodeIds.map((id, index) => [id, { host: '127.0.0.1', port: ports[index] as number }])),
+    );
+    const commands = tagsOf(SLOTS).flatMap((tag): RedisCommand[] => [
+      ['SET', `{${tag}}string`, 'value', 'PX', 600_000],
+      ['HSET', `{${tag}}hash`, ...Array.from({ length: 600 }, (_, i) => String(i))],
+      ['SADD', `{${tag}}set`, ...Array.from({ length: 700 }, (_, i) => `member${i}`)],
+      ['ZADD', `{${tag}}zset`, 1, 'one', 2, 'two'],
+      ['RPUSH', `{${tag}}list`, 'a', 'b', 'c'],
+      ['XADD', `{${tag}}stream`, '1-1', 'f', 'v'],
+    ]);
+    await context.cluster.pipeline(0, commands);
+  });
+  test.after(async ({ cluster, nodes }) => {
+    nodes?.close();
+    await cluster?.stop();
+  });
+
+  test('a dry run tells it in order, and sends nothing that changes anything', async ({ cluster, nodes }) => {
+    const told: string[] = [];
+    await moveAll(cluster, new DryRunNodes(nodes, (_, command) => told.push(commandText(command))));
+    const firstOf = (part: string): number => told.findIndex((line) => line.includes(part));
+    const order = ['IMPORTING', ' COPY ', '(hand-over)', 'MIGRATING', ' NODE '].map(firstOf);
+    check.ok(order[0] !== -1, told.slice(0, 5).join('\n'));
+    check.equal(
+      order,
+      [...order].sort((a, b) => a - b),
+    );
+    check.is(numberOf(await cluster.command(1, 'DBSIZE')), 0);
+    check.not.match(String(await cluster.command(1, 'CLUSTER', 'NODES')), /\[\d+-/);
+  });
+
+  test('every type arrives, compared, while two libraries count and append', async ({ cluster, nodes }) => {
+    const load = await RedisLoad.start(cluster, { tags: tagsOf(SLOTS).slice(0, 8), perSecond: 500 });
+    await sleep(300);
+    const stages: string[] = [];
+    const outcomes = await moveAll(cluster, nodes, { note: ({ stage }) => stages.push(stage) });
+    await sleep(100);
+    await load.stop();
+    check.is(load.failedWrites, 0);
+    check.ok(load.acknowledgedWrites > 50, `${load.acknowledgedWrites} writes`);
+    check.equal(await load.findWrong(cluster), []);
+    check.equal(
+      outcomes.flatMap(({ committedSlots }) => committedSlots),
+      SLOTS,
+    );
+    check.equal(
+      outcomes.flatMap(({ sample }) => sample.differing.map(String)),
+      [],
+    );
+    check.ok(sum(outcomes, ({ sample }) => sample.checkedCount) >= SLOTS.length * 6);
+    check.equal(stages.slice(0, 2), ['copying', 'handing-over']);
+    check.is(numberOf(await cluster.command(0, 'DBSIZE')), 0);
+    const [tag] = tagsOf(SLOTS) as [string];
+    check.is(numberOf(await cluster.command(1, 'HLEN', `{${tag}}hash`)), 300);
+    check.is(numberOf(await cluster.command(1, 'SCARD', `{${tag}}set`)), 700);
+    const leftMs = numberOf(await cluster.command(1, 'PTTL', `{${tag}}string`));
+    check.ok(leftMs > 500_000 && leftMs <= 600_000, `${leftMs} ms`);
+  });
+}
+
+test.run();
