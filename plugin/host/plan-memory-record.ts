@@ -30,7 +30,7 @@ export async function readPlanMemory(
     lastMoves: last === undefined ? [] : lastMovesOf(last.value),
     recentMoves: history
       .filter(isRecent)
-      .map(({ partitionId, sourceNodeId }) => ({ partitionId, sourceNodeId })),
+      .map(({ partitionId, sourceNodeId, endedAtMs }) => ({ partitionId, sourceNodeId, endedAtMs })),
     samples: history
       .filter(({ outcome }) => outcome === 'done')
       .sort((a, b) => a.endedAtMs - b.endedAtMs)

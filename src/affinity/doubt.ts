@@ -2,6 +2,7 @@ import type { Forecast } from '../model/forecast.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
 import { PlacementState } from './cost-model.ts';
 import type { PlacementInstance } from './instance.ts';
+import { mustGo } from './must-go.ts';
 import { phi } from './phi.ts';
 import type { AffinitySettings } from './settings.ts';
 
@@ -57,14 +58,10 @@ export function doubtfulPartitions(
   forecast: Forecast,
   settings: Pick<AffinitySettings, 'dimensions' | 'boundRatioMax'>,
 ): ReadonlySet<number> {
-  const { home, holdPenalty, stayPenalty, spreadPenalty, isMovable } = instance;
   const doubtful = new Set<number>();
   boundRatios(instance, forecast, settings).forEach((ratio, p) => {
-    const mustGo =
-      (holdPenalty[home[p] as number] as number) > 0 ||
-      (stayPenalty[p] as number) > 0 ||
-      (spreadPenalty[p] as number) > 0;
-    if (ratio > settings.boundRatioMax && isMovable[p] === 1 && !mustGo) doubtful.add(p);
+    if (ratio > settings.boundRatioMax && instance.isMovable[p] === 1 && !mustGo(instance, p))
+      doubtful.add(p);
   });
   return doubtful;
 }

@@ -7,9 +7,16 @@ export interface PlanMemory {
   /** Moves of the last plan, whether they have begun or not. */
   readonly lastMoves: readonly RememberedMove[];
   /** Moves that were carried out within the horizon. */
-  readonly recentMoves: readonly { readonly partitionId: number; readonly sourceNodeId: number }[];
+  readonly recentMoves: readonly RecentMove[];
   /** Migrations that have ended, the newest last: how long the next ones will take. */
   readonly samples?: readonly MigrationSample[];
+}
+
+export interface RecentMove {
+  readonly partitionId: number;
+  readonly sourceNodeId: number;
+  /** Wall clock, milliseconds; one without counts in no day's budget. */
+  readonly endedAtMs?: number;
 }
 
 export interface RememberedMove {

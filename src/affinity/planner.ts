@@ -8,11 +8,17 @@ import type { GrowthAdvice, LeftOutMove, Move, Proposal } from '../model/proposa
 import type { ProposalEvidence } from '../model/proposal-evidence.ts';
 import { calibrated } from './calibration.ts';
 import { PlacementState } from './cost-model.ts';
+import { movesLeft, planWithinDay, type WaitingMove } from './day-budget.ts';
 import { doubtfulPartitions, withoutDoubtful } from './doubt.ts';
 import { gatheringEvidence } from './evidence/gather-evidence.ts';
 import { explainMove, numberedNames } from './explain.ts';
 import { adviseGrowth } from './growth.ts';
-import { buildRuledInstance, type PlacementInputs, type RuledInstance } from './instance.ts';
+import {
+  buildRuledInstance,
+  type PlacementInputs,
+  type PlacementInstance,
+  type RuledInstance,
+} from './instance.ts';
 import { movePriceTo } from './move-price.ts';
 import { MoveUnits } from './move-units.ts';
 import type { Optimiser } from './optimiser.ts';
@@ -72,19 +78,24 @@ export class AffinityManager {
     const doubtful = doubtfulPartitions(built, inputs.forecast, settings);
     const free = { ...built, allowed: withoutReturns(built, memory) };
     const instance = withoutDoubtful(free, doubtful);
-    const plan = await planInstance(instance, {
-      optimiser,
-      context: {
-        random: random.fork('affinity'),
-        ...(pace?.clock && { clock: pace.clock }),
-        ...(pace && { isCancelled: () => pace.isCancelled?.() ?? false }),
-      },
-      ...(pace && { pace }),
-      ...(bound && { bound }),
-      benefitCostRatio: settings.benefitCostRatio,
-      boundTolerance: this.#settings.boundTolerance,
-      units,
-      lastPlan: carryOver(instance, memory),
+    const planFor = (rules: PlacementInstance): Promise<InstancePlan> =>
+      planInstance(rules, {
+        optimiser,
+        context: {
+          random: random.fork('affinity'),
+          ...(pace?.clock && { clock: pace.clock }),
+          ...(pace && { isCancelled: () => pace.isCancelled?.() ?? false }),
+        },
+        ...(pace && { pace }),
+        ...(bound && { bound }),
+        benefitCostRatio: settings.benefitCostRatio,
+        boundTolerance: settings.boundTolerance,
+        units,
+        lastPlan: carryOver(rules, memory),
+      });
+    const { plan, waiting } = await planWithinDay(instance, planFor, {
+      settings,
+      movesLeft: movesLeft(inputs, settings),
     });
     assertWanted(pace);
     const timed = this.#time(inputs, { instance, units }, { plan, settings });
@@ -101,7 +112,7 @@ export class AffinityManager {
     const isInDoubt = doubtful.size > 0 && !instance.isMovable.includes(1);
     const refusal = isInDoubt ? 'wide-bounds' : plan.refusal;
     const told = { ...plan, costAfter, ...(refusal === undefined ? {} : { refusal }) };
-    return this.#proposal(inputs, told, { moves, timed, growth });
+    return this.#proposal(inputs, told, { moves, timed, growth, waiting });
   }
 
   /** What nodes outside their comfort zone need at once: see `relief/`. */
@@ -157,9 +168,10 @@ export class AffinityManager {
       readonly moves: readonly Move[];
       readonly timed: TimedPlan;
       readonly growth: readonly GrowthAdvice[];
+      readonly waiting: readonly WaitingMove[];
     },
   ): Proposal {
-    const { moves, timed, growth } = said;
+    const { moves, timed, growth, waiting } = said;
     const targetOwnerOf = map.ownerOf.slice();
     for (const move of moves) targetOwnerOf[move.partitionId] = move.targetNodeId;
     const isMoving = plan.refusal === 'residence' && (openMigrations?.size ?? 0) > 0;
@@ -170,7 +182,7 @@ export class AffinityManager {
       baseEpochOf: map.epochOf.slice(),
       targetOwnerOf,
       moves,
-      leftOut: timed.leftOut.map(
+      leftOut: [...timed.leftOut, ...waiting].map(
         ({ partition, source, target, code }): LeftOutMove => ({
           partitionId: asPartitionId(partition),
           sourceNodeId: asNodeId(source),

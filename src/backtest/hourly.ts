@@ -1,5 +1,5 @@
 import type { PlacementInputs } from '../affinity/instance.ts';
-import type { RememberedMove } from '../affinity/plan-memory.ts';
+import type { RecentMove, RememberedMove } from '../affinity/plan-memory.ts';
 import type { AffinitySettings } from '../affinity/settings.ts';
 import type { Random } from '../base/random.ts';
 import type { Forecast } from '../model/forecast.ts';
@@ -13,6 +13,8 @@ import {
   type MoveOrder,
   SimulatedMigrations,
 } from './migration-model.ts';
+
+const HOUR_MS = 3_600_000;
 
 /** What a policy lives in: what was measured, where everything was, and what moves take. */
 export interface ReplayContext {
@@ -58,7 +60,7 @@ export async function replanHourly(
   context: ReplayContext,
   decide: (state: KnownState, hour: number) => HourOfPolicy | Promise<HourOfPolicy>,
 ): Promise<ReplayedTimeline> {
-  const { measured, startOwnerOf, migration, residenceHours, settings } = context;
+  const { measured, startOwnerOf, startMs, migration, residenceHours, settings } = context;
   const { hourCount, partitionCount, capacity, partitionBytes } = measured;
   const nodes = idealNodes(capacity, migration);
   const migrations = new SimulatedMigrations(migration, {
@@ -67,7 +69,7 @@ export async function replanHourly(
     partitionBytes,
   });
   const migrated: MigratedHour[] = [];
-  const done: { hour: number; partitionId: number; sourceNodeId: number }[] = [];
+  const done: (Required<RecentMove> & { hour: number })[] = [];
   let ownerOf = startOwnerOf;
   let lastMoves: readonly RememberedMove[] = [];
   for (let hour = 0; hour < hourCount; hour++) {
@@ -84,8 +86,13 @@ export async function replanHourly(
     const { orders, planned } = await decide(state, hour);
     const happened = migrations.runHour(hour, orders);
     migrated.push(happened);
-    for (const { partition, source } of happened.changes)
-      done.push({ hour, partitionId: partition, sourceNodeId: source });
+    for (const { partition, source, endHour } of happened.changes)
+      done.push({
+        hour,
+        partitionId: partition,
+        sourceNodeId: source,
+        endedAtMs: startMs + endHour * HOUR_MS,
+      });
     if (happened.changes.length > 0) ownerOf = migrations.ownerOf.slice();
     lastMoves = planned;
     context.onHour?.(hour);

@@ -58,7 +58,8 @@ export type Refusal =
   | 'residence'
   | 'no-time'
   | 'breach-stays'
-  | 'wide-bounds';
+  | 'wide-bounds'
+  | 'moves-per-day';
 
 /** What no map can mend, or what the cluster could do without. */
 export type GrowthAdvice<Dimension extends string = LoadDimension> =

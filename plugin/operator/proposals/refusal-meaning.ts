@@ -9,5 +9,6 @@ export const REFUSAL_MEANING: Readonly<Record<Refusal, string>> = {
   'breach-stays':
     'partitions are where the rules do not want them, and no node may take them as things stand',
   'wide-bounds': 'every partition that may move has a forecast too uncertain to move it by',
+  'moves-per-day': 'as many moves were made within a day as one may have: what would pay waits',
   'no-time': 'moves would be worth while, but none finds its hour',
 };

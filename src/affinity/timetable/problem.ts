@@ -49,6 +49,7 @@ export type LeftOutCode =
   | 'horizon' // it would end after the horizon
   | 'gain-too-late' // what is left to gain when it arrives is not worth its price
   | 'taken-back' // a later cycle with the same forecast would take it back
+  | 'moves-per-day' // it waits: so many moves were made within a day
   | 'prefix'; // the map it would leave, with the moves before it, breaks a rule or is worse than the present one
 
 export const LEFT_OUT_MEANING: Readonly<Record<LeftOutCode, string>> = {
@@ -59,6 +60,7 @@ export const LEFT_OUT_MEANING: Readonly<Record<LeftOutCode, string>> = {
   horizon: 'it would end after the horizon',
   'taken-back': 'a later plan for the same forecast would take it back',
   'gain-too-late': 'what is left to gain when it arrives is not worth its price',
+  'moves-per-day': 'as many moves as a day may have were made, or gain more: it waits',
   prefix:
     'with the moves before it, it would leave a map that breaks a rule or is worse than the present one',
 };
