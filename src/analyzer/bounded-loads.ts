@@ -14,6 +14,8 @@ export interface BoundedLoadsInput {
   /** f64[partition], the highest log load of late. */
   readonly highest: Float64Array;
   readonly basis: IntervalBasis;
+  /** f32[partition][step], factors of the distances that the basis tells. */
+  readonly noise: Float32Array;
   /** f32[partition][step], log loads of the driver. */
   readonly combined: Float32Array;
   readonly horizonSteps: number;
@@ -30,7 +32,8 @@ export const meanLoads = (input: BoundedLoadsInput, factors: Float64Array): Floa
 /** One of the bounds (`tailIndex` = level x 2 + side). */
 export const boundLoads = (input: BoundedLoadsInput, tailIndex: number): Float64Array =>
   loadsOf(input, (partition, step, point) => {
-    const bound = point + boundOf(input.basis, { tailIndex, band: bandOf(step), partition });
+    const factor = input.noise[partition * input.horizonSteps + step] as number;
+    const bound = point + factor * boundOf(input.basis, { tailIndex, band: bandOf(step), partition });
     const most = Math.max(point, (input.highest[partition] as number) + BOUND_MARGIN_MAX);
     return Math.expm1(Math.max(0, Math.min(bound, most)));
   });

@@ -5,8 +5,8 @@ import type { MemberState } from './members/member.ts';
 import { type ForecastSettings, trackedLevels } from './settings.ts';
 import type { SavedRecord } from './track-record.ts';
 
-/** Raised whenever something saved means something else; 5: losses of the last hours. */
-export const CHECKPOINT_VERSION = 5;
+/** Raised whenever something saved means something else; 6: noise by hour and load. */
+export const CHECKPOINT_VERSION = 6;
 
 /** What the saved numbers are the numbers of: a forecaster of another making cannot go on with them. */
 export interface CheckpointShape {

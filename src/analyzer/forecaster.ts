@@ -320,6 +320,7 @@ export class Forecaster {
       record: new TrackRecord(partitionCount, {
         memberNames: roster.names,
         levels: trackedLevels(this.#settings),
+        dayWindows,
       }),
     };
     return this.#state;

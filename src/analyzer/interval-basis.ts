@@ -18,7 +18,8 @@ export interface IntervalBasis {
 }
 
 /**
- * Distance in log units of a bound from the point forecast, <= 0 below and >= 0 above. `tailIndex` = level x 2 + side,
+ * Distance of a bound from the point forecast, <= 0 below and >= 0 above, in log units over the noise's shape at that hour and load
+ * (`NoiseShape`): its factor brings it to log units. `tailIndex` = level x 2 + side,
  * `partition` counts from the first of the basis.
  */
 export function boundOf(

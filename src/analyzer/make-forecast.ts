@@ -43,7 +43,8 @@ export async function makeForecast(knowledge: Knowledge, request: ForecastReques
   const basis = record.intervals.basis(everyPartition, (p) =>
     knowledge.shifts.suspected(p, knowledge.history),
   );
-  const input = { history, highest, basis, combined, horizonSteps };
+  const noise = record.intervals.noise.factors(everyPartition, history.dropped + history.length, combined);
+  const input = { history, highest, basis, noise, combined, horizonSteps };
   const intervalOf = (index: number): Interval => ({
     level: record.intervals.levels[index] as number,
     lower: boundLoads(input, index * 2),

@@ -55,11 +55,15 @@ export class TrackRecord {
 
   constructor(
     partitionCount: number,
-    options: { readonly memberNames: readonly string[]; readonly levels: readonly number[] },
+    options: {
+      readonly memberNames: readonly string[];
+      readonly levels: readonly number[];
+      readonly dayWindows: number;
+    },
   ) {
     this.#naiveWeek = options.memberNames.indexOf(NAIVE_WEEK);
     this.losses = new Losses(partitionCount, options.memberNames.length);
-    this.intervals = new Intervals(partitionCount, options.levels);
+    this.intervals = new Intervals(partitionCount, options);
     this.skill = new Skill(partitionCount);
     this.means = new MeanFactors(partitionCount);
   }
@@ -93,7 +97,7 @@ export class TrackRecord {
 
   /** What was forecast before a partition's level shifted is judged as if it had known that, from window `now` on. */
   rescale({ partition, factor }: LevelShift, now: number): void {
-    this.intervals.recentre(partition);
+    this.intervals.recentre(partition, factor);
     this.means.forget(partition);
     for (const { origin, range, steps, members, combined, isAvailable } of this.#issued) {
       const own = partition - range.first;
@@ -165,10 +169,11 @@ export class TrackRecord {
     isAvailable.forEach((isJudged, member) => {
       if (isJudged) this.losses.add(member, at, errorsOf(members, member * count));
     });
-    this.intervals.judge(basis, at, errorsOf(combined, 0), (p) => {
-      const logExpected = combined[(p - first) * steps.length + judged] as number;
-      return levelWeight(history, p, { window, logExpected });
-    });
+    const residuals = errorsOf(combined, 0);
+    const points = Float64Array.from(residuals, (_, i) => combined[i * steps.length + judged] as number);
+    this.intervals.judge(basis, { ...at, window: history.dropped + window }, { residuals, points }, (p) =>
+      levelWeight(history, p, { window, logExpected: points[p - first] as number }),
+    );
     for (let i = 0; i < count; i++) {
       const load = Math.expm1(history.logLoad(first + i, window));
       const point = Math.expm1(combined[i * steps.length + judged] as number);

@@ -10,12 +10,15 @@ const seed = testSeed('analyzer/intervals');
 /** So many that each of them is judged as seldom as of thousands. */
 const PARTITIONS = 48;
 const LEVELS = [0.8, 0.95];
+const SHAPE = { levels: LEVELS, dayWindows: 24 };
 const ALL = { first: 0, count: PARTITIONS };
-const FIRST_BAND = { band: 0, first: 0 };
+const FIRST_BAND = { band: 0, first: 0, window: 0 };
+/** Forecasts of a load that is always the same. */
+const judged = (residuals: Float64Array) => ({ residuals, points: residuals.map(() => 3) });
 
 /** Issues a basis and judges one step of every partition in each window; returns the share held by level in the last ones. */
 function coverage(residualOf: (partition: number, window: number) => number, windows: number): number[] {
-  const intervals = new Intervals(PARTITIONS, LEVELS);
+  const intervals = new Intervals(PARTITIONS, SHAPE);
   const inside = LEVELS.map(() => 0);
   const counted = Math.floor(windows / 3);
   for (let w = 0; w < windows; w++) {
@@ -29,7 +32,7 @@ function coverage(residualOf: (partition: number, window: number) => number, win
         });
       });
     intervals.fade();
-    intervals.judge(basis, FIRST_BAND, residuals);
+    intervals.judge(basis, FIRST_BAND, judged(residuals));
   }
   return inside.map((count) => count / (counted * PARTITIONS));
 }
@@ -56,14 +59,14 @@ test('noise that doubles is covered again after a few days', () => {
 test('an error of an hour that tells nothing of the level widens no bound of the hours to come', () => {
   const random = seededRandom(seed);
   const upperAfter = (levelWeight: number): number => {
-    const intervals = new Intervals(PARTITIONS, LEVELS);
+    const intervals = new Intervals(PARTITIONS, SHAPE);
     for (let w = 0; w < 100; w++) {
       const isLast = w === 99;
       const residuals = Float64Array.from({ length: PARTITIONS }, (_, p) =>
         isLast && p === 0 ? 3 : random.nextFloat() - 0.5,
       );
       intervals.fade();
-      intervals.judge(intervals.basis(ALL), FIRST_BAND, residuals, () => (isLast ? levelWeight : 1));
+      intervals.judge(intervals.basis(ALL), FIRST_BAND, judged(residuals), () => (isLast ? levelWeight : 1));
     }
     return boundOf(intervals.basis(ALL), { tailIndex: 1, band: 0, partition: 0 });
   };
@@ -75,14 +78,14 @@ test('a partition that keeps erring to one side gets its bound moved there', () 
   const random = seededRandom(seed);
   const shares = coverage((p) => (p === 0 ? 0.5 : 0) + random.nextFloat() - 0.5, 600);
   assertNominal(shares);
-  const intervals = new Intervals(PARTITIONS, LEVELS);
+  const intervals = new Intervals(PARTITIONS, SHAPE);
   for (let w = 0; w < 300; w++) {
     const residuals = Float64Array.from(
       { length: PARTITIONS },
       (_, p) => (p === 0 ? 0.5 : 0) + random.nextFloat() - 0.5,
     );
     intervals.fade();
-    intervals.judge(intervals.basis(ALL), FIRST_BAND, residuals);
+    intervals.judge(intervals.basis(ALL), FIRST_BAND, judged(residuals));
   }
   const basis = intervals.basis(ALL);
   const [lower, upper] = [0, 1].map((tailIndex) => boundOf(basis, { tailIndex, band: 0, partition: 0 }));
@@ -91,18 +94,18 @@ test('a partition that keeps erring to one side gets its bound moved there', () 
 
 test('a level that shifts widens the bounds of its partition alone, until they have held for a while', () => {
   const random = seededRandom(seed);
-  const intervals = new Intervals(PARTITIONS, LEVELS);
+  const intervals = new Intervals(PARTITIONS, SHAPE);
   const judge = (windows: number): void => {
     for (let w = 0; w < windows; w++) {
       intervals.fade();
       const residuals = Float64Array.from({ length: PARTITIONS }, () => random.nextFloat() - 0.5);
-      intervals.judge(intervals.basis(ALL), FIRST_BAND, residuals);
+      intervals.judge(intervals.basis(ALL), FIRST_BAND, judged(residuals));
     }
   };
   const upper = (partition: number) => boundOf(intervals.basis(ALL), { tailIndex: 1, band: 0, partition });
   judge(300);
   const [before, other] = [upper(3), upper(4)];
-  for (let found = 0; found < 4; found++) intervals.recentre(3);
+  for (let found = 0; found < 4; found++) intervals.recentre(3, 2);
   const after = upper(3);
   assert.ok(after > 1.3 * before, `${after} after ${before}`);
   assert.is(upper(4), other);
@@ -118,13 +121,13 @@ test('silent partitions have no width, and do not narrow the bounds of others', 
 });
 
 test('with nothing judged, bounds are a factor of four either way', () => {
-  const basis = new Intervals(PARTITIONS, LEVELS).basis(ALL);
+  const basis = new Intervals(PARTITIONS, SHAPE).basis(ALL);
   assert.is(boundOf(basis, { tailIndex: 1, band: 2, partition: 3 }), Math.log(4));
   assert.is(boundOf(basis, { tailIndex: 2, band: 0, partition: 0 }), -Math.log(4));
 });
 
 test('a lone partition that errs in one horizon band and never in the next has bounds that are numbers', () => {
-  const intervals = new Intervals(1, LEVELS);
+  const intervals = new Intervals(1, SHAPE);
   for (let w = 0; w < 20; w++) {
     const basis = intervals.basis(ALL);
     for (const band of [0, 1])
@@ -133,8 +136,8 @@ test('a lone partition that errs in one horizon band and never in the next has b
         assert.ok(Number.isFinite(bound), `window ${w}, band ${band}: ${bound}`);
       }
     intervals.fade();
-    intervals.judge(basis, FIRST_BAND, Float64Array.of(w % 10 === 0 ? 0.7 : 0));
-    intervals.judge(basis, { band: 1, first: 0 }, Float64Array.of(0));
+    intervals.judge(basis, FIRST_BAND, judged(Float64Array.of(w % 10 === 0 ? 0.7 : 0)));
+    intervals.judge(basis, { ...FIRST_BAND, band: 1 }, judged(Float64Array.of(0)));
   }
 });
 

@@ -1,0 +1,107 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { NoiseShape } from '../../../src/analyzer/noise-shape.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import { testSeed } from '../../support/seed.ts';
+
+const test = suite('analyzer/noise-shape');
+const seed = testSeed('analyzer/noise-shape');
+const DAY = 24;
+const WEEKS = 3 * 7 * DAY;
+
+/** A shape that has seen an error of every partition in each window. */
+function learnt(
+  partitionCount: number,
+  sampleOf: (partition: number, window: number) => { readonly size: number; readonly point?: number },
+  dayWindows = DAY,
+): NoiseShape {
+  const shape = new NoiseShape(partitionCount, dayWindows);
+  for (let window = 0; window < WEEKS; window++) {
+    shape.fade();
+    for (let partition = 0; partition < partitionCount; partition++) {
+      const { size, point = 3 } = sampleOf(partition, window);
+      const share = 1 / partitionCount;
+      shape.add({ partition, window, point, size, expected: 0.2, usual: 0.2, share });
+    }
+  }
+  return shape;
+}
+
+const isNight = (window: number): boolean => window % DAY < 8;
+
+test('hours whose errors are three times as large get bounds nearly three times as wide; other partitions do not', () => {
+  const random = seededRandom(seed);
+  const shape = learnt(2, (partition, window) => ({
+    size: 2 * random.nextFloat() * (partition === 0 && isNight(window) ? 0.3 : 0.1),
+  }));
+  const at = (partition: number, hour: number): number =>
+    shape.factor(partition, { window: 7 * DAY + hour, point: 3 });
+  const ratio = at(0, 4) / at(0, 16);
+  assert.ok(ratio > 2 && ratio < 3.2, `${ratio}, SEED=${seed}`);
+  const [night, noon] = [at(1, 4), at(1, 16)];
+  assert.ok(Math.abs(night - 1) < 0.2 && Math.abs(noon - 1) < 0.2, `${night} and ${noon}, SEED=${seed}`);
+});
+
+test('a partition that has hardly been judged has the same noise at all hours, nearly', () => {
+  const shape = new NoiseShape(1, DAY);
+  const sample = { partition: 0, point: 3, expected: 0.2, usual: 0.2, share: 1 };
+  for (let window = 0; window < DAY; window++)
+    shape.add({ ...sample, window, size: isNight(window) ? 0.4 : 0.1 });
+  for (let hour = 0; hour < DAY; hour++) {
+    const factor = shape.factor(0, { window: hour, point: 3 });
+    assert.ok(Math.abs(factor - 1) < 0.15, `hour ${hour}: ${factor}`);
+  }
+});
+
+test('where errors shrink with the root of the load, so do bounds, of every partition, within what was seen', () => {
+  const random = seededRandom(seed);
+  // Loads go up and down every five hours: no hour of the day is of one kind.
+  const logLoad = (window: number): number => 3 + 2 * Math.sin(window / 0.8);
+  const shape = learnt(4, (_, window) => {
+    const point = logLoad(window);
+    return { point, size: 0.4 * random.nextFloat() * Math.exp(-(point - 3) / 2) };
+  });
+  const at = (point: number): number => shape.factor(2, { window: 5, point });
+  const slope = Math.log(at(2) / at(4)) / 2;
+  assert.ok(Math.abs(slope - 0.5) < 0.1, `${slope}, SEED=${seed}`);
+  assert.is(at(20), at(6.5), 'far loads are as those at the edge of what slopes are learnt from');
+});
+
+test('after a shift of level the usual load is another', () => {
+  const random = seededRandom(seed);
+  const shape = learnt(1, (_, window) => {
+    const point = 3 + Math.sin(window / 0.8);
+    return { point, size: 0.4 * random.nextFloat() * Math.exp(3 - point) };
+  });
+  const before = shape.factor(0, { window: 5, point: 3 });
+  shape.recentre(0, Math.log(2));
+  assert.ok(Math.abs(shape.factor(0, { window: 5, point: 3 + Math.log(2) }) - before) < 1e-9);
+});
+
+test('factors of many windows are those of each, also where a day has few windows or three', () => {
+  for (const dayWindows of [DAY, 5, 3]) {
+    const random = seededRandom(seed);
+    const shape = learnt(3, () => ({ size: random.nextFloat(), point: 6 * random.nextFloat() }), dayWindows);
+    const points = Float32Array.from({ length: 2 * 30 }, () => 6 * random.nextFloat());
+    const factors = shape.factors({ first: 1, count: 2 }, 1000, points);
+    factors.forEach((factor, index) => {
+      const window = 1000 + (index % 30);
+      const alone = shape.factor(1 + Math.floor(index / 30), { window, point: points[index]! });
+      assert.is(factor, Math.fround(alone), `a day of ${dayWindows} windows, place ${index}`);
+      assert.ok(factor > 0 && Number.isFinite(factor));
+    });
+  }
+});
+
+test('what is saved goes on as before, and what is cut short is refused', () => {
+  const random = seededRandom(seed);
+  const shape = learnt(2, (_, window) => ({ size: random.nextFloat(), point: 3 + Math.cos(window) }));
+  const restored = new NoiseShape(2, DAY);
+  restored.load(shape.save());
+  const at = { window: 77, point: 2.2 };
+  assert.is(restored.factor(1, at), shape.factor(1, at));
+  const cut = { ...shape.save(), hourSums: new Float32Array(3) };
+  assert.throws(() => new NoiseShape(2, DAY).load(cut), /noise by hour has 3 numbers/);
+});
+
+test.run();
