@@ -11,7 +11,7 @@ import {
 import { numberOf } from './redis-node.ts';
 import { assertReplicas } from './replica-wait.ts';
 import { type MoveLimits, type SlotMove, type SlotMoveOutcome, SlotMoveStopped } from './slot-move.ts';
-import { standingOf } from './slot-standing.ts';
+import { standingsOf } from './slot-standing.ts';
 import { askEach, type Steps } from './steps.ts';
 
 /** What whoever leads wants of a job that runs. A pause lets it end: it is one step. */
@@ -119,8 +119,8 @@ export class AtomicMover {
   async #left(move: SlotMove): Promise<readonly number[]> {
     const { run, clock } = this.#components;
     for (let waitedMs = 0; ; waitedMs += POLL_MS) {
-      const standings = await run(standingOf(move));
-      const of = (wanted: string): number[] => move.slots.filter((slot) => standings.get(slot) === wanted);
+      const { standingOf } = await run(standingsOf(move));
+      const of = (wanted: string): number[] => move.slots.filter((slot) => standingOf.get(slot) === wanted);
       if (of('open').length > 0) throw new SlotMoveStopped('slots are open: they are moved key by key');
       if (of('taken').length + of('lost').length === 0) return of('closed');
       if (waitedMs >= AGREEMENT_MS_MAX)

@@ -4,7 +4,7 @@ import { moveSample } from './key-sample.ts';
 import { numberOf, type RedisCommand, RedisRefusal } from './redis-node.ts';
 import { waitForReplicas } from './replica-wait.ts';
 import { type MoveLimits, type SlotMove, type SlotMoveOutcome, SlotMoveStopped } from './slot-move.ts';
-import { type SlotStanding, sourceRunOf, standingOf } from './slot-standing.ts';
+import { assertSourceIsKnown, type SlotStanding, standingsOf } from './slot-standing.ts';
 import { askEach, type Steps } from './steps.ts';
 
 /**
@@ -20,10 +20,10 @@ export function* moveSlots(
   limits: MoveLimits,
   scanned?: ScannedSlots,
 ): Steps<SlotMoveOutcome> {
-  const standings = yield* standingOf(move);
-  const sourceRunId = yield* sourceRunOf(move);
+  const { standingOf, sourceRunId } = yield* standingsOf(move);
+  assertSourceIsKnown(move, sourceRunId);
   const inStanding = (standing: SlotStanding): number[] =>
-    move.slots.filter((slot) => standings.get(slot) === standing);
+    move.slots.filter((slot) => standingOf.get(slot) === standing);
 
   const closed = inStanding('closed');
   const { keysOf, bigKeys, fullSlots } =
@@ -94,9 +94,9 @@ function* commitSlots(
  * @returns those that have to go on, since keys are at the target.
  */
 export function* closeUnmoved(move: SlotMove): Steps<readonly number[]> {
-  const standings = yield* standingOf(move);
-  const open = move.slots.filter((slot) => standings.get(slot) === 'open');
-  const begun = move.slots.filter((slot) => standings.get(slot) === 'taken');
+  const { standingOf } = yield* standingsOf(move);
+  const open = move.slots.filter((slot) => standingOf.get(slot) === 'open');
+  const begun = move.slots.filter((slot) => standingOf.get(slot) === 'taken');
   const untouched = yield* emptyAt(move.targetId, open);
   // The target first: it sends clients back from now on, so that none can make a key there, nor a late MIGRATE put one. If
   // the source went first, a key that is made there again would hide the one that a client has just made at the target.

@@ -1,6 +1,6 @@
 import { type NodeView, parseClusterNodes } from './cluster-nodes.ts';
 import { parseInfo } from './node-info.ts';
-import { textOf } from './redis-node.ts';
+import { type RedisReply, textOf } from './redis-node.ts';
 import { type SlotMove, SlotMoveStopped } from './slot-move.ts';
 import { ask, type Steps } from './steps.ts';
 
@@ -13,14 +13,31 @@ import { ask, type Steps } from './steps.ts';
  */
 export type SlotStanding = 'closed' | 'open' | 'taken' | 'done' | 'lost';
 
+export interface MoveStanding {
+  readonly standingOf: ReadonlyMap<number, SlotStanding>;
+  /** `run_id` of the source. */
+  readonly sourceRunId: string;
+}
+
 /**
  * Looks at both sides, so that a move begins, and goes on after any death, by what is there and not by what is remembered.
  *
  * @throws SlotMoveStopped when a slot is open with somebody else: that is not ours to touch.
  */
-export function* standingOf(move: SlotMove): Steps<ReadonlyMap<number, SlotStanding>> {
-  const [source, target] = [yield* viewOf(move.sourceId), yield* viewOf(move.targetId)];
-  return new Map(move.slots.map((slot) => [slot, standingOfSlot(slot, { source, target, move })]));
+export function* standingsOf(move: SlotMove): Steps<MoveStanding> {
+  const { sourceId, targetId, slots } = move;
+  const replies = yield {
+    to: [sourceId, targetId],
+    commands: [
+      ['CLUSTER', 'NODES'],
+      ['INFO', 'server'],
+    ],
+  };
+  const [source, target] = [viewIn(sourceId, replies[0]?.[0]), viewIn(targetId, replies[1]?.[0])];
+  return {
+    standingOf: new Map(slots.map((slot) => [slot, standingOfSlot(slot, { source, target, move })])),
+    sourceRunId: runIdIn(replies[0]?.[1]),
+  };
 }
 
 function standingOfSlot(
@@ -41,21 +58,18 @@ function standingOfSlot(
   return flags.length > 0 ? 'open' : 'closed';
 }
 
-/**
- * @returns the `run_id` of the source.
- * @throws SlotMoveStopped when it was restarted since the first slot was opened, and the move does not say so.
- */
-export function* sourceRunOf(move: SlotMove): Steps<string> {
-  const runId = yield* runIdOf(move.sourceId);
-  if (!move.isSourcePromoted && move.sourceRunId !== null && runId !== move.sourceRunId)
+/** @throws SlotMoveStopped when the source was restarted since the first slot was opened, and the move does not say so. */
+export function assertSourceIsKnown(move: SlotMove, sourceRunId: string): void {
+  if (!move.isSourcePromoted && move.sourceRunId !== null && sourceRunId !== move.sourceRunId)
     throw new SlotMoveStopped(`source ${move.sourceId} was restarted since its slots were opened`);
-  return runId;
 }
 
 export function* runIdOf(nodeId: string): Steps<string> {
   const [reply] = yield* ask(nodeId, [['INFO', 'server']]);
-  return parseInfo(textOf(reply)).get('run_id') ?? '';
+  return runIdIn(reply);
 }
+
+const runIdIn = (reply: RedisReply | undefined): string => parseInfo(textOf(reply)).get('run_id') ?? '';
 
 const owns = (view: NodeView, slot: number): boolean =>
   view.slots.some(([first, last]) => first <= slot && slot <= last);
@@ -63,6 +77,10 @@ const owns = (view: NodeView, slot: number): boolean =>
 /** What a node says of itself. */
 export function* viewOf(nodeId: string): Steps<NodeView> {
   const [reply] = yield* ask(nodeId, [['CLUSTER', 'NODES']]);
+  return viewIn(nodeId, reply);
+}
+
+function viewIn(nodeId: string, reply: RedisReply | undefined): NodeView {
   const view = parseClusterNodes(textOf(reply), '').find(({ isMyself }) => isMyself);
   if (view?.nodeId !== nodeId)
     throw new SlotMoveStopped(`node ${nodeId} says that it is ${view?.nodeId ?? 'nobody'}`);

@@ -3,7 +3,7 @@ import type { ScannedSlots } from '../big-keys.ts';
 import { moveSlots } from '../move-slots.ts';
 import type { SlotMove, SlotMoveOutcome } from '../slot-move.ts';
 import type { SlotMover } from '../slot-mover.ts';
-import { runIdOf, standingOf, viewOf } from '../slot-standing.ts';
+import { runIdOf, standingsOf, viewOf } from '../slot-standing.ts';
 import type { Steps } from '../steps.ts';
 import { compareCopies } from './compare-copies.ts';
 import { HAND_OVER_MS_MAX, handOver, timeOf } from './hand-over.ts';
@@ -103,9 +103,9 @@ function* dropUnopened(move: SlotMove, stage: CopiesRecord['stage']): Steps<void
   if (stage === 'handing-over' && move.isSourcePromoted) return;
   const { openSlots } = yield* viewOf(move.sourceId);
   const isOpen = new Set(openSlots.filter(({ kind }) => kind === 'migrating').map(({ slot }) => slot));
-  const standings = yield* standingOf(move);
+  const { standingOf } = yield* standingsOf(move);
   const isTheSources = (slot: number): boolean =>
-    standings.get(slot) === 'open' || standings.get(slot) === 'closed';
+    standingOf.get(slot) === 'open' || standingOf.get(slot) === 'closed';
   yield* dropCopies(
     move,
     move.slots.filter((slot) => isTheSources(slot) && !isOpen.has(slot)),
@@ -116,8 +116,8 @@ function* closedKeys(
   move: SlotMove,
   { keysOf }: ScannedSlots,
 ): Steps<ReadonlyMap<number, readonly Buffer[]>> {
-  const standings = yield* standingOf(move);
-  return new Map([...keysOf].filter(([slot]) => standings.get(slot) === 'closed'));
+  const { standingOf } = yield* standingsOf(move);
+  return new Map([...keysOf].filter(([slot]) => standingOf.get(slot) === 'closed'));
 }
 
 const NOTHING_MOVED: SlotMoveOutcome = {
