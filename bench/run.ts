@@ -61,7 +61,7 @@ const USAGE = `usage: npm run bench [-- AREA... --small --seconds S --json --hel
   AREA         ${BENCH_AREAS.slice(0, 6).join(', ')},
                ${BENCH_AREAS.slice(6).join(', ')}; all by default
   --small      a short run, as the tests make it
-  --seconds S  for each ROADEF instance of placement, 3 by default; of redis, for the daily load, 120 by default
+  --seconds S  for each ROADEF instance of placement, 3 by default; of redis, for the daily load, 180 by default
   --json       one JSON object on standard output (npm run --silent bench), lines for people on standard error
 `;
 

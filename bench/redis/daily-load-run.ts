@@ -36,7 +36,7 @@ const VALUE_BYTES = 1_000;
 /** With headers of RESP, TCP and IP. */
 const READ_BYTES = 1_080;
 /** Perfect balance would peak here. */
-const PEAK_UTILISATION = 0.75;
+const PEAK_UTILISATION = 0.85;
 /** What else is in the slots, so that a move has something to carry. */
 const FILLER = { perSlot: 3, bytes: 200 };
 const CALIBRATION = { reads: 1_500, inFlight: 50 };

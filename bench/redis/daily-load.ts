@@ -13,7 +13,7 @@ import { runInNamespace, whyNoRateLimits } from './rate-limits.ts';
 const NAME = 'daily load';
 const LIVE_DAYS = 2;
 /** Real time of all policies together, unless `--seconds` says otherwise. */
-const SECONDS_DEFAULT = 120;
+const SECONDS_DEFAULT = 180;
 
 /** Flights of two days from the busiest airports, played against servers each of which can answer so much and no more, under four policies in turn. */
 export function compareDailyLoad({

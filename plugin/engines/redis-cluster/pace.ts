@@ -16,6 +16,8 @@ const CLIENTS_PER_SECOND_MIN = 20;
 const ALONE_PIECE_FACTOR = 4;
 /** Where somebody asks: all slots of a window are handed over in one go, which takes the servers some 50 µs each. */
 const BUSY_WINDOW_SHARE = 1 / 4;
+/** Of a window's time, between two: clients learn where its slots are, and what has queued up is served. */
+const BUSY_REST_SHARE = 0.5;
 
 /** So many keys at first: some 2 ms of a server's time with small values. */
 const PIECE_KEYS_START = 64;
@@ -68,6 +70,11 @@ export class Pace {
   /** MIGRATEs in one write: others are served between two writes. */
   get pieceMigrates(): number {
     return this.#hasClients ? 1 : PIECE_MIGRATES_MAX;
+  }
+
+  /** How long to rest after a window that took so long. */
+  restMs(windowMs: number): number {
+    return this.#hasClients ? windowMs * BUSY_REST_SHARE : 0;
   }
 
   get pieceKeys(): number {

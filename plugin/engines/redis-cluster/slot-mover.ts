@@ -88,9 +88,12 @@ export class SlotMover {
         const { slots, scanned }: NextWindow = next ?? begin(left);
         // The keys of a window are looked at while those of the one before it move.
         next = left.length > 0 ? begin(left) : null;
+        const startedMs = clock.monotonicMs();
         const outcome = await moveWindow({ ...move, slots }, await scanned);
         outcomes.push(outcome);
         onWindow?.(outcome);
+        const restMs = next === null ? 0 : this.#pace.restMs(clock.monotonicMs() - startedMs);
+        if (restMs > 0) await clock.sleep(restMs);
       }
     } finally {
       await next?.scanned.catch(() => undefined);

@@ -61,7 +61,9 @@ test('where nobody asks, nobody is waited for', () => {
   pace.onLatency(1_000);
   check.is(pace.windowSlots, slotMove.windowSlotsMax);
   check.is(pace.pauseMs, 0);
+  check.is(pace.restMs(100), 0);
   pace.onClients(500);
+  check.ok(pace.restMs(100) > 0, 'between windows clients are served');
   check.equal({ windowSlots: pace.windowSlots, pieceMigrates: pace.pieceMigrates }, careful);
   pace.onLatency(1);
   for (let i = 0; i < 20; i++) pace.onLatency(1_000);

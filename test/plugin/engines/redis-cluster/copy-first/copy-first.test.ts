@@ -11,7 +11,7 @@ import {
 import { moveSlots } from '../../../../../plugin/engines/redis-cluster/move-slots.ts';
 import { Pace } from '../../../../../plugin/engines/redis-cluster/pace.ts';
 import type { MoveLimits, SlotMove } from '../../../../../plugin/engines/redis-cluster/slot-move.ts';
-import { standingOf } from '../../../../../plugin/engines/redis-cluster/slot-standing.ts';
+import { standingsOf } from '../../../../../plugin/engines/redis-cluster/slot-standing.ts';
 import { runSteps } from '../../../../../plugin/engines/redis-cluster/step-runner.ts';
 import type { Steps } from '../../../../../plugin/engines/redis-cluster/steps.ts';
 import { VirtualClock } from '../../../../../src/base/clock.ts';
@@ -101,10 +101,10 @@ async function runAgent(
   });
   if (world.copies !== null) await mover.reclaim(move, world.copies);
   world.copies = null;
-  const standings = await run(standingOf(move));
-  const open = SLOTS.filter((slot) => ['open', 'taken'].includes(standings.get(slot) as string));
+  const { standingOf } = await run(standingsOf(move));
+  const open = SLOTS.filter((slot) => ['open', 'taken'].includes(standingOf.get(slot) as string));
   if (open.length > 0) await run(moveSlots({ ...move, slots: open }, LIMITS));
-  const slots = SLOTS.filter((slot) => standings.get(slot) === 'closed');
+  const slots = SLOTS.filter((slot) => standingOf.get(slot) === 'closed');
   const scanned = await run(scanForBigKeys(move.sourceId, slots, LIMITS));
   const outcome = await mover.moveWindow({ ...move, slots }, scanned, {
     note: async (copies) => {
