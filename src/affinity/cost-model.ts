@@ -283,7 +283,9 @@ export class PlacementState {
           load += instance.load[plus * depth + d] as number;
           variance += instance.variance[plus * depth + d] as number;
         }
-        const rho = (load + riskZ * this.#spread(load, variance)) * inverse;
+        // A root for each slot is most of the work: where nothing is allowed for errors there is none.
+        const allowance = riskZ === 0 ? 0 : riskZ * this.#spread(load, variance);
+        const rho = (load + allowance) * inverse;
         if (rho > peak) peak = rho;
         cost += (slotWeight[d] as number) * (load * phi(rho) + overload * Math.max(0, rho - safeUtilisation));
       }

@@ -1,4 +1,5 @@
 import { planRelief } from '../affinity/relief/plan-relief.ts';
+import { zoneOf } from '../affinity/relief/settings.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT, type LoadProfile } from '../model/load-profile.ts';
 import type { Move } from '../model/proposal.ts';
 import { type KnownState, type ReplayContext, type ReplayedTimeline, replanHourly } from './hourly.ts';
@@ -7,6 +8,7 @@ import type { MoveOrder } from './migration-model.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_HOURS = 24;
+const QUERIES = dimensionIndex('queries');
 
 /** Relief alone, as when no forecast is any good: by what was measured in the hours before. */
 export const reliefPolicy = (context: ReplayContext): Promise<ReplayedTimeline> =>
@@ -28,8 +30,34 @@ export function reliefAt(
   state: KnownState,
   { hour, dueMoves }: { readonly hour: number; readonly dueMoves: readonly Move[] },
 ): readonly Move[] {
+  if (!isAnyStressed(context, state, { hour, dueMoves })) return [];
   const profile = measuredBefore(context, hour, DAY_HOURS);
   return profile === null ? [] : planRelief(state, profile, context.settings, { dueMoves }).moves;
+}
+
+/** Sums are added up in another order than in the cost model: whoever is this near to the end of his zone is looked at there. */
+const ROUNDING = 1e-9;
+
+/** Whether any node was above its comfort zone in the last hour. In most hours none was, and no problem has to be built to see that. */
+function isAnyStressed(
+  context: ReplayContext,
+  { map, openMigrations }: KnownState,
+  { hour, dueMoves }: { readonly hour: number; readonly dueMoves: readonly Move[] },
+): boolean {
+  const last = measuredBefore(context, hour, 1);
+  if (last === null) return false;
+  const { capacity } = context.measured;
+  const ownerOf = map.ownerOf.slice();
+  for (const [partition, target] of openMigrations ?? []) ownerOf[partition] = target;
+  for (const { partitionId, targetNodeId } of dueMoves) ownerOf[partitionId] = targetNodeId;
+  const used = new Float64Array(capacity.length);
+  ownerOf.forEach((n, p) => {
+    used[n]! += last.values[p * LOAD_DIMENSION_COUNT + QUERIES] as number;
+  });
+  return used.some((load, n) => {
+    const { high } = zoneOf(context.settings.relief, n, 'queries');
+    return load > high * (capacity[n] as number) * (1 - ROUNDING);
+  });
 }
 
 /** As many hours before `hour` as there are, at most `hoursMax`; null where nothing came before it. */
@@ -43,13 +71,12 @@ export function measuredBefore(
   const windowCount = Math.min(hoursMax, hour + historyHours);
   if (windowCount === 0) return null;
   const values = new Float64Array(windowCount * partitionCount * LOAD_DIMENSION_COUNT);
-  const queries = dimensionIndex('queries');
   for (let w = 0; w < windowCount; w++) {
     const at = hour - windowCount + w;
     const load =
       at >= 0 ? loadOfHour(measured, at) : loadIn(history as Float64Array, historyHours + at, partitionCount);
     load.forEach((own, p) => {
-      values[(w * partitionCount + p) * LOAD_DIMENSION_COUNT + queries] = own;
+      values[(w * partitionCount + p) * LOAD_DIMENSION_COUNT + QUERIES] = own;
     });
   }
   const coverage = new Float64Array(windowCount).fill(1);

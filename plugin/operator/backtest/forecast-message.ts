@@ -11,11 +11,11 @@ export interface PackedForecast extends Omit<Forecast, (typeof ARRAYS)[number] |
 }
 
 export function packForecast({ point, mean, lower, upper, intervals: _, ...rest }: Forecast): PackedForecast {
-  const pack = (values: Float64Array): Float64Array =>
-    Float64Array.from(
-      { length: values.length / LOAD_DIMENSION_COUNT },
-      (_cell, i) => values[i * LOAD_DIMENSION_COUNT + QUERIES] as number,
-    );
+  const pack = (values: Float64Array): Float64Array => {
+    const packed = new Float64Array(values.length / LOAD_DIMENSION_COUNT);
+    for (let i = 0; i < packed.length; i++) packed[i] = values[i * LOAD_DIMENSION_COUNT + QUERIES] as number;
+    return packed;
+  };
   return {
     ...rest,
     packed: { point: pack(point), mean: pack(mean), lower: pack(lower), upper: pack(upper) },
