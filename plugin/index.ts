@@ -3,6 +3,7 @@ import { definePlugin } from './host/plugin.ts';
 import { attachAnalysis } from './host/query-node-plugin.ts';
 import { peerTlsOf } from './rpc/peer-tls.ts';
 
+export { type AttachAgentOptions, attachMigrationAgent } from './engines/lmdb/attach-agent.ts';
 export { definePlugin, type PluginDefinition } from './host/plugin.ts';
 
 /** Foreshard's own plugin: what `plugin.modules: ["foreshard"]` loads. */

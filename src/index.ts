@@ -81,14 +81,39 @@ export { MigrationExecutor } from './migration/executor.ts';
 export type { Forecast } from './model/forecast.ts';
 export type { Epoch, NodeId, PartitionId } from './model/ids.ts';
 export { LOAD_DIMENSIONS, type LoadDimension, type LoadProfile } from './model/load-profile.ts';
-export { MIGRATION_PHASES, type MigrationPhase, type PartitionRecord } from './model/migration.ts';
+export {
+  DIGEST_FORMAT,
+  type Digest,
+  type Lsn,
+  MIGRATION_PHASES,
+  type MigrationCommand,
+  type MigrationPhase,
+  type PartitionRecord,
+  type PartitionRole,
+} from './model/migration.ts';
 export type { NodeUtilisation } from './model/node-utilisation.ts';
 export { contiguousMap, type PartitionMap, partitionOfSlot, SLOT_COUNT } from './model/partition-map.ts';
 export type { LeftOutMove, Move, MoveSchedule, Proposal } from './model/proposal.ts';
 export type { QueryRecord } from './model/query-log.ts';
 export type { LogSource } from './ports/log-source.ts';
 export type { MetadataStore } from './ports/metadata-store.ts';
-export type { PartitionStore } from './ports/partition-store.ts';
-export type { EngineCapabilities, StorageEngine } from './ports/storage-engine.ts';
+export type {
+  LogEntry,
+  PartitionMeta,
+  PartitionSnapshot,
+  PartitionStore,
+  PhysicalEntry,
+} from './ports/partition-store.ts';
+export type {
+  CopyRates,
+  EngineCapabilities,
+  EntryFingerprint,
+  EntryPage,
+  ListEntriesOptions,
+  NodeMigrationStatus,
+  NodeStatistics,
+  PrepareOptions,
+  StorageEngine,
+} from './ports/storage-engine.ts';
 export { keySlot } from './routing/key-slot.ts';
 export { DEFAULT_SETTINGS, type Settings } from './settings.ts';

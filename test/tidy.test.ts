@@ -71,6 +71,7 @@ const IMPORT_TABLE: Record<string, { folders: readonly string[]; packages: reado
   'src/analyzer': { folders: ['src/kernels', 'src/ports', 'src/model', 'src/base'], packages: [] },
   'src/affinity': { folders: ['src/kernels', 'src/ports', 'src/model', 'src/base'], packages: [] },
   'src/migration': { folders: ['src/kernels', 'src/ports', 'src/model', 'src/base'], packages: [] },
+  'src/conformance': { folders: ['src/ports', 'src/model', 'src/base'], packages: [] },
   'src/routing': { folders: ['src/ports', 'src/model', 'src/base'], packages: [] },
 };
 
@@ -147,6 +148,7 @@ const SHARED_PACKAGES = new Set(['lmdb', 'msgpackr', 'zod']);
 /** Started by name, not imported. */
 const ENTRY_POINTS = [
   /^src\/index\.ts$/,
+  /^src\/conformance\/index\.ts$/,
   /^plugin\/index\.ts$/,
   /^plugin\/redis\/index\.ts$/,
   /^plugin\/operator\/cli\.ts$/,
