@@ -128,12 +128,15 @@ async function addedInProcess(
   const capture = captureCluster(captured, { settings });
   await capture.started;
   const ours = threads().filter((thread) => !threadsBefore.has(thread));
-  const blockQueries = isSmall ? 200 : 1_000;
-  const [warmUpPairs, pairs] = isSmall ? [2, 6] : [40, 300];
+  // Short blocks, so that what else the machine does falls on neighbours alike: a fifth of the standard error of blocks of 1,000.
+  const blockQueries = 200;
+  const [warmUpPairs, pairs] = isSmall ? [2, 6] : [200, 1_500];
   const differences: number[] = [];
   const bareUs: number[] = [];
-  const oursBefore = cpuOf(ours);
+  let oursBefore = 0;
   for (let pair = -warmUpPairs; pair < pairs; pair++) {
+    // Compiling its code is not what a query costs.
+    if (pair === 0) oursBefore = cpuOf(ours);
     const isTurned = pair % 2 !== 0;
     const first = await cpuPerQuery(isTurned ? captured : bare, blockQueries, ours);
     const second = await cpuPerQuery(isTurned ? bare : captured, blockQueries, ours);
@@ -142,7 +145,7 @@ async function addedInProcess(
     differences.push(isTurned ? first - second : second - first);
   }
   await sleep(SETTLE_MS);
-  const ownThreadUs = (cpuOf(ours) - oursBefore) / (blockQueries * (pairs + warmUpPairs));
+  const ownThreadUs = (cpuOf(ours) - oursBefore) / (blockQueries * pairs);
   const isAttached = capture.status().isAttached;
   await capture.stop();
   if (!isAttached) throw new Error('the capture has let go of its client: nothing was measured');

@@ -99,6 +99,8 @@ export class RingProducer {
   /**
    * Writes one record: no allocation, no waiting. Parameters as of the hook `onQueryCompleted`; numbers beyond the
    * width of their field are cut to it.
+   *
+   * @returns whether there was room.
    */
   record(
     commandIndex: number,
@@ -112,9 +114,9 @@ export class RingProducer {
     requestBytes: number,
     replyBytes: number,
     outcome: number,
-  ): void {
+  ): boolean {
     const head = this.#head;
-    if (((head - this.#tailSeen) | 0) === this.#slotCount && this.#isFull()) return;
+    if (((head - this.#tailSeen) | 0) === this.#slotCount && this.#isFull()) return false;
     if ((head & CLOCK_INTERVAL_MASK) === 0 && !this.#isClockVirtual) this.#timeMs = this.#readClock();
 
     const slot = head & this.#slotMask;
@@ -145,6 +147,7 @@ export class RingProducer {
     const next = (head + 1) | 0;
     this.#head = next;
     if ((next & PUBLISH_INTERVAL_MASK) === 0) Atomics.store(this.#header, HEAD_INDEX, next);
+    return true;
   }
 
   /** Makes everything written so far visible to the consumer. */
@@ -172,8 +175,9 @@ export class RingProducer {
   /** `record` as a function for the hook slot. */
   hook(): OnQueryCompleted {
     // Named parameters: a rest array would be an allocation per query.
-    return (command, partition, node, client, key, offset, length, latency, request, reply, outcome) =>
+    return (command, partition, node, client, key, offset, length, latency, request, reply, outcome) => {
       this.record(command, partition, node, client, key, offset, length, latency, request, reply, outcome);
+    };
   }
 
   /** Looks up how far the consumer is; counts the drop where there is still no room. */

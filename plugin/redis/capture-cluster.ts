@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { Worker } from 'node:worker_threads';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
@@ -11,6 +12,7 @@ import { ThreadLink } from '../host/thread-link.ts';
 import type { CaptureCounts, CaptureSetup, CaptureThreadBody } from './capture-thread.ts';
 import { assertKnownClient, tapClient } from './clients/tap-client.ts';
 import { QueryTap } from './query-tap.ts';
+import { RunSampler } from './run-sampler.ts';
 
 export interface CaptureOptions {
   /** What the application is called in reports; "application" by default. */
@@ -40,6 +42,8 @@ export interface CaptureStatus {
 interface Running {
   readonly settings: Settings;
   readonly producer: RingProducer;
+  /** One for all clients, as there is one ring. */
+  readonly sampler: RunSampler;
   readonly counters: Int32Array;
   readonly thread: Worker;
   readonly link: ThreadLink;
@@ -161,10 +165,12 @@ export class ClusterCapture {
     const { capture } = settings;
     const ring = createRingMemory(capture.ringSlots);
     const counters = new SharedArrayBuffer(4);
+    const sampleSeed = randomInt(1, 2 ** 31);
     const setup: CaptureSetup = {
       settings,
       application: applicationOf(this.#options),
       ring,
+      sampleSeed,
       counters,
       replayMs: this.#replayMs,
     };
@@ -180,15 +186,20 @@ export class ClusterCapture {
     if (this.#replayMs !== null) producer.setVirtualTime(this.#replayMs);
     const timer = setInterval(() => this.#tick(), TICK_INTERVAL_MS);
     timer.unref();
-    const running = { settings, producer, counters: new Int32Array(counters), thread, link, timer };
+    const running: Running = {
+      ...{ settings, producer, thread, link, timer },
+      sampler: new RunSampler(sampleSeed),
+      counters: new Int32Array(counters),
+    };
     this.#running = running;
     for (const client of this.#clients.keys()) this.#clients.set(client, this.#tap(client, running));
     await link.started;
   }
 
-  #tap(client: object, { producer, settings }: Running): TappedClient {
+  #tap(client: object, { producer, sampler, settings }: Running): TappedClient {
     const tap = new QueryTap({
       producer,
+      sampler,
       clientId: this.#clientCount++,
       partitionCount: settings.cluster.partitionCount,
       onFault: (error) => this.#letGo(error),

@@ -40,6 +40,8 @@ export interface CaptureSetup {
   readonly settings: Pick<Settings, 'cluster' | 'metadata' | 'capture' | 'analyzer' | 'node'>;
   readonly application: string;
   readonly ring: RingMemory;
+  /** Of the sample: see RunSampler. */
+  readonly sampleSeed: number;
   /** i32[1]: commands without a key, counted by the application's thread. */
   readonly counters: SharedArrayBuffer;
   /** The time at which a replay begins; null without one. */
@@ -128,7 +130,7 @@ function newRecorder(
       logger,
       metadata,
       source: new RingSource(ring, REDIS_COMMANDS),
-      sampler: new RunSampler(randomInt(1, 2 ** 31)),
+      sampler: new RunSampler(setup.sampleSeed),
       builder: new ProfileBuilder({
         ...PROFILE_DEFAULTS,
         source: application,

@@ -3,13 +3,18 @@ import { QUERY_OUTCOMES } from '../../src/model/query-log.ts';
 import { keySlot } from '../../src/routing/key-slot.ts';
 import type { RingProducer } from '../capture/ring.ts';
 import { areSendable, isSendable } from './arguments.ts';
+import { BurstClock } from './burst-clock.ts';
 import { firstKeyOf, type RedisCommand } from './commands.ts';
 import { KeyBytes } from './key-bytes.ts';
+import type { RunSampler } from './run-sampler.ts';
 import { sizeOfArguments, sizeOfReply } from './sizes.ts';
 
 export const OUTCOME_OK = QUERY_OUTCOMES.indexOf('ok');
 export const OUTCOME_ERROR = QUERY_OUTCOMES.indexOf('error');
 export const OUTCOME_UNAVAILABLE = QUERY_OUTCOMES.indexOf('unavailable');
+
+/** A slot that the library has not told: it is computed. */
+export const SLOT_UNKNOWN = -1;
 
 /** Which storage node answered is not known here, and told by the slot's owner to whoever needs it. */
 const NODE_UNKNOWN = 0;
@@ -20,17 +25,16 @@ const NODE_UNKNOWN = 0;
  */
 const ASK_AGAIN = /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN|NOSCRIPT|LOADING|MASTERDOWN) /;
 
-/** So that two readings can be subtracted as 32-bit integers; wraps after 71 minutes, which no query takes. */
-export const nowUs = (): number => (performance.now() * 1000) | 0;
-
 type Arguments = readonly (string | Uint8Array)[];
 
 /** Between the hooks of one client and the capture ring. No method throws, and none waits: the application must not notice. */
 export class QueryTap {
   readonly #producer: RingProducer;
+  readonly #sampler: Pick<RunSampler, 'isNext' | 'next'>;
   readonly #clientId: number;
   readonly #slotShift: number;
   readonly #onFault: (error: unknown) => void;
+  readonly clock = new BurstClock();
   readonly #key = new KeyBytes();
   /** Commands without a key belong to no slot. */
   keylessCount = 0;
@@ -39,28 +43,36 @@ export class QueryTap {
 
   constructor(options: {
     readonly producer: RingProducer;
+    readonly sampler: Pick<RunSampler, 'isNext' | 'next'>;
     readonly clientId: number;
     readonly partitionCount: number;
     readonly onFault: (error: unknown) => void;
   }) {
     this.#producer = options.producer;
+    this.#sampler = options.sampler;
     this.#clientId = options.clientId;
     this.#slotShift = slotShift(options.partitionCount);
     this.#onFault = options.onFault;
   }
 
-  /** A server has answered. @param reply as the library decoded it. */
+  /**
+   * A server has answered. Positions instead of an object, since it is called for every query.
+   *
+   * @param knownSlot of its key, where the library has computed it; SLOT_UNKNOWN.
+   * @param reply as the library decoded it.
+   */
   answered(
     command: RedisCommand,
     args: Arguments,
     argsOffset: 0 | 1,
     startedUs: number,
+    knownSlot: number,
     reply: unknown,
   ): void {
     if (!this.isOpen) return;
     try {
       const outcome = reply instanceof Error ? OUTCOME_ERROR : OUTCOME_OK;
-      this.#record(command, args, argsOffset, startedUs, sizeOfReply(reply), outcome);
+      this.#record(command, args, argsOffset, startedUs, knownSlot, sizeOfReply(reply), outcome);
     } catch (error) {
       this.fault(error);
     }
@@ -70,7 +82,14 @@ export class QueryTap {
    * A server has refused, or none has answered. What the library refused to send, for an argument that is no text and no bytes, is
    * a mistake of the application: it says nothing of the cluster and is not recorded.
    */
-  failed(command: RedisCommand, args: Arguments, argsOffset: 0 | 1, startedUs: number, error: unknown): void {
+  failed(
+    command: RedisCommand,
+    args: Arguments,
+    argsOffset: 0 | 1,
+    startedUs: number,
+    knownSlot: number,
+    error: unknown,
+  ): void {
     if (!this.isOpen) return;
     try {
       const message = error instanceof Error ? error.message : '';
@@ -78,7 +97,7 @@ export class QueryTap {
       if (ASK_AGAIN.test(message)) return;
       // Servers begin their errors with a code in capitals (ERR, WRONGTYPE, OOM …); libraries do not.
       const outcome = /^[A-Z]+ /.test(message) ? OUTCOME_ERROR : OUTCOME_UNAVAILABLE;
-      this.#record(command, args, argsOffset, startedUs, message.length, outcome);
+      this.#record(command, args, argsOffset, startedUs, knownSlot, message.length, outcome);
     } catch (fault) {
       this.fault(fault);
     }
@@ -94,6 +113,7 @@ export class QueryTap {
     args: Arguments,
     argsOffset: 0 | 1,
     startedUs: number,
+    knownSlot: number,
     replyBytes: number,
     outcome: number,
   ): void {
@@ -103,20 +123,23 @@ export class QueryTap {
       return;
     }
     const held = this.#key;
-    held.take(key);
-    const slot = keySlot(held.bytes, 0, held.length);
-    this.#producer.record(
+    const isSampled = this.#sampler.isNext;
+    if (isSampled || knownSlot === SLOT_UNKNOWN) held.take(key);
+    const slot = knownSlot === SLOT_UNKNOWN ? keySlot(held.bytes, 0, held.length) : knownSlot;
+    const isWritten = this.#producer.record(
       command.index,
       slot >> this.#slotShift,
       NODE_UNKNOWN,
       this.#clientId,
       held.bytes,
       0,
-      held.length,
-      (nowUs() - startedUs) | 0,
+      // Whoever adds up load asks for no key.
+      isSampled ? held.length : 0,
+      (this.clock.nowUs() - startedUs) | 0,
       sizeOfArguments(args),
       replyBytes,
       outcome,
     );
+    if (isWritten) this.#sampler.next();
   }
 }

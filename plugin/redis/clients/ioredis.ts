@@ -1,5 +1,6 @@
+import { nowUs } from '../burst-clock.ts';
 import { type RedisCommand, redisCommand } from '../commands.ts';
-import { nowUs, type QueryTap } from '../query-tap.ts';
+import { type QueryTap, SLOT_UNKNOWN } from '../query-tap.ts';
 import { replaceMethod } from './own-method.ts';
 
 type Settle = (this: unknown, value: unknown) => unknown;
@@ -8,6 +9,8 @@ type Settle = (this: unknown, value: unknown) => unknown;
 interface Command {
   readonly name: string;
   readonly args: readonly (string | Buffer)[];
+  /** A cluster keeps here what it has routed the command by. */
+  readonly slot?: number | null;
   resolve: Settle;
   reject: Settle;
   [UNDER_WAY]?: UnderWay;
@@ -98,6 +101,8 @@ function watch(tap: QueryTap, transaction: OpenTransaction, command: Command, st
   else take(command, new UnderWay(tap, known, command, null));
 }
 
+const slotOf = ({ slot }: Command): number => slot ?? SLOT_UNKNOWN;
+
 function take(command: Command, underWay: UnderWay): void {
   command[UNDER_WAY] = underWay;
   command.resolve = onResolve;
@@ -110,7 +115,7 @@ function onResolve(this: unknown, reply: unknown): unknown {
   if (!underWay.isCounted) {
     underWay.isCounted = true;
     if (underWay.members !== null) countMembers(underWay, reply);
-    else underWay.tap.answered(underWay.command, command.args, 0, underWay.startedUs, reply);
+    else underWay.tap.answered(underWay.command, command.args, 0, underWay.startedUs, slotOf(command), reply);
   }
   return underWay.resolve.call(command, reply);
 }
@@ -122,7 +127,7 @@ function onReject(this: unknown, error: unknown): unknown {
     underWay.isCounted = true;
     // Of a transaction that is refused as a whole nothing was carried out.
     if (underWay.members === null)
-      underWay.tap.failed(underWay.command, command.args, 0, underWay.startedUs, error);
+      underWay.tap.failed(underWay.command, command.args, 0, underWay.startedUs, slotOf(command), error);
   }
   return underWay.reject.call(command, error);
 }
@@ -130,10 +135,10 @@ function onReject(this: unknown, error: unknown): unknown {
 /** @param reply of EXEC: one for each command, or null where a watched key had changed, and nothing was carried out. */
 function countMembers({ tap, members, startedUs }: UnderWay, reply: unknown): void {
   if (!Array.isArray(reply)) return;
-  (members as readonly Command[]).forEach(({ name, args }, i) => {
-    const known = redisCommand(name);
+  (members as readonly Command[]).forEach((member, i) => {
+    const known = redisCommand(member.name);
     if (known.isKeyless) tap.keylessCount++;
-    else tap.answered(known, args, 0, startedUs, reply[i]);
+    else tap.answered(known, member.args, 0, startedUs, slotOf(member), reply[i]);
   });
 }
 

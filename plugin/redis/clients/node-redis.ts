@@ -1,13 +1,18 @@
 import { redisCommand } from '../commands.ts';
-import { nowUs, type QueryTap } from '../query-tap.ts';
+import { type QueryTap, SLOT_UNKNOWN } from '../query-tap.ts';
 import { replaceMethod } from './own-method.ts';
 
 type Arguments = readonly (string | Buffer)[];
 type QueuedCommands = readonly { readonly args: Arguments }[];
 
+/** A cluster tells by which slot it has routed the command. */
+interface CommandOptions {
+  readonly slotNumber?: number | undefined;
+}
+
 /** What is used of a node-redis client: the methods through which every command, transaction and pipeline passes. */
 interface Client {
-  sendCommand(args: Arguments, options?: unknown): Promise<unknown>;
+  sendCommand(args: Arguments, options?: CommandOptions): Promise<unknown>;
   _executeMulti(commands: QueuedCommands, ...more: unknown[]): Promise<unknown>;
   _executePipeline(commands: QueuedCommands, ...more: unknown[]): Promise<unknown>;
 }
@@ -94,7 +99,7 @@ export function tapNodeRedisClient(client: object, tap: QueryTap): () => void {
       (original) =>
         function sendCommand(this: Client, args, options) {
           const sent = original.call(this, args, options);
-          return tap.isOpen ? watchCommand(tap, args, sent) : sent;
+          return tap.isOpen ? watchCommand(tap, args, options, sent) : sent;
         },
     ),
     replaceMethod<Client['_executeMulti']>(
@@ -121,21 +126,28 @@ export function tapNodeRedisClient(client: object, tap: QueryTap): () => void {
   };
 }
 
-function watchCommand(tap: QueryTap, args: Arguments, sent: Promise<unknown>): Promise<unknown> {
+function watchCommand(
+  tap: QueryTap,
+  args: Arguments,
+  options: CommandOptions | undefined,
+  sent: Promise<unknown>,
+): Promise<unknown> {
   try {
     const command = redisCommand(args?.[0]);
     if (command.isKeyless) {
       tap.keylessCount++;
       return sent;
     }
-    const startedUs = nowUs();
+    // What is sent in one turn is written together, after it.
+    const startedUs = tap.clock.nowUs();
+    const slot = options?.slotNumber ?? SLOT_UNKNOWN;
     return sent.then(
       (reply) => {
-        tap.answered(command, args, 1, startedUs, reply);
+        tap.answered(command, args, 1, startedUs, slot, reply);
         return reply;
       },
       (error) => {
-        tap.failed(command, args, 1, startedUs, error);
+        tap.failed(command, args, 1, startedUs, slot, error);
         throw error;
       },
     );
@@ -155,7 +167,7 @@ function watchBatch(
   sent: Promise<unknown>,
   { runsOn }: { readonly runsOn: boolean },
 ): Promise<unknown> {
-  const startedUs = nowUs();
+  const startedUs = tap.clock.nowUs();
   const count = (record: () => void): void => {
     try {
       record();
@@ -179,7 +191,7 @@ function countFailed(tap: QueryTap, commands: QueuedCommands, startedUs: number,
   for (const { args } of commands) {
     const command = redisCommand(args?.[0]);
     if (command.isKeyless) tap.keylessCount++;
-    else tap.failed(command, args, 1, startedUs, error);
+    else tap.failed(command, args, 1, startedUs, SLOT_UNKNOWN, error);
   }
 }
 
@@ -188,6 +200,6 @@ function countBatch(tap: QueryTap, commands: QueuedCommands, startedUs: number, 
   commands.forEach(({ args }, i) => {
     const command = redisCommand(args?.[0]);
     if (command.isKeyless) tap.keylessCount++;
-    else tap.answered(command, args, 1, startedUs, replies[i]);
+    else tap.answered(command, args, 1, startedUs, SLOT_UNKNOWN, replies[i]);
   });
 }

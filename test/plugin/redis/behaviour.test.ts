@@ -114,6 +114,7 @@ async function assertSameReplies<Client extends object>(
       async (steps, isConcurrent) => {
         const tap = new QueryTap({
           producer,
+          sampler: { isNext: true, next: () => true },
           clientId: 1,
           partitionCount: 256,
           onFault: (fault) => faults.push(fault),

@@ -8,9 +8,10 @@ import {
   LocalRedisCluster,
 } from '../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
 import { tapClient } from '../../../plugin/redis/clients/tap-client.ts';
-import { REDIS_COMMANDS } from '../../../plugin/redis/commands.ts';
+import { REDIS_COMMANDS, redisCommand } from '../../../plugin/redis/commands.ts';
 import { captureCluster } from '../../../plugin/redis/index.ts';
-import { QueryTap } from '../../../plugin/redis/query-tap.ts';
+import { QueryTap, SLOT_UNKNOWN } from '../../../plugin/redis/query-tap.ts';
+import { RunSampler } from '../../../plugin/redis/run-sampler.ts';
 import { SLOT_COUNT } from '../../../src/model/partition-map.ts';
 import type { QueryRecord } from '../../../src/model/query-log.ts';
 import { keySlot } from '../../../src/routing/key-slot.ts';
@@ -20,14 +21,17 @@ import { requireOrSkip } from '../../support/require.ts';
 const test = suite('capture of redis clients');
 const slotOf = (key: string): number => keySlot(Buffer.from(key), 0, Buffer.byteLength(key));
 
+const EVERY_RECORD = { isNext: true, next: () => true };
+
 /** A tap whose records can be looked at. */
-function newTap(ringSlots = 256) {
+function newTap(ringSlots = 256, sampler: Pick<RunSampler, 'isNext' | 'next'> = EVERY_RECORD) {
   const memory = createRingMemory(ringSlots);
   const producer = new RingProducer(memory, { keyPrefixBytes: 24, keyHash: true, readClock: Date.now });
   const source = new RingSource(memory, REDIS_COMMANDS);
   const faults: unknown[] = [];
   const tap = new QueryTap({
     producer,
+    sampler,
     clientId: 7,
     partitionCount: SLOT_COUNT,
     onFault: (fault) => faults.push(fault),
@@ -37,7 +41,7 @@ function newTap(ringSlots = 256) {
     const records: QueryRecord[] = [];
     return { ...source.drain((record) => records.push(record)), records };
   };
-  return { tap, drain, faults, producer };
+  return { tap, drain, faults, producer, source };
 }
 
 /** `GET a`, `SET b`: what was asked, in the order of the answers. */
@@ -45,6 +49,29 @@ const told = (records: readonly QueryRecord[]): string[] =>
   records.map(
     ({ command, keyPrefix, outcome }) => `${command} ${keyPrefix}${outcome === 'ok' ? '' : ` ${outcome}`}`,
   );
+
+test('keys are written for the records that will be looked at, also where some were dropped in between', () => {
+  const { tap, source, producer } = newTap(256, new RunSampler(77));
+  const reader = new RunSampler(77);
+  const get = redisCommand('get');
+  const slot = slotOf('a key');
+  let sampledCount = 0;
+  let droppedCount = 0;
+  for (let i = 0; i < 20_000; i++) {
+    tap.answered(get, ['a key'], 0, 0, i % 2 === 0 ? slot : SLOT_UNKNOWN, 'reply');
+    // The ring holds 256: of each 300 some find no room.
+    if (i % 300 !== 299) continue;
+    producer.publish();
+    const drained = source.drain(({ keyPrefix, partitionId }) => {
+      const isSampled = reader.next();
+      sampledCount += Number(isSampled);
+      check.is(keyPrefix, isSampled ? 'a key' : '');
+      check.is(partitionId, slot);
+    });
+    droppedCount += drained.droppedCount;
+  }
+  check.ok(sampledCount > 60 && droppedCount > 2_000, `${sampledCount} sampled, ${droppedCount} dropped`);
+});
 
 test('another kind of client is refused, and told what is taken', () => {
   check.throws(() => captureCluster({ get() {} }), /captureCluster takes a Cluster or Redis of ioredis/);
