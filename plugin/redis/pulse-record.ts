@@ -1,18 +1,13 @@
 import type { Logger } from '../../src/base/logger.ts';
-import type { MetadataCondition, MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import { decodeRecord, encodeRecord } from '../host/json-record.ts';
 import { capturePrefix } from '../host/record-keys.ts';
-import { orNothing } from '../metadata/json-values.ts';
 import { LatencyBuckets, type LatencyCounts } from './latency-buckets.ts';
 
 /** How often a captured application says that it is there. */
 export const PULSE_INTERVAL_MS = 1_000;
 /** An application that has been silent for so long has gone, or cannot reach the store. */
 export const PULSE_FRESH_MS = 5_000;
-/** Long after that nobody asks any more what became of it. */
-const PULSE_KEPT_MS = 86_400_000;
-/** Below the 128 operations that a transaction takes: a condition and a deletion each, and the fence. */
-const FORGOTTEN_MAX = 60;
 
 /** `capture/<capture id>` in the metadata store, as JSON: one captured application process, a second ago. */
 export interface PulseRecord {
@@ -82,29 +77,4 @@ export async function readClientView(
     p50Us: buckets.quantileUs(0.5),
     p99Us: buckets.quantileUs(0.99),
   };
-}
-
-/**
- * Removes what processes that have gone have left behind: applications start anew all the time, each under a number of its own, and
- * whoever looks at the captured ones reads all that are there.
- *
- * @param options.fence only the leader does.
- * @returns how many; what is more than one transaction takes is left to the next turn.
- */
-export async function forgetGonePulses(
-  metadata: Pick<MetadataStore, 'list' | 'commit'>,
-  { clusterName, nowMs, fence }: { clusterName: string; nowMs: number; fence: MetadataCondition },
-): Promise<number> {
-  const { entries } = await metadata.list(capturePrefix(clusterName));
-  const gone = entries
-    .filter(({ key, value }) =>
-      orNothing(() => decodePulse(key, value)).some(({ atMs }) => nowMs - atMs > PULSE_KEPT_MS),
-    )
-    .slice(0, FORGOTTEN_MAX);
-  if (gone.length === 0) return 0;
-  const { isCommitted } = await metadata.commit({
-    conditions: [fence, ...gone.map(({ key, revision }) => ({ key, revisionIs: revision }))],
-    writes: gone.map(({ key }) => ({ kind: 'delete', key })),
-  });
-  return isCommitted ? gone.length : 0;
 }

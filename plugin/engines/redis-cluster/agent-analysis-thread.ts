@@ -32,8 +32,8 @@ import { CycleBook } from '../../metrics/cycle-book.ts';
 import { LoopDelay } from '../../metrics/loop-delay.ts';
 import { type Reading, reading } from '../../metrics/reading.ts';
 import { CAPTURE_ID_END, CAPTURE_ID_MIN } from '../../redis/capture-ids.ts';
+import { forgetGoneProcesses } from '../../redis/gone-processes.ts';
 import { ProfileConsolidator } from '../../redis/profile-consolidator.ts';
-import { forgetGonePulses } from '../../redis/pulse-record.ts';
 import { openWebhooks } from '../../webhooks/open-webhooks.ts';
 import { ClusterView } from './cluster-view.ts';
 import { ClusterWatch } from './cluster-watch.ts';
@@ -120,7 +120,7 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
     const { fence } = coordinator;
     if (fence === null) return;
     const nowMs = machineClock.nowMs();
-    await forgetGonePulses(metadata, { clusterName: cluster.name, nowMs, fence });
+    await forgetGoneProcesses(metadata, { clusterName: cluster.name, nowMs, fence });
     const parts = await consolidator.consolidate(nowMs, fence);
     if (parts > 0) logger.info({ parts }, 'windows of captured processes were added up');
   };
