@@ -205,7 +205,7 @@ export class Forecaster {
       if (silence === undefined) continue;
       history.fill(p, silence);
       state.shifts.forget(history, p, silence);
-      record.intervals.forgetDrift(p);
+      record.forgetSilence(p, silence, history.dropped);
       this.#components.logger.info(
         { partition: p, window: history.dropped + silence.first, windows: silence.end - silence.first },
         'what was lost in a silence is filled in',

@@ -73,11 +73,14 @@ export class Losses {
 
   /**
    * @param first partition that errors[0] is of
-   * @param errors what a member was wrong by in one step, log units
+   * @param errors what a member was wrong by in one step, log units; NaN of a partition that is not judged
    */
   add(member: number, at: { readonly band: number; readonly first: number }, errors: Float64Array): void {
     let total = 0;
+    let count = 0;
     errors.forEach((error, p) => {
+      if (Number.isNaN(error)) return;
+      count++;
       const size = Math.min(LOSS_MAX, Math.abs(error));
       total += size;
       const own = (at.first + p) * this.#memberCount + member;
@@ -86,9 +89,9 @@ export class Losses {
     });
     const cell = at.band * this.#memberCount + member;
     this.#pooled[cell] = (this.#pooled[cell] as number) + total;
-    this.#pooledCounts[cell] = (this.#pooledCounts[cell] as number) + errors.length;
+    this.#pooledCounts[cell] = (this.#pooledCounts[cell] as number) + count;
     this.#recent[cell] = (this.#recent[cell] as number) + total;
-    this.#recentCounts[cell] = (this.#recentCounts[cell] as number) + errors.length;
+    this.#recentCounts[cell] = (this.#recentCounts[cell] as number) + count;
   }
 
   save(): SavedLosses {

@@ -16,7 +16,7 @@ const STEADY_SHARE = 0.3;
 const WEEK_SHARE = 0.1;
 
 /** What stays silent for longer is a new level. */
-const SILENCE_DAYS_MAX = 2;
+export const SILENCE_DAYS_MAX = 2;
 /** Share of a silence's windows that are silent; the others are when it begins, and when its users come back. */
 const SILENT_WINDOWS_MIN = 0.5;
 

@@ -7,6 +7,7 @@ import { Losses, type SavedLosses } from './losses.ts';
 import { MeanFactors, type SavedMeanFactors } from './mean-factors.ts';
 import type { PartitionRange } from './members/member.ts';
 import { levelWeight } from './ordinary-hour.ts';
+import type { Silence } from './silences.ts';
 import { type SavedSkill, Skill } from './skill.ts';
 
 /** The member that skill is measured against. */
@@ -25,7 +26,7 @@ export interface IssuedForecast {
   readonly steps: Int32Array;
   /** Per member. */
   readonly isAvailable: readonly boolean[];
-  /** f32[member][partition of the range][judged step], log loads. */
+  /** f32[member][partition of the range][judged step], log loads; NaN of a partition that is not judged. */
   readonly members: Float32Array;
   /** f32[partition of the range][judged step]. */
   readonly combined: Float32Array;
@@ -88,6 +89,7 @@ export class TrackRecord {
         const window = origin + (steps[judged] as number);
         if (window < first || window >= end || history.isOutage(window - history.dropped)) continue;
         const forecast = combined[own * steps.length + judged] as number;
+        if (Number.isNaN(forecast)) continue;
         sum += history.logLoad(partition, window - history.dropped) - forecast;
         count++;
       }
@@ -112,6 +114,23 @@ export class TrackRecord {
       rescaleRow(combined, own);
       for (let member = 0; member < isAvailable.length; member++)
         rescaleRow(members, member * range.count + own);
+    }
+  }
+
+  /**
+   * A silence has been filled in. What was forecast while it lasted was made from nothing, so that it is no one's error: judged,
+   * it doubled the width of bounds for a week.
+   */
+  forgetSilence(partition: number, { first, end }: Silence, dropped: number): void {
+    this.intervals.forgetDrift(partition);
+    for (const { origin, range, steps, members, combined, isAvailable } of this.#issued) {
+      const own = partition - range.first;
+      if (origin <= dropped + first || origin > dropped + end || own < 0 || own >= range.count) continue;
+      combined.fill(Number.NaN, own * steps.length, (own + 1) * steps.length);
+      for (let member = 0; member < isAvailable.length; member++) {
+        const row = member * range.count + own;
+        members.fill(Number.NaN, row * steps.length, (row + 1) * steps.length);
+      }
     }
   }
 
@@ -177,6 +196,7 @@ export class TrackRecord {
     for (let i = 0; i < count; i++) {
       const load = Math.expm1(history.logLoad(first + i, window));
       const point = Math.expm1(combined[i * steps.length + judged] as number);
+      if (Number.isNaN(point)) continue;
       this.means.add(first + i, load, point);
       if (!isAvailable[this.#naiveWeek]) continue;
       const naive = members[(this.#naiveWeek * count + i) * steps.length + judged] as number;

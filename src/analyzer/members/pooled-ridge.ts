@@ -2,7 +2,7 @@ import type { Pointer } from '../../kernels/exports.ts';
 import type { RidgeSettings } from '../settings.ts';
 import type { Member, MemberComponents, MemberState, PartitionRange } from './member.ts';
 import { groupOf, groupWithin, type RidgeModel, RidgeModels } from './ridge-models.ts';
-import { BLOCK_ORIGINS_MIN, RidgeTraining } from './ridge-training.ts';
+import { BLOCK_ORIGINS_MIN, RidgeTraining, silenceWindows } from './ridge-training.ts';
 import { SavedState } from './saved-state.ts';
 
 /** A day of origins: fewer rows are too few to learn a daily rhythm from. */
@@ -33,7 +33,12 @@ class PooledRidge implements Member {
   readonly #training: RidgeTraining;
 
   constructor(components: MemberComponents, settings: RidgeSettings) {
-    this.windowsMin = settings.lagWindows + components.horizon + ORIGINS_MIN + BLOCK_ORIGINS_MIN;
+    this.windowsMin =
+      settings.lagWindows +
+      components.horizon +
+      ORIGINS_MIN +
+      BLOCK_ORIGINS_MIN +
+      silenceWindows(components.history.shape);
     this.#settings = settings;
     this.#components = components;
     this.#models = new RidgeModels(components, settings);

@@ -1,6 +1,7 @@
 import { RIDGE_BLOCK_ORIGINS } from '../../kernels/ridge-jobs.ts';
 import { type Clustering, clusterProfiles, cycleProfiles, cycleWindowsOf } from '../cluster.ts';
 import type { RidgeSettings } from '../settings.ts';
+import { SILENCE_DAYS_MAX } from '../silences.ts';
 import type { MemberComponents, MemberState } from './member.ts';
 import { listPartitions, type RidgeModel, type RidgeModels } from './ridge-models.ts';
 import { isIntegerWithin, type SavedState } from './saved-state.ts';
@@ -13,6 +14,10 @@ const RECLUSTER_WINDOWS = 168;
 
 /** A partition's origins enter by blocks of a day, each partition's at another hour: so no window costs much. */
 export const BLOCK_ORIGINS_MIN = 24;
+
+/** Windows after which a silence is known for one, or is none. */
+export const silenceWindows = ({ dayWindows }: { readonly dayWindows: number }): number =>
+  SILENCE_DAYS_MAX * dayWindows;
 
 /** Weights double every half-life; sums are scaled back long before they lose precision. */
 const HALF_LIVES_MAX = 20;
@@ -138,7 +143,8 @@ export class RidgeTraining {
   #dueBlocks(): [number, number, number][] {
     const { history, horizon } = this.#components;
     const { dropped } = history;
-    const last = this.end - horizon;
+    // What is in the sums stays: nothing enters that may yet turn out to have been lost in a silence.
+    const last = this.end - horizon - silenceWindows(history.shape);
     const oldest = dropped + this.#settings.lagWindows;
     const runs = this.#usableRuns(Math.max(oldest, Math.min(...this.#nextOrigin)), last);
     const due: [number, number, number][] = [];
