@@ -98,7 +98,7 @@ for (const [what, script, answer] of [
     withTemporaryFolder(async (folder) => {
       if (script !== null)
         writeFileSync(join(folder, 'redis-server'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-      const { exitCode, errors } = await start([], { PATH: folder });
+      const { exitCode, errors } = await start([], { PATH: folder, REDIS_SERVER_PROGRAM: 'redis-server' });
       check.is(exitCode, 2);
       check.match(errors, answer);
     }));

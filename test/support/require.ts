@@ -1,5 +1,13 @@
 /** What a suite may need from outside; `FORESHARD_REQUIRE=redis,tmpfs` makes a missing one a failure instead of a skip. */
-export type Requirement = 'redis' | 'tmpfs' | 'etcd' | 'gcc' | 'netns' | 'chromium' | 'shared-data';
+export type Requirement =
+  | 'redis'
+  | 'valkey'
+  | 'tmpfs'
+  | 'etcd'
+  | 'gcc'
+  | 'netns'
+  | 'chromium'
+  | 'shared-data';
 
 /**
  * Says aloud that a suite is skipped.

@@ -13,17 +13,21 @@ import { accepted, type RedisCommand, type RedisReply, textOf } from './redis-no
 /** Cluster buses on ports of their own choice, and slots given in ranges, came with 7.0. */
 const MAJOR_VERSION_MIN = 7;
 
+/** `REDIS_SERVER_PROGRAM=valkey-server` has all that starts servers start those of Valkey. */
+const defaultProgram = (): string => process.env.REDIS_SERVER_PROGRAM ?? 'redis-server';
+
 /** Such as "7.0.15"; null where the program is not installed. */
 function versionOf(program: string): string | null {
   const { status, stdout } = spawnSync(program, ['--version'], { encoding: 'latin1' });
   return status === 0 ? (/v=(\S+)/.exec(stdout)?.[1] ?? 'of an unknown version') : null;
 }
 
-export const hasRedisServer = (program = 'redis-server'): boolean => redisServerProblem(program) === null;
+export const hasRedisServer = (program = defaultProgram()): boolean => redisServerProblem(program) === null;
 
 /** Why no cluster can be made of this machine's servers, and the remedy; null when it can. */
-export function redisServerProblem(program = 'redis-server'): string | null {
-  const remedy = `apt-get install ${program} (Debian 12, Ubuntu 24.04 or newer)`;
+export function redisServerProblem(program = defaultProgram()): string | null {
+  const from = program.endsWith('valkey-server') ? 'Debian 12 backports' : 'Debian 12';
+  const remedy = `apt-get install ${program} (${from}, Ubuntu 24.04 or newer)`;
   const version = versionOf(program);
   if (version === null) return `${program} is not installed: ${remedy}`;
   if (Number.parseInt(version, 10) >= MAJOR_VERSION_MIN) return null;
@@ -34,7 +38,7 @@ export interface LocalRedisClusterOptions {
   readonly masterCount?: number;
   /** Of each master. */
   readonly replicaCount?: number;
-  /** `valkey-server`, where it is installed. */
+  /** `redis-server`, or what REDIS_SERVER_PROGRAM names. */
   readonly program?: string;
   readonly serverArguments?: readonly string[];
   /** Of `lo`, in turn; 127.0.0.1 unless told. */
@@ -71,7 +75,7 @@ export class LocalRedisCluster {
     this.#options = {
       masterCount: 3,
       replicaCount: 0,
-      program: 'redis-server',
+      program: defaultProgram(),
       serverArguments: [],
       hosts: ['127.0.0.1'],
       ...options,

@@ -44,6 +44,9 @@ export interface SlotMoveRecord {
   readonly cancelledFor: string | null;
 }
 
+export const slotMoveKey = (clusterName: string, partitionId: number): string =>
+  `${slotMovesPrefix(clusterName)}${partitionId}`;
+
 export const encodeSlotMove = (record: SlotMoveRecord): Uint8Array => encodeRecord(record);
 
 /** @throws ForeshardError FORESHARD_CORRUPT: a record of another version, whose slots must not be touched. */

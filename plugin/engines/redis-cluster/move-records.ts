@@ -4,14 +4,20 @@ import type { Logger } from '../../../src/base/logger.ts';
 import { type PendingApproval, voidWrites } from '../../../src/migration/approvals.ts';
 import { ControlReader, type Controls } from '../../../src/migration/controls.ts';
 import { kindOfReason, ReasonCounts } from '../../../src/migration/reason-counts.ts';
-import type { AuditRecord, MigrationHistory, OperatorRequest } from '../../../src/migration/records.ts';
+import type { MigrationHistory } from '../../../src/migration/records.ts';
 import { asNodeId } from '../../../src/model/ids.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { ClusterMapReader, type LoadedMap } from '../../metadata/cluster-map.ts';
 import { orNothing } from '../../metadata/json-values.ts';
 import { decodeHistory, recordCodec } from '../../metadata/record-codec.ts';
-import { decodeSlotMove, encodeSlotMove, type SlotMoveRecord, slotMovesPrefix } from './move-record.ts';
+import {
+  decodeSlotMove,
+  encodeSlotMove,
+  type SlotMoveRecord,
+  slotMoveKey,
+  slotMovesPrefix,
+} from './move-record.ts';
 import type { PartitionMoveOutcome } from './partition-move.ts';
 import type { NextMove, VoidApproval } from './slot-move-queue.ts';
 
@@ -190,54 +196,6 @@ export class MoveRecords {
     return voidWrites(approved.approval, { key: approved.key, why, nowMs }, this.#codec);
   }
 
-  /** Orders of an operator: a cancel of an open move is taken up, all else is answered with why not. */
-  async answerRequests(open: readonly SlotMoveRecord[], fence: MetadataCondition): Promise<void> {
-    const { metadata, clock, logger } = this.#components;
-    const { entries } = await metadata.list(this.#codec.keys.requestPrefix);
-    for (const { key, value, revision } of entries) {
-      let request: OperatorRequest;
-      try {
-        request = this.#codec.decodeRequest(value);
-      } catch (error) {
-        logger.warn({ key, fault: (error as Error).message }, 'a request cannot be read');
-        continue;
-      }
-      const record = open.find(({ partitionId }) => partitionId === request.partitionId);
-      const answer = answerTo(request, record, clock.nowMs());
-      const audit: AuditRecord = {
-        requestId: request.requestId,
-        atMs: clock.nowMs(),
-        action: request.action,
-        partitionId: request.partitionId,
-        by: request.by,
-        reason: request.reason,
-        ...answer,
-      };
-      const cancelled: MetadataWrite[] =
-        record !== undefined && answer.outcome === 'done'
-          ? [
-              {
-                kind: 'put',
-                key: this.#keyOf(record),
-                value: encodeSlotMove({ ...record, cancelledFor: request.reason }),
-              },
-            ]
-          : [];
-      await this.#commit(
-        [fence, { key, revisionIs: revision }],
-        [
-          { kind: 'delete', key },
-          {
-            kind: 'put',
-            key: this.#codec.keys.audit(request.requestId),
-            value: this.#codec.encodeAudit(audit),
-          },
-          ...cancelled,
-        ],
-      );
-    }
-  }
-
   async #historyOf(
     record: SlotMoveRecord,
     { isDone, reason }: { readonly isDone: boolean; readonly reason: string },
@@ -295,7 +253,7 @@ export class MoveRecords {
   }
 
   #keyOf = ({ partitionId }: Pick<SlotMoveRecord, 'partitionId'>): string =>
-    `${slotMovesPrefix(this.#clusterName)}${partitionId}`;
+    slotMoveKey(this.#clusterName, partitionId);
 
   /** @throws ForeshardError FORESHARD_CONFLICT when another agent is the leader, or somebody was faster. */
   async #commit(conditions: readonly MetadataCondition[], writes: readonly MetadataWrite[]): Promise<void> {
@@ -310,24 +268,3 @@ const shortened = (reason: string): string => reason.slice(0, 1_000);
 
 const usedUp = (approved: PendingApproval | null): MetadataWrite[] =>
   approved === null ? [] : [{ kind: 'delete', key: approved.key }];
-
-function answerTo(
-  { action, expiresAtMs }: OperatorRequest,
-  record: SlotMoveRecord | undefined,
-  nowMs: number,
-): Pick<AuditRecord, 'outcome' | 'message'> {
-  const refused = (message: string): Pick<AuditRecord, 'outcome' | 'message'> => ({
-    outcome: 'refused',
-    message,
-  });
-  if (expiresAtMs < nowMs) return refused('it came too late');
-  if (action !== 'cancel')
-    return refused(
-      `Redis Cluster has no ${action}: slots that have moved are moved back by a move of their own`,
-    );
-  if (record === undefined) return refused('no move of this partition is open');
-  return {
-    outcome: 'done',
-    message: 'no more slots are opened; those with keys on both sides are finished, the others closed',
-  };
-}

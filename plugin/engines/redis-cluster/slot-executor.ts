@@ -13,6 +13,7 @@ import { clusterRefusal } from './guards.ts';
 import type { MapMirror } from './map-mirror.ts';
 import type { SlotMoveRecord } from './move-record.ts';
 import { MoveRecords } from './move-records.ts';
+import { MoveRequests } from './move-requests.ts';
 import { PartitionMove } from './partition-move.ts';
 import { slotRangeOf } from './partition-owners.ts';
 import { RedisRefusal } from './redis-node.ts';
@@ -49,6 +50,7 @@ export class SlotExecutor implements MoveExecutor {
   readonly #settings: Settings;
   readonly #components: SlotExecutorComponents;
   readonly #records: MoveRecords;
+  readonly #requests: MoveRequests;
   readonly #mover: SlotMover;
   readonly #atomicMover: AtomicMover;
   readonly #copyFirstMover: CopyFirstMover;
@@ -64,6 +66,7 @@ export class SlotExecutor implements MoveExecutor {
     this.#settings = settings;
     this.#components = components;
     this.#records = new MoveRecords(settings, components);
+    this.#requests = new MoveRequests(settings.cluster.name, components);
     this.#queue = new SlotMoveQueue(settings.migration);
     this.#mover = new SlotMover(settings.redis, {
       nodes: components.view.nodes,
@@ -146,7 +149,7 @@ export class SlotExecutor implements MoveExecutor {
     if (this.#open.length === 0 && next === null && !isLookDue) return;
     this.#lastLookMs = clock.monotonicMs();
     // Before the cluster is looked at: a cancel is taken up also where nothing may be moved now.
-    await this.#records.answerRequests(this.#open, this.#fence());
+    await this.#requests.answer(this.#open, this.#fence());
     this.#open = await this.#records.open();
     const topology = await view.topology();
     const shards = await mirror.update(topology, { fence: this.#fence(), nowMs: clock.nowMs() });
@@ -261,7 +264,7 @@ export class SlotExecutor implements MoveExecutor {
    * far it is.
    */
   async #isWanted({ partitionId, moveId }: SlotMoveRecord, movedSlots: number): Promise<boolean> {
-    await this.#records.answerRequests(await this.#records.open(), this.#fence());
+    await this.#requests.answer(await this.#records.open(), this.#fence());
     const record = (await this.#records.open()).find(
       (open) => open.partitionId === partitionId && open.moveId === moveId,
     );

@@ -1,9 +1,19 @@
-/** Against a server that answers as the documentation of Valkey 8.0 says; Redis 7.0 has no such command, and is asked for real. */
+/** Against a server that answers as the documentation of Valkey 8.0 says, and, where it is installed, against Valkey itself. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { RedisRefusal, type RedisReply } from '../../../plugin/engines/redis-cluster/redis-node.ts';
+import {
+  hasRedisServer,
+  LocalRedisCluster,
+} from '../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import {
+  type RedisCommand,
+  RedisRefusal,
+  type RedisReply,
+} from '../../../plugin/engines/redis-cluster/redis-node.ts';
 import { SlotStats } from '../../../plugin/redis/index.ts';
 import { LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
+import { keySlot } from '../../../src/routing/key-slot.ts';
+import { requireOrSkip } from '../../support/require.ts';
 
 const test = suite('slot statistics of servers');
 
@@ -73,5 +83,42 @@ test('a server set to count keys alone, and one without the command, are told ap
   ]);
   check.is((await new SlotStats().poll(mixed)).support, 'none');
 });
+
+// Whatever serves the other suites: Redis 7.0 has no such command.
+if (requireOrSkip('valkey', hasRedisServer('valkey-server')))
+  test('Valkey tells key counts, and CPU time and bytes once it is set to', async () => {
+    const cluster = await LocalRedisCluster.start({ program: 'valkey-server' });
+    try {
+      const masters = new Map(
+        cluster.nodeIds.map((id, index) => [
+          id,
+          { pipeline: (commands: readonly RedisCommand[]) => cluster.pipeline(index, commands) },
+        ]),
+      );
+      // Slot 2,507 is the first master's.
+      await cluster.command(0, 'SET', 'foreshard-7', 'v'.repeat(1_000));
+      const slot = keySlot(Buffer.from('foreshard-7'), 0, 11);
+      const stats = new SlotStats();
+      const bare = await stats.poll(masters);
+      check.equal([bare.support, bare.keyCounts[slot]], ['keys', 1]);
+      for (const index of [0, 1, 2])
+        await cluster.command(index, 'CONFIG', 'SET', 'cluster-slot-stats-enabled', 'yes');
+      await stats.poll(masters);
+      for (let i = 0; i < 50; i++) await cluster.command(0, 'GET', 'foreshard-7');
+      const { support, values } = await stats.poll(masters);
+      check.is(support, 'load');
+      const [, cpuSeconds, readBytes, writeBytes] = loadOf(values, slot) as [number, number, number, number];
+      check.ok(cpuSeconds > 0 && cpuSeconds < 1, `${cpuSeconds} s`);
+      check.ok(readBytes > 50_000 && readBytes < 60_000, `${readBytes} bytes read`);
+      check.ok(writeBytes > 0 && writeBytes < 5_000, `${writeBytes} bytes of commands`);
+      const others = values.filter((_, at) => Math.floor(at / LOAD_DIMENSION_COUNT) !== slot);
+      check.ok(
+        others.every((value) => value === 0),
+        'nothing else was asked',
+      );
+    } finally {
+      await cluster.stop();
+    }
+  });
 
 test.run();
