@@ -7,6 +7,17 @@ import { changedSettings, needingRestart } from './changed-settings.ts';
 export const RELOAD_OUTCOMES = ['applied', 'unchanged', 'refused', 'failed'] as const;
 export type ReloadOutcome = (typeof RELOAD_OUTCOMES)[number];
 
+/** What came of one reload. */
+export interface ReloadReport {
+  readonly outcome: ReloadOutcome;
+  /** Settings that differ from those in force before, as paths: taken over where it was applied. */
+  readonly changed: readonly string[];
+  /** Of those, the ones for which nothing was taken over. */
+  readonly needRestart: readonly string[];
+  /** Why it was not applied; null where it was, or where there was nothing to apply. */
+  readonly why: string | null;
+}
+
 export interface LiveConfigComponents {
   /** Reads all sources again. @throws ForeshardError FORESHARD_CONFIG as at the start. */
   readonly read: () => Promise<Settings>;
@@ -35,7 +46,7 @@ export class LiveConfig {
   }
 
   /** After the one that may be running. Never throws: what came of it is logged and counted. */
-  reload(): Promise<ReloadOutcome> {
+  reload(): Promise<ReloadReport> {
     const next = this.#turn.then(() => this.#reload());
     this.#turn = next;
     return next;
@@ -55,34 +66,46 @@ export class LiveConfig {
     ];
   }
 
-  async #reload(): Promise<ReloadOutcome> {
-    let outcome: ReloadOutcome;
+  async #reload(): Promise<ReloadReport> {
+    const report = await this.#attempt();
+    this.#counts[report.outcome]++;
+    this.#isLastGood = report.outcome === 'applied' || report.outcome === 'unchanged';
+    return report;
+  }
+
+  async #attempt(): Promise<ReloadReport> {
+    let changed: string[] = [];
+    let needRestart: string[] = [];
     try {
-      outcome = await this.#takeOver(await this.#components.read());
+      const next = await this.#components.read();
+      changed = changedSettings(this.#settings, next);
+      needRestart = needingRestart(changed);
+      const outcome = await this.#takeOver(next, { changed, needRestart });
+      return { outcome, changed, needRestart, why: null };
     } catch (error) {
-      outcome = error instanceof ForeshardError && error.code === 'FORESHARD_CONFIG' ? 'refused' : 'failed';
+      const outcome =
+        error instanceof ForeshardError && error.code === 'FORESHARD_CONFIG' ? 'refused' : 'failed';
       const { message } = error instanceof Error ? error : new Error(String(error));
       this.#components.logger.error({ fault: message }, `config not reloaded: the one before stays in force`);
+      return { outcome, changed, needRestart, why: message };
     }
-    this.#counts[outcome]++;
-    this.#isLastGood = outcome === 'applied' || outcome === 'unchanged';
-    return outcome;
   }
 
   /** @throws ForeshardError FORESHARD_CONFIG naming what needs a restart. */
-  async #takeOver(next: Settings): Promise<ReloadOutcome> {
+  async #takeOver(
+    next: Settings,
+    { changed, needRestart }: Pick<ReloadReport, 'changed' | 'needRestart'>,
+  ): Promise<ReloadOutcome> {
     const { logger, apply } = this.#components;
-    const changed = changedSettings(this.#settings, next);
     if (changed.length === 0) {
       logger.info({}, 'config read again: nothing has changed');
       return 'unchanged';
     }
-    const stuck = needingRestart(changed);
-    if (stuck.length > 0)
+    if (needRestart.length > 0)
       throw new ForeshardError(
         'FORESHARD_CONFIG',
         'restart',
-        `${stuck.map((path) => `${path} needs a restart`).join(', ')}: restart this process, or take the change back`,
+        `${needRestart.map((path) => `${path} needs a restart`).join(', ')}: restart this process, or take the change back`,
       );
     await apply(next, this.#settings);
     this.#settings = next;

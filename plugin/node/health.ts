@@ -1,5 +1,6 @@
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { isLoopback } from '../../src/base/loopback.ts';
 import { METRICS_CONTENT_TYPE } from '../metrics/exposition.ts';
@@ -28,6 +29,8 @@ export interface HealthSources {
   /** Asked at each request; answers from what the node knows, without asking anybody. */
   readonly reasons: () => readonly HealthReason[];
   readonly metrics: Pick<MetricsPage, 'text'>;
+  /** Reads the config again, as SIGHUP does. @returns what is told of it. Never throws. */
+  readonly reload: () => Promise<object>;
 }
 
 export interface HealthListener {
@@ -40,6 +43,8 @@ export interface HealthListener {
 const REQUEST_BYTES_MAX = 4_096;
 /** How often the server itself looks for late requests; by default it would only every 30 s. */
 const CHECK_MS = 250;
+/** A reload waits for a node that is being opened, and for a coordinator that leaves its office. */
+const RELOAD_MS_MAX = 60_000;
 export interface HealthLimits {
   /** From the accepted connection to the end of its answer; then it is cut off, whatever it has sent. */
   readonly requestMsMax: number;
@@ -53,7 +58,8 @@ const SOCKET_FILE = 'unix:';
 
 /**
  * `GET /livez` and `GET /readyz` for supervisors and balancers, `GET /metrics` for Prometheus, on a listener of their own: an
- * address of the loopback, or `unix:/path` of mode 0600. It changes nothing and tells nothing of the data.
+ * address of the loopback, or `unix:/path` of mode 0600. It tells nothing of the data. `POST /reload` by the socket file alone: who may
+ * open that may signal the process as well, while anybody of this machine may connect to the loopback.
  *
  * @param listen `node.healthListen`.
  * @throws ForeshardError FORESHARD_CONFIG for an address that others can reach, FORESHARD_UNAVAILABLE where it is taken.
@@ -63,6 +69,7 @@ export async function listenForHealth(
   sources: HealthSources,
   { requestMsMax, connectionsMax }: HealthLimits = DEFAULT_HEALTH_LIMITS,
 ): Promise<HealthListener> {
+  const isPrivate = listen.startsWith(SOCKET_FILE);
   const server = createServer(
     {
       maxHeaderSize: REQUEST_BYTES_MAX,
@@ -70,17 +77,15 @@ export async function listenForHealth(
       requestTimeout: requestMsMax,
       connectionsCheckingInterval: CHECK_MS,
     },
-    (request, response) => void answer(request, response, sources),
+    (request, response) => void answer(request, response, { ...sources, isPrivate, deadlines }),
   );
   server.maxConnections = connectionsMax;
   // The server's own limits do not cover who sends nothing, or does not take its answer.
-  server.on('connection', (socket) => {
-    const timer = setTimeout(() => socket.destroy(), requestMsMax);
-    socket.once('close', () => clearTimeout(timer));
-  });
+  const deadlines = new Deadlines();
+  server.on('connection', (socket) => deadlines.set(socket, requestMsMax));
   // A probe that breaks the protocol gets no answer.
   server.on('clientError', (_error, socket) => socket.destroy());
-  if (listen.startsWith(SOCKET_FILE)) await listenOnFile(server, listen.slice(SOCKET_FILE.length));
+  if (isPrivate) await listenOnFile(server, listen.slice(SOCKET_FILE.length));
   else {
     const address = parseListenAddress(listen, 'node.healthListen');
     if (!isLoopback(address.host))
@@ -102,11 +107,27 @@ export async function listenForHealth(
   };
 }
 
+/** When a connection is cut off, whatever it does. */
+class Deadlines {
+  readonly #timers = new WeakMap<Socket, NodeJS.Timeout>();
+
+  set(socket: Socket, delayMs: number): void {
+    const before = this.#timers.get(socket);
+    if (before === undefined) socket.once('close', () => clearTimeout(this.#timers.get(socket)));
+    clearTimeout(before);
+    this.#timers.set(
+      socket,
+      setTimeout(() => socket.destroy(), delayMs),
+    );
+  }
+}
+
 async function answer(
-  { method, url }: IncomingMessage,
+  { method, url, socket }: IncomingMessage,
   response: ServerResponse,
-  { identity, uptimeSeconds, reasons, metrics }: HealthSources,
+  sources: HealthSources & { readonly isPrivate: boolean; readonly deadlines: Deadlines },
 ): Promise<void> {
+  const { identity, uptimeSeconds, reasons, metrics } = sources;
   const write = (status: number, type: string, body: string): void => {
     response.writeHead(status, { 'content-type': type, connection: 'close' });
     response.end(method === 'HEAD' ? undefined : body);
@@ -114,15 +135,22 @@ async function answer(
   const send = (status: number, body: object): void =>
     write(status, 'application/json', `${JSON.stringify({ ...identity, ...body })}\n`);
   const path = (url ?? '').split('?', 1)[0];
-  if (method !== 'GET' && method !== 'HEAD') send(405, { error: 'only GET' });
+  if (method === 'POST' && path === '/reload') {
+    if (!sources.isPrivate) return send(403, { error: RELOAD_REFUSED });
+    sources.deadlines.set(socket, RELOAD_MS_MAX);
+    send(200, await sources.reload());
+  } else if (method !== 'GET' && method !== 'HEAD') send(405, { error: 'only GET' });
   else if (path === '/livez') send(200, { isAlive: true, uptimeSeconds: uptimeSeconds() });
   else if (path === '/readyz') {
     const found = reasons();
     const isReady = !found.some(({ isBlocking }) => isBlocking);
     send(isReady ? 200 : 503, { isReady, reasons: found });
   } else if (path === '/metrics') write(200, METRICS_CONTENT_TYPE, await metrics.text());
-  else send(404, { error: 'there are /livez, /readyz and /metrics' });
+  else send(404, { error: 'there are /livez, /readyz, /metrics and, to POST, /reload' });
 }
+
+const RELOAD_REFUSED =
+  'nobody authenticates on this address: set node.healthListen to unix:/path, or send the process SIGHUP';
 
 /** Whoever may open the file may ask; the file of a process that was killed is in the way of the next one. */
 async function listenOnFile(server: Server, path: string): Promise<void> {

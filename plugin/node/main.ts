@@ -15,12 +15,12 @@ import type { MetricSource } from '../metrics/metrics-page.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';
 import { clientTlsOf } from '../security/client-tls.ts';
 import { usersOf } from '../security/client-users.ts';
-import type { HealthListener, HealthReason, HealthSources } from './health.ts';
+import type { HealthListener, HealthReason } from './health.ts';
 import { remindOfInsecureListen } from './insecure-reminder.ts';
 import { assertListenAllowed, isListenerGuarded, type ListenAddress } from './listen-address.ts';
 import { type NodeOptions, RETRY_MS_DEFAULT, type RunningNode } from './node-options.ts';
 import { type ProcessFaults, surviveFaults } from './process-faults.ts';
-import { listenForProcess } from './process-health.ts';
+import { listenForProcess, type ProcessHealth } from './process-health.ts';
 import { startQueryNode } from './query-node.ts';
 import { endRequested } from './shutdown.ts';
 import { startStorageNode } from './storage-node.ts';
@@ -90,6 +90,7 @@ export async function runNode(options: NodeProcessOptions): Promise<number> {
         { name: 'config', read: () => config.readings() },
         ...(running === null ? [] : running.metricSources()),
       ],
+      reload: () => config.reload(),
     });
     const onWaiting = (what: string): void => {
       waitsFor = what;
@@ -125,10 +126,7 @@ const STOPPING: HealthReason = { code: 'stopping', isBlocking: true, text: 'the 
 
 async function openHealth(
   { settings, role, nodeId }: NodeProcessOptions,
-  sources: {
-    readonly reasons: HealthSources['reasons'];
-    readonly metricSources: () => readonly MetricSource[];
-  },
+  sources: Pick<ProcessHealth, 'reasons' | 'metricSources' | 'reload'>,
 ): Promise<HealthListener | null> {
   const { healthListen } = settings.node;
   if (healthListen === null) return null;

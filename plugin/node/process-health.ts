@@ -1,3 +1,4 @@
+import type { ReloadReport } from '../host/live-config.ts';
 import { type MetricSource, MetricsPage } from '../metrics/metrics-page.ts';
 import { flag, reading } from '../metrics/reading.ts';
 import { packageVersion } from '../version.ts';
@@ -10,6 +11,7 @@ export interface ProcessHealth {
   readonly reasons: () => readonly HealthReason[];
   /** Asked at each scrape. */
   readonly metricSources: () => readonly MetricSource[];
+  readonly reload: () => Promise<ReloadReport>;
 }
 
 /** The health listener of one process of ours, with its metrics. @throws as listenForHealth. */
@@ -36,6 +38,7 @@ export async function listenForProcess(listen: string, health: ProcessHealth): P
       uptimeSeconds: () => Math.round(process.uptime()),
       reasons,
       metrics,
+      reload: health.reload,
     });
     return {
       port: listener.port,

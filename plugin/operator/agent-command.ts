@@ -150,6 +150,7 @@ async function openHealth(
       { name: 'config', read: () => config.readings() },
       ...(agent()?.metricSources ?? []),
     ],
+    reload: () => config.reload(),
   });
 }
 

@@ -5,12 +5,27 @@ import { configJsonSchema } from '../host/config-schema.ts';
 import { type CommonFlags, settingsOf, withConfig, withJson } from './flags.ts';
 import { printJson, printLine } from './output.ts';
 
-/** `foreshard config check`, `show` and `schema`. The last two print JSON in any case. */
-export function addConfigCommands(program: Command): void {
-  const config = program.command('config').description('check, show or describe the settings');
+/** `foreshard config check`, `reload`, `show` and `schema`. The last two print JSON in any case. */
+export function addConfigCommands(program: Command, exitWith: (code: number) => void): void {
+  const config = program.command('config').description('check, reload, show or describe the settings');
   withJson(withConfig(config.command('check')))
     .description('exit 0 if the settings, and the files that they name, are right, 2 and say why if not')
     .action(check);
+  withJson(withConfig(config.command('reload')))
+    .description(
+      'have a node or an agent of this machine read its config again, as SIGHUP does; say what came of it',
+    )
+    .option('--socket <unix:/path>', 'where the process listens, if node.healthListen says otherwise by now')
+    .action(async (flags: CommonFlags & { readonly socket?: string }) => {
+      const { settings } = await settingsOf(flags);
+      // Loaded here: no other command speaks to the health listener.
+      const { reloadConfig } = await import('./config-reload.ts');
+      const isInForce = await reloadConfig(settings, {
+        socket: flags.socket ?? null,
+        isJson: flags.json === true,
+      });
+      if (!isInForce) exitWith(1);
+    });
   withJson(withConfig(config.command('show')))
     .description('print the settings in effect: defaults, config file, environment')
     .action(async (flags: CommonFlags) => {

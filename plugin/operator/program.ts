@@ -112,7 +112,7 @@ export function buildProgram(exitWith: (code: number) => void): Command {
       else exitWith(await runAgent(readSettings));
     });
 
-  addConfigCommands(program);
+  addConfigCommands(program, exitWith);
   withJson(withConfig(program.command('certs')))
     .description('make an authority and certificates for all nodes of the cluster; run again, renew them')
     .requiredOption('--out <folder>', 'where NAME.pem and NAME.key go')

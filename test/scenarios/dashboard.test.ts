@@ -3,6 +3,7 @@
  * `FORESHARD_SCREENSHOTS=<folder>` keeps pictures of it.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import type { Browser, Page } from 'playwright-core';
@@ -33,6 +34,7 @@ import {
   textOf,
 } from '../support/dashboard-page.ts';
 import { requireOrSkip } from '../support/require.ts';
+import { runHere } from '../support/run-here.ts';
 import { CLUSTER, until } from '../support/scenario.ts';
 
 const HOUR_MS = 3_600_000;
@@ -66,6 +68,7 @@ let dashboard: RunningDashboard;
 let browser: Browser;
 let client: Redis;
 
+const HEALTH = `unix:${join(tmpdir(), `foreshard-dashboard-${process.pid}.sock`)}`;
 const KEY_COUNT = 8_000;
 const textOfKey = (key: number): string => String(key).padEnd(1_000, '.');
 
@@ -81,8 +84,6 @@ test.before(async () => {
     partitionCount: PARTITION_COUNT,
     settings: {
       plugin: { mode: 'propose' },
-      // A reload is told at this level.
-      node: { logLevel: 'info' },
       cluster: { nodeCapacity: { queries: CAPACITY / 3600 } },
       affinity: { iterations: 20_000 },
       migration: {
@@ -94,6 +95,7 @@ test.before(async () => {
       },
       controller: { seed: '7' },
     },
+    environmentOf: (nodeId) => (nodeId === QUERY_NODE_ID_MIN ? { FORESHARD_NODE_HEALTH_LISTEN: HEALTH } : {}),
   });
   metadata = openEmbeddedMetadata({ path: join(cluster.folder, 'metadata') });
   await publishHistory();
@@ -229,8 +231,16 @@ async function reload(migration: Readonly<Record<string, unknown>>): Promise<voi
   const file = join(cluster.folder, 'foreshard.config.json');
   const config = JSON.parse(readFileSync(file, 'utf8'));
   writeFileSync(file, JSON.stringify({ ...config, migration: { ...config.migration, ...migration } }));
-  cluster.signal(QUERY_NODE_ID_MIN, 'SIGHUP');
-  await until(async () => /config reloaded/.test(cluster.log(QUERY_NODE_ID_MIN)), 'the node has reloaded');
+  const { exitCode, stdout, stderr } = await runHere(
+    'config',
+    'reload',
+    '--config',
+    file,
+    '--socket',
+    HEALTH,
+  );
+  check.is(exitCode, 0, stderr);
+  check.is(stdout, 'query node 10000: in force now: migration.graceMs\n');
 }
 
 test('a move that has been made is rolled back from the page', async () => {

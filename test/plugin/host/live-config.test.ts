@@ -70,8 +70,8 @@ test('what differs is named by its path, and what a running node cannot take ove
 
 test('all that has changed is taken over, once', async () => {
   const found = harness();
-  check.is(await found.config.reload(), 'applied');
-  check.is(await found.config.reload(), 'unchanged');
+  check.is((await found.config.reload()).outcome, 'applied');
+  check.is((await found.config.reload()).outcome, 'unchanged');
   check.is(found.applied.length, 1);
   check.is(found.applied[0]?.plugin.mode, 'auto');
   check.is(found.formers[0], DEFAULT_SETTINGS);
@@ -92,14 +92,17 @@ test('what is asked for while a node is still being opened is done when it is op
     'what is being opened would not hear of it',
   );
   open();
-  check.is(await reloaded, 'applied');
+  check.is((await reloaded).outcome, 'applied');
   check.is(found.applied.length, 1);
 });
 
 test('if something needs a restart nothing is taken over, and the log names it', async () => {
   const found = harness();
   found.next = () => stuck;
-  check.is(await found.config.reload(), 'refused');
+  const told = await found.config.reload();
+  check.is(told.outcome, 'refused');
+  check.equal(told.needRestart, ['cluster.partitionCount', 'migration.shadowReadShare']);
+  check.ok(told.changed.length > told.needRestart.length, 'what could be taken over is told as well');
   check.is(found.applied.length, 0);
   check.match(
     found.lines[0] as string,
@@ -107,7 +110,7 @@ test('if something needs a restart nothing is taken over, and the log names it',
   );
   check.not.match(found.lines[0] as string, /graceMs needs|plugin\.mode needs/);
   found.next = () => changed;
-  check.is(await found.config.reload(), 'applied', 'and later ones are taken');
+  check.is((await found.config.reload()).outcome, 'applied', 'and later ones are taken');
 });
 
 test('a file that is wrong, and settings that nobody can apply, leave those before in force', async () => {
@@ -115,13 +118,13 @@ test('a file that is wrong, and settings that nobody can apply, leave those befo
   found.next = () => {
     throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', 'foreshard.config.yaml:3: …');
   };
-  check.is(await found.config.reload(), 'refused');
+  check.is((await found.config.reload()).outcome, 'refused');
   check.match(found.lines[0] as string, /not reloaded: the one before stays in force .*config\.yaml:3/);
   found.next = () => changed;
   found.isApplicable = false;
-  check.is(await found.config.reload(), 'failed');
+  check.is((await found.config.reload()).outcome, 'failed');
   found.isApplicable = true;
-  check.is(await found.config.reload(), 'applied', 'it had not been taken for applied');
+  check.is((await found.config.reload()).outcome, 'applied', 'it had not been taken for applied');
   const told = Object.fromEntries(
     found.config
       .readings()

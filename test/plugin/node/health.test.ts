@@ -15,6 +15,7 @@ const sources = (reasons: HealthReason[]) => ({
   uptimeSeconds: () => 7,
   reasons: () => reasons,
   metrics: { text: async () => 'foreshard_ready 1\n' },
+  reload: async () => ({ outcome: 'unchanged' }),
 });
 
 interface Answer {
