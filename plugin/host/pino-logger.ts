@@ -21,7 +21,7 @@ export function createLogger(options: {
       // What is not to be said is stopped below: a child of pino keeps the level that its parent had when it was made.
       level: 'debug',
       // The names of the setting, not pino's numbers.
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: byOpenTelemetry },
       // By the names of OpenTelemetry, by which collectors know a service: https://opentelemetry.io/docs/specs/semconv/resource/
       base: { 'service.name': 'foreshard', 'service.version': packageVersion(), ...options.fields },
       // A second wall: no caller logs a secret, and one that does by mistake shows a mark instead.
@@ -38,6 +38,23 @@ export function createLogger(options: {
     },
   };
 }
+
+/**
+ * Fields of our own that OpenTelemetry has names for, by which collectors find them.
+ *
+ * @see https://opentelemetry.io/docs/specs/semconv/registry/attributes/ (exception, server, network)
+ */
+const OPEN_TELEMETRY_NAMES: ReadonlyMap<string, string> = new Map([
+  ['fault', 'exception.message'],
+  ['stack', 'exception.stacktrace'],
+  ['host', 'server.address'],
+  ['port', 'server.port'],
+]);
+
+const byOpenTelemetry = (fields: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [OPEN_TELEMETRY_NAMES.get(name) ?? name, value]),
+  );
 
 function wrap(lines: pino.Logger, threshold: { readonly weight: number }): Logger {
   const say =

@@ -21,9 +21,12 @@ export function printLines(text: string): void {
   for (const line of text.split('\n')) printLine(line);
 }
 
+/** Of several lines: their breaks are ours. */
+export const visibleLines = (text: string): string => text.split('\n').map(visible).join('\n');
+
 /** To standard error: what went wrong, or is worth knowing. */
 export function printRemark(text: string): void {
-  process.stderr.write(`foreshard: ${text.split('\n').map(visible).join('\n')}\n`);
+  process.stderr.write(`foreshard: ${visibleLines(text)}\n`);
 }
 
 export function printJson(value: unknown): void {

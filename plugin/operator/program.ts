@@ -31,7 +31,7 @@ import { addInitCommand } from './init/command.ts';
 import { addMigrationCommands } from './migration/commands.ts';
 import { addNodeCommand } from './node-command.ts';
 import { addNodeOrders } from './nodes/commands.ts';
-import { printJson, printLine, printRemark } from './output.ts';
+import { printJson, printLine, printRemark, visibleLines } from './output.ts';
 import { describeProposals } from './proposals/past-command.ts';
 import { describeProposal } from './proposals/proposal-command.ts';
 import { clearQuarantine, describeQuarantine } from './quarantine-command.ts';
@@ -95,7 +95,11 @@ export function buildProgram(exitWith: (code: number) => void): Command {
     .description('Forecasts where a sharded database will be hot and moves the data there first.')
     .version(packageVersion())
     .exitOverride()
-    .showHelpAfterError('(--help shows what there is)');
+    .showHelpAfterError('(--help shows what there is)')
+    // As every other error of ours begins.
+    .configureOutput({
+      outputError: (text, write) => write(`foreshard: ${visibleLines(text.replace(/^error: /, ''))}`),
+    });
 
   addNodeCommand(program, exitWith);
 

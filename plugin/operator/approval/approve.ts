@@ -168,9 +168,13 @@ function told(given: readonly Approval[]): string {
   );
 }
 
-export const noProposal = (): ForeshardError =>
-  new ForeshardError(
-    'FORESHARD_NOT_READY',
-    'wait',
-    'there is no proposal yet: plugin.mode must be "propose" or "auto", and a cycle must have run',
-  );
+/** @param mode by the settings that the command has read; null: it has read none. */
+export const noProposal = (mode: string | null = null): ForeshardError =>
+  new ForeshardError('FORESHARD_NOT_READY', 'wait', `there is no proposal yet: ${whyNoProposal(mode)}`);
+
+export const whyNoProposal = (mode: string | null): string =>
+  mode === null
+    ? 'plugin.mode must be "propose" or "auto", and a cycle must have run'
+    : mode === 'observe'
+      ? 'plugin.mode is "observe", in which plans are logged and not written; "propose" writes them'
+      : 'no cycle has run (controller.cycleIntervalMs), or none had enough history';

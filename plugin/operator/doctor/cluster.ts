@@ -12,8 +12,10 @@ export function judgeCluster({ metadata, nodes, coordinator, alarms }: ClusterSt
   return [
     judgeStore(metadata),
     ...nodes.filter(({ state }) => state === 'dead').map(judgeDead),
-    ok('nodes', `${counted(alive.length, 'node')} of ${nodes.length} alive`),
-    judgeVersions(alive),
+    // A Redis Cluster's servers are looked at by themselves.
+    ...(nodes.length === 0
+      ? []
+      : [ok('nodes', `${counted(alive.length, 'node')} of ${nodes.length} alive`), judgeVersions(alive)]),
     coordinator.state === 'leading'
       ? ok('coordinator', coordinatorText(coordinator))
       : fail('coordinator', coordinatorText(coordinator), 'a query node whose plugin is attached has to run'),

@@ -65,12 +65,12 @@ export function addNodeOrders(program: Command): void {
     .action(async (nodeId: number, flags: OrderFlags) => {
       const { settings } = await settingsOf(flags);
       await withMetadata(settings, async (metadata) => {
-        await setDraining(metadata, settings.cluster.name, orderOf(nodeId, flags, false));
-        printOutcome(
-          `node ${nodeId} is to be kept: nothing more leaves it for a drain; what has left does not come back by itself`,
-          flags,
-          { nodeId },
-        );
+        const order = orderOf(nodeId, flags, false);
+        const { hasChanged } = await setDraining(metadata, settings.cluster.name, order);
+        const message = hasChanged
+          ? `node ${nodeId} is no longer drained: plans may give it something again; what has left comes back only if a plan says so`
+          : `node ${nodeId} was not being drained: nothing has changed`;
+        printOutcome(message, flags, { nodeId, hasChanged });
       });
     });
   withJson(withConfig(program.command('remove')))
@@ -92,7 +92,7 @@ async function drain(nodeId: number, flags: DrainFlags): Promise<void> {
   const { settings } = await settingsOf(flags);
   const { name } = settings.cluster;
   await withMetadata(settings, async (metadata) => {
-    let standing = await setDraining(metadata, name, orderOf(nodeId, flags, true));
+    let standing: NodeStanding = await setDraining(metadata, name, orderOf(nodeId, flags, true));
     const hindrances = isEmpty(standing) ? [] : await hindrancesOf(metadata, name);
     const tell = (): void => {
       if (flags.json === true) printJson({ ...standing, isEmpty: isEmpty(standing), hindrances });

@@ -24,14 +24,14 @@ export async function setDraining(
   metadata: MetadataStore,
   clusterName: string,
   order: DrainOrder,
-): Promise<NodeStanding> {
+): Promise<NodeStanding & { readonly hasChanged: boolean }> {
   const { nodeId, isDraining, reason, nowMs } = order;
   const member = await storageMember(metadata, clusterName, nodeId);
   const standing = await standingOf(metadata, clusterName, member);
   const { state } = standing.store;
   if (state === 'retired')
     throw refused(`node ${nodeId}: its store ${member.storeId} is retired already: it owns nothing for good`);
-  if ((state === 'draining') === isDraining) return standing;
+  if ((state === 'draining') === isDraining) return { ...standing, hasChanged: false };
   if (reason === '') throw noReason();
   const whileAnotherIsLeft = isDraining ? await conditionsOfAnother(metadata, clusterName, nodeId) : [];
   const record: StoreRecord = isDraining
@@ -57,7 +57,7 @@ export async function setDraining(
       'retry',
       `node ${nodeId}: somebody has just changed what its store is, or that of another node; nothing was done, try again`,
     );
-  return { ...standing, store: record };
+  return { ...standing, store: record, hasChanged: true };
 }
 
 /**

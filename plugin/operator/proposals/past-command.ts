@@ -7,6 +7,7 @@ import { loadMap } from '../../metadata/cluster-map.ts';
 import { readDecisions } from '../../metadata/decisions.ts';
 import { orNothing } from '../../metadata/json-values.ts';
 import { decodeHistory } from '../../metadata/record-codec.ts';
+import { whyNoProposal } from '../approval/approve.ts';
 import { withMetadata } from '../cluster-commands.ts';
 import { printJson, printLine } from '../output.ts';
 import { asTime, counted } from '../units-text.ts';
@@ -28,7 +29,8 @@ export function describeProposals(
     const proposals = await gatherProposals(metadata, settings.cluster.name, Date.now());
     const shown = proposals.slice(0, limit);
     if (isJson) return printJson({ proposals: shown });
-    if (shown.length === 0) printLine('nothing has been proposed yet');
+    if (shown.length === 0)
+      printLine(`nothing has been proposed yet: ${whyNoProposal(settings.plugin.mode)}`);
     for (const proposal of shown) for (const line of proposalLines(proposal)) printLine(line);
   });
 }

@@ -21,7 +21,7 @@ export function describeProposal(
   { isJson }: { readonly isJson: boolean },
 ): Promise<void> {
   return withMetadata(settings, async (metadata) => {
-    const proposal = await readProposal(metadata, settings.cluster.name);
+    const proposal = await readProposal(metadata, settings.cluster.name, settings.plugin.mode);
     const decisions = await readDecisions(metadata, settings.cluster.name, Date.now());
     if (isJson) return printJson({ ...proposal, gap: gapOf(proposal), decisions });
     printLine(headline(proposal));
@@ -43,9 +43,13 @@ export function describeProposal(
 }
 
 /** @throws ForeshardError FORESHARD_NOT_READY before the first one. */
-export async function readProposal(metadata: MetadataStore, clusterName: string): Promise<ProposalRecord> {
+export async function readProposal(
+  metadata: MetadataStore,
+  clusterName: string,
+  mode: string | null = null,
+): Promise<ProposalRecord> {
   const entry = await metadata.get(proposalKey(clusterName));
-  if (entry === undefined) throw noProposal();
+  if (entry === undefined) throw noProposal(mode);
   return decodeProposal(entry.value);
 }
 

@@ -16,9 +16,16 @@ export interface FormingStatus {
 /** Null where the cluster has been formed. */
 export async function readForming(
   metadata: MetadataStore,
-  { cluster: { name, storageNodeCount } }: Settings,
+  { cluster: { name, storageNodeCount }, redis }: Settings,
 ): Promise<FormingStatus | null> {
   if ((await metadata.get(clusterKeys(name).cluster)) !== undefined) return null;
+  if (redis.nodes.length > 0)
+    return {
+      ...{ cluster: name, isFormed: false, registered: [], missing: [] },
+      alarms: [
+        'no agent has written the map of the Redis Cluster yet: `foreshard agent` does so within seconds of its start',
+      ],
+    };
   const founders = await readFounders(metadata, name, storageNodeCount);
   const { present, missing } = founders;
   const remedy = missing.length === 0 ? '' : ': start them, or set cluster.storageNodeCount';

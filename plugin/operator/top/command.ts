@@ -5,6 +5,7 @@ import { isOpen } from '../../../src/migration/record-changes.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import type { MigrationTransport } from '../../engines/lmdb/migration-transport.ts';
+import { readClusterSeen } from '../../engines/redis-cluster/cluster-seen.ts';
 import { readForecast } from '../../host/forecast-record.ts';
 import { decodeProposal } from '../../host/proposal-record.ts';
 import { forecastPrefix, proposalKey } from '../../host/record-keys.ts';
@@ -19,7 +20,7 @@ import { printJson, printLine } from '../output.ts';
 import { isColoured, Screen } from '../screen.ts';
 import { type Reading, rateOf, readActivity } from './activity.ts';
 import { topLines } from './lines.ts';
-import { type TopView, topView } from './view.ts';
+import { seenText, type TopView, topView } from './view.ts';
 
 interface TopFlags extends CommonFlags {
   readonly interval: string;
@@ -100,12 +101,16 @@ class Looks {
     this.#last = reading;
     const { map, records } = await loadMap(metadata, name);
     const proposal = await metadata.get(proposalKey(name));
-    const moves = orNothing(() =>
-      proposal === undefined ? [] : decodeProposal(proposal.value).moves,
-    ).flat();
+    const atMs = Date.now();
+    // Of one that has run out nothing is carried out any more.
+    const moves = orNothing(() => (proposal === undefined ? null : decodeProposal(proposal.value))).flatMap(
+      (latest) => (latest === null || latest.expiresAtMs < atMs ? [] : latest.moves),
+    );
+    const isRedis = settings.redis.nodes.length > 0;
     const capacityOf = new Map(members.map(({ nodeId, capacity }) => [nodeId, capacity?.queries ?? null]));
     return topView({
-      atMs: Date.now(),
+      atMs,
+      seenByAgent: isRedis ? seenText(await readClusterSeen(metadata, name)) : null,
       ownerOf: map.ownerOf,
       nodeIds: members.map(({ nodeId }) => nodeId),
       rates: new Map([...reading].map(([nodeId, after]) => [nodeId, rateOf(before.get(nodeId), after)])),

@@ -14,8 +14,9 @@ export interface LinesOptions {
 export function topLines(view: TopView, { isColoured, linesMax }: LinesOptions): string[] {
   const coming = view.nextHourPerSecond === null ? '' : `, ${rate(view.nextHourPerSecond)} in the next hour`;
   const lines = [
-    `${new Date(view.atMs).toISOString().slice(0, 19).replace('T', ' ')} UTC: ${rate(view.queriesPerSecond)} queries/s${coming}, ` +
+    `${new Date(view.atMs).toISOString().slice(0, 19).replace('T', ' ')} UTC: ${view.queriesPerSecond === null ? 'queries/s not known' : `${rate(view.queriesPerSecond)} queries/s`}${coming}, ` +
       `${counted(view.openMigrationCount, 'migration')} open`,
+    ...(view.seenByAgent === null ? [] : [view.seenByAgent]),
     forecastLine(view),
     '',
     `${cell('node', 6)}${cell('partitions', 12)}${cell('queries/s', 11)}${cell('used', 7)}${cell('CPU', 7)}${cell('next hour', 11)}${cell('used', 7)}`,

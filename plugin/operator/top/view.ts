@@ -1,4 +1,6 @@
 /** What `foreshard top` shows, of what has been read: pure. */
+
+import type { ClusterSeen } from '../../engines/redis-cluster/cluster-seen.ts';
 import type { PublishedForecast } from '../../host/forecast-record.ts';
 import type { NodeRate } from './activity.ts';
 
@@ -28,7 +30,10 @@ export interface TopPartition {
 
 export interface TopView {
   readonly atMs: number;
-  readonly queriesPerSecond: number;
+  /** Null where nobody measures it. */
+  readonly queriesPerSecond: number | null;
+  /** Beside a Redis Cluster: who sees its load, or why nobody does. Null where our own nodes are asked. */
+  readonly seenByAgent: string | null;
   readonly nextHourPerSecond: number | null;
   /** When the hour that was forecast last ends; null without a forecast. */
   readonly forecastUntilMs: number | null;
@@ -40,6 +45,8 @@ export interface TopView {
 
 export interface TopSources {
   readonly atMs: number;
+  /** See TopView; with the queries a second that captured clients ask. */
+  readonly seenByAgent: { readonly text: string; readonly queriesPerSecond: number | null } | null;
   readonly ownerOf: Int32Array | readonly number[];
   readonly nodeIds: readonly number[];
   readonly rates: ReadonlyMap<number, NodeRate | null>;
@@ -78,7 +85,11 @@ export function topView(sources: TopSources): TopView {
   );
   return {
     atMs,
-    queriesPerSecond: sum(nodes.map((node) => node.queriesPerSecond)) ?? 0,
+    queriesPerSecond:
+      sources.seenByAgent === null
+        ? (sum(nodes.map((node) => node.queriesPerSecond)) ?? 0)
+        : sources.seenByAgent.queriesPerSecond,
+    seenByAgent: sources.seenByAgent?.text ?? null,
     nextHourPerSecond: sum(partitions.map((of) => of.nextHourPerSecond)),
     forecastUntilMs:
       forecast === undefined ? null : forecast.startMs + forecast.horizonSteps * forecast.stepMs,
@@ -88,6 +99,23 @@ export function topView(sources: TopSources): TopView {
       .sort((a, b) => heat(b) - heat(a) || a.partitionId - b.partitionId)
       .slice(0, limit),
   };
+}
+
+/** The servers of a Redis Cluster are asked by the agent, not by this command: it knows what the agent has written down. */
+export function seenText(seen: ClusterSeen | null): NonNullable<TopSources['seenByAgent']> {
+  const none = { queriesPerSecond: null };
+  if (seen === null) return { text: 'no agent has told yet what it sees of the Redis Cluster', ...none };
+  const { processCount, queriesPerSecond } = seen.clients;
+  if (processCount > 0)
+    return {
+      text: `as ${processCount} captured applications ask; nodes tell no load of their own`,
+      queriesPerSecond,
+    };
+  const text =
+    seen.slotStats === 'load'
+      ? 'no application is captured; windows come from CLUSTER SLOT-STATS, `foreshard status` tells the load of each master'
+      : 'no application is captured, and the servers tell no load by slot: captureCluster (docs/redis.md) tells it';
+  return { text, ...none };
 }
 
 function nodeOf(nodeId: number, own: readonly TopPartition[], sources: TopSources): TopNode {

@@ -520,7 +520,7 @@ test('a node whose plugin fails serves on, and says once why', async () => {
     const query = startNode(folder, ['--role', 'query', '--listen', '127.0.0.1:0']);
     try {
       await Promise.all([query.ready, storage.ready]);
-      check.match(query.output(), /"fault":"broken on purpose"/);
+      check.match(query.output(), /"exception.message":"broken on purpose"/);
       check.is(query.output().match(/plugin detached after a fault/g)?.length, 1);
       const ends = [storage, query].map(({ child }) => once(child, 'exit'));
       // Without a word: a parent that is gone takes its nodes with it.

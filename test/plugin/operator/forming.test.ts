@@ -40,4 +40,17 @@ test('it says whom it waits for, until it is formed', async () => {
   check.is(await lines(), 'formed');
 });
 
+test('beside a Redis Cluster it waits for an agent, not for storage nodes', async () => {
+  const redis = { ...DEFAULT_SETTINGS.redis, nodes: ['127.0.0.1:7000'] };
+  const forming = await readForming(new PlainMetadata() as unknown as MetadataStore, {
+    ...DEFAULT_SETTINGS,
+    redis,
+  });
+  check.equal(forming?.missing, []);
+  check.match(
+    formingLines(forming as NonNullable<typeof forming>).join('\n'),
+    /ALARM: no agent has written the map/,
+  );
+});
+
 test.run();

@@ -1,9 +1,15 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import type { ClusterSeen } from '../../../../plugin/engines/redis-cluster/cluster-seen.ts';
 import type { PublishedForecast } from '../../../../plugin/host/forecast-record.ts';
 import { rateOf } from '../../../../plugin/operator/top/activity.ts';
 import { topLines } from '../../../../plugin/operator/top/lines.ts';
-import { nextHourPerSecond, type TopSources, topView } from '../../../../plugin/operator/top/view.ts';
+import {
+  nextHourPerSecond,
+  seenText,
+  type TopSources,
+  topView,
+} from '../../../../plugin/operator/top/view.ts';
 
 const test = suite('foreshard top');
 
@@ -23,6 +29,7 @@ const sources = (changes: Partial<TopSources> = {}): TopSources => ({
     [1, null],
   ]),
   proposed: new Map([[1, 0]]),
+  seenByAgent: null,
   capacityOf: () => 5,
   utilisationHighOf: () => 0.8,
   ...changes,
@@ -62,6 +69,21 @@ test('what a node serves of others’ partitions loads it; what a silent node se
     ],
   );
   check.is(topView(sources({ limit: 1 })).partitions.length, 1);
+});
+
+test('beside a Redis Cluster that nobody captures no load is told, and why', () => {
+  const clients = { processCount: 0, queriesPerSecond: 0, p99Us: null };
+  const seen = { slotStats: 'unused', clients } as unknown as ClusterSeen;
+  const lines = (of: ClusterSeen | null) =>
+    topLines(topView(sources({ nodeIds: [], seenByAgent: seenText(of) })), {
+      isColoured: false,
+      linesMax: 9,
+    });
+  check.match(lines(seen)[0] as string, /queries\/s not known/);
+  check.match(lines(seen)[1] as string, /no application is captured.*captureCluster/);
+  check.match(lines(null)[1] as string, /no agent has told yet/);
+  const captured = { ...seen, clients: { ...clients, processCount: 2, queriesPerSecond: 70 } };
+  check.match(lines(captured)[0] as string, /70\.0 queries\/s/);
 });
 
 test('a hot node is marked in words as well as in red; the screen is not overrun', () => {
