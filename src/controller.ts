@@ -1,4 +1,5 @@
 import { drainBasis, hasToEmpty, onlyDraining } from './affinity/drain.ts';
+import { inTurn } from './affinity/evidence/in-turn.ts';
 import type { PlanMemory } from './affinity/plan-memory.ts';
 import { type Relief, reliefAlone } from './affinity/relief/plan-relief.ts';
 import { trustedForecast } from './analyzer/trust.ts';
@@ -148,13 +149,16 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
 
   const isWorthTelling = plan !== null || proposal.moves.length > 0;
   const ignoredForecasts = trusted?.ignoredPartitions ?? [];
+  let evidence: ProposalEvidence | null | undefined;
   if (mode !== 'observe' && isWorthTelling) {
-    const evidence = inputs && (await affinity.evidence(inputs, proposal));
+    evidence = inputs && (await affinity.evidence(inputs, proposal));
     await proposals.record(proposal, { ignoredForecasts, inputs, evidence });
   }
   // An order to drain is obeyed in every mode: it approves what empties the node.
   // Also of nothing: that takes back what an earlier plan, or an order that has ended, had queued.
-  const admission = await migration.admit(mode === 'auto' ? proposal : onlyDraining(proposal, state));
+  const admission = await migration.admit(
+    mode === 'auto' ? inTurn(proposal, evidence) : onlyDraining(proposal, state),
+  );
 
   logger.info(
     {

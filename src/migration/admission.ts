@@ -17,6 +17,8 @@ export const ADMISSION_REFUSALS = [
   'cluster-busy',
   'paused',
   'rejected', // by an operator, since the plan was made
+  'awaits-room', // another move of the plan has to make room first
+  'no-room', // that one stays: it was refused, or its migration was given up
 ] as const;
 export type AdmissionRefusal = (typeof ADMISSION_REFUSALS)[number];
 
@@ -27,7 +29,8 @@ export const isTemporary = (refusal: AdmissionRefusal): boolean =>
   refusal === 'source-busy' ||
   refusal === 'target-busy' ||
   refusal === 'cluster-busy' ||
-  refusal === 'paused';
+  refusal === 'paused' ||
+  refusal === 'awaits-room';
 
 export interface AdmissionContext {
   /** [partition]; null where there is no valid record. */

@@ -95,7 +95,10 @@ export function voidnessOf(
 }
 
 /** Whether all that had to make room is away: another node owns it, and it is not on its way back. */
-export const isUnblocked = ({ after }: Approval, records: readonly (PartitionRecord | null)[]): boolean =>
+export const isUnblocked = (
+  { after }: Pick<Approval, 'after'>,
+  records: readonly (PartitionRecord | null)[],
+): boolean =>
   after.every(({ partitionId, sourceNodeId }) => {
     const record = records[partitionId];
     if (!record || record.ownerNodeId === sourceNodeId) return false;

@@ -26,6 +26,7 @@ import type { CoordinatorParts } from './coordinator-parts.ts';
 import { isCopying } from './phases.ts';
 import { quarantineOf } from './quarantine.ts';
 import { cutReason, type OpenRecord } from './record-changes.ts';
+import { refusalWithRoom } from './room.ts';
 import { predictionOf } from './scorecard.ts';
 import type { MigrationSettings } from './settings.ts';
 import { openingWrite } from './transition-writes.ts';
@@ -75,10 +76,14 @@ export class MoveQueue {
     const refused: { move: Move; refusal: AdmissionRefusal }[] = [];
     const context = this.#contextOf(seen);
     const copies = new CopyCounts(seen.records);
+    const pending = approvedPartitions(seen);
     for (const move of plan.moves) {
-      const refusal = refusalOf(move, expectedBy(plan, move), copies, context);
+      const refusal = planRefusalOf(move, { plan, copies, context, pending });
       if (refusal && !isTemporary(refusal)) refused.push({ move, refusal });
-      else queued.push(move);
+      else {
+        queued.push(move);
+        pending.add(move.partitionId);
+      }
     }
     this.#plan = plan;
     this.#moves = queued;
@@ -103,13 +108,17 @@ export class MoveQueue {
     if (plan === null || this.#moves.length === 0) return;
     const later: Move[] = [];
     const begun: Promise<void>[] = [];
+    const pending = new Set(approved);
+    // Who makes room comes before whom it is made for: one that is dropped here is not waited for.
     for (const move of this.#moves) {
       if (approved.has(move.partitionId)) continue;
-      const refusal = refusalOf(move, expectedBy(plan, move), copies, context);
+      const refusal = planRefusalOf(move, { plan, copies, context, pending });
       if (refusal === null) {
         copies.add(move.sourceNodeId, move.targetNodeId);
         begun.push(this.#open(move, seen));
       } else if (isTemporary(refusal)) later.push(move);
+      else continue;
+      pending.add(move.partitionId);
     }
     this.#moves = later;
     await Promise.all(begun);
@@ -118,7 +127,7 @@ export class MoveQueue {
   /** @returns partitions that are an approval's business, and no plan's. */
   async #beginApproved(seen: Seen, copies: CopyCounts, context: AdmissionContext): Promise<Set<number>> {
     const { approvals } = seen.controls;
-    const pending = new Set(approvals.map(({ approval }) => approval.partitionId));
+    const pending = approvedPartitions(seen);
     const begun: Promise<void>[] = [];
     for (const entry of approvals) {
       const { approval } = entry;
@@ -262,6 +271,24 @@ export class MoveQueue {
     };
   }
 }
+
+const approvedPartitions = ({ controls }: Seen): Set<number> =>
+  new Set(controls.approvals.map(({ approval }) => approval.partitionId));
+
+interface PlanTurn {
+  readonly plan: Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'>;
+  readonly copies: CopyCounts;
+  readonly context: AdmissionContext;
+  /** Partitions whose moves are still to come. */
+  readonly pending: ReadonlySet<number>;
+}
+
+/** Of a move of the plan, what makes room for it included. */
+const planRefusalOf = (move: Move, { plan, copies, context, pending }: PlanTurn): AdmissionRefusal | null =>
+  refusalWithRoom(move, refusalOf(move, expectedBy(plan, move), copies, context), plan.baseOwnerOf, {
+    records: context.records,
+    isPending: (partitionId) => pending.has(partitionId),
+  });
 
 const expectedBy = (
   { baseOwnerOf, baseEpochOf }: Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'>,

@@ -20,6 +20,8 @@ export interface Move {
     readonly gain: number;
     readonly cost: number;
   };
+  /** Moves of the same proposal that make room for it: it does not begin before them. None where it is left out. */
+  readonly after?: readonly PartitionId[];
   /** For people: which node, when, and what is relieved. */
   readonly reason: string;
   /** Null: as soon as there is a place. */

@@ -15,6 +15,7 @@ import {
 } from '../../../src/migration/approvals.ts';
 import type { Controls } from '../../../src/migration/controls.ts';
 import type { AdmissionReport } from '../../../src/migration/move-queue.ts';
+import { refusalWithRoom } from '../../../src/migration/room.ts';
 import type { MigrationSettings } from '../../../src/migration/settings.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
 import type { Move, Proposal } from '../../../src/model/proposal.ts';
@@ -62,10 +63,14 @@ export class SlotMoveQueue {
   take(plan: Proposal, seen: SeenMoves): AdmissionReport {
     const queued: Move[] = [];
     const refused: AdmissionReport['refused'][number][] = [];
+    const pending = approvedPartitions(seen);
     for (const move of plan.moves) {
-      const refusal = this.#refusalOf(move, plan, seen);
+      const refusal = this.#refusalOf(move, plan, seen, pending);
       if (refusal && !isTemporary(refusal)) refused.push({ move, refusal });
-      else queued.push(move);
+      else {
+        queued.push(move);
+        pending.add(move.partitionId);
+      }
     }
     this.#plan = plan;
     this.#moves = queued;
@@ -96,15 +101,23 @@ export class SlotMoveQueue {
       const isRefused = refusalOf(move, expected, new CopyCounts([]), ofApproved) !== null;
       if (!isRefused && !seen.openPartitionIds.has(approval.partitionId)) return { move, approved };
     }
-    const taken = new Set(approvals.map(({ approval }) => approval.partitionId));
+    const taken = approvedPartitions(seen);
     const plan = this.#plan;
     if (plan === null) return null;
-    const standing = this.#moves.map((move) => ({ move, refusal: this.#refusalOf(move, plan, seen) }));
-    this.#moves = standing
-      .filter(({ move, refusal }) => !taken.has(move.partitionId) && (!refusal || isTemporary(refusal)))
-      .map(({ move }) => move);
-    const ready = standing.find(({ move, refusal }) => refusal === null && this.#moves.includes(move));
-    return ready === undefined ? null : { move: ready.move, approved: null };
+    const pending = new Set(taken);
+    const standing: Move[] = [];
+    let ready: Move | null = null;
+    // Who makes room comes before whom it is made for: one that is dropped here is not waited for.
+    for (const move of this.#moves) {
+      if (taken.has(move.partitionId)) continue;
+      const refusal = this.#refusalOf(move, plan, seen, pending);
+      if (refusal !== null && !isTemporary(refusal)) continue;
+      if (refusal === null) ready ??= move;
+      standing.push(move);
+      pending.add(move.partitionId);
+    }
+    this.#moves = standing;
+    return ready === null ? null : { move: ready, approved: null };
   }
 
   /** A move of the plan has begun, or has been refused. */
@@ -116,16 +129,25 @@ export class SlotMoveQueue {
     move: Move,
     { baseOwnerOf, baseEpochOf }: Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'>,
     seen: SeenMoves,
+    pending: ReadonlySet<number>,
   ): ReturnType<typeof refusalOf> {
     const { partitionId } = move;
-    if (seen.openPartitionIds.has(partitionId)) return 'migration-open';
+    const { openPartitionIds, records } = seen;
+    if (openPartitionIds.has(partitionId)) return 'migration-open';
     const expected = {
       ownerNodeId: baseOwnerOf[partitionId] as number,
       epoch: baseEpochOf[partitionId] as number,
     };
-    return refusalOf(move, expected, new CopyCounts([]), contextOf(seen, this.#settings));
+    const refusal = refusalOf(move, expected, new CopyCounts([]), contextOf(seen, this.#settings));
+    return refusalWithRoom(move, refusal, baseOwnerOf, {
+      records,
+      isPending: (other) => pending.has(other) || openPartitionIds.has(other),
+    });
   }
 }
+
+const approvedPartitions = ({ controls }: SeenMoves): Set<number> =>
+  new Set(controls.approvals.map(({ approval }) => approval.partitionId));
 
 /** Approvals of what can no longer be done. */
 export function voidApprovals(seen: SeenMoves, settings: MigrationSettings): readonly VoidApproval[] {

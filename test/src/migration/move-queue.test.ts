@@ -117,6 +117,12 @@ function coordinate() {
         .filter(({ key }) => key.startsWith(keys.auditPrefix))
         .map(({ value }) => new TextDecoder().decode(value)),
     approved: async () => (await seen()).controls.approvals.map(({ approval }) => approval.partitionId),
+    /** Moves of the plan that have not begun. */
+    waiting: () => queue.waiting.queuedMoveCount + queue.waiting.scheduledMoveCount,
+    read(partitionId: number): PartitionRecord {
+      const { value } = metadata.entries.get(keys.map(partitionId)) as MetadataEntry;
+      return codec.decodePartition(partitionId, value);
+    },
     put: (record: PartitionRecord) =>
       metadata.put(keys.map(record.partitionId), codec.encodePartition(record)),
     onOpening(call: () => void): void {
@@ -345,6 +351,58 @@ test('an approval that nobody can read holds up no other', async () => {
   run.approve(approvalOf(2, 3));
   await run.begin();
   check.equal(await run.open(), ['2 -> 3']);
+});
+
+test('a move of a plan waits for those that make room for it, until they have switched', async () => {
+  const run = coordinate();
+  // Partition 4 makes room and waits for a place: node 0 sends one copy at a time.
+  const moves = [moveOf(0, 2), moveOf(4, 2), { ...moveOf(1, 0), after: [asPartitionId(4)] }];
+  const { queued } = await run.take(moves);
+  check.is(queued.length, 3);
+  await run.begin();
+  check.equal(await run.open(), ['0 -> 2']);
+  run.put({ ...recordOf(0), ownerNodeId: asNodeId(2) });
+  await run.begin();
+  check.equal(await run.open(), ['4 -> 2']);
+  await run.begin();
+  check.equal(await run.open(), ['4 -> 2'], 'it is still being copied');
+  const record = run.read(4);
+  check.ok(record.migration);
+  run.put({ ...record, ownerNodeId: asNodeId(2), migration: { ...record.migration, phase: 'GRACE' } });
+  await run.begin();
+  check.equal(await run.open(), ['1 -> 0', '4 -> 2']);
+});
+
+test('a move of a plan never begins when one that makes room for it aborts, is refused or cannot be opened', async () => {
+  const aborted = coordinate();
+  const pair = [moveOf(0, 2), { ...moveOf(1, 0), after: [asPartitionId(0)] }];
+  const chain = [...pair, { ...moveOf(2, 1), after: [asPartitionId(1)] }, moveOf(3, 1)];
+  await aborted.take(chain);
+  await aborted.begin();
+  check.equal(await aborted.open(), ['0 -> 2', '3 -> 1']);
+  aborted.put(recordOf(0));
+  await aborted.begin();
+  check.equal(await aborted.open(), ['3 -> 1']);
+  check.equal(aborted.waiting(), 0, 'nor does what was to come after it');
+
+  const refused = coordinate();
+  refused.put({ ...recordOf(0), epoch: asEpoch(4) });
+  const report = await refused.take(pair);
+  check.equal(
+    report.refused.map(({ move, refusal }) => [move.partitionId, refusal]),
+    [
+      [0, 'stale-proposal'],
+      [1, 'no-room'],
+    ],
+  );
+
+  const unopened = coordinate();
+  unopened.metadata.put(keys.store('store-2'), codec.encodeStoreState('draining'));
+  await unopened.take(pair);
+  await unopened.begin();
+  await unopened.begin();
+  check.equal(await unopened.open(), []);
+  check.equal(unopened.waiting(), 0);
 });
 
 type Run = ReturnType<typeof coordinate>;

@@ -1,0 +1,81 @@
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { type SeenMoves, SlotMoveQueue } from '../../../../plugin/engines/redis-cluster/slot-move-queue.ts';
+import { DEFAULT_MIGRATION_SETTINGS } from '../../../../src/migration/settings.ts';
+import { asEpoch, asNodeId, asPartitionId } from '../../../../src/model/ids.ts';
+import type { PartitionRecord } from '../../../../src/model/migration.ts';
+import type { Move, Proposal } from '../../../../src/model/proposal.ts';
+
+const test = suite('queue of slot moves');
+
+const recordOf = (partitionId: number, owner = partitionId): PartitionRecord => ({
+  partitionId: asPartitionId(partitionId),
+  ownerNodeId: asNodeId(owner),
+  ownerStoreId: `store-${owner}`,
+  epoch: asEpoch(1),
+  ownedSinceMs: 0,
+  migrationSeq: 0,
+  migration: null,
+});
+
+const moveOf = (partitionId: number, target: number, after: readonly number[] = []): Move => ({
+  partitionId: asPartitionId(partitionId),
+  sourceNodeId: asNodeId(partitionId),
+  targetNodeId: asNodeId(target),
+  sizeBytes: 1,
+  gain: 1,
+  cost: 0,
+  reason: 'planned',
+  schedule: null,
+  after: after.map(asPartitionId),
+});
+
+/** Partitions 0, 1 and 2 on nodes of these numbers. */
+const planOf = (moves: readonly Move[]): Proposal =>
+  ({
+    baseOwnerOf: Int32Array.of(0, 1, 2),
+    baseEpochOf: Uint32Array.of(1, 1, 1),
+    moves,
+  }) as unknown as Proposal;
+
+const seenOf = (
+  records: readonly PartitionRecord[],
+  change: Partial<Pick<SeenMoves, 'openPartitionIds' | 'isInWindow'>> = {},
+): SeenMoves => ({
+  records,
+  controls: {
+    isPaused: false,
+    pausedPartitionIds: new Set(),
+    retiredStoreIds: new Set(),
+    approvals: [],
+    rejections: new Map(),
+  } as unknown as SeenMoves['controls'],
+  openPartitionIds: new Set(),
+  nowMs: 1e9,
+  planNowMs: 1e9,
+  isInWindow: true,
+  ...change,
+});
+
+const HOME = [recordOf(0), recordOf(1), recordOf(2)];
+const WITH_ROOM = [moveOf(0, 2), moveOf(1, 0, [0])];
+
+test('a move of a plan waits for those that make room for it', () => {
+  const queue = new SlotMoveQueue(DEFAULT_MIGRATION_SETTINGS);
+  check.is(queue.take(planOf(WITH_ROOM), seenOf(HOME)).queued.length, 2);
+  const first = queue.next(seenOf(HOME));
+  check.is(first?.move.partitionId, 0);
+  queue.drop(first?.move as Move);
+  check.is(queue.next(seenOf(HOME, { openPartitionIds: new Set([0]) })), null, 'it is being moved');
+  check.is(queue.next(seenOf([recordOf(0, 2), recordOf(1), recordOf(2)]))?.move.partitionId, 1);
+});
+
+test('a move of a plan never begins when what was to make room for it is given up', () => {
+  const queue = new SlotMoveQueue(DEFAULT_MIGRATION_SETTINGS);
+  queue.take(planOf([...WITH_ROOM, moveOf(2, 1, [1])]), seenOf(HOME));
+  queue.drop(queue.next(seenOf(HOME))?.move as Move);
+  check.is(queue.next(seenOf(HOME)), null);
+  check.equal(queue.waiting(1e9), { queuedMoveCount: 0, scheduledMoveCount: 0 });
+});
+
+test.run();
