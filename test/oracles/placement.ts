@@ -92,10 +92,13 @@ export function breaches(file: OracleFile, moves: readonly OracleMove[], setting
     found.push(...targetBreaches(file, { partition, source, target }));
   }
   found.push(...budgetBreaches(file, moves));
-  for (const owners of ownersAlong(file, moves)) {
-    found.push(...capacityBreaches(file, start, owners, settings));
+  const along = ownersAlong(file, moves);
+  moves.forEach((move, step) => {
+    const owners = along[step + 1] as Owners;
+    const source = along[firstStepOf(file, moves, move)] as Owners;
+    found.push(...capacityBreaches(file, { start, source, owners, move }, settings));
     found.push(...groupBreaches(file, start, owners));
-  }
+  });
   found.push(...togetherBreaches(file, start, ownersAlong(file, moves).at(-1) as Owners));
   return found;
 }
@@ -159,36 +162,57 @@ const resourcesOf = (file: OracleFile): string[] => Object.keys(file.nodes[0]?.c
 const slotsOf = (file: OracleFile): number[] =>
   Array.from({ length: Object.values(file.partitions[0]?.load ?? {})[0]?.length ?? 1 }, (_, t) => t);
 
+/** The step at which the first partition of the same `together` set goes the same way: such a set is judged as one. */
+function firstStepOf(file: OracleFile, moves: readonly OracleMove[], move: OracleMove): number {
+  const set = file.rules.together?.find(({ partitions }) => partitions.includes(move.partition))?.partitions;
+  return moves.findIndex(
+    ({ partition, source, target }) =>
+      partition === move.partition ||
+      (set?.includes(partition) === true && source === move.source && target === move.target),
+  );
+}
+
+interface CapacityStep {
+  readonly start: Owners;
+  /** The map that the source was judged by: just before the move, or before the first of its set. */
+  readonly source: Owners;
+  /** The map after the move. */
+  readonly owners: Owners;
+  readonly move: OracleMove;
+}
+
+/**
+ * No step brings a node above its capacity, or above what it had at the start where that was more, but for one case: the
+ * node that takes a partition may go above where it stays less full than the node that gave it was. Memory, which is held on
+ * both nodes, knows no such case.
+ */
 function capacityBreaches(
   file: OracleFile,
-  start: Owners,
-  owners: Owners,
+  { start, source, owners, move }: CapacityStep,
   settings: OracleSettings,
 ): string[] {
   const found: string[] = [];
-  for (const node of file.nodes)
-    for (const resource of resourcesOf(file))
-      for (const slot of slotsOf(file)) {
-        const rho = (isThere: (id: string) => boolean, at = node): number =>
-          utilisation(
-            at,
-            file.partitions.filter(({ id }) => isThere(id)),
-            {
-              resource,
-              slot,
-              deviations: settings.capacityZ,
-              commonError: settings.commonError,
-            },
-          );
-        const before = rho((id) => start.get(id) === node.id);
-        const isHeld = (id: string): boolean => resource === MEMORY && start.get(id) === node.id;
-        const after = rho((id) => owners.get(id) === node.id || isHeld(id));
-        // An overload may be shared, but nobody gets more of it than whoever had most.
-        const worst = Math.max(...file.nodes.map((at) => rho((id) => start.get(id) === at.id, at)));
-        const most = resource === MEMORY ? before : worst;
-        if (after > Math.max(1, before, most) + 1e-6)
-          found.push(`${node.id} is at ${after} in ${resource}, slot ${slot}, and was at ${before}`);
-      }
+  const nodeOf = (id: string): OracleNode => file.nodes.find((node) => node.id === id) as OracleNode;
+  const node = nodeOf(move.target);
+  for (const resource of resourcesOf(file))
+    for (const slot of slotsOf(file)) {
+      const at = { resource, slot, deviations: settings.capacityZ, commonError: settings.commonError };
+      const rho = (of: OracleNode, isThere: (id: string) => boolean): number =>
+        utilisation(
+          of,
+          file.partitions.filter(({ id }) => isThere(id)),
+          at,
+        );
+      const before = rho(node, (id) => start.get(id) === node.id);
+      const isHeld = (id: string): boolean => resource === MEMORY && start.get(id) === node.id;
+      const after = rho(node, (id) => owners.get(id) === node.id || isHeld(id));
+      if (after <= Math.max(1, before) + 1e-6) continue;
+      const giver = rho(nodeOf(move.source), (id) => source.get(id) === move.source);
+      if (resource === MEMORY || after >= giver)
+        found.push(
+          `${node.id} is at ${after} in ${resource}, slot ${slot}, was at ${before}, and relieves one at ${giver}`,
+        );
+    }
   return found;
 }
 
