@@ -243,5 +243,5 @@ export function moveDelta(s: Reassignment, p: i32, q: i32, a: i32, b: i32, c: i3
   let delta = <i64>movePrice(s, p, b) - <i64>movePrice(s, p, a);
   if (q != <i32>s.itemCount)
     delta += <i64>movePrice(s, q, c) - <i64>movePrice(s, q, b);
-  return delta + servicePriceDelta(s, p, q, a, b, c);
+  return (delta + servicePriceDelta(s, p, q, a, b, c)) * <i64>s.moveWeight;
 }

@@ -106,6 +106,8 @@ export class Reassignment extends SearchState {
   overflowWeight: usize;
   /** Whether capacities may be exceeded for now. */
   isSoft: u32;
+  /** What the price of moves counts for: 1, but while a search looks at another objective. */
+  moveWeight: i32;
 
   /** Only a map without violations may become the best one. */
   @inline

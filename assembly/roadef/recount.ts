@@ -95,7 +95,8 @@ function totalCost(s: Reassignment): i64 {
   const machineCount = s.machineCount;
   for (let m = 0; m < machineCount; m++)
     cost += <i64>load<f64>(s.machineCost + ((<usize>m) << 3));
+  let moves = <i64>s.servicePrice * <i64>s.movedMost;
   const processCount = <i32>s.itemCount;
-  for (let p = 0; p < processCount; p++) cost += <i64>movePrice(s, p, at(s.owner, p));
-  return cost + <i64>s.servicePrice * <i64>s.movedMost;
+  for (let p = 0; p < processCount; p++) moves += <i64>movePrice(s, p, at(s.owner, p));
+  return cost + moves * <i64>s.moveWeight;
 }

@@ -57,6 +57,7 @@ export const ROADEF_FIELDS = {
   overflowPenalty: 'f64',
   overflowWeight: 'u32',
   isSoft: 'u32',
+  moveWeight: 'u32',
 } as const satisfies Record<string, FieldKind>;
 
 /** Units of `overflow` in the mean capacity of a machine. */

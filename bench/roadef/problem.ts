@@ -23,6 +23,8 @@ type Field = keyof typeof ROADEF_FIELDS;
 export interface SharedProblem {
   readonly fields: ReadonlyMap<Field, number>;
   readonly processCount: number;
+  /** f64[column]: what a unit beyond the safety capacity costs. */
+  readonly weights: Float64Array;
   /** Processes of the largest service. */
   readonly serviceSizeMax: number;
 }
@@ -78,7 +80,6 @@ export function placeProblem(arena: Arena, model: Model, initial: Int32Array): S
   place('safety', safety);
   const weight = new Float64Array(columnCount);
   weight.set([...model.loadWeight, ...balances.map((balance) => balance.weight)]);
-  place('weight', weight);
   place('overflowWeight', overflowWeights(model, columnCount));
   place(
     'staying',
@@ -123,7 +124,12 @@ export function placeProblem(arena: Arena, model: Model, initial: Int32Array): S
   const listCapacity =
     Math.min(processCount, 2 * onMachine.reduce((most, own) => Math.max(most, own), 0) + 64) + 1;
   fields.set('listCapacity', listCapacity);
-  return { fields, processCount, serviceSizeMax: sizes.reduce((most, own) => Math.max(most, own), 0) };
+  return {
+    fields,
+    processCount,
+    weights: weight,
+    serviceSizeMax: sizes.reduce((most, own) => Math.max(most, own), 0),
+  };
 }
 
 function totalCapacity({ resourceCount, capacity }: Model): Float64Array {
@@ -262,11 +268,13 @@ export function placeSearch(arena: Arena, problem: SharedProblem, random: Random
       needing: i32(rich * count('neighbourhoodCount')),
       moved: i32(count('serviceCount')),
       movedHistogram: i32(problem.serviceSizeMax + 2),
+      weight: { ...i32(problem.weights.length), values: problem.weights },
     },
     ROADEF_OPERATORS.map(() => ({ price: 1, share: 1 / ROADEF_OPERATORS.length })),
   );
   for (const [field, value] of problem.fields) block.set(field, value);
   block.set('tournament', TOURNAMENT);
+  block.set('moveWeight', 1);
   const low = random.nextU64();
   const high = random.nextU64();
   // An all-zero state would stay zero.

@@ -1,21 +1,22 @@
 /**
- * Solves an instance of machine reassignment: a race of several kinds of annealing, then a long one of the kind that won, and
- * of those close behind, each on threads of its own, the worse taking over the map of the better at fixed points; then once
- * more from the best, cold.
+ * Solves an instance of machine reassignment: a race of several kinds of annealing, then long ones of the kind that won and
+ * of those close behind, then thermal cycles from the best, last a cold annealing.
  *
  * What kind wins differs from instance to instance: rugged ones want a hot start that may break rules on its way, those whose
  * transient resources are tight a cold one; and where most processes should stay, operators that lead home.
  */
-import { performance } from 'node:perf_hooks';
 import { assert } from '../../src/base/assert.ts';
-import { seededRandom } from '../../src/base/random.ts';
+import { type Random, seededRandom } from '../../src/base/random.ts';
+import { Annealer, type Elite } from './annealer.ts';
 import { lowerBound } from './bound.ts';
-import { type Crew, inlineCrew, threadedCrew } from './crew.ts';
+import { inlineCrew, threadedCrew } from './crew.ts';
+import { runCycles } from './cycles.ts';
+import { drawEmphasis, type Emphasis, excessOf } from './emphasis.ts';
 import { compileRoadef, createRoadefMemory, type RoadefBuild } from './kernel.ts';
-import { type Budget, type Leg, type Schedule, temperatureAt } from './leg.ts';
-import { type Leniency, STRICT } from './leniency.ts';
+import { HEATS, KINDS, type Kind, LUKEWARM, nameOf } from './kinds.ts';
+import { type Budget, temperatureAt } from './leg.ts';
 import type { Model } from './model.ts';
-import { placeProblem, placeSearch, type RoadefBlock, setOperators } from './problem.ts';
+import { placeProblem, placeSearch, type RoadefBlock } from './problem.ts';
 
 export interface SolveOptions {
   readonly seed: bigint;
@@ -38,57 +39,25 @@ export interface Solution {
   readonly kind: string;
 }
 
-/** Shares of the operators, in their order, above lukewarm; below, it is always the first. */
-const MIXES = {
-  // Moved processes are looked at as often as all others together: few of many should move.
-  homeward: [6, 6, 2, 2, 0, 0, 3, 3, 3, 3, 3, 3],
-  even: [6, 3, 2, 2, 3, 6, 1, 1, 1, 1, 1, 1],
-} as const;
-
-/** Start temperatures, relative to the rise that nine in ten proposals stay below. */
-const HEATS = { hot: 1, warm: 0.03, cold: 1e-4 } as const;
-/** Below this a hot annealing only saves moves, which takes as long whatever they are worth. */
-const LUKEWARM = 1e-3;
-const SHARE_ABOVE_LUKEWARM = { hot: 0.7, warm: 0.5, cold: 0 } as const;
-/** Relative to the price of an ordinary move. */
-const END = 0.05;
-
-/** What an annealing may break on its way. Where dependencies are dense, those that have melted do not all freeze again. */
-const LENIENCIES = {
-  strict: STRICT,
-  overfull: { overflow: 0.005, services: false },
-  melting: { overflow: 0.05, services: true },
-} as const satisfies Record<string, Leniency>;
-
-interface Kind {
-  readonly heat: keyof typeof HEATS;
-  readonly mix: keyof typeof MIXES;
-  readonly leniency: keyof typeof LENIENCIES;
-}
-
-const KINDS: readonly Kind[] = [
-  { heat: 'hot', mix: 'even', leniency: 'overfull' },
-  { heat: 'hot', mix: 'even', leniency: 'melting' },
-  { heat: 'cold', mix: 'homeward', leniency: 'strict' },
-  { heat: 'warm', mix: 'homeward', leniency: 'overfull' },
-];
-
-const nameOf = ({ heat, mix, leniency }: Kind): string => `${heat} ${mix} ${leniency}`;
-
 // Shares of the budget.
 const RACE = 0.16;
-const LONG = 0.74;
-const REHEAT = 0.1;
+const LONG = 0.4;
+const CYCLES = 0.4;
+const LAST = 0.04;
 /**
  * Kinds whose gap to the bound is at most so many times the winner's anneal on, the hotter ones first: a race is short, and
  * the hotter a search is, the more it gains from time.
  */
 const CLOSE = 2;
+/**
+ * Proposals of a long annealing for each process: twice as many find little more, another annealing does. A budget for more
+ * is spent on several, one for less on one annealing in which threads of the same kind meet.
+ */
+const LONG_PROPOSALS = 400_000;
+const ROUNDS_MOST = 6;
 const EXCHANGES = 16;
-/** Proposals from the start whose rises tell the scale of costs. */
-const SAMPLING_ITERATIONS = 20_000;
-/** The median is about the weights of moves where there is little load to shift: a large rise is about loads everywhere. */
-const SCALE_QUANTILE = 0.9;
+/** How hot cycles begin: as hot as the kind, but for a cold one, which has only moves to save. */
+const CYCLE_HEATS = { hot: 1, warm: 0.1, cold: 1e-3 } as const;
 
 /** @param initial i32[process], legal. */
 export async function solve(model: Model, initial: Int32Array, options: SolveOptions): Promise<Solution> {
@@ -103,8 +72,9 @@ export async function solve(model: Model, initial: Int32Array, options: SolveOpt
   const crew = options.isInline
     ? inlineCrew({ exports, memory })
     : threadedCrew({ module, memory }, options.threads);
+  const annealer = new Annealer(model, { crew, blocks, budget: options.budget });
   try {
-    return await new Solver({ model, initial, options, crew, blocks }).solve();
+    return await new Solver({ model, initial, options, annealer, random }).solve();
   } finally {
     await crew.close();
   }
@@ -116,170 +86,164 @@ function penalisedCost(block: RoadefBlock): number {
   return block.get('cost') + violations + block.get('overflowPenalty') * block.get('overflow');
 }
 
-interface Elite {
-  readonly machineOf: Int32Array;
-  readonly cost: number;
-}
-
+/** A kind of annealing, and the map that the best of it has found, or is to begin from. */
 interface Entry {
   readonly kind: Kind;
   readonly elite: Elite;
-}
-
-interface Annealing {
-  readonly kind: Kind;
-  readonly start: Int32Array;
-  readonly schedule: Schedule;
 }
 
 interface SolverParts {
   readonly model: Model;
   readonly initial: Int32Array;
   readonly options: SolveOptions;
-  readonly crew: Crew;
-  readonly blocks: readonly RoadefBlock[];
+  readonly annealer: Annealer;
+  readonly random: Random;
 }
 
 class Solver {
-  readonly #parts: SolverParts;
-  #best: Elite | undefined;
-  #iterations = 0;
-  /** Of the budget. */
-  #spentShare = 0;
-  readonly #startMs = performance.now();
-  /** A large rise of a proposal: the scale of temperatures. */
-  #scale = 1;
+  readonly #model: Model;
+  readonly #initial: Int32Array;
+  readonly #options: SolveOptions;
+  readonly #annealer: Annealer;
+  readonly #random: Random;
 
-  constructor(parts: SolverParts) {
-    this.#parts = parts;
+  constructor({ model, initial, options, annealer, random }: SolverParts) {
+    this.#model = model;
+    this.#initial = initial;
+    this.#options = options;
+    this.#annealer = annealer;
+    this.#random = random;
   }
 
   async solve(): Promise<Solution> {
-    const { initial } = this.#parts;
-    await this.#measureScale();
-    const start: Elite = { machineOf: initial, cost: (this.#best as Elite).cost };
-    const entries = await this.#race(KINDS.map((kind) => ({ kind, elite: start })));
-    const bound = Number(lowerBound(this.#parts.model));
-    const close = bound + CLOSE * ((entries[0] as Entry).elite.cost - bound);
-    const annealings = entries
+    const annealer = this.#annealer;
+    await annealer.measureScale(this.#initial);
+    const start: Elite = { machineOf: this.#initial, cost: annealer.best.cost };
+    const raced = await this.#race(KINDS.map((kind) => ({ kind, elite: start })));
+    const bound = Number(lowerBound(this.#model));
+    const close = bound + CLOSE * ((raced[0] as Entry).elite.cost - bound);
+    const entries = raced
       .filter(({ elite }) => elite.cost <= close)
-      .sort((a, b) => HEATS[b.kind.heat] - HEATS[a.kind.heat])
-      .map(({ kind, elite }) => ({ kind, start: elite.machineOf, schedule: this.#schedule(kind.heat) }));
-    const ends = await this.#anneal(annealings, { share: LONG, name: 'long' });
-    const { kind } = annealings[ends.indexOf(Math.min(...ends))] as (typeof annealings)[number];
-    const reheating = {
-      kind: { ...kind, leniency: 'strict' as const },
-      start: (this.#best as Elite).machineOf,
-      schedule: this.#reheating(),
-    };
-    await this.#anneal([reheating], { share: REHEAT, name: 'reheat' });
-    return { ...(this.#best as Elite), iterations: this.#iterations, kind: nameOf(kind) };
-  }
-
-  async #measureScale(): Promise<void> {
-    const block = this.#parts.blocks[0] as RoadefBlock;
-    block.owner.set(this.#parts.initial);
-    setOperators(block, MIXES.even);
-    const still: Schedule = [
-      { share: 0, temperature: 0 },
-      { share: 1, temperature: 0 },
-    ];
-    await this.#run(0, {
-      block: block.pointer,
-      isReset: true,
-      schedule: still,
-      scale: 1,
-      leniency: STRICT,
-      fromShare: 0,
-      toShare: 1,
-      budget: { iterations: SAMPLING_ITERATIONS },
+      .sort((a, b) => HEATS[b.kind.heat] - HEATS[a.kind.heat]);
+    const rounds = Math.floor((LONG * annealer.proposalsInAll) / (LONG_PROPOSALS * this.#model.processCount));
+    const results =
+      rounds > 1
+        ? await this.#annealApart(entries, Math.min(rounds, ROUNDS_MOST))
+        : await this.#annealTogether(entries);
+    const { kind } = [...raced, ...results].reduce((a, b) => (b.elite.cost < a.elite.cost ? b : a));
+    await runCycles(annealer, this.#model, {
+      random: this.#random.fork('cycles'),
+      kind,
+      most: CYCLE_HEATS[kind.heat],
+      until: RACE + LONG + CYCLES,
+      onCycle: (heat) => this.#report(`cycle from ${heat}`),
     });
-    this.#keep(block);
-    const rises = block.samples().slice().sort();
-    this.#scale = rises[Math.floor(SCALE_QUANTILE * rises.length)] ?? 1;
+    await this.#last();
+    return { ...annealer.best, iterations: annealer.iterations, kind: nameOf(kind) };
   }
 
   /** Each kind by itself, dealt out over the threads. @returns best first. */
   async #race(entries: readonly Entry[]): Promise<Entry[]> {
-    const { blocks } = this.#parts;
-    const own = RACE / Math.ceil(entries.length / blocks.length);
+    const { blocks } = this.#annealer;
+    const share = RACE / Math.ceil(entries.length / blocks.length);
     const results: Entry[] = [];
-    for (let first = 0; first < entries.length; first += blocks.length) {
-      const running = entries.slice(first, first + blocks.length);
-      await Promise.all(
-        running.map(async ({ kind, elite }, member) => {
-          (blocks[member] as RoadefBlock).owner.set(elite.machineOf);
-          const schedule = this.#schedule(kind.heat);
-          const above = SHARE_ABOVE_LUKEWARM[kind.heat];
-          await this.#leg(member, kind, {
-            isReset: true,
-            schedule,
-            fromShare: 0,
-            toShare: above,
-            share: own,
-          });
-          await this.#leg(member, kind, {
-            isReset: false,
-            schedule,
-            fromShare: above,
-            toShare: 1,
-            share: own,
-          });
-        }),
-      );
-      this.#spentShare += own;
-      running.forEach((entry, i) => {
-        const elite = this.#keep(blocks[i] as RoadefBlock);
-        this.#report(`race ${nameOf(entry.kind)}`, elite.cost);
-        results.push(elite.cost < entry.elite.cost ? { ...entry, elite } : entry);
-      });
-    }
+    for (let first = 0; first < entries.length; first += blocks.length)
+      results.push(...(await this.#annealSide(entries.slice(first, first + blocks.length), share)));
     return results.sort((a, b) => a.elite.cost - b.elite.cost);
   }
 
+  /** Annealings that know nothing of each other, in rounds; from the second on, most by other weights than the true ones. */
+  async #annealApart(entries: readonly Entry[], rounds: number): Promise<Entry[]> {
+    const annealer = this.#annealer;
+    const random = this.#random.fork('long');
+    const results: Entry[] = [];
+    for (let round = 0; round < rounds; round++) {
+      const { machineOf, cost } = annealer.best;
+      const excess = excessOf(this.#model, machineOf, cost);
+      const dealt = annealer.blocks.map(
+        (_, member) => entries[(round * annealer.blocks.length + member) % entries.length] as Entry,
+      );
+      const emphases = round === 0 ? undefined : dealt.map(() => drawEmphasis(random, excess));
+      results.push(...(await this.#annealSide(dealt, LONG / rounds, emphases)));
+    }
+    return results;
+  }
+
+  /** One annealing on each thread. @returns what came of each, or the entry itself if that was better. */
+  async #annealSide(
+    entries: readonly Entry[],
+    share: number,
+    emphases?: readonly Emphasis[],
+  ): Promise<Entry[]> {
+    const annealer = this.#annealer;
+    await Promise.all(
+      entries.map(async ({ kind, elite }, member) => {
+        (annealer.blocks[member] as RoadefBlock).owner.set(elite.machineOf);
+        const { mix, leniency } = kind;
+        const common = { leniency, share, schedule: annealer.schedule(kind.heat) };
+        const above = annealer.shareAbove(kind.heat);
+        const emphasis = above > 0 ? emphases?.[member] : undefined;
+        annealer.emphasise(member, emphasis);
+        await annealer.anneal(member, { ...common, mix, isReset: true, fromShare: 0, toShare: above });
+        annealer.emphasise(member);
+        const isReset = emphasis !== undefined;
+        await annealer.anneal(member, { ...common, mix: 'homeward', isReset, fromShare: above, toShare: 1 });
+      }),
+    );
+    annealer.spentShare += share;
+    return entries.map((entry, member) => {
+      const elite = annealer.keep(member);
+      this.#report(`alone ${nameOf(entry.kind)} ${elite.cost}`);
+      return elite.cost < entry.elite.cost ? { ...entry, elite } : entry;
+    });
+  }
+
   /**
-   * Annealings side by side, dealt out over the threads, those that find none left out. Threads of the same one meet at fixed
-   * points, where whoever is worse goes on from the map of the best.
-   *
-   * @returns the cost that each has reached, Infinity for those left out.
+   * One long annealing, dealt out over the threads. Threads of the same kind meet at fixed points, where whoever is worse goes
+   * on from the map of the best.
    */
-  async #anneal(
-    annealings: readonly Annealing[],
-    { share, name }: { readonly share: number; readonly name: string },
-  ): Promise<number[]> {
-    const { blocks } = this.#parts;
-    const dealt = blocks.map((_, member) => annealings[member % annealings.length] as Annealing);
-    const reached = new Array<number>(annealings.length).fill(Number.POSITIVE_INFINITY);
+  async #annealTogether(entries: readonly Entry[]): Promise<Entry[]> {
+    const annealer = this.#annealer;
+    const { blocks } = annealer;
+    const groups = Math.min(blocks.length, entries.length);
+    const results = entries.slice(0, groups);
     let isReset = blocks.map(() => true);
     blocks.forEach((block, member) => {
-      block.owner.set((dealt[member] as Annealing).start);
+      block.owner.set((results[member % groups] as Entry).elite.machineOf);
     });
     for (let part = 0; part < EXCHANGES; part++) {
+      const [fromShare, toShare] = [part / EXCHANGES, (part + 1) / EXCHANGES];
       await Promise.all(
-        dealt.map(({ kind, schedule }, member) =>
-          this.#leg(member, kind, {
+        blocks.map((_, member) => {
+          const { kind } = results[member % groups] as Entry;
+          const schedule = annealer.schedule(kind.heat);
+          const isCold = temperatureAt(schedule, (fromShare + toShare) / 2) < annealer.scale * LUKEWARM;
+          return annealer.anneal(member, {
             isReset: isReset[member] as boolean,
             schedule,
-            fromShare: part / EXCHANGES,
-            toShare: (part + 1) / EXCHANGES,
-            share,
-          }),
-        ),
+            fromShare,
+            toShare,
+            share: LONG,
+            mix: isCold ? 'homeward' : kind.mix,
+            leniency: kind.leniency,
+          });
+        }),
       );
-      blocks.forEach((block, member) => {
-        const group = member % annealings.length;
-        reached[group] = Math.min(reached[group] as number, this.#keep(block).cost);
+      blocks.forEach((_, member) => {
+        const elite = annealer.keep(member);
+        const entry = results[member % groups] as Entry;
+        if (elite.cost < entry.elite.cost) results[member % groups] = { ...entry, elite };
       });
-      isReset = this.#exchange(annealings.length);
-      this.#report(`${name} ${part + 1}/${EXCHANGES}`, (this.#best as Elite).cost);
+      isReset = this.#exchange(groups);
+      this.#report(`together ${part + 1}/${EXCHANGES}`);
     }
-    this.#spentShare += share;
-    return reached;
+    annealer.spentShare += LONG;
+    return results;
   }
 
   /** Members whose indexes differ by a multiple of `groups` share the best of their maps. @returns who has got another. */
   #exchange(groups: number): boolean[] {
-    const { blocks } = this.#parts;
+    const { blocks } = this.#annealer;
     const costs = blocks.map(penalisedCost);
     return blocks.map((block, member) => {
       const same = blocks.filter((_, other) => (other - member) % groups === 0);
@@ -290,72 +254,30 @@ class Solver {
     });
   }
 
-  /** @param leg.share of the budget that the whole annealing has, of which this leg is a part. */
-  async #leg(
-    member: number,
-    kind: Kind,
-    leg: Pick<Leg, 'isReset' | 'schedule' | 'fromShare' | 'toShare'> & { readonly share: number },
-  ): Promise<void> {
-    const { schedule, fromShare, toShare, share, isReset } = leg;
-    const block = this.#parts.blocks[member] as RoadefBlock;
-    const isCold = temperatureAt(schedule, (fromShare + toShare) / 2) < this.#scale * LUKEWARM;
-    setOperators(block, MIXES[isCold ? 'homeward' : kind.mix]);
-    const budget = this.#budget(share * fromShare, share * toShare);
-    await this.#run(member, {
-      block: block.pointer,
-      isReset,
-      schedule,
-      scale: this.#scale,
-      leniency: LENIENCIES[kind.leniency],
-      fromShare,
-      toShare,
-      budget,
+  /** What is left of the budget, from the best map, strict and colder than loads. */
+  async #last(): Promise<void> {
+    const annealer = this.#annealer;
+    const share = RACE + LONG + CYCLES + LAST - annealer.spentShare;
+    const schedule = [
+      { share: 0, temperature: annealer.scale * LUKEWARM },
+      { share: 1, temperature: annealer.end },
+    ];
+    const whole = { isReset: true, fromShare: 0, toShare: 1, share, schedule, leniency: 'strict' as const };
+    await Promise.all(
+      annealer.blocks.map(async (block, member) => {
+        block.owner.set(annealer.best.machineOf);
+        annealer.emphasise(member);
+        await annealer.anneal(member, { ...whole, mix: member % 2 === 0 ? 'homeward' : 'exchanging' });
+      }),
+    );
+    annealer.spentShare += share;
+    annealer.blocks.forEach((_, member) => {
+      annealer.keep(member);
     });
+    this.#report('last');
   }
 
-  async #run(member: number, leg: Leg): Promise<void> {
-    // Not in one statement: members run side by side, and the sum would be read before the wait.
-    const iterations = await this.#parts.crew.run(member, leg);
-    this.#iterations += iterations;
-  }
-
-  #keep(block: RoadefBlock): Elite {
-    const elite = { machineOf: block.bestOwner.slice(), cost: block.get('bestCost') };
-    if (this.#best === undefined || elite.cost < this.#best.cost) this.#best = elite;
-    return elite;
-  }
-
-  /** From one share of the budget to another, both counted from what is spent. A leg that was late shortens the next. */
-  #budget(from: number, to: number): Budget {
-    const { budget } = this.#parts.options;
-    if ('iterations' in budget) return { iterations: Math.floor(budget.iterations * (to - from)) };
-    const end = this.#startMs + budget.milliseconds * (this.#spentShare + to);
-    return { milliseconds: Math.max(0, end - performance.now()) };
-  }
-
-  #schedule(heat: Kind['heat']): Schedule {
-    const above = SHARE_ABOVE_LUKEWARM[heat];
-    const lukewarm = above > 0 ? [{ share: above, temperature: this.#scale * LUKEWARM }] : [];
-    return [
-      { share: 0, temperature: this.#scale * HEATS[heat] },
-      ...lukewarm,
-      { share: 1, temperature: this.#end() },
-    ];
-  }
-
-  #reheating(): Schedule {
-    return [
-      { share: 0, temperature: this.#scale * LUKEWARM },
-      { share: 1, temperature: this.#end() },
-    ];
-  }
-
-  #end(): number {
-    const { processMoveWeight, machineMoveWeight } = this.#parts.model;
-    return END * Math.max(1, processMoveWeight + machineMoveWeight);
-  }
-
-  #report(phase: string, cost: number): void {
-    this.#parts.options.onProgress?.({ phase, cost });
+  #report(phase: string): void {
+    this.#options.onProgress?.({ phase, cost: this.#annealer.best.cost });
   }
 }
