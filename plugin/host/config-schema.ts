@@ -1,8 +1,10 @@
 import { z } from 'zod';
+import type { Range } from '../../src/base/claims.ts';
 import { PLUGIN_MODES } from '../../src/controller.ts';
 import { SLOT_COUNT } from '../../src/model/partition-map.ts';
 import { KEY_PREFIX_BYTES } from '../../src/model/query-log.ts';
 import { REDIS_DEFAULTS } from '../../src/redis-settings.ts';
+import { SETTING_RANGES } from '../../src/setting-ranges.ts';
 import { UNIT_EXAMPLES, unitOf, withUnitsAllowed } from './units.ts';
 
 /**
@@ -43,6 +45,10 @@ const capacities = () =>
       writeBytes: capacity('bytes written'),
     })
     .partial();
+
+/** What numbers may be, by path; where a path is not named, any number. */
+type Ranges = ReadonlyMap<string, Range>;
+const NO_RANGES: Ranges = new Map();
 
 const ownSections = {
   cluster: z
@@ -193,10 +199,10 @@ const ownSections = {
 
 /**
  * A schema of the same shape as a section's defaults, for the sections whose meaning another room of the core owns and
- * checks: types and key names here, ranges there.
+ * checks: types and key names here, ranges there, which names what it expects in words of its own.
  */
-function likeDefaults(value: unknown): z.ZodType {
-  if (typeof value === 'number') return z.number().describe('a number');
+function likeDefaults(value: unknown, path = '', ranges = NO_RANGES): z.ZodType {
+  if (typeof value === 'number') return numberIn(ranges.get(path));
   if (typeof value === 'boolean') return z.boolean().describe('true or false');
   if (typeof value === 'string') return z.string().describe('a string');
   if (Array.isArray(value)) {
@@ -208,26 +214,40 @@ function likeDefaults(value: unknown): z.ZodType {
   if (typeof value === 'object' && value !== null)
     return z
       .strictObject(
-        Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, likeDefaults(entry)])),
+        Object.fromEntries(
+          Object.entries(value).map(([key, entry]) => [key, likeDefaults(entry, `${path}.${key}`, ranges)]),
+        ),
       )
       .partial();
   return z.unknown();
 }
 
+function numberIn(range: Range | undefined): z.ZodType {
+  if (range === undefined) return z.number().describe('a number');
+  const { min, max, isInteger } = range;
+  const number = isInteger ? z.number().int() : z.number();
+  return number
+    .min(min)
+    .max(max)
+    .describe(`${isInteger ? 'an integer' : 'a number'} from ${min} to ${max}`);
+}
+
 /** The whole schema: own sections by hand, the rest of `defaults` by its shape. */
-export function configSchema(defaults: object): z.ZodObject {
+export function configSchema(defaults: object, ranges = NO_RANGES): z.ZodObject {
   const others = Object.entries(defaults).filter(([section]) => !(section in ownSections));
   return z
     .strictObject({
       ...ownSections,
-      ...Object.fromEntries(others.map(([section, value]) => [section, likeDefaults(value)])),
+      ...Object.fromEntries(
+        others.map(([section, value]) => [section, likeDefaults(value, section, ranges)]),
+      ),
     })
     .partial();
 }
 
 /** JSON Schema of the config file, for completion and checking in an editor. */
 export const configJsonSchema = (defaults: object): unknown =>
-  withUnitsAllowed(z.toJSONSchema(configSchema(defaults), { unrepresentable: 'any' }));
+  withUnitsAllowed(z.toJSONSchema(configSchema(defaults, SETTING_RANGES), { unrepresentable: 'any' }));
 
 export interface SchemaIssue {
   readonly path: readonly string[];

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path';
 import { loadConfig as loadWithC12 } from 'c12';
+import type { Inconsistency } from '../../src/base/claims.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { DEFAULT_SETTINGS, deepFreeze, inconsistencies, type Settings } from '../../src/settings.ts';
 import { readPrivateFile } from '../security/private-file.ts';
@@ -68,27 +69,42 @@ export function settingsOf(
     values: [...environment.values, ...(options.flags ?? [])],
   };
   const schema = configSchema(DEFAULT_SETTINGS);
-  const problems = [
-    ...schemaIssues(schema, fromFile).map((issue) => describeIssue(issue, given, file)),
-    ...overrides.problems,
-  ];
+  const issues = schemaIssues(schema, fromFile);
+  const wrongPaths = issues.map(({ path }) => path);
+  const problems = [...issues.map((issue) => describeIssue(issue, given, file)), ...overrides.problems];
   for (const override of overrides.values) {
     if (isSecret(override.path)) continue; // The schema refuses secrets, which is meant for the file.
-    for (const issue of schemaIssues(schema, treeOf(override)))
+    for (const issue of schemaIssues(schema, treeOf(override))) {
       problems.push(describeIssue(issue, asWritten(override), null, override.variable));
+      wrongPaths.push(issue.path);
+    }
   }
-  if (problems.length > 0) throw configError(firstOf(problems));
 
-  let merged = merge(DEFAULT_SETTINGS as unknown as Tree, fromFile);
-  for (const override of overrides.values) merged = merge(merged, treeOf(override));
-  const settings = withPaths(merged as unknown as Settings, folder);
-  const inconsistent = inconsistencies(settings).map(({ path, expected }) => {
+  let merged = merge(DEFAULT_SETTINGS as unknown as Tree, withoutPaths(fromFile, wrongPaths));
+  for (const override of overrides.values) merged = merge(merged, withoutPaths(treeOf(override), wrongPaths));
+  // Of what is wrong in itself the default stands in: what does not go together with that is not said, it may not be so.
+  const isSayable = ({ path, expected }: Inconsistency): boolean =>
+    !wrongPaths.some((wrong) => `${path} ${expected}`.split(/[^\w.]+/).includes(wrong.join('.')));
+  const filled = merged as unknown as Settings;
+  const settings = problems.length > 0 ? filled : withPaths(filled, folder);
+  for (const { path, expected } of inconsistencies(settings).filter(isSayable)) {
     const issue = { path: path.split('.'), expected, knownKeys: null };
     const variable = overrides.values.findLast((override) => override.path.join('.') === path)?.variable;
-    return describeIssue(issue, merged, file, variable);
-  });
-  if (inconsistent.length > 0) throw configError(firstOf(inconsistent));
+    problems.push(describeIssue(issue, merged, file, variable));
+  }
+  if (problems.length > 0) throw configError(firstOf(problems));
   return deepFreeze(settings);
+}
+
+/** A list of which an entry is wrong goes as a whole. */
+function withoutPaths(tree: Tree, paths: readonly (readonly string[])[]): Tree {
+  return paths.reduce(without, tree);
+}
+
+function without(tree: Tree, [key, ...rest]: readonly string[]): Tree {
+  if (key === undefined || !(key in tree)) return tree;
+  const { [key]: below, ...others } = tree;
+  return rest.length > 0 && isTree(below) ? { ...others, [key]: without(below, rest) } : others;
 }
 
 function findConfigFile(folder: string): string | null {

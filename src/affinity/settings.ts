@@ -150,7 +150,7 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   relief: DEFAULT_RELIEF_SETTINGS,
 };
 
-const RANGES = {
+export const AFFINITY_RANGES = {
   slotCountMax: integerFrom(1, 4096),
   discountPerDay: numberFrom(0.01, 1),
   riskZ: numberFrom(0, 10),
@@ -176,7 +176,7 @@ const RANGES = {
 
 /** What of the settings does not hold, paths from `affinity` on. */
 export function affinityInconsistencies(settings: AffinitySettings): Inconsistency[] {
-  const found = [...outOfRange(settings, RANGES), ...ruleInconsistencies(settings.rules)];
+  const found = [...outOfRange(settings, AFFINITY_RANGES), ...ruleInconsistencies(settings.rules)];
   if (typeof settings.isCapacityHard !== 'boolean')
     found.push({ path: 'isCapacityHard', expected: 'true or false' });
   if (!OPTIMIZERS.includes(settings.optimizer))

@@ -85,7 +85,7 @@ export const FORECAST_DEFAULTS: ForecastSettings = {
   },
 };
 
-const RANGES = {
+export const FORECAST_RANGES = {
   horizonSteps: integerFrom(1, 1344),
   level: numberFrom(0.5, 0.99),
   historyWindows: integerFrom(840, 100_000),
@@ -102,7 +102,7 @@ const RANGES = {
 
 /** What of the settings does not hold, paths from `forecast` on. */
 export function forecastInconsistencies(settings: ForecastSettings): Inconsistency[] {
-  const found = outOfRange(settings, RANGES);
+  const found = outOfRange(settings, FORECAST_RANGES);
   const names = Object.keys(MEMBER_FACTORIES);
   const isKnown = settings.members.every((name) => names.includes(name));
   if (!isKnown || settings.members.length === 0)

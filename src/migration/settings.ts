@@ -84,7 +84,7 @@ const HOUR_MS = 3_600_000;
 const MONTH_MS = 30 * 24 * HOUR_MS;
 
 /** Generous: they refuse what is surely a slip of the unit (seconds for milliseconds), not what is unusual. */
-const RANGES = {
+export const MIGRATION_RANGES = {
   copyBytesPerSecond: integerFrom(1024, 2 ** 40),
   copiesPerNodeMax: integerFrom(1, 64),
   residenceMs: integerFrom(0, MONTH_MS),
@@ -115,7 +115,7 @@ const RANGES = {
 
 /** What of the settings does not hold, paths from `migration` on. */
 export function migrationInconsistencies(settings: MigrationSettings): Inconsistency[] {
-  const found = outOfRange(settings, RANGES);
+  const found = outOfRange(settings, MIGRATION_RANGES);
   const { readWeightSteps, retryMsMin, retryMsMax } = settings;
   if (!readWeightSteps.every((share, i) => share > (readWeightSteps[i - 1] ?? 0) && share <= 1))
     found.push({

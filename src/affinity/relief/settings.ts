@@ -34,9 +34,11 @@ export const DEFAULT_RELIEF_SETTINGS: ReliefSettings = {
   movesMax: 8,
 };
 
+export const RELIEF_RANGES = { margin: numberFrom(0, 0.5), movesMax: numberFrom(0, 1e6) };
+
 /** Paths from `affinity.relief` on. */
 export function reliefInconsistencies(settings: ReliefSettings): Inconsistency[] {
-  const found = outOfRange(settings, { margin: numberFrom(0, 0.5), movesMax: numberFrom(0, 1e6) });
+  const found = outOfRange(settings, RELIEF_RANGES);
   if (
     !settings.zones.every(isZone) ||
     !settings.zones.some((zone) => !('node' in zone || 'dimension' in zone))

@@ -24,7 +24,7 @@ export const DEFAULT_TIMETABLE_SETTINGS: TimetableSettings = {
   startKeepShare: 0.5,
 };
 
-const RANGES = {
+export const TIMETABLE_RANGES = {
   bandwidthBytesPerSecondMax: numberFrom(1024, 2 ** 50),
   fixedSeconds: numberFrom(0, 86_400),
   startKeepShare: numberFrom(0, 1e6),
@@ -32,7 +32,7 @@ const RANGES = {
 
 /** Paths from `affinity.timetable` on. */
 export function timetableInconsistencies(settings: TimetableSettings): Inconsistency[] {
-  const found = outOfRange(settings, RANGES);
+  const found = outOfRange(settings, TIMETABLE_RANGES);
   try {
     parseMoveWindows(settings.windows);
   } catch (error) {

@@ -5,6 +5,7 @@ import * as check from 'uvu/assert';
 import { loadSettings, showableSettings } from '../../../plugin/host/config.ts';
 import { configJsonSchema } from '../../../plugin/host/config-schema.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { SETTING_RANGES } from '../../../src/setting-ranges.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../../src/settings.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
@@ -260,6 +261,29 @@ test('every range of every room is checked when the settings are loaded, and eac
   check.is(message.split('\n').length, 9, message);
 });
 
+test('what is wrong in itself and what does not go together are told at once, but nothing that only a default would break', async () => {
+  const message = await messageOf({
+    files: {
+      'foreshard.config.yaml': [
+        'cluster:',
+        '  partitionCount: many',
+        '  storageNodeCount: 300',
+        'capture:',
+        '  ringSlots: 1000',
+        'plugin:',
+        '  mod: auto',
+      ].join('\n'),
+    },
+    environment: { FORESHARD_ANALYZER_WINDOW_MS: '1700' },
+  });
+  check.match(message, /yaml:2: cluster\.partitionCount: found "many"/);
+  check.match(message, /yaml:7: plugin\.mod: .*mode/);
+  check.match(message, /yaml:5: capture\.ringSlots: found 1000, it must be a power of two/);
+  check.match(message, /FORESHARD_ANALYZER_WINDOW_MS: analyzer\.windowMs: found 1700/);
+  check.not.match(message, 'storageNodeCount: found', 'how many partitions there are is not known');
+  check.is(message.split('\n').length, 4, message);
+});
+
 test('a file that cannot be parsed is named with the place', async () => {
   for (const [name, text, expected] of [
     [
@@ -341,6 +365,28 @@ test('a password comes from a private file or the environment, and is never show
 test('the JSON Schema knows every section of the settings', () => {
   const schema = configJsonSchema(DEFAULT_SETTINGS) as { properties: Record<string, unknown> };
   check.equal(Object.keys(schema.properties).sort(), Object.keys(DEFAULT_SETTINGS).sort());
+});
+
+test('the JSON Schema tells what numbers may be, and every default is among that', () => {
+  interface Leaf {
+    readonly properties?: Readonly<Record<string, Leaf>>;
+    readonly anyOf?: readonly Leaf[];
+    readonly minimum?: number;
+    readonly maximum?: number;
+  }
+  const bounded: string[] = [];
+  const walk = (leaf: Leaf, standard: unknown, path: string): void => {
+    for (const [name, below] of Object.entries(leaf.properties ?? {}))
+      walk(below, (standard as Record<string, unknown> | null)?.[name], `${path}.${name}`);
+    for (const one of [leaf, ...(leaf.anyOf ?? [])])
+      if (one.maximum !== undefined && typeof standard === 'number') {
+        check.ok(standard >= (one.minimum ?? Number.NEGATIVE_INFINITY) && standard <= one.maximum, path);
+        bounded.push(path.slice(1));
+      }
+  };
+  walk(configJsonSchema(DEFAULT_SETTINGS) as Leaf, DEFAULT_SETTINGS, '');
+  for (const path of SETTING_RANGES.keys()) check.ok(bounded.includes(path), path);
+  check.ok(bounded.includes('node.valueBytesMax'));
 });
 
 test('partitions that the kernels have no memory to forecast are refused, with the arithmetic and what helps', async () => {
