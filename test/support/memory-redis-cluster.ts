@@ -322,6 +322,8 @@ export class MemoryRedisCluster implements RedisNodes {
     const keys = values.slice(0, Number(count));
     const away = keys.find((key) => !this.#serves(server, key, isAsking));
     if (away !== undefined) return new RedisRefusal(`MOVED ${calculateSlot(away)}`);
+    if (isAsking && keys.length > 1 && keys.some((key) => !server.keys.has(key)))
+      return new RedisRefusal('TRYAGAIN Multiple keys request during rehashing of slot');
     if (text === DIGEST_SCRIPT)
       return keys.flatMap((key) => {
         const value = server.keys.get(key);
@@ -331,11 +333,11 @@ export class MemoryRedisCluster implements RedisNodes {
     const [slot, targetId, deadlineMs, ...digests] = values.slice(keys.length);
     if (this.nowMs > Number(deadlineMs)) return new RedisRefusal('ERR this hand-over came too late');
     const changed = keys.flatMap((key, i) => (server.keys.get(key) === digests[2 * i] ? [] : [i + 1]));
-    if (changed.length > 0) return changed;
+    if (changed.length > 0) return [-1, ...changed];
     const opened = this.#setSlot(server, Number(slot), 'MIGRATING', targetId as string);
     if (opened instanceof RedisRefusal) return opened;
     for (const key of keys) server.keys.delete(key);
-    return [];
+    return [this.#keysIn(server, Number(slot)).length];
   }
 
   #serves(server: Server, key: string, isAsking: boolean): boolean {

@@ -91,7 +91,7 @@ export class DryRunNodes implements NodesOfMover {
         return keysOfScript(words).flatMap(() => [Buffer.from('0'), -1, 0]);
       case 'EVAL':
         for (const key of keysOfScript(words)) this.#take(key);
-        return [];
+        return [0];
       case 'TIME':
         return [Buffer.from('0'), Buffer.from('0')];
       case 'PEXPIRETIME':

@@ -78,7 +78,7 @@ function* assertNothingLeft(sourceId: string, slots: readonly number[]): Steps<v
  * The target first: it takes a new configuration epoch, by which all nodes believe it. If the source went first, and the
  * target died, nobody would own the slot. The other masters would learn by gossip; being told spares their clients a redirect.
  */
-function* commitSlots(
+export function* commitSlots(
   { sourceId, targetId, otherMasterIds }: SlotMove,
   { drained, taken, done }: Readonly<Record<'drained' | 'taken' | 'done', readonly number[]>>,
 ): Steps<void> {

@@ -13,6 +13,9 @@ import {
   type SlotCopies,
 } from './slot-copies.ts';
 
+/** Some 0.3 ms of the target's time. */
+const CHUNK_KEYS_MAX = 100;
+
 /**
  * Compares every copy with what its key was when it was copied, expiry included.
  *
@@ -25,9 +28,10 @@ export function* compareCopies(
 ): Steps<{ readonly alike: SlotCopies; readonly report: SampleReport }> {
   const all = [...copies.values()].flat();
   const skewMs = (yield* timeOf(move.targetId)) - (yield* timeOf(move.sourceId));
-  const told = yield* askEachCopy(move.targetId, all, ({ key }) => ['EVAL_RO', DIGEST_SCRIPT, 1, key]);
-  const unlike = all.filter(({ digest }, index) => {
-    const [there] = digestsOf(told[index]);
+  const told = yield* digestsThere(move, copies);
+  const unlike = all.filter((copy) => {
+    const { digest } = copy;
+    const there = told.get(nameOf(copy));
     return !(there?.contents === digest.contents && isExpiryAlike(digest, there, skewMs));
   });
   const { same, differing } = yield* compareContents(move, unlike, skewMs);
@@ -36,6 +40,32 @@ export function* compareCopies(
     alike: new Map([...copies].map(([slot, of]) => [slot, of.filter((copy) => !dropped.has(nameOf(copy)))])),
     report: { checkedCount: all.length, differing: differing.map(({ key }) => key) },
   };
+}
+
+/** By key. One question for many keys of a slot; where the target has not all of them, it answers none, and is asked for each. */
+function* digestsThere(
+  { targetId }: SlotMove,
+  copies: SlotCopies,
+): Steps<ReadonlyMap<string, KeyDigest | null>> {
+  const chunks = [...copies.values()].flatMap((of) =>
+    Array.from({ length: Math.ceil(of.length / CHUNK_KEYS_MAX) }, (_, i) =>
+      of.slice(i * CHUNK_KEYS_MAX, (i + 1) * CHUNK_KEYS_MAX),
+    ),
+  );
+  const ofKeys = (asked: readonly KeyCopy[]): RedisCommand => [
+    ...['EVAL_RO', DIGEST_SCRIPT, asked.length, ...asked.map(({ key }) => key)],
+  ];
+  const replies = yield* askEachCopy(targetId, chunks, ofKeys);
+  const refused = chunks.filter((_, index) => replies[index] instanceof RedisRefusal).flat();
+  const singly = yield* askEachCopy(targetId, refused, (copy) => ofKeys([copy]));
+  const told = new Map<string, KeyDigest | null>();
+  const take = (asked: readonly KeyCopy[], reply: RedisReply | undefined): void => {
+    for (const [place, digest] of digestsOf(reply).entries())
+      told.set(nameOf(asked[place] as KeyCopy), digest);
+  };
+  for (const [index, chunk] of chunks.entries()) take(chunk, replies[index]);
+  for (const [index, copy] of refused.entries()) take([copy], singly[index]);
+  return told;
 }
 
 /** Hashes and sets are in another order on another server, and differ as bytes though they are equal: their contents decide. */

@@ -67,9 +67,14 @@ export class CopyFirstMover {
     await note({ slots, stage: 'handing-over' });
     const handed = await mover.run(handOver(window, alike, { ...limits, targetRunId }));
     const left = new Map([...keysOf].map(([slot, keys]) => [slot, handed.refused.has(slot) ? keys : []]));
-    const outcome = await mover.run(moveSlots(window, limits, { ...scanned, keysOf: left }));
+    const rest = window.slots.filter((slot) => !handed.committedSlots.includes(slot));
+    const outcome =
+      rest.length === 0
+        ? NOTHING_MOVED
+        : await mover.run(moveSlots({ ...window, slots: rest }, limits, { ...scanned, keysOf: left }));
     return {
       ...outcome,
+      committedSlots: [...handed.committedSlots, ...outcome.committedSlots].sort((a, b) => a - b),
       movedKeyCount: outcome.movedKeyCount + handed.keyCount,
       sample: {
         checkedCount: outcome.sample.checkedCount + report.checkedCount,

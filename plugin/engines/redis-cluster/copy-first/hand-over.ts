@@ -1,9 +1,10 @@
+import { commitSlots } from '../move-slots.ts';
 import { numberOf, type RedisCommand, RedisRefusal, type RedisReply, textOf } from '../redis-node.ts';
 import { waitForReplicas } from '../replica-wait.ts';
 import { type MoveLimits, type SlotMove, SlotMoveStopped } from '../slot-move.ts';
 import { runIdOf } from '../slot-standing.ts';
 import { ask, LOOK_WEIGHT, type Steps } from '../steps.ts';
-import { HAND_OVER_SCRIPT } from './scripts.ts';
+import { HAND_OVER_SCRIPT, NOT_HANDED_OVER } from './scripts.ts';
 import { dropCopies, type KeyCopy, purgeCopies, type SlotCopies, unlinkCopies } from './slot-copies.ts';
 
 /**
@@ -15,15 +16,18 @@ export const HAND_OVER_MS_MAX = 1_000;
 const ROUNDS_MAX = 8;
 
 export interface HandedOver {
-  /** Open now; what is left at the source has no copy. */
-  readonly slots: readonly number[];
+  /** All keys of these were handed over. They are the target's. */
+  readonly committedSlots: readonly number[];
+  /** Open still: keys are left at the source, which have no copy. */
+  readonly openSlots: readonly number[];
   readonly keyCount: number;
   /** Closed as before, and without copies: why the source would not. */
   readonly refused: ReadonlyMap<number, RedisRefusal>;
 }
 
 /**
- * Makes copies the keys: slot by slot, at one moment each, and only where no copy is at the target that is not its key's.
+ * Makes copies the keys: slot by slot, at one moment each, and only where no copy is at the target that is not its key's. A slot of which
+ * nothing is left becomes the target's at once: the less time between the two, the fewer clients are sent around.
  *
  * @throws SlotMoveStopped when the target was restarted since the copies were sent: what it has is not known then.
  */
@@ -37,7 +41,7 @@ export function* handOver(
 ): Steps<HandedOver> {
   let pending = new Map(yield* purgeCopies(move, copies));
   yield* waitForReplicas(move.targetId, limits);
-  const slots: number[] = [];
+  const [committedSlots, openSlots]: [number[], number[]] = [[], []];
   const refused = new Map<number, RedisRefusal>();
   let keyCount = 0;
   for (let round = 1; pending.size > 0; round++) {
@@ -47,21 +51,25 @@ export function* handOver(
     const replies = yield* handOverAtOnce(move, asked);
     const again = new Map<number, readonly KeyCopy[]>();
     const stale: KeyCopy[] = [];
+    const emptied: number[] = [];
     for (const [index, [slot, of]] of asked.entries()) {
       const reply = replies[index];
       if (reply instanceof RedisRefusal) refused.set(slot, reply);
       else {
-        const changed = new Set((reply as readonly RedisReply[]).map((place) => of[numberOf(place) - 1]));
-        if (changed.size === 0) {
-          slots.push(slot);
+        const [left, ...places] = (reply as readonly RedisReply[]).map(numberOf);
+        if (left !== NOT_HANDED_OVER) {
+          (left === 0 ? emptied : openSlots).push(slot);
           keyCount += of.length;
           continue;
         }
+        const changed = new Set(places.map((place) => of[place - 1]));
         const isGivenUp = round >= ROUNDS_MAX;
         stale.push(...of.filter((copy) => isGivenUp || changed.has(copy)));
         again.set(slot, isGivenUp ? [] : of.filter((copy) => !changed.has(copy)));
       }
     }
+    yield* commitSlots(move, { drained: emptied, taken: [], done: [] });
+    committedSlots.push(...emptied);
     yield* unlinkCopies(
       move,
       stale.map(({ key }) => key),
@@ -69,7 +77,7 @@ export function* handOver(
     pending = again;
   }
   yield* dropCopies(move, [...refused.keys()]);
-  return { slots, keyCount, refused };
+  return { committedSlots, openSlots, keyCount, refused };
 }
 
 function* handOverAtOnce(

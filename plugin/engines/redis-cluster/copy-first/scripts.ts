@@ -22,7 +22,8 @@ export const DIGEST_WIDTH = 3;
  * server's clock), then for each key its digest and expiry when it was copied.
  *
  * Either every copy is what its key is now: then the slot is opened (MIGRATING) and those keys are deleted here, at one moment,
- * after which the copies are the keys. Or nothing is done, and the places of keys that have changed are returned. A copy that is not
+ * after which the copies are the keys; returned is how many keys are left, that have no copy. Or nothing is done, and NOT_HANDED_OVER is
+ * returned, and the places of keys that have changed. A copy that is not
  * its key's must never be at the target of an open slot: whoever deletes that key here would find it there again.
  *
  * Servers refuse writes for many reasons (too few replicas, read-only after a demotion); the first deletion tells, and the slot
@@ -33,14 +34,14 @@ local time = redis.call('TIME')
 if time[1] * 1000 + time[2] / 1000 > tonumber(ARGV[3]) then
   return redis.error_reply('ERR this hand-over came too late')
 end
-local changed = {}
+local changed = { -1 }
 for i, key in ipairs(KEYS) do
   local dump = redis.call('DUMP', key)
   local isSame = dump and redis.sha1hex(dump) == ARGV[2 * i + 2]
     and redis.call('PEXPIRETIME', key) == tonumber(ARGV[2 * i + 3])
   if not isSame then changed[#changed + 1] = i end
 end
-if #changed > 0 then return changed end
+if #changed > 1 then return changed end
 local opened = redis.pcall('CLUSTER', 'SETSLOT', ARGV[1], 'MIGRATING', ARGV[2])
 if type(opened) == 'table' and opened.err then return opened end
 for i, key in ipairs(KEYS) do
@@ -50,4 +51,6 @@ for i, key in ipairs(KEYS) do
     return gone
   end
 end
-return changed`;
+return { redis.call('CLUSTER', 'COUNTKEYSINSLOT', ARGV[1]) }`;
+
+export const NOT_HANDED_OVER = -1;
