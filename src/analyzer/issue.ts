@@ -12,11 +12,11 @@ export async function issueForecast(knowledge: Knowledge, range: PartitionRange)
     const steps = judgedSteps(horizon);
     const combined = new Float32Array(range.count * steps.length);
     combine(forecasts, { weights: record.losses.weights(isAvailable, range), steps, combined });
-    const members = Float32Array.from(
-      { length: isAvailable.length * range.count * steps.length },
-      (_, at) =>
-        logLoads[Math.floor(at / steps.length) * horizon + (steps[at % steps.length] as number)] as number,
-    );
+    // A loop: this is done at every window, and `from` would take as long as all members.
+    const members = new Float32Array(isAvailable.length * range.count * steps.length);
+    for (let row = 0; row * steps.length < members.length; row++)
+      for (let judged = 0; judged < steps.length; judged++)
+        members[row * steps.length + judged] = logLoads[row * horizon + (steps[judged] as number)] as number;
     record.issue({
       origin: history.dropped + history.length,
       range,

@@ -1,5 +1,5 @@
 import type { PartitionRange } from './members/member.ts';
-import { restoreInto, type SavedNumbers } from './saved.ts';
+import { restoreInto } from './saved.ts';
 
 /** Parts of a day whose noise is measured apart; 8, 12 and 24 tie, 12 holds rare errors a little better than 8. */
 const BINS_MAX = 12;
@@ -42,7 +42,7 @@ export interface NoiseSample {
 }
 
 export type SavedNoiseShape = Readonly<
-  Record<'slope' | 'levelSums' | 'levelCounts' | 'hourSums' | 'hourCounts', SavedNumbers>
+  Record<'slope' | 'levelSums' | 'levelCounts' | 'hourSums' | 'hourCounts', Float64Array>
 >;
 
 /**
@@ -63,17 +63,17 @@ export class NoiseShape {
   /** f64[partition], fading: sums of log loads that were forecast, and how many. */
   readonly #levelSums: Float64Array;
   readonly #levelCounts: Float64Array;
-  /** f32[partition][bin], fading: |error| / expected, and how many. */
-  readonly #hourSums: Float32Array;
-  readonly #hourCounts: Float32Array;
+  /** f64[partition][bin], fading: |error| / expected, and how many. */
+  readonly #hourSums: Float64Array;
+  readonly #hourCounts: Float64Array;
 
   constructor(partitionCount: number, dayWindows: number) {
     this.#dayWindows = dayWindows;
     this.#binCount = dayWindows < BINS_MIN ? 0 : Math.min(BINS_MAX, dayWindows);
     this.#levelSums = new Float64Array(partitionCount);
     this.#levelCounts = new Float64Array(partitionCount);
-    this.#hourSums = new Float32Array(partitionCount * this.#binCount);
-    this.#hourCounts = new Float32Array(partitionCount * this.#binCount);
+    this.#hourSums = new Float64Array(partitionCount * this.#binCount);
+    this.#hourCounts = new Float64Array(partitionCount * this.#binCount);
   }
 
   /** Lets what is known count a window less. */

@@ -100,7 +100,7 @@ test('what is saved goes on as before, and what is cut short is refused', () => 
   restored.load(shape.save());
   const at = { window: 77, point: 2.2 };
   assert.is(restored.factor(1, at), shape.factor(1, at));
-  const cut = { ...shape.save(), hourSums: new Float32Array(3) };
+  const cut = { ...shape.save(), hourSums: new Float64Array(3) };
   assert.throws(() => new NoiseShape(2, DAY).load(cut), /noise by hour has 3 numbers/);
 });
 
