@@ -10,10 +10,10 @@ import { LocalEtcd } from '../../plugin/node/local-etcd.ts';
 import { contiguousMap } from '../../src/model/partition-map.ts';
 import {
   CLIENT_COUNT,
-  REPLAY_MIGRATION_SETTINGS,
   type ReplayClients,
   type ReplayCluster,
   type ReplayClusterOptions,
+  replaySettings,
 } from './replay-cluster.ts';
 
 /** This package's own nodes: one query node and storage nodes as processes, with metadata in a file or in an etcd of its own. */
@@ -33,20 +33,15 @@ export class EmbeddedCluster implements ReplayCluster {
       (etcd === null ? '' : `, metadata in etcd at ${etcd.endpoints.join(', ')}`);
   }
 
-  static async start(
-    { nodeCount, partitionCount, capacity, seed }: ReplayClusterOptions,
-    metadata: 'embedded' | 'etcd',
-  ): Promise<EmbeddedCluster> {
+  static async start(options: ReplayClusterOptions, metadata: 'embedded' | 'etcd'): Promise<EmbeddedCluster> {
+    const { nodeCount, partitionCount } = options;
     const etcd = metadata === 'etcd' ? await LocalEtcd.start() : null;
     try {
       const cluster = await LocalCluster.start({
         storageNodeCount: nodeCount,
         partitionCount,
         settings: {
-          plugin: { mode: 'auto' },
-          cluster: { nodeCapacity: { queries: capacity / 3600 } },
-          migration: REPLAY_MIGRATION_SETTINGS,
-          controller: { seed: String(seed) },
+          ...replaySettings(options),
           ...(etcd && { metadata: { kind: 'etcd', endpoints: etcd.endpoints } }),
         },
       });

@@ -25,10 +25,10 @@ import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import { DEFAULT_SETTINGS } from '../../src/settings.ts';
 import {
   CLIENT_COUNT,
-  REPLAY_MIGRATION_SETTINGS,
   type ReplayClients,
   type ReplayCluster,
   type ReplayClusterOptions,
+  replaySettings,
 } from './replay-cluster.ts';
 import type { RedisCommands } from './workload.ts';
 
@@ -233,18 +233,16 @@ export class RedisReplayCluster implements ReplayCluster {
 
 const configFile = (folder: string): string => join(folder, 'foreshard.config.json');
 
-const configOf = (
-  { partitionCount, capacity, seed }: ReplayClusterOptions,
-  servers: LocalRedisCluster,
-): unknown => ({
-  cluster: { name: CLUSTER_NAME, partitionCount, nodeCapacity: { queries: capacity / 3600 } },
-  plugin: { mode: 'auto' },
-  node: { logLevel: 'warn' },
-  metadata: { path: 'metadata' },
-  migration: REPLAY_MIGRATION_SETTINGS,
-  controller: { seed: String(seed) },
-  redis: { nodes: servers.ports.map((port) => `127.0.0.1:${port}`) },
-});
+function configOf(options: ReplayClusterOptions, servers: LocalRedisCluster): unknown {
+  const { cluster, ...settings } = replaySettings(options);
+  return {
+    ...settings,
+    cluster: { ...cluster, name: CLUSTER_NAME, partitionCount: options.partitionCount },
+    node: { logLevel: 'warn' },
+    metadata: { path: 'metadata' },
+    redis: { nodes: servers.ports.map((port) => `127.0.0.1:${port}`) },
+  };
+}
 
 async function openNodeRedis(servers: LocalRedisCluster) {
   const client = createCluster({

@@ -64,3 +64,11 @@ export interface ReplayClusterOptions {
   readonly capacity: number;
   readonly seed: bigint;
 }
+
+/** What every engine's planner is told: moves are carried out, and what a node carries is a rate, by the second. */
+export const replaySettings = ({ capacity, seed }: Pick<ReplayClusterOptions, 'capacity' | 'seed'>) => ({
+  plugin: { mode: 'auto' as const },
+  cluster: { nodeCapacity: { queries: capacity / 3600 } },
+  migration: REPLAY_MIGRATION_SETTINGS,
+  controller: { seed: String(seed) },
+});
