@@ -116,7 +116,8 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   // of the partition feel it at once. How far is arbitrary; it only makes hot partitions dearer to move than idle ones.
   moveBlipIndexHours: 1,
   // A forecast is not yet a fact: of many moves those look best whose errors do. On 24 days of the flights log, 256 partitions on 8
-  // nodes, 1.5 makes 182 moves for an index of 1.246, 3 makes 140 for 1.254; on 16 nodes 1.5 made more than 10 a day (docs/decisions/0010).
+  // nodes, 1.5 made 182 moves for an index of 1.246, 3 made 140 for 1.254; since bounds are narrower, 2 makes a third more moves than 3
+  // on 16 nodes, for 1.348 in place of 1.356 (docs/decisions/0010).
   benefitCostRatio: 3,
   boundTolerance: 0.01,
   // Of 28 days of the flights log, from days 56 and 132, the forecasts of the hottest forty partitions have 1.1 to 2.1, but for three: one
@@ -126,8 +127,8 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   copyUtilisation: 0.05,
   // Arbitrary: more than a first plan has needed, few enough for a person to read.
   movesMax: 64,
-  // With two for relief they are ten, as many as a person who looks at each of them wants to see. On 24 days of the flights log plans asked
-  // for 4 a day in the mean and 15 at most, so that the limit is met now and then.
+  // With two for relief they are ten, as many as a person who looks at each of them wants to see. On 24 days of the flights log, 256
+  // partitions on 16 nodes, plans asked for 3 a day in the mean and 12 at most, so that the limit is met now and then.
   movesPerDay: 8,
   // On these days the plans from a map dealt out in order gain 94 and 16 %, all later ones 5 % at most.
   urgentGain: 0.1,
