@@ -23,8 +23,9 @@ export type Emphasis = Terms;
 /** A search in six is by the true weights. */
 const PLAIN_SHARE = 1 / 6;
 const FACTORS = [5, 10, 20] as const;
-/** A move is worth little beside a load, all the less the hotter it is. */
-const MOVE_FACTORS = [10, 30, 100, 1000] as const;
+/** A move is worth little beside a load: which ones are made is settled while it is hot, when nobody looks at their price. */
+const MOVE_FACTORS = [10, 30, 100] as const;
+const MOVES_CHANCE = 0.25;
 /** A term without an excess to speak of may be the next one to have it, once others count for more. */
 const EASY_CHANCE = 0.15;
 const EASY_FACTOR = 4;
@@ -33,8 +34,8 @@ const EASY_FACTOR = 4;
 export function drawEmphasis(random: Random, excess: Terms): Emphasis {
   const most = Math.max(1, excess.moves, ...excess.columns);
   const isPlain = random.nextFloat() < PLAIN_SHARE;
-  const draw = (own: number, factors: readonly number[]): number => {
-    const isChosen = random.nextFloat() < Math.sqrt(own / most);
+  const draw = (own: number, factors: readonly number[], least = 0): number => {
+    const isChosen = random.nextFloat() < Math.max(least, Math.sqrt(own / most));
     const factor = factors[random.nextBelow(factors.length)] as number;
     const isEasyChosen = random.nextFloat() < EASY_CHANCE;
     if (isPlain) return 1;
@@ -42,7 +43,7 @@ export function drawEmphasis(random: Random, excess: Terms): Emphasis {
   };
   return {
     columns: excess.columns.map((own) => draw(own, FACTORS)),
-    moves: draw(excess.moves, MOVE_FACTORS),
+    moves: draw(excess.moves, MOVE_FACTORS, MOVES_CHANCE),
   };
 }
 
