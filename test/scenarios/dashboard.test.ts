@@ -2,7 +2,10 @@
  * The dashboard in a real browser, on a real cluster: log in, look, approve a move, see it done. Chromium is Debian's.
  * `FORESHARD_SCREENSHOTS=<folder>` keeps pictures of it.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHmac } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -68,7 +71,6 @@ let dashboard: RunningDashboard;
 let browser: Browser;
 let client: Redis;
 
-const HEALTH = `unix:${join(tmpdir(), `foreshard-dashboard-${process.pid}.sock`)}`;
 const KEY_COUNT = 8_000;
 const textOfKey = (key: number): string => String(key).padEnd(1_000, '.');
 
@@ -78,12 +80,29 @@ async function wrongKeys(): Promise<number[]> {
   return keys.filter((key) => values[key] !== textOfKey(key));
 }
 
+let folder: string;
+const health = (): string => `unix:${join(folder, 'health.sock')}`;
+const SECRET = 'a-secret-for-this-test-only';
+/** What somebody who is to be told of things has been sent. */
+const delivered: { readonly headers: IncomingHttpHeaders; readonly body: string }[] = [];
+const receiver = createServer(async (request, response) => {
+  let body = '';
+  for await (const piece of request.setEncoding('utf8')) body += piece;
+  delivered.push({ headers: request.headers, body });
+  response.end();
+});
+
 test.before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'foreshard-dashboard-'));
+  writeFileSync(join(folder, 'secret'), SECRET, { mode: 0o600 });
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', () => resolve()));
+  const { port } = receiver.address() as AddressInfo;
   cluster = await LocalCluster.start({
     storageNodeCount: NODE_COUNT,
     partitionCount: PARTITION_COUNT,
     settings: {
       plugin: { mode: 'propose' },
+      webhooks: { url: `http://127.0.0.1:${port}/`, secretFile: join(folder, 'secret') },
       cluster: { nodeCapacity: { queries: CAPACITY / 3600 } },
       affinity: { iterations: 20_000 },
       migration: {
@@ -95,7 +114,8 @@ test.before(async () => {
       },
       controller: { seed: '7' },
     },
-    environmentOf: (nodeId) => (nodeId === QUERY_NODE_ID_MIN ? { FORESHARD_NODE_HEALTH_LISTEN: HEALTH } : {}),
+    environmentOf: (nodeId) =>
+      nodeId === QUERY_NODE_ID_MIN ? { FORESHARD_NODE_HEALTH_LISTEN: health() } : {},
   });
   metadata = openEmbeddedMetadata({ path: join(cluster.folder, 'metadata') });
   await publishHistory();
@@ -126,6 +146,8 @@ test.after(async () => {
   await served;
   await metadata?.close();
   await cluster?.stop();
+  receiver.close();
+  if (folder) rmSync(folder, { recursive: true, force: true });
 });
 
 /** As a query node publishes what it has measured; a history that is loaded stays in its memory. */
@@ -226,9 +248,11 @@ test('a proposed move is approved, carried out to its end and told', async () =>
   await context.close();
 });
 
+const configFile = (): string => join(cluster.folder, 'foreshard.config.json');
+
 /** As an operator does it: the file is edited, the node is told. */
 async function reload(migration: Readonly<Record<string, unknown>>): Promise<void> {
-  const file = join(cluster.folder, 'foreshard.config.json');
+  const file = configFile();
   const config = JSON.parse(readFileSync(file, 'utf8'));
   writeFileSync(file, JSON.stringify({ ...config, migration: { ...config.migration, ...migration } }));
   const { exitCode, stdout, stderr } = await runHere(
@@ -237,11 +261,32 @@ async function reload(migration: Readonly<Record<string, unknown>>): Promise<voi
     '--config',
     file,
     '--socket',
-    HEALTH,
+    health(),
   );
   check.is(exitCode, 0, stderr);
   check.is(stdout, 'query node 10000: in force now: migration.graceMs\n');
 }
+
+test('what a cycle has proposed is delivered to whom the settings name, signed', async () => {
+  const told = (type: string) => delivered.find(({ body }) => JSON.parse(body).type === type);
+  await until(async () => told('proposal.made') !== undefined, 'the proposal is delivered');
+  const { headers, body } = told('proposal.made') as (typeof delivered)[number];
+  const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`;
+  const signature = createHmac('sha256', SECRET).update(signed).digest('base64');
+  check.is(headers['webhook-signature'], `v1,${signature}`);
+  const { data } = JSON.parse(body);
+  check.is(data.cluster, CLUSTER);
+  const { stdout } = await runHere('proposal', '--json', '--config', configFile());
+  const proposal = JSON.parse(stdout) as { moves: { partitionId: number; targetNodeId: number }[] };
+  check.equal(
+    data.moves.map(({ partitionId, targetNodeId }: { partitionId: number; targetNodeId: number }) => [
+      partitionId,
+      targetNodeId,
+    ]),
+    proposal.moves.map(({ partitionId, targetNodeId }) => [partitionId, targetNodeId]),
+    'it tells the moves of the proposal',
+  );
+});
 
 test('a move that has been made is rolled back from the page', async () => {
   await reload({ graceMs: 60_000 });

@@ -21,6 +21,7 @@ import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { openMetadata } from '../../metadata/open.ts';
 import type { MetricSource } from '../../metrics/metrics-page.ts';
 import type { Reading } from '../../metrics/reading.ts';
+import { openWebhooks, tellOfEnd } from '../../webhooks/open-webhooks.ts';
 import type { AgentAnalysisBody, AgentAnalysisSetup } from './agent-analysis-thread.ts';
 import { ClusterView } from './cluster-view.ts';
 import { MapMirror } from './map-mirror.ts';
@@ -38,6 +39,7 @@ export class RedisAgent {
   readonly #planClock: AnalysisClock;
   readonly #owners: () => Promise<Int32Array>;
   readonly #release: () => Promise<void>;
+  readonly #webhookReadings: () => readonly Reading[];
   #stop: () => void;
 
   private constructor(parts: {
@@ -46,6 +48,7 @@ export class RedisAgent {
     readonly planClock: AnalysisClock;
     readonly owners: () => Promise<Int32Array>;
     readonly release: () => Promise<void>;
+    readonly webhookReadings: () => readonly Reading[];
     readonly stop: () => void;
   }) {
     this.#analysis = parts.analysis;
@@ -53,6 +56,7 @@ export class RedisAgent {
     this.#planClock = parts.planClock;
     this.#owners = parts.owners;
     this.#release = parts.release;
+    this.#webhookReadings = parts.webhookReadings;
     this.#stop = parts.stop;
   }
 
@@ -75,6 +79,7 @@ export class RedisAgent {
     // Slots move, and are stamped, in the machine's time: that takes as long in a replay.
     const clock = systemClock();
     const planClock = new AnalysisClock();
+    const webhooks = openWebhooks(settings, { clock, logger });
     const metadata = openMetadata(settings.metadata);
     const { cluster } = settings;
     const mirror = new MapMirror(metadata, {
@@ -103,6 +108,7 @@ export class RedisAgent {
           planNowMs: () => planClock.nowMs(),
           isInWindow: (planNowMs) => isWithin(windows, planNowMs, planNowMs + 1),
           isStopping: () => isStopping,
+          onEnded: (ended) => tellOfEnd(webhooks, ended),
         }),
     });
     const respond = async (body: unknown): Promise<CoordinatorReplies['admit' | 'migrationStatus']> => {
@@ -129,9 +135,11 @@ export class RedisAgent {
       stop: () => {
         isStopping = true;
       },
+      webhookReadings: () => webhooks?.readings() ?? [],
       release: async () => {
         analysisPort.close();
         view.close();
+        await webhooks?.close();
         await metadata.close();
       },
     });
@@ -203,7 +211,7 @@ export class RedisAgent {
             operation: 'metrics',
           } satisfies AgentAnalysisBody)) as readonly Reading[],
       },
-      { name: 'coordinator', read: () => this.#coordinator.readings() },
+      { name: 'coordinator', read: () => [...this.#coordinator.readings(), ...this.#webhookReadings()] },
     ];
   }
 

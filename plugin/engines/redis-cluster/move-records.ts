@@ -30,20 +30,25 @@ interface Totals {
 
 type Draft = Omit<SlotMoveRecord, 'moveId' | 'startedAtMs'>;
 
+export interface MoveRecordsComponents {
+  readonly metadata: MetadataStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Told of each move that is over, once it stands in the history; not of one that was refused before it began. */
+  readonly onEnded?: (ended: MigrationHistory) => void;
+}
+
 /** What the metadata store knows of moves of slots: begun, ended, paused, asked for. Every write carries the leader's fence. */
 export class MoveRecords {
   readonly #clusterName: string;
-  readonly #components: { readonly metadata: MetadataStore; readonly clock: Clock; readonly logger: Logger };
+  readonly #components: MoveRecordsComponents;
   readonly #codec: ReturnType<typeof recordCodec>;
   readonly #reader: ClusterMapReader;
   readonly #controls: ControlReader;
   readonly #counts = { doneCount: 0, abortedCount: 0, copiedBytes: 0 };
   readonly #abortCounts = new ReasonCounts();
 
-  constructor(
-    settings: Pick<Settings, 'cluster'>,
-    components: { readonly metadata: MetadataStore; readonly clock: Clock; readonly logger: Logger },
-  ) {
+  constructor(settings: Pick<Settings, 'cluster'>, components: MoveRecordsComponents) {
     this.#clusterName = settings.cluster.name;
     this.#components = components;
     this.#codec = recordCodec(this.#clusterName);
@@ -119,11 +124,10 @@ export class MoveRecords {
     const reason = isDone
       ? record.reason
       : (record.cancelledFor ?? outcome.failure ?? 'some slots have keys that are too big, or too many');
-    await this.#commit(
-      [fence],
-      [{ kind: 'delete', key: this.#keyOf(record) }, ...(await this.#historyOf(record, { isDone, reason }))],
-    );
+    const { ended, writes } = await this.#historyOf(record, { isDone, reason });
+    await this.#commit([fence], [{ kind: 'delete', key: this.#keyOf(record) }, ...writes]);
     this.#count(isDone ? null : reason, record.sizeBytes);
+    if (ended !== null) this.#components.onEnded?.(ended);
   }
 
   /**
@@ -145,7 +149,7 @@ export class MoveRecords {
       moveId: (partition?.migrationSeq ?? 0) + 1,
       startedAtMs: this.#components.clock.nowMs(),
     };
-    const history = await this.#historyOf(record, { isDone: false, reason });
+    const { writes: history } = await this.#historyOf(record, { isDone: false, reason });
     const conditions = approved === null ? [] : [{ key: approved.key, revisionIs: approved.revision }];
     await this.#commit([fence, ...conditions], [...history, ...this.#voidWrites(approved, reason)]);
     this.#count(reason, 0);
@@ -199,10 +203,10 @@ export class MoveRecords {
   async #historyOf(
     record: SlotMoveRecord,
     { isDone, reason }: { readonly isDone: boolean; readonly reason: string },
-  ): Promise<MetadataWrite[]> {
+  ): Promise<{ readonly ended: MigrationHistory | null; readonly writes: readonly MetadataWrite[] }> {
     const { clock } = this.#components;
     const partition = await this.#reader.readPartition(record.partitionId);
-    if (partition === undefined) return [];
+    if (partition === undefined) return { ended: null, writes: [] };
     const nowMs = clock.nowMs();
     const hasMoved = isDone && partition.ownerNodeId !== record.targetNodeId;
     const epoch = (hasMoved ? partition.epoch + 1 : partition.epoch) as typeof partition.epoch;
@@ -223,7 +227,7 @@ export class MoveRecords {
       fenceSeconds: null,
     };
     const { keys } = this.#codec;
-    return [
+    const writes: MetadataWrite[] = [
       {
         kind: 'put',
         key: keys.history(record.partitionId, record.moveId),
@@ -240,6 +244,7 @@ export class MoveRecords {
         }),
       },
     ];
+    return { ended: history, writes };
   }
 
   #count(abortReason: string | null, bytes: number): void {

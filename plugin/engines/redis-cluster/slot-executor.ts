@@ -2,6 +2,7 @@ import { assert } from '../../../src/base/assert.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
+import type { MigrationHistory } from '../../../src/migration/records.ts';
 import type { Proposal } from '../../../src/model/proposal.ts';
 import type { Leadership, MetadataCondition, MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
@@ -33,6 +34,7 @@ export interface SlotExecutorComponents {
   /** The time by which moves are scheduled: a replay's, where there is one. */
   readonly planNowMs: () => number;
   readonly isInWindow: (planNowMs: number) => boolean;
+  readonly onEnded?: (ended: MigrationHistory) => void;
   /** Once true, what is open is finished and nothing more is opened. */
   readonly isStopping: () => boolean;
 }

@@ -46,6 +46,7 @@ if (requireOrSkip('redis', hasRedisServer()))
       const metadata = openMetadata(settings.metadata);
       const view = new ClusterView(settings.redis);
       try {
+        const told: string[] = [];
         const commands: RedisCommand[] = [];
         for (let i = 0; commands.length < 5_000; i++)
           if (slotOf(`k${i}`) < SLOTS) commands.push(['SET', `k${i}`, 'v']);
@@ -66,6 +67,8 @@ if (requireOrSkip('redis', hasRedisServer()))
           planNowMs: () => Date.now(),
           isInWindow: () => true,
           isStopping: () => false,
+          onEnded: ({ partitionId, outcome, reason }) =>
+            void told.push(`${partitionId} ${outcome}: ${reason}`),
         });
         await executor.tick();
         const move = { partitionId: 0, sourceNodeId: 0, targetNodeId: 1, sizeBytes: 1_000, reason: 'test' };
@@ -88,6 +91,8 @@ if (requireOrSkip('redis', hasRedisServer()))
         await executor.tick();
         await asked;
         check.is(executor.status().abortedCount, 1);
+        check.is(told.length, 1, 'whoever is to be told is told once');
+        check.match(told[0] as string, /^0 aborted: .*not now/);
         check.equal(executor.status().open, []);
         const left = numberOf(await cluster.command(0, 'DBSIZE'));
         check.is(left + moved, commands.length);
