@@ -9,7 +9,7 @@ import { hasBlindReaders, isNamedBy, moveRefusal, type SidesState } from './guar
 import type { SlotMoveRecord } from './move-record.ts';
 import { closeUnmoved } from './move-slots.ts';
 import type { Shard } from './shards.ts';
-import type { BigKey, SlotMove, SlotMoveOutcome } from './slot-move.ts';
+import { type BigKey, type SlotMove, type SlotMoveOutcome, SlotMoveStopped } from './slot-move.ts';
 import type { MoveProgress, SlotMover } from './slot-mover.ts';
 import type { ClusterTopology, MasterNode } from './topology.ts';
 
@@ -148,7 +148,8 @@ export class PartitionMove {
   /** Goes on from where the servers stand. What is open is finished first, or closed where it is given up and nothing moved. */
   async run(record: SlotMoveRecord): Promise<PartitionMoveOutcome> {
     const { mover, mayOpen, topology, copyFirstMover, noteCopies } = this.#components;
-    const target = this.#masterOf(record.targetNodeId) as MasterNode;
+    const target = this.#masterOf(record.targetNodeId);
+    if (target === undefined) return this.#withoutTarget(record);
     const outcomes: SlotMoveOutcome[] = [];
     let isAllBegun = true;
     let failure: string | null = null;
@@ -158,9 +159,13 @@ export class PartitionMove {
     const onWindow = ({ committedSlots }: SlotMoveOutcome): void => {
       movedSlots += committedSlots.length;
     };
+    // The topology was read before: there they are open.
+    const reclaimed = new Set<number>();
     if (record.copies !== undefined) {
-      for (const [sourceId, slots] of slotsBySource)
-        await copyFirstMover.reclaim(this.#slotMove(record, { sourceId, target, slots }), record.copies);
+      for (const [sourceId, slots] of slotsBySource) {
+        const move = this.#slotMove(record, { sourceId, target, slots });
+        for (const slot of await copyFirstMover.reclaim(move, record.copies)) reclaimed.add(slot);
+      }
       await noteCopies(record, null);
     }
     for (const [sourceId, slots] of slotsBySource) {
@@ -168,6 +173,7 @@ export class PartitionMove {
         topology.openSlots.filter((open) => isNamedBy(record, open)).map(({ slot }) => slot),
       );
       for (const slot of topology.contestedSlots) openSlots.add(slot);
+      for (const slot of reclaimed) openSlots.delete(slot);
       const move = this.#slotMove(record, { sourceId, target, slots });
       const begun = { ...move, slots: slots.filter((slot) => openSlots.has(slot)) };
       const left = record.cancelledFor === null ? begun.slots : await mover.run(closeUnmoved(begun));
@@ -228,6 +234,27 @@ export class PartitionMove {
         conflictingKeys.length === 0 && (isAllBegun || record.cancelledFor !== null || failure !== null),
       isComplete,
       failure,
+    };
+  }
+
+  /**
+   * A master that was forgotten has taken with it what was open: each node closes its slots as it forgets.
+   *
+   * @throws SlotMoveStopped while it, or an open slot, is there yet.
+   */
+  #withoutTarget(record: SlotMoveRecord): PartitionMoveOutcome {
+    const { topology } = this.#components;
+    const known = record.targetIds.find((id) => topology.addresses.has(id));
+    if (known !== undefined) throw new SlotMoveStopped(`target ${known} does not answer`);
+    const open = topology.openSlots.find((slot) => isNamedBy(record, slot));
+    if (open !== undefined)
+      throw new SlotMoveStopped(
+        `slot ${open.slot} is ${open.kind} at ${open.nodeId} with a node that has gone`,
+      );
+    return {
+      ...{ movedSlots: 0, movedKeys: 0, sampledKeys: 0, differingKeys: [], conflictingKeys: [] },
+      ...{ isOver: true, isComplete: false },
+      failure: `target ${record.targetIds.at(-1)} is not part of the cluster any more`,
     };
   }
 

@@ -86,17 +86,19 @@ export class CopyFirstMover {
   /**
    * Removes the copies that an agent has left behind. What it has sent to the source may still be on its way: a hand-over that is carried
    * out after its copies were removed would be a loss, so that none can be any more when that begins.
+   *
+   * @returns the slots that are as if nothing had been.
    */
-  async reclaim(move: SlotMove, { slots, stage }: CopiesRecord): Promise<void> {
+  async reclaim(move: SlotMove, { slots, stage }: CopiesRecord): Promise<readonly number[]> {
     const { mover, clock } = this.#components;
     const ours = slots.filter((slot) => move.slots.includes(slot));
-    if (ours.length === 0) return;
+    if (ours.length === 0) return [];
     if (stage === 'handing-over') {
       const fromMs = await mover.run(timeOf(move.sourceId));
       while ((await mover.run(timeOf(move.sourceId))) <= fromMs + HAND_OVER_MS_MAX)
         await clock.sleep(LATE_MS);
     }
-    await mover.run(dropUnopened({ ...move, slots: ours }, stage));
+    return mover.run(dropUnopened({ ...move, slots: ours }, stage));
   }
 }
 
@@ -104,17 +106,16 @@ export class CopyFirstMover {
  * A source that was promoted or restarted since may have forgotten that a slot is open: what its target has may be the keys then, and
  * counts, as in any open slot.
  */
-function* dropUnopened(move: SlotMove, stage: CopiesRecord['stage']): Steps<void> {
-  if (stage === 'handing-over' && move.isSourcePromoted) return;
+function* dropUnopened(move: SlotMove, stage: CopiesRecord['stage']): Steps<readonly number[]> {
+  if (stage === 'handing-over' && move.isSourcePromoted) return [];
   const { openSlots } = yield* viewOf(move.sourceId);
   const isOpen = new Set(openSlots.filter(({ kind }) => kind === 'migrating').map(({ slot }) => slot));
   const { standingOf } = yield* standingsOf(move);
   const isTheSources = (slot: number): boolean =>
     standingOf.get(slot) === 'open' || standingOf.get(slot) === 'closed';
-  yield* dropCopies(
-    move,
-    move.slots.filter((slot) => isTheSources(slot) && !isOpen.has(slot)),
-  );
+  const unopened = move.slots.filter((slot) => isTheSources(slot) && !isOpen.has(slot));
+  yield* dropCopies(move, unopened);
+  return unopened;
 }
 
 function* closedKeys(
