@@ -8,7 +8,8 @@ import { type ClusterState, type CycleComponents, type PluginMode, runCycle } fr
 import { asNodeId } from '../../src/model/ids.ts';
 import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../src/model/load-profile.ts';
 import { contiguousMap } from '../../src/model/partition-map.ts';
-import type { Proposal } from '../../src/model/proposal.ts';
+import type { Move, Proposal } from '../../src/model/proposal.ts';
+import type { ProposalEvidence } from '../../src/model/proposal-evidence.ts';
 
 const test = suite('cycle');
 const PARTITION_COUNT = 16;
@@ -43,8 +44,17 @@ function clusterOf(isDraining: boolean): ClusterState {
 }
 
 /** A cluster without a history: what empties a node is planned all the same, by a planner that moves partition 0 and 8. */
-async function admittedIn(mode: PluginMode, isDraining: boolean): Promise<number[] | null> {
-  let admitted: number[] | null = null;
+async function admittedIn(mode: PluginMode, isDraining: boolean): Promise<number[]> {
+  return (await admittedMovesIn(mode, isDraining)).map(({ partitionId }) => partitionId);
+}
+
+/** @param after partitions that make room for the move of partition 0, as the evidence has it. */
+async function admittedMovesIn(
+  mode: PluginMode,
+  isDraining: boolean,
+  after: readonly number[] = [],
+): Promise<readonly Move[]> {
+  const admitted: (readonly Move[])[] = [];
   const moves = [
     { partitionId: 0, sourceNodeId: 0, targetNodeId: 1, schedule: null },
     { partitionId: 8, sourceNodeId: 1, targetNodeId: 0, schedule: null },
@@ -67,18 +77,19 @@ async function admittedIn(mode: PluginMode, isDraining: boolean): Promise<number
       propose: async () => plan as unknown as Proposal,
       relieve: () => ({ moves: [], costBefore: 0, costAfter: 0 }),
       relieved: (_, proposal) => proposal,
-      evidence: async () => null as never,
+      evidence: async () => ({ moves: [{ partitionId: 0, after }] }) as unknown as ProposalEvidence,
     },
     proposals: { memory: async () => ({ lastMoves: [], recentMoves: [] }), record: async () => {} },
     migration: {
       admit: async (proposal) => {
-        admitted = proposal.moves.map(({ partitionId }) => partitionId);
+        admitted.push(proposal.moves);
         return { admittedCount: proposal.moves.length, queuedCount: 0, scheduledCount: 0 };
       },
     },
   };
   await runCycle(components);
-  return admitted;
+  check.is(admitted.length, 1, 'something is handed over, be it nothing to do');
+  return admitted[0] as readonly Move[];
 }
 
 test('an order to drain is obeyed in every mode, and moves only what empties the node', async () => {
@@ -89,6 +100,11 @@ test('an order to drain is obeyed in every mode, and moves only what empties the
 test('once it has ended, what it had approved and has not begun is taken back', async () => {
   for (const mode of ['observe', 'propose', 'auto'] as const)
     check.equal(await admittedIn(mode, false), [], mode);
+});
+
+test('in mode auto a move is handed over with those that make room for it', async () => {
+  const [move] = await admittedMovesIn('auto', true, [5, 6]);
+  check.equal(move?.after, [5, 6]);
 });
 
 test.run();

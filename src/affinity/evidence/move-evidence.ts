@@ -61,22 +61,27 @@ function mostRelief(now: PlacementState, { partition, source }: PlannedMove, hor
 /**
  * Of the moves before it those that make room on its target, and without which it would be refused or do harm; and those by whose
  * arrival its source is overloaded so that it may share, without which it would be refused.
+ *
+ * As few as are enough: the others are taken back one after the other, the latest first, and stay so. Where either of two makes
+ * room, neither is missed as long as the other is there, and yet one of them has to go before.
  */
 export function neededBefore(
   now: PlacementState,
   { partition, source, target }: PlannedMove,
   before: readonly PlannedMove[],
 ): number[] {
-  const needed: number[] = [];
-  for (const earlier of before) {
+  const needed: PlannedMove[] = [];
+  const takenBack: PlannedMove[] = [];
+  for (const earlier of [...before].reverse()) {
     const makesRoom = earlier.source === target;
     if (!makesRoom && earlier.target !== source) continue;
     now.move(earlier.partition, earlier.source);
-    if (!now.canMove(partition, target) || (makesRoom && now.loadDelta(partition, target) > 0))
-      needed.push(earlier.partition);
-    now.move(earlier.partition, earlier.target);
+    const isMissed = !now.canMove(partition, target) || (makesRoom && now.loadDelta(partition, target) > 0);
+    if (isMissed) now.move(earlier.partition, earlier.target);
+    (isMissed ? needed : takenBack).unshift(earlier);
   }
-  return needed;
+  for (const earlier of takenBack) now.move(earlier.partition, earlier.target);
+  return needed.map((move) => move.partition);
 }
 
 /** The cheapest plans of 0, 1, 2 … moves among those of the plan: the most useful first. */

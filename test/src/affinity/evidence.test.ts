@@ -111,6 +111,27 @@ test('a move into a node that has to give something away first names what has to
   );
 });
 
+test('where either of two that leave makes room enough, the first of them has to go before', async () => {
+  const loads = [4, 5.5, 3, 3, 2];
+  const forecast = forecastOf({ horizonSteps: 4, partitionCount: 5, spread: 0, loadOf: (_, p) => loads[p] });
+  const inputs = inputsOf({
+    ownerOf: [0, 0, 1, 1, 1],
+    nodes: [nodeOf(0, 10), nodeOf(1, 10), nodeOf(2, 10)],
+    forecast,
+  });
+  const { proposal } = await proposed(inputs);
+  const moves = [
+    { partitionId: 2, sourceNodeId: 1, targetNodeId: 2 },
+    { partitionId: 3, sourceNodeId: 1, targetNodeId: 2 },
+    { partitionId: 0, sourceNodeId: 0, targetNodeId: 1 },
+  ].map((move) => ({ ...proposal.moves[0], ...move })) as unknown as Proposal['moves'];
+  const evidence = gatherEvidence(inputs, { ...proposal, moves }, DEFAULT_AFFINITY_SETTINGS);
+  check.equal(
+    evidence.moves.map(({ after }) => after.map(Number)),
+    [[], [], [2]],
+  );
+});
+
 test('a table too large for a record is made coarser, and shows the highest of its steps', async () => {
   const forecast = forecastOf({
     horizonSteps: 100,
