@@ -6,6 +6,8 @@ import { orNothing } from '../metadata/json-values.ts';
 import { decodeHistory } from '../metadata/record-codec.ts';
 import { decodeProposal } from './proposal-record.ts';
 
+const DAY_MS = 86_400_000;
+
 /**
  * What a coordinator has to know of the plans before it, from the metadata store alone: it may have been elected a moment ago.
  *
@@ -25,7 +27,7 @@ export async function readPlanMemory(
     readHistory(metadata, options.keys),
   ]);
   const isRecent = ({ outcome, endedAtMs }: MigrationHistory): boolean =>
-    outcome === 'done' && options.nowMs - endedAtMs < options.horizonMs;
+    outcome === 'done' && options.nowMs - endedAtMs < Math.max(options.horizonMs, DAY_MS);
   return {
     lastMoves: last === undefined ? [] : lastMovesOf(last.value),
     recentMoves: history

@@ -6,7 +6,7 @@ import type { PlacementInstance } from './instance.ts';
 export interface PlanMemory {
   /** Moves of the last plan, whether they have begun or not. */
   readonly lastMoves: readonly RememberedMove[];
-  /** Moves that were carried out within the horizon. */
+  /** Moves that were carried out within the horizon, or within a day where that is longer: a day has a budget of moves. */
   readonly recentMoves: readonly RecentMove[];
   /** Migrations that have ended, the newest last: how long the next ones will take. */
   readonly samples?: readonly MigrationSample[];

@@ -15,6 +15,7 @@ import {
 } from './migration-model.ts';
 
 const HOUR_MS = 3_600_000;
+const DAY_HOURS = 24;
 
 /** What a policy lives in: what was measured, where everything was, and what moves take. */
 export interface ReplayContext {
@@ -62,6 +63,7 @@ export async function replanHourly(
 ): Promise<ReplayedTimeline> {
   const { measured, startOwnerOf, startMs, migration, residenceHours, settings } = context;
   const { hourCount, partitionCount, capacity, partitionBytes } = measured;
+  const rememberedHours = Math.max(settings.slotCountMax, DAY_HOURS);
   const nodes = idealNodes(capacity, migration);
   const migrations = new SimulatedMigrations(migration, {
     startOwnerOf,
@@ -81,7 +83,7 @@ export async function replanHourly(
       partitionBytes,
       restingPartitions: new Set([...lately.map(({ partitionId }) => partitionId), ...openMigrations.keys()]),
       openMigrations,
-      memory: { lastMoves, recentMoves: done.filter((move) => hour - move.hour < settings.slotCountMax) },
+      memory: { lastMoves, recentMoves: done.filter((move) => hour - move.hour < rememberedHours) },
     };
     const { orders, planned } = await decide(state, hour);
     const happened = migrations.runHour(hour, orders);

@@ -6,7 +6,7 @@ import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../src/affinity/anneal.
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import { stayPolicy } from '../../../src/backtest/fixed-policies.ts';
 import type { PlanningContext } from '../../../src/backtest/hourly.ts';
-import { countReturns, evaluateTimeline } from '../../../src/backtest/metrics.ts';
+import { countReturns, evaluateTimeline, movesOf } from '../../../src/backtest/metrics.ts';
 import { DEFAULT_MIGRATION_MODEL } from '../../../src/backtest/migration-model.ts';
 import { simulatedPredictivePolicy } from '../../../src/backtest/planning-policies.ts';
 import { hottestToCoolestPolicy, reliefPolicy } from '../../../src/backtest/relief-policies.ts';
@@ -38,6 +38,15 @@ function weekdaysAndWeekends(liveHours: number, changes: Partial<AffinitySetting
     const isBusy = isDay && isWeekend === p >= PARTITION_COUNT / 2;
     return (isBusy ? 100 : 10) * (0.9 + 0.2 * random.nextFloat());
   });
+  return contextOf(load, liveHours, changes);
+}
+
+/** @param load f64[hour][partition], history first. Balanced, the cluster is at 70 % in its busiest hour. */
+function contextOf(
+  load: Float64Array,
+  liveHours: number,
+  changes: Partial<AffinitySettings>,
+): PlanningContext {
   let peak = 0;
   for (let hour = 0; hour < load.length / PARTITION_COUNT; hour++) {
     const total = load
@@ -95,10 +104,51 @@ test('more than two weeks, planned every hour: the map gets good once, and no mo
   check.ok(settled.moves <= 2, `${settled.moves} moves after the first week`);
 });
 
-test('with a day as the horizon, where each night looks like the time to move, nothing goes back within it either', async () => {
-  const context = weekdaysAndWeekends(10 * 24, { slotCountMax: 24 });
+/** Every partition has a load by day and another by night, from 10 to 200: no one map is good for both. */
+function daysAndNights(liveHours: number, changes: Partial<AffinitySettings>): PlanningContext {
+  const random = seededRandom(SEED);
+  const usual = Float64Array.from({ length: 2 * PARTITION_COUNT }, () => 10 * 20 ** random.nextFloat());
+  const load = Float64Array.from({ length: (HISTORY_HOURS + liveHours) * PARTITION_COUNT }, (_, i) => {
+    const isNight = Math.floor(i / PARTITION_COUNT) % 24 < 12;
+    const own = usual[2 * (i % PARTITION_COUNT) + (isNight ? 1 : 0)] as number;
+    return own * (0.95 + 0.1 * random.nextFloat());
+  });
+  return contextOf(load, liveHours, changes);
+}
+
+test('days and nights that want different maps, planned from half a day: nothing goes back within a day', async () => {
+  const liveHours = 4 * 24;
+  const context = daysAndNights(liveHours, {
+    // The planner alone, to which moves are worth next to nothing: nothing else keeps it from going to and fro.
+    ...{ relief: { ...DEFAULT_AFFINITY_SETTINGS.relief, movesMax: 0 }, isCapacityHard: false },
+    ...{ slotCountMax: 12, movesPerDay: 64, benefitCostRatio: 1, boundTolerance: 0 },
+  });
   const timeline = await simulatedPredictivePolicy(context, { optimiser: search(), logger: silentLogger });
-  check.is(countReturns(timeline, 10 * 24, 24), 0);
+  const moves = [...movesOf(timeline, liveHours)].length;
+  check.ok(moves > PARTITION_COUNT, `${moves} moves: partitions went on, and had a way back`);
+  check.is(countReturns(timeline, liveHours, 24), 0, `SEED=${SEED}`);
+});
+
+test('no day has more planned moves than a day may have, though plans look ahead for half of one', async () => {
+  const movesPerDay = 1;
+  const liveHours = 4 * 24;
+  const planned = {
+    ...{ movesPerDay, urgentGain: 1, relief: { ...DEFAULT_AFFINITY_SETTINGS.relief, movesMax: 0 } },
+    // Each of two full nodes would have to give the other something first: what relief does else.
+    isCapacityHard: false,
+    slotCountMax: 12,
+  };
+  const context = weekdaysAndWeekends(liveHours, planned);
+  const timeline = await simulatedPredictivePolicy(context, {
+    optimiser: search(),
+    logger: silentLogger,
+  });
+  const hours = [...movesOf(timeline, liveHours)].map(({ hour }) => hour);
+  check.ok(hours.length > movesPerDay, `${hours.length} moves`);
+  for (const hour of hours) {
+    const ofDay = hours.filter((other) => other <= hour && hour - other < 24);
+    check.ok(ofDay.length <= movesPerDay, `${ofDay.length} until hour ${hour}, SEED=${SEED}`);
+  }
 });
 
 test('relief alone ends overloads without going to and fro', async () => {

@@ -1,0 +1,48 @@
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { readPlanMemory } from '../../../plugin/host/plan-memory-record.ts';
+import { recordCodec } from '../../../plugin/metadata/record-codec.ts';
+import type { MigrationHistory } from '../../../src/migration/records.ts';
+import { PlainMetadata } from '../../support/plain-metadata.ts';
+
+const test = suite('host/memory of plans');
+const HOUR_MS = 3_600_000;
+const NOW_MS = 1e12;
+const codec = recordCodec('test');
+
+/** Moves of partitions 0, 1, ... that ended so many hours ago, as a coordinator elected just now reads them. */
+async function recentMoves(
+  horizonHours: number,
+  ended: readonly { readonly hoursAgo: number; readonly outcome?: MigrationHistory['outcome'] }[],
+) {
+  const metadata = new PlainMetadata();
+  ended.forEach(({ hoursAgo, outcome = 'done' }, partitionId) => {
+    const endedAtMs = NOW_MS - hoursAgo * HOUR_MS;
+    const history: MigrationHistory = {
+      ...{ partitionId, migrationId: 1, sourceNodeId: 2, targetNodeId: 0, outcome, reason: 'planned' },
+      ...{ startedAtMs: endedAtMs - 1000, endedAtMs, epoch: 2, fenceLsn: 1, verifiedLsn: 1 },
+      ...{ copiedBytes: 1, copySeconds: 1, fenceSeconds: 0.01 },
+    };
+    metadata.put(codec.keys.history(partitionId, 1), codec.encodeHistory(history));
+  });
+  const horizonMs = horizonHours * HOUR_MS;
+  const options = { keys: codec.keys, proposalKey: 'no such key', horizonMs, nowMs: NOW_MS };
+  const memory = await readPlanMemory(metadata as unknown as Parameters<typeof readPlanMemory>[0], options);
+  return memory.recentMoves;
+}
+
+test('what was moved within the horizon is known, by its node and its hour; what was aborted was not moved', async () => {
+  const ended = [{ hoursAgo: 40 }, { hoursAgo: 50 }, { hoursAgo: 1, outcome: 'aborted' as const }];
+  const expected = { partitionId: 0, sourceNodeId: 2, endedAtMs: NOW_MS - 40 * HOUR_MS };
+  check.equal(await recentMoves(48, ended), [expected]);
+});
+
+test('what a day has had is known also where the horizon is shorter: a day has a budget of moves', async () => {
+  const moves = await recentMoves(6, [{ hoursAgo: 1 }, { hoursAgo: 23 }, { hoursAgo: 25 }]);
+  check.equal(
+    moves.map(({ partitionId }) => partitionId),
+    [0, 1],
+  );
+});
+
+test.run();
