@@ -56,6 +56,40 @@ test('noise that doubles is covered again after a few days', () => {
   assertNominal(coverage((_, w) => (w > 300 ? 2 : 1) * (random.nextFloat() - 0.5), 600));
 });
 
+test('of nights that are three times as noisy more is held than by bounds of one width, and of all as much as claimed', () => {
+  const random = seededRandom(seed);
+  const intervals = new Intervals(PARTITIONS, SHAPE);
+  const inside = { night: [0, 0], day: [0, 0] };
+  const counts = { night: 0, day: 0 };
+  const windows = 1200;
+  for (let window = 0; window < windows; window++) {
+    const time = window % 24 < 8 ? 'night' : 'day';
+    const basis = intervals.basis(ALL);
+    const residuals = Float64Array.from(
+      { length: PARTITIONS },
+      () => (time === 'night' ? 3 : 1) * (random.nextFloat() - 0.5),
+    );
+    if (window >= windows / 2)
+      residuals.forEach((residual, partition) => {
+        const factor = intervals.noise.factor(partition, { window, point: 3 });
+        counts[time]++;
+        LEVELS.forEach((_, level) => {
+          const at = (side: number): number =>
+            factor * boundOf(basis, { tailIndex: level * 2 + side, band: 0, partition });
+          if (residual >= at(0) && residual <= at(1)) inside[time][level]!++;
+        });
+      });
+    intervals.fade();
+    intervals.judge(basis, { ...FIRST_BAND, window }, judged(residuals));
+  }
+  assertNominal(
+    LEVELS.map((_, level) => (inside.night[level]! + inside.day[level]!) / (counts.night + counts.day)),
+  );
+  // One width for all hours that holds 80 % of them holds 40 % of these nights and all of the days.
+  const [night, day] = [inside.night[0]! / counts.night, inside.day[0]! / counts.day];
+  assert.ok(night > 0.55 && day < 0.95, `${night} and ${day}, SEED=${seed}`);
+});
+
 test('an error of an hour that tells nothing of the level widens no bound of the hours to come', () => {
   const random = seededRandom(seed);
   const upperAfter = (levelWeight: number): number => {

@@ -1,8 +1,15 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Forecaster } from '../../../src/analyzer/forecaster.ts';
 import { NoiseShape } from '../../../src/analyzer/noise-shape.ts';
+import { FORECAST_DEFAULTS } from '../../../src/analyzer/settings.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
+import { loadKernels } from '../../../src/kernels/instance.ts';
+import { inlineRunner } from '../../../src/kernels/pool.ts';
+import { LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
 import { testSeed } from '../../support/seed.ts';
+import { profileOf } from '../../support/synthetic-load.ts';
 
 const test = suite('analyzer/noise-shape');
 const seed = testSeed('analyzer/noise-shape');
@@ -102,6 +109,42 @@ test('what is saved goes on as before, and what is cut short is refused', () => 
   assert.is(restored.factor(1, at), shape.factor(1, at));
   const cut = { ...shape.save(), hourSums: new Float64Array(3) };
   assert.throws(() => new NoiseShape(2, DAY).load(cut), /noise by hour has 3 numbers/);
+});
+
+test('the bounds of a forecast are wide at the hours that are noisy', async () => {
+  const partitionCount = 4;
+  const settings = {
+    ...FORECAST_DEFAULTS,
+    horizonSteps: 24,
+    historyWindows: 840,
+    members: ['level', 'day', 'naive-week'],
+  };
+  const components = {
+    runner: inlineRunner(loadKernels()),
+    random: seededRandom(seed),
+    logger: silentLogger,
+  };
+  const forecaster = new Forecaster(settings, components);
+  // The forecast begins in the middle of a day.
+  const windowCount = 610;
+  const random = seededRandom(seed);
+  const loads = Float64Array.from({ length: windowCount * partitionCount }, (_, at) => {
+    const noise = isNight(Math.floor(at / partitionCount)) ? 0.9 : 0.1;
+    return 1000 * Math.exp(noise * (random.nextFloat() - 0.5));
+  });
+  const load = (p: number, w: number): number => loads[w * partitionCount + p] as number;
+  await forecaster.observe(profileOf({ partitionCount, firstWindow: 0, windowCount, load }));
+  const { lower, upper } = await forecaster.forecast();
+  forecaster.close();
+  const widths = { night: 0, day: 0 };
+  for (let step = 0; step < 24; step++)
+    for (let p = 0; p < partitionCount; p++) {
+      const at = (step * partitionCount + p) * LOAD_DIMENSION_COUNT;
+      const width = Math.log((upper[at] as number) / (lower[at] as number));
+      if (isNight(windowCount + step)) widths.night += width / 8;
+      else widths.day += width / 16;
+    }
+  assert.ok(widths.night > 2 * widths.day, `${widths.night} and ${widths.day}, SEED=${seed}`);
 });
 
 test.run();
