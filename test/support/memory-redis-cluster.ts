@@ -220,6 +220,8 @@ export class MemoryRedisCluster implements RedisNodes {
         return this.#goneOr(server, rest[0] as string, () => Buffer.from('stream'));
       case 'DUMP':
         return this.#goneOr(server, rest[0] as string, (value) => Buffer.from(value));
+      case 'EXISTS':
+        return this.#goneOr(server, rest[0] as string, () => 1) ?? 0;
       case 'XLEN':
         return 1;
       case 'ASKING':
@@ -362,7 +364,7 @@ export class MemoryRedisCluster implements RedisNodes {
   }
 
   /** A key that is not there: nil, but ASK where its slot is migrating. */
-  #goneOr(server: Server, key: string, there: (value: string) => Buffer): RedisReply {
+  #goneOr(server: Server, key: string, there: (value: string) => Buffer | number): RedisReply {
     const value = server.keys.get(key);
     if (value !== undefined) return there(value);
     const slot = calculateSlot(key);

@@ -1,13 +1,14 @@
 import type { Clock } from '../../../../src/base/clock.ts';
 import type { ScannedSlots } from '../big-keys.ts';
 import { moveSlots } from '../move-slots.ts';
+import { numberOf } from '../redis-node.ts';
 import type { SlotMove, SlotMoveOutcome } from '../slot-move.ts';
 import type { SlotMover } from '../slot-mover.ts';
 import { runIdOf, standingsOf, viewOf } from '../slot-standing.ts';
-import type { Steps } from '../steps.ts';
+import { askEach, type Steps } from '../steps.ts';
 import { compareCopies } from './compare-copies.ts';
 import { HAND_OVER_MS_MAX, handOver, timeOf } from './hand-over.ts';
-import { copySlots, dropCopies } from './slot-copies.ts';
+import { copySlots, dropCopies, listCopies } from './slot-copies.ts';
 
 /**
  * What is written down of copies before they are made: whoever finds keys of an unopened slot at its target has to know what they are.
@@ -20,6 +21,8 @@ import { copySlots, dropCopies } from './slot-copies.ts';
 export interface CopiesRecord {
   readonly slots: readonly number[];
   readonly stage: 'copying' | 'handing-over';
+  /** While `handing-over`: who is asked to. A failover changes the epoch, and makes the node forget what is open. */
+  readonly source?: { readonly nodeId: string; readonly configEpoch: number };
 }
 
 export interface CopyFirstOrders {
@@ -64,7 +67,8 @@ export class CopyFirstMover {
       await mover.run(dropCopies(window, slots));
       return { ...NOTHING_MOVED, sample: report };
     }
-    await note({ slots, stage: 'handing-over' });
+    const { nodeId, configEpoch } = await mover.run(viewOf(window.sourceId));
+    await note({ slots, stage: 'handing-over', source: { nodeId, configEpoch } });
     const handed = await mover.run(handOver(window, alike, { ...limits, targetRunId }));
     const left = new Map([...keysOf].map(([slot, keys]) => [slot, handed.refused.has(slot) ? keys : []]));
     const rest = window.slots.filter((slot) => !handed.committedSlots.includes(slot));
@@ -89,8 +93,9 @@ export class CopyFirstMover {
    *
    * @returns the slots that are as if nothing had been.
    */
-  async reclaim(move: SlotMove, { slots, stage }: CopiesRecord): Promise<readonly number[]> {
+  async reclaim(move: SlotMove, copies: CopiesRecord): Promise<readonly number[]> {
     const { mover, clock } = this.#components;
+    const { slots, stage } = copies;
     const ours = slots.filter((slot) => move.slots.includes(slot));
     if (ours.length === 0) return [];
     if (stage === 'handing-over') {
@@ -98,24 +103,37 @@ export class CopyFirstMover {
       while ((await mover.run(timeOf(move.sourceId))) <= fromMs + HAND_OVER_MS_MAX)
         await clock.sleep(LATE_MS);
     }
-    return mover.run(dropUnopened({ ...move, slots: ours }, stage));
+    return mover.run(dropUnopened({ ...move, slots: ours }, copies));
   }
 }
 
 /**
- * A source that was promoted or restarted since may have forgotten that a slot is open: what its target has may be the keys then, and
- * counts, as in any open slot.
+ * A source that was promoted since does not know what had been handed over: what its target has may be the keys, and counts, as in any
+ * open slot. One that was restarted knows, unless its machine died as well.
  */
-function* dropUnopened(move: SlotMove, stage: CopiesRecord['stage']): Steps<readonly number[]> {
-  if (stage === 'handing-over' && move.isSourcePromoted) return [];
-  const { openSlots } = yield* viewOf(move.sourceId);
+function* dropUnopened(move: SlotMove, { stage, source }: CopiesRecord): Steps<readonly number[]> {
+  const { nodeId, configEpoch, openSlots } = yield* viewOf(move.sourceId);
+  const isTheSame = nodeId === source?.nodeId && configEpoch === source.configEpoch;
+  if (stage === 'handing-over' && !isTheSame) return [];
   const isOpen = new Set(openSlots.filter(({ kind }) => kind === 'migrating').map(({ slot }) => slot));
   const { standingOf } = yield* standingsOf(move);
   const isTheSources = (slot: number): boolean =>
     standingOf.get(slot) === 'open' || standingOf.get(slot) === 'closed';
   const unopened = move.slots.filter((slot) => isTheSources(slot) && !isOpen.has(slot));
-  yield* dropCopies(move, unopened);
-  return unopened;
+  const isDoubtful = stage === 'handing-over' && move.isSourcePromoted;
+  const dropped = isDoubtful ? yield* withKeysLeft(move, unopened) : unopened;
+  yield* dropCopies(move, dropped);
+  return dropped;
+}
+
+/** A hand-over deletes all keys that were copied: where one of them is at the source, what the source remembers is older. */
+function* withKeysLeft(move: SlotMove, slots: readonly number[]): Steps<readonly number[]> {
+  const copied = (yield* listCopies(move, slots)).flatMap((keys, index) =>
+    keys.map((key) => ({ slot: slots[index] as number, key })),
+  );
+  const there = yield* askEach(move.sourceId, copied, ({ key }) => ['EXISTS', key]);
+  const kept = new Set(copied.filter((_, index) => numberOf(there[index]) > 0).map(({ slot }) => slot));
+  return slots.filter((slot) => kept.has(slot));
 }
 
 function* closedKeys(

@@ -40,13 +40,14 @@ export function* handOver(
   }: Pick<MoveLimits, 'replicasMin' | 'replicaWaitMs'> & { readonly targetRunId: string },
 ): Steps<HandedOver> {
   let pending = new Map(yield* purgeCopies(move, copies));
-  yield* waitForReplicas(move.targetId, limits);
   const [committedSlots, openSlots]: [number[], number[]] = [[], []];
   const refused = new Map<number, RedisRefusal>();
   let keyCount = 0;
   for (let round = 1; pending.size > 0; round++) {
     if ((yield* runIdOf(move.targetId)) !== targetRunId)
       throw new SlotMoveStopped(`target ${move.targetId} was restarted while copies of keys were at it`);
+    // One that takes over from the target must have all copies, and none that is stale.
+    yield* waitForReplicas(move.targetId, limits);
     const asked = [...pending];
     const replies = yield* handOverAtOnce(move, asked);
     const again = new Map<number, readonly KeyCopy[]>();

@@ -27,7 +27,8 @@ export const DIGEST_WIDTH = 3;
  * its key's must never be at the target of an open slot: whoever deletes that key here would find it there again.
  *
  * Servers refuse writes for many reasons (too few replicas, read-only after a demotion); the first deletion tells, and the slot
- * is closed again as if nothing had been.
+ * is closed again as if nothing had been. After it nothing may fail, or the copies of deleted keys would be removed: what is left here
+ * moves by itself.
  */
 export const HAND_OVER_SCRIPT = `
 local time = redis.call('TIME')
@@ -47,10 +48,12 @@ if type(opened) == 'table' and opened.err then return opened end
 for i, key in ipairs(KEYS) do
   local gone = redis.pcall('UNLINK', key)
   if type(gone) == 'table' and gone.err then
-    if i == 1 then redis.call('CLUSTER', 'SETSLOT', ARGV[1], 'STABLE') end
+    if i > 1 then break end
+    redis.call('CLUSTER', 'SETSLOT', ARGV[1], 'STABLE')
     return gone
   end
 end
-return { redis.call('CLUSTER', 'COUNTKEYSINSLOT', ARGV[1]) }`;
+local left = redis.pcall('CLUSTER', 'COUNTKEYSINSLOT', ARGV[1])
+return { type(left) == 'number' and left or 1 }`;
 
 export const NOT_HANDED_OVER = -1;

@@ -107,9 +107,7 @@ export function* purgeCopies(move: SlotMove, wanted: SlotCopies): Steps<SlotCopi
   const slots = [...wanted.keys()];
   const namesOf = new Map([...wanted].map(([slot, copies]) => [slot, new Set(copies.map(nameOf))]));
   for (;;) {
-    const listed = (yield* askEach(move.targetId, slots, (slot) => [
-      ...['CLUSTER', 'GETKEYSINSLOT', slot, LISTED_KEYS_MAX],
-    ])).map(buffersOf);
+    const listed = yield* listCopies(move, slots);
     const strays = listed.flatMap((keys, index) =>
       keys.filter((key) => namesOf.get(slots[index] as number)?.has(key.toString('latin1')) !== true),
     );
@@ -121,6 +119,17 @@ export function* purgeCopies(move: SlotMove, wanted: SlotCopies): Steps<SlotCopi
     }
     yield* unlinkCopies(move, strays);
   }
+}
+
+/** Of each slot the keys that are at the target, up to so many. */
+export function* listCopies(
+  { targetId }: SlotMove,
+  slots: readonly number[],
+): Steps<readonly (readonly Buffer[])[]> {
+  const listed = yield* askEach(targetId, slots, (slot) => [
+    ...['CLUSTER', 'GETKEYSINSLOT', slot, LISTED_KEYS_MAX],
+  ]);
+  return listed.map(buffersOf);
 }
 
 /** @throws SlotMoveStopped where the target does not take them for its own to delete. */

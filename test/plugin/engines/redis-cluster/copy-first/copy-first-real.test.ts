@@ -7,13 +7,22 @@ import {
   type CopiesRecord,
   CopyFirstMover,
 } from '../../../../../plugin/engines/redis-cluster/copy-first/copy-first-mover.ts';
+import {
+  DIGEST_SCRIPT,
+  HAND_OVER_SCRIPT,
+} from '../../../../../plugin/engines/redis-cluster/copy-first/scripts.ts';
 import { commandText, DryRunNodes } from '../../../../../plugin/engines/redis-cluster/dry-run-nodes.ts';
 import {
   hasRedisServer,
   LocalRedisCluster,
 } from '../../../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
 import { RedisConnections } from '../../../../../plugin/engines/redis-cluster/redis-connections.ts';
-import { numberOf, type RedisCommand } from '../../../../../plugin/engines/redis-cluster/redis-node.ts';
+import {
+  numberOf,
+  type RedisCommand,
+  type RedisReply,
+  textOf,
+} from '../../../../../plugin/engines/redis-cluster/redis-node.ts';
 import type { SlotMove, SlotMoveOutcome } from '../../../../../plugin/engines/redis-cluster/slot-move.ts';
 import {
   SlotMover,
@@ -110,6 +119,33 @@ if (requireOrSkip('redis', hasRedisServer())) {
     );
     check.is(numberOf(await cluster.command(1, 'DBSIZE')), 0);
     check.not.match(String(await cluster.command(1, 'CLUSTER', 'NODES')), /\[\d+-/);
+  });
+
+  test('a hand-over that has deleted a key tells of no refusal: copies would be removed', async ({
+    cluster,
+  }) => {
+    const [tag] = tagsOf([2_000]) as [string];
+    const keys = [`{${tag}}a`, `{${tag}}b`] as const;
+    await cluster.pipeline(
+      0,
+      keys.map((key) => ['SET', key, 'v']),
+    );
+    const told = await cluster.command(0, 'EVAL_RO', DIGEST_SCRIPT, 2, ...keys);
+    const [digest] = (told as readonly RedisReply[]).map(textOf) as [string];
+    const handOver = (...named: readonly string[]): Promise<RedisReply> =>
+      cluster.command(
+        0,
+        'EVAL',
+        HAND_OVER_SCRIPT,
+        named.length,
+        ...named,
+        ...[2_000, cluster.nodeIds[1] as string],
+        ...[9e15, ...named.flatMap(() => [digest, -1])],
+      );
+    // The second deletion of a key is refused: its slot is open, and it is not there.
+    check.equal(await handOver(keys[0], keys[0]), [1], 'one key is left, and moves by itself');
+    await cluster.command(0, 'CLUSTER', 'SETSLOT', 2_000, 'STABLE');
+    await cluster.command(0, 'DEL', keys[1]);
   });
 
   test('every type arrives, compared, while two libraries count and append', async ({ cluster, nodes }) => {

@@ -209,6 +209,65 @@ test('whoever dies, and however often, the next agent finds no orphan and loses 
   );
 });
 
+/** An agent dies with its first command of the hand-over, or with the last of it. */
+async function dieHandingOver(world: World, { isHandedOver }: { isHandedOver: boolean }): Promise<void> {
+  const { cluster } = world;
+  let left = SLOTS.length;
+  cluster.onCommand = ([name]) => {
+    const isTime = isHandedOver ? name === 'EVAL' && --left === 0 : world.copies?.stage === 'handing-over';
+    if (isTime) cluster.faults = { commandsMax: cluster.commandCount, isMigrateHalfDone: false };
+  };
+  await runMortal(world, { afterCommands: Number.POSITIVE_INFINITY, isMigrateHalfDone: false });
+  cluster.onCommand = () => undefined;
+  check.is(world.copies?.stage, 'handing-over');
+}
+
+test('a source that is restarted before anything was handed over counts, whatever copies are at the target', async () => {
+  const world = worldUnderLoad([999]);
+  const { cluster, counted } = world;
+  await dieHandingOver(world, { isHandedOver: false });
+  const [deleted, written] = KEYS.filter((key) => counted.has(key)) as [string, string];
+  cluster.delete(deleted);
+  counted.delete(deleted);
+  cluster.increment(written);
+  counted.set(written, 2);
+  const [source] = cluster.servers as [Server];
+  cluster.restart(source, new Map(source.keys));
+  await runAgent(world, { move: { isSourcePromoted: true } });
+  assertSound(world);
+});
+
+test('a source that was a replica in between, or has lost its config file, knows nothing of its hand-over', async () => {
+  for (const isRestarted of [false, true]) {
+    const world = worldUnderLoad([999]);
+    await dieHandingOver(world, { isHandedOver: true });
+    const [source] = world.cluster.servers as [Server];
+    source.migratingTo.clear();
+    if (isRestarted) world.cluster.restart(source, new Map(source.keys));
+    else source.configEpoch = 10;
+    await runAgent(world, { move: { isSourcePromoted: isRestarted } });
+    assertSound(world);
+  }
+});
+
+test('before a slot is handed over, replicas of the target have got rid of copies that are stale', async () => {
+  const world = worldUnderLoad([999]);
+  const { cluster, counted } = world;
+  const key = [...counted.keys()][0] as string;
+  let isRemoved = false;
+  cluster.onCommand = ([name, what]) => {
+    if (name === 'EXEC' && cluster.copiesOf(key).length === 2 && counted.get(key) === 1) {
+      cluster.increment(key);
+      counted.set(key, 2);
+    }
+    if (name === 'UNLINK') isRemoved = true;
+    if (name === 'INFO' && what === 'replication') isRemoved = false;
+    if (name === 'EVAL') check.not(isRemoved, 'a slot is opened before replicas have been waited for');
+  };
+  await runAgent(world);
+  assertSound(world);
+});
+
 test('an agent that may not run scripts moves key by key', async () => {
   const world = worldUnderLoad([0, 30, 99, 7]);
   world.cluster.allowsScripts = false;
