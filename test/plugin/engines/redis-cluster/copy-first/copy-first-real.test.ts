@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import calculateSlot from 'cluster-key-slot';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { compareCopies } from '../../../../../plugin/engines/redis-cluster/copy-first/compare-copies.ts';
 import {
   type CopiesRecord,
   CopyFirstMover,
@@ -11,6 +12,7 @@ import {
   DIGEST_SCRIPT,
   HAND_OVER_SCRIPT,
 } from '../../../../../plugin/engines/redis-cluster/copy-first/scripts.ts';
+import { copySlots, dropCopies } from '../../../../../plugin/engines/redis-cluster/copy-first/slot-copies.ts';
 import { commandText, DryRunNodes } from '../../../../../plugin/engines/redis-cluster/dry-run-nodes.ts';
 import {
   hasRedisServer,
@@ -121,7 +123,7 @@ if (requireOrSkip('redis', hasRedisServer())) {
     check.not.match(String(await cluster.command(1, 'CLUSTER', 'NODES')), /\[\d+-/);
   });
 
-  test('a hand-over that has deleted a key tells of no refusal: copies would be removed', async ({
+  test('a hand-over takes an expiry for a change, and tells of no refusal once it has deleted a key', async ({
     cluster,
   }) => {
     const [tag] = tagsOf([2_000]) as [string];
@@ -132,20 +134,43 @@ if (requireOrSkip('redis', hasRedisServer())) {
     );
     const told = await cluster.command(0, 'EVAL_RO', DIGEST_SCRIPT, 2, ...keys);
     const [digest] = (told as readonly RedisReply[]).map(textOf) as [string];
-    const handOver = (...named: readonly string[]): Promise<RedisReply> =>
-      cluster.command(
-        0,
-        'EVAL',
-        HAND_OVER_SCRIPT,
-        named.length,
-        ...named,
-        ...[2_000, cluster.nodeIds[1] as string],
-        ...[9e15, ...named.flatMap(() => [digest, -1])],
-      );
-    // The second deletion of a key is refused: its slot is open, and it is not there.
+    const handOver = (...named: readonly string[]): Promise<RedisReply> => {
+      const about = [2_000, cluster.nodeIds[1] as string, 9e15, ...named.flatMap(() => [digest, -1])];
+      return cluster.command(0, 'EVAL', HAND_OVER_SCRIPT, named.length, ...named, ...about);
+    };
+    await cluster.command(0, 'PEXPIRE', keys[1], 600_000);
+    check.equal(await handOver(...keys), [-1, 2], 'nothing is done');
+    check.is(numberOf(await cluster.command(0, 'EXISTS', ...keys)), 2);
+    // The second deletion of a key is refused: its slot is open, and it is not there. Copies would be removed after a refusal.
     check.equal(await handOver(keys[0], keys[0]), [1], 'one key is left, and moves by itself');
     await cluster.command(0, 'CLUSTER', 'SETSLOT', 2_000, 'STABLE');
     await cluster.command(0, 'DEL', keys[1]);
+  });
+
+  test('a copy with another expiry, or none, is not handed over', async ({ cluster, nodes }) => {
+    const move = { ...moveOf(cluster), slots: [2_000] };
+    const [tag] = tagsOf(move.slots) as [string];
+    const keys = ['same', 'later', 'never'].map((name) => `{${tag}}${name}`);
+    for (const key of keys) await cluster.command(0, 'SET', key, 'v', 'PX', 600_000);
+    const mover = new SlotMover(REDIS_DEFAULTS, {
+      nodes,
+      clock: systemClock(),
+      assertMaySend: () => undefined,
+    });
+    const keysOf = new Map([[2_000, keys.map((key) => Buffer.from(key))]]);
+    const copies = await mover.run(copySlots(move, keysOf, mover.limits()));
+    await cluster.pipeline(1, [
+      ...[['ASKING'], ['PEXPIRE', keys[1] as string, 900_000]],
+      ...[['ASKING'], ['PERSIST', keys[2] as string]],
+    ]);
+    const { alike, report } = await mover.run(compareCopies(move, copies));
+    check.equal(
+      alike.get(2_000)?.map(({ key }) => String(key)),
+      [keys[0]],
+    );
+    check.equal(report.differing.map(String), keys.slice(1));
+    await mover.run(dropCopies(move, move.slots));
+    await cluster.command(0, 'DEL', ...keys);
   });
 
   test('every type arrives, compared, while two libraries count and append', async ({ cluster, nodes }) => {

@@ -10,7 +10,11 @@ import {
 } from '../../../../../plugin/engines/redis-cluster/copy-first/copy-first-mover.ts';
 import { moveSlots } from '../../../../../plugin/engines/redis-cluster/move-slots.ts';
 import { Pace } from '../../../../../plugin/engines/redis-cluster/pace.ts';
-import type { MoveLimits, SlotMove } from '../../../../../plugin/engines/redis-cluster/slot-move.ts';
+import {
+  type MoveLimits,
+  type SlotMove,
+  SlotMoveStopped,
+} from '../../../../../plugin/engines/redis-cluster/slot-move.ts';
 import { standingsOf } from '../../../../../plugin/engines/redis-cluster/slot-standing.ts';
 import { runSteps } from '../../../../../plugin/engines/redis-cluster/step-runner.ts';
 import type { Steps } from '../../../../../plugin/engines/redis-cluster/steps.ts';
@@ -248,6 +252,22 @@ test('a source that was a replica in between, or has lost its config file, knows
     await runAgent(world, { move: { isSourcePromoted: isRestarted } });
     assertSound(world);
   }
+});
+
+test('a target that was restarted since its copies arrived is given nothing for them', async () => {
+  const world = worldUnderLoad([999]);
+  const { cluster } = world;
+  const target = cluster.servers[1] as Server;
+  cluster.onCommand = ([, what]) => {
+    // They have just been looked at.
+    if (world.copies?.stage === 'handing-over' && what === 'GETKEYSINSLOT' && target.runNumber === 1)
+      cluster.restart(target, new Map());
+  };
+  const stopped = await runAgent(world).catch((error: unknown) => error);
+  check.instance(stopped, SlotMoveStopped, String(stopped));
+  check.is(target.keys.size, 0);
+  await runAgent(world);
+  assertSound(world);
 });
 
 test('before a slot is handed over, replicas of the target have got rid of copies that are stale', async () => {
