@@ -1,4 +1,4 @@
-import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { RedisSettings } from '../../../src/redis-settings.ts';
@@ -98,7 +98,9 @@ class Link {
     onEnd: () => void,
   ): Promise<Link> {
     const { host, port } = address;
-    const socket = isTls ? connectTls({ host, port, servername: host }) : connectPlain({ host, port });
+    // Names alone may be told by SNI; a certificate has to name the host, whichever it is.
+    const named = isIP(host) === 0 ? { servername: host } : {};
+    const socket = isTls ? connectTls({ host, port, ...named }) : connectPlain({ host, port });
     socket.setTimeout(commandTimeoutMs);
     const link = new Link(address, socket, onEnd);
     await new Promise<void>((resolve, reject) => {

@@ -1,11 +1,15 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { RedisConnection } from '../../../../plugin/engines/redis-cluster/redis-connection.ts';
 import { RedisRefusal, type RedisReply } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
 import { ForeshardError } from '../../../../src/base/errors.ts';
 import { REDIS_DEFAULTS, type RedisSettings } from '../../../../src/redis-settings.ts';
+import { makeEtcdCertificates } from '../../../support/etcd-certificates.ts';
+import { withTemporaryFolder } from '../../../support/temporary-folder.ts';
 
 const test = suite('redis-cluster: a connection');
 
@@ -118,5 +122,38 @@ test('a closed port, and bytes that are no replies, are failures of the server',
     },
   );
 });
+
+test('a server whose certificate nobody vouches for gets no password, and an address is not told as a name', () =>
+  withTemporaryFolder(async (folder) => {
+    const { certificateFile, keyFile } = (await makeEtcdCertificates(folder)).server;
+    let received = '';
+    const server = createTlsServer(
+      { cert: readFileSync(certificateFile), key: readFileSync(keyFile) },
+      (socket) => {
+        socket.on('error', () => undefined);
+        socket.on('data', (chunk) => {
+          received += chunk.toString('latin1');
+        });
+      },
+    ).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const warnings: string[] = [];
+    const onWarning = (warning: Error & { readonly code?: string }): void => {
+      warnings.push(warning.code ?? warning.message);
+    };
+    process.on('warning', onWarning);
+    const { port } = server.address() as AddressInfo;
+    const settings = { ...REDIS_DEFAULTS, isTls: true, password: 'secret' };
+    const connection = new RedisConnection({ host: '127.0.0.1', port }, settings);
+    try {
+      check.match(await failureOf(connection.pipeline([['PING']])), /FORESHARD_UNAVAILABLE.*certificate/);
+      check.is(received, '');
+      check.not(warnings.includes('DEP0123'), 'names alone are told by SNI');
+    } finally {
+      process.off('warning', onWarning);
+      connection.close();
+      server.close();
+    }
+  }));
 
 test.run();
