@@ -118,8 +118,7 @@ export class TrackRecord {
   }
 
   /**
-   * A silence has been filled in. What was forecast while it lasted was made from nothing, so that it is no one's error: judged,
-   * it doubled the width of bounds for a week.
+   * A silence has been filled in. What was forecast while it lasted was made from nothing, so that it is no one's error.
    */
   forgetSilence(partition: number, { first, end }: Silence, dropped: number): void {
     this.intervals.forgetDrift(partition);

@@ -185,7 +185,7 @@ test('a day after a silence bounds are not far wider than before it', async () =
     widths.push(logWidths.reduce((sum, width) => sum + width, 0) / 24);
   }
   forecaster.close();
-  // It was fifteen times when what was forecast from nothing was judged, and thirty hours' errors counted for fifty usual ones each.
+  // It was fifteen times when thirty hours' errors counted for fifty usual ones each. No forecast from nothing is judged here.
   assert.ok(widths[1]! < 5 * widths[0]!, `${widths[1]} after ${widths[0]}, SEED=${seed}`);
 });
 
