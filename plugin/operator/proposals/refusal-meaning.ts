@@ -3,7 +3,7 @@ import type { Refusal } from '../../../src/model/proposal.ts';
 /** Why nothing is proposed, for people. */
 export const REFUSAL_MEANING: Readonly<Record<Refusal, string>> = {
   'near-bound': 'the map as it is costs hardly more than the best there could be',
-  'below-minimum-gain': 'no move would gain as much as it has to for its price',
+  'below-minimum-gain': 'no move that the rules allow would gain as much as it has to for its price',
   'migrations-open': 'the partitions are still being moved',
   residence: 'every partition rests: it was moved lately, or its node does not answer',
   'breach-stays':
