@@ -31,6 +31,8 @@ export interface SlotMoveRecord {
   readonly sourceIds: readonly string[];
   /** `run_id` of each source before its first slot was opened, by node id; records of earlier versions have none. */
   readonly sourceRunIds?: Readonly<Record<string, string>>;
+  /** Config epoch of each source then, by node id: it changes when a source is a replica in between, which forgets what is open. */
+  readonly sourceEpochs?: Readonly<Record<string, number>>;
   /** A source was replaced or restarted while slots were open: see SlotMove.isSourcePromoted. */
   readonly isSourcePromoted: boolean;
   readonly startedAtMs: number;

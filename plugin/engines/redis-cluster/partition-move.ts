@@ -86,6 +86,7 @@ export class PartitionMove {
       lastSlot,
       targetIds: [target.nodeId],
       sourceIds,
+      sourceEpochs: this.#epochsOf(sourceIds),
       isSourcePromoted: false,
       sizeBytes,
       reason,
@@ -127,14 +128,26 @@ export class PartitionMove {
     const isTargetNew = !record.targetIds.includes(target.nodeId);
     const runIds = await this.runIdsOf(present);
     const restarted = present.filter((id) => record.sourceRunIds?.[id] !== runIds[id]);
-    if (newSources.length === 0 && restarted.length === 0 && !isTargetNew) return record;
+    const epochs = this.#epochsOf(present);
+    const demoted = present.filter((id) => (record.sourceEpochs?.[id] ?? epochs[id]) !== epochs[id]);
+    if (newSources.length + restarted.length + demoted.length === 0 && !isTargetNew) return record;
     return {
       ...record,
       sourceIds: [...record.sourceIds, ...newSources],
       targetIds: isTargetNew ? [...record.targetIds, target.nodeId] : record.targetIds,
       sourceRunIds: { ...record.sourceRunIds, ...runIds },
-      isSourcePromoted: record.isSourcePromoted || newSources.length > 0 || restarted.length > 0,
+      sourceEpochs: { ...record.sourceEpochs, ...epochs },
+      isSourcePromoted: record.isSourcePromoted || newSources.length + restarted.length + demoted.length > 0,
     };
+  }
+
+  #epochsOf(nodeIds: readonly string[]): Readonly<Record<string, number>> {
+    const { masters } = this.#components.topology;
+    return Object.fromEntries(
+      masters
+        .filter(({ nodeId }) => nodeIds.includes(nodeId))
+        .map(({ nodeId, configEpoch }) => [nodeId, configEpoch]),
+    );
   }
 
   /** `run_id` of nodes: another one says that a server was restarted, maybe with older data. */

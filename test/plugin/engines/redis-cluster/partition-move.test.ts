@@ -63,16 +63,21 @@ async function topologyIn({ cluster }: World): Promise<ClusterTopology> {
   return topologyOf([...views.values()][0] ?? [], views);
 }
 
-async function runAgent(
-  world: World,
-  { mayOpen = true, topology }: { readonly mayOpen?: boolean; readonly topology?: ClusterTopology } = {},
-): Promise<PartitionMoveOutcome> {
+interface AgentOptions {
+  readonly mayOpen?: boolean;
+  readonly topology?: ClusterTopology;
+}
+
+const runAgent = async (world: World, options: AgentOptions = {}): Promise<PartitionMoveOutcome> =>
+  (await moveIn(world, options)).run(world.record);
+
+async function moveIn(world: World, { mayOpen = true, topology }: AgentOptions = {}): Promise<PartitionMove> {
   const { cluster } = world;
   const clock = systemClock();
   const node = (id: string): RedisConnection => cluster.node(id) as unknown as RedisConnection;
   const nodes = { node, dedicated: node };
   const mover = new SlotMover(SETTINGS, { nodes, clock, assertMaySend: () => undefined });
-  const move = new PartitionMove(SETTINGS, {
+  return new PartitionMove(SETTINGS, {
     topology: topology ?? (await topologyIn(world)),
     shards: cluster.servers.map(({ nodeId }, index) => ({
       ...{ nodeId: index, masterId: nodeId, memberIds: [nodeId] },
@@ -80,7 +85,7 @@ async function runAgent(
     mover,
     atomicMover: { kindOf: async () => null } as unknown as AtomicMover,
     copyFirstMover: new CopyFirstMover({ mover, clock }),
-    view: {} as ClusterView,
+    view: { counters: async () => ({ runId: 'run' }) } as unknown as ClusterView,
     logger: silentLogger,
     mayOpen: async () => mayOpen,
     noteCopies: async (_, copies) => {
@@ -89,7 +94,6 @@ async function runAgent(
     },
     orderOf: async () => 'leave',
   });
-  return move.run(world.record);
 }
 
 /** Dies as soon as copies are at the target. */
@@ -158,6 +162,19 @@ test('a target without slots that does not answer is waited for, and one that wa
   check.is(outcome.isOver, true);
   check.is(outcome.isComplete, false);
   check.match(outcome.failure ?? '', 'not part of the cluster any more');
+});
+
+test('a source that was a replica in between is known by its epoch, though name and run id are what they were', async () => {
+  const world = newWorld();
+  const asked = { partitionId: 0, sourceNodeId: 0, targetNodeId: 1, sizeBytes: 1, reason: 'test' };
+  const draft = (await moveIn(world)).draft(asked, world.record);
+  const [sourceId] = world.record.sourceIds as [string];
+  const record: SlotMoveRecord = { ...world.record, ...draft, sourceRunIds: { [sourceId]: 'run' } };
+  check.is(await (await moveIn(world)).withPresentMasters(record), record);
+  Object.assign(world.cluster.servers[0] as object, { configEpoch: 10 });
+  const current = await (await moveIn(world)).withPresentMasters(record);
+  check.is(current.isSourcePromoted, true, 'which copy of a key counts cannot be told any more');
+  check.is(await (await moveIn(world)).withPresentMasters(current), current);
 });
 
 test.run();
