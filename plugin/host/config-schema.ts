@@ -5,6 +5,7 @@ import { SLOT_COUNT } from '../../src/model/partition-map.ts';
 import { KEY_PREFIX_BYTES } from '../../src/model/query-log.ts';
 import { REDIS_DEFAULTS } from '../../src/redis-settings.ts';
 import { SETTING_RANGES } from '../../src/setting-ranges.ts';
+import { ETCD_ENDPOINT, REDIS_ADDRESS } from './addresses.ts';
 import { UNIT_EXAMPLES, unitOf, withUnitsAllowed } from './units.ts';
 
 /**
@@ -156,7 +157,7 @@ const ownSections = {
       kind: choice(['embedded', 'etcd']),
       path: folder('the folder of the embedded metadata store'),
       endpoints: z
-        .array(z.string().regex(/^https?:\/\/[^/\s]+:\d{1,5}$/))
+        .array(z.string().regex(ETCD_ENDPOINT))
         .min(1)
         .describe('a list of endpoints of etcd: "http://HOST:PORT" or "https://HOST:PORT"'),
       authorityFile: folder('a PEM file with the certificate of etcd’s authority').nullable(),
@@ -172,7 +173,7 @@ const ownSections = {
   redis: z
     .strictObject({
       nodes: z
-        .array(z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:]+):\d{1,5}$/))
+        .array(z.string().regex(REDIS_ADDRESS))
         .describe('a list of addresses of Redis Cluster nodes: "HOST:PORT"'),
       username: z.string().min(1).nullable().describe('the name of a user of Redis'),
       password: z

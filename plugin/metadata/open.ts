@@ -15,17 +15,21 @@ export function openMetadata(
   options: Pick<EmbeddedMetadataOptions, 'commitsAtOnce' | 'pollMs'> = {},
 ): MetadataStore {
   if (settings.kind === 'embedded') return openEmbeddedMetadata({ path: settings.path, ...options });
-  const { endpoints, authorityFile, certificateFile, keyFile, user, password } = settings;
-  const tls = {
+  const { endpoints, user, password } = settings;
+  return openEtcdMetadata({
+    endpoints,
+    tls: readEtcdTls(settings),
+    ...(user !== null && password !== null && { login: { user, password } }),
+  });
+}
+
+/** What etcd is shown, and known by. @throws ForeshardError FORESHARD_CONFIG naming the setting whose file cannot be read. */
+export function readEtcdTls({ authorityFile, certificateFile, keyFile }: MetadataSettings) {
+  return {
     ...(authorityFile !== null && { authority: readNamedFile('metadata.authorityFile', authorityFile) }),
     ...(certificateFile !== null && {
       certificate: readNamedFile('metadata.certificateFile', certificateFile),
     }),
     ...(keyFile !== null && { key: readPrivateFile('metadata.keyFile', keyFile) }),
   };
-  return openEtcdMetadata({
-    endpoints,
-    tls,
-    ...(user !== null && password !== null && { login: { user, password } }),
-  });
 }

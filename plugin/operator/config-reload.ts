@@ -34,6 +34,12 @@ export async function reloadConfig(
   settings: Settings,
   { socket, isJson }: { readonly socket: string | null; readonly isJson: boolean },
 ): Promise<boolean> {
+  if (socket !== null && !/^unix:\/./.test(socket))
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `--socket: found "${socket}", it must be a socket file such as "unix:/run/foreshard/health.sock"`,
+    );
   const listen = socket ?? settings.node.healthListen;
   if (listen === null || !listen.startsWith(SOCKET_FILE))
     throw new ForeshardError(
@@ -43,7 +49,10 @@ export async function reloadConfig(
         ? 'node.healthListen is not set, so that the process cannot be asked: set it to unix:/path (and restart), or send the process SIGHUP'
         : `node.healthListen: ${listen} is an address, where nobody authenticates: set it to unix:/path (and restart), or send the process SIGHUP`,
     );
-  const answer = await ask(listen.slice(SOCKET_FILE.length));
+  const answer = await ask(
+    listen.slice(SOCKET_FILE.length),
+    socket === null ? 'node.healthListen' : '--socket',
+  );
   if (isJson) printJson({ ...answer, message: messageOf(answer) });
   else printLine(messageOf(answer));
   return answer.outcome === 'applied' || answer.outcome === 'unchanged';
@@ -56,12 +65,13 @@ function messageOf({ role, nodeId, outcome, changed, why }: Answer): string {
   return `${who}: nothing was taken over: ${why ?? 'its log says why'}`;
 }
 
-async function ask(socketPath: string): Promise<Answer> {
+/** @param namedBy the setting or flag that says where, for the error. */
+async function ask(socketPath: string, namedBy: string): Promise<Answer> {
   const body = await post(socketPath, '/reload').catch((cause: Error) => {
     throw new ForeshardError(
       'FORESHARD_UNAVAILABLE',
       'retry',
-      `nobody answers at ${socketPath} (node.healthListen): ${cause.message}; is the process running, and its user yours?`,
+      `nobody answers at ${socketPath} (${namedBy}): ${cause.message}; is the process running, and its user yours?`,
       { cause },
     );
   });

@@ -26,7 +26,7 @@ export function explainPartition(
         'fix-config',
         `partition ${partitionId}: partitions are numbered 0..${settings.cluster.partitionCount - 1}`,
       );
-    const proposal = await readProposal(metadata, settings.cluster.name);
+    const proposal = await readProposal(metadata, settings.cluster.name, settings.plugin.mode);
     const key = staysKey(settings.cluster.name);
     const entry = await metadata.get(key);
     const stays = entry === undefined ? [] : decodeStays(key, entry.value);

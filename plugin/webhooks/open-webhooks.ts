@@ -17,7 +17,17 @@ export function openWebhooks(
   { webhooks, cluster }: Pick<Settings, 'webhooks' | 'cluster'>,
   components: { readonly clock: Clock; readonly logger: Logger },
 ): WebhookSender | null {
-  const { url, secretFile, timeoutMs, attemptsMax } = webhooks;
+  const { url, timeoutMs, attemptsMax } = webhooks;
+  const secret = readWebhookSecret(webhooks);
+  if (url === null || secret === null) return null;
+  return new WebhookSender(
+    { url, secret, timeoutMs, attemptsMax, source: { cluster: cluster.name } },
+    components,
+  );
+}
+
+/** What deliveries are signed with; null where the settings name nobody. @throws ForeshardError FORESHARD_CONFIG, see above. */
+export function readWebhookSecret({ url, secretFile }: Settings['webhooks']): string | null {
   if (url === null || secretFile === null) return null;
   const text = readPrivateFile('webhooks.secretFile', secretFile).toString('utf8');
   const secret = text.split(/\r?\n/, 1)[0] as string;
@@ -27,10 +37,7 @@ export function openWebhooks(
       'fix-config',
       `webhooks.secretFile: ${secretFile}: its first line has to have ${SECRET_LENGTH_MIN} characters or more: \`openssl rand -base64 24\` makes one`,
     );
-  return new WebhookSender(
-    { url, secret, timeoutMs, attemptsMax, source: { cluster: cluster.name } },
-    components,
-  );
+  return secret;
 }
 
 /** Tells of a cycle that proposes something that people may want to look at. */

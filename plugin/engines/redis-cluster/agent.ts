@@ -23,7 +23,7 @@ import type { MetricSource } from '../../metrics/metrics-page.ts';
 import type { Reading } from '../../metrics/reading.ts';
 import { openWebhooks, tellOfEnd } from '../../webhooks/open-webhooks.ts';
 import type { AgentAnalysisBody, AgentAnalysisSetup } from './agent-analysis-thread.ts';
-import { ClusterView } from './cluster-view.ts';
+import { assertNodesNamed, ClusterView } from './cluster-view.ts';
 import { MapMirror } from './map-mirror.ts';
 import { partitionOwners } from './partition-owners.ts';
 import { numberShards } from './shards.ts';
@@ -68,12 +68,7 @@ export class RedisAgent {
     given: Settings,
     { logger, onFault, name = `${hostname()}-${process.pid}` }: AgentOptions,
   ): Promise<RedisAgent> {
-    if (given.redis.nodes.length === 0)
-      throw new ForeshardError(
-        'FORESHARD_CONFIG',
-        'fix-config',
-        'redis.nodes is empty: name some nodes of the Redis Cluster, "HOST:PORT" each',
-      );
+    assertNodesNamed(given.redis);
     const view = new ClusterView(given.redis);
     const settings = await withNodeCount(given, view);
     // Slots move, and are stamped, in the machine's time: that takes as long in a replay.

@@ -1,9 +1,20 @@
+import { ForeshardError } from '../../../src/base/errors.ts';
 import type { RedisSettings } from '../../../src/redis-settings.ts';
 import { countersOf, countReadOnlyClients, type NodeCounters, parseInfo } from './node-info.ts';
 import { type RedisAddress, RedisConnection } from './redis-connection.ts';
 import { RedisConnections } from './redis-connections.ts';
 import { accepted, numberOf, RedisRefusal, textOf } from './redis-node.ts';
 import { type ClusterTopology, readTopology } from './topology.ts';
+
+/** @throws ForeshardError FORESHARD_CONFIG where nobody could be asked. */
+export function assertNodesNamed({ nodes }: RedisSettings): void {
+  if (nodes.length === 0)
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      'redis.nodes is empty: name some nodes of the Redis Cluster, "HOST:PORT" each',
+    );
+}
 
 /** Looks at the cluster: whoever answers first is asked for the others, and each master for itself. */
 export class ClusterView {

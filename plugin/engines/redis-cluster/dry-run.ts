@@ -11,7 +11,7 @@ import { ThreadLink } from '../../host/thread-link.ts';
 import { answerCall } from '../../host/thread-main.ts';
 import type { AgentAnalysisBody, AgentAnalysisSetup } from './agent-analysis-thread.ts';
 import { AtomicMover } from './atomic-mover.ts';
-import { ClusterView } from './cluster-view.ts';
+import { assertNodesNamed, ClusterView } from './cluster-view.ts';
 import { CopyFirstMover } from './copy-first/copy-first-mover.ts';
 import { commandText, DryRunNodes } from './dry-run-nodes.ts';
 import { clusterRefusal } from './guards.ts';
@@ -30,8 +30,10 @@ const NO_FENCE: MetadataCondition = { key: 'dry-run', revisionIs: 0 };
  *
  * @param folder where the forecaster keeps what a dry run leaves behind.
  * @returns null where nothing can be planned yet.
+ * @throws ForeshardError FORESHARD_CONFIG where no node is named.
  */
 export async function planWithoutActing(given: Settings, folder: string): Promise<Proposal | null> {
+  assertNodesNamed(given.redis);
   const { port1: analysisPort, port2: coordinatorPort } = new MessageChannel();
   const tell = (message: CoordinatorMessage): void => analysisPort.postMessage(message);
   let proposal: Proposal | null = null;

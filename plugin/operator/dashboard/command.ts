@@ -41,7 +41,8 @@ export function runDashboard(settings: Settings, options: DashboardOptions): Pro
         sessions: new Sessions([{ token, right: options.isReadOnly ? 'read' : 'operate' }], clock),
       });
       const link = options.tokenFile === null ? `#token=${token}` : '';
-      printLine(`http://127.0.0.1:${running.port}/${link}`);
+      const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+      printLine(`http://${host}:${running.port}/${link}`);
       await new Promise<void>((resolve) => {
         process.once('SIGINT', () => resolve());
         process.once('SIGTERM', () => resolve());

@@ -1,5 +1,6 @@
 import { PLUGIN_MODES, type PluginMode } from '../../../src/controller.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
+import { ETCD_ENDPOINT, REDIS_ADDRESS } from '../../host/addresses.ts';
 
 /** What a new config file is made of. */
 export interface ConfigAnswers {
@@ -40,9 +41,7 @@ export interface Question {
 /** @returns undefined where one of them is no `HOST:PORT`. */
 export function readAddresses(text: string): readonly string[] | undefined {
   const addresses = text.split(',').map((part) => part.trim());
-  return addresses.every((part) => /^(?:[^\s,:[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$/.test(part))
-    ? addresses
-    : undefined;
+  return addresses.every((part) => REDIS_ADDRESS.test(part)) ? addresses : undefined;
 }
 
 export const ADDRESSES_EXPECTED = 'addresses such as 10.0.0.11:6379,10.0.0.12:6379';
@@ -88,9 +87,9 @@ export const QUESTIONS: readonly Question[] = [
     shown: ({ etcd }) => etcd.join(','),
     read: (text) => {
       const endpoints = text.split(',').map((part) => part.trim());
-      return endpoints.every((part) => /^https?:\/\/[^\s,/]+$/.test(part)) ? endpoints : undefined;
+      return endpoints.every((part) => ETCD_ENDPOINT.test(part)) ? endpoints : undefined;
     },
-    expected: 'URLs such as http://10.0.0.1:2379,http://10.0.0.2:2379',
+    expected: 'URLs with their ports, such as http://10.0.0.1:2379,http://10.0.0.2:2379',
   },
   {
     field: 'queriesPerSecond',

@@ -126,7 +126,7 @@ function tell(verified: readonly VerifiedPartition[], { json, all }: VerifyFlags
   const entries = verified.reduce((sum, { sides }) => sum + (sides[0]?.scanned.entryCount ?? 0), 0);
   const copies = verified.filter(({ sides }) => sides.length > 1).length;
   printLine(
-    `${counted(verified.length, 'partition')}, ${entries} entries read back, ${copies} with a copy beside: ${rightCount} right, ${wrong.length} wrong`,
+    `${counted(verified.length, 'partition')}, ${entries === 1 ? '1 entry' : `${entries} entries`} read back, ${copies} with a copy beside: ${rightCount} right, ${wrong.length} wrong`,
   );
 }
 

@@ -34,7 +34,29 @@ test('what a node would read is read, and it is told where a node would not list
     );
     const peers = { peerAuthorityFile: 'a.pem', peerCertificateFile: 'c.pem', peerKeyFile: 'k.pem' };
     check.throws(() => checked({ security: peers }), /security\.peerAuthorityFile: cannot read .*a\.pem/);
+    const told = { webhooks: { url: 'https://x.example/', secretFile: 'secret' } };
+    check.throws(() => checked(told), /webhooks\.secretFile: cannot read .*secret: ENOENT/);
+    writeFileSync(join(folder, 'secret'), 'short\n', { mode: 0o600 });
+    check.throws(() => checked(told), /webhooks\.secretFile: .*24 characters or more/);
+    const etcd = { kind: 'etcd', authorityFile: 'etcd.pem' };
+    check.throws(() => checked({ metadata: etcd }), /metadata\.authorityFile: cannot read .*etcd\.pem/);
+    const modules = ['foreshard', './count-slow.mjs'];
+    check.throws(() => checked({ plugin: { modules } }), /plugin\.modules: cannot load ".*count-slow\.mjs"/);
+    writeFileSync(join(folder, 'count-slow.mjs'), 'throw new Error("a check runs nothing");');
+    check.is(checked({ plugin: { modules } }), '');
     check.is(checked({}), '');
+  }));
+
+test('a port beyond the last one is no port', () =>
+  withTemporaryFolder(async (folder) => {
+    const of = (config: Record<string, unknown>) =>
+      settingsOf(config, { file: null, folder, environment: {} });
+    for (const port of [1, 6379, 65_535])
+      check.equal(of({ redis: { nodes: [`[::1]:${port}`] } }).redis.nodes, [`[::1]:${port}`]);
+    for (const port of [0, 65_536, 99_999]) {
+      check.throws(() => of({ redis: { nodes: [`a:${port}`] } }), /redis\.nodes/);
+      check.throws(() => of({ metadata: { endpoints: [`http://a:${port}`] } }), /metadata\.endpoints/);
+    }
   }));
 
 test.run();

@@ -88,9 +88,15 @@ test('a config that is wrong is told before anybody is asked; so is a process th
     const address = await run('node: { healthListen: 127.0.0.1:7401 }\n');
     check.is(address.exitCode, 2);
     check.match(address.stderr, /nobody authenticates/);
+    for (const socket of ['foo', 'unix:']) {
+      // Without a path it would be port 80 of this machine that is asked.
+      const nowhere = await run('{}\n', '--socket', socket);
+      check.is(nowhere.exitCode, 2);
+      check.match(nowhere.stderr, /--socket: found ".*", it must be a socket file/);
+    }
     const gone = await run('{}\n', '--socket', `unix:${join(folder, 'gone.sock')}`);
     check.is(gone.exitCode, 1);
-    check.match(gone.stderr, /nobody answers at .*gone\.sock .*ENOENT/);
+    check.match(gone.stderr, /nobody answers at .*gone\.sock \(--socket\): .*ENOENT/);
   });
 });
 
