@@ -157,7 +157,7 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
   // An order to drain is obeyed in every mode: it approves what empties the node.
   // Also of nothing: that takes back what an earlier plan, or an order that has ended, had queued.
   const admission = await migration.admit(
-    mode === 'auto' ? inTurn(proposal, evidence) : onlyDraining(proposal, state),
+    mode === 'auto' ? inTurn(proposal, evidence) : onlyDraining(inTurn(proposal, evidence), state),
   );
 
   logger.info(

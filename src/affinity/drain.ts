@@ -2,7 +2,7 @@ import { ForeshardError } from '../base/errors.ts';
 import type { Forecast } from '../model/forecast.ts';
 import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../model/load-profile.ts';
 import type { NodeUtilisation } from '../model/node-utilisation.ts';
-import type { Proposal } from '../model/proposal.ts';
+import type { Move, Proposal } from '../model/proposal.ts';
 import type { PlacementInputs } from './instance.ts';
 import { measuredForecast } from './relief/measured-forecast.ts';
 
@@ -50,9 +50,17 @@ export function drainBasis(
   };
 }
 
-/** Of a plan only what empties nodes: an order to drain approves that, and nothing else. */
+/** Of a plan only what empties nodes, and what makes room for that: an order to drain approves so much, and nothing else. */
 export function onlyDraining(plan: Proposal, { nodes }: Pick<Observed, 'nodes'>): Proposal {
-  const moves = plan.moves.filter(({ sourceNodeId }) => isDraining(nodes, sourceNodeId));
+  const moveOf = new Map(plan.moves.map((move) => [move.partitionId, move]));
+  const wanted = new Set<Move>();
+  const want = (move: Move | undefined): void => {
+    if (move === undefined || wanted.has(move)) return;
+    wanted.add(move);
+    for (const partitionId of move.after ?? []) want(moveOf.get(partitionId));
+  };
+  for (const move of plan.moves) if (isDraining(nodes, move.sourceNodeId)) want(move);
+  const moves = plan.moves.filter((move) => wanted.has(move));
   const targetOwnerOf = plan.baseOwnerOf.slice();
   for (const { partitionId, targetNodeId } of moves) targetOwnerOf[partitionId] = targetNodeId;
   return { ...plan, moves, targetOwnerOf };

@@ -58,4 +58,24 @@ test('an order to drain approves the moves that empty the node, and no others', 
   check.equal([...drained.targetOwnerOf], [0, 2, 0, 1]);
 });
 
+test('what makes room for a move that empties the node is approved with it, and what makes room for that', () => {
+  const move = (partitionId: number, sourceNodeId: number, after: readonly number[] = []) => ({
+    partitionId,
+    sourceNodeId,
+    targetNodeId: 2,
+    after,
+  });
+  const plan = {
+    baseOwnerOf: Int32Array.of(0, 1, 0, 0),
+    targetOwnerOf: Int32Array.of(2, 2, 2, 2),
+    moves: [move(0, 0), move(2, 0, [0]), move(3, 0), move(1, 1, [2])],
+  } as unknown as Proposal;
+  const drained = onlyDraining(plan, { nodes: NODES });
+  check.equal(
+    drained.moves.map(({ partitionId }) => partitionId as number),
+    [0, 2, 1],
+  );
+  check.equal([...drained.targetOwnerOf], [2, 2, 2, 0]);
+});
+
 test.run();
