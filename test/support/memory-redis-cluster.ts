@@ -416,3 +416,15 @@ function rangesOf(ownerOf: readonly string[], nodeId: string): string[] {
 
 const dead = (): ForeshardError =>
   new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the agent was killed');
+
+/** 24 keys by slot: of the first four slots that their tags meet at node 0 of three. */
+export function keysOfFourSlots(): Map<number, string[]> {
+  const keysOf = new Map<number, string[]>();
+  for (let n = 0; [...keysOf.values()].flat().length < 24; n++) {
+    const key = `{tag${n % 50}}${n}`;
+    const slot = calculateSlot(key);
+    if (slot < 5_461 && (keysOf.has(slot) || keysOf.size < 4))
+      keysOf.set(slot, [...(keysOf.get(slot) ?? []), key]);
+  }
+  return keysOf;
+}

@@ -132,8 +132,8 @@ test('a silence that is filled in is no sign of another level, and hides none th
   }
 });
 
-test('bounds are narrow again when the load is back', async () => {
-  const partitionCount = 8; // whose errors are in part of all others' bounds as well
+/** Of means alone: there is nothing to fit. */
+function seasonalForecaster(): Forecaster {
   const settings = {
     ...FORECAST_DEFAULTS,
     horizonSteps: 24,
@@ -141,7 +141,12 @@ test('bounds are narrow again when the load is back', async () => {
     members: ['level', 'day', 'naive-week', 'weeks'],
   };
   const components = { runner: inlineRunner(loadKernels()), random: seededRandom(7n), logger: silentLogger };
-  const forecaster = new Forecaster(settings, components);
+  return new Forecaster(settings, components);
+}
+
+test('bounds are narrow again when the load is back', async () => {
+  const partitionCount = 8; // whose errors are in part of all others' bounds as well
+  const forecaster = seasonalForecaster();
   const load = silent(400, 414);
   let firstWindow = 0;
   for (const end of [415, 420, 426, 439]) {
@@ -162,14 +167,7 @@ test('bounds are narrow again when the load is back', async () => {
 
 test('a day after a silence bounds are not far wider than before it', async () => {
   const partitionCount = 8;
-  const settings = {
-    ...FORECAST_DEFAULTS,
-    horizonSteps: 24,
-    historyWindows: 840,
-    members: ['level', 'day', 'naive-week', 'weeks'],
-  };
-  const components = { runner: inlineRunner(loadKernels()), random: seededRandom(7n), logger: silentLogger };
-  const forecaster = new Forecaster(settings, components);
+  const forecaster = seasonalForecaster();
   const load = silent(400, 430);
   let firstWindow = 0;
   const widths: number[] = [];

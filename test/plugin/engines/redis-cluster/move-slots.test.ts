@@ -16,7 +16,7 @@ import type { Steps } from '../../../../plugin/engines/redis-cluster/steps.ts';
 import { VirtualClock } from '../../../../src/base/clock.ts';
 import { ForeshardError } from '../../../../src/base/errors.ts';
 import { REDIS_DEFAULTS } from '../../../../src/redis-settings.ts';
-import { MemoryRedisCluster } from '../../../support/memory-redis-cluster.ts';
+import { keysOfFourSlots, MemoryRedisCluster } from '../../../support/memory-redis-cluster.ts';
 import { testSeed } from '../../../support/seed.ts';
 
 const test = suite('redis-cluster: moves of slots, a model');
@@ -28,14 +28,7 @@ const LIMITS: MoveLimits = {
   migrateLogin: [],
 };
 
-/** Keys by slot: of the first four slots that `key<n>` meets at node 0. */
-const KEYS_OF = new Map<number, string[]>();
-for (let n = 0; [...KEYS_OF.values()].flat().length < 24; n++) {
-  const key = `{tag${n % 50}}${n}`;
-  const slot = calculateSlot(key);
-  if (slot < 5_461 && (KEYS_OF.has(slot) || KEYS_OF.size < 4))
-    KEYS_OF.set(slot, [...(KEYS_OF.get(slot) ?? []), key]);
-}
+const KEYS_OF = keysOfFourSlots();
 const KEYS = [...KEYS_OF.values()].flat();
 
 function moveOf(cluster: MemoryRedisCluster): SlotMove {

@@ -20,7 +20,11 @@ import { runSteps } from '../../../../../plugin/engines/redis-cluster/step-runne
 import type { Steps } from '../../../../../plugin/engines/redis-cluster/steps.ts';
 import { VirtualClock } from '../../../../../src/base/clock.ts';
 import { REDIS_DEFAULTS } from '../../../../../src/redis-settings.ts';
-import { type Faults, MemoryRedisCluster } from '../../../../support/memory-redis-cluster.ts';
+import {
+  type Faults,
+  keysOfFourSlots,
+  MemoryRedisCluster,
+} from '../../../../support/memory-redis-cluster.ts';
 import { testSeed } from '../../../../support/seed.ts';
 
 const test = suite('redis-cluster: copy first, a model');
@@ -28,14 +32,7 @@ const seed = Number(testSeed('copy-first') % 2n ** 31n);
 
 const LIMITS: MoveLimits = { ...REDIS_DEFAULTS.slotMove, keysPerMigrate: () => 2, migrateLogin: [] };
 
-/** Keys by slot: of the first four slots that `key<n>` meets at node 0. */
-const KEYS_OF = new Map<number, string[]>();
-for (let n = 0; [...KEYS_OF.values()].flat().length < 24; n++) {
-  const key = `{tag${n % 50}}${n}`;
-  const slot = calculateSlot(key);
-  if (slot < 5_461 && (KEYS_OF.has(slot) || KEYS_OF.size < 4))
-    KEYS_OF.set(slot, [...(KEYS_OF.get(slot) ?? []), key]);
-}
+const KEYS_OF = keysOfFourSlots();
 const KEYS = [...KEYS_OF.values()].flat();
 const SLOTS = [...KEYS_OF.keys()];
 
