@@ -1,14 +1,14 @@
 import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
-import type { QueryNodeHooks } from '../plugin/host/hooks.ts';
-import { DEFAULT_COPY_READ_LIMITS } from '../plugin/node/copy-reads.ts';
-import { ClientConnection, type ClientHost, OutputSlab } from '../plugin/node/query-client.ts';
-import { newQueryCounters } from '../plugin/node/query-counters.ts';
-import { Dispatcher } from '../plugin/node/query-dispatch.ts';
-import { PendingPool } from '../plugin/node/query-pending.ts';
-import { ConnectionCommands } from '../plugin/node/resp/connection-commands.ts';
-import { Router } from '../plugin/node/router.ts';
-import type { StorageLink } from '../plugin/node/storage-links.ts';
+import type { QueryNodeHooks } from '../plugin/hooks.ts';
+import { ConnectionCommands } from '../plugin/node/query/connection-commands.ts';
+import { DEFAULT_COPY_READ_LIMITS } from '../plugin/node/query/copy-reads.ts';
+import { ClientConnection, type ClientHost, OutputSlab } from '../plugin/node/query/query-client.ts';
+import { newQueryCounters } from '../plugin/node/query/query-counters.ts';
+import { Dispatcher } from '../plugin/node/query/query-dispatch.ts';
+import { PendingPool } from '../plugin/node/query/query-pending.ts';
+import { Router } from '../plugin/node/query/router.ts';
+import type { StorageLink } from '../plugin/node/query/storage-links.ts';
 import type { RpcClient } from '../plugin/rpc/client.ts';
 import {
   DataReplyBatch,
@@ -191,7 +191,7 @@ export class CapturePath {
   flush(): void {
     for (const client of this.#outputs) client.flush();
     this.#outputs.clear();
-    if (this.#router.inFlightBytes !== 0) throw new Error('a query was not answered');
+    if (this.#router.completion.inFlightBytes !== 0) throw new Error('a query was not answered');
   }
 }
 

@@ -1,14 +1,15 @@
 import type { Worker } from 'node:worker_threads';
 import { createRingMemory, RingProducer } from '../plugin/capture/ring.ts';
-import { emptyQueryNodeHooks } from '../plugin/host/hooks.ts';
+import { emptyQueryNodeHooks } from '../plugin/hooks.ts';
 import { QueryNodeHost } from '../plugin/host/host.ts';
 import { definePlugin } from '../plugin/host/plugin.ts';
-import { startThread } from '../plugin/host/thread.ts';
+import { startThread } from '../plugin/threads/thread.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { silentLogger } from '../src/base/logger.ts';
 import type { MetadataStore } from '../src/ports/metadata-store.ts';
 import { DEFAULT_SETTINGS } from '../src/settings.ts';
 import { CapturePath } from './capture-path.ts';
+import { requestCostsRow } from './request-costs.ts';
 import type { BenchOutcome } from './types.ts';
 
 export const area = 'capture';
@@ -95,6 +96,7 @@ export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutco
         settings: { barNs: ADDED_NS_MAX, blockQueries, blockPairs, keyBytes: 24, dropped: seen.droppedCount },
         hash: (checksum >>> 0).toString(16),
       },
+      requestCostsRow(isSmall),
     ],
     skipped: [],
   };

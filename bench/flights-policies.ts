@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import calculateSlot from 'cluster-key-slot';
 import { DAY_MS, flightLogPath, LOG_START_MS, readFlightLog } from '../examples/flights/read-log.ts';
-import { annealer } from '../src/affinity/anneal.ts';
+import { annealer } from '../src/affinity/optimisers/anneal.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../src/affinity/settings.ts';
 import { staticPolicy, stayPolicy } from '../src/backtest/fixed-policies.ts';
 import {

@@ -7,12 +7,14 @@
  */
 import { barRows } from './forecast/bars.ts';
 import { runCost } from './forecast/cost.ts';
+import { runDimensionCost, runDimensions } from './forecast/dimensions.ts';
 import { runFlights, runLevelShift } from './forecast/flights.ts';
 import { runM4 } from './forecast/m4.ts';
+import { runBeforeTest, runFlightsEveryThirteenHours } from './forecast/more-origins.ts';
 import { runNodeSums } from './forecast/node-sums.ts';
 import type { Outcome } from './forecast/rows.ts';
 import { m4Hourly, sharedDataFolder, workloads } from './forecast/sets.ts';
-import { runWorkload } from './forecast/workloads.ts';
+import { runWorkload, TEST_PART } from './forecast/workloads.ts';
 import { kernelsAgainstC } from './native.ts';
 import type { BenchOutcome } from './types.ts';
 
@@ -21,10 +23,13 @@ export const area = 'forecast';
 export async function run({ isSmall }: { readonly isSmall: boolean }): Promise<BenchOutcome> {
   const outcome: Outcome = { results: [], skipped: [] };
   await runFlights(outcome, isSmall);
+  await runDimensions(outcome, isSmall);
   if (!isSmall) {
+    await runFlightsEveryThirteenHours(outcome);
     await runLevelShift(outcome);
     await runNodeSums(outcome);
     await runCost(outcome, [1000, 16_384]);
+    await runDimensionCost(outcome, 1000);
   }
   const folder = sharedDataFolder();
   if (folder === undefined)
@@ -35,7 +40,10 @@ export async function run({ isSmall }: { readonly isSmall: boolean }): Promise<B
   else {
     if (!isSmall) await runM4(outcome, m4Hourly(folder), { name: 'm4-hourly', hasPeers: true });
     const sets = workloads(folder).filter(({ name }) => !isSmall || name === 'mongodb-machine-rps');
-    for (const set of sets) await runWorkload(outcome, set, isSmall ? 1 : 14);
+    for (const set of sets) {
+      await runWorkload(outcome, set, isSmall ? 1 : TEST_PART.origins);
+      if (!isSmall || set === sets[0]) await runBeforeTest(outcome, set, TEST_PART);
+    }
   }
   const kernels = await kernelsAgainstC({ isSmall });
   outcome.results.push(...kernels.results);

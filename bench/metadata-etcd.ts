@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Etcd3 } from 'etcd3';
 import { openEtcdMetadata } from '../plugin/metadata/etcd/etcd-metadata.ts';
-import { hasEtcd, LocalEtcd } from '../plugin/node/local-etcd.ts';
+import { hasEtcd, LocalEtcd } from '../plugin/node/local/local-etcd.ts';
 import type { MetadataStore } from '../src/ports/metadata-store.ts';
 import { coldRouter, median } from './metadata-map.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';

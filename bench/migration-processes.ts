@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DEFAULT_AGENT_SETTINGS } from '../plugin/engines/lmdb/agent-settings.ts';
+import { DEFAULT_AGENT_SETTINGS } from '../plugin/engines/migration-agent/agent-settings.ts';
 import { ClusterMapReader } from '../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../plugin/metadata/embedded.ts';
-import { LocalCluster } from '../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../plugin/node/local/local-cluster.ts';
 import { assert } from '../src/base/assert.ts';
 import { DEFAULT_MIGRATION_SETTINGS } from '../src/migration/settings.ts';
 import type { Digest, MigrationPhase } from '../src/model/migration.ts';

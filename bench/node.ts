@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { commandIndexOf } from '../plugin/commands/table.ts';
-import { LocalCluster } from '../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../plugin/node/local/local-cluster.ts';
 import { RpcClient } from '../plugin/rpc/client.ts';
 import type { PeerIdentity } from '../plugin/rpc/connection.ts';
 import { DataReplyReader, DataRequestReader, STATUS_OK } from '../plugin/rpc/data.ts';

@@ -5,8 +5,8 @@
  *   plain-copy-source FOLDER ENTRY_COUNT VALUE_BYTES
  */
 import { open } from 'lmdb';
-import { encodeEntries } from '../plugin/engines/lmdb/migration-messages.ts';
 import { PhysicalKey } from '../plugin/engines/lmdb/physical-key.ts';
+import { encodeEntries } from '../plugin/engines/migration-agent/migration-messages.ts';
 import { RpcServer } from '../plugin/rpc/server.ts';
 import type { PhysicalEntry } from '../src/ports/partition-store.ts';
 

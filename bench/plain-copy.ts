@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { open } from 'lmdb';
-import { decodeEntries } from '../plugin/engines/lmdb/migration-messages.ts';
+import { decodeEntries } from '../plugin/engines/migration-agent/migration-messages.ts';
 import { RpcClient } from '../plugin/rpc/client.ts';
 
 /** The baseline of migrations: a loop that asks another process for pieces and commits each, synced, to an LMDB of its own. */

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { LocalCluster } from '../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../plugin/node/local/local-cluster.ts';
 import { QUERY_NODE_ID_MIN } from '../plugin/node/node-options.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 

@@ -1,9 +1,9 @@
-import { attachMigrationAgent } from './engines/lmdb/attach-agent.ts';
+import { attachMigrationAgent } from './engines/migration-agent/attach-agent.ts';
 import { definePlugin } from './host/plugin.ts';
 import { attachAnalysis } from './host/query-node-plugin.ts';
 import { peerTlsOf } from './rpc/peer-tls.ts';
 
-export { type AttachAgentOptions, attachMigrationAgent } from './engines/lmdb/attach-agent.ts';
+export { type AttachAgentOptions, attachMigrationAgent } from './engines/migration-agent/attach-agent.ts';
 export { definePlugin, type PluginDefinition } from './host/plugin.ts';
 
 /** Foreshard's own plugin: what `plugin.modules: ["foreshard"]` loads. */
@@ -18,4 +18,8 @@ export default definePlugin({
       tls: peerTlsOf(settings.security, context.logger),
     }),
 });
+/** What makes leases, elections and etcd's limits of the other verbs of a metadata store. */
+export { type KeptOptions, keepAnnounced } from './metadata/announcement.ts';
+export { type CampaignOptions, campaignByHeartbeat } from './metadata/election.ts';
+export { assertWithinLimits } from './metadata/transaction-limits.ts';
 export { openPostgresParser } from './templates/postgres-sql.ts';

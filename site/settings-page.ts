@@ -1,5 +1,5 @@
 /** The reference of all settings: types and limits by the schema, meanings by the tables of the pages. */
-import { configJsonSchema } from '../plugin/host/config-schema.ts';
+import { configJsonSchema } from '../plugin/host/config/config-schema.ts';
 import { DEFAULT_SETTINGS } from '../src/settings.ts';
 
 interface Schema {

@@ -21,7 +21,7 @@ import type { ProposalEvidence } from './model/proposal-evidence.ts';
 export const PLUGIN_MODES = ['observe', 'propose', 'auto'] as const;
 export type PluginMode = (typeof PLUGIN_MODES)[number];
 
-/** Everything one cycle needs, each from its own room; `plugin/host/cycle-runner.ts` puts them together. */
+/** Everything one cycle needs, each from its own room; `plugin/host/analysis/cycle-runner.ts` puts them together. */
 export interface CycleComponents {
   readonly mode: PluginMode;
   /** Forecasts of partitions with less skill than this are put aside. */
@@ -90,6 +90,8 @@ export interface ProposalBackground {
   readonly ignoredForecasts: readonly PartitionId[];
   /** Null for relief alone: nothing was forecast. */
   readonly inputs: PlanningInput | null;
+  /** What was made of the inputs alone: without relief, and with moves that an order to drain does not approve. */
+  readonly plan: Proposal | null;
   readonly evidence: ProposalEvidence | null;
 }
 
@@ -152,7 +154,7 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
   let evidence: ProposalEvidence | null | undefined;
   if (mode !== 'observe' && isWorthTelling) {
     evidence = inputs && (await affinity.evidence(inputs, proposal));
-    await proposals.record(proposal, { ignoredForecasts, inputs, evidence });
+    await proposals.record(proposal, { ignoredForecasts, inputs, plan: proposed, evidence });
   }
   // An order to drain is obeyed in every mode: it approves what empties the node.
   // Also of nothing: that takes back what an earlier plan, or an order that has ended, had queued.

@@ -2,14 +2,23 @@
  * Foreshard's core, for programs that bring their own edge: the loop, its rooms and the ports they ask of the world.
  * Nothing here opens a file or a socket. The plugin for a database node is `foreshard/plugin`.
  */
-export { annealer, DEFAULT_ANNEAL_SETTINGS } from './affinity/anneal.ts';
-export { DEFAULT_GENETIC_SETTINGS, type GeneticSettings, genetic } from './affinity/genetic.ts';
-export { greedy } from './affinity/greedy.ts';
-export { naiveHillClimb } from './affinity/naive-hill-climb.ts';
-export type { Optimiser, OptimiserResult, SearchContext, SearchProgress } from './affinity/optimiser.ts';
+export { annealer, DEFAULT_ANNEAL_SETTINGS } from './affinity/optimisers/anneal.ts';
+export { DEFAULT_GENETIC_SETTINGS, type GeneticSettings, genetic } from './affinity/optimisers/genetic.ts';
+export { greedy } from './affinity/optimisers/greedy.ts';
+export { naiveHillClimb } from './affinity/optimisers/naive-hill-climb.ts';
+export type {
+  Optimiser,
+  OptimiserResult,
+  SearchContext,
+  SearchProgress,
+} from './affinity/optimisers/optimiser.ts';
+export {
+  DEFAULT_PORTFOLIO_SETTINGS,
+  type PortfolioSettings,
+  portfolio,
+} from './affinity/optimisers/portfolio.ts';
 export type { PlanMemory } from './affinity/plan-memory.ts';
 export { AffinityManager } from './affinity/planner.ts';
-export { DEFAULT_PORTFOLIO_SETTINGS, type PortfolioSettings, portfolio } from './affinity/portfolio.ts';
 export { type Decomposition, type DecompositionOptions, decompose } from './analyzer/decomposition.ts';
 export { Forecaster } from './analyzer/forecaster.ts';
 export { HierarchyForecaster } from './analyzer/hierarchy/hierarchy-forecaster.ts';
@@ -96,7 +105,22 @@ export { contiguousMap, type PartitionMap, partitionOfSlot, SLOT_COUNT } from '.
 export type { LeftOutMove, Move, MoveSchedule, Proposal } from './model/proposal.ts';
 export type { QueryRecord } from './model/query-log.ts';
 export type { LogSource } from './ports/log-source.ts';
-export type { MetadataStore } from './ports/metadata-store.ts';
+export {
+  type Announced,
+  type Announcement,
+  type Candidacy,
+  type CommitResult,
+  conditionHolds,
+  type Leadership,
+  type MetadataCondition,
+  type MetadataEntry,
+  type MetadataStore,
+  type MetadataTransaction,
+  type MetadataWrite,
+  TRANSACTION_BYTES_MAX,
+  TRANSACTION_OPERATIONS_MAX,
+  type Unwatch,
+} from './ports/metadata-store.ts';
 export type {
   LogEntry,
   PartitionMeta,

@@ -1,5 +1,5 @@
-import { annealBytes } from './affinity/anneal.ts';
-import { clusterInconsistencies } from './affinity/rule-claims.ts';
+import { annealBytes } from './affinity/optimisers/anneal.ts';
+import { clusterInconsistencies } from './affinity/rules/rule-claims.ts';
 import {
   type AffinitySettings,
   affinityInconsistencies,
@@ -27,7 +27,7 @@ import { WEBHOOK_DEFAULTS, type WebhookSettings, webhookInconsistencies } from '
 export type { MetadataSettings } from './metadata-settings.ts';
 
 /**
- * What an operator tunes: one tree of frozen data, validated once at the edge (`plugin/host/config.ts`). Everything that
+ * What an operator tunes: one tree of frozen data, validated once at the edge (`plugin/host/config/config.ts`). Everything that
  * acts (clock, chance, stores) is a component instead, see `components.ts`. Each room of the core owns the type and the
  * defaults of its own section; this file only composes them.
  */
@@ -155,6 +155,10 @@ export interface ControllerSettings {
   readonly skillMin: number;
   /** Seed of every random choice of the planner, a decimal or 0x number: the same input and seed give the same proposal. */
   readonly seed: string;
+  /** The last plans, with all that they were made from, so that each can be made again; 0 keeps none. */
+  readonly plansKept: number;
+  /** Bytes of their files together; a plan whose inputs alone are more is not kept. */
+  readonly plansKeptBytesMax: number;
 }
 
 const HOUR_MS = 3_600_000;
@@ -212,6 +216,9 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
     leaseTtlMs: 10_000,
     skillMin: 0,
     seed: '1',
+    // A day of hourly ones; inputs of 256 partitions and a week take 5 MB.
+    plansKept: 24,
+    plansKeptBytesMax: 256 * MIB,
   },
   metadata: {
     kind: 'embedded',

@@ -13,14 +13,16 @@ const lines = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, block =
   block.trim().split('\n'),
 );
 
-test('what it says of the example, the example says of itself', async () => {
-  const [, path, said] =
-    lines.map((line) => /^node --import tsx (examples\/\S+) +# (.+)$/.exec(line)).find(Boolean) ?? [];
-  check.ok(path && said, lines.join('\n'));
-  const { stdout } = await promisify(execFile)(process.execPath, nodeArguments(path as string), {
-    cwd: REPOSITORY,
+test('what it says of the examples, the examples say of themselves', async () => {
+  const examples = lines.flatMap((line) => {
+    const [, path, said] = /^node --import tsx (examples\/\S+) +# (.+)$/.exec(line) ?? [];
+    return path && said ? [{ path, said }] : [];
   });
-  check.is(stdout.trim().split('\n').at(-1), said);
+  check.is(examples.length, 2, lines.join('\n'));
+  for (const { path, said } of examples) {
+    const { stdout } = await promisify(execFile)(process.execPath, nodeArguments(path), { cwd: REPOSITORY });
+    check.is(stdout.trim().split('\n').at(-1), said, path);
+  }
 });
 
 test('every pattern of test files that it names has files', () => {

@@ -1,14 +1,17 @@
 /**
- * Every command line that the documents show is one that the program takes: the parser reads all of them, and those that need no
- * cluster and no long time are run. `backtest` is run by `test/plugin/operator/backtest-log.test.ts`, commands of a cluster by
- * `test/scenarios/commands.test.ts` and its neighbours.
+ * Every command line that the documents show is one that the program takes: the parser reads all of them, those that need no cluster and
+ * no long time are run, those of a cluster beside its metadata; of what stays, or takes its time, the test that runs it is named. A line
+ * that is in none of these tables is found.
  */
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Command } from 'commander';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { openEmbeddedMetadata } from '../plugin/metadata/embedded.ts';
+import { bootstrapCluster } from '../plugin/metadata/form-cluster.ts';
+import { putMember } from '../plugin/metadata/members.ts';
 import { COMMAND_GROUPS } from '../plugin/operator/command-groups.ts';
 import { buildProgram } from '../plugin/operator/program.ts';
 import { commandLinesOf, mentionsOf, wordsOf } from '../site/command-lines.ts';
@@ -145,6 +148,81 @@ test('those that need no cluster do what they say', async () => {
       process.chdir(before);
     }
     check.ok(runCount > 8, `only ${runCount} were run`);
+  });
+});
+
+/** Lines of commands that stay, or take their time: the test that runs such a line as it is meant. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  agent: 'test/plugin/engines/redis-cluster/agent.test.ts',
+  backtest: 'test/plugin/operator/backtest-log.test.ts',
+  dashboard: 'test/scenarios/dashboard.test.ts',
+  node: 'test/plugin/operator/cli.test.ts',
+  replay: 'test/plugin/host/plans/plan-archive.test.ts',
+};
+
+/**
+ * Lines that look at a cluster or give it an order, beside the metadata of three storage nodes that do not answer, without a proposal: how
+ * each ends, and what it says. Of a fourth node, in the order of docs/deployment.md: it is let in, registers, is drained and removed.
+ */
+const AT_A_CLUSTER: Readonly<Record<string, readonly [exitCode: number, says: RegExp]>> = {
+  map: [0, /^16 partitions\nnode 0: 6 partitions: 0-5\n/],
+  status: [3, /coordinator: there is no coordinator.*ALARM: storage node 0 does not answer/s],
+  doctor: [3, /node 0|coordinator/],
+  'top --once': [0, /no forecast has been published yet/],
+  migrations: [0, /^0 migrations open|nothing/m],
+  scorecard: [0, /./],
+  audit: [0, /^nothing has been ordered yet|: join/m],
+  'verify --all': [3, /16 partitions, 0 entries read back, 0 with a copy beside: 0 right, 16 wrong/],
+  proposal: [1, /there is no proposal yet/],
+  'explain 7': [1, /there is no proposal yet/],
+  "approve 7 9-11 --reason 'reviewed'": [1, /there is no proposal yet/],
+  "apply --all --yes --reason 'reviewed'": [1, /there is no proposal yet/],
+  "join 3 --reason 'more room for the spring'": [0, /storage node 3 may join: start it within a day/],
+  "drain 3 --wait --reason 'old machine'": [0, /node 3 is empty: stop it, then/],
+  "remove 3 --yes --reason 'old machine'": [0, /node 3 is removed/],
+};
+
+test('every line that is not run above is run at a cluster, or by the test that is named', async () => {
+  const others = lines.filter(({ words: [command = ''] }) => !RUN.includes(command));
+  const keyOf = (line: string): string => line.replace('foreshard ', '');
+  const unknown = others
+    .filter(({ line, words: [command = ''] }) => !(command in ELSEWHERE || keyOf(line) in AT_A_CLUSTER))
+    .map(({ page, line }) => `${page}: ${line}`);
+  check.equal(unknown, [], 'add how it ends, or who runs it');
+  const named = new Set(others.map(({ line }) => keyOf(line)));
+  check.equal(
+    Object.keys(AT_A_CLUSTER).filter((line) => !named.has(line)),
+    [],
+    'no page shows it any more',
+  );
+  for (const [command, file] of Object.entries(ELSEWHERE))
+    check.match(readFileSync(join(REPOSITORY, file), 'utf8'), new RegExp(`\\b${command}`, 'i'), file);
+  await withTemporaryFolder(async (folder) => {
+    const before = process.cwd();
+    const path = join(folder, '.foreshard/metadata');
+    const config = { cluster: { partitionCount: 16, storageNodeCount: 3 }, metadata: { path } };
+    writeFileSync(join(folder, 'foreshard.config.json'), JSON.stringify(config));
+    const metadata = openEmbeddedMetadata({ path });
+    const member = (nodeId: number) =>
+      putMember(metadata, 'main', {
+        ...{ nodeId, role: 'storage', storeId: `store-${nodeId}`, host: '127.0.0.1', port: 1 },
+        ...{ incarnation: 'i', version: '1', startedAtMs: 1 },
+      });
+    process.chdir(folder);
+    try {
+      const nodes = [0, 1, 2].map((nodeId) => ({ nodeId, storeId: `store-${nodeId}` }));
+      await bootstrapCluster(metadata, 'main', { partitionCount: 16, nodes });
+      for (const { nodeId } of nodes) await member(nodeId);
+      for (const [line, [exitCode, says]] of Object.entries(AT_A_CLUSTER)) {
+        if (line.startsWith('drain')) await member(3);
+        const ran = await runHere(...wordsOf(line));
+        check.is(ran.exitCode, exitCode, `${line}: ${ran.stdout}${ran.stderr}`);
+        check.match(ran.stdout + ran.stderr, says, line);
+      }
+    } finally {
+      process.chdir(before);
+      await metadata.close();
+    }
   });
 });
 

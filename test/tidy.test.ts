@@ -104,6 +104,109 @@ test('src never reaches into the edge, and the plugin never into tests, benches 
   check.equal(violations, []);
 });
 
+/**
+ * The rooms of the plugin, from the ground up: each imports only what stands on lower floors. Files beside the folders are rooms
+ * as well, and so is what a package exports: it hands things on, and nobody below knows it.
+ */
+const PLUGIN_FLOORS: readonly (readonly string[])[] = [
+  [
+    'version.ts',
+    'make-folder.ts',
+    'hooks.ts',
+    'threads',
+    'resp',
+    'security',
+    'metrics',
+    'calendar',
+    'logs',
+    'templates',
+  ],
+  ['commands', 'metadata', 'rpc', 'solver', 'webhooks'],
+  ['capture', 'engines/migration-agent'],
+  ['engines/lmdb', 'host'],
+  ['node', 'redis'],
+  ['engines/redis-cluster'],
+  ['operator', 'index.ts', 'redis/index.ts'],
+];
+
+/** Loaded while the program runs, by who needs nothing of it: our own plugin as any other, the command line as a process. */
+const LOADED_BY_NAME = ['plugin/index.ts', 'plugin/operator/cli.ts'];
+
+test('every room of the plugin imports only rooms of lower floors', () => {
+  const rooms = PLUGIN_FLOORS.flatMap((names, floor) =>
+    names.map((name) => ({ path: `plugin/${name}`, floor })),
+  );
+  const roomOf = (path: string) =>
+    rooms.find((room) => room.path === path) ?? rooms.find((room) => path.startsWith(`${room.path}/`));
+  const violations = below('plugin').flatMap(({ path, localImports }) => {
+    const room = roomOf(path);
+    if (room === undefined) return [`${path} stands on no floor`];
+    return localImports
+      .filter((target) => target.startsWith('plugin/') && !LOADED_BY_NAME.includes(target))
+      .filter((target) => roomOf(target) !== room && (roomOf(target)?.floor ?? 0) >= room.floor)
+      .map((target) => `${path} imports ${target}`);
+  });
+  check.equal(violations, []);
+});
+
+test('the page on architecture has the rooms of the plugin on these floors', () => {
+  const page = readFileSync(join(REPOSITORY, 'docs/architecture.md'), 'utf8');
+  const rows = new Map(
+    [...page.matchAll(/^\| (\d) \| (.+) \|$/gm)].map(([, floor, text = '']) => [Number(floor), text]),
+  );
+  check.is(rows.size, PLUGIN_FLOORS.length);
+  // Of the files beside the folders the page names one.
+  const unsaid = PLUGIN_FLOORS.flatMap((rooms, floor) =>
+    rooms.filter(
+      (room) =>
+        !['version.ts', 'make-folder.ts'].includes(room) && !rows.get(floor + 1)?.includes(`\`${room}\``),
+    ),
+  );
+  check.equal(unsaid, []);
+});
+
+/** What a module needs before it can run: types are gone by then. */
+function valueImports(file: SourceFile): string[] {
+  const statements = file.text.matchAll(
+    /^\s*(?:import|export)\s+(type\s)?([^;'"]*?)from\s*['"](\.[^'"]+)['"]/gm,
+  );
+  return [...statements].flatMap(([, type, names = '', specifier = '']) => {
+    const named = names
+      .trim()
+      .match(/^\{([\s\S]*)\}$/)?.[1]
+      ?.split(',')
+      .filter((name) => name.trim() !== '');
+    const isTypes = type !== undefined || named?.every((name) => name.trim().startsWith('type '));
+    return isTypes ? [] : [relative(REPOSITORY, resolve(REPOSITORY, dirname(file.path), specifier))];
+  });
+}
+
+test('no module needs itself by way of others', () => {
+  const importsOf = new Map(sources.map((file) => [file.path, valueImports(file)]));
+  const settled = new Set<string>();
+  const circles: string[] = [];
+  const visit = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' -> '));
+    if (way.includes(path) || settled.has(path)) return;
+    for (const target of importsOf.get(path) ?? []) visit(target, [...way, path]);
+    settled.add(path);
+  };
+  for (const path of importsOf.keys()) visit(path, []);
+  check.equal(circles, []);
+  check.ok([...importsOf.values()].flat().length > 1000, 'imports were found at all');
+});
+
+test('the kernels import nothing but one another', () => {
+  const kernels = filesBelow('assembly').map(readSource);
+  const violations = kernels.flatMap(({ path, imports, localImports }) =>
+    localImports.length === imports.length && localImports.every((target) => target.startsWith('assembly/'))
+      ? []
+      : [`${path}: ${imports.join(', ')}`],
+  );
+  check.ok(kernels.length > 10, 'kernels were found at all');
+  check.equal(violations, []);
+});
+
 test('src takes time and chance as components', () => {
   const banned =
     /\b(Date\.now|new Date\(\)|Math\.random|performance\.now|setTimeout|setInterval|setImmediate|process\.(?:env|hrtime))\b/;

@@ -15,7 +15,7 @@ const RANGES = [{ first: 0, end: HORIZON }];
 const SLOW_PEER_STRIDE = 16;
 
 /** M4's own settings: what its training part chose where it differs from the defaults. */
-export const M4_SETTINGS: ForecastSettings = {
+const M4_SETTINGS: ForecastSettings = {
   ...FORECAST_DEFAULTS,
   horizonSteps: HORIZON,
   historyWindows: 1008,

@@ -109,7 +109,7 @@ export function cloudMonitoring(folder: string): SeriesSet[] {
  * Requests to a web server of NASA's in the summer of 1995, by the hour. The outage between the logs of July and August is
  * cut out, so that the daily phase jumps there.
  */
-export function nasaHttp(folder: string): SeriesSet {
+function nasaHttp(folder: string): SeriesSet {
   const tar = bzip2.decode(readFileSync(join(folder, 'nasa-http-per-second', 'workload.tbz2')));
   // A tar file with one member: a header of 512 bytes, its size in octal digits at byte 124.
   const size = Number.parseInt(tar.toString('latin1', 124, 136), 8);
@@ -124,7 +124,7 @@ export function nasaHttp(folder: string): SeriesSet {
 }
 
 /** Virtual machines asked for by the hour, one series for each of the 16 types: sparse counts that arrive in batches. */
-export function azureArrivals(folder: string): SeriesSet {
+function azureArrivals(folder: string): SeriesSet {
   const windowCount = 719;
   const countsOf = new Map<string, number[]>();
   for (const part of ['train', 'dev', 'test'])

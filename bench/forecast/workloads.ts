@@ -7,6 +7,13 @@ import type { SeriesSet } from './sets.ts';
 
 const WEEK_MS = 7 * 86_400_000;
 
+/** Origins at the end of a set that choices may not look at, and windows from one to the next. */
+export interface TestPart {
+  readonly origins: number;
+  readonly step: number;
+}
+export const TEST_PART: TestPart = { origins: 14, step: 24 };
+
 /** The next 24 steps, from the last `count` origins of a set, 24 steps apart. Every member alone is judged as well. */
 export async function runWorkload({ results }: Outcome, set: SeriesSet, count: number): Promise<void> {
   const weekWindows = Math.round(WEEK_MS / set.windowMs);

@@ -8,7 +8,7 @@ const KEY_BYTES = 24;
 const HEADER_BYTES = 8;
 const SEED = 20_010_101;
 
-export const aligned = (bytes: number): number => Math.ceil(bytes / 8) * 8;
+const aligned = (bytes: number): number => Math.ceil(bytes / 8) * 8;
 
 /** A page of entries of `entryBytes` bytes of key and value each, as assembly/digest.ts reads it. */
 export function fillPage(page: Uint8Array, entryBytes: number): { entryCount: number; endBytes: number } {

@@ -1,8 +1,8 @@
-import { DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
 import { bounding } from '../../src/affinity/bound.ts';
 import { buildInstance, type PlacementInstance } from '../../src/affinity/instance.ts';
-import type { SearchContext } from '../../src/affinity/optimiser.ts';
-import { optimizers } from '../../src/affinity/optimizers.ts';
+import { DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/optimisers/anneal.ts';
+import type { SearchContext } from '../../src/affinity/optimisers/optimiser.ts';
+import { optimizers } from '../../src/affinity/optimisers/registry.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/random.ts';

@@ -1,10 +1,14 @@
-import { type AnnealSettings, annealer, DEFAULT_ANNEAL_SETTINGS } from '../../src/affinity/anneal.ts';
-import { greedy } from '../../src/affinity/greedy.ts';
 import type { PlacementInstance } from '../../src/affinity/instance.ts';
 import { Relaxation } from '../../src/affinity/lp/relaxation.ts';
-import { naiveHillClimb } from '../../src/affinity/naive-hill-climb.ts';
-import type { Optimiser, SearchContext } from '../../src/affinity/optimiser.ts';
-import { portfolio } from '../../src/affinity/portfolio.ts';
+import {
+  type AnnealSettings,
+  annealer,
+  DEFAULT_ANNEAL_SETTINGS,
+} from '../../src/affinity/optimisers/anneal.ts';
+import { greedy } from '../../src/affinity/optimisers/greedy.ts';
+import { naiveHillClimb } from '../../src/affinity/optimisers/naive-hill-climb.ts';
+import type { Optimiser, SearchContext } from '../../src/affinity/optimisers/optimiser.ts';
+import { portfolio } from '../../src/affinity/optimisers/portfolio.ts';
 import { balanceByMeanLoad } from '../../src/affinity/static-balance.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/random.ts';

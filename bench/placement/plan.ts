@@ -1,6 +1,6 @@
-import { greedy } from '../../src/affinity/greedy.ts';
-import type { Optimiser } from '../../src/affinity/optimiser.ts';
-import { optimizers } from '../../src/affinity/optimizers.ts';
+import { greedy } from '../../src/affinity/optimisers/greedy.ts';
+import type { Optimiser } from '../../src/affinity/optimisers/optimiser.ts';
+import { optimizers } from '../../src/affinity/optimisers/registry.ts';
 import { AffinityManager } from '../../src/affinity/planner.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
 import { systemClock } from '../../src/base/clock.ts';

@@ -1,5 +1,5 @@
 import { buildInstance } from '../../src/affinity/instance.ts';
-import { placePrices } from '../../src/affinity/place-prices.ts';
+import { placePrices } from '../../src/affinity/optimisers/place-prices.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { Kernels } from '../../src/kernels/instance.ts';

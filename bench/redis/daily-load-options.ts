@@ -4,6 +4,12 @@ import type { TraceReport } from './trace-client.ts';
 export const DAILY_POLICIES = ['stay', 'rebalance', 'reactive', 'predictive'] as const;
 export type DailyPolicy = (typeof DAILY_POLICIES)[number];
 
+/**
+ * What somebody who looks at a page bears of one of its many reads. Hours are a second or less here, and so are backlogs: of a real
+ * hour each would be thousands of times as long.
+ */
+export const PATIENCE_MS = 250;
+
 export interface DailyOptions {
   readonly liveDays: number;
   readonly hourMs: number;

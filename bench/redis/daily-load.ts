@@ -7,6 +7,7 @@ import {
   type DailyFigures,
   type DailyOptions,
   type DailyReport,
+  PATIENCE_MS,
 } from './daily-load-options.ts';
 import { runInNamespace, whyNoRateLimits } from './rate-limits.ts';
 
@@ -67,7 +68,7 @@ function resultsOf(report: DailyReport, options: DailyOptions): BenchResult[] {
     row(
       name,
       policies[name],
-      'answered within 1 s',
+      `answered within ${PATIENCE_MS} ms`,
       ({ errors, operations }) => 100 - (100 * errors) / operations,
     ),
   ]);

@@ -1,6 +1,6 @@
 import calculateSlot from 'cluster-key-slot';
 import { DAY_MS, type FlightLog, LOG_START_MS, readFlightLog } from '../../examples/flights/read-log.ts';
-import { optimizers } from '../../src/affinity/optimizers.ts';
+import { optimizers } from '../../src/affinity/optimisers/registry.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
 import { FORECAST_DEFAULTS } from '../../src/analyzer/settings.ts';
 import { type Backtest, LEAD_IN_HOURS, replayPolicy } from '../../src/backtest/backtest.ts';

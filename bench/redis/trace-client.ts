@@ -1,9 +1,10 @@
 /**
  * A process with a cluster client of an application that reads airports as often as flights leave them: each hour's reads at
- * even times, whether answers come or not. A read that takes longer than a second has failed for whoever asked.
+ * even times, whether answers come or not. A read that takes too long has failed for whoever asked, and is waited for all the same.
  */
 import { Cluster } from 'ioredis';
 import { LatencyHistogram } from '../latency-histogram.ts';
+import { PATIENCE_MS } from './daily-load-options.ts';
 
 export interface TraceOrder {
   readonly nodes: readonly { readonly host: string; readonly port: number }[];
@@ -15,28 +16,31 @@ export interface TraceOrder {
 
 export interface TraceReport {
   readonly operations: number;
+  /** Refused, or answered later than PATIENCE_MS. */
   readonly errors: number;
   readonly p50Ms: number;
-  /** Of all reads: one that failed counts with the second that was waited for it. */
+  /** Of all reads. */
   readonly p99Ms: number;
 }
 
 const TICK_MS = 2;
-const PATIENCE_MS = 1_000;
+/** Longer than any backlog: one that is cut off would tell of the second, not of the backlog. */
+const GIVEN_UP_MS = 20_000;
 
 async function main({ nodes, keys, hours, hourMs }: TraceOrder): Promise<void> {
-  const cluster = new Cluster([...nodes], { redisOptions: { commandTimeout: PATIENCE_MS } });
+  const cluster = new Cluster([...nodes], { redisOptions: { commandTimeout: GIVEN_UP_MS } });
   await Promise.all(keys.map((key) => cluster.strlen(key)));
   const histogram = new LatencyHistogram();
   let errors = 0;
   const pending = new Set<Promise<void>>();
   const read = async (key: string, dueMs: number): Promise<void> => {
-    try {
-      await cluster.get(key);
-    } catch {
-      errors++;
-    }
-    histogram.add(performance.now() - dueMs);
+    const isAnswered = await cluster.get(key).then(
+      () => true,
+      () => false,
+    );
+    const latencyMs = performance.now() - dueMs;
+    if (!isAnswered || latencyMs > PATIENCE_MS) errors++;
+    histogram.add(latencyMs);
   };
   const startedMs = performance.now();
   process.send?.('started');

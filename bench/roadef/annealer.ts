@@ -62,6 +62,22 @@ export class Annealer {
     return this.iterations / this.blocks.length / this.spentShare;
   }
 
+  /** By the clock, until so much of the budget is spent; 0 for a budget in iterations, which knows no clock. */
+  secondsUntil(share: number): number {
+    const budget = this.#budget;
+    if ('iterations' in budget) return 0;
+    return Math.max(0, (this.#startMs + budget.milliseconds * share - performance.now()) / 1000);
+  }
+
+  /** Counts as spent what has passed by the clock, whoever has used it. */
+  catchUp(): void {
+    if ('iterations' in this.#budget) return;
+    this.spentShare = Math.max(
+      this.spentShare,
+      (performance.now() - this.#startMs) / this.#budget.milliseconds,
+    );
+  }
+
   /** The lowest temperature of an annealing. */
   get end(): number {
     const { processMoveWeight, machineMoveWeight } = this.#model;
@@ -110,6 +126,16 @@ export class Annealer {
     const elite = { machineOf: block.bestOwner.slice(), cost: block.get('bestCost') };
     if (this.#best === undefined || elite.cost < this.#best.cost) this.#best = elite;
     return elite;
+  }
+
+  /** Counts a map afresh, and keeps it if it is better. @param machineOf legal. */
+  async look(member: number, machineOf: Int32Array): Promise<Elite> {
+    const block = this.blocks[member] as RoadefBlock;
+    block.owner.set(machineOf);
+    const schedule: Schedule = [{ share: 0, temperature: 0 }];
+    const none = { isReset: true, fromShare: 0, toShare: 1, budget: { iterations: 0 } };
+    await this.#run(member, { ...none, block: block.pointer, schedule, scale: this.scale, leniency: STRICT });
+    return this.keep(member);
   }
 
   /** What the next stretch of the member looks at; it has to begin with a reset. */

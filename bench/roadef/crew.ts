@@ -1,6 +1,6 @@
 /** Threads that run legs side by side. */
 import type { Worker } from 'node:worker_threads';
-import { startThread } from '../../plugin/host/thread.ts';
+import { startThread } from '../../plugin/threads/thread.ts';
 import type { RoadefKernel } from './kernel.ts';
 import { type Leg, runLeg } from './leg.ts';
 import type { WorkerSetup } from './worker.ts';

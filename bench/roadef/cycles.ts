@@ -68,6 +68,8 @@ export interface CyclesOptions {
   readonly most: number;
   /** Of the budget: where the last cycle ends. */
   readonly until: number;
+  /** Ends them early. */
+  isEnough(): boolean;
   onCycle(heat: number): void;
 }
 
@@ -79,7 +81,7 @@ export async function runCycles(annealer: Annealer, model: Model, options: Cycle
     (STRETCH_PROPOSALS * model.processCount) / annealer.proposalsInAll,
     (until - annealer.spentShare) / STRETCHES_LEAST,
   );
-  for (let cycle = 0; ; cycle++) {
+  for (let cycle = 0; !options.isEnough(); cycle++) {
     const heat = amplitudes.next();
     const isHot = heat >= HOT;
     if (annealer.spentShare + (isHot ? STEPS.length : 1) * stretch > until) {

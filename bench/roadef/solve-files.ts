@@ -1,5 +1,6 @@
 /** Solves an instance of the competition as it stands in its files, and lets the checker judge what comes out. */
 import { performance } from 'node:perf_hooks';
+import { highsSolver } from '../../plugin/solver/highs-solver.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { lowerBound } from './bound.ts';
 import { checkSolution } from './checker.ts';
@@ -48,13 +49,15 @@ export async function solveFiles(
     'iterations' in budget
       ? budget
       : { milliseconds: Math.max(1, 1000 * (budget.seconds - CLOSING_SECONDS) - spentMs) };
+  const solvers = Array.from({ length: threads }, () => highsSolver());
   const solution = await solve(model, initial, {
     budget: searchBudget,
     threads,
     seed,
     isInline,
+    solvers,
     ...(isVerbose ? { onProgress: ({ phase, cost }) => console.error(`${phase}  ${cost}`) } : {}),
-  });
+  }).finally(() => Promise.all(solvers.map((solver) => solver.close())));
   const cost = judged(model, initial, solution.machineOf, 'the solution found');
   if (cost !== BigInt(solution.cost))
     throw new Error(`the search counts ${solution.cost} where the checker counts ${cost}`);

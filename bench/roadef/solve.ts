@@ -7,11 +7,13 @@
  */
 import { assert } from '../../src/base/assert.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
+import type { LinearSolver } from '../../src/ports/linear-solver.ts';
 import { Annealer, type Elite } from './annealer.ts';
 import { lowerBound } from './bound.ts';
 import { inlineCrew, threadedCrew } from './crew.ts';
 import { runCycles } from './cycles.ts';
 import { drawEmphasis, type Emphasis, excessOf } from './emphasis.ts';
+import { improveExactly, secondsForPairs } from './exact.ts';
 import { compileRoadef, createRoadefMemory, type RoadefBuild } from './kernel.ts';
 import { HEATS, KINDS, type Kind, LUKEWARM, nameOf } from './kinds.ts';
 import { type Budget, temperatureAt } from './leg.ts';
@@ -27,6 +29,8 @@ export interface SolveOptions {
   /** On this thread, one search after the other: for tests, with a budget in iterations. */
   readonly isInline?: boolean;
   readonly build?: RoadefBuild;
+  /** For exact parts, with a budget in milliseconds: their time limits are by the clock. */
+  readonly solvers?: readonly LinearSolver[];
   onProgress?(progress: { readonly phase: string; readonly cost: number }): void;
 }
 
@@ -41,9 +45,10 @@ export interface Solution {
 
 // Shares of the budget.
 const RACE = 0.16;
-const LONG = 0.4;
-const CYCLES = 0.4;
 const LAST = 0.04;
+/** Of several long annealings, and of one if there is no time for more: that one has to be as long as can be. Cycles get the rest. */
+const SEVERAL_LONG = 0.4;
+const SINGLE_LONG = 0.6;
 /**
  * Kinds whose gap to the bound is at most so many times the winner's anneal on, the hotter ones first: a race is short, and
  * the hotter a search is, the more it gains from time.
@@ -54,6 +59,9 @@ const CLOSE = 2;
  * is spent on several, one for less on one annealing in which threads of the same kind meet.
  */
 const LONG_PROPOSALS = 400_000;
+/** Relative gap to the bound below which exact parts are tried though a load is above its bound, and for how much of what is left. */
+const CLOSE_TO_BOUND = 0.001;
+const EXACT_TRIAL = 0.2;
 const ROUNDS_MOST = 6;
 const EXCHANGES = 16;
 /** How hot cycles begin: as hot as the kind, but for a cold one, which has only moves to save. */
@@ -125,21 +133,74 @@ class Solver {
     const entries = raced
       .filter(({ elite }) => elite.cost <= close)
       .sort((a, b) => HEATS[b.kind.heat] - HEATS[a.kind.heat]);
-    const rounds = Math.floor((LONG * annealer.proposalsInAll) / (LONG_PROPOSALS * this.#model.processCount));
-    const results =
-      rounds > 1
+    const proposals = SEVERAL_LONG * annealer.proposalsInAll;
+    const rounds = Math.floor(proposals / (LONG_PROPOSALS * this.#model.processCount));
+    await this.#tryExactly();
+    const results = this.#isSettled()
+      ? []
+      : rounds > 1
         ? await this.#annealApart(entries, Math.min(rounds, ROUNDS_MOST))
         : await this.#annealTogether(entries);
+    await this.#tryExactly();
     const { kind } = [...raced, ...results].reduce((a, b) => (b.elite.cost < a.elite.cost ? b : a));
-    await runCycles(annealer, this.#model, {
+    await this.#cycle(kind, () => this.#isSettled());
+    if (this.#isSettled()) {
+      await this.#improveExactly(1);
+      await this.#cycle(kind, () => false);
+    }
+    await this.#last();
+    return { ...annealer.best, iterations: annealer.iterations, kind: nameOf(kind) };
+  }
+
+  async #cycle(kind: Kind, isEnough: () => boolean): Promise<void> {
+    await runCycles(this.#annealer, this.#model, {
       random: this.#random.fork('cycles'),
       kind,
       most: CYCLE_HEATS[kind.heat],
-      until: RACE + LONG + CYCLES,
+      until: 1 - LAST,
+      isEnough,
       onCycle: (heat) => this.#report(`cycle from ${heat}`),
     });
-    await this.#last();
-    return { ...annealer.best, iterations: annealer.iterations, kind: nameOf(kind) };
+  }
+
+  /** Whether there is time to look at any two machines together in one part or another. */
+  #hasTimeForPairs(): boolean {
+    const solvers = this.#options.solvers ?? [];
+    const seconds = solvers.length * this.#annealer.secondsUntil(1 - LAST);
+    return seconds >= secondsForPairs(this.#model.machineCount);
+  }
+
+  /** For a part of the time, where a load is above its bound, but so little is left that a few machines may be at fault. */
+  async #tryExactly(): Promise<void> {
+    if (this.#hasTimeForPairs() && this.#isClose() && !this.#isSettled())
+      await this.#improveExactly(EXACT_TRIAL);
+  }
+
+  /** Whether so little is left that a few machines may be at fault. */
+  #isClose(): boolean {
+    const bound = Number(lowerBound(this.#model));
+    return this.#annealer.best.cost - bound <= CLOSE_TO_BOUND * bound;
+  }
+
+  /** Whether every load is at its bound, so that only moves are left to save, and there is time for it. */
+  #isSettled(): boolean {
+    if (!this.#hasTimeForPairs()) return false;
+    const { machineOf, cost } = this.#annealer.best;
+    return excessOf(this.#model, machineOf, cost).columns.every((own) => own === 0);
+  }
+
+  /** @param share of the time that is left. */
+  async #improveExactly(share: number): Promise<void> {
+    const annealer = this.#annealer;
+    await improveExactly(annealer, {
+      random: this.#random.fork(`exact ${share}`),
+      model: this.#model,
+      initial: this.#initial,
+      solvers: this.#options.solvers ?? [],
+      secondsMax: share * annealer.secondsUntil(1 - LAST),
+      onBetter: () => this.#report('exact'),
+    });
+    annealer.catchUp();
   }
 
   /** Each kind by itself, dealt out over the threads. @returns best first. */
@@ -157,14 +218,14 @@ class Solver {
     const annealer = this.#annealer;
     const random = this.#random.fork('long');
     const results: Entry[] = [];
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < rounds && !this.#isSettled(); round++) {
       const { machineOf, cost } = annealer.best;
       const excess = excessOf(this.#model, machineOf, cost);
       const dealt = annealer.blocks.map(
         (_, member) => entries[(round * annealer.blocks.length + member) % entries.length] as Entry,
       );
       const emphases = round === 0 ? undefined : dealt.map(() => drawEmphasis(random, excess));
-      results.push(...(await this.#annealSide(dealt, LONG / rounds, emphases)));
+      results.push(...(await this.#annealSide(dealt, SEVERAL_LONG / rounds, emphases)));
     }
     return results;
   }
@@ -223,7 +284,7 @@ class Solver {
             schedule,
             fromShare,
             toShare,
-            share: LONG,
+            share: SINGLE_LONG,
             mix: isCold ? 'homeward' : kind.mix,
             leniency: kind.leniency,
           });
@@ -237,7 +298,7 @@ class Solver {
       isReset = this.#exchange(groups);
       this.#report(`together ${part + 1}/${EXCHANGES}`);
     }
-    annealer.spentShare += LONG;
+    annealer.spentShare += SINGLE_LONG;
     return results;
   }
 
@@ -257,7 +318,7 @@ class Solver {
   /** What is left of the budget, from the best map, strict and colder than loads. */
   async #last(): Promise<void> {
     const annealer = this.#annealer;
-    const share = RACE + LONG + CYCLES + LAST - annealer.spentShare;
+    const share = 1 - annealer.spentShare;
     const schedule = [
       { share: 0, temperature: annealer.scale * LUKEWARM },
       { share: 1, temperature: annealer.end },

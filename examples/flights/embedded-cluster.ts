@@ -5,8 +5,8 @@ import type {
   LoadHistory,
   MigrationStatusReport,
 } from '../../plugin/host/control-messages.ts';
-import { LocalCluster } from '../../plugin/node/local-cluster.ts';
-import { LocalEtcd } from '../../plugin/node/local-etcd.ts';
+import { LocalCluster } from '../../plugin/node/local/local-cluster.ts';
+import { LocalEtcd } from '../../plugin/node/local/local-etcd.ts';
 import { contiguousMap } from '../../src/model/partition-map.ts';
 import {
   CLIENT_COUNT,

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { redisServerProblem } from '../../plugin/engines/redis-cluster/local-redis-cluster.ts';
-import { hasEtcd } from '../../plugin/node/local-etcd.ts';
+import { hasEtcd } from '../../plugin/node/local/local-etcd.ts';
 import { EmbeddedCluster } from './embedded-cluster.ts';
 import { Ledger } from './ledger.ts';
 import { LoadGenerator } from './load-generator.ts';

@@ -19,7 +19,12 @@ export interface FlightLog {
   readonly destinationOf: Uint16Array;
   /** Three-letter codes, sorted. */
   readonly airports: readonly string[];
+  /** f64[departure] of each measure that was asked for. */
+  readonly measures?: Readonly<Partial<Record<FlightMeasure, Float64Array>>>;
 }
+
+/** What the log tells of a departure besides: miles, and minutes of delay (negative where it was early). */
+export type FlightMeasure = 'distance' | 'delay';
 
 const MINUTE_MS = 60_000;
 export const DAY_MS = 86_400_000;
@@ -39,7 +44,15 @@ export function flightLogPath(): string | undefined {
  *
  * @throws Error where the log is not installed.
  */
-export async function readFlightLog({ fromMs, toMs }: { fromMs: number; toMs: number }): Promise<FlightLog> {
+export async function readFlightLog({
+  fromMs,
+  toMs,
+  measures = [],
+}: {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly measures?: readonly FlightMeasure[];
+}): Promise<FlightLog> {
   const path = flightLogPath();
   if (path === undefined)
     throw new Error('flights-3m.parquet is not there: run `npm ci` with development dependencies');
@@ -49,6 +62,7 @@ export async function readFlightLog({ fromMs, toMs }: { fromMs: number; toMs: nu
   const minutes: number[] = [];
   const origins: string[] = [];
   const destinations: string[] = [];
+  const measured = measures.map((name): [FlightMeasure, number[]] => [name, []]);
   let rowStart = 0;
   for (const rowGroup of metadata.row_groups) {
     const rowEnd = rowStart + Number(rowGroup.num_rows);
@@ -58,12 +72,13 @@ export async function readFlightLog({ fromMs, toMs }: { fromMs: number; toMs: nu
     const isOutside =
       Number(dates?.min_value ?? 0) >= toMs || Number(dates?.max_value ?? Number.POSITIVE_INFINITY) < fromMs;
     if (!isOutside) {
-      const columns: Record<string, unknown[]> = { date: [], origin: [], destination: [] };
+      const names = ['date', 'origin', 'destination', ...measures];
+      const columns: Record<string, unknown[]> = Object.fromEntries(names.map((name) => [name, []]));
       await parquetRead({
         file,
         metadata,
         compressors,
-        columns: ['date', 'origin', 'destination'],
+        columns: names,
         rowStart,
         rowEnd,
         onChunk({ columnName, columnData, rowStart: chunkStart }) {
@@ -78,11 +93,12 @@ export async function readFlightLog({ fromMs, toMs }: { fromMs: number; toMs: nu
         minutes.push((timeMs - fromMs) / MINUTE_MS);
         origins.push(origin[i] as string);
         destinations.push(destination[i] as string);
+        for (const [name, values] of measured) values.push(Number(columns[name][i]));
       }
     }
     rowStart = rowEnd;
   }
-  return toColumns({ fromMs, toMs, minutes, origins, destinations });
+  return toColumns({ fromMs, toMs, minutes, origins, destinations, measured });
 }
 
 function toColumns(rows: {
@@ -91,6 +107,7 @@ function toColumns(rows: {
   minutes: number[];
   origins: string[];
   destinations: string[];
+  measured: [FlightMeasure, number[]][];
 }): FlightLog {
   const airports = [...new Set([...rows.origins, ...rows.destinations])].sort();
   const indexOf = new Map(airports.map((code, index) => [code, index]));
@@ -105,5 +122,8 @@ function toColumns(rows: {
     originOf: Uint16Array.from(order, (row) => indexOf.get(rows.origins[row]) as number),
     destinationOf: Uint16Array.from(order, (row) => indexOf.get(rows.destinations[row]) as number),
     airports,
+    measures: Object.fromEntries(
+      rows.measured.map(([name, values]) => [name, Float64Array.from(order, (row) => values[row])]),
+    ),
   };
 }

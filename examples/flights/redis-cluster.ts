@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { Cluster } from 'ioredis';
 import { createCluster } from 'redis';
 import { LocalRedisCluster } from '../../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { ProfileLedger } from '../../plugin/host/analysis/profile-ledger.ts';
+import { ProfilePublisher } from '../../plugin/host/analysis/profile-publisher.ts';
 import type {
   AdvanceReport,
   CaptureStatus,
@@ -12,12 +14,10 @@ import type {
   MigrationStatusReport,
   OwnershipReport,
 } from '../../plugin/host/control-messages.ts';
-import { ProfileLedger } from '../../plugin/host/profile-ledger.ts';
-import { ProfilePublisher } from '../../plugin/host/profile-publisher.ts';
-import { decodeQueryTypes } from '../../plugin/host/query-types-record.ts';
-import { profilePrefix, queryTypesPrefix } from '../../plugin/host/record-keys.ts';
+import { decodeQueryTypes } from '../../plugin/host/records/query-types-record.ts';
+import { profilePrefix, queryTypesPrefix } from '../../plugin/host/records/record-keys.ts';
 import { openMetadata } from '../../plugin/metadata/open.ts';
-import { ControlledProcess, residentBytes } from '../../plugin/node/controlled-process.ts';
+import { ControlledProcess, residentBytes } from '../../plugin/node/local/controlled-process.ts';
 import { ClusterCapture, type ReplayClock } from '../../plugin/redis/capture-cluster.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { LOAD_DIMENSION_COUNT } from '../../src/model/load-profile.ts';

@@ -11,8 +11,8 @@ export const QUERIES_PER_DEPARTURE = 4;
 const GATES_PER_AIRPORT = 8;
 
 export const airportKey = (origin: string): string => `airport:{${origin}}`;
-export const gateKey = (origin: string, gate: number): string => `gate:{${origin}}:${gate}`;
-export const routeKey = (origin: string, destination: string): string => `route:{${origin}}:${destination}`;
+const gateKey = (origin: string, gate: number): string => `gate:{${origin}}:${gate}`;
+const routeKey = (origin: string, destination: string): string => `route:{${origin}}:${destination}`;
 export const departuresKey = (origin: string, destination: string): string =>
   `departures:{${origin}}:${destination}`;
 

@@ -1,6 +1,6 @@
 import { assert } from '../../src/base/assert.ts';
 import { KEY_PREFIX_BYTES } from '../../src/model/query-log.ts';
-import type { OnQueryCompleted } from '../host/hooks.ts';
+import type { OnQueryCompleted } from '../hooks.ts';
 import { hashOfKey } from './key-hash.ts';
 
 /**

@@ -28,7 +28,7 @@ export interface CommandSpec {
   readonly keyStep: number;
   /** Words of COMMAND's flag array. */
   readonly flags: readonly string[];
-  /** What a client's token must allow, RIGHT_… bits; 0: whatever it allows. What an option or a subcommand needs beside: node/resp/command-rights.ts. */
+  /** What a client's token must allow, RIGHT_… bits; 0: whatever it allows. What an option or a subcommand needs beside: node/query/command-rights.ts. */
   readonly rights: Rights;
 }
 
@@ -116,7 +116,6 @@ function buildSpec(row: Row, index: number): CommandSpec {
 
 /** Every command, by index. */
 export const COMMANDS: readonly CommandSpec[] = ROWS.map(buildSpec);
-export const COMMAND_COUNT = COMMANDS.length;
 
 const BY_NAME: ReadonlyMap<string, CommandSpec> = new Map(COMMANDS.map((spec) => [spec.name, spec]));
 

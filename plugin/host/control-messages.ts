@@ -4,12 +4,12 @@ import type {
   TypeNode,
 } from '../../src/analyzer/patterns/query-type-summary.ts';
 import type { CycleReport } from '../../src/controller.ts';
-import type { ReadSummary } from '../../src/migration/read-watch.ts';
+import type { ReadSummary } from '../../src/migration/reads/read-watch.ts';
 import type { MigrationPhase } from '../../src/model/migration.ts';
 
 /**
  * What a parent process may ask of a query node it has spawned with an IPC channel (`serialization: 'advanced'`, so that
- * typed arrays travel as they are): replays, tests, `plugin/node/local-cluster.ts`. The query node's main thread passes a
+ * typed arrays travel as they are): replays, tests, `plugin/node/local/local-cluster.ts`. The query node's main thread passes a
  * request on to one of its threads and sends the answer back. Every request has an id, and gets exactly one answer with
  * that id: a reply, or an error.
  *

@@ -17,7 +17,7 @@ const OWN_ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..') + sep
 
 /** Foreshard's own plugin, from OWN_ROOT on: capture and analysis on a query node, the migration agent on a storage node. */
 const BUILT_IN =
-  /^(plugin\/(index\.|capture\/|host\/(query-node-plugin|thread)[.-]|engines\/lmdb\/(migration-|agent-settings\.|attach-agent\.|rpc-))|src\/(affinity|analyzer|kernels|migration)\/)/;
+  /^(plugin\/(index\.|capture\/|threads\/|host\/query-node-plugin\.|engines\/migration-agent\/)|src\/(affinity|analyzer|kernels|migration)\/)/;
 const ENGINE = /^plugin\/engines\//;
 const ENGINE_LIBRARY = /\/node_modules\/lmdb\//;
 

@@ -1,5 +1,5 @@
-import { isOwnBug } from './faults.ts';
-import type { ControlHandler, OnQueryCompleted, QueryNodeHooks, StorageNodeHooks } from './hooks.ts';
+import type { ControlHandler, OnQueryCompleted, QueryNodeHooks, StorageNodeHooks } from '../hooks.ts';
+import { isOwnBug } from '../threads/faults.ts';
 
 type OnFault = (error: unknown) => void;
 type OnRoute = NonNullable<QueryNodeHooks['onRoute']>;

@@ -1,18 +1,18 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { Settings } from '../../src/settings.ts';
-import type { MetricSource } from '../metrics/metrics-page.ts';
-import type { ControlBody } from './control-messages.ts';
-import { faultOrigin } from './fault-origin.ts';
-import { describeFault, isOwnBug } from './faults.ts';
-import { guardControl, guardOnQueryCompleted, guardOnRoute, guardOnWriteCommitted } from './guards.ts';
 import {
   emptyQueryNodeHooks,
   emptyStorageNodeHooks,
   type OnQueryCompleted,
   type QueryNodeHooks,
   type StorageNodeHooks,
-} from './hooks.ts';
+} from '../hooks.ts';
+import type { MetricSource } from '../metrics/metrics-page.ts';
+import { describeFault, isOwnBug } from '../threads/faults.ts';
+import type { ControlBody } from './control-messages.ts';
+import { faultOrigin } from './fault-origin.ts';
+import { guardControl, guardOnQueryCompleted, guardOnRoute, guardOnWriteCommitted } from './guards.ts';
 import type { LoadedPlugin } from './load-plugins.ts';
 import type {
   Attachment,

@@ -1,9 +1,10 @@
 import type { Components } from '../../src/components.ts';
+import type { PartitionStore } from '../../src/ports/partition-store.ts';
+import type { NodePressure } from '../../src/ports/storage-engine.ts';
 import type { Settings } from '../../src/settings.ts';
+import type { QueryNodeHooks, StorageNodeHooks } from '../hooks.ts';
 import type { MetricSource } from '../metrics/metrics-page.ts';
-import type { OpenedStore } from '../node/node-options.ts';
 import type { ControlBody } from './control-messages.ts';
-import type { QueryNodeHooks, StorageNodeHooks } from './hooks.ts';
 
 /**
  * A plugin: what a module named in `plugin.modules` exports as its default. It is asked once by the process of a node,
@@ -31,6 +32,17 @@ export interface NodeContext extends Components {
 }
 
 export type QueryNodeContext = NodeContext;
+
+/** What a plugin on a storage node works on. */
+export interface OpenedStore {
+  readonly store: PartitionStore;
+  /** Whether writes are taken: no commit has failed, and there is room. */
+  readonly isWritable: () => boolean;
+  /** How busy this process was in the last second. */
+  readonly pressure: () => NodePressure;
+  /** How late its event loop was at most in about the last tenth of a second. */
+  readonly loopLagMs: () => number;
+}
 
 export interface StorageNodeContext extends NodeContext, OpenedStore {}
 

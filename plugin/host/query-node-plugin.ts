@@ -3,13 +3,13 @@ import type { Settings } from '../../src/settings.ts';
 import { createRingMemory, RingProducer } from '../capture/ring.ts';
 import type { MetricSource } from '../metrics/metrics-page.ts';
 import type { Reading } from '../metrics/reading.ts';
-import type { AnalysisSetup, AnalysisThreadBody } from './analysis-thread.ts';
+import { startThread } from '../threads/thread.ts';
+import { ThreadLink } from '../threads/thread-link.ts';
+import type { AnalysisSetup, AnalysisThreadBody } from './analysis/analysis-thread.ts';
 import type { ControlBody } from './control-messages.ts';
-import type { CoordinatorBody } from './coordinator-messages.ts';
-import type { CoordinatorSetup } from './coordinator-thread.ts';
+import type { CoordinatorBody } from './coordinator/coordinator-messages.ts';
+import type { CoordinatorSetup } from './coordinator/coordinator-thread.ts';
 import type { QueryNodeAttachment, QueryNodeContext } from './plugin.ts';
-import { startThread } from './thread.ts';
-import { ThreadLink } from './thread-link.ts';
 
 /** Nothing lingers in the ring for longer than this, and no record's time is older by more. */
 const TICK_INTERVAL_MS = 10;
@@ -41,8 +41,8 @@ export async function attachAnalysis(
     return new ThreadLink(name, thread, reportFault);
   };
   const { port1: analysisPort, port2: coordinatorPort } = new MessageChannel();
-  const coordinatorModule = new URL('./coordinator-thread.ts', import.meta.url);
-  const analysisModule = new URL('./analysis-thread.ts', import.meta.url);
+  const coordinatorModule = new URL('./coordinator/coordinator-thread.ts', import.meta.url);
+  const analysisModule = new URL('./analysis/analysis-thread.ts', import.meta.url);
   const coordinator = open('coordinator', coordinatorModule, { settings, nodeId, analysisPort });
   const analysis = open('analysis', analysisModule, { settings, nodeId, ring, coordinatorPort });
   const threads = new PlanningThreads(settings, { analysis, coordinator }, (next, port) =>

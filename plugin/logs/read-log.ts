@@ -32,9 +32,9 @@ export interface ReadLogOptions {
 }
 
 /** A file is given up beyond 1,000 bad lines, unless they are fewer than one in a hundred. */
-export const BAD_LINES_MAX: BadLineLimit = { count: 1_000, share: 0.01 };
+const BAD_LINES_MAX: BadLineLimit = { count: 1_000, share: 0.01 };
 /** A statement with a long list of values; more is a file without ends of line. */
-export const LINE_BYTES_MAX = 1024 * 1024;
+const LINE_BYTES_MAX = 1024 * 1024;
 /** Of a quoted record over several lines; one without end is a quote that nobody closed. */
 const QUOTED_LINES_PER_LINE = 16;
 /** Some milliseconds of a busy log. */

@@ -6,7 +6,7 @@ const ISO =
 const EPOCH = /^-?\d+(?:\.\d+)?$/;
 
 /** Beyond the year 5138: seconds, milliseconds and microseconds are told apart by size alone. */
-export const EPOCH_MS_MAX = 1e14;
+const EPOCH_MS_MAX = 1e14;
 
 /**
  * Reads the times of one log. Keeps the instant of the line before, which tells the two passes of autumn's hour apart, and

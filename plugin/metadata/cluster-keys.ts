@@ -1,5 +1,5 @@
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { ClusterKeys } from '../../src/migration/records.ts';
+import type { ClusterKeys } from '../../src/migration/records/records.ts';
 
 /** Names of all keys of one cluster. @throws ForeshardError FORESHARD_CONFIG when the cluster's name cannot be part of one. */
 export function clusterKeys(clusterName: string): ClusterKeys {

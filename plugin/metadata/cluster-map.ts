@@ -1,6 +1,6 @@
 /** Reading the map. A record that fails validation quarantines its partition, never the process that read it. */
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { RecordCodec, StoreState } from '../../src/migration/records.ts';
+import type { RecordCodec, StoreState } from '../../src/migration/records/records.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
 import type { PartitionMap } from '../../src/model/partition-map.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
@@ -93,17 +93,22 @@ export class ClusterMapReader {
   }
 
   async #loadPartitionCount(): Promise<number> {
-    if (this.#partitionCount > 0) return this.#partitionCount; // never changes once formed
-    const entry = await this.#store.get(this.#codec.keys.cluster);
-    if (!entry)
-      throw new ForeshardError(
-        'FORESHARD_NOT_READY',
-        'wait',
-        'the cluster has not been formed yet: `foreshard status` says for whom it waits',
-      );
-    this.#partitionCount = decodePartitionCount(entry.value);
+    if (this.#partitionCount === 0)
+      // never changes once formed
+      this.#partitionCount = await readPartitionCount(this.#store, this.#codec.keys.cluster);
     return this.#partitionCount;
   }
+}
+
+/** @param key of the cluster's record. @throws ForeshardError FORESHARD_NOT_READY until the cluster has been formed. */
+export async function readPartitionCount(store: Pick<MetadataStore, 'get'>, key: string): Promise<number> {
+  const entry = await store.get(key);
+  if (entry) return decodePartitionCount(entry.value);
+  throw new ForeshardError(
+    'FORESHARD_NOT_READY',
+    'wait',
+    'the cluster has not been formed yet: `foreshard status` says for whom it waits',
+  );
 }
 
 /** Reads the map once. */

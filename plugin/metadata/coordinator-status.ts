@@ -15,11 +15,17 @@ const lastCoordinator = z.object({
   electedAtMs: z.number(),
   /** By its own will. */
   leftAtMs: z.number().exactOptional(),
+  /** `plugin.mode` of its config; not in records of before it was written. */
+  mode: z.string().max(16).exactOptional(),
 });
 /** `coord/last`: the office's own record goes with its holder; this says who that was. */
 export type LastCoordinator = z.output<typeof lastCoordinator>;
 
 export const encodeLastCoordinator = (value: LastCoordinator): Uint8Array => encodeJson(value);
+
+/** @returns undefined where nobody was, or another version wrote. */
+export const decodeLastCoordinator = (entry: MetadataEntry | undefined): LastCoordinator | undefined =>
+  entry && orNothing(() => decodeJson(lastCoordinator, entry.key, entry.value))[0];
 
 export interface CoordinatorStatus {
   /** `silent`: its heartbeats have stopped for longer than a candidate would have let pass. */

@@ -1,5 +1,5 @@
-import type { Approval, Rejection } from '../../src/migration/approvals.ts';
-import { byTurn, type PendingApproval } from '../../src/migration/approvals.ts';
+import type { Approval, Rejection } from '../../src/migration/queue/approvals.ts';
+import { byTurn, type PendingApproval } from '../../src/migration/queue/approvals.ts';
 import type { MetadataEntry, MetadataStore } from '../../src/ports/metadata-store.ts';
 import { orNothing } from './json-values.ts';
 import { recordCodec } from './record-codec.ts';

@@ -4,16 +4,12 @@
  */
 import type { Clock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { Leadership, MetadataEntry, MetadataStore } from '../../src/ports/metadata-store.ts';
+import type { Candidacy, Leadership, MetadataEntry, MetadataStore } from '../../src/ports/metadata-store.ts';
 
-interface CampaignOptions {
+export interface CampaignOptions extends Candidacy {
   readonly store: MetadataStore;
   readonly clock: Clock;
-  readonly election: string;
-  readonly candidate: string;
-  readonly ttlMs: number;
-  /** Ends the campaign; leadership that was won goes on until it is resigned, lost or the store closes. */
-  readonly signal: AbortSignal;
+  /** Of the store. `signal` ends the campaign alone: leadership that was won goes on until it is resigned, lost, or this aborts. */
   readonly closing: AbortSignal;
 }
 

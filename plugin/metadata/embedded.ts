@@ -8,7 +8,9 @@ import { assert } from '../../src/base/assert.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import {
+  type Announced,
   type Announcement,
+  type Candidacy,
   type CommitResult,
   conditionHolds,
   type Leadership,
@@ -18,7 +20,7 @@ import {
   type MetadataWrite,
   type Unwatch,
 } from '../../src/ports/metadata-store.ts';
-import { makeFolder } from '../host/make-folder.ts';
+import { makeFolder } from '../make-folder.ts';
 import { keepAnnounced } from './announcement.ts';
 import { campaignByHeartbeat } from './election.ts';
 import { EmbeddedLeases, type LeaseRecord } from './embedded-leases.ts';
@@ -165,15 +167,7 @@ class EmbeddedMetadata implements MetadataStore {
     return () => void this.#watchers.delete(watcher);
   }
 
-  async announce({
-    key,
-    value,
-    ttlMs,
-  }: {
-    readonly key: string;
-    readonly value: Uint8Array;
-    readonly ttlMs: number;
-  }): Promise<Announcement> {
+  async announce({ key, value, ttlMs }: Announced): Promise<Announcement> {
     const write = { kind: 'put', key, value } as const;
     assertWithinLimits({ conditions: [], writes: [write] });
     const holder = randomUUID();
@@ -198,12 +192,7 @@ class EmbeddedMetadata implements MetadataStore {
     });
   }
 
-  campaign(options: {
-    readonly election: string;
-    readonly candidate: string;
-    readonly ttlMs: number;
-    readonly signal: AbortSignal;
-  }): Promise<Leadership> {
+  campaign(options: Candidacy): Promise<Leadership> {
     const signal = AbortSignal.any([options.signal, this.#closing.signal]);
     return campaignByHeartbeat({
       ...options,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { RecordCodec } from '../../src/migration/records.ts';
+import type { RecordCodec } from '../../src/migration/records/records.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../src/model/ids.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
 import { assertPartitionCount, contiguousMap } from '../../src/model/partition-map.ts';

@@ -10,6 +10,10 @@ const member = nodeIdentity.extend({
   /** When it ended by its own will; absent while it runs, and after a crash. */
   stoppedAtMs: z.number().exactOptional(),
   zone: z.string().max(64).exactOptional(),
+  /** Of a query node that takes clients of its own machine only: which that is, and where it listens there. */
+  local: z
+    .object({ machine: z.string().max(255), host: z.string().min(1).max(255), port: z.number().int() })
+    .exactOptional(),
   /** Per second; null where it is as all others. */
   capacity: z.record(z.enum(LOAD_DIMENSIONS), z.number().positive().nullable()).exactOptional(),
 });

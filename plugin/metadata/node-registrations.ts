@@ -20,7 +20,7 @@ export const nodeIdentity = z.object({
 /** `node/<id>`: where a node listens. A hint of liveness, never proof. */
 export type NodeRegistration = z.output<typeof nodeIdentity>;
 
-export const encodeRegistration = (node: NodeRegistration): Uint8Array => encodeJson(node);
+const encodeRegistration = (node: NodeRegistration): Uint8Array => encodeJson(node);
 export const decodeRegistration = (bytes: Uint8Array): NodeRegistration =>
   decodeJson(nodeIdentity, 'node registration', bytes);
 

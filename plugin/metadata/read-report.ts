@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { ForeshardError } from '../../src/base/errors.ts';
-import { addCounts } from '../../src/migration/read-guard.ts';
-import { LATENCY_BUCKET_COUNT, latencyQuantileMs } from '../../src/migration/read-latency.ts';
-import type { ReadSummary } from '../../src/migration/read-watch.ts';
+import { addCounts } from '../../src/migration/reads/read-guard.ts';
+import { LATENCY_BUCKET_COUNT, latencyQuantileMs } from '../../src/migration/reads/read-latency.ts';
+import type { ReadSummary } from '../../src/migration/reads/read-watch.ts';
 import { clusterKeys } from './cluster-keys.ts';
 
 const count = z.number().int().nonnegative();

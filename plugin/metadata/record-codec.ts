@@ -1,8 +1,8 @@
 /** Validated records of the metadata store, by JSON. */
 import { z } from 'zod';
 import { ForeshardError } from '../../src/base/errors.ts';
-import type { Approval, Rejection } from '../../src/migration/approvals.ts';
 import { DIFFERENCE_KINDS, type MismatchEvidence } from '../../src/migration/mismatch.ts';
+import type { Approval, Rejection } from '../../src/migration/queue/approvals.ts';
 import {
   AUDITED_ACTIONS,
   type AuditRecord,
@@ -13,7 +13,7 @@ import {
   type RecordCodec,
   type RetirementRequest,
   STORE_STATES,
-} from '../../src/migration/records.ts';
+} from '../../src/migration/records/records.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../src/model/ids.ts';
 import { MIGRATION_OUTCOMES, MIGRATION_PHASES, type PartitionRecord } from '../../src/model/migration.ts';
 import { clusterKeys } from './cluster-keys.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { STORE_STATES } from '../../src/migration/records.ts';
+import { STORE_STATES } from '../../src/migration/records/records.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import { clusterKeys } from './cluster-keys.ts';
 import { decodeJson, encodeJson, orNothing } from './json-values.ts';

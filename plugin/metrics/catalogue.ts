@@ -2,7 +2,8 @@
  * Every metric that a process of ours exports, by Prometheus' conventions: base units, the unit and `_total` in the name. Labels
  * are bounded by the cluster's nodes and by lists in the code, never by its partitions, keys, templates or clients.
  *
- * @see https://prometheus.io/docs/practices/naming/
+ * @see https://prometheus.io/docs/practices/naming/ and, of `target_info`,
+ * https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/#resource-attributes-1
  */
 export interface MetricShape {
   readonly type: 'counter' | 'gauge' | 'histogram';
@@ -28,6 +29,11 @@ const histogram = (help: string, labels: readonly string[] = []): MetricShape =>
 
 export const METRICS = {
   // Of every process.
+  target_info: gauge('1, with what OpenTelemetry knows this process by.', [
+    'service_name',
+    'service_version',
+    'service_instance_id',
+  ]),
   foreshard_build_info: gauge('1, with what this process is.', ['role', 'node', 'version']),
   foreshard_ready: gauge('Whether /readyz would say 200.'),
   foreshard_health_reason: gauge('1 for what /readyz tells.', ['code']),

@@ -4,9 +4,9 @@ import { ForeshardError } from '../../src/base/errors.ts';
 import { isLoopback } from '../../src/base/loopback.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
+import { LiveConfig } from '../host/config/live-config.ts';
 import type { ControlBody } from '../host/control-messages.ts';
 import { QueryNodeHost, StorageNodeHost } from '../host/host.ts';
-import { LiveConfig } from '../host/live-config.ts';
 import { loadPlugins } from '../host/load-plugins.ts';
 import { serveParent } from '../host/parent-channel.ts';
 import type { AdjustableLogger } from '../host/pino-logger.ts';
@@ -21,9 +21,9 @@ import { assertListenAllowed, isListenerGuarded, type ListenAddress } from './li
 import { type NodeOptions, RETRY_MS_DEFAULT, type RunningNode } from './node-options.ts';
 import { type ProcessFaults, surviveFaults } from './process-faults.ts';
 import { listenForProcess, type ProcessHealth } from './process-health.ts';
-import { startQueryNode } from './query-node.ts';
+import { startQueryNode } from './query/query-node.ts';
 import { endRequested } from './shutdown.ts';
-import { startStorageNode } from './storage-node.ts';
+import { startStorageNode } from './storage/storage-node.ts';
 
 export interface NodeProcessOptions {
   readonly role: 'storage' | 'query';

@@ -2,17 +2,16 @@ import type { Clock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
-import type { PartitionStore } from '../../src/ports/partition-store.ts';
-import type { NodePressure } from '../../src/ports/storage-engine.ts';
-import type { QueryNodeHooks, StorageNodeHooks } from '../host/hooks.ts';
+import type { QueryNodeHooks, StorageNodeHooks } from '../hooks.ts';
+import type { OpenedStore } from '../host/plugin.ts';
 import type { Member } from '../metadata/members.ts';
 import type { Reading } from '../metrics/reading.ts';
 import type { PeerTls } from '../rpc/peer-tls.ts';
 import type { ClientTls } from '../security/client-tls.ts';
 import type { ClientUsers } from '../security/client-users.ts';
 import type { HandshakeLimits } from '../security/handshake-gate.ts';
-import type { CopyReadLimits } from './copy-reads.ts';
 import type { HealthReason } from './health.ts';
+import type { CopyReadLimits } from './query/copy-reads.ts';
 
 /** What both roles are told: `plugin/node/main.ts` fills it in from settings and command line. */
 export interface NodeOptions {
@@ -87,17 +86,6 @@ export interface StorageNodeComponents extends NodeComponents {
   /** Read at every use: the host fills in and empties its fields while the node runs. */
   readonly hooks: StorageNodeHooks;
   readonly onHookFault: (hook: string, error: unknown) => void;
-}
-
-/** What a plugin on a storage node works on. */
-export interface OpenedStore {
-  readonly store: PartitionStore;
-  /** Whether writes are taken: no commit has failed, and there is room. */
-  readonly isWritable: () => boolean;
-  /** How busy this process was in the last second. */
-  readonly pressure: () => NodePressure;
-  /** How late its event loop was at most in about the last tenth of a second. */
-  readonly loopLagMs: () => number;
 }
 
 export interface QueryNodeComponents extends NodeComponents {

@@ -1,5 +1,5 @@
 import type { Logger } from '../../src/base/logger.ts';
-import { describeFault, isOwnBug } from '../host/faults.ts';
+import { describeFault, isOwnBug } from '../threads/faults.ts';
 
 /** The part of a plugin host that answers for faults which reach the process itself. */
 export interface FaultOwner {

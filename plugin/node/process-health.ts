@@ -1,4 +1,4 @@
-import type { ReloadReport } from '../host/live-config.ts';
+import type { ReloadReport } from '../host/config/live-config.ts';
 import { type MetricSource, MetricsPage } from '../metrics/metrics-page.ts';
 import { flag, reading } from '../metrics/reading.ts';
 import { packageVersion } from '../version.ts';
@@ -24,6 +24,12 @@ export async function listenForProcess(listen: string, health: ProcessHealth): P
       read: () => {
         const found = reasons();
         return [
+          // Service and version as in the log.
+          reading('target_info', 1, {
+            service_name: 'foreshard',
+            service_version: version,
+            service_instance_id: `${role}-${node}`,
+          }),
           reading('foreshard_build_info', 1, { role, node, version }),
           reading('foreshard_ready', flag(!found.some(({ isBlocking }) => isBlocking))),
           ...found.map(({ code }) => reading('foreshard_health_reason', 1, { code })),

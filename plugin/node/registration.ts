@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Logger } from '../../src/base/logger.ts';
+import { isLoopback } from '../../src/base/loopback.ts';
 import type { Announcement, MetadataStore } from '../../src/ports/metadata-store.ts';
 import { endMember, type Member, putMember } from '../metadata/members.ts';
 import { announceNode } from '../metadata/node-registrations.ts';
@@ -48,7 +50,9 @@ export class Registration {
       version: packageVersion(),
       startedAtMs: own.nowMs,
     };
-    const member = { ...node, ...facts };
+    const { host, port } = own.listens;
+    const isLocal = own.role === 'query' && isLoopback(host);
+    const member = { ...node, ...facts, ...(isLocal && { local: { machine: hostname(), host, port } }) };
     // First who belongs here, then where it is: whoever finds the node shall find what it can carry.
     await putMember(metadata, clusterId, member);
     const announcement = await announceNode(metadata, clusterId, node);

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ForeshardError } from '../../src/base/errors.ts';
+import { makeFolder } from '../make-folder.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import type { CertificateIdentity } from '../rpc/peer-certificate.ts';
 import {
@@ -9,7 +10,7 @@ import {
   signClient,
   signPeer,
   signServer,
-} from '../security/development-authority.ts';
+} from './development-authority.ts';
 
 export interface CertsOptions {
   readonly folder: string;
@@ -42,7 +43,7 @@ export async function makeCertificates(options: CertsOptions): Promise<MadeCerti
   const { folder, clusterName: clusterId, storageNodeCount, queryNodeCount, serverNames, days } = options;
   const made: MadeCertificate[] = [];
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     const fromMs = Date.now();
     let authority = readAuthority(folder);
     if (authority === null) {
@@ -83,7 +84,9 @@ export async function makeCertificates(options: CertsOptions): Promise<MadeCerti
     return made;
   } catch (error) {
     if (error instanceof ForeshardError) throw error;
-    throw configError(`cannot write certificates to ${folder}: ${(error as Error).message}`);
+    throw configError(
+      `--out: cannot write certificates to ${folder}: ${(error as Error).message}: name a folder that this process may make and write to`,
+    );
   }
 }
 

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { ForeshardError } from '../../src/base/errors.ts';
-import { quarantineOf } from '../../src/migration/quarantine.ts';
+import { quarantineOf } from '../../src/migration/queue/quarantine.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
-import { decodeProposal, type ProposalRecord } from '../host/proposal-record.ts';
-import { proposalKey } from '../host/record-keys.ts';
+import { decodeProposal, type ProposalRecord } from '../host/records/proposal-record.ts';
+import { proposalKey } from '../host/records/record-keys.ts';
 import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { type LoadedMap, loadMap } from '../metadata/cluster-map.ts';
 import { listMembers } from '../metadata/members.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 
 /** What `foreshard --help` lists, in the order in which somebody meets it: three dozen commands in a row are read by nobody. */
 export const COMMAND_GROUPS: readonly (readonly [heading: string, commands: readonly string[]])[] = [
-  ['Ask a file; no cluster is needed:', ['backtest', 'patterns', 'counts', 'forecast', 'plan']],
+  ['Ask a file; no cluster is needed:', ['backtest', 'patterns', 'counts', 'forecast', 'plan', 'replay']],
   ['Set up:', ['init', 'config', 'doctor', 'certs', 'token', 'etcd-roles', 'completion']],
   ['Run:', ['node', 'agent', 'dashboard']],
   ['Look at a cluster:', ['status', 'top', 'map', 'query-types', 'hot-keys', 'verify']],

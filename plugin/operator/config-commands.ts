@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { DEFAULT_SETTINGS } from '../../src/settings.ts';
-import { showableSettings } from '../host/config.ts';
-import { configJsonSchema } from '../host/config-schema.ts';
+import { showableSettings } from '../host/config/config.ts';
+import { configJsonSchema } from '../host/config/config-schema.ts';
 import { type CommonFlags, settingsOf, withConfig, withJson } from './flags.ts';
 import { printJson, printLine } from './output.ts';
 

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { z } from 'zod';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Settings } from '../../src/settings.ts';
-import { RELOAD_OUTCOMES, type ReloadReport } from '../host/live-config.ts';
+import { RELOAD_OUTCOMES, type ReloadReport } from '../host/config/live-config.ts';
 import { printJson, printLine } from './output.ts';
 
 const SOCKET_FILE = 'unix:';

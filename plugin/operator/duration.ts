@@ -1,5 +1,5 @@
 import { ForeshardError } from '../../src/base/errors.ts';
-import { durationMs } from '../host/units.ts';
+import { durationMs } from '../host/config/units.ts';
 
 /** `15m`, `1h`, `1d` in ms. @throws ForeshardError FORESHARD_CONFIG naming the flag. */
 export function parseDuration(flag: string, text: string): number {

@@ -1,18 +1,19 @@
 import { MOVE_REFUSALS, type MoveRefusal } from '../../src/affinity/refusals.ts';
 import { LEFT_OUT_MEANING, type LeftOutCode } from '../../src/affinity/timetable/problem.ts';
-import { ForeshardError } from '../../src/base/errors.ts';
 import type { StayReason } from '../../src/model/proposal-evidence.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
-import { decodeStays, type ProposalRecord } from '../host/proposal-record.ts';
-import { staysKey } from '../host/record-keys.ts';
+import { decodeStays, type ProposalRecord } from '../host/records/proposal-record.ts';
+import { staysKey } from '../host/records/record-keys.ts';
 import { type Decisions, readDecisions } from '../metadata/decisions.ts';
 import { decisionLines } from './approval/decision-lines.ts';
 import { withMetadata } from './cluster-commands.ts';
 import { printJson, printLine } from './output.ts';
 import { moveLines, readProposal } from './proposals/proposal-command.ts';
+import { REFUSAL_MEANING } from './proposals/refusal-meaning.ts';
 import { silenceLines } from './silent-nodes.ts';
 import { asTime } from './units-text.ts';
+import { assertPartitions } from './what-is-there.ts';
 
 /** `foreshard explain PARTITION`: why the latest proposal moves a partition, or why it stays where it is. */
 export function explainPartition(
@@ -20,12 +21,7 @@ export function explainPartition(
   { partitionId, isJson }: { readonly partitionId: number; readonly isJson: boolean },
 ): Promise<void> {
   return withMetadata(settings, async (metadata) => {
-    if (partitionId >= settings.cluster.partitionCount)
-      throw new ForeshardError(
-        'FORESHARD_CONFIG',
-        'fix-config',
-        `partition ${partitionId}: partitions are numbered 0..${settings.cluster.partitionCount - 1}`,
-      );
+    await assertPartitions(metadata, settings.cluster.name, [partitionId]);
     const proposal = await readProposal(metadata, settings.cluster.name, settings.plugin.mode);
     const key = staysKey(settings.cluster.name);
     const entry = await metadata.get(key);
@@ -78,6 +74,8 @@ function lines(
     );
   if (stay !== undefined)
     said.push(`partition ${partitionId} stays on node ${stay.nodeId}: ${whyStay(stay, proposal)}`);
+  if (stay !== undefined && proposal.refusal === 'no-order')
+    said.push(`of the plan as a whole: ${REFUSAL_MEANING['no-order']}`);
   if (said.length === 0)
     said.push(
       `the proposal of ${asTime(proposal.atMs)} was relief alone: it says nothing of partition ${partitionId}`,

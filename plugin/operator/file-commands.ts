@@ -21,7 +21,7 @@ const PROGRESS = [
 ] as const;
 
 /** The commands that look at a file and need no cluster. */
-export function addFileCommands(program: Command): void {
+export function addFileCommands(program: Command, exitWith: (code: number) => void): void {
   withJson(withConfig(program.command('forecast')))
     .description('forecast the series of a CSV file: series,time,value, or wide as in M4')
     .argument('<file>', 'packed with gzip or zstd or not; - is standard input')
@@ -141,6 +141,15 @@ export function addFileCommands(program: Command): void {
       if (file === undefined) command.error("error: missing required argument 'file'");
       const { settings } = await settingsOf(flags);
       await planFile(file, flags, settings.affinity);
+    });
+
+  withJson(withConfig(program.command('replay')))
+    .description('make a plan that a coordinator has kept once more, and compare the two byte for byte')
+    .argument('[file]', 'of analyzer.stateDir, see docs/affinity.md (default: the newest one there)')
+    .action(async (file: string | undefined, flags: CommonFlags) => {
+      const { settings } = await settingsOf(flags);
+      const { replayCommand } = await import('./replay/replay-command.ts');
+      if (!(await replayCommand(file, settings, { isJson: flags.json === true }))) exitWith(1);
     });
 }
 

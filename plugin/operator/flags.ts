@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { parseHourOfWeek } from '../../src/analyzer/patterns/hour-of-week.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
-import { loadSettings } from '../host/config.ts';
+import { loadSettings } from '../host/config/config.ts';
 import { hasControlCharacters } from './output.ts';
 
 /** Node ids travel as 16 bits. */
@@ -22,15 +22,25 @@ export const withJson = (command: Command): Command => command.option('--json', 
 export const settingsOf = (flags: CommonFlags) =>
   loadSettings({ file: flags.config, folder: process.cwd(), environment: process.env });
 
+/** Characters of the reason for an order: the audit is read line by line, and each of its records is small. */
+export const REASON_LENGTH_MAX = 500;
+
 /** For options of commander. The audit is read line by line, by people and by other programs; and it is to say why. */
-export function reasonText(text: string): string {
+export function reasonText(given: string): string {
+  const text = given.trim();
   if (hasControlCharacters(text))
     throw new ForeshardError(
       'FORESHARD_CONFIG',
       'fix-config',
       '--reason: no line breaks or other control characters: say it in one line of text',
     );
-  if (text.trim() === '') throw noReason();
+  if (text === '') throw noReason();
+  if (text.length > REASON_LENGTH_MAX)
+    throw new ForeshardError(
+      'FORESHARD_CONFIG',
+      'fix-config',
+      `--reason: found ${text.length} characters, ${REASON_LENGTH_MAX} are kept in the audit: say it shorter, or where it is written`,
+    );
   return text;
 }
 

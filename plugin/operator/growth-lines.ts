@@ -1,7 +1,7 @@
 import type { GrowthAdvice } from '../../src/model/proposal.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
-import { decodeHotKeys, type HotKeysRecord } from '../host/hot-keys-record.ts';
-import { hotKeysPrefix } from '../host/record-keys.ts';
+import { decodeHotKeys, type HotKeysRecord } from '../host/records/hot-keys-record.ts';
+import { hotKeysPrefix } from '../host/records/record-keys.ts';
 import { asTime, capacityText, counted, percent } from './units-text.ts';
 
 /** What is said of growth, for people; of a partition that is too hot for any node, with the keys that make it so. */

@@ -1,13 +1,13 @@
-import { ForeshardError } from '../../src/base/errors.ts';
 import type { Settings } from '../../src/settings.ts';
-import { decodeHotKeys } from '../host/hot-keys-record.ts';
-import { hotKeysPrefix } from '../host/record-keys.ts';
+import { decodeHotKeys } from '../host/records/hot-keys-record.ts';
+import { hotKeysPrefix } from '../host/records/record-keys.ts';
 import { loadMap } from '../metadata/cluster-map.ts';
 import { withMetadata } from './cluster-commands.ts';
+import { noWindowYet } from './no-window-yet.ts';
 import { printJson, printLine } from './output.ts';
 import { counted } from './units-text.ts';
 
-/** `foreshard hot-keys`: as each query node published them when its last window closed. */
+/** `foreshard hot-keys`: as each query node published them when its last window closed. @throws as `describeQueryTypes`. */
 export function describeHotKeys(settings: Settings, { isJson }: { readonly isJson: boolean }): Promise<void> {
   return withMetadata(settings, async (metadata) => {
     const prefix = hotKeysPrefix(settings.cluster.name);
@@ -16,13 +16,8 @@ export function describeHotKeys(settings: Settings, { isJson }: { readonly isJso
       queryNodeId: Number(key.slice(prefix.length)),
       ...decodeHotKeys(key, value),
     }));
+    if (queryNodes.length === 0) throw noWindowYet(settings);
     if (isJson) return printJson({ queryNodes });
-    if (queryNodes.length === 0)
-      throw new ForeshardError(
-        'FORESHARD_NOT_READY',
-        'wait',
-        `no window has been closed yet: a query node has to run for analyzer.windowMs (${settings.analyzer.windowMs} ms)`,
-      );
     const { map } = await loadMap(metadata, settings.cluster.name);
     for (const { queryNodeId, atMs, hotKeys } of queryNodes) {
       printLine(

@@ -1,7 +1,7 @@
 import { silentLogger } from '../../src/base/logger.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
-import { RpcTransport } from '../engines/lmdb/rpc-transport.ts';
+import { RpcTransport } from '../engines/migration-agent/rpc-transport.ts';
 import { listMembers } from '../metadata/members.ts';
 import { NodeDirectory } from '../metadata/node-directory.ts';
 import { peerTlsOf } from '../rpc/peer-tls.ts';

@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
 import { ForeshardError } from '../../src/base/errors.ts';
-import { PAST_KEPT } from '../host/past-proposals.ts';
+import { PAST_KEPT } from '../host/records/past-proposals.ts';
 import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
 import { packageVersion } from '../version.ts';
 import { addApplyCommand } from './apply/command.ts';
@@ -42,6 +42,7 @@ import { addStatusCommand } from './status/status-command.ts';
 import { createToken, type TokenFlags } from './token-command.ts';
 import { addTopCommand } from './top/command.ts';
 import { addVerifyCommand } from './verify/command.ts';
+import { assertEmbedded } from './what-is-there.ts';
 
 export const EXIT_OK = 0;
 export const EXIT_FAILURE = 1;
@@ -90,6 +91,13 @@ export async function runCli(args: readonly string[]): Promise<number> {
   }
 }
 
+const jsonNeedsDryRun = (): ForeshardError =>
+  new ForeshardError(
+    'FORESHARD_CONFIG',
+    'fix-config',
+    '--json: an agent that runs logs JSON lines in any case; it goes with --dry-run',
+  );
+
 export function buildProgram(exitWith: (code: number) => void): Command {
   const program = new Command('foreshard')
     .description('Forecasts where a sharded database will be hot and moves the data there first.')
@@ -104,6 +112,7 @@ export function buildProgram(exitWith: (code: number) => void): Command {
   addNodeCommand(program, exitWith);
 
   withConfig(program.command('agent'))
+    .option('--json', 'with --dry-run: print one JSON object')
     .description('watch a Redis Cluster or Valkey, forecast, plan and move its slots, until SIGTERM')
     .option(
       '--dry-run',
@@ -112,7 +121,9 @@ export function buildProgram(exitWith: (code: number) => void): Command {
     .action(async (flags: CommonFlags & { readonly dryRun?: boolean }) => {
       const { dryRunAgent, runAgent } = await import('./agent-command.ts');
       const readSettings = async () => (await settingsOf(flags)).settings;
-      if (flags.dryRun === true) await dryRunAgent(await readSettings());
+      const isJson = flags.json === true;
+      if (isJson && flags.dryRun !== true) throw jsonNeedsDryRun();
+      if (flags.dryRun === true) await dryRunAgent(await readSettings(), { isJson });
       else exitWith(await runAgent(readSettings));
     });
 
@@ -161,7 +172,8 @@ export function buildProgram(exitWith: (code: number) => void): Command {
     )
     .action(async (flags: ResyncFlags) => {
       const { settings } = await settingsOf(flags);
-      const reason = (flags.reason ?? '').trim().slice(0, 500);
+      assertEmbedded(settings, 'resync');
+      const reason = flags.reason ?? '';
       if (flags.confirm === true && reason === '') throw noReason();
       await resyncCommand(
         settings,
@@ -194,9 +206,10 @@ export function buildProgram(exitWith: (code: number) => void): Command {
     .option('--commands', 'of a Redis Cluster: print what its moves would send to which server')
     .action(async (flags: CommonFlags & { readonly commands?: boolean }) => {
       const { settings } = await settingsOf(flags);
-      if (flags.commands !== true) return describeProposal(settings, { isJson: flags.json === true });
+      const output = { isJson: flags.json === true };
+      if (flags.commands !== true) return describeProposal(settings, output);
       const { tellProposal } = await import('./agent-command.ts');
-      return tellProposal(settings);
+      return tellProposal(settings, output);
     });
   withJson(withConfig(program.command('proposals')))
     .description('print what was proposed of late, and what has become of each move')
@@ -277,7 +290,7 @@ export function buildProgram(exitWith: (code: number) => void): Command {
         isReadOnly: flags.readOnly === true,
       });
     });
-  addFileCommands(program);
+  addFileCommands(program, exitWith);
   addMigrationCommands(program);
   addCompletionCommand(program);
   groupCommands(program);

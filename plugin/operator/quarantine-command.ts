@@ -1,6 +1,6 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { EntryDifference, MismatchEvidence } from '../../src/migration/mismatch.ts';
-import { withoutQuarantine } from '../../src/migration/quarantine.ts';
+import { withoutQuarantine } from '../../src/migration/queue/quarantine.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import { loadMap } from '../metadata/cluster-map.ts';
@@ -9,6 +9,7 @@ import { leftAlone, withMetadata } from './cluster-commands.ts';
 import { auditWrite } from './migration/order.ts';
 import { printJson, printLine, printOutcome } from './output.ts';
 import { asTime, counted } from './units-text.ts';
+import { assertPartitions } from './what-is-there.ts';
 
 /** Differences that are printed for people; `--json` prints all that were kept. */
 const SHOWN_MAX = 20;
@@ -85,12 +86,17 @@ export function clearQuarantine(
   }: { readonly partitionId: number; readonly reason: string; readonly json: boolean },
 ): Promise<void> {
   return withMetadata(settings, async (metadata) => {
+    await assertPartitions(metadata, settings.cluster.name, [partitionId]);
     const codec = recordCodec(settings.cluster.name);
     const key = codec.keys.map(partitionId);
     for (let attempt = 0; attempt < CLEAR_ATTEMPTS; attempt++) {
       const entry = await metadata.get(key);
       if (!entry)
-        throw new ForeshardError('FORESHARD_CONFIG', 'fix-config', `there is no partition ${partitionId}`);
+        throw new ForeshardError(
+          'FORESHARD_CORRUPT',
+          'report',
+          `the record of partition ${partitionId} is missing`,
+        );
       const record = codec.decodePartition(partitionId, entry.value);
       const tell = (message: string, isCleared: boolean): void =>
         printOutcome(message, { json }, { partitionId, isCleared });
@@ -103,7 +109,7 @@ export function clearQuarantine(
           auditWrite(codec, {
             action: 'clear-quarantine',
             partitionId,
-            reason: reason.slice(0, 500),
+            reason,
             message: `it was: ${why}`,
           }),
         ],

@@ -1,15 +1,19 @@
-import { ForeshardError } from '../../src/base/errors.ts';
 import type { Settings } from '../../src/settings.ts';
 import {
   decodeQueryClusters,
   type PublishedClusters,
   type QueryClustersRecord,
-} from '../host/query-clusters-record.ts';
-import { unpackHours } from '../host/query-hours-record.ts';
-import { decodeQueryTypes, type PublishedCount, type QueryTypesRecord } from '../host/query-types-record.ts';
-import { queryClustersPrefix, queryTypesPrefix } from '../host/record-keys.ts';
+} from '../host/records/query-clusters-record.ts';
+import { unpackHours } from '../host/records/query-hours-record.ts';
+import {
+  decodeQueryTypes,
+  type PublishedCount,
+  type QueryTypesRecord,
+} from '../host/records/query-types-record.ts';
+import { queryClustersPrefix, queryTypesPrefix } from '../host/records/record-keys.ts';
 import { loadMap } from '../metadata/cluster-map.ts';
 import { withMetadata } from './cluster-commands.ts';
+import { noWindowYet } from './no-window-yet.ts';
 import { printJson, printLine } from './output.ts';
 import { linesOfClusters } from './query-clusters-lines.ts';
 import { counted } from './units-text.ts';
@@ -17,7 +21,11 @@ import { counted } from './units-text.ts';
 /** A line is for reading: of the partitions and clients of a type the first few are printed; --json has all there are. */
 const LISTED_MAX = 4;
 
-/** `foreshard query-types`: as each query node published it when its last window closed. */
+/**
+ * `foreshard query-types`: as each query node published it when its last window closed.
+ *
+ * @throws ForeshardError FORESHARD_NOT_READY before the first one, with `--json` as well: a script that waits for it sees the exit code.
+ */
 export function describeQueryTypes(
   settings: Settings,
   { isJson }: { readonly isJson: boolean },
@@ -36,6 +44,7 @@ export function describeQueryTypes(
         decodeQueryClusters(key, value),
       ]),
     );
+    if (published.length === 0) throw noWindowYet(settings);
     if (isJson) {
       const queryNodes = published.map((record) => ({
         ...record,
@@ -43,12 +52,6 @@ export function describeQueryTypes(
       }));
       return printJson({ queryNodes });
     }
-    if (published.length === 0)
-      throw new ForeshardError(
-        'FORESHARD_NOT_READY',
-        'wait',
-        `no window has been closed yet: a query node has to run for analyzer.windowMs (${settings.analyzer.windowMs} ms)`,
-      );
     const { map } = await loadMap(metadata, settings.cluster.name);
     for (const record of published) {
       for (const line of linesOf(record, map.ownerOf)) printLine(line);

@@ -1,4 +1,4 @@
-import type { ProposalRecord } from '../host/proposal-record.ts';
+import type { ProposalRecord } from '../host/records/proposal-record.ts';
 import { asTime } from './units-text.ts';
 
 /** `node 1 is not reachable (since …)`, of each storage node that did not answer the cycle that made the proposal. */

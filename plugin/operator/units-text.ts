@@ -4,7 +4,23 @@ import type { LoadDimension } from '../../src/model/load-profile.ts';
 export const asTime = (ms: number): string =>
   `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
+/** Such as `2026-01-01 13:00:07 UTC`. */
+export const asSecond = (ms: number): string =>
+  `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+
 export const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
+
+/** Such as `90 s`, `60 min`: in the largest unit of which it has two, to three digits. */
+export function durationText(ms: number): string {
+  for (const [unitMs, unit] of [
+    [86_400_000, 'd'],
+    [3_600_000, 'h'],
+    [60_000, 'min'],
+    [1_000, 's'],
+  ] as const)
+    if (ms >= 2 * unitMs) return `${Number((ms / unitMs).toPrecision(3))} ${unit}`;
+  return `${Number(ms.toPrecision(3))} ms`;
+}
 
 /** Such as `1 node`, `3 nodes`. */
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;

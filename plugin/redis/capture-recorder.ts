@@ -4,9 +4,9 @@ import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { RingSource } from '../capture/ring-source.ts';
-import type { WindowLoad } from '../host/profile-ledger.ts';
-import type { ProfilePublisher } from '../host/profile-publisher.ts';
-import type { QueryTypesPublisher } from '../host/query-types-publisher.ts';
+import { PUBLISH_LATE_MS_MAX, type WindowLoad } from '../host/analysis/profile-ledger.ts';
+import type { ProfilePublisher } from '../host/analysis/profile-publisher.ts';
+import type { QueryTypesPublisher } from '../host/analysis/query-types-publisher.ts';
 import { REDIS_COMMANDS, type RedisCommand } from './commands.ts';
 import { LatencyBuckets } from './latency-buckets.ts';
 import { encodePulse, type PulseRecord } from './pulse-record.ts';
@@ -17,8 +17,6 @@ const CLOSE_DELAY_MS = 2_000;
 /** The open window is written this often, so that a process that is killed loses no more. */
 const OPEN_WINDOW_INTERVAL_MS = 15_000;
 const QUERY_TYPES_INTERVAL_MS = 60_000;
-/** A window that could not be published by then is given up: readers may have put its parts together by now. */
-export const PUBLISH_LATE_MS_MAX = 15 * 60_000;
 
 /** Who records. */
 export type Recorder = Pick<PulseRecord, 'application' | 'host' | 'pid' | 'startedMs'> & {

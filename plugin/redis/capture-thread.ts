@@ -14,11 +14,11 @@ import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import type { RingMemory } from '../capture/ring.ts';
 import { RingSource } from '../capture/ring-source.ts';
-import { AnalysisClock } from '../host/analysis-clock.ts';
+import { AnalysisClock } from '../host/analysis/analysis-clock.ts';
+import { ProfileLedger } from '../host/analysis/profile-ledger.ts';
+import { ProfilePublisher } from '../host/analysis/profile-publisher.ts';
+import { QueryTypesPublisher } from '../host/analysis/query-types-publisher.ts';
 import { createLogger } from '../host/pino-logger.ts';
-import { ProfileLedger } from '../host/profile-ledger.ts';
-import { ProfilePublisher } from '../host/profile-publisher.ts';
-import { QueryTypesPublisher } from '../host/query-types-publisher.ts';
 import {
   capturePrefix,
   hotKeysPrefix,
@@ -26,10 +26,10 @@ import {
   queryClustersPrefix,
   queryHoursPrefix,
   queryTypesPrefix,
-} from '../host/record-keys.ts';
-import { type RunningThread, reportFault, runThread } from '../host/thread-main.ts';
+} from '../host/records/record-keys.ts';
 import { ClusterMapReader, NO_OWNER } from '../metadata/cluster-map.ts';
 import { openMetadata } from '../metadata/open.ts';
+import { type RunningThread, reportFault, runThread } from '../threads/thread-main.ts';
 import { CAPTURE_ID_END, CAPTURE_ID_MIN } from './capture-ids.ts';
 import { CaptureRecorder, isWorldly } from './capture-recorder.ts';
 import { REDIS_COMMANDS } from './commands.ts';

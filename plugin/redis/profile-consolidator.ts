@@ -5,11 +5,10 @@ import type {
   MetadataStore,
   MetadataWrite,
 } from '../../src/ports/metadata-store.ts';
-import { CONSOLIDATED_ID, type WindowLoad } from '../host/profile-ledger.ts';
-import { addChunk, decodeChunk, encodeWindow } from '../host/profile-publisher.ts';
+import { CONSOLIDATED_ID, PUBLISH_LATE_MS_MAX, type WindowLoad } from '../host/analysis/profile-ledger.ts';
+import { addChunk, decodeChunk, encodeWindow } from '../host/analysis/profile-publisher.ts';
 import { orNothing } from '../metadata/json-values.ts';
 import { CAPTURE_ID_MIN } from './capture-ids.ts';
-import { PUBLISH_LATE_MS_MAX } from './capture-recorder.ts';
 
 /** Nobody writes a window so long after its end; twice that, for clocks that differ. */
 const SETTLED_MS = 2 * PUBLISH_LATE_MS_MAX;

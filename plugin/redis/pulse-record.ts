@@ -1,13 +1,13 @@
 import type { Logger } from '../../src/base/logger.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
-import { decodeRecord, encodeRecord } from '../host/json-record.ts';
-import { capturePrefix } from '../host/record-keys.ts';
+import { decodeRecord, encodeRecord } from '../host/records/json-record.ts';
+import { capturePrefix } from '../host/records/record-keys.ts';
 import { LatencyBuckets, type LatencyCounts } from './latency-buckets.ts';
 
 /** How often a captured application says that it is there. */
 export const PULSE_INTERVAL_MS = 1_000;
 /** An application that has been silent for so long has gone, or cannot reach the store. */
-export const PULSE_FRESH_MS = 5_000;
+const PULSE_FRESH_MS = 5_000;
 
 /** `capture/<capture id>` in the metadata store, as JSON: one captured application process, a second ago. */
 export interface PulseRecord {

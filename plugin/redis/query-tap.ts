@@ -9,9 +9,9 @@ import { KeyBytes } from './key-bytes.ts';
 import type { RunSampler } from './run-sampler.ts';
 import { sizeOfArguments, sizeOfReply } from './sizes.ts';
 
-export const OUTCOME_OK = QUERY_OUTCOMES.indexOf('ok');
-export const OUTCOME_ERROR = QUERY_OUTCOMES.indexOf('error');
-export const OUTCOME_UNAVAILABLE = QUERY_OUTCOMES.indexOf('unavailable');
+const OUTCOME_OK = QUERY_OUTCOMES.indexOf('ok');
+const OUTCOME_ERROR = QUERY_OUTCOMES.indexOf('error');
+const OUTCOME_UNAVAILABLE = QUERY_OUTCOMES.indexOf('unavailable');
 
 /** A slot that the library has not told: it is computed. */
 export const SLOT_UNKNOWN = -1;

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
-import type { ControlReply } from '../host/hooks.ts';
+import type { ControlReply } from '../hooks.ts';
 import {
   FramedSocket,
   HANDSHAKE_TIMEOUT_MS,

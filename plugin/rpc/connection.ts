@@ -5,7 +5,7 @@ import type { ReadingProgress } from './quiet-watch.ts';
 /** Above this much unsent data a connection is congested: give it no more until it has drained. */
 export const BACKPRESSURE_BYTES = 8 * 1024 * 1024;
 /** A congested peer that takes not one byte for so long is as good as gone: its connection is closed. */
-export const SEND_STALL_MS_MAX = 10_000;
+const SEND_STALL_MS_MAX = 10_000;
 /**
  * The last resort against a fault of our own: nobody gives a congested connection more data replies, so what can pile up is
  * the limit above and one largest frame; requests are admitted by less than this, control replies by their count.

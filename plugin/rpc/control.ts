@@ -7,14 +7,14 @@ import { CONTROL_BULK_BYTES_MAX, CONTROL_MESSAGE_BYTES_MAX, corrupt } from './fr
  * records, Error, RegExp and Set extensions, any depth, and megabytes of empty maps. So every message is first walked over
  * here, without recursion and without allocating, and only plain trees of limited size reach the decoder.
  */
-export const CONTROL_DEPTH_MAX = 16;
-export const CONTROL_ITEMS_MAX = 50_000;
+const CONTROL_DEPTH_MAX = 16;
+const CONTROL_ITEMS_MAX = 50_000;
 /**
  * What a decoded message may weigh in the heap: so many times its bytes, beside a sum that every message may. An empty map is
  * one byte on the wire and 56 in V8; 50,000 of them would be forty times the message.
  */
-export const CONTROL_HEAP_PER_BYTE_MAX = 8;
-export const CONTROL_HEAP_FIXED = 64 * 1024;
+const CONTROL_HEAP_PER_BYTE_MAX = 8;
+const CONTROL_HEAP_FIXED = 64 * 1024;
 // What V8 takes, with compressed pointers off: an object with four slots in it, then one more for each property and, from
 // some number on, its place in a dictionary; an array and its elements; a string or a number that is no small integer.
 const MAP_BYTES = 56;

@@ -1,5 +1,5 @@
 import { assert } from '../../src/base/assert.ts';
-import { copyBytes, RespWriter } from '../node/resp/writer.ts';
+import { copyBytes, RespWriter } from '../resp/writer.ts';
 import {
   corrupt,
   DATA_PAYLOAD_BYTES_MAX,
@@ -11,7 +11,7 @@ import {
 
 /** Data requests and replies of docs/protocol.md, many to a frame, read and written in place. */
 export const REQUEST_HEADER_BYTES = 28;
-export const REPLY_HEADER_BYTES = 24;
+const REPLY_HEADER_BYTES = 24;
 
 export const REQUEST_FLAG_RESP3 = 1;
 export const REQUEST_FLAG_COPY = 2;
@@ -26,7 +26,7 @@ const SLAB_BYTES = 64 * 1024;
 /** A frame this large is closed, so that the peer can begin on it. */
 const FRAME_BYTES_SOFT_MAX = 256 * 1024;
 /** Of one entry: what a data frame may hold. */
-export const ENTRY_BYTES_MAX = DATA_PAYLOAD_BYTES_MAX;
+const ENTRY_BYTES_MAX = DATA_PAYLOAD_BYTES_MAX;
 
 /**
  * A cursor over the requests of one payload. One object serves every frame: nothing is allocated a request.

@@ -19,7 +19,7 @@ export const HELLO_BYTES_MAX = 4096;
 export const CONTROL_MESSAGE_BYTES_MAX = 64 * 1024;
 export const CONTROL_BULK_BYTES_MAX = 4 * 1024 * 1024;
 /** u32 message length, message, bulk. */
-export const CONTROL_PAYLOAD_BYTES_MAX = 4 + CONTROL_MESSAGE_BYTES_MAX + CONTROL_BULK_BYTES_MAX;
+const CONTROL_PAYLOAD_BYTES_MAX = 4 + CONTROL_MESSAGE_BYTES_MAX + CONTROL_BULK_BYTES_MAX;
 export const DATA_PAYLOAD_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Most payload bytes each type may have; 0 where the type is not welcome (yet). */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
-import type { ControlReply } from '../host/hooks.ts';
+import type { ControlReply } from '../hooks.ts';
 import { GuardedListener } from '../security/guarded-listener.ts';
 import type { HandshakeGate, HandshakeLimits, HandshakePlace } from '../security/handshake-gate.ts';
 import {

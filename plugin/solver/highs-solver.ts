@@ -7,7 +7,7 @@ import type {
   LinearSolver,
   SolveOptions,
 } from '../../src/ports/linear-solver.ts';
-import { startThread } from '../host/thread.ts';
+import { startThread } from '../threads/thread.ts';
 import type { SolveReply, SolveRequest } from './highs-thread.ts';
 
 /** Beyond its own time limit, which HiGHS asks about only between its steps, the thread gets so long to answer. */

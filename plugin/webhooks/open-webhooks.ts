@@ -2,7 +2,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Logger } from '../../src/base/logger.ts';
 import type { CycleReport } from '../../src/controller.ts';
-import type { MigrationHistory } from '../../src/migration/records.ts';
+import type { MigrationHistory } from '../../src/migration/records/records.ts';
 import type { Settings } from '../../src/settings.ts';
 import { readPrivateFile } from '../security/private-file.ts';
 import { WebhookSender } from './webhook-sender.ts';

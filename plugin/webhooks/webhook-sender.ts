@@ -4,7 +4,7 @@ import type { Logger } from '../../src/base/logger.ts';
 import { type Reading, reading } from '../metrics/reading.ts';
 import { signedHeaders } from './signature.ts';
 
-export const WEBHOOK_EVENTS = ['proposal.made', 'migration.aborted', 'cycle.failed'] as const;
+const WEBHOOK_EVENTS = ['proposal.made', 'migration.aborted', 'cycle.failed'] as const;
 export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 
 export interface WebhookOptions {

@@ -109,7 +109,7 @@ function* relaxing(instance: PlacementInstance, ownerOf: Int32Array, roundsMax: 
  * What the highest utilisation cannot fall below: poured, all nodes would be at one level, but for those whose background
  * is above it; and every partition is somewhere, at best alone on the largest node.
  */
-export function peakBound(instance: PlacementInstance): number {
+function peakBound(instance: PlacementInstance): number {
   const { partitionCount, nodeCount, depth, slotStride, slotCount, resourceCount, capacity } = instance;
   const allowance = 1 + instance.riskZ * instance.commonError;
   let peak = 0;

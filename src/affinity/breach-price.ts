@@ -2,7 +2,7 @@ import { PlacementState } from './cost-model.ts';
 import type { PlacementInstance } from './instance.ts';
 import { movePriceTo } from './move-price.ts';
 import { phi } from './phi.ts';
-import { forbidden } from './rule-state.ts';
+import { forbidden } from './rules/rule-state.ts';
 
 /**
  * Gives breaches of rules their price: of partitions on a node that has to be emptied, where rules do not want them, or beside

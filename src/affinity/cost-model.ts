@@ -4,9 +4,7 @@ import type { PlacementInstance } from './instance.ts';
 import { movePriceTo } from './move-price.ts';
 import { phi } from './phi.ts';
 import type { MoveRefusal } from './refusals.ts';
-import { RuleState } from './rule-state.ts';
-
-export { LINEAR_ABOVE, phi, SLOPE_AT_LINEAR } from './phi.ts';
+import { RuleState } from './rules/rule-state.ts';
 
 /** What one node adds to the objective. */
 export interface NodeCost {
@@ -114,6 +112,11 @@ export class PlacementState {
     const refusal = this.#rules.refusal(partition, source, node);
     if (refusal !== null || this.#hardCapacity === null) return refusal;
     return this.#hardCapacity.hasRoom(this.#sums, partition, { source, node }) ? null : 'capacity';
+  }
+
+  /** Whether this map as it stands is within all capacities, by whatever way it came about. */
+  isWithinCapacity(): boolean {
+    return this.#hardCapacity?.holds(this.#sums) ?? true;
   }
 
   /** Change of J if `partition` goes to `node`. */

@@ -11,7 +11,7 @@ import type { AffinitySettings } from './settings.ts';
  * resource counts by the waiting that the partition's load causes at home, which is what moving it would relieve. 1 for a
  * partition without load.
  */
-export function boundRatios(
+function boundRatios(
   instance: PlacementInstance,
   forecast: Forecast,
   { dimensions }: Pick<AffinitySettings, 'dimensions'>,

@@ -15,9 +15,16 @@ export interface NodeSums {
  * leaves frees none of it.
  *
  * An overload may be shared: a node may take a partition above its capacity in slots in which the partition's node is fuller
- * than it will be. Overload goes down by every such move. Without them a cluster whose nodes are all well used has no way
+ * than it will be. The fuller of the two is less full after every such move. Without them a cluster whose nodes are all well used has no way
  * out: what overloads one node fits nowhere else either (256 partitions of the flights log on 16 nodes, the hottest two on
  * one, stayed there for eight days at 0.9 to 1.07 of its capacity).
+ *
+ * And it may be exchanged for a lesser one at another time: a node may take a partition above its capacity in slots in which
+ * its own partitions are busy, if the two nodes together have less overload than before: load above capacity times how far
+ * above in shares of the capacity, summed over all slots. Without that two nodes that are both above their capacity, one on
+ * weekdays and one at weekends, could give each other nothing, as whichever partition goes first brings its few queries of the
+ * other days along. The sum falls by every exchange, wherever somebody stops or plans anew, so that they come to an end; its
+ * square makes an hour far above capacity count more than many that are hardly above.
  *
  * @see Cohen, Keller, Mirrokni, Zadimoghaddam, "Overcommitment in cloud services: bin packing with chance constraints",
  *   2019: the load at a quantile instead of the mean.
@@ -63,6 +70,7 @@ export class HardCapacity {
         (instance.capacity[source * resourceCount + r] as number);
       // What a partition holds at home while it is away is there already.
       if (held !== null && isHome) continue;
+      let isRelief: boolean | undefined;
       for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
         const at = node * depth + d;
         let mean = (sums.load[at] as number) + (load[partition * depth + d] as number);
@@ -71,13 +79,58 @@ export class HardCapacity {
           mean += held.load[at] as number;
           spread += held.variance[at] as number;
         }
-        const after = this.#atQuantile(mean, spread);
-        if (after <= (limit[at] as number)) continue;
+        if (!this.#isAbove(mean, spread, limit[at] as number)) continue;
         if (held !== null) return false;
+        const after = this.#atQuantile(mean, spread);
         const from = source * depth + d;
         const now = this.#atQuantile(sums.load[from] as number, sums.variance[from] as number);
-        if (after >= now * relative * (1 - ROUNDING)) return false;
+        if (after < now * relative * (1 - ROUNDING)) continue;
+        isRelief ??= this.#overloadDelta(sums, partition, { source, node, resource: r }) < 0;
+        if (!isRelief) return false;
       }
+    }
+    return true;
+  }
+
+  /** Change of both nodes' overload by a move: excess x excess / capacity, summed over all slots; 0 where it is but rounding. */
+  #overloadDelta(
+    { load, variance }: NodeSums,
+    partition: number,
+    { source, node, resource }: { readonly source: number; readonly node: number; readonly resource: number },
+  ): number {
+    const instance = this.#instance;
+    const { depth, slotStride, slotCount, resourceCount, capacity } = instance;
+    const overload = (n: number, sign: -1 | 0 | 1): number => {
+      const most = capacity[n * resourceCount + resource] as number;
+      let sum = 0;
+      for (let d = resource * slotStride; d < resource * slotStride + slotCount; d++) {
+        const mean =
+          (load[n * depth + d] as number) + sign * (instance.load[partition * depth + d] as number);
+        const spread =
+          (variance[n * depth + d] as number) + sign * (instance.variance[partition * depth + d] as number);
+        if (this.#isAbove(mean, spread, most)) sum += (this.#atQuantile(mean, spread) - most) ** 2 / most;
+      }
+      return sum;
+    };
+    const ofSource = overload(source, 0);
+    // Nothing to relieve: most of what is asked ends here.
+    if (ofSource === 0) return 0;
+    const before = ofSource + overload(node, 0);
+    const after = overload(source, -1) + overload(node, 1);
+    return Math.abs(after - before) <= ROUNDING * before ? 0 : after - before;
+  }
+
+  /** Whether no node is above its capacity, or above what it has at home where that is more. */
+  holds({ load, variance }: NodeSums): boolean {
+    this.#limit ??= this.#limits();
+    const { depth, slotStride, slotCount, isTransient } = this.#instance;
+    for (const [at, limit] of this.#limit.entries()) {
+      const d = at % depth;
+      if (d % slotStride >= slotCount) continue;
+      const held = isTransient[Math.floor(d / slotStride)] === 1 ? this.#held : null;
+      const mean = (load[at] as number) + (held?.load[at] ?? 0);
+      const spread = (variance[at] as number) + (held?.variance[at] ?? 0);
+      if (this.#isAbove(mean, spread, limit)) return false;
     }
     return true;
   }
@@ -93,6 +146,14 @@ export class HardCapacity {
       limits[at] = most * (1 + ROUNDING);
     });
     return limits;
+  }
+
+  /** Whether the quantile is above a limit, without its root: that is asked of every slot. */
+  #isAbove(mean: number, variance: number, limit: number): boolean {
+    const gap = limit - mean;
+    if (gap < 0) return true;
+    const common = this.#instance.commonError * mean;
+    return this.#capacityZ ** 2 * (Math.max(0, variance) + common * common) > gap * gap;
   }
 
   #atQuantile(mean: number, variance: number): number {

@@ -9,8 +9,8 @@ import { withPrices } from './move-price.ts';
 import { normalQuantile } from './normal-quantile.ts';
 import type { PlanMemory } from './plan-memory.ts';
 import { roomIn } from './room.ts';
-import { type CompiledRules, compileRules, type RuleGround } from './rule-set.ts';
-import { neutralRules, type PlacementRules } from './rules.ts';
+import { type CompiledRules, compileRules, type RuleGround } from './rules/rule-set.ts';
+import { neutralRules, type PlacementRules } from './rules/rules.ts';
 import { type AffinitySettings, assertAffinitySettings } from './settings.ts';
 
 /** Everything a plan is made from. */
@@ -83,7 +83,7 @@ const badInput = (message: string): ForeshardError =>
   new ForeshardError('FORESHARD_CORRUPT', 'report', `placement input: ${message}`);
 
 /** @throws ForeshardError FORESHARD_CORRUPT naming the first number that cannot be. */
-export function assertPlacementInputs(inputs: PlacementInputs): void {
+function assertPlacementInputs(inputs: PlacementInputs): void {
   const { map, forecast, nodes, partitionBytes } = inputs;
   const { partitionCount } = map;
   if (nodes.length === 0) throw badInput('there is no storage node');

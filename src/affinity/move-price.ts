@@ -41,7 +41,7 @@ function copyPrice(instance: PlacementInstance, partition: number, source: numbe
  * f64[partition]: copying from home to the node where that costs least. 0 for a partition that no node could take: the rules
  * keep it home.
  */
-export function leastCopyPrices(instance: Unpriced & Pick<PlacementInstance, 'secondPrice'>): Float64Array {
+function leastCopyPrices(instance: Unpriced & Pick<PlacementInstance, 'secondPrice'>): Float64Array {
   const { partitionCount, nodeCount, bandwidth, secondPrice, bytes, dirtyRate, home } = instance;
   // Nodes differ in bandwidth and price only: the best pair of the two, taken apart, is a bound that is met where either is
   // the same for all.

@@ -1,6 +1,6 @@
 import type { PlacementState } from './cost-model.ts';
 import { movePriceTo } from './move-price.ts';
-import { groupsOf } from './rule-state.ts';
+import { groupsOf } from './rules/rule-state.ts';
 
 /** Moves that stand or fall together, and what they are worth together. */
 export interface MoveUnit {

@@ -2,10 +2,10 @@ import { CANCELLED, type Pace, paced, untilCancelled } from '../base/slices.ts';
 import type { Refusal } from '../model/proposal.ts';
 import { bounding, pouredBound } from './bound.ts';
 import { PlacementState } from './cost-model.ts';
-import { descend, greedy } from './greedy.ts';
 import type { PlacementInstance } from './instance.ts';
 import { withRaisedPrices } from './move-price.ts';
-import type { Optimiser, SearchContext } from './optimiser.ts';
+import { descend, greedy } from './optimisers/greedy.ts';
+import type { Optimiser, SearchContext } from './optimisers/optimiser.ts';
 import { leaveOutWhatDoesNotPay, orderMoves } from './order-moves.ts';
 import { joinUnits, mergeUnits, type UnitInstance } from './units.ts';
 
@@ -54,6 +54,8 @@ export interface FinishedPlan {
   readonly cost: number;
   /** Whether moves that would have paid had to be left out. */
   readonly isCut: boolean;
+  /** Whether nothing is left of a map that would have paid, and that keeps the rules once it is reached. */
+  readonly isOutOfReach: boolean;
 }
 
 /**
@@ -181,7 +183,7 @@ export class PreparedPlan {
     const isLastKept = last.order.length > 0 && last.cost <= cheapest.cost + this.#tolerance();
     const best = isLastKept ? last : cheapest;
     if (best.order.length === 0 || !earnsItsPrice(this.#raised, best.ownerOf))
-      return this.#stay(isInBreach(instance) ? 'breach-stays' : 'below-minimum-gain', iterations);
+      return this.#stay(whyNothing(instance, plans), iterations);
     return this.#ofPartitions(best, iterations);
   }
 
@@ -229,14 +231,29 @@ export function finishPlan(
   raised: PlacementInstance,
   suggested: Int32Array,
 ): FinishedPlan {
-  let isCut = false;
+  let whole: PlacementState | null = null;
   for (let ownerOf = suggested; ; ) {
     const pruned = leaveOutWhatDoesNotPay(raised, ownerOf);
     const { order, state, left } = orderMoves(instance, pruned.ownerOf);
-    if (left.size === 0) return { order, ownerOf: state.ownerOf, cost: state.cost(), isCut };
+    if (left.size === 0) {
+      const isOutOfReach = order.length === 0 && whole !== null && isSound(raised, whole);
+      return { order, ownerOf: state.ownerOf, cost: state.cost(), isCut: whole !== null, isOutOfReach };
+    }
     ownerOf = state.ownerOf;
-    isCut = true;
+    whole ??= pruned;
   }
+}
+
+/** Whether a map earns its price and keeps what the search does not see: capacities, and the groups of partitions. */
+function isSound(raised: PlacementInstance, map: PlacementState): boolean {
+  const home = new PlacementState(raised);
+  return map.cost() < home.cost() && map.isWithinCapacity() && map.penaltyCost() <= home.penaltyCost();
+}
+
+/** Why nothing moves, though staying is not near the bound. */
+function whyNothing(instance: PlacementInstance, plans: readonly FinishedPlan[]): Refusal {
+  if (isInBreach(instance)) return 'breach-stays';
+  return plans.some((plan) => plan.isOutOfReach) ? 'no-order' : 'below-minimum-gain';
 }
 
 /** What rules took out of a plan leaves gaps, which descents from there fill as far as they allow. */

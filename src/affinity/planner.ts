@@ -21,10 +21,11 @@ import {
 } from './instance.ts';
 import { movePriceTo } from './move-price.ts';
 import { MoveUnits } from './move-units.ts';
-import type { Optimiser } from './optimiser.ts';
+import type { Optimiser } from './optimisers/optimiser.ts';
 import { type BoundEffort, type InstancePlan, planInstance } from './plan-instance.ts';
 import { carryOver, NO_MEMORY, withoutReturns } from './plan-memory.ts';
 import { planRelief, type Relief, withRelief } from './relief/plan-relief.ts';
+import { SearchTimes } from './search-times.ts';
 import { type AffinitySettings, assertAffinitySettings } from './settings.ts';
 import { type TimedPlan, timePlan } from './timed-plan.ts';
 import { makeTimetableProblem } from './timetable/make-problem.ts';
@@ -42,6 +43,8 @@ export interface AffinityComponents {
   readonly bound?: BoundEffort;
   /** Where it is given, planning rests every few milliseconds, so that its thread does not stand still. */
   readonly pace?: Pace;
+  /** To make a plan again that ran out of time: what its `endedAfter` says. Else its searches end by the pace's clock. */
+  readonly endAfter?: readonly number[];
 }
 
 /**
@@ -78,13 +81,15 @@ export class AffinityManager {
     const doubtful = doubtfulPartitions(built, inputs.forecast, settings);
     const free = { ...built, allowed: withoutReturns(built, memory) };
     const instance = withoutDoubtful(free, doubtful);
-    const planFor = (rules: PlacementInstance): Promise<InstancePlan> =>
-      planInstance(rules, {
+    const times = this.#searchTimes(settings);
+    const planFor = async (rules: PlacementInstance): Promise<InstancePlan> => {
+      const found = await planInstance(rules, {
         optimiser,
         context: {
           random: random.fork('affinity'),
           ...(pace?.clock && { clock: pace.clock }),
           ...(pace && { isCancelled: () => pace.isCancelled?.() ?? false }),
+          ...times?.next(),
         },
         ...(pace && { pace }),
         ...(bound && { bound }),
@@ -93,8 +98,12 @@ export class AffinityManager {
         units,
         lastPlan: carryOver(rules, memory),
       });
+      times?.noteEnd(found.iterations);
+      return found;
+    };
     const { plan, waiting } = await planWithinDay(instance, planFor, {
       settings,
+      units,
       movesLeft: movesLeft(inputs, settings),
     });
     assertWanted(pace);
@@ -112,7 +121,7 @@ export class AffinityManager {
     const isInDoubt = doubtful.size > 0 && !instance.isMovable.includes(1);
     const refusal = isInDoubt ? 'wide-bounds' : plan.refusal;
     const told = { ...plan, costAfter, ...(refusal === undefined ? {} : { refusal }) };
-    return this.#proposal(inputs, told, { moves, timed, growth, waiting });
+    return this.#proposal(inputs, told, { moves, timed, growth, waiting, endedAfter: times?.endedAfter });
   }
 
   /** What nodes outside their comfort zone need at once: see `relief/`. */
@@ -144,6 +153,13 @@ export class AffinityManager {
     return paced(gatheringEvidence(known.inputs, proposal, known.settings), this.#components.pace);
   }
 
+  /** Null where nothing but the budget of iterations ends a search. */
+  #searchTimes({ searchSeconds }: AffinitySettings): SearchTimes | null {
+    const { endAfter, pace } = this.#components;
+    if (endAfter !== undefined) return new SearchTimes({ endAfter });
+    return pace?.clock ? new SearchTimes({ clock: pace.clock, seconds: searchSeconds }) : null;
+  }
+
   #time(
     inputs: PlacementInputs,
     { instance, units }: RuledInstance,
@@ -169,9 +185,10 @@ export class AffinityManager {
       readonly timed: TimedPlan;
       readonly growth: readonly GrowthAdvice[];
       readonly waiting: readonly WaitingMove[];
+      readonly endedAfter: readonly number[] | undefined;
     },
   ): Proposal {
-    const { moves, timed, growth, waiting } = said;
+    const { moves, timed, growth, waiting, endedAfter } = said;
     const targetOwnerOf = map.ownerOf.slice();
     for (const move of moves) targetOwnerOf[move.partitionId] = move.targetNodeId;
     const isMoving = plan.refusal === 'residence' && (openMigrations?.size ?? 0) > 0;
@@ -199,6 +216,7 @@ export class AffinityManager {
       algorithm: `greedy+${this.#components.optimiser.name}`,
       seed: this.#components.random.seed,
       iterations: plan.iterations,
+      ...(endedAfter && { endedAfter }),
     };
   }
 

@@ -1,15 +1,15 @@
 import { assertConsistent, type Inconsistency, integerFrom, numberFrom, outOfRange } from '../base/claims.ts';
 import { LOAD_DIMENSIONS, type LoadDimension } from '../model/load-profile.ts';
 import { DEFAULT_RELIEF_SETTINGS, type ReliefSettings, reliefInconsistencies } from './relief/settings.ts';
-import { ruleInconsistencies } from './rule-claims.ts';
-import { NO_RULES, type RuleSet } from './rule-set.ts';
+import { ruleInconsistencies } from './rules/rule-claims.ts';
+import { NO_RULES, type RuleSet } from './rules/rule-set.ts';
 import {
   DEFAULT_TIMETABLE_SETTINGS,
   type TimetableSettings,
   timetableInconsistencies,
 } from './timetable/settings.ts';
 
-/** What may search for a map; `optimizers.ts` makes them. */
+/** What may search for a map; `optimisers/registry.ts` makes them. */
 export const OPTIMIZERS = ['portfolio', 'anneal', 'genetic', 'greedy', 'naive-hill-climb'] as const;
 export type OptimizerName = (typeof OPTIMIZERS)[number];
 
@@ -54,6 +54,8 @@ export interface AffinitySettings {
   readonly movesMax: number;
   /** Moves in any 24 hours, those of relief counted though not held back; what is urgent goes all the same. */
   readonly movesPerDay: number;
+  /** So many for each live node instead, where that is more. */
+  readonly movesPerNodeAndDay: number;
   /** A plan that lowers the cost by such a share of it is urgent: its moves wait for no other day. */
   readonly urgentGain: number;
   /** Moves out of one node and into it, together, in one proposal. */
@@ -62,7 +64,7 @@ export interface AffinitySettings {
   readonly bytesMovedMax: number;
   /** Index points for the highest utilisation of any node in any slot being 1; linear in it. */
   readonly peakWeight: number;
-  /** Whether a plan may never bring a node above its capacity at the quantile of `capacityZ`, or above what it was there, but to relieve one that is fuller. */
+  /** Whether a plan may never bring a node above its capacity at the quantile of `capacityZ`, or above what it was there, but where overload falls by it. */
   readonly isCapacityHard: boolean;
   /** Standard deviations above the mean at which a node has to be within its capacity. */
   readonly capacityZ: number;
@@ -72,6 +74,8 @@ export interface AffinitySettings {
   readonly optimizer: OptimizerName;
   /** Annealing proposals per plan: the budget is counted, not timed, so that a plan can be made again. */
   readonly iterations: number;
+  /** Seconds after which a search ends all the same; the plan says so, and how far it came. */
+  readonly searchSeconds: number;
   /** When moves may start, and what decides it. */
   readonly timetable: TimetableSettings;
   /** Comfort zones, and what is done when a node is outside its own. */
@@ -130,6 +134,9 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   // With two for relief they are ten, as many as a person who looks at each of them wants to see. On 24 days of the flights log, 256
   // partitions on 16 nodes, plans asked for 3 a day in the mean and 12 at most, so that the limit is met now and then.
   movesPerDay: 8,
+  // What the sixteen nodes there have by it, so that neither they nor fewer notice. A day of 500 nodes has 250, of which each node gives
+  // and takes one.
+  movesPerNodeAndDay: 0.5,
   // On these days the plans from a map dealt out in order gain 94 and 16 %, all later ones 5 % at most.
   urgentGain: 0.1,
   // No limit of its own: what copies at one time take is limited where they run.
@@ -147,6 +154,8 @@ export const DEFAULT_AFFINITY_SETTINGS: AffinitySettings = {
   optimizer: 'anneal',
   // About 50 ms at 256 x 8 x 168; twice as many found nothing better on average.
   iterations: 100_000,
+  // Arbitrary: no search of this budget comes near it, and a portfolio that does leaves most of the hour.
+  searchSeconds: 60,
   timetable: DEFAULT_TIMETABLE_SETTINGS,
   relief: DEFAULT_RELIEF_SETTINGS,
 };
@@ -167,12 +176,14 @@ export const AFFINITY_RANGES = {
   boundRatioMax: numberFrom(1, 1e9),
   movesMax: integerFrom(0, 1e6),
   movesPerDay: integerFrom(0, 1e6),
+  movesPerNodeAndDay: numberFrom(0, 1e6),
   urgentGain: numberFrom(0, 1),
   nodeMovesMax: integerFrom(0, 1e6),
   bytesMovedMax: numberFrom(0, 2 ** 60),
   peakWeight: numberFrom(0, 1e6),
   capacityZ: numberFrom(0, 10),
   iterations: integerFrom(0, 1e9),
+  searchSeconds: numberFrom(0.001, 1e6),
 };
 
 /** What of the settings does not hold, paths from `affinity` on. */

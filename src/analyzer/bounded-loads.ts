@@ -14,7 +14,7 @@ export interface BoundedLoadsInput {
   /** f64[partition], the highest log load of late. */
   readonly highest: Float64Array;
   readonly basis: IntervalBasis;
-  /** f32[partition][step], factors of the distances that the basis tells. */
+  /** f32[partition][step], by how much errors there are larger than usual. */
   readonly noise: Float32Array;
   /** f32[partition][step], log loads of the driver. */
   readonly combined: Float32Array;
@@ -32,8 +32,8 @@ export const meanLoads = (input: BoundedLoadsInput, factors: Float64Array): Floa
 /** One of the bounds (`tailIndex` = level x 2 + side). */
 export const boundLoads = (input: BoundedLoadsInput, tailIndex: number): Float64Array =>
   loadsOf(input, (partition, step, point) => {
-    const factor = input.noise[partition * input.horizonSteps + step] as number;
-    const bound = point + factor * boundOf(input.basis, { tailIndex, band: bandOf(step), partition });
+    const noise = input.noise[partition * input.horizonSteps + step] as number;
+    const bound = point + boundOf(input.basis, { tailIndex, band: bandOf(step), partition, noise });
     const most = Math.max(point, (input.highest[partition] as number) + BOUND_MARGIN_MAX);
     return Math.expm1(Math.max(0, Math.min(bound, most)));
   });

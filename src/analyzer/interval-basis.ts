@@ -13,25 +13,40 @@ export interface IntervalBasis {
   readonly quantiles: Float64Array;
   /** f32[level][side][partition of the range], factors. */
   readonly corrections: Float32Array;
-  /** f32[partition of the range], log units: how far forecasts of the last hours have gone astray, 0 where that may be noise. */
+  /**
+   * f32[partition of the range], log units over the noise's shape: how far forecasts of the last hours have gone astray, 0 where that
+   * may be noise.
+   */
   readonly drift: Float32Array;
+  /** f32[partition of the range], log units: how far the level may have shifted, 0 where nothing says so. */
+  readonly suspected: Float32Array;
 }
 
-/**
- * Distance of a bound from the point forecast, <= 0 below and >= 0 above, in log units over the noise's shape at that hour and load
- * (`NoiseShape`): its factor brings it to log units. `tailIndex` = level x 2 + side,
- * `partition` counts from the first of the basis.
- */
+/** Which bound of which step. */
+export interface BoundPlace {
+  /** level x 2 + side. */
+  readonly tailIndex: number;
+  readonly band: number;
+  /** Counts from the first of the basis. */
+  readonly partition: number;
+  /** By how much errors at that hour and load are larger than usual (`NoiseShape`). */
+  readonly noise: number;
+}
+
+/** Distance of a bound from the point forecast in log units, <= 0 below and >= 0 above. */
 export function boundOf(
-  { expected, ratio, quantiles, corrections, drift }: IntervalBasis,
-  { tailIndex, band, partition }: { tailIndex: number; band: number; partition: number },
+  { expected, ratio, quantiles, corrections, drift, suspected }: IntervalBasis,
+  { tailIndex, band, partition, noise }: BoundPlace,
 ): number {
   if (ratio[partition] === 0) return 0;
+  const isLower = tailIndex % 2 === 0;
   const quantile = quantiles[tailIndex * BAND_COUNT + band] as number;
-  if (Number.isNaN(quantile)) return tailIndex % 2 === 0 ? -UNKNOWN_RESIDUAL : UNKNOWN_RESIDUAL;
+  if (Number.isNaN(quantile)) return isLower ? -UNKNOWN_RESIDUAL : UNKNOWN_RESIDUAL;
   const own = (ratio[partition] as number) * (corrections[tailIndex * ratio.length + partition] as number);
-  // If the last hours were the beginning of another level, the bounds should hold there too.
-  const astray = drift[partition] as number;
-  const outward = tailIndex % 2 === 0 ? Math.min(0, astray) : Math.max(0, astray);
-  return quantile * (expected[band] as number) * own + outward;
+  // If the last hours were the beginning of another level, the bounds should hold there too. A level is the same at noisy hours.
+  const astray = noise * (drift[partition] as number);
+  const shift = suspected[partition] as number;
+  const reach = Math.abs(shift) > Math.abs(astray) ? shift : astray;
+  const outward = isLower ? Math.min(0, reach) : Math.max(0, reach);
+  return noise * quantile * (expected[band] as number) * own + outward;
 }

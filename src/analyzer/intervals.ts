@@ -1,9 +1,9 @@
 import { BAND_COUNT } from './bands.ts';
+import { bandStep, ownStep } from './conformal-steps.ts';
 import { Histogram, type SavedHistogram } from './histogram.ts';
 import { boundOf, type IntervalBasis } from './interval-basis.ts';
 import type { PartitionRange } from './members/member.ts';
 import { NoiseShape, type SavedNoiseShape } from './noise-shape.ts';
-import { ORIGIN_STRIDE, originStride } from './origins.ts';
 import { restoreInto } from './saved.ts';
 
 /**
@@ -16,17 +16,6 @@ const RATIO_HALF_LIFE = 336;
 /** Errors after which a partition's own noise counts half; 3 to 20 tie, 100 costs a quarter of MSIS on M4's training part. */
 const RATIO_PRIOR_COUNT = 5;
 
-/**
- * Step of the adaptive corrections, log units a miss: of each partition, and of all in a band. From 0.005 to 0.05 coverage on
- * the training parts of M4, the flights log and the cloud sets changes by less than 0.02.
- */
-const OWN_STEP = 0.02;
-const BAND_STEP = 0.1;
-/**
- * Few partitions are judged more often, and by forecasts that overlap more: the step shrinks with the root of the stride. On one
- * series at a time, whole steps miss 80 % by as little and are a fifth wider of the interval score.
- */
-const stepScale = (partitionCount: number): number => Math.sqrt(originStride(partitionCount) / ORIGIN_STRIDE);
 /** A partition's correction is at most e^2, sevenfold: beyond it is another partition. */
 const OWN_CORRECTION_MAX = 2;
 
@@ -98,8 +87,6 @@ export class Intervals {
   readonly levels: readonly number[];
   readonly noise: NoiseShape;
   readonly #partitionCount: number;
-  readonly #ownStep: number;
-  readonly #bandStep: number;
   /** f64[band] fading: sums of mean |residual| / ratio, and how many. */
   readonly #bandSums = new Float64Array(BAND_COUNT);
   readonly #bandCounts = new Float64Array(BAND_COUNT);
@@ -124,8 +111,6 @@ export class Intervals {
     this.levels = levels;
     this.noise = new NoiseShape(partitionCount, dayWindows);
     this.#partitionCount = partitionCount;
-    this.#ownStep = OWN_STEP * stepScale(partitionCount);
-    this.#bandStep = BAND_STEP * stepScale(partitionCount);
     this.#ownSums = new Float64Array(partitionCount);
     this.#ownCounts = new Float64Array(partitionCount);
     this.#alive = new Float64Array(partitionCount);
@@ -148,7 +133,11 @@ export class Intervals {
     this.#aliveCount = this.#alive.reduce((count, alive) => count + (alive > ALIVE_MIN ? 1 : 0), 0);
   }
 
-  /** What bounds issued now for these partitions rest on. */
+  /**
+   * What bounds issued now for these partitions rest on.
+   *
+   * @param suspected log units that a partition may be off its level by; 0 where nothing says so.
+   */
   basis({ first, count }: PartitionRange, suspected: (partition: number) => number = () => 0): IntervalBasis {
     const expected = Float64Array.from(this.#histograms, (_, band) => this.#expected(band) ?? Number.NaN);
     const quantiles = new Float64Array(this.levels.length * 2 * BAND_COUNT);
@@ -180,10 +169,9 @@ export class Intervals {
       ),
       drift: this.#drift.slice(first, first + count).map((drift, i) => {
         const usual = this.#ratio(first + i) * (expected[0] as number);
-        const known = Math.abs(drift) > DRIFT_MIN * usual ? drift : 0;
-        const other = suspected(first + i);
-        return Math.abs(other) > Math.abs(known) ? other : known;
+        return Math.abs(drift) > DRIFT_MIN * usual ? drift : 0;
       }),
+      suspected: Float32Array.from({ length: count }, (_, i) => suspected(first + i)),
     };
   }
 
@@ -249,18 +237,21 @@ export class Intervals {
     { residuals, points }: { readonly residuals: Float64Array; readonly points: Float64Array },
     levelWeight: (partition: number) => number = () => 1,
   ): void {
-    this.#judged += residuals.length / this.#partitionCount;
     const isJudged = (i: number): boolean => !Number.isNaN(residuals[i] as number);
+    let judged = 0;
     let alive = 0;
     for (let i = 0; i < residuals.length; i++) {
       if (!isJudged(i)) continue;
+      judged++;
       const p = first + i;
       if (Math.abs(residuals[i] as number) > ERROR_MIN) this.#alive[p] = (this.#alive[p] as number) + 1;
       if (this.#isAlive(p)) alive++;
     }
+    this.#judged += judged / this.#partitionCount;
     if (alive === 0) return;
     // Some partitions at a time: together they make one judgement of all.
-    const share = 1 / Math.max(alive, this.#aliveCount);
+    const aliveCount = Math.max(alive, this.#aliveCount);
+    const share = 1 / aliveCount;
     const expected = this.#expected(band) ?? meanAbsolute(residuals);
     const histogram = this.#histograms[band] as Histogram;
     const misses = new Float64Array(this.levels.length * 2);
@@ -271,14 +262,15 @@ export class Intervals {
       const ratio = this.#ratio(p);
       const point = points[i] as number;
       // What is measured, and bounded, is the error in units of what is usual at that hour and load.
-      const residual = (residuals[i] as number) / this.noise.factor(p, { window, point });
+      const error = residuals[i] as number;
+      const noise = this.noise.factor(p, { window, point });
+      const residual = error / noise;
       const size = Math.abs(residual);
       this.noise.add({
         partition: p,
         window,
         point,
-        size: Math.abs(residuals[i] as number),
-        expected,
+        size: Math.abs(error),
         usual: expected * ratio,
         share,
       });
@@ -291,26 +283,28 @@ export class Intervals {
         this.#drift[p] = (this.#drift[p] as number) * (1 - rate) + rate * residual;
       }
       for (let tailIndex = 0; tailIndex < misses.length; tailIndex++) {
-        const bound = boundOf(basis, { tailIndex, band, partition: i });
-        const isMissed = tailIndex % 2 === 0 ? residual < bound : residual > bound;
+        const bound = boundOf(basis, { tailIndex, band, partition: i, noise });
+        const isMissed = tailIndex % 2 === 0 ? error < bound : error > bound;
         if (isMissed) misses[tailIndex] = (misses[tailIndex] as number) + 1;
         this.#correct(tailIndex, p, isMissed);
       }
     }
     this.#bandSums[band] = (this.#bandSums[band] as number) + pooled * share;
     this.#bandCounts[band] = (this.#bandCounts[band] as number) + alive * share;
+    const step = bandStep(this.#partitionCount, aliveCount);
     misses.forEach((missed, tailIndex) => {
       const at = tailIndex * BAND_COUNT + band;
       const excess = (missed - alive * this.#tail(tailIndex)) * share;
-      this.#bandCorrections[at] = (this.#bandCorrections[at] as number) + this.#bandStep * excess;
+      this.#bandCorrections[at] = (this.#bandCorrections[at] as number) + step * excess;
     });
   }
 
   /** Moves a partition's correction by whether the bound of then held. */
   #correct(tailIndex: number, partition: number, isMissed: boolean): void {
     const at = tailIndex * this.#partitionCount + partition;
-    const moved =
-      (this.#ownCorrections[at] as number) + this.#ownStep * ((isMissed ? 1 : 0) - this.#tail(tailIndex));
+    const tail = this.#tail(tailIndex);
+    const step = ownStep(this.#partitionCount, tail);
+    const moved = (this.#ownCorrections[at] as number) + step * ((isMissed ? 1 : 0) - tail);
     this.#ownCorrections[at] = Math.max(-OWN_CORRECTION_MAX, Math.min(OWN_CORRECTION_MAX, moved));
   }
 

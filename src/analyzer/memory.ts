@@ -51,12 +51,13 @@ export function forecasterBytes(settings: ForecastSettings, shape: ForecastShape
   };
 }
 
-/** Of the forecaster that the settings ask for: beside that of the partitions there may be one of their sums. */
+/** Of the forecasters that the settings ask for: one of the driver and one of each further dimension, each with one of sums. */
 export function allForecastersBytes(settings: ForecastSettings, shape: ForecastShape): ForecasterBytes {
-  const partitions = forecasterBytes(settings, shape);
+  const forecasterCount = new Set([settings.driver, ...settings.dimensions]).size;
+  const partitions = times(forecasterBytes(settings, shape), forecasterCount);
   const sumCount = settings.isReconciled ? aggregateCountOf(shape.partitionCount) : 0;
   if (sumCount === 0) return partitions;
-  const sums = forecasterBytes(settings, { ...shape, partitionCount: sumCount });
+  const sums = times(forecasterBytes(settings, { ...shape, partitionCount: sumCount }), forecasterCount);
   return {
     history: partitions.history + sums.history,
     predictions: partitions.predictions + sums.predictions,
@@ -65,6 +66,13 @@ export function allForecastersBytes(settings: ForecastSettings, shape: ForecastS
       partitions.passing + sums.passing + clusteringBytes(shape.partitionCount, cyclesOf(shape).weekWindows),
   };
 }
+
+const times = (bytes: ForecasterBytes, count: number): ForecasterBytes => ({
+  history: bytes.history * count,
+  predictions: bytes.predictions * count,
+  models: bytes.models * count,
+  passing: bytes.passing * count,
+});
 
 /** What k-means of the partitions' weeks takes: points, centroids, labels and distances. */
 const clusteringBytes = (partitionCount: number, weekWindows: number): number => {

@@ -7,8 +7,11 @@ const BINS_MAX = 12;
 const BINS_MIN = 4;
 /** Neighbouring bins speak as well, up to so many bins away, so that bounds do not step from bin to bin. */
 const REACH_BINS = 1.5;
-/** Errors after which what a partition shows of an hour counts half: 10 to 40 tie, 100 is half as good where partitions are many. */
-const HOUR_PRIOR_COUNT = 20;
+/**
+ * Errors after which what a partition shows of an hour counts half: 5 to 20 tie on the mean of training parts, 5 is worse where series
+ * are few, 20 where they are many.
+ */
+const HOUR_PRIOR_COUNT = 10;
 /** One error cannot count for more than so many usual ones: an outage says nothing of its hour. */
 const OUTLIER_MAX = 10;
 
@@ -34,8 +37,7 @@ export interface NoiseSample {
   readonly point: number;
   /** |log actual - log forecast|. */
   readonly size: number;
-  /** What is usual at that horizon, of all partitions and of this one. */
-  readonly expected: number;
+  /** What is usual at that horizon, of this partition. */
   readonly usual: number;
   /** Its share of one judgement of all partitions. */
   readonly share: number;
@@ -63,7 +65,7 @@ export class NoiseShape {
   /** f64[partition], fading: sums of log loads that were forecast, and how many. */
   readonly #levelSums: Float64Array;
   readonly #levelCounts: Float64Array;
-  /** f64[partition][bin], fading: |error| / expected, and how many. */
+  /** f64[partition][bin], fading: |error| over what is usual at that load, and how many. */
   readonly #hourSums: Float64Array;
   readonly #hourCounts: Float64Array;
 
@@ -84,16 +86,19 @@ export class NoiseShape {
   }
 
   /** Takes in an error; of partitions that never err there must be none. */
-  add({ partition, window, point, size, expected, usual, share }: NoiseSample): void {
+  add({ partition, window, point, size, usual, share }: NoiseSample): void {
     const distance = this.#distance(partition, point);
-    const shown = Math.min(ERROR_SHARE_MAX, Math.max(ERROR_SHARE_MIN, size / usual));
+    // Each of the two is learnt from what the other leaves: quiet nights are not noisy twice.
+    const ofLoad = size / usual / this.#hourFactor(partition, window);
+    const ofHour = size / usual / this.#loadFactor(partition, point);
+    const shown = Math.min(ERROR_SHARE_MAX, Math.max(ERROR_SHARE_MIN, ofLoad));
     this.#slope[0] = (this.#slope[0] as number) + share * distance * Math.log(shown);
     this.#slope[1] = (this.#slope[1] as number) + share * distance * distance;
     this.#levelSums[partition] = (this.#levelSums[partition] as number) + point;
     this.#levelCounts[partition] = (this.#levelCounts[partition] as number) + 1;
     if (this.#binCount === 0) return;
     const at = partition * this.#binCount + Math.floor(this.#binAt(window));
-    this.#hourSums[at] = (this.#hourSums[at] as number) + Math.min(OUTLIER_MAX, size / expected);
+    this.#hourSums[at] = (this.#hourSums[at] as number) + Math.min(OUTLIER_MAX, ofHour);
     this.#hourCounts[at] = (this.#hourCounts[at] as number) + 1;
   }
 

@@ -10,8 +10,10 @@ export interface ForecastSettings {
   readonly level: number;
   /** Further levels of which a record is kept, so that bounds can be asked for. */
   readonly levels: readonly number[];
-  /** The dimension that is forecast; the others follow by their recent ratio to it, per partition. */
+  /** The dimension that others follow by their ratio to it, per partition and hour of the week. */
   readonly driver: LoadDimension;
+  /** Dimensions that do not follow the driver, but are forecast as it is. */
+  readonly dimensions: readonly LoadDimension[];
   /** Windows of history kept; at least five weeks of hours. */
   readonly historyWindows: number;
   /** Names of the members that are combined (`members/registry.ts`). */
@@ -48,6 +50,8 @@ export const FORECAST_DEFAULTS: ForecastSettings = {
   level: 0.8,
   levels: [0.95],
   driver: 'queries',
+  // Each costs as much again as the driver does; ratios by hour of the week cost a tenth of that: docs/forecasting.md.
+  dimensions: [],
   // Ten weeks: what a training row of eight weeks ago still needs.
   historyWindows: 1680,
   // Found by leaving one out after the other on the training parts of M4, the flights log and the cloud sets; what was left
@@ -111,6 +115,8 @@ export function forecastInconsistencies(settings: ForecastSettings): Inconsisten
     found.push({ path: 'levels', expected: 'a list of numbers in 0.5..0.99' });
   if (!LOAD_DIMENSIONS.includes(settings.driver))
     found.push({ path: 'driver', expected: `one of ${LOAD_DIMENSIONS.join(', ')}` });
+  if (!settings.dimensions.every((dimension) => LOAD_DIMENSIONS.includes(dimension)))
+    found.push({ path: 'dimensions', expected: `a list of ${LOAD_DIMENSIONS.join(', ')}` });
   if (typeof settings.isReconciled !== 'boolean')
     found.push({ path: 'isReconciled', expected: 'true or false' });
   if (settings.calendar !== null && (typeof settings.calendar !== 'string' || settings.calendar === ''))

@@ -1,20 +1,20 @@
 import type { Forecast } from '../model/forecast.ts';
 import type { PartitionId } from '../model/ids.ts';
-import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../model/load-profile.ts';
+import { LOAD_DIMENSION_COUNT, LOAD_DIMENSIONS, type LoadProfile } from '../model/load-profile.ts';
 
 const WEEK_MS = 7 * 86_400_000;
 
 /** A forecast that can be planned on, and whose partitions are in it as last week's load. */
 export interface TrustedForecast {
   readonly forecast: Forecast;
-  /** Partitions whose own forecast was put aside, rising. */
+  /** Partitions whose own forecast was put aside, of one dimension at least, rising. */
   readonly ignoredPartitions: readonly PartitionId[];
 }
 
 /**
  * Puts aside forecasts that have been worse than saying "as last week".
  *
- * Such a partition gets the load measured at the same time of the last week as its point and mean; all its bounds are widened to
+ * Each dimension has a skill where they are forecast by themselves. Such a partition gets the load measured at the same time of the last week as its point and mean; all its bounds are widened to
  * hold that load as well, so that whoever plans on them stays careful. Left alone are partitions whose skill nobody knows yet,
  * and hours that were not measured a week before: there is nothing better to say.
  *
@@ -25,8 +25,10 @@ export function trustedForecast(
   profile: LoadProfile,
   { skillMin }: { readonly skillMin: number },
 ): TrustedForecast {
-  const unskilled = [...forecast.skill.keys()].filter(
-    (p) => (forecast.skill[p] as number) < skillMin,
+  const isUnskilled = (p: number, d: number): boolean =>
+    ((forecast.dimensionSkill?.[p * LOAD_DIMENSION_COUNT + d] ?? forecast.skill[p]) as number) < skillMin;
+  const unskilled = [...forecast.skill.keys()].filter((p) =>
+    LOAD_DIMENSIONS.some((_, d) => isUnskilled(p, d)),
   ) as PartitionId[];
   const windows = lastWeekWindows(forecast, profile);
   if (unskilled.length === 0 || windows.every((window) => window === undefined))
@@ -47,6 +49,7 @@ export function trustedForecast(
     const coverage = profile.coverage[window] as number;
     for (const p of unskilled)
       for (let d = 0; d < LOAD_DIMENSION_COUNT; d++) {
+        if (!isUnskilled(p, d)) continue;
         const at = (step * partitionCount + p) * LOAD_DIMENSION_COUNT + d;
         const from = (window * partitionCount + p) * LOAD_DIMENSION_COUNT + d;
         const load = (profile.values[from] as number) / coverage;

@@ -1,4 +1,4 @@
-import type { Optimiser } from '../affinity/optimiser.ts';
+import type { Optimiser } from '../affinity/optimisers/optimiser.ts';
 import type { AffinitySettings } from '../affinity/settings.ts';
 import { ForeshardError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
@@ -22,7 +22,7 @@ export type PolicyName = (typeof POLICY_NAMES)[number];
 export const LEAD_IN_HOURS = 24;
 
 /** A perfectly balanced cluster peaks here where no capacity is given: tight enough to matter, loose enough that a good map fits. */
-export const ASSUMED_PEAK_UTILISATION = 0.7;
+const ASSUMED_PEAK_UTILISATION = 0.7;
 
 /** What is replayed, and how. */
 export interface Backtest {

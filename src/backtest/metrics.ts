@@ -6,7 +6,7 @@ import { WaitDistribution } from './wait-distribution.ts';
 export const OVERLOAD_ABOVE = 0.8;
 
 /** A move that goes back to a node that its partition left so lately was undone. */
-export const UNDONE_WITHIN_HOURS = 168;
+const UNDONE_WITHIN_HOURS = 168;
 
 /** What every policy is measured by, on the same measured load. */
 export interface PolicyMetrics {

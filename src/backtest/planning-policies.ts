@@ -1,6 +1,6 @@
 import { buildInstance } from '../affinity/instance.ts';
-import { naiveHillClimb } from '../affinity/naive-hill-climb.ts';
-import type { Optimiser } from '../affinity/optimiser.ts';
+import { naiveHillClimb } from '../affinity/optimisers/naive-hill-climb.ts';
+import type { Optimiser } from '../affinity/optimisers/optimiser.ts';
 import type { RememberedMove } from '../affinity/plan-memory.ts';
 import { AffinityManager } from '../affinity/planner.ts';
 import { ForeshardError } from '../base/errors.ts';

@@ -59,16 +59,15 @@ export class VirtualClock implements Clock {
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();
-      const sleeper = { wakeMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, wake: resolve };
+      const wake = (): void => {
+        // Many sleeps may end before their common signal does.
+        signal?.removeEventListener('abort', wake);
+        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+        resolve();
+      };
+      const sleeper: Sleeper = { wakeMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, wake };
       this.#sleepers.push(sleeper);
-      signal?.addEventListener(
-        'abort',
-        () => {
-          this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
-          resolve();
-        },
-        { once: true },
-      );
+      signal?.addEventListener('abort', wake, { once: true });
     });
   }
 
@@ -88,10 +87,8 @@ export class VirtualClock implements Clock {
           next = sleeper;
       }
       if (!next) break;
-      const due = next;
-      this.#sleepers = this.#sleepers.filter((other) => other !== due);
-      this.#nowMs = Math.max(this.#nowMs, due.wakeMs);
-      due.wake();
+      this.#nowMs = Math.max(this.#nowMs, next.wakeMs);
+      next.wake();
     }
     this.#nowMs = targetMs;
   }

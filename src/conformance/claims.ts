@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, ForeshardError } from '../base/errors.ts';
 
-/** The engine does not do what the port says. */
+/** An adapter does not do what its port says. */
 export class ConformanceFailure extends Error {
   override readonly name = 'ConformanceFailure';
 }
@@ -34,7 +34,7 @@ export async function claimRefused(
 
 export interface Patience {
   readonly clock: Clock;
-  /** How long an engine may take to come to something. */
+  /** How long an adapter may take to come to something. */
   readonly patienceMs: number;
 }
 
@@ -53,5 +53,24 @@ export async function eventually(
         `not within ${patienceMs} ms: ${typeof what === 'string' ? what : what()}`,
       );
     await clock.sleep(LOOK_MS);
+  }
+}
+
+/** What a request comes to. @throws ConformanceFailure when it takes too long; whatever the request throws. */
+export async function within<T>(
+  { clock, patienceMs }: Patience,
+  request: Promise<T>,
+  what: string,
+): Promise<T> {
+  const answered = new AbortController();
+  const late = clock.sleep(patienceMs, answered.signal).then((): never => {
+    throw new ConformanceFailure(`not within ${patienceMs} ms: ${what}`);
+  });
+  try {
+    return await Promise.race([request, late]);
+  } finally {
+    // Its sleep ends here, and the failure that nobody waits for with it.
+    late.catch(() => {});
+    answered.abort();
   }
 }

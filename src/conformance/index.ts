@@ -1,4 +1,5 @@
-/** What an adapter is judged by: `foreshard/conformance`. */
+/** What adapters are judged by: `foreshard/conformance`. */
+export type { ConformanceCase, ConformanceOptions, ConformanceReport } from './cases.ts';
 export { ConformanceFailure } from './claims.ts';
 export type {
   ClientReply,
@@ -7,10 +8,6 @@ export type {
   EngineUnderTest,
   OpenEngine,
 } from './engine-under-test.ts';
-export {
-  type ConformanceCase,
-  type ConformanceOptions,
-  type ConformanceReport,
-  judgeStorageEngine,
-  storageEngineConformance,
-} from './storage-engine.ts';
+export { judgeMetadataStore, metadataStoreConformance } from './metadata-store.ts';
+export type { MetadataUnderTest, OpenMetadata } from './metadata-under-test.ts';
+export { judgeStorageEngine, storageEngineConformance } from './storage-engine.ts';

@@ -2,8 +2,8 @@ import { InvariantError } from '../base/errors.ts';
 import type { KernelExports } from './exports.ts';
 
 /** The host's copy of the numbers in assembly/layout.ts. */
-export const ALIGNMENT_BYTES = 16;
-export const TILE = 4;
+const ALIGNMENT_BYTES = 16;
+const TILE = 4;
 
 export const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
 

@@ -35,7 +35,7 @@ const VIEWS: Record<ArrayKind, ViewMaker> = {
 };
 
 /** Rises from which temperatures are calibrated. */
-export const SAMPLES_MAX = 512;
+const SAMPLES_MAX = 512;
 
 type SearchFields = typeof SEARCH_FIELDS & Record<string, FieldKind>;
 

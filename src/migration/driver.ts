@@ -3,26 +3,26 @@ import type { MigrationOutcome, MigrationPhase, PartitionRecord } from '../model
 import type { Leadership } from '../ports/metadata-store.ts';
 import type { CopyRates, KeyPrivacy } from '../ports/storage-engine.ts';
 import type { RetryBook } from './backoff.ts';
-import type { Committer } from './committer.ts';
-import { type Controls, isHeld, unlessPaused, unlessRetired } from './controls.ts';
 import type { CoordinatorParts } from './coordinator-parts.ts';
-import type { CopyGovernor } from './copy-governor.ts';
-import { evidenceWrite } from './evidence-write.ts';
 import { workWhileHeld } from './held.ts';
-import { historyTrim } from './history-trim.ts';
-import type { MigrationLedger } from './ledger.ts';
 import { doNodeWork, mustRetry } from './node-work.ts';
 import { isHot } from './phases.ts';
-import type { ProgressFeed } from './progress-feed.ts';
-import { withoutPassing, withQuarantine } from './quarantine.ts';
-import type { ReadWatch } from './read-watch.ts';
-import { isOpen, type OpenRecord, pauseChange } from './record-changes.ts';
-import type { ScoreBook } from './score-book.ts';
-import { withScorecard } from './scorecard.ts';
+import type { MigrationLedger } from './progress/ledger.ts';
+import type { ProgressFeed } from './progress/progress-feed.ts';
+import type { ScoreBook } from './progress/score-book.ts';
+import { withScorecard } from './progress/scorecard.ts';
+import { withoutPassing, withQuarantine } from './queue/quarantine.ts';
+import type { ReadWatch } from './reads/read-watch.ts';
+import type { Committer } from './records/committer.ts';
+import { type Controls, isHeld, unlessPaused, unlessRetired } from './records/controls.ts';
+import { evidenceWrite } from './records/evidence-write.ts';
+import { historyTrim } from './records/history-trim.ts';
+import { isOpen, type OpenRecord, pauseChange } from './records/record-changes.ts';
+import { outcomeOf, transitionWrites } from './records/transition-writes.ts';
 import type { MigrationSettings } from './settings.ts';
 import { abort, type Decision, decide, lagOf, type Observation, type StepContext } from './step.ts';
 import { StepRests } from './step-rests.ts';
-import { outcomeOf, transitionWrites } from './transition-writes.ts';
+import type { CopyGovernor } from './throttle/copy-governor.ts';
 
 /** What the coordinator knows of the metadata store: read anew at every tick, and the driver puts in what it has committed. */
 export interface CoordinatorView {

@@ -3,8 +3,8 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { type CopyRates, FREE_COPY_RATES, type StorageEngine } from '../ports/storage-engine.ts';
 import { answeredInTime, commandOf, doNodeWork } from './node-work.ts';
-import type { ReadWatch } from './read-watch.ts';
-import { type OpenRecord, readsTakenBack } from './record-changes.ts';
+import type { ReadWatch } from './reads/read-watch.ts';
+import { type OpenRecord, readsTakenBack } from './records/record-changes.ts';
 import type { MigrationSettings } from './settings.ts';
 import { lagOf } from './step.ts';
 

@@ -7,8 +7,8 @@
 import { asEpoch, asNodeId, asPartitionId } from '../model/ids.ts';
 import type { MigrationCommand, PartitionRecord } from '../model/migration.ts';
 import type { CoordinatorParts } from './coordinator-parts.ts';
-import { DecodeCache } from './decode-cache.ts';
-import type { CleanupRecord } from './records.ts';
+import { DecodeCache } from './records/decode-cache.ts';
+import type { CleanupRecord } from './records/records.ts';
 import type { MigrationSettings } from './settings.ts';
 
 export interface Leftover {
@@ -61,7 +61,7 @@ export async function listLeftovers(
 }
 
 /** What is to be done about a clean-up record, by the map. */
-export function leftoverState(
+function leftoverState(
   { migrationId, storeId }: Pick<Leftover, 'migrationId' | 'storeId'>,
   record: PartitionRecord | null | undefined,
   isRetired: (storeId: string) => boolean,

@@ -1,6 +1,10 @@
 import { assertConsistent, type Inconsistency, integerFrom, numberFrom, outOfRange } from '../base/claims.ts';
-import { DEFAULT_READ_GUARD, READ_GUARD_RANGES, type ReadGuardSettings } from './read-guard-settings.ts';
-import { DEFAULT_THROTTLE, THROTTLE_RANGES, type ThrottleSettings } from './throttle-settings.ts';
+import {
+  DEFAULT_READ_GUARD,
+  READ_GUARD_RANGES,
+  type ReadGuardSettings,
+} from './reads/read-guard-settings.ts';
+import { DEFAULT_THROTTLE, THROTTLE_RANGES, type ThrottleSettings } from './throttle/throttle-settings.ts';
 
 /** What an operator tunes about migrations. */
 export interface MigrationSettings {

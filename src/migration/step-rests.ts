@@ -1,7 +1,7 @@
 /** How often a migration is looked at that goes on by itself: each look is a few requests to its nodes, which serve clients. */
 import type { Clock } from '../base/clock.ts';
 import type { MigrationPhase } from '../model/migration.ts';
-import type { OpenRecord } from './record-changes.ts';
+import type { OpenRecord } from './records/record-changes.ts';
 
 /** Of the time that the phase has taken so far: nothing is noticed later than by a twentieth. */
 const REST_SHARE = 1 / 20;

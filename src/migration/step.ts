@@ -13,14 +13,14 @@ import type {
 } from '../model/migration.ts';
 import type { NodeMigrationStatus } from '../ports/storage-engine.ts';
 import { mayAbort } from './phases.ts';
-import { withQuarantine } from './quarantine.ts';
-import type { ReadVerdict } from './read-guard.ts';
-import type { OpenRecord } from './record-changes.ts';
-import * as change from './record-changes.ts';
+import { withQuarantine } from './queue/quarantine.ts';
+import type { ReadVerdict } from './reads/read-guard.ts';
+import type { OpenRecord } from './records/record-changes.ts';
+import * as change from './records/record-changes.ts';
 import type { MigrationSettings } from './settings.ts';
 import { compareSides, describeDifference, digestsEqual, type VerifiedSide } from './verification.ts';
 
-export type { OpenRecord } from './record-changes.ts';
+export type { OpenRecord } from './records/record-changes.ts';
 
 /** What the nodes answered to this phase's commands. */
 export interface Observation {
@@ -134,7 +134,7 @@ export const lagOf = ({ source, target }: Observation): number =>
   source && target ? Math.max(0, source.lsn - target.lsn) : Number.POSITIVE_INFINITY;
 
 /** How long after a fence that stood too long the next may be put up: twice as long each time. */
-export const fencePauseMs = (fenceFailures: number, { fenceRetryMs }: MigrationSettings): number =>
+const fencePauseMs = (fenceFailures: number, { fenceRetryMs }: MigrationSettings): number =>
   fenceRetryMs * 2 ** Math.min(20, Math.max(0, fenceFailures - 1));
 
 function decidePrepare(record: OpenRecord, { target }: Observation, context: StepContext): Decision {

@@ -10,7 +10,7 @@ export function digestsEqual(a: Digest, b: Digest): boolean {
 }
 
 /** Indexes in `buckets` at which the digests differ. */
-export function differingLanes(a: Digest, b: Digest): number[] {
+function differingLanes(a: Digest, b: Digest): number[] {
   const laneCount = Math.max(a.buckets.length, b.buckets.length);
   return Array.from({ length: laneCount }, (_, lane) => lane).filter(
     (lane) => a.buckets[lane] !== b.buckets[lane],

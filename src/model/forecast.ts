@@ -31,6 +31,8 @@ export interface Forecast {
    * backtest on the profile itself. 0 = no better, negative = worse, NaN = too little history to tell.
    */
   readonly skill: Float64Array;
+  /** f64[partition][dimension]: the same of each dimension, where they are forecast by themselves; a follower has its driver's. */
+  readonly dimensionSkill?: Float64Array;
   /** Which members made it, and with what weight: for people, not for code. */
   readonly members: readonly { readonly name: string; readonly weight: number }[];
 }

@@ -1,5 +1,3 @@
-import { assert } from '../base/assert.ts';
-
 /** What a partition costs, per window. The order is the layout of every [dimension] axis, kernels included. */
 export const LOAD_DIMENSIONS = ['queries', 'cpuSeconds', 'readBytes', 'writeBytes'] as const;
 export type LoadDimension = (typeof LOAD_DIMENSIONS)[number];
@@ -23,32 +21,4 @@ export interface LoadProfile {
   readonly values: Float64Array;
   /** f64[window]: captured / offered, 1 when nothing was dropped; 0 marks an outage (nothing was recorded). */
   readonly coverage: Float64Array;
-}
-
-/** One dimension of a profile as f64[partition][window]: one contiguous series a partition. */
-export function seriesOf(profile: LoadProfile, dimension: LoadDimension): Float64Array {
-  const { windowCount, partitionCount, values } = profile;
-  const offset = dimensionIndex(dimension);
-  const series = new Float64Array(windowCount * partitionCount);
-  for (let w = 0; w < windowCount; w++)
-    for (let p = 0; p < partitionCount; p++)
-      series[p * windowCount + w] = values[
-        (w * partitionCount + p) * LOAD_DIMENSION_COUNT + offset
-      ] as number;
-  return series;
-}
-
-/** The last `count` windows, or all where there are fewer. Shares memory with the profile. */
-export function lastWindows(profile: LoadProfile, count: number): LoadProfile {
-  const kept = Math.min(count, profile.windowCount);
-  const first = profile.windowCount - kept;
-  const stride = profile.partitionCount * LOAD_DIMENSION_COUNT;
-  assert(kept >= 0, 'a count of windows is not negative');
-  return {
-    ...profile,
-    startMs: profile.startMs + first * profile.windowMs,
-    windowCount: kept,
-    values: profile.values.subarray(first * stride),
-    coverage: profile.coverage.subarray(first),
-  };
 }

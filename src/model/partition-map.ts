@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { ForeshardError } from '../base/errors.ts';
-import { asPartitionId, type NodeId, type PartitionId } from './ids.ts';
+import { asPartitionId, type PartitionId } from './ids.ts';
 
 /** Hash slots of Redis Cluster: CRC16(key or its {tag}) mod 16384. */
 export const SLOT_COUNT = 16384;
@@ -45,13 +45,4 @@ export function contiguousMap(partitionCount: number, nodeCount: number): Partit
   const ownerOf = new Int32Array(partitionCount);
   for (let p = 0; p < partitionCount; p++) ownerOf[p] = Math.floor((p * nodeCount) / partitionCount);
   return { partitionCount, ownerOf, epochOf: new Uint32Array(partitionCount).fill(1) };
-}
-
-/** The map after `partitionId` has gone to `targetNodeId`. */
-export function withOwner(map: PartitionMap, partitionId: PartitionId, targetNodeId: NodeId): PartitionMap {
-  const ownerOf = map.ownerOf.slice();
-  const epochOf = map.epochOf.slice();
-  ownerOf[partitionId] = targetNodeId;
-  epochOf[partitionId] = (epochOf[partitionId] as number) + 1;
-  return { partitionCount: map.partitionCount, ownerOf, epochOf };
 }

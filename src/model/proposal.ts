@@ -55,6 +55,7 @@ export interface LeftOutMove {
 /** Why a proposal is empty, or smaller than the search found. */
 export type Refusal =
   | 'below-minimum-gain'
+  | 'no-order'
   | 'near-bound'
   | 'migrations-open'
   | 'residence'
@@ -118,4 +119,6 @@ export interface Proposal {
   /** What is needed to make the same bytes again: see `replay`. */
   readonly seed: bigint;
   readonly iterations: number;
+  /** Present where a search ran out of time: iterations of each, in turn; with them the same plan is made again. */
+  readonly endedAfter?: readonly number[];
 }

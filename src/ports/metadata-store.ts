@@ -1,6 +1,6 @@
 /**
  * The one consistent view that all processes share: the partition map, leadership, published profiles.
- * Adapters: embedded (one machine) and etcd; both pass `test/conformance/metadata-store.ts`.
+ * Adapters: embedded (one machine) and etcd; both pass the suite of metadata stores in `src/conformance/`.
  */
 export interface MetadataStore {
   /** Linearizable read. */
@@ -32,21 +32,12 @@ export interface MetadataStore {
    * @returns once the key is there.
    * @throws ForeshardError as `commit` does, when it could not be written.
    */
-  announce(announced: {
-    readonly key: string;
-    readonly value: Uint8Array;
-    readonly ttlMs: number;
-  }): Promise<Announcement>;
+  announce(announced: Announced): Promise<Announcement>;
   /**
    * Stands for election until `signal` aborts. Resolves once elected.
    * Leadership is a hint to act; safety comes from putting `term` into the conditions of every commit.
    */
-  campaign(options: {
-    readonly election: string;
-    readonly candidate: string;
-    readonly ttlMs: number;
-    readonly signal: AbortSignal;
-  }): Promise<Leadership>;
+  campaign(candidacy: Candidacy): Promise<Leadership>;
   close(): Promise<void>;
 }
 
@@ -83,6 +74,19 @@ export type CommitResult =
   | { readonly isCommitted: false; readonly failed: MetadataCondition };
 
 export type Unwatch = () => void;
+
+export interface Announced {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly ttlMs: number;
+}
+
+export interface Candidacy {
+  readonly election: string;
+  readonly candidate: string;
+  readonly ttlMs: number;
+  readonly signal: AbortSignal;
+}
 
 export interface Announcement {
   /** Takes the key back, if it still is ours. Never throws: what cannot be taken back goes by itself. */

@@ -1,7 +1,7 @@
 /** Two storage nodes in this process, with the real agents: what the conformance suite of engines is run over. */
-import { DEFAULT_AGENT_SETTINGS } from '../../plugin/engines/lmdb/agent-settings.ts';
-import { MigrationAgent } from '../../plugin/engines/lmdb/migration-agent.ts';
-import { RpcStorageEngine } from '../../plugin/engines/lmdb/rpc-storage-engine.ts';
+import { DEFAULT_AGENT_SETTINGS } from '../../plugin/engines/migration-agent/agent-settings.ts';
+import { MigrationAgent } from '../../plugin/engines/migration-agent/migration-agent.ts';
+import { RpcStorageEngine } from '../../plugin/engines/migration-agent/rpc-storage-engine.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { silentLogger } from '../../src/base/logger.ts';

@@ -9,21 +9,15 @@ import {
   storageEngineConformance,
 } from '../../src/conformance/index.ts';
 import type { StorageEngine } from '../../src/ports/storage-engine.ts';
+import { conformanceSuite } from '../support/conformance-suite.ts';
 import { openLmdbEngine, openMemoryStores } from './stores.ts';
 
 for (const [name, open] of [
   ['lmdb', openLmdbEngine],
   ['agents over memory', openMemoryStores],
   ['the example', openMemoryEngine],
-] as const) {
-  const test = suite(`storage engine conformance: ${name}`);
-  for (const { name: behaviour, run } of storageEngineConformance(open))
-    test(behaviour, async () => {
-      const skipped = await run();
-      if (skipped !== null) console.log(`SKIP ${behaviour}: ${skipped}`);
-    });
-  test.run();
-}
+] as const)
+  conformanceSuite(`storage engine conformance: ${name}`, storageEngineConformance(open));
 
 const mutants = suite('storage engine conformance: engines that are wrong');
 

@@ -73,7 +73,7 @@ function startFuzzThread(workerData: FuzzOrder): Worker {
   const options = { workerData, resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX } };
   if (!import.meta.url.endsWith('.ts'))
     return new Worker(new URL('./fuzz-thread.js', import.meta.url), options);
-  // As plugin/host/thread.ts does: a worker of Node 20 does not inherit the hooks that load TypeScript.
+  // As plugin/threads/thread.ts does: a worker of Node 20 does not inherit the hooks that load TypeScript.
   const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
   const module = JSON.stringify(new URL('./fuzz-thread.ts', import.meta.url).href);
   const bootstrap = `import(${loader}).then(({ register }) => { register(); return import(${module}); });`;

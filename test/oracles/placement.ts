@@ -96,7 +96,8 @@ export function breaches(file: OracleFile, moves: readonly OracleMove[], setting
   moves.forEach((move, step) => {
     const owners = along[step + 1] as Owners;
     const source = along[firstStepOf(file, moves, move)] as Owners;
-    found.push(...capacityBreaches(file, { start, source, owners, move }, settings));
+    const settled = mapAfterSet(file, moves, move, along);
+    found.push(...capacityBreaches(file, { start, source, owners, settled, move }, settings));
     found.push(...groupBreaches(file, start, owners));
   });
   found.push(...togetherBreaches(file, start, ownersAlong(file, moves).at(-1) as Owners));
@@ -172,23 +173,37 @@ function firstStepOf(file: OracleFile, moves: readonly OracleMove[], move: Oracl
   );
 }
 
+/** The map when the last partition of the same `together` set has gone the same way. */
+function mapAfterSet(
+  file: OracleFile,
+  moves: readonly OracleMove[],
+  move: OracleMove,
+  along: readonly Owners[],
+): Owners {
+  const first = firstStepOf(file, moves, move);
+  const last = moves.findLastIndex((other) => firstStepOf(file, moves, other) === first);
+  return along[last + 1] as Owners;
+}
+
 interface CapacityStep {
   readonly start: Owners;
   /** The map that the source was judged by: just before the move, or before the first of its set. */
   readonly source: Owners;
   /** The map after the move. */
   readonly owners: Owners;
+  /** The map after the move, or after the last of its set. */
+  readonly settled: Owners;
   readonly move: OracleMove;
 }
 
 /**
- * No step brings a node above its capacity, or above what it had at the start where that was more, but for one case: the
- * node that takes a partition may go above where it stays less full than the node that gave it was. Memory, which is held on
- * both nodes, knows no such case.
+ * No step brings a node above its capacity, or above what it had at the start where that was more, but for two cases: the
+ * node that takes a partition may go above where it stays less full than the node that gave it was, or where both together
+ * are less overloaded by the step, over all slots. Memory, which is held on both nodes, knows no such case.
  */
 function capacityBreaches(
   file: OracleFile,
-  { start, source, owners, move }: CapacityStep,
+  { start, source, owners, settled, move }: CapacityStep,
   settings: OracleSettings,
 ): string[] {
   const found: string[] = [];
@@ -208,7 +223,20 @@ function capacityBreaches(
       const after = rho(node, (id) => owners.get(id) === node.id || isHeld(id));
       if (after <= Math.max(1, before) + 1e-6) continue;
       const giver = rho(nodeOf(move.source), (id) => source.get(id) === move.source);
-      if (resource === MEMORY || after >= giver)
+      const overload = (map: Owners): number =>
+        sum(
+          slotsOf(file).flatMap((t) =>
+            [move.source, move.target].map((id) => {
+              const above = utilisation(
+                nodeOf(id),
+                file.partitions.filter((p) => map.get(p.id) === id),
+                { ...at, slot: t },
+              );
+              return Math.max(0, above - 1) ** 2 * (nodeOf(id).capacity[resource] as number);
+            }),
+          ),
+        );
+      if (resource === MEMORY || (after >= giver && overload(settled) >= overload(source)))
         found.push(
           `${node.id} is at ${after} in ${resource}, slot ${slot}, was at ${before}, and relieves one at ${giver}`,
         );

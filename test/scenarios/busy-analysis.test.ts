@@ -11,7 +11,7 @@ import { clusterKeys } from '../../plugin/metadata/cluster-keys.ts';
 import { ClusterMapReader } from '../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
 import { decodeHistory } from '../../plugin/metadata/record-codec.ts';
-import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../../plugin/node/local/local-cluster.ts';
 import { repositoryFile } from '../support/repository.ts';
 import { CLUSTER, keysOf, NumberedWrites, openMigration, until } from '../support/scenario.ts';
 

@@ -8,7 +8,7 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { loadMap } from '../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
-import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../../plugin/node/local/local-cluster.ts';
 import { runCli } from '../support/run-cli.ts';
 import { CLUSTER, keysOf, NumberedWrites, until } from '../support/scenario.ts';
 

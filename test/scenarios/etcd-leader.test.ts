@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { hasEtcd } from '../../plugin/node/local-etcd.ts';
+import { hasEtcd } from '../../plugin/node/local/local-etcd.ts';
 import { nodeArguments } from '../support/repository.ts';
 import { requireOrSkip } from '../support/require.ts';
 import { type CutOffReport, historyOf } from './etcd-history.ts';

@@ -9,7 +9,7 @@ import * as check from 'uvu/assert';
 import { clusterKeys } from '../../plugin/metadata/cluster-keys.ts';
 import { ClusterMapReader } from '../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
-import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../../plugin/node/local/local-cluster.ts';
 import { CLUSTER, keysOf, NumberedWrites, openMigration, until } from '../support/scenario.ts';
 
 const PARTITION_COUNT = 16;

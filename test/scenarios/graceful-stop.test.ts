@@ -9,7 +9,7 @@ import * as check from 'uvu/assert';
 import { clusterKeys } from '../../plugin/metadata/cluster-keys.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
 import { listMembers } from '../../plugin/metadata/members.ts';
-import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../../plugin/node/local/local-cluster.ts';
 import { RETRY_MS_DEFAULT } from '../../plugin/node/node-options.ts';
 import { CLUSTER, sleep, until } from '../support/scenario.ts';
 

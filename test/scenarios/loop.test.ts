@@ -2,17 +2,21 @@
  * The whole loop through real processes and a real client: what is sent is captured, forecast, planned and moved under
  * load, as far as the mode allows, and a plugin that fails leaves a database that serves.
  */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { decodeProposal } from '../../plugin/host/proposal-record.ts';
-import { proposalKey } from '../../plugin/host/record-keys.ts';
+import { decodeKeptPlan } from '../../plugin/host/plans/kept-plan.ts';
+import { keptPlans, plansFolder } from '../../plugin/host/plans/plan-archive.ts';
+import { decodeProposal } from '../../plugin/host/records/proposal-record.ts';
+import { proposalKey } from '../../plugin/host/records/record-keys.ts';
 import { readDecisions } from '../../plugin/metadata/decisions.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
-import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../../plugin/node/local/local-cluster.ts';
 import { QUERY_NODE_ID_MIN } from '../../plugin/node/node-options.ts';
 import { approve } from '../../plugin/operator/approval/approve.ts';
+import { replayPlan } from '../../plugin/operator/replay/replay-plan.ts';
 import type { PluginMode } from '../../src/controller.ts';
 import { CLUSTER, keysOf, sleep, until } from '../support/scenario.ts';
 
@@ -173,6 +177,13 @@ test('propose: the proposal is recorded, the same bytes for the same inputs, and
   await startOver('propose');
   const second = (await latestProposal()) as Uint8Array;
   check.is(Buffer.from(second).toString(), Buffer.from(again).toString());
+  const paths = await keptPlans(
+    plansFolder(join(cluster.folder, '.foreshard/analyzer'), CLUSTER, String(QUERY_NODE_ID_MIN)),
+  );
+  // All three are of the same moment of the load, and their names differ by what they were made from.
+  const path = paths.find((of) => of.includes(decodeProposal(second).inputsHash as string)) as string;
+  const kept = await decodeKeptPlan(path, readFileSync(path));
+  check.equal((await replayPlan(kept)).differences, [], 'made again from the file of its coordinator');
   // Several turns of the executor.
   await sleep(600);
   check.equal(await ownership(), before);

@@ -9,7 +9,7 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { ClusterMapReader } from '../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
-import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../../plugin/node/local/local-cluster.ts';
 import { askCoordinator } from '../../plugin/operator/migration/ask-coordinator.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
 import { foreshardArguments } from '../support/repository.ts';

@@ -7,7 +7,7 @@ import * as check from 'uvu/assert';
 import { ClusterMapReader } from '../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
 import { listNodes } from '../../plugin/metadata/node-registrations.ts';
-import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../../plugin/node/local/local-cluster.ts';
 import { QUERY_NODE_ID_MIN } from '../../plugin/node/node-options.ts';
 import { RpcClient } from '../../plugin/rpc/client.ts';
 import type { PeerIdentity } from '../../plugin/rpc/connection.ts';

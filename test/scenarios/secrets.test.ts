@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../../plugin/node/local/local-cluster.ts';
 import { QUERY_NODE_ID_MIN } from '../../plugin/node/node-options.ts';
 import { RIGHT_READ } from '../../plugin/security/client-access.ts';
 import { newToken, tokenDigest, userLine } from '../../plugin/security/client-users.ts';

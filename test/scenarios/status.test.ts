@@ -1,7 +1,7 @@
 /** What `foreshard status`, `map` and an order say of a cluster whose nodes come and go, by the real command line. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { LocalCluster } from '../../plugin/node/local-cluster.ts';
+import { LocalCluster } from '../../plugin/node/local/local-cluster.ts';
 import type { ClusterStatus, NodeStatus } from '../../plugin/operator/status/gather-status.ts';
 import { runCli } from '../support/run-cli.ts';
 

@@ -1,13 +1,13 @@
 /** A candidate for the office of coordinator: the real election and the real executor. */
 
-import type { MigrationTransport } from '../../plugin/engines/lmdb/migration-transport.ts';
-import { RpcStorageEngine } from '../../plugin/engines/lmdb/rpc-storage-engine.ts';
-import { ReadGuardFeed } from '../../plugin/host/read-guard-feed.ts';
+import type { MigrationTransport } from '../../plugin/engines/migration-agent/migration-transport.ts';
+import { RpcStorageEngine } from '../../plugin/engines/migration-agent/rpc-storage-engine.ts';
+import { ReadGuardFeed } from '../../plugin/host/coordinator/read-guard-feed.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { Random } from '../../src/base/random.ts';
 import { MigrationExecutor } from '../../src/migration/executor.ts';
-import type { ReadWatch } from '../../src/migration/read-watch.ts';
-import type { RecordCodec } from '../../src/migration/records.ts';
+import type { ReadWatch } from '../../src/migration/reads/read-watch.ts';
+import type { RecordCodec } from '../../src/migration/records/records.ts';
 import type { MigrationSettings } from '../../src/migration/settings.ts';
 import { asNodeId, asPartitionId } from '../../src/model/ids.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';

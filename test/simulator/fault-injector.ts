@@ -1,6 +1,6 @@
 /** Carries out the faults of a scenario, and mends everything in the end. */
 import { isSwitched } from '../../src/migration/phases.ts';
-import type { RecordCodec } from '../../src/migration/records.ts';
+import type { RecordCodec } from '../../src/migration/records/records.ts';
 import type { MigrationRecord } from '../../src/model/migration.ts';
 import type { SimClock } from './clock.ts';
 import type { SimCoordinator } from './coordinator.ts';

@@ -22,7 +22,7 @@
  *
  * Beside them: a target that loses all reads gets no more of them (MapChecks), no copy is faster than its limit (CopyLimits), a retired store never becomes an owner's (MapChecks), and nothing of one is left in the end (World); digests differ only where a disk of the simulation has torn an entry.
  */
-import type { RecordCodec } from '../../src/migration/records.ts';
+import type { RecordCodec } from '../../src/migration/records/records.ts';
 import type { MigrationRecord, PartitionRecord } from '../../src/model/migration.ts';
 import type { MetadataEntry } from '../../src/ports/metadata-store.ts';
 import type { PartitionMeta } from '../../src/ports/partition-store.ts';

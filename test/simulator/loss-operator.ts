@@ -2,7 +2,7 @@
  * The operator who is told that a machine is gone for good, with its disk: what its node owned is taken over, at a loss, and
  * when it owns nothing its store is retired. All by requests to the coordinator, as the commands leave them.
  */
-import type { RecordCodec } from '../../src/migration/records.ts';
+import type { RecordCodec } from '../../src/migration/records/records.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
 import type { SimClock } from './clock.ts';
 import type { SimMetadata } from './metadata.ts';

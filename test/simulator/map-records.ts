@@ -1,6 +1,6 @@
 /** The records of the simulated cluster's map: the real codec, asked once for the same bytes. */
 import { recordCodec } from '../../plugin/metadata/record-codec.ts';
-import type { RecordCodec, StoreState } from '../../src/migration/records.ts';
+import type { RecordCodec, StoreState } from '../../src/migration/records/records.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { RecordReader } from './storage-node.ts';

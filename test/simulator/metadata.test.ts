@@ -1,5 +1,6 @@
 import { seededRandom } from '../../src/base/random.ts';
-import { metadataStoreConformance } from '../conformance/metadata-store.ts';
+import { metadataStoreConformance } from '../../src/conformance/index.ts';
+import { conformanceSuite } from '../support/conformance-suite.ts';
 import { SimClock } from './clock.ts';
 import { Life } from './life.ts';
 import { SimMetadata } from './metadata.ts';
@@ -7,21 +8,25 @@ import { SimNetwork } from './network.ts';
 import { NO_RATES } from './scenario.ts';
 
 /** What schedules are judged by has to be a metadata store itself: the model, with nothing going wrong, in the suite's own time. */
-metadataStoreConformance('the simulator’s model', async () => {
-  const clock = new SimClock();
-  const rates = () => NO_RATES;
-  const random = seededRandom(6n);
-  const network = new SimNetwork({ clock, random, rates, handlerOf: () => null });
-  const store = new SimMetadata({ clock, random, network, rates, onChange: () => {} });
-  const stop = runWithTheWall(clock);
-  let lives = 0;
-  return {
-    open: async () => store.handleOf(new Life(`c${lives++}`, clock)),
-    prefix: '/t/',
-    compact: async () => store.compact(),
-    dispose: stop,
-  };
-});
+conformanceSuite(
+  'metadata store conformance: the simulator’s model',
+  metadataStoreConformance(async () => {
+    const clock = new SimClock();
+    const rates = () => NO_RATES;
+    const random = seededRandom(6n);
+    const network = new SimNetwork({ clock, random, rates, handlerOf: () => null });
+    const store = new SimMetadata({ clock, random, network, rates, onChange: () => {} });
+    const stop = runWithTheWall(clock);
+    let lives = 0;
+    return {
+      connect: async () => store.handleOf(new Life(`c${lives++}`, clock)),
+      prefix: '/t/',
+      ttlMsMin: 500,
+      compact: async () => store.compact(),
+      close: stop,
+    };
+  }),
+);
 
 /** Lets virtual time pass as real time does. @returns what ends it. */
 function runWithTheWall(clock: SimClock): () => Promise<void> {

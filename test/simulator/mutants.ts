@@ -1,7 +1,7 @@
 /** Mistakes of real systems, planted one at a time: the simulator has to find each of them. */
-import type { MigrationTransport } from '../../plugin/engines/lmdb/migration-transport.ts';
-import type { ReadWatch } from '../../src/migration/read-watch.ts';
-import type { RecordCodec } from '../../src/migration/records.ts';
+import type { MigrationTransport } from '../../plugin/engines/migration-agent/migration-transport.ts';
+import type { ReadWatch } from '../../src/migration/reads/read-watch.ts';
+import type { RecordCodec } from '../../src/migration/records/records.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { PartitionStore } from '../../src/ports/partition-store.ts';

@@ -1,5 +1,5 @@
-import type { MigrationTransport } from '../../plugin/engines/lmdb/migration-transport.ts';
-import type { ControlReply } from '../../plugin/host/hooks.ts';
+import type { MigrationTransport } from '../../plugin/engines/migration-agent/migration-transport.ts';
+import type { ControlReply } from '../../plugin/hooks.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Random } from '../../src/base/random.ts';
 import type { SimClock } from './clock.ts';

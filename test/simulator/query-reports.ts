@@ -2,12 +2,12 @@
  * What clients measure of reads at copies, as query nodes do for theirs, with the real meters; and what a coordinator reads of
  * it: the newest counts, as long as the metadata store answers it.
  */
-import type { KeyedReport } from '../../plugin/host/read-reports.ts';
-import { ReadMeter } from '../../plugin/node/read-meter.ts';
-import { readsOf } from '../../plugin/node/read-reporter.ts';
+import type { KeyedReport } from '../../plugin/host/coordinator/read-reports.ts';
+import { ReadMeter } from '../../plugin/node/query/read-meter.ts';
+import { readsOf } from '../../plugin/node/query/read-reporter.ts';
 import type { Random } from '../../src/base/random.ts';
-import type { ClientWatch, LatencyCounts } from '../../src/migration/client-latency.ts';
-import { LATENCY_BUCKET_COUNT } from '../../src/migration/read-latency.ts';
+import { LATENCY_BUCKET_COUNT } from '../../src/migration/reads/read-latency.ts';
+import type { ClientWatch, LatencyCounts } from '../../src/migration/throttle/client-latency.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
 import type { SimClock } from './clock.ts';
 

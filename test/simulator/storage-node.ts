@@ -1,6 +1,6 @@
 /** A storage node of the simulation: the real agent on a simulated disk, and a data path that checks ownership as it writes. */
-import { MigrationAgent } from '../../plugin/engines/lmdb/migration-agent.ts';
-import type { MigrationTransport } from '../../plugin/engines/lmdb/migration-transport.ts';
+import { MigrationAgent } from '../../plugin/engines/migration-agent/migration-agent.ts';
+import type { MigrationTransport } from '../../plugin/engines/migration-agent/migration-transport.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';

@@ -53,6 +53,7 @@ async function admittedMovesIn(
   mode: PluginMode,
   isDraining: boolean,
   after: readonly number[] = [],
+  record: CycleComponents['proposals']['record'] = async () => {},
 ): Promise<readonly Move[]> {
   const admitted: (readonly Move[])[] = [];
   const moves = [
@@ -79,7 +80,7 @@ async function admittedMovesIn(
       relieved: (_, proposal) => proposal,
       evidence: async () => ({ moves: [{ partitionId: 0, after }] }) as unknown as ProposalEvidence,
     },
-    proposals: { memory: async () => ({ lastMoves: [], recentMoves: [] }), record: async () => {} },
+    proposals: { memory: async () => ({ lastMoves: [], recentMoves: [] }), record },
     migration: {
       admit: async (proposal) => {
         admitted.push(proposal.moves);
@@ -105,6 +106,14 @@ test('once it has ended, what it had approved and has not begun is taken back', 
 test('in mode auto a move is handed over with those that make room for it', async () => {
   const [move] = await admittedMovesIn('auto', true, [5, 6]);
   check.equal(move?.after, [5, 6]);
+});
+
+test('what is kept for replays is the plan as it was made of the inputs, whatever of it is proposed', async () => {
+  const kept: (readonly [proposed: number, made: number | undefined])[] = [];
+  await admittedMovesIn('propose', true, [], async (proposal, { plan }) => {
+    kept.push([proposal.moves.length, plan?.moves.length]);
+  });
+  check.equal(kept, [[1, 2]]);
 });
 
 test.run();

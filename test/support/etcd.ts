@@ -1,7 +1,7 @@
 /** What tests of the store in etcd share: real members, and short words for what is done to them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EtcdMetadataOptions, openEtcdMetadata } from '../../plugin/metadata/etcd/etcd-metadata.ts';
-import { LocalEtcd } from '../../plugin/node/local-etcd.ts';
+import { LocalEtcd } from '../../plugin/node/local/local-etcd.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { CommitResult, MetadataStore } from '../../src/ports/metadata-store.ts';
 

@@ -52,6 +52,9 @@ export class MemoryRedisCluster implements RedisNodes {
   readonly sizes = new Map<string, number>();
   /** Whether the agent's user may run scripts. */
   allowsScripts = true;
+  allowsTransactions = true;
+  /** How often a target has told all others of a slot that it has taken. */
+  broadcastCount = 0;
   /** Carried out for the agent so far. */
   commandCount = 0;
   /** What all servers take the time to be. */
@@ -156,7 +159,11 @@ export class MemoryRedisCluster implements RedisNodes {
 
   #agentCommand(server: Server, command: RedisCommand): RedisReply {
     const { commandsMax, isMigrateHalfDone } = this.faults;
-    if (this.commandCount >= commandsMax) throw dead();
+    if (this.commandCount >= commandsMax) {
+      // What its connection has begun, and not ended, is nothing.
+      for (const one of this.servers) one.queued = null;
+      throw dead();
+    }
     this.onTurn();
     this.commandCount++;
     if (this.#late !== null && this.commandCount >= this.#late.atCount) {
@@ -191,10 +198,13 @@ export class MemoryRedisCluster implements RedisNodes {
     server.isAsking = name === 'ASKING';
     switch (name) {
       case 'MULTI':
+        if (!this.allowsTransactions)
+          return new RedisRefusal("NOPERM User agent has no permissions to run the 'multi' command");
         server.queued = [];
         return Buffer.from('OK');
       case 'EXEC': {
-        const queued = server.queued ?? [];
+        if (server.queued === null) return new RedisRefusal('ERR EXEC without MULTI');
+        const { queued } = server;
         server.queued = null;
         return queued.map((one) => this.#run(server, one, { isHalfDone }));
       }
@@ -286,8 +296,10 @@ export class MemoryRedisCluster implements RedisNodes {
           `ERR Can't assign hashslot ${slot} to a different node while I still hold keys for this hash slot.`,
         );
       if (this.#keysIn(server, slot).length === 0) server.migratingTo.delete(slot);
-      if (nodeId === server.nodeId && server.importingFrom.delete(slot))
+      if (nodeId === server.nodeId && server.importingFrom.delete(slot)) {
+        this.broadcastCount++;
         server.configEpoch = Math.max(...this.servers.map(({ configEpoch }) => configEpoch)) + 1;
+      }
       server.ownerOf[slot] = nodeId;
     }
     return Buffer.from('OK');

@@ -1,6 +1,6 @@
 /** The map's record of one partition, as tests of migrations need it. */
 import { isSwitched } from '../../src/migration/phases.ts';
-import type { OpenRecord } from '../../src/migration/record-changes.ts';
+import type { OpenRecord } from '../../src/migration/records/record-changes.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../src/model/ids.ts';
 import type { Digest, MigrationPhase, MigrationRecord, PartitionRecord } from '../../src/model/migration.ts';
 

@@ -1,12 +1,12 @@
 /** Storage nodes, query nodes and a coordinator in one process, over real stores and sockets: for reads in migrations. */
 import { CLUSTER, MigrationCluster, QUICK_SETTINGS } from '../../bench/migration-cluster.ts';
 import type { CopyReadFault } from '../../plugin/engines/lmdb/group-commit.ts';
-import { emptyQueryNodeHooks, type QueryNodeHooks } from '../../plugin/host/hooks.ts';
-import type { CopyReadLimits } from '../../plugin/node/copy-reads.ts';
-import { type RunningQueryNode, startQueryNode } from '../../plugin/node/query-node.ts';
+import { emptyQueryNodeHooks, type QueryNodeHooks } from '../../plugin/hooks.ts';
+import type { CopyReadLimits } from '../../plugin/node/query/copy-reads.ts';
+import { type RunningQueryNode, startQueryNode } from '../../plugin/node/query/query-node.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLogger } from '../../src/base/logger.ts';
-import { DEFAULT_READ_GUARD } from '../../src/migration/read-guard-settings.ts';
+import { DEFAULT_READ_GUARD } from '../../src/migration/reads/read-guard-settings.ts';
 import type { MigrationSettings } from '../../src/migration/settings.ts';
 import type { PartitionRecord } from '../../src/model/migration.ts';
 import { keySlot } from '../../src/routing/key-slot.ts';

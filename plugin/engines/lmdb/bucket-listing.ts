@@ -3,10 +3,10 @@ import type { Transaction } from 'lmdb';
 import type { EntryFingerprint, EntryPage, ListEntriesOptions } from '../../../src/ports/storage-engine.ts';
 import { type EntryHasher, seedWordsOf } from './entry-hasher.ts';
 import type { Table } from './environment.ts';
-import { shownKey } from './fingerprints.ts';
 import { bucketOf, type EncodedKey, isKeyRecord, keyAtPosition, slotOfPhysical } from './physical-key.ts';
 import { expiryOf, RECORD_HEADER_BYTES } from './record.ts';
 import { bucketOfLane } from './running-digest.ts';
+import { shownKey } from './shown-key.ts';
 
 /** A bucket is one range a slot. Opening one takes some 10 us, so this many, mostly empty, hold the event loop for 5 ms. */
 const RANGES_PER_PAGE = 512;

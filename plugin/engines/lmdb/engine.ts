@@ -1,4 +1,5 @@
 import type { Clock } from '../../../src/base/clock.ts';
+import { seededRandom } from '../../../src/base/random.ts';
 import { assertPartitionCount } from '../../../src/model/partition-map.ts';
 import { CommandContext } from './commands/command-context.ts';
 import { EntryHasher } from './entry-hasher.ts';
@@ -6,6 +7,7 @@ import { LmdbEnvironment } from './environment.ts';
 import { Expirer } from './expirer.ts';
 import { GroupCommit } from './group-commit.ts';
 import { LmdbPartitionStore } from './lmdb-partition-store.ts';
+import { RequestCosts } from './request-costs.ts';
 import { SpaceGuard } from './space-guard.ts';
 
 export interface LmdbEngineOptions {
@@ -76,7 +78,9 @@ export class LmdbEngine {
     });
     const store = new LmdbPartitionStore({ environment, spaceGuard, hasher, clock, partitionCount });
     const valueBytesMax = options.valueBytesMax ?? VALUE_BYTES_MAX_DEFAULT;
-    const requests = new GroupCommit({ store, spaceGuard, clock, valueBytesMax });
+    // Any seed: it has to be out of step with clients, not secret.
+    const costs = new RequestCosts(partitionCount, { clock, random: seededRandom(1n) });
+    const requests = new GroupCommit({ store, spaceGuard, clock, valueBytesMax, costs });
     const context = new CommandContext({
       table: environment.data,
       writer: store.writer,

@@ -11,7 +11,7 @@ const ENTRY_BYTES_INITIAL = 64 << 10;
 /** Up to here a loop is faster than making a view of the source to copy from. */
 const LOOP_BYTES_MAX = 48;
 /** Two u64 as four words, low before high. */
-export const HASH_WORDS = 4;
+const HASH_WORDS = 4;
 
 /** A 64-bit seed as two words: a bigint would be an allocation an entry. */
 export interface SeedWords {

@@ -160,7 +160,7 @@ export class EntryWriter {
 }
 
 /** [partition u16 BE][lsn f64 BE] */
-export function logKey(target: IndexKey, partitionId: number, lsn: number): IndexKey {
+function logKey(target: IndexKey, partitionId: number, lsn: number): IndexKey {
   target.bytes[0] = partitionId >> 8;
   target.bytes[1] = partitionId;
   writeFloat64(target.bytes, 2, lsn);

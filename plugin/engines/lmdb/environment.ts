@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { statfsSync } from 'node:fs';
 import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import { makeFolder } from '../../host/make-folder.ts';
+import { makeFolder } from '../../make-folder.ts';
 import { type EncodedKey, encodedKey, KEY_ENCODER } from './physical-key.ts';
 import { StoreLock } from './store-lock.ts';
 

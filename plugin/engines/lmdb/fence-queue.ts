@@ -1,6 +1,6 @@
 /** Of one partition: what a router sends in a hand-over of half a second at a few thousand queries a second. */
 export const HELD_REQUESTS_MAX = 1000;
-export const HELD_BYTES_MAX = 4 * 1024 * 1024;
+const HELD_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface HeldRequest<Channel> {
   readonly channel: Channel;

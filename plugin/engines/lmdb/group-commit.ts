@@ -16,6 +16,7 @@ import { CopyWaits } from './copy-waits.ts';
 import { FenceQueue } from './fence-queue.ts';
 import type { LmdbPartitionStore } from './lmdb-partition-store.ts';
 import type { PartitionState } from './partition-state.ts';
+import type { RequestCosts } from './request-costs.ts';
 import type { SpaceGuard } from './space-guard.ts';
 
 /** Where a request came from and its reply goes: one connection. */
@@ -33,6 +34,7 @@ export interface GroupCommitOptions {
   readonly spaceGuard: SpaceGuard;
   readonly clock: Clock;
   readonly valueBytesMax: number;
+  readonly costs: RequestCosts;
 }
 
 export interface GroupCommitCounters {
@@ -82,8 +84,8 @@ export class GroupCommit {
   };
   /** Told of each partition a group wrote to, after the group is durable and before its replies leave. */
   onWriteCommitted: ((partitionId: number, lsn: number) => void) | null = null;
-  /** f64[partition]: requests that were run since the start, by partition: whoever reads it twice knows the load now. */
-  readonly servedOf: Float64Array;
+  /** By partition, since the start: whoever reads them twice knows the load now. */
+  readonly costs: RequestCosts;
   readonly #store: LmdbPartitionStore;
   readonly #spaceGuard: SpaceGuard;
   readonly #clock: Clock;
@@ -105,7 +107,7 @@ export class GroupCommit {
   constructor(options: GroupCommitOptions) {
     const { store } = options;
     this.#store = store;
-    this.servedOf = new Float64Array(store.states.length);
+    this.costs = options.costs;
     this.#spaceGuard = options.spaceGuard;
     this.#clock = options.clock;
     this.#dispatch = buildDispatch((partitionId) => store.rangeOf(partitionId));
@@ -317,7 +319,6 @@ export class GroupCommit {
     const reader = this.#reader;
     const { commandIndex } = reader;
     const isWrite = this.#dispatch.isWrite[commandIndex] === 1;
-    this.servedOf[reader.partitionId]!++;
     if (isWrite && !isWritable) {
       this.#refuseFailed(replies, state);
       return;
@@ -336,6 +337,8 @@ export class GroupCommit {
     context.isResp3 = reader.isResp3;
     context.state = state;
     context.reply = replies;
+    const bytesBefore = replies.untakenBytes;
+    const startedMs = this.costs.begin(reader.partitionId, isWrite);
     replies.begin(reader.requestId, STATUS_OK, state.epoch, state.lsn);
     try {
       (this.#dispatch.handlers[commandIndex] as (context: CommandContext) => void)(context);
@@ -346,6 +349,10 @@ export class GroupCommit {
     }
     if (isWrite) replies.setLsn(state.lsn);
     replies.end();
+    const { argumentCount, starts, ends } = reader;
+    const requestBytes =
+      argumentCount === 0 ? 0 : (ends[argumentCount - 1] as number) - (starts[0] as number);
+    this.costs.end(reader.partitionId, startedMs, requestBytes + replies.untakenBytes - bytesBefore);
   }
 
   #hold(channel: ReplyChannel, payload: Buffer, start: number, state: PartitionState): void {

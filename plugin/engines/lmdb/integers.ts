@@ -1,6 +1,6 @@
 /** Integers as Redis reads them: canonical decimal, 64 bits, nothing around. */
 
-export const INT64_MAX = 9223372036854775807n;
+const INT64_MAX = 9223372036854775807n;
 export const INT64_MIN = -9223372036854775808n;
 /** So many digits always fit a double exactly, also after one addition. */
 const SAFE_DIGITS = 15;

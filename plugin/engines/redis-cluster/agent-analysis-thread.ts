@@ -6,6 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { type MessagePort, workerData } from 'node:worker_threads';
+import { withMeasuredCpu } from '../../../src/analyzer/cpu/measured-cpu.ts';
 import { CalendarForecaster } from '../../../src/analyzer/seasons/calendar-forecaster.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import type { Logger } from '../../../src/base/logger.ts';
@@ -14,19 +15,18 @@ import { loadKernels } from '../../../src/kernels/instance.ts';
 import { KernelPool } from '../../../src/kernels/pool.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { loadCalendar } from '../../calendar/load-calendar.ts';
-import { AnalysisClock } from '../../host/analysis-clock.ts';
-import { CheckpointFile } from '../../host/checkpoint-file.ts';
+import { AnalysisClock } from '../../host/analysis/analysis-clock.ts';
+import { CheckpointFile } from '../../host/analysis/checkpoint-file.ts';
+import { summaryOf } from '../../host/analysis/cycle-summary.ts';
+import { EventEffects } from '../../host/analysis/event-effects.ts';
+import { KeptForecaster } from '../../host/analysis/kept-forecaster.ts';
+import { CPU_WINDOWS_MAX, measuredIn } from '../../host/analysis/node-cpu-feed.ts';
+import { openPlanning } from '../../host/analysis/planning.ts';
+import { ProfileLedger } from '../../host/analysis/profile-ledger.ts';
+import { ProfilePublisher } from '../../host/analysis/profile-publisher.ts';
 import type { CycleSummary } from '../../host/control-messages.ts';
-import { summaryOf } from '../../host/cycle-summary.ts';
-import { EventEffects } from '../../host/event-effects.ts';
-import { isOwnBug } from '../../host/faults.ts';
-import { KeptForecaster } from '../../host/kept-forecaster.ts';
 import { createLogger } from '../../host/pino-logger.ts';
-import { openPlanning } from '../../host/planning.ts';
-import { ProfileLedger } from '../../host/profile-ledger.ts';
-import { ProfilePublisher } from '../../host/profile-publisher.ts';
-import { eventEffectsPrefix, profilePrefix } from '../../host/record-keys.ts';
-import { type RunningThread, reportFault, runThread } from '../../host/thread-main.ts';
+import { eventEffectsPrefix, nodeCpuPrefix, profilePrefix } from '../../host/records/record-keys.ts';
 import { openMetadata } from '../../metadata/open.ts';
 import { CycleBook } from '../../metrics/cycle-book.ts';
 import { LoopDelay } from '../../metrics/loop-delay.ts';
@@ -34,6 +34,8 @@ import { type Reading, reading } from '../../metrics/reading.ts';
 import { CAPTURE_ID_END, CAPTURE_ID_MIN } from '../../redis/capture-ids.ts';
 import { forgetGoneProcesses } from '../../redis/gone-processes.ts';
 import { ProfileConsolidator } from '../../redis/profile-consolidator.ts';
+import { isOwnBug } from '../../threads/faults.ts';
+import { type RunningThread, reportFault, runThread } from '../../threads/thread-main.ts';
 import { openWebhooks } from '../../webhooks/open-webhooks.ts';
 import { ClusterView } from './cluster-view.ts';
 import { ClusterWatch } from './cluster-watch.ts';
@@ -91,6 +93,11 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
   const ledger = new ProfileLedger({ ...grid, windowsMax: forecast.historyWindows });
   const prefix = profilePrefix(cluster.name);
   const publisher = new ProfilePublisher({ metadata, ledger, prefix, logger });
+  const cpuLedger = new ProfileLedger({ ...grid, windowsMax: CPU_WINDOWS_MAX });
+  const cpuPublisher = new ProfilePublisher({
+    ...{ metadata, logger, ledger: cpuLedger },
+    prefix: nodeCpuPrefix(cluster.name),
+  });
   let isClosing = false;
   const book = new CycleBook();
   const webhooks = isDryRun ? null : openWebhooks(settings, { clock: machineClock, logger });
@@ -99,6 +106,7 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
   const { coordinator, cycles } = openPlanning(settings, coordinatorPort, {
     ...{ book, webhooks, clock, machineClock, logger, metadata, pool },
     kernelHash: kernels.hash,
+    processName: 'agent',
     forecaster: withCalendar(settings, kept, memory, logger),
     isCancelled: () => isClosing,
     openObserver: (of) =>
@@ -106,14 +114,19 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
     loadProfile: async () => {
       const nowMs = clock.nowMs();
       await publisher.refresh(nowMs);
-      return ledger.toProfile(nowMs);
+      const profile = ledger.toProfile(nowMs);
+      if (clock.isVirtual) return profile;
+      await cpuPublisher.refresh(nowMs);
+      return withMeasuredCpu(profile, (startMs) => measuredIn(cpuLedger, startMs));
     },
   });
   const feedId = randomInt(CAPTURE_ID_MIN, CAPTURE_ID_END);
+  const ofFeeds = { nodes: view.nodes, clock: machineClock, feedId };
   const watch = new ClusterWatch(settings, {
     ...{ view, masters, mirror, metadata, logger, agentName, clock: machineClock },
     fence: () => coordinator.fence,
-    feed: new SlotLoadFeed(grid, { nodes: view.nodes, clock: machineClock, publisher, feedId }),
+    feed: new SlotLoadFeed(grid, { ...ofFeeds, publisher, counts: 'operations' }),
+    cpuFeed: new SlotLoadFeed(grid, { ...ofFeeds, publisher: cpuPublisher, counts: 'milliseconds' }),
   });
   const consolidator = new ProfileConsolidator({ ...grid, prefix }, metadata);
   const consolidate = async (): Promise<void> => {
@@ -125,18 +138,33 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
     if (parts > 0) logger.info({ parts }, 'windows of captured processes were added up');
   };
   /** What the world does is met again at the next turn; a bug of ours ends the agent. */
-  const every = (intervalMs: number, what: string, work: () => Promise<unknown>): Repeated =>
-    new Repeated(isDryRun ? null : intervalMs, async () => {
-      try {
-        await work();
-      } catch (error) {
-        if (isOwnBug(error)) reportFault(error);
-        else logger.warn({ fault: (error as Error).message }, what);
-      }
-    });
+  const every = (
+    intervalMs: number,
+    what: string,
+    work: () => Promise<unknown>,
+    mayBegin?: () => boolean,
+  ): Repeated =>
+    new Repeated(
+      isDryRun ? null : intervalMs,
+      async () => {
+        try {
+          await work();
+        } catch (error) {
+          if (isOwnBug(error)) reportFault(error);
+          else logger.warn({ fault: (error as Error).message }, what);
+        }
+      },
+      mayBegin,
+    );
   const planning = every(controller.cycleIntervalMs, 'no plan is made for now', () => cycles.runCycle());
   const beside = [
-    every(redis.lookIntervalMs, 'the cluster cannot be looked at for now', () => watch.look()),
+    // At once when it leads: whoever has just started an agent wants to see what it sees.
+    every(
+      redis.lookIntervalMs,
+      'the cluster cannot be looked at for now',
+      () => watch.look(),
+      () => coordinator.fence !== null,
+    ),
     every(CONSOLIDATE_INTERVAL_MS, 'windows of load are not added up for now', consolidate),
   ];
   return {
@@ -172,18 +200,37 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
   };
 }
 
-/** Work on a timer, one at a time; never without an interval. */
+const BEGIN_LOOK_MS = 250;
+
+/**
+ * Work on a timer, one at a time; never without an interval. The first turn comes after one interval, or, where it is said when
+ * that may be, as soon as it may begin.
+ */
 class Repeated {
-  readonly #timer: NodeJS.Timeout | null;
+  #timer: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
 
-  constructor(intervalMs: number | null, work: () => Promise<void>) {
+  constructor(intervalMs: number | null, work: () => Promise<void>, mayBegin?: () => boolean) {
+    if (intervalMs === null) return;
     const turn = (): void => {
       this.#running ??= work().finally(() => {
         this.#running = null;
       });
     };
-    this.#timer = intervalMs === null ? null : setInterval(turn, intervalMs);
+    const repeat = (): void => {
+      this.#timer = setInterval(turn, intervalMs);
+    };
+    if (mayBegin === undefined) {
+      repeat();
+      return;
+    }
+    const waiting = setInterval(() => {
+      if (!mayBegin()) return;
+      clearInterval(waiting);
+      repeat();
+      turn();
+    }, BEGIN_LOOK_MS);
+    this.#timer = waiting;
   }
 
   async stop(): Promise<void> {

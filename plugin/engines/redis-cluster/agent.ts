@@ -5,22 +5,22 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import type { Settings } from '../../../src/settings.ts';
-import { AnalysisClock } from '../../host/analysis-clock.ts';
+import { AnalysisClock } from '../../host/analysis/analysis-clock.ts';
 import type { AdvanceReport, ControlBody, CycleSummary } from '../../host/control-messages.ts';
-import { Coordinator } from '../../host/coordinator.ts';
+import { Coordinator } from '../../host/coordinator/coordinator.ts';
 import type {
   CoordinatorBody,
   CoordinatorMessage,
   CoordinatorReplies,
-} from '../../host/coordinator-messages.ts';
-import { startThread } from '../../host/thread.ts';
-import type { Call } from '../../host/thread-calls.ts';
-import { ThreadLink } from '../../host/thread-link.ts';
-import { answerCall } from '../../host/thread-main.ts';
-import { clusterKeys } from '../../metadata/cluster-keys.ts';
+} from '../../host/coordinator/coordinator-messages.ts';
 import { openMetadata } from '../../metadata/open.ts';
+import { recordCodec } from '../../metadata/record-codec.ts';
 import type { MetricSource } from '../../metrics/metrics-page.ts';
 import type { Reading } from '../../metrics/reading.ts';
+import { startThread } from '../../threads/thread.ts';
+import type { Call } from '../../threads/thread-calls.ts';
+import { ThreadLink } from '../../threads/thread-link.ts';
+import { answerCall } from '../../threads/thread-main.ts';
 import { openWebhooks, tellOfEnd } from '../../webhooks/open-webhooks.ts';
 import type { AgentAnalysisBody, AgentAnalysisSetup } from './agent-analysis-thread.ts';
 import { assertNodesNamed, ClusterView } from './cluster-view.ts';
@@ -89,7 +89,8 @@ export class RedisAgent {
       clock,
       logger,
       metadata,
-      keys: clusterKeys(cluster.name),
+      codec: recordCodec(cluster.name),
+      mode: settings.plugin.mode,
       onTerm: (fence) => tell({ kind: 'term', fence }),
       onFault,
       makeExecutor: (leadership) =>

@@ -15,6 +15,8 @@ export interface NodeView {
   readonly nodeId: string;
   readonly host: string;
   readonly port: number;
+  /** Of its cluster bus; null where it is not told. */
+  readonly busPort: number | null;
   readonly isMyself: boolean;
   readonly role: 'master' | 'replica';
   /** Of a replica. */
@@ -25,6 +27,8 @@ export interface NodeView {
   readonly isJoining: boolean;
   readonly configEpoch: number;
   readonly isLinked: boolean;
+  /** It was sent a PING, and has not answered yet. */
+  readonly isPinged: boolean;
   /** First and last of each range. */
   readonly slots: readonly (readonly [first: number, last: number])[];
   readonly openSlots: readonly OpenSlot[];
@@ -46,21 +50,22 @@ export function parseClusterNodes(text: string, askedHost: string): readonly Nod
 
 function parseLine(line: string, askedHost: string): NodeView {
   const fields = line.trim().split(' ');
-  const [nodeId, address, flagList, masterId, , , epoch, link, ...slotFields] = fields as [
+  const [nodeId, address, flagList, masterId, pingSentMs, , epoch, link, ...slotFields] = fields as [
     string,
     ...string[],
   ];
   if (fields.length < 8 || !/^[0-9a-f]{40}$/.test(nodeId)) throw corrupt(line);
   // `ip:port@cport[,hostname[,key=value…]]`; an IPv6 address has colons of its own.
-  const found = /^(.*):(\d+)(?:@\d+)?(?:,([^,]*).*)?$/.exec(address as string);
+  const found = /^(.*):(\d+)(?:@(\d+))?(?:,([^,]*).*)?$/.exec(address as string);
   if (found === null) throw corrupt(line);
   const flags = new Set((flagList as string).split(','));
   const isMyself = flags.has('myself');
-  const host = found[1] === '' ? (found[3] ?? '') : (found[1] as string);
+  const host = found[1] === '' ? (found[4] ?? '') : (found[1] as string);
   return {
     nodeId,
     host: host === '' && isMyself ? askedHost : host,
     port: Number(found[2]),
+    busPort: found[3] === undefined ? null : Number(found[3]),
     isMyself,
     role: flags.has('master') ? 'master' : 'replica',
     masterId: masterId === '-' ? null : (masterId as string),
@@ -68,6 +73,7 @@ function parseLine(line: string, askedHost: string): NodeView {
     isJoining: flags.has('handshake') || flags.has('noaddr'),
     configEpoch: Number(epoch),
     isLinked: link === 'connected',
+    isPinged: pingSentMs !== '0',
     slots: slotFields.filter((field) => !field.startsWith('[')).map((field) => parseRange(field, line)),
     openSlots: slotFields.filter((field) => field.startsWith('[')).map((field) => parseOpenSlot(field, line)),
   };

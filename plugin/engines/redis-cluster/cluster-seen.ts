@@ -1,12 +1,12 @@
 import type { PluginMode } from '../../../src/controller.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
-import { decodeRecord, encodeRecord } from '../../host/json-record.ts';
+import { decodeRecord, encodeRecord } from '../../host/records/json-record.ts';
 import { orNothing } from '../../metadata/json-values.ts';
-import type { SlotStatsSupport } from '../../redis/slot-stats.ts';
 import type { WatchedMaster } from './master-watch.ts';
 import { clusterSeenKey } from './move-record.ts';
 import type { NodeRates } from './node-info.ts';
 import type { Shard } from './shards.ts';
+import type { SlotStatsSupport } from './slot-stats.ts';
 import type { ClusterTopology } from './topology.ts';
 
 export interface SeenMaster {

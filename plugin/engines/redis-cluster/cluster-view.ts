@@ -65,7 +65,7 @@ export class ClusterView {
   }
 }
 
-export function addressOf(text: string): RedisAddress {
+function addressOf(text: string): RedisAddress {
   const at = text.lastIndexOf(':');
   return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) };
 }

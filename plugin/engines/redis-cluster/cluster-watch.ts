@@ -14,7 +14,9 @@ import type { SlotLoadFeed } from './slot-load-feed.ts';
 export interface ClusterWatchComponents {
   readonly view: Pick<ClusterView, 'topology'>;
   readonly masters: MasterWatch;
-  readonly feed: SlotLoadFeed;
+  readonly feed: Pick<SlotLoadFeed, 'poll' | 'pause'>;
+  /** Of CPU alone, where captured clients tell of the rest. */
+  readonly cpuFeed: Pick<SlotLoadFeed, 'poll' | 'pause'>;
   readonly mirror: Pick<MapMirror, 'shards'>;
   readonly metadata: MetadataStore;
   readonly clock: Clock;
@@ -39,10 +41,10 @@ export class ClusterWatch {
 
   /** @throws ForeshardError when cluster or metadata store cannot be reached. */
   async look(): Promise<void> {
-    const { view, masters, feed, mirror, metadata, clock, logger, fence, agentName } = this.#components;
+    const { view, masters, mirror, metadata, clock, logger, fence, agentName } = this.#components;
     const { cluster, plugin, redis } = this.#settings;
     const held = fence();
-    if (held === null) return feed.pause();
+    if (held === null) return this.#pause();
     const topology = await view.topology();
     const watched = await masters.look(topology);
     const clients = await readClientView(metadata, {
@@ -70,16 +72,27 @@ export class ClusterWatch {
     await metadata.commit({ conditions: [held], writes: [{ kind: 'put', key, value: seen }] });
   }
 
+  async #pause(): Promise<void> {
+    await this.#components.feed.pause();
+    await this.#components.cpuFeed.pause();
+  }
+
   /** Captured clients tell more than servers do, and the same load must not be counted twice. */
   async #feed(
     topology: Parameters<SlotLoadFeed['poll']>[0],
     watched: Parameters<SlotLoadFeed['poll']>[1],
     hasCapturedClients: boolean,
   ): Promise<ClusterSeen['slotStats']> {
-    const { feed } = this.#components;
+    const { feed, cpuFeed } = this.#components;
     const isUsed = this.#settings.redis.slotStats === 'auto' && !hasCapturedClients;
-    if (isUsed) return feed.poll(topology, watched);
+    if (isUsed) {
+      await cpuFeed.pause();
+      return feed.poll(topology, watched);
+    }
     await feed.pause();
+    // What a query cost, only the server knows.
+    if (this.#settings.redis.slotStats === 'auto') await cpuFeed.poll(topology, watched);
+    else await cpuFeed.pause();
     return 'unused';
   }
 }

@@ -26,6 +26,7 @@ type NodesOfMover = SlotMoverComponents['nodes'];
  * answered as a server would that does as it is told. So it is the very code of a move that says what it would send.
  */
 export class DryRunNodes implements NodesOfMover {
+  readonly isOnlyTold = true;
   readonly #nodes: NodesOfMover;
   readonly #onCommand: (nodeId: string, command: RedisCommand) => void;
   /** Keys that would be away, as latin1. */

@@ -4,11 +4,11 @@ import type { Logger } from '../../../src/base/logger.ts';
 import type { Proposal } from '../../../src/model/proposal.ts';
 import type { MetadataCondition, MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
-import type { CoordinatorBody, CoordinatorMessage } from '../../host/coordinator-messages.ts';
-import { startThread } from '../../host/thread.ts';
-import type { Call } from '../../host/thread-calls.ts';
-import { ThreadLink } from '../../host/thread-link.ts';
-import { answerCall } from '../../host/thread-main.ts';
+import type { CoordinatorBody, CoordinatorMessage } from '../../host/coordinator/coordinator-messages.ts';
+import { startThread } from '../../threads/thread.ts';
+import type { Call } from '../../threads/thread-calls.ts';
+import { ThreadLink } from '../../threads/thread-link.ts';
+import { answerCall } from '../../threads/thread-main.ts';
 import type { AgentAnalysisBody, AgentAnalysisSetup } from './agent-analysis-thread.ts';
 import { AtomicMover } from './atomic-mover.ts';
 import { assertNodesNamed, ClusterView } from './cluster-view.ts';
@@ -72,33 +72,48 @@ export async function planWithoutActing(given: Settings, folder: string): Promis
 export interface DryRunComponents {
   readonly metadata: MetadataStore;
   readonly logger: Logger;
-  /** Lines for people: what a move is, and why it would not begin. */
-  readonly onRemark: (line: string) => void;
-  /** One command that would be sent: `HOST:PORT> COMMAND …`. */
-  readonly onCommand: (line: string) => void;
+}
+
+/** One command that would be sent. */
+export interface ToldCommand {
+  /** `HOST:PORT`. */
+  readonly server: string;
+  readonly command: string;
+}
+
+export interface ToldMove
+  extends Pick<AskedMove, 'partitionId' | 'sourceNodeId' | 'targetNodeId' | 'reason'> {
+  /** Why it would not begin; null if it would. */
+  readonly refusal: string | null;
+  readonly commands: readonly ToldCommand[];
+}
+
+export interface DryRun {
+  /** Why nothing at all would be moved now; null if something would. */
+  readonly held: string | null;
+  readonly moves: readonly ToldMove[];
 }
 
 /**
- * Tells, move by move, what would be sent to which server as things stand now. Only commands that look are sent.
+ * What would be sent to which server as things stand now, move by move. Only commands that look are sent.
  *
  * @throws ForeshardError FORESHARD_UNAVAILABLE when the cluster cannot be looked at.
  */
-export async function tellCommands(
+export async function commandsOf(
   settings: Settings,
   moves: readonly AskedMove[],
-  { metadata, logger, onRemark, onCommand }: DryRunComponents,
-): Promise<void> {
+  { metadata, logger }: DryRunComponents,
+): Promise<DryRun> {
   const view = new ClusterView(settings.redis);
   try {
     const topology = await view.topology();
     const { name, partitionCount } = settings.cluster;
     const mirror = new MapMirror(metadata, { clusterName: name, partitionCount });
     const shards = numberShards(await mirror.shards(), topology);
-    let isBegun = false;
+    let commands: ToldCommand[] = [];
     const nodes = new DryRunNodes(view.nodes, (nodeId, command) => {
-      isBegun = true;
       const address = topology.addresses.get(nodeId);
-      onCommand(`${address?.host}:${address?.port}> ${commandText(command)}`);
+      commands.push({ server: `${address?.host}:${address?.port}`, command: commandText(command) });
     });
     const mover = new SlotMover(settings.redis, {
       nodes,
@@ -116,20 +131,21 @@ export async function tellCommands(
       noteCopies: async () => undefined,
       mayOpen: async () => true,
       // A server that moves slots by itself was told to begin: there is nothing to watch.
-      orderOf: async () => (isBegun ? 'cancel' : 'go-on'),
+      orderOf: async () => (commands.length > 0 ? 'cancel' : 'go-on'),
     };
     const held = clusterRefusal(topology, await readOpenSlotMoves(metadata, name));
-    if (held !== null) onRemark(`nothing would be moved now: ${held}`);
+    const told: ToldMove[] = [];
     for (const move of moves) {
-      isBegun = false;
+      commands = [];
       const { partitionId, sourceNodeId, targetNodeId, reason } = move;
-      onRemark(`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${reason}`);
       const partitionMove = new PartitionMove(settings.redis, parts);
       const draft = partitionMove.draft(move, slotRangeOf(partitionId, partitionCount));
       const refusal = draft === null ? 'the target has all of it' : await partitionMove.refusal(draft);
-      if (refusal !== null) onRemark(`would be refused: ${refusal}`);
-      else if (draft !== null) await partitionMove.run({ ...draft, moveId: 0, startedAtMs: 0 });
+      if (refusal === null && draft !== null)
+        await partitionMove.run({ ...draft, moveId: 0, startedAtMs: 0 });
+      told.push({ partitionId, sourceNodeId, targetNodeId, reason, refusal, commands });
     }
+    return { held, moves: told };
   } finally {
     view.close();
   }

@@ -1,4 +1,4 @@
-import type { ClusterKeys } from '../../../src/migration/records.ts';
+import type { ClusterKeys } from '../../../src/migration/records/records.ts';
 import { asEpoch, asNodeId } from '../../../src/model/ids.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import { ClusterMapReader } from '../../metadata/cluster-map.ts';

@@ -1,5 +1,5 @@
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
-import { decodeRecord, encodeRecord } from '../../host/json-record.ts';
+import { decodeRecord, encodeRecord } from '../../host/records/json-record.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { orNothing } from '../../metadata/json-values.ts';
 import type { CopiesRecord } from './copy-first/copy-first-mover.ts';

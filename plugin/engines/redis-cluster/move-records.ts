@@ -1,10 +1,10 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
-import { type PendingApproval, voidWrites } from '../../../src/migration/approvals.ts';
-import { ControlReader, type Controls } from '../../../src/migration/controls.ts';
-import { kindOfReason, ReasonCounts } from '../../../src/migration/reason-counts.ts';
-import type { MigrationHistory } from '../../../src/migration/records.ts';
+import { kindOfReason, ReasonCounts } from '../../../src/migration/progress/reason-counts.ts';
+import { type PendingApproval, voidWrites } from '../../../src/migration/queue/approvals.ts';
+import { ControlReader, type Controls } from '../../../src/migration/records/controls.ts';
+import type { MigrationHistory } from '../../../src/migration/records/records.ts';
 import { asNodeId } from '../../../src/model/ids.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';

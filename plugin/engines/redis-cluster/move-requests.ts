@@ -1,7 +1,7 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
-import type { AuditRecord, OperatorRequest } from '../../../src/migration/records.ts';
+import type { AuditRecord, OperatorRequest } from '../../../src/migration/records/records.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import { encodeSlotMove, type SlotMoveRecord, slotMoveKey } from './move-record.ts';

@@ -1,8 +1,10 @@
 import { type ScannedSlots, scanForBigKeys } from './big-keys.ts';
+import { commitSlots } from './commit-slots.ts';
 import { drainSlots, migrateCommand } from './drain-slots.ts';
 import { moveSample } from './key-sample.ts';
-import { numberOf, type RedisCommand, RedisRefusal } from './redis-node.ts';
+import { numberOf } from './redis-node.ts';
 import { waitForReplicas } from './replica-wait.ts';
+import { setSlots } from './set-slots.ts';
 import { type MoveLimits, type SlotMove, type SlotMoveOutcome, SlotMoveStopped } from './slot-move.ts';
 import { assertSourceIsKnown, type SlotStanding, standingsOf } from './slot-standing.ts';
 import { askEach, type Steps } from './steps.ts';
@@ -75,20 +77,6 @@ function* assertNothingLeft(sourceId: string, slots: readonly number[]): Steps<v
 }
 
 /**
- * The target first: it takes a new configuration epoch, by which all nodes believe it. If the source went first, and the
- * target died, nobody would own the slot. The other masters would learn by gossip; being told spares their clients a redirect.
- */
-export function* commitSlots(
-  { sourceId, targetId, otherMasterIds }: SlotMove,
-  { drained, taken, done }: Readonly<Record<'drained' | 'taken' | 'done', readonly number[]>>,
-): Steps<void> {
-  const assign = (slot: number): RedisCommand => ['CLUSTER', 'SETSLOT', slot, 'NODE', targetId];
-  yield* setSlots(targetId, drained, assign);
-  // The source may hear again of what it has handed over. What the others answer decides nothing.
-  yield* setSlots(sourceId, [...drained, ...taken, ...done], assign, otherMasterIds);
-}
-
-/**
  * Gives up slots that were opened: possible only while no key has moved.
  *
  * @returns those that have to go on, since keys are at the target.
@@ -117,24 +105,6 @@ export function* closeUnmoved(move: SlotMove): Steps<readonly number[]> {
 function* emptyAt(nodeId: string, slots: readonly number[]): Steps<number[]> {
   const counts = yield* askEach(nodeId, slots, (slot) => ['CLUSTER', 'COUNTKEYSINSLOT', slot]);
   return slots.filter((_, index) => numberOf(counts[index]) === 0);
-}
-
-/** @throws SlotMoveStopped with what the first of the nodes has refused. */
-export function* setSlots(
-  nodeId: string,
-  slots: readonly number[],
-  command: (slot: number) => RedisCommand,
-  alsoToldIds: readonly string[] = [],
-): Steps<void> {
-  if (slots.length === 0) return;
-  const replies = (yield { to: [nodeId, ...alsoToldIds], commands: slots.map(command) })[0] ?? [];
-  for (const [index, slot] of slots.entries()) {
-    const reply = replies[index];
-    if (!(reply instanceof RedisRefusal)) continue;
-    throw new SlotMoveStopped(
-      `slot ${slot}: node ${nodeId}: ${command(slot).slice(1).join(' ')}: ${reply.message}`,
-    );
-  }
 }
 
 /** Every so many keys, at least one where there are any. */

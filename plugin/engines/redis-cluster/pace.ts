@@ -10,14 +10,21 @@ export type PaceLimits = Pick<
  * more of them, and two pieces are on their way.
  */
 const PIECE_MIGRATES_MAX = 4;
+/** While the server works at one, the next is there. */
+const PIECES_IN_FLIGHT_MAX = 2;
+/** Looks are short, and can well be shorter. */
+const BUSY_LOOKS_DIVISOR = 8;
 /** From so many commands of applications a second on, at source and target together, somebody may be kept waiting. */
 const CLIENTS_PER_SECOND_MIN = 20;
 /** Nobody notices a longer piece where nobody asks. */
 const ALONE_PIECE_FACTOR = 4;
-/** Where somebody asks: all slots of a window are handed over in one go, which takes the servers some 50 µs each. */
-const BUSY_WINDOW_SHARE = 1 / 4;
+/**
+ * Where somebody asks: more slots together are fewer syncs of config files and fewer questions a slot, and more clients that are
+ * redirected. 32 take some 15 ms, and a client meets one of them in 300 operations, where those 2,000 slots are all that it asks for.
+ */
+const BUSY_WINDOW_SHARE = 1 / 2;
 /** Of a window's time, between two: clients learn where its slots are, and what has queued up is served. */
-const BUSY_REST_SHARE = 0.5;
+const BUSY_REST_SHARE = 1.3;
 
 /** So many keys at first: some 2 ms of a server's time with small values. */
 const PIECE_KEYS_START = 64;
@@ -70,6 +77,21 @@ export class Pace {
   /** MIGRATEs in one write: others are served between two writes. */
   get pieceMigrates(): number {
     return this.#hasClients ? 1 : PIECE_MIGRATES_MAX;
+  }
+
+  /** Writes on their way together. With two of them a server that is done finds the next one there, and serves nobody in between. */
+  get piecesInFlight(): number {
+    return this.#hasClients ? 1 : PIECES_IN_FLIGHT_MAX;
+  }
+
+  /** What the keys looked at in one write may cost, in keys moved. */
+  get lookKeys(): number {
+    return this.#hasClients ? this.pieceKeys / BUSY_LOOKS_DIVISOR : this.pieceKeys;
+  }
+
+  /** Whether the next window is looked at while one moves: that keeps two processors busy. */
+  get looksAhead(): boolean {
+    return !this.#hasClients;
   }
 
   /** How long to rest after a window that took so long. */

@@ -8,7 +8,7 @@ import type { NodeUtilisation } from '../../../src/model/node-utilisation.ts';
 import { SLOT_COUNT } from '../../../src/model/partition-map.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
-import { nodeCapacity } from '../../host/node-capacity.ts';
+import { nodeCapacity } from '../../host/analysis/node-capacity.ts';
 import { ClusterMapReader } from '../../metadata/cluster-map.ts';
 import { readDecisions } from '../../metadata/decisions.ts';
 import type { ClusterView } from './cluster-view.ts';

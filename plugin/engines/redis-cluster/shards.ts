@@ -1,4 +1,4 @@
-import { decodeRecord, encodeRecord } from '../../host/json-record.ts';
+import { decodeRecord, encodeRecord } from '../../host/records/json-record.ts';
 import type { ClusterTopology, MasterNode } from './topology.ts';
 
 /**

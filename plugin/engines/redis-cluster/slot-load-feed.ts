@@ -1,12 +1,11 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
 import { SLOT_COUNT } from '../../../src/model/partition-map.ts';
-import type { WindowLoad } from '../../host/profile-ledger.ts';
-import type { ProfilePublisher } from '../../host/profile-publisher.ts';
-import { PUBLISH_LATE_MS_MAX } from '../../redis/capture-recorder.ts';
-import { type SlotLoads, SlotStats, type SlotStatsSupport } from '../../redis/slot-stats.ts';
+import { type FedWindow, FedWindows } from '../../host/analysis/fed-windows.ts';
+import type { ProfilePublisher } from '../../host/analysis/profile-publisher.ts';
 import type { WatchedMaster } from './master-watch.ts';
 import type { RedisNodes } from './redis-node.ts';
+import { type SlotLoads, SlotStats, type SlotStatsSupport } from './slot-stats.ts';
 import type { ClusterTopology } from './topology.ts';
 
 export interface SlotLoadFeedComponents {
@@ -15,17 +14,11 @@ export interface SlotLoadFeedComponents {
   readonly publisher: Pick<ProfilePublisher, 'publish'>;
   /** Under which its windows stand beside those of captured applications; drawn anew by each process. */
   readonly feedId: number;
-}
-
-/** The open window is written this often: so much is lost of it when the agent is killed. */
-const PUBLISH_INTERVAL_MS = 60_000;
-
-interface FedWindow {
-  readonly startMs: number;
-  readonly values: Float64Array;
-  queryCount: number;
-  /** Whether it has more than was published of it. */
-  hasNews: boolean;
+  /**
+   * What stands beside its windows as captured: operations, or where its windows tell of CPU alone, beside captured queries, the
+   * milliseconds that were measured.
+   */
+  readonly counts: 'operations' | 'milliseconds';
 }
 
 const QUERIES = dimensionIndex('queries');
@@ -43,10 +36,8 @@ export class SlotLoadFeed {
   #stats = new SlotStats();
   /** Commands since its start, by master, and the run that they are of. */
   #commandsBefore = new Map<string, { readonly runId: string; readonly commands: number }>();
-  #publishedMs = Number.NEGATIVE_INFINITY;
-  #window: FedWindow | null = null;
-  /** Windows that are over and could not be published yet, oldest first. */
-  #closed: FedWindow[] = [];
+  readonly #windows: FedWindows;
+  #pollMs: number | null = null;
 
   constructor(
     grid: { readonly windowMs: number; readonly partitionCount: number },
@@ -54,6 +45,7 @@ export class SlotLoadFeed {
   ) {
     this.#grid = grid;
     this.#components = components;
+    this.#windows = new FedWindows(grid, components);
   }
 
   /**
@@ -64,8 +56,8 @@ export class SlotLoadFeed {
   async pause(): Promise<void> {
     this.#stats = new SlotStats();
     this.#commandsBefore = new Map();
-    await this.#publishClosed();
-    if (this.#window?.hasNews === true) await this.#publish(this.#window);
+    this.#pollMs = null;
+    await this.#windows.publishAll();
   }
 
   /**
@@ -77,7 +69,7 @@ export class SlotLoadFeed {
     topology: ClusterTopology,
     watched: ReadonlyMap<string, WatchedMaster>,
   ): Promise<SlotStatsSupport> {
-    const { nodes } = this.#components;
+    const { nodes, clock, counts } = this.#components;
     const answering = topology.masters.filter(({ nodeId }) => watched.has(nodeId));
     const loads = await this.#stats.poll(
       new Map(answering.map(({ nodeId }) => [nodeId, nodes.node(nodeId)])),
@@ -85,14 +77,12 @@ export class SlotLoadFeed {
     const operations = this.#operationsOf(watched);
     if (loads.support !== 'load') return loads.support;
     // Counted before anything is written: the servers do not tell it twice.
-    const window = this.#windowOf(this.#components.clock.nowMs());
-    this.#add(window, loads, { topology, operations });
-    await this.#publishClosed();
-    const nowMs = this.#components.clock.monotonicMs();
-    if (nowMs - this.#publishedMs >= PUBLISH_INTERVAL_MS) {
-      await this.#publish(window);
-      this.#publishedMs = nowMs;
-    }
+    const window = this.#windows.open();
+    const nowMs = clock.monotonicMs();
+    const queryCount = this.#add(window, loads, { topology, operations });
+    window.count += counts === 'operations' ? queryCount : nowMs - (this.#pollMs ?? nowMs);
+    this.#pollMs = nowMs;
+    await this.#windows.publishDue();
     return loads.support;
   }
 
@@ -110,16 +100,7 @@ export class SlotLoadFeed {
     return operations;
   }
 
-  #windowOf(nowMs: number): FedWindow {
-    const { windowMs, partitionCount } = this.#grid;
-    const startMs = Math.floor(nowMs / windowMs) * windowMs;
-    if (this.#window?.startMs === startMs) return this.#window;
-    if (this.#window?.hasNews === true) this.#closed.push(this.#window);
-    const values = new Float64Array(partitionCount * LOAD_DIMENSION_COUNT);
-    this.#window = { startMs, values, queryCount: 0, hasNews: false };
-    return this.#window;
-  }
-
+  /** @returns how many operations went in. */
   #add(
     window: FedWindow,
     loads: SlotLoads,
@@ -127,9 +108,9 @@ export class SlotLoadFeed {
       topology,
       operations,
     }: { readonly topology: ClusterTopology; readonly operations: ReadonlyMap<string, number> },
-  ): void {
+  ): number {
     const { partitionCount } = this.#grid;
-    window.hasNews = true;
+    let queryCount = 0;
     const cpuOf = new Float64Array(topology.masters.length);
     const ownerOf = (slot: number): number => topology.ownerOf[slot] as number;
     const cpuAt = (slot: number): number => loads.values[slot * LOAD_DIMENSION_COUNT + CPU] as number;
@@ -142,36 +123,8 @@ export class SlotLoadFeed {
       const share = owner < 0 || cpuOf[owner] === 0 ? 0 : cpuAt(slot) / (cpuOf[owner] as number);
       const queries = share * (operations.get(topology.masters[owner]?.nodeId ?? '') ?? 0);
       window.values[base + QUERIES] += queries;
-      window.queryCount += queries;
+      queryCount += queries;
     }
-  }
-
-  /** One that could not be published for too long is given up: its parts may have been added up by now, and it would count twice. */
-  async #publishClosed(): Promise<void> {
-    const oldestMs = this.#components.clock.nowMs() - PUBLISH_LATE_MS_MAX - this.#grid.windowMs;
-    this.#closed = this.#closed.filter(({ startMs }) => startMs >= oldestMs);
-    if (this.#window !== null && this.#window.startMs < oldestMs) this.#window = null;
-    for (let window = this.#closed[0]; window !== undefined; window = this.#closed[0]) {
-      await this.#publish(window);
-      this.#closed.shift();
-    }
-  }
-
-  async #publish(window: FedWindow): Promise<void> {
-    const { publisher, feedId } = this.#components;
-    const load: WindowLoad = {
-      startMs: window.startMs,
-      queryNodeId: feedId,
-      values: window.values,
-      capturedCount: Math.round(window.queryCount),
-      droppedCount: 0,
-    };
-    window.hasNews = false;
-    try {
-      await publisher.publish([load]);
-    } catch (error) {
-      window.hasNews = true;
-      throw error;
-    }
+    return queryCount;
   }
 }

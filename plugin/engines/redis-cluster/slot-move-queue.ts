@@ -1,10 +1,4 @@
-import {
-  type AdmissionContext,
-  CopyCounts,
-  isDue,
-  isTemporary,
-  refusalOf,
-} from '../../../src/migration/admission.ts';
+import { type AdmissionContext, CopyCounts, refusalOf } from '../../../src/migration/queue/admission.ts';
 import {
   asMove,
   isStuck,
@@ -12,10 +6,15 @@ import {
   type PendingApproval,
   type RoomMaker,
   voidnessOf,
-} from '../../../src/migration/approvals.ts';
-import type { Controls } from '../../../src/migration/controls.ts';
-import type { AdmissionReport } from '../../../src/migration/move-queue.ts';
-import { refusalWithRoom } from '../../../src/migration/room.ts';
+} from '../../../src/migration/queue/approvals.ts';
+import {
+  type AdmissionReport,
+  expectedBy,
+  PlannedMoves,
+  type RefusalOfPlanned,
+} from '../../../src/migration/queue/planned-moves.ts';
+import { refusalWithRoom } from '../../../src/migration/queue/room.ts';
+import type { Controls } from '../../../src/migration/records/controls.ts';
 import type { MigrationSettings } from '../../../src/migration/settings.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
 import type { Move, Proposal } from '../../../src/model/proposal.ts';
@@ -52,8 +51,7 @@ export interface VoidApproval {
  */
 export class SlotMoveQueue {
   readonly #settings: MigrationSettings;
-  #plan: Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'> | null = null;
-  #moves: readonly Move[] = [];
+  readonly #planned = new PlannedMoves();
 
   constructor(settings: MigrationSettings) {
     this.#settings = settings;
@@ -61,31 +59,17 @@ export class SlotMoveQueue {
 
   /** Takes over a plan's moves, in its order; those of an earlier plan that have not begun are dropped. */
   take(plan: Proposal, seen: SeenMoves): AdmissionReport {
-    const queued: Move[] = [];
-    const refused: AdmissionReport['refused'][number][] = [];
-    const pending = approvedPartitions(seen);
-    for (const move of plan.moves) {
-      const refusal = this.#refusalOf(move, plan, seen, pending);
-      if (refusal && !isTemporary(refusal)) refused.push({ move, refusal });
-      else {
-        queued.push(move);
-        pending.add(move.partitionId);
-      }
-    }
-    this.#plan = plan;
-    this.#moves = queued;
-    return { queued, refused };
+    return this.#planned.take(plan, approvedPartitions(seen), this.#refusals(seen));
   }
 
   /** Of the plan's moves: how many wait for their turn, and for their hour. */
   waiting(nowMs: number): { readonly queuedMoveCount: number; readonly scheduledMoveCount: number } {
-    const queuedMoveCount = this.#moves.filter((move) => isDue(move, nowMs)).length;
-    return { queuedMoveCount, scheduledMoveCount: this.#moves.length - queuedMoveCount };
+    return this.#planned.waiting(nowMs);
   }
 
   /** Whether a move of the plan may be due: only then, or where something is approved, is the map worth reading. */
   hasDue(nowMs: number): boolean {
-    return this.#moves.some((move) => isDue(move, nowMs));
+    return this.#planned.hasDue(nowMs);
   }
 
   /** What may begin now: what people have approved first. A move of the plan that cannot begin any more is dropped. */
@@ -101,48 +85,31 @@ export class SlotMoveQueue {
       const isRefused = refusalOf(move, expected, new CopyCounts([]), ofApproved) !== null;
       if (!isRefused && !seen.openPartitionIds.has(approval.partitionId)) return { move, approved };
     }
-    const taken = approvedPartitions(seen);
-    const plan = this.#plan;
-    if (plan === null) return null;
-    const pending = new Set(taken);
-    const standing: Move[] = [];
     let ready: Move | null = null;
-    // Who makes room comes before whom it is made for: one that is dropped here is not waited for.
-    for (const move of this.#moves) {
-      if (taken.has(move.partitionId)) continue;
-      const refusal = this.#refusalOf(move, plan, seen, pending);
-      if (refusal !== null && !isTemporary(refusal)) continue;
-      if (refusal === null) ready ??= move;
-      standing.push(move);
-      pending.add(move.partitionId);
-    }
-    this.#moves = standing;
+    this.#planned.sift(approvedPartitions(seen), this.#refusals(seen), (move) => {
+      ready ??= move;
+      return false; // it begins when whoever asks has made sure of the servers, and drops it then
+    });
     return ready === null ? null : { move: ready, approved: null };
   }
 
   /** A move of the plan has begun, or has been refused. */
   drop(move: Move): void {
-    this.#moves = this.#moves.filter((other) => other !== move);
+    this.#planned.drop(move);
   }
 
-  #refusalOf(
-    move: Move,
-    { baseOwnerOf, baseEpochOf }: Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'>,
-    seen: SeenMoves,
-    pending: ReadonlySet<number>,
-  ): ReturnType<typeof refusalOf> {
-    const { partitionId } = move;
+  #refusals(seen: SeenMoves): RefusalOfPlanned {
     const { openPartitionIds, records } = seen;
-    if (openPartitionIds.has(partitionId)) return 'migration-open';
-    const expected = {
-      ownerNodeId: baseOwnerOf[partitionId] as number,
-      epoch: baseEpochOf[partitionId] as number,
+    const context = contextOf(seen, this.#settings);
+    const noCopies = new CopyCounts([]);
+    return (move, base, pending) => {
+      if (openPartitionIds.has(move.partitionId)) return 'migration-open';
+      const refusal = refusalOf(move, expectedBy(base, move), noCopies, context);
+      return refusalWithRoom(move, refusal, base.baseOwnerOf, {
+        records,
+        isPending: (other) => pending.has(other) || openPartitionIds.has(other),
+      });
     };
-    const refusal = refusalOf(move, expected, new CopyCounts([]), contextOf(seen, this.#settings));
-    return refusalWithRoom(move, refusal, baseOwnerOf, {
-      records,
-      isPending: (other) => pending.has(other) || openPartitionIds.has(other),
-    });
   }
 }
 

@@ -7,6 +7,7 @@ import { moveSlots } from './move-slots.ts';
 import { Pace } from './pace.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { numberOf, type RedisNodes } from './redis-node.ts';
+import { settleClaims } from './settle-claims.ts';
 import type { MoveLimits, SlotMove, SlotMoveOutcome } from './slot-move.ts';
 import { runSteps, type StepComponents } from './step-runner.ts';
 import { askEach, type Steps } from './steps.ts';
@@ -18,6 +19,8 @@ export interface SlotMoverComponents {
   readonly nodes: RedisNodes & {
     /** A connection that nothing else uses. */
     dedicated(nodeId: string): RedisConnection;
+    /** What changes something is told, and not sent: nodes are not made to hear of each other first. */
+    readonly isOnlyTold?: boolean;
   };
   readonly clock: Clock;
   /** Asked before every write. @throws when this process must send nothing more. */
@@ -85,14 +88,16 @@ export class SlotMover {
         if (!(await mayOpenWindow())) break;
         const perSecond = await this.run(clients.look(sampleReadsOf(outcomes.at(-1))));
         if (perSecond !== null) this.#pace.onClients(perSecond);
+        if (outcomes.length === 0) await this.#settle(move);
         const { slots, scanned }: NextWindow = next ?? begin(left);
-        // The keys of a window are looked at while those of the one before it move.
-        next = left.length > 0 ? begin(left) : null;
+        // Where nobody asks, the keys of a window are looked at while those of the one before it move.
+        next = left.length > 0 && this.#pace.looksAhead ? begin(left) : null;
         const startedMs = clock.monotonicMs();
         const outcome = await moveWindow({ ...move, slots }, await scanned);
         outcomes.push(outcome);
         onWindow?.(outcome);
-        const restMs = next === null ? 0 : this.#pace.restMs(clock.monotonicMs() - startedMs);
+        const isLast = left.length === 0 && next === null;
+        const restMs = isLast ? 0 : this.#pace.restMs(clock.monotonicMs() - startedMs);
         if (restMs > 0) await clock.sleep(restMs);
       }
     } finally {
@@ -101,6 +106,11 @@ export class SlotMover {
       await probe.close();
     }
     return outcomes;
+  }
+
+  async #settle(move: SlotMove): Promise<void> {
+    const { clock, nodes } = this.#components;
+    if (nodes.isOnlyTold !== true) await settleClaims(move, { run: (steps) => this.run(steps), clock });
   }
 
   #moveByAsk(window: SlotMove, scanned: ScannedSlots): Promise<SlotMoveOutcome> {

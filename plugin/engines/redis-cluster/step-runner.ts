@@ -3,9 +3,6 @@ import type { Pace } from './pace.ts';
 import { type RedisNodes, RedisRefusal, type RedisReply } from './redis-node.ts';
 import type { Batch, Steps } from './steps.ts';
 
-/** Two pieces on their way: while the server works at one, the next is there, and others are served between them. */
-const PIECES_IN_FLIGHT = 2;
-
 /** A piece whose MIGRATEs all went through so lately says as much as a PING of the target. */
 const HEARD_MS = 10;
 
@@ -62,7 +59,8 @@ async function sendPieces(
   try {
     while (at < commands.length) {
       const first = at;
-      const keysMax = pace.pieceKeys;
+      const isLook = !setsPace && migratesTo === undefined;
+      const keysMax = isLook ? pace.lookKeys : pace.pieceKeys;
       const migratesMax = migratesTo === undefined ? Number.POSITIVE_INFINITY : pace.pieceMigrates;
       const { weight, end } = pieceFrom(first, { weights, keysMax, migratesMax });
       at = end;
@@ -83,7 +81,7 @@ async function sendPieces(
       inFlight.push(piece);
       // Somebody waits for it below; until then a failure is nobody's surprise.
       piece.catch(() => undefined);
-      if (inFlight.length >= PIECES_IN_FLIGHT) await inFlight.shift();
+      if (inFlight.length >= pace.piecesInFlight) await inFlight.shift();
       if (pace.pauseMs > 0) {
         await Promise.all(inFlight.splice(0));
         await clock.sleep(pace.pauseMs);

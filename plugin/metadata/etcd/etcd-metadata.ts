@@ -7,7 +7,9 @@ import type { Etcd3, IOptions, IRangeResponse, ITxnRequest, ITxnResponse } from 
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import {
+  type Announced,
   type Announcement,
+  type Candidacy,
   type CommitResult,
   conditionHolds,
   type Leadership,
@@ -156,11 +158,7 @@ class EtcdMetadata implements MetadataStore {
     return this.#watches.watch(prefix, onHint, options);
   }
 
-  async announce(announced: {
-    readonly key: string;
-    readonly value: Uint8Array;
-    readonly ttlMs: number;
-  }): Promise<Announcement> {
+  async announce(announced: Announced): Promise<Announcement> {
     const doing = `announce ${announced.key}`;
     this.#assertUsable(doing);
     try {
@@ -177,12 +175,7 @@ class EtcdMetadata implements MetadataStore {
     }
   }
 
-  campaign(options: {
-    readonly election: string;
-    readonly candidate: string;
-    readonly ttlMs: number;
-    readonly signal: AbortSignal;
-  }): Promise<Leadership> {
+  campaign(options: Candidacy): Promise<Leadership> {
     return campaignByHeartbeat({
       ...options,
       signal: AbortSignal.any([options.signal, this.#closing.signal]),

@@ -12,7 +12,7 @@ const NO_ACCESS =
   /permission denied|invalid auth token|authentication failed|user name is empty|certificate|UNAUTHENTICATED/i;
 const TOO_LARGE = /request is too large|too many operations|message larger than max/;
 
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What was asked for is older than what etcd still has: ask for the present instead. */
 export const isCompacted = (error: unknown): boolean => /has been compacted/.test(messageOf(error));

@@ -1,6 +1,7 @@
 import type { Etcd3, Lease } from 'etcd3';
 import type { Clock } from '../../../src/base/clock.ts';
 import type {
+  Announced,
   Announcement,
   CommitResult,
   MetadataEntry,
@@ -23,7 +24,7 @@ interface LeaseComponents {
  * whether the key is still there. Here each beat reads the key, and renews the lease if the key is still the one written.
  */
 export async function announceByLease(
-  announced: { readonly key: string; readonly value: Uint8Array; readonly ttlMs: number },
+  announced: Announced,
   components: LeaseComponents,
 ): Promise<Announcement> {
   const { key, value, ttlMs } = announced;

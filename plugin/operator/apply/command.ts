@@ -15,6 +15,7 @@ import { printLine, printOutcome, printRemark } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
 import { readProposal } from '../proposals/proposal-command.ts';
 import { asTime, counted } from '../units-text.ts';
+import { assertPartitions } from '../what-is-there.ts';
 import {
   type Beforehand,
   type FollowedMove,
@@ -41,12 +42,12 @@ export function addApplyCommand(program: Command, exitWith: (code: number) => vo
       'approve moves of the latest proposal, begin them at once, and stay until they are over; exit code 1 unless all are done',
     )
     .action(async (partitions: string[], flags: ApplyFlags) => {
-      if (flags.reason.trim() === '') throw usage('--reason: say why; it is kept in the audit');
       if ((flags.all === true) === partitions.length > 0)
         throw usage('say which: partitions such as 3 7-9, or --all');
       const chosen = flags.all === true ? null : parsePartitions(partitions);
       const { settings } = await settingsOf(flags);
       await withMetadata(settings, async (metadata) => {
+        await assertPartitions(metadata, settings.cluster.name, chosen);
         const outcomes = await apply(metadata, settings.cluster.name, { chosen, flags });
         if (!outcomes.every(({ state }) => state === 'moved')) exitWith(1);
       });
@@ -82,7 +83,7 @@ async function apply(
     isNow: true,
     fromMs: null,
     untilMs: null,
-    reason: flags.reason.slice(0, 500),
+    reason: flags.reason,
   };
   await approve(metadata, clusterName, { ...order, proposalAtMs: proposal.atMs }, Date.now());
   const outcomes = await followToTheEnd(metadata, clusterName, { moves, before, flags });

@@ -1,6 +1,6 @@
 /** What becomes of moves that were approved, by looking at the metadata store: pure but for `lookAtMoves`. */
 import { isSwitched } from '../../../src/migration/phases.ts';
-import type { MigrationHistory } from '../../../src/migration/records.ts';
+import type { MigrationHistory } from '../../../src/migration/records/records.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { readOpenSlotMoves, type SlotMoveRecord } from '../../engines/redis-cluster/move-record.ts';

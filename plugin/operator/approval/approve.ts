@@ -1,9 +1,9 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
-import type { Approval } from '../../../src/migration/approvals.ts';
-import { predictionOf } from '../../../src/migration/scorecard.ts';
+import { predictionOf } from '../../../src/migration/progress/scorecard.ts';
+import type { Approval } from '../../../src/migration/queue/approvals.ts';
 import type { MetadataEntry, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
-import { decodeProposal, type ProposalRecord } from '../../host/proposal-record.ts';
-import { proposalKey } from '../../host/record-keys.ts';
+import { decodeProposal, type ProposalRecord } from '../../host/records/proposal-record.ts';
+import { proposalKey } from '../../host/records/record-keys.ts';
 import { type ReadDecisions, readDecisions } from '../../metadata/decisions.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import { asRanges } from '../cluster-commands.ts';
@@ -36,7 +36,7 @@ export interface ApproveOrder {
  *
  * @returns what to tell.
  * @throws ForeshardError FORESHARD_NOT_READY without a proposal, FORESHARD_CONFLICT when it is past, or another or somebody else's decision came meanwhile,
- * FORESHARD_CONFIG when the choice makes no sense.
+ * or when the choice makes no sense by it, FORESHARD_CONFIG for a window that ends before it begins.
  */
 export async function approve(
   metadata: MetadataStore,

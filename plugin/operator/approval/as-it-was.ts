@@ -1,5 +1,5 @@
 /** What two operators decide of one partition at once: the second is told, and never overrules what he has not seen. */
-import type { ClusterKeys } from '../../../src/migration/records.ts';
+import type { ClusterKeys } from '../../../src/migration/records/records.ts';
 import type { MetadataCondition, MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { type ReadDecisions, readDecisions } from '../../metadata/decisions.ts';

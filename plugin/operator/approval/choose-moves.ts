@@ -1,6 +1,6 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
-import type { RoomMaker } from '../../../src/migration/approvals.ts';
-import type { ProposalRecord } from '../../host/proposal-record.ts';
+import type { RoomMaker } from '../../../src/migration/queue/approvals.ts';
+import type { ProposalRecord } from '../../host/records/proposal-record.ts';
 import { asRanges } from '../cluster-commands.ts';
 import { asTime } from '../units-text.ts';
 
@@ -19,7 +19,7 @@ export interface ChosenMove {
  *
  * @param wanted null: all.
  * @param given partitions whose moves have been approved before and have not begun, or are done.
- * @throws ForeshardError FORESHARD_CONFIG naming what is missing.
+ * @throws ForeshardError FORESHARD_CONFLICT naming what is missing: another proposal may have it.
  */
 export function chooseMoves(
   { moves, evidence, atMs }: ProposalRecord,
@@ -57,4 +57,4 @@ const asRoomMaker = ({ partitionId, sourceNodeId }: RoomMaker): RoomMaker => ({ 
 const sorted = (ids: readonly number[]): number[] => [...ids].sort((a, b) => a - b);
 
 const refusal = (message: string): ForeshardError =>
-  new ForeshardError('FORESHARD_CONFIG', 'fix-config', `${message}; nothing was approved`);
+  new ForeshardError('FORESHARD_CONFLICT', 're-read', `${message}; nothing was approved`);

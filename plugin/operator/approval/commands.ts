@@ -12,9 +12,10 @@ import {
   withJson,
 } from '../flags.ts';
 import { printOutcome } from '../output.ts';
+import { assertPartitions } from '../what-is-there.ts';
 import { approve } from './approve.ts';
 import { parseMoment } from './moments.ts';
-import { reject } from './reject.ts';
+import { REJECTION_MS_MAX, reject } from './reject.ts';
 
 interface ChoiceFlags extends CommonFlags {
   readonly all?: boolean;
@@ -45,23 +46,22 @@ export function addApprovalCommands(program: Command): void {
         approve(
           metadata,
           clusterName,
-          { partitionIds, isNow: flags.now === true, fromMs, untilMs, reason: flags.reason.slice(0, 500) },
+          { partitionIds, isNow: flags.now === true, fromMs, untilMs, reason: flags.reason },
           nowMs,
         ),
       );
     });
   withChoice(withJson(withConfig(program.command('reject'))))
     .description('leave partitions where they are for a while, whatever is proposed; takes approvals back')
-    .option('--for <time>', 'so long: 12h, 7d', '1d')
+    .option('--for <time>', 'so long: 12h, 7d, at most 365d', '1d')
     .action((partitions: string[], flags: RejectFlags) => {
       const forMs = parseDuration('--for', flags.for);
+      if (forMs > REJECTION_MS_MAX)
+        throw usage(
+          `--for: found "${flags.for}", at most 365d: what is to stay for good is a rule, affinity.rules.pinned`,
+        );
       return decide(partitions, flags, (metadata, clusterName, partitionIds) =>
-        reject(
-          metadata,
-          clusterName,
-          { partitionIds, forMs, reason: flags.reason.slice(0, 500) },
-          Date.now(),
-        ),
+        reject(metadata, clusterName, { partitionIds, forMs, reason: flags.reason }, Date.now()),
       );
     });
 }
@@ -87,6 +87,7 @@ async function decide(
     throw usage('say which: partitions such as 3 7-9, or --all');
   const chosen = flags.all === true ? null : parsePartitions(partitions);
   await withMetadata(settings, async (metadata) => {
+    await assertPartitions(metadata, settings.cluster.name, chosen);
     printOutcome(await carryOut(metadata, settings.cluster.name, chosen), flags, { partitionIds: chosen });
   });
 }

@@ -1,5 +1,5 @@
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
-import type { ProposalRecord } from '../../host/proposal-record.ts';
+import type { ProposalRecord } from '../../host/records/proposal-record.ts';
 import { orNothing } from '../../metadata/json-values.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 

@@ -1,8 +1,8 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
-import type { Approval, Rejection } from '../../../src/migration/approvals.ts';
+import type { Approval, Rejection } from '../../../src/migration/queue/approvals.ts';
 import type { MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
-import { decodeProposal } from '../../host/proposal-record.ts';
-import { proposalKey } from '../../host/record-keys.ts';
+import { decodeProposal } from '../../host/records/proposal-record.ts';
+import { proposalKey } from '../../host/records/record-keys.ts';
 import { type ReadDecisions, readDecisions } from '../../metadata/decisions.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import { asRanges } from '../cluster-commands.ts';
@@ -12,6 +12,8 @@ import { asItWas, changesSince } from './as-it-was.ts';
 
 /** A rejection, perhaps an approval that ends, and two conditions, each: below the 128 operations of a transaction. */
 const BATCH = 31;
+/** Of a rejection: a year. What is to stay for good is a rule (`affinity.rules.pinned`), which stands in the config for all to see. */
+export const REJECTION_MS_MAX = 365 * 86_400_000;
 
 export interface RejectOrder {
   /** Null: all moves that are proposed or approved. */
@@ -25,8 +27,8 @@ export interface RejectOrder {
  * together with those of moves that need the room that it would have made.
  *
  * @returns what to tell.
- * @throws ForeshardError FORESHARD_CONFIG naming a partition of which no move is proposed or approved, FORESHARD_CONFLICT when
- * one has begun, or somebody else has decided of it, meanwhile.
+ * @throws ForeshardError FORESHARD_CONFLICT naming a partition of which no move is proposed or approved, or when one has begun,
+ * or somebody else has decided of it, meanwhile.
  */
 export async function reject(
   metadata: MetadataStore,
@@ -42,8 +44,8 @@ export async function reject(
   const strangers = (partitionIds ?? []).filter((partitionId) => !known.has(partitionId));
   if (strangers.length > 0)
     throw new ForeshardError(
-      'FORESHARD_CONFIG',
-      'fix-config',
+      'FORESHARD_CONFLICT',
+      're-read',
       `partition ${asRanges(strangers)}: no move of it is proposed or approved; nothing was rejected`,
     );
   const chosen = [...new Set(partitionIds ?? known)].sort((a, b) => a - b);

@@ -57,7 +57,7 @@ async function writeReport(path: string, html: string): Promise<void> {
 }
 
 /** What `--json` prints. */
-export function resultOf(policies: Readonly<Record<PolicyName, PolicyMetrics>>) {
+function resultOf(policies: Readonly<Record<PolicyName, PolicyMetrics>>) {
   return {
     policies: Object.fromEntries(
       POLICY_NAMES.map((name) => {

@@ -1,4 +1,4 @@
-import { optimizers } from '../../../src/affinity/optimizers.ts';
+import { optimizers } from '../../../src/affinity/optimisers/registry.ts';
 import type { Backtest, PolicyName } from '../../../src/backtest/backtest.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';

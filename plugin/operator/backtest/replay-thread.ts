@@ -8,7 +8,7 @@ import type { ReplayedHours } from '../../../src/backtest/hourly.ts';
 import { HourlyForecasts } from '../../../src/backtest/hourly-forecasts.ts';
 import { assert } from '../../../src/base/assert.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
-import { type RunningThread, runThread } from '../../host/thread-main.ts';
+import { type RunningThread, runThread } from '../../threads/thread-main.ts';
 import { packForecast } from './forecast-message.ts';
 import { type ReplayBody, type ReplaySetup, replayTools } from './replay-setup.ts';
 

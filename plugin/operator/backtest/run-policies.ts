@@ -10,8 +10,8 @@ import { type ReplayedHours, type ReplayedTimeline, timelineOf } from '../../../
 import type { PolicyMetrics } from '../../../src/backtest/metrics.ts';
 import type { Forecast } from '../../../src/model/forecast.ts';
 import type { Settings } from '../../../src/settings.ts';
-import { startThread } from '../../host/thread.ts';
-import { ThreadLink } from '../../host/thread-link.ts';
+import { startThread } from '../../threads/thread.ts';
+import { ThreadLink } from '../../threads/thread-link.ts';
 import { type PackedForecast, unpackForecast } from './forecast-message.ts';
 import { type ReplayBody, type ReplaySetup, replayTools } from './replay-setup.ts';
 

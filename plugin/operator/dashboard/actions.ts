@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { approve } from '../approval/approve.ts';
-import { reject } from '../approval/reject.ts';
+import { REJECTION_MS_MAX, reject } from '../approval/reject.ts';
+import { REASON_LENGTH_MAX } from '../flags.ts';
 import { askCoordinator } from '../migration/ask-coordinator.ts';
 import { setPaused } from '../migration/pause-command.ts';
 import { hasControlCharacters } from '../output.ts';
@@ -13,7 +14,7 @@ const reason = z
   .string()
   .trim()
   .min(1, 'say why; it is kept in the audit')
-  .max(500)
+  .max(REASON_LENGTH_MAX)
   .refine((text) => !hasControlCharacters(text), 'no line breaks or other control characters');
 /** Null: all. */
 const partitionIds = z.array(partitionId).min(1).max(16_384).nullable();
@@ -28,10 +29,7 @@ export const actionSchemas = {
   }),
   reject: z.strictObject({
     partitionIds,
-    forMs: z
-      .number()
-      .positive()
-      .max(365 * 86_400_000),
+    forMs: z.number().positive().max(REJECTION_MS_MAX),
     reason,
   }),
   pause: z.strictObject({ partitionId: partitionId.nullable(), reason }),

@@ -1,10 +1,10 @@
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
-import { clusterRoot } from '../../host/record-keys.ts';
+import { clusterRoot } from '../../host/records/record-keys.ts';
 import { type Actions, actionSchemas } from './actions.ts';
 import type { PageFile } from './page-files.ts';
 import type { Session, Sessions } from './sessions.ts';
@@ -23,7 +23,6 @@ export interface DashboardComponents {
 
 type Variables = { Variables: { session: Session } };
 
-const COOKIE = 'foreshard_session';
 const BODY_BYTES_MAX = 64 * 1024;
 const ROWS_MAX = 1024;
 /** Several changes within this are told as one. */
@@ -83,13 +82,13 @@ export function dashboardApp(components: DashboardComponents): Hono<Variables> {
     const { token } = z.object({ token: z.string().max(256) }).parse(await bodyOf(c.req.raw));
     const opened = sessions.open(token);
     if (opened === null) return c.json({ error: 'wrong token' }, 401);
-    setCookie(c, COOKIE, opened.id, { httpOnly: true, sameSite: 'Strict', path: '/' });
+    setCookie(c, cookieName(c), opened.id, { httpOnly: true, sameSite: 'Strict', path: '/' });
     const { right, csrfToken } = opened.session;
     return c.json({ right, csrfToken });
   });
 
   app.use('/api/*', async (c, next) => {
-    const session = sessions.find(getCookie(c, COOKIE));
+    const session = sessions.find(getCookie(c, cookieName(c)));
     if (session === null) return c.json({ error: 'log in first' }, 401);
     c.set('session', session);
     const isChange = c.req.method !== 'GET';
@@ -104,8 +103,8 @@ export function dashboardApp(components: DashboardComponents): Hono<Variables> {
     return c.json({ right, csrfToken });
   });
   app.post('/api/logout', (c) => {
-    sessions.close(getCookie(c, COOKIE));
-    deleteCookie(c, COOKIE);
+    sessions.close(getCookie(c, cookieName(c)));
+    deleteCookie(c, cookieName(c));
     return c.json({});
   });
 
@@ -146,6 +145,13 @@ export function dashboardApp(components: DashboardComponents): Hono<Variables> {
   return app;
 }
 
+/**
+ * Browsers send the cookies of a host to all of its ports: without the port in the name, two dashboards of one machine would log each
+ * other out. It is the port that the browser knows, which may be that of a tunnel.
+ */
+const cookieName = (c: Context): string =>
+  `foreshard_session_${/:(\d+)$/.exec(c.req.header('host') ?? '')?.[1] ?? '80'}`;
+
 /** @throws ForeshardError FORESHARD_CONFIG for a body that is too large or no JSON. */
 async function bodyOf(request: Request): Promise<unknown> {
   const length = Number(request.headers.get('content-length') ?? Number.NaN);
@@ -168,7 +174,7 @@ function serveEvents(app: Hono<Variables>, { metadata, clusterName, sessions }: 
   const openOf = new WeakMap<Session, number>();
   app.get('/api/events', (c) => {
     const session = c.get('session');
-    const isOver = (): boolean => sessions.find(getCookie(c, COOKIE)) !== session;
+    const isOver = (): boolean => sessions.find(getCookie(c, cookieName(c))) !== session;
     if (open >= STREAMS_MAX || (openOf.get(session) ?? 0) >= STREAMS_A_SESSION_MAX)
       return c.json({ error: 'too many pages are open' }, 503);
     const count = (by: number): void => {

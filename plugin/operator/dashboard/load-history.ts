@@ -1,6 +1,6 @@
 import { dimensionIndex } from '../../../src/model/load-profile.ts';
 import type { MetadataEntry, MetadataStore } from '../../../src/ports/metadata-store.ts';
-import { decodeChunk } from '../../host/profile-publisher.ts';
+import { decodeChunk } from '../../host/analysis/profile-publisher.ts';
 import { orNothing } from '../../metadata/json-values.ts';
 import type { LoadColumns } from './heat-matrix.ts';
 

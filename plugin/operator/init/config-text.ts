@@ -1,6 +1,6 @@
 import { PLUGIN_MODES, type PluginMode } from '../../../src/controller.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
-import { ETCD_ENDPOINT, REDIS_ADDRESS } from '../../host/addresses.ts';
+import { ETCD_ENDPOINT, REDIS_ADDRESS } from '../../host/config/addresses.ts';
 
 /** What a new config file is made of. */
 export interface ConfigAnswers {

@@ -5,7 +5,7 @@ import type {
   CoordinatorRequest,
   OperatorAction,
   TakeoverRequest,
-} from '../../../src/migration/records.ts';
+} from '../../../src/migration/records/records.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { coordinatorText, readCoordinator, whyNoCoordinator } from '../../metadata/coordinator-status.ts';
 import { decodeAudit, recordCodec } from '../../metadata/record-codec.ts';

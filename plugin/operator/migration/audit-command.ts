@@ -1,4 +1,4 @@
-import type { AuditRecord } from '../../../src/migration/records.ts';
+import type { AuditRecord } from '../../../src/migration/records/records.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { orNothing } from '../../metadata/json-values.ts';

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import type { AuditRecord } from '../../../src/migration/records.ts';
+import type { AuditRecord } from '../../../src/migration/records/records.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
-import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
+import type { Settings } from '../../../src/settings.ts';
+import { RpcStorageEngine } from '../../engines/migration-agent/rpc-storage-engine.ts';
 import { withMetadata } from '../cluster-commands.ts';
 import { confirm, YES_FLAG, type YesFlags } from '../confirm.ts';
 import {
@@ -17,6 +18,7 @@ import {
 } from '../flags.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine, printOutcome } from '../output.ts';
+import { assertDataNode, assertEmbedded, assertPartitions, assertStore } from '../what-is-there.ts';
 import { askCoordinator, askToRetire, type Order } from './ask-coordinator.ts';
 import { auditLine, readAudit } from './audit-command.ts';
 import { followMigrations } from './follow.ts';
@@ -82,6 +84,7 @@ export function addMigrationCommands(program: Command): void {
     .option(...YES_FLAG)
     .description('switch a partition back to the owner it had, while that still follows; nothing is copied')
     .action(async (partitionId: number, flags: ReasonFlags & YesFlags) => {
+      assertEmbedded((await settingsOf(flags)).settings, 'rollback');
       await confirm(`partition ${partitionId} changes its owner, clients wait for it a moment`, flags);
       await order(flags, { action: 'rollback', partitionId, reason: flags.reason });
     });
@@ -120,8 +123,9 @@ function addTakeover(program: Command): void {
     .description(
       'give a partition another owner though the present one cannot agree: its process must be dead',
     )
-    .action((partitionId: number, flags: TakeoverFlags) =>
-      order(flags, {
+    .action(async (partitionId: number, flags: TakeoverFlags) => {
+      assertEmbedded((await settingsOf(flags)).settings, 'takeover');
+      await order(flags, {
         action: 'takeover',
         partitionId,
         reason: flags.reason,
@@ -131,8 +135,8 @@ function addTakeover(program: Command): void {
           lossAfterLsn: flags.iAcceptLossAfter ?? null,
           isEmptyAllowed: flags.empty === true,
         },
-      }),
-    );
+      });
+    });
 }
 
 function addRetire(program: Command): void {
@@ -147,31 +151,36 @@ function addRetire(program: Command): void {
     )
     .requiredOption(...REASON_FLAG)
     .description('end what waits for a store whose disk is lost; no node ever starts on it again')
-    .action(({ store, itIsGoneForGood, ...flags }: RetireFlags) =>
-      carryOut(flags, 'retire', (metadata, clusterName, reason) =>
-        askToRetire(metadata, clusterName, {
-          storeId: store,
-          reason,
-          isConfirmed: itIsGoneForGood === true,
-        }),
-      ),
-    );
+    .action(async ({ store, itIsGoneForGood, ...flags }: RetireFlags) => {
+      assertEmbedded((await settingsOf(flags)).settings, 'retire');
+      await carryOut(flags, 'retire', async (metadata, { cluster: { name } }) => {
+        await assertStore(metadata, name, store);
+        const isConfirmed = itIsGoneForGood === true;
+        return askToRetire(metadata, name, { storeId: store, reason: flags.reason, isConfirmed });
+      });
+    });
 }
 
 const order = (flags: CommonFlags, what: Order): Promise<void> =>
-  carryOut({ ...flags, reason: what.reason }, what.action, (metadata, clusterName, reason) =>
-    askCoordinator(metadata, clusterName, { ...what, reason }),
-  );
+  carryOut(flags, what.action, async (metadata, settings) => {
+    const { name } = settings.cluster;
+    await assertPartitions(metadata, name, [what.partitionId]);
+    if (what.takeover !== undefined) {
+      await assertStore(metadata, name, what.takeover.fromStoreId);
+      await assertDataNode(metadata, settings, what.takeover.targetNodeId);
+    }
+    return askCoordinator(metadata, name, what);
+  });
 
 /** @throws ForeshardError FORESHARD_CONFLICT with the coordinator's reason for refusing. */
 async function carryOut(
-  flags: ReasonFlags,
+  flags: CommonFlags,
   action: string,
-  ask: (metadata: MetadataStore, clusterName: string, reason: string) => Promise<AuditRecord>,
+  ask: (metadata: MetadataStore, settings: Settings) => Promise<AuditRecord>,
 ): Promise<void> {
   const { settings } = await settingsOf(flags);
   await withMetadata(settings, async (metadata) => {
-    const answer = await ask(metadata, settings.cluster.name, flags.reason.slice(0, 500));
+    const answer = await ask(metadata, settings);
     const { outcome, message, ...facts } = answer;
     if (outcome === 'refused')
       throw new ForeshardError('FORESHARD_CONFLICT', 're-read', `${action}: refused: ${message}`);
@@ -182,9 +191,9 @@ async function carryOut(
 async function pause(flags: PauseFlags, isPaused: boolean): Promise<void> {
   const { settings } = await settingsOf(flags);
   await withMetadata(settings, async (metadata) => {
-    const reason = flags.reason.slice(0, 500);
     const partitionId = flags.partition ?? null;
-    const message = await setPaused(metadata, settings.cluster.name, { isPaused, partitionId, reason });
+    const order = { isPaused, partitionId, reason: flags.reason };
+    const message = await setPaused(metadata, settings.cluster.name, order);
     printOutcome(message, flags, { isPaused, partitionId });
   });
 }
@@ -202,6 +211,7 @@ async function describeAudit(flags: CommonFlags): Promise<void> {
 async function describeScorecards(flags: MigrationsFlags): Promise<void> {
   const { settings } = await settingsOf(flags);
   await withMetadata(settings, async (metadata) => {
+    await assertPartitions(metadata, settings.cluster.name, partitionsOf(flags));
     const report = await gatherScorecards(metadata, {
       clusterName: settings.cluster.name,
       partitionId: flags.partition ?? null,
@@ -216,6 +226,7 @@ async function describeMigrations(flags: MigrationsFlags): Promise<void> {
   const { settings } = await settingsOf(flags);
   await withMetadata(settings, async (metadata) => {
     const { name } = settings.cluster;
+    await assertPartitions(metadata, name, partitionsOf(flags));
     await withNodes(settings, metadata, async (transport) => {
       const engine = new RpcStorageEngine(transport);
       const look = (): Promise<MigrationsReport> =>
@@ -234,6 +245,10 @@ async function describeMigrations(flags: MigrationsFlags): Promise<void> {
     });
   });
 }
+
+/** Null: of all. */
+const partitionsOf = ({ partition }: MigrationsFlags): readonly number[] | null =>
+  partition === undefined ? null : [partition];
 
 /** The first Ctrl-C ends what follows in order, the second at once. */
 function untilInterrupted(): AbortSignal {

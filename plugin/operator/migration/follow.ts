@@ -4,7 +4,7 @@ import {
   type MigrationEvent,
   type MigrationProgress,
   ProgressStream,
-} from '../../../src/migration/progress.ts';
+} from '../../../src/migration/progress/progress.ts';
 import { printLine } from '../output.ts';
 import { endedLine, type MigrationsReport, openLine } from './migrations-report.ts';
 

@@ -1,12 +1,13 @@
 /** What `foreshard migrations` tells: open migrations with what their nodes say, ended ones, and what is still to be removed. */
-import { etaOf } from '../../../src/migration/eta.ts';
+
 import { isOverdue, parseCleanupKey } from '../../../src/migration/leftovers.ts';
 import { commandOf } from '../../../src/migration/node-work.ts';
 import { isSwitched } from '../../../src/migration/phases.ts';
-import type { MigrationProgress } from '../../../src/migration/progress.ts';
-import type { ReadSummary } from '../../../src/migration/read-watch.ts';
-import { isOpen, type OpenRecord } from '../../../src/migration/record-changes.ts';
-import type { CleanupRecord, MigrationHistory } from '../../../src/migration/records.ts';
+import { etaOf } from '../../../src/migration/progress/eta.ts';
+import type { MigrationProgress } from '../../../src/migration/progress/progress.ts';
+import type { ReadSummary } from '../../../src/migration/reads/read-watch.ts';
+import { isOpen, type OpenRecord } from '../../../src/migration/records/record-changes.ts';
+import type { CleanupRecord, MigrationHistory } from '../../../src/migration/records/records.ts';
 import type { MigrationSettings } from '../../../src/migration/settings.ts';
 import { migrationName } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
-import type { AuditedAction, RecordCodec } from '../../../src/migration/records.ts';
+import type { AuditedAction, RecordCodec } from '../../../src/migration/records/records.ts';
 import type { MetadataWrite } from '../../../src/ports/metadata-store.ts';
 
 /** Sorts by time; two of one millisecond differ. */

@@ -1,6 +1,6 @@
-import { ForeshardError } from '../../../src/base/errors.ts';
 import type { MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
+import { assertPartitions } from '../what-is-there.ts';
 import { auditWrite } from './order.ts';
 
 export interface PauseOrder {
@@ -14,6 +14,7 @@ export interface PauseOrder {
  * `foreshard pause` and `resume`: the operator's switch, obeyed by whoever is coordinator.
  *
  * @returns what to tell.
+ * @throws ForeshardError FORESHARD_CONFIG for a partition that there is not.
  */
 export async function setPaused(
   metadata: MetadataStore,
@@ -21,12 +22,7 @@ export async function setPaused(
   { isPaused, partitionId, reason }: PauseOrder,
 ): Promise<string> {
   const codec = recordCodec(clusterName);
-  if (partitionId !== null && (await metadata.get(codec.keys.map(partitionId))) === undefined)
-    throw new ForeshardError(
-      'FORESHARD_CONFIG',
-      'fix-config',
-      `partition ${partitionId}: there is none of this number; nothing was done (\`foreshard map\` names all)`,
-    );
+  if (partitionId !== null) await assertPartitions(metadata, clusterName, [partitionId]);
   const key = partitionId === null ? codec.keys.pause : codec.keys.pauseOf(partitionId);
   const value = new TextEncoder().encode(JSON.stringify({ sinceMs: Date.now(), reason }));
   const change: MetadataWrite = isPaused ? { kind: 'put', key, value } : { kind: 'delete', key };

@@ -1,7 +1,11 @@
 /** `foreshard scorecard`: what moves were to bring and to cost beside what they brought and cost. */
 import { paceAt } from '../../../src/affinity/calibration.ts';
-import type { MigrationHistory } from '../../../src/migration/records.ts';
-import { latencyRatioOf, realisedShareOf, type Scorecard } from '../../../src/migration/scorecard.ts';
+import {
+  latencyRatioOf,
+  realisedShareOf,
+  type Scorecard,
+} from '../../../src/migration/progress/scorecard.ts';
+import type { MigrationHistory } from '../../../src/migration/records/records.ts';
 import { migrationName } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { QUERY_NODE_ID_MIN } from '../../../src/model/ids.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
-import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
+import { RpcStorageEngine } from '../../engines/migration-agent/rpc-storage-engine.ts';
 import { whyNoCoordinator } from '../../metadata/coordinator-status.ts';
 import { readPauses, withMetadata } from '../cluster-commands.ts';
 import { confirm, YES_FLAG, type YesFlags } from '../confirm.ts';
@@ -17,9 +17,10 @@ import {
 } from '../flags.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine, printOutcome } from '../output.ts';
+import { assertEmbedded, storageMember } from '../what-is-there.ts';
 import { setDraining } from './drain.ts';
 import { allowJoin } from './join.ts';
-import { isEmpty, type NodeStanding, standingOf, standingText, storageMember } from './node-standing.ts';
+import { isEmpty, type NodeStanding, standingOf, standingText } from './node-standing.ts';
 import { removeQueryNode, removeStorageNode } from './remove.ts';
 
 interface OrderFlags extends CommonFlags {
@@ -45,7 +46,8 @@ export function addNodeOrders(program: Command): void {
     )
     .action(async (nodeId: number, { reason, ...flags }: OrderFlags) => {
       const { settings } = await settingsOf(flags);
-      const order = { nodeId, reason: reason.slice(0, 500), nowMs: Date.now() };
+      assertEmbedded(settings, 'join');
+      const order = { nodeId, reason, nowMs: Date.now() };
       await withMetadata(settings, async (metadata) =>
         printOutcome(await allowJoin(metadata, settings.cluster.name, order), flags, { nodeId }),
       );
@@ -64,6 +66,7 @@ export function addNodeOrders(program: Command): void {
     .description('end a drain: plans may give the node something again')
     .action(async (nodeId: number, flags: OrderFlags) => {
       const { settings } = await settingsOf(flags);
+      assertEmbedded(settings, 'undrain');
       await withMetadata(settings, async (metadata) => {
         const order = orderOf(nodeId, flags, false);
         const { hasChanged } = await setDraining(metadata, settings.cluster.name, order);
@@ -84,12 +87,13 @@ export function addNodeOrders(program: Command): void {
 const orderOf = (nodeId: number, { reason = '' }: DrainFlags, isDraining: boolean) => ({
   nodeId,
   isDraining,
-  reason: reason.slice(0, 500),
+  reason,
   nowMs: Date.now(),
 });
 
 async function drain(nodeId: number, flags: DrainFlags): Promise<void> {
   const { settings } = await settingsOf(flags);
+  assertEmbedded(settings, 'drain');
   const { name } = settings.cluster;
   await withMetadata(settings, async (metadata) => {
     let standing: NodeStanding = await setDraining(metadata, name, orderOf(nodeId, flags, true));
@@ -127,13 +131,14 @@ async function hindrancesOf(metadata: MetadataStore, clusterName: string): Promi
 }
 
 async function remove(nodeId: number, flags: OrderFlags & YesFlags): Promise<void> {
+  const { settings } = await settingsOf(flags);
+  assertEmbedded(settings, 'remove');
   await confirm(
     `node ${nodeId} is taken out of the cluster, and no process serves from its store again`,
     flags,
   );
-  const { settings } = await settingsOf(flags);
   const { name } = settings.cluster;
-  const order = { nodeId, reason: flags.reason.slice(0, 500) };
+  const order = { nodeId, reason: flags.reason };
   await withMetadata(settings, async (metadata) => {
     if (nodeId >= QUERY_NODE_ID_MIN)
       return printOutcome(await removeQueryNode(metadata, name, order), flags, { nodeId });

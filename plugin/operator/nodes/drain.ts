@@ -6,7 +6,8 @@ import { recordCodec } from '../../metadata/record-codec.ts';
 import { encodeStoreRecord, readStoreRecord, type StoreRecord } from '../../metadata/store-records.ts';
 import { noReason } from '../flags.ts';
 import { auditWrite } from '../migration/order.ts';
-import { type NodeStanding, standingOf, storageMember } from './node-standing.ts';
+import { storageMember } from '../what-is-there.ts';
+import { type NodeStanding, standingOf } from './node-standing.ts';
 
 export interface DrainOrder {
   readonly nodeId: number;
@@ -18,7 +19,8 @@ export interface DrainOrder {
 /**
  * `foreshard drain` and `undrain`: the operator's switch, obeyed by every plan from now on. Said again it changes nothing.
  *
- * @throws ForeshardError FORESHARD_CONFIG for a node that is none, or is retired, or the last that could take anything, or without a reason.
+ * @throws ForeshardError FORESHARD_CONFIG for a node that is none, or without a reason; FORESHARD_CONFLICT for one that is retired, or the
+ * last that could take anything.
  */
 export async function setDraining(
   metadata: MetadataStore,
@@ -90,4 +92,4 @@ async function conditionsOfAnother(
 }
 
 const refused = (message: string): ForeshardError =>
-  new ForeshardError('FORESHARD_CONFIG', 'fix-config', `${message}; nothing was done`);
+  new ForeshardError('FORESHARD_CONFLICT', 're-read', `${message}; nothing was done`);

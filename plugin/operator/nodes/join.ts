@@ -10,7 +10,7 @@ import { auditWrite } from '../migration/order.ts';
  * `foreshard join`: lets a storage node of a new number into the cluster, when it is started.
  *
  * @returns what to tell.
- * @throws ForeshardError FORESHARD_CONFIG where there is no cluster to join, or a node of this number.
+ * @throws ForeshardError FORESHARD_CONFLICT where there is no cluster to join, or a node of this number.
  */
 export async function allowJoin(
   metadata: MetadataStore,
@@ -31,4 +31,4 @@ export async function allowJoin(
 }
 
 const refused = (message: string): ForeshardError =>
-  new ForeshardError('FORESHARD_CONFIG', 'fix-config', `${message}; nothing was done`);
+  new ForeshardError('FORESHARD_CONFLICT', 're-read', `${message}; nothing was done`);

@@ -1,10 +1,9 @@
-import { ForeshardError } from '../../../src/base/errors.ts';
 import { parseCleanupKey } from '../../../src/migration/leftovers.ts';
-import { isOpen } from '../../../src/migration/record-changes.ts';
+import { isOpen } from '../../../src/migration/records/record-changes.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { loadMap } from '../../metadata/cluster-map.ts';
-import { listMembers, type Member } from '../../metadata/members.ts';
+import type { Member } from '../../metadata/members.ts';
 import { readStoreRecord, type StoreRecord } from '../../metadata/store-records.ts';
 import { counted } from '../units-text.ts';
 
@@ -30,23 +29,6 @@ export interface NodeStanding {
 
 export const isEmpty = (standing: NodeStanding): boolean =>
   standing.ownedCount + standing.arrivingCount + standing.followingCount + standing.leftoverCount === 0;
-
-/** @throws ForeshardError FORESHARD_CONFIG where the cluster has no such storage node. */
-export async function storageMember(
-  metadata: MetadataStore,
-  clusterName: string,
-  nodeId: number,
-): Promise<Member> {
-  const members = (await listMembers(metadata, clusterName)).filter(({ role }) => role === 'storage');
-  const member = members.find((node) => node.nodeId === nodeId);
-  if (member !== undefined) return member;
-  const known = members.map((node) => node.nodeId).join(', ');
-  throw new ForeshardError(
-    'FORESHARD_CONFIG',
-    'fix-config',
-    `node ${nodeId}: the cluster has no such storage node, but ${known || 'none at all'}; nothing was done`,
-  );
-}
 
 /** The store's record is read before the map: what the map did not name then, nobody gives to the store while its record stands. */
 export async function standingOf(

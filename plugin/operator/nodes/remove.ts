@@ -7,8 +7,9 @@ import { listMembers } from '../../metadata/members.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import { encodeStoreRecord } from '../../metadata/store-records.ts';
 import { auditWrite } from '../migration/order.ts';
-import { answersClients } from '../status/answers-clients.ts';
-import { isEmpty, standingOf, standingText, storageMember } from './node-standing.ts';
+import { assertQueryNodeThere } from '../status/answers-clients.ts';
+import { storageMember } from '../what-is-there.ts';
+import { isEmpty, standingOf, standingText } from './node-standing.ts';
 
 export interface RemoveOrder {
   readonly nodeId: number;
@@ -21,7 +22,7 @@ export interface RemoveOrder {
  * what the map did not name after that, it cannot name any more.
  *
  * @returns what to tell.
- * @throws ForeshardError FORESHARD_CONFLICT saying what stands in the way.
+ * @throws ForeshardError FORESHARD_CONFIG for a node that is none, FORESHARD_CONFLICT saying what stands in the way.
  */
 export async function removeStorageNode(
   metadata: MetadataStore,
@@ -82,9 +83,10 @@ export async function removeQueryNode(
     throw new ForeshardError(
       'FORESHARD_CONFIG',
       'fix-config',
-      `node ${nodeId}: the cluster has no such query node (one that is stopped in order leaves by itself); nothing was done`,
+      `there is no query node ${nodeId} in the cluster (one that is stopped in order leaves by itself); nothing was done`,
     );
-  const isThere = await answersClients(member).then(
+  const isRegistered = (await metadata.get(clusterKeys(clusterName).node(nodeId))) !== undefined;
+  const isThere = await assertQueryNodeThere(member, isRegistered).then(
     () => true,
     () => false,
   );

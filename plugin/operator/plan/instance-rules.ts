@@ -3,7 +3,7 @@ import {
   compileRules,
   type RuleGround,
   type RuleSet,
-} from '../../../src/affinity/rule-set.ts';
+} from '../../../src/affinity/rules/rule-set.ts';
 import { parseMoveWindows, WINDOW_FORMAT } from '../../../src/affinity/timetable/windows.ts';
 import type { InstanceNames } from './instance-names.ts';
 import type { PlanInstanceFile } from './instance-schema.ts';

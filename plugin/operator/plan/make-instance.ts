@@ -3,7 +3,7 @@ import { BANDWIDTH_DEFAULT, limitsOf, type PlacementInstance } from '../../../sr
 import { buildLoads } from '../../../src/affinity/loads.ts';
 import { withPrices } from '../../../src/affinity/move-price.ts';
 import { roomIn } from '../../../src/affinity/room.ts';
-import { neutralRules } from '../../../src/affinity/rules.ts';
+import { neutralRules } from '../../../src/affinity/rules/rules.ts';
 import type { AffinitySettings } from '../../../src/affinity/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { instanceLoads } from './instance-loads.ts';

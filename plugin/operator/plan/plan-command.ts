@@ -1,4 +1,4 @@
-import { DEFAULT_PORTFOLIO_SETTINGS } from '../../../src/affinity/portfolio.ts';
+import { DEFAULT_PORTFOLIO_SETTINGS } from '../../../src/affinity/optimisers/portfolio.ts';
 import type { AffinitySettings } from '../../../src/affinity/settings.ts';
 import { printJson, printLine } from '../output.ts';
 import type { PlanFlags } from './flags.ts';

@@ -1,5 +1,5 @@
-import type { SearchContext } from '../../../src/affinity/optimiser.ts';
-import { optimizers } from '../../../src/affinity/optimizers.ts';
+import type { SearchContext } from '../../../src/affinity/optimisers/optimiser.ts';
+import { optimizers } from '../../../src/affinity/optimisers/registry.ts';
 import { type PreparedPlan, preparePlan } from '../../../src/affinity/plan-instance.ts';
 import type { AffinitySettings, OptimizerName } from '../../../src/affinity/settings.ts';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';

@@ -1,8 +1,8 @@
 /** What has become of moves that were proposed. */
-import { isOpen } from '../../../src/migration/record-changes.ts';
-import type { MigrationHistory } from '../../../src/migration/records.ts';
+import { isOpen } from '../../../src/migration/records/record-changes.ts';
+import type { MigrationHistory } from '../../../src/migration/records/records.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
-import type { PastMove, PastProposal } from '../../host/past-proposals.ts';
+import type { PastMove, PastProposal } from '../../host/records/past-proposals.ts';
 import type { Decisions } from '../../metadata/decisions.ts';
 
 export const FATES = ['done', 'aborted', 'open', 'approved', 'rejected', 'proposed', 'dropped'] as const;

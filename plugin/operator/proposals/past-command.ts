@@ -1,7 +1,7 @@
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
-import { type PastProposal, readPastProposals } from '../../host/past-proposals.ts';
-import { pastProposalsPrefix } from '../../host/record-keys.ts';
+import { type PastProposal, readPastProposals } from '../../host/records/past-proposals.ts';
+import { pastProposalsPrefix } from '../../host/records/record-keys.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { loadMap } from '../../metadata/cluster-map.ts';
 import { readDecisions } from '../../metadata/decisions.ts';

@@ -3,8 +3,8 @@ import { LEFT_OUT_MEANING, type LeftOutCode } from '../../../src/affinity/timeta
 import type { Refusal } from '../../../src/model/proposal.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
-import { decodeProposal, type ProposalRecord } from '../../host/proposal-record.ts';
-import { proposalKey } from '../../host/record-keys.ts';
+import { decodeProposal, type ProposalRecord } from '../../host/records/proposal-record.ts';
+import { proposalKey } from '../../host/records/record-keys.ts';
 import { readDecisions } from '../../metadata/decisions.ts';
 import { noProposal } from '../approval/approve.ts';
 import { decisionLines } from '../approval/decision-lines.ts';
@@ -25,7 +25,12 @@ export function describeProposal(
     const decisions = await readDecisions(metadata, settings.cluster.name, Date.now());
     if (isJson) return printJson({ ...proposal, gap: gapOf(proposal), decisions });
     printLine(headline(proposal));
-    for (const line of [...silenceLines(proposal), ...situationLines(proposal, settings)]) printLine(line);
+    for (const line of [
+      ...silenceLines(proposal),
+      ...timeLines(proposal),
+      ...situationLines(proposal, settings),
+    ])
+      printLine(line);
     for (const line of decisionLines(decisions)) printLine(line);
     proposal.moves.forEach((_, index) => {
       for (const line of moveLines(proposal, index)) printLine(line);
@@ -71,6 +76,13 @@ function headline(proposal: ProposalRecord): string {
     `${gap === null ? '' : `, at most ${(100 * gap).toFixed(1)} % above the best`}; ${holds}`
   );
 }
+
+const timeLines = ({ endedAfter, iterations }: ProposalRecord): string[] =>
+  endedAfter === undefined
+    ? []
+    : [
+        `the search ran out of time (affinity.searchSeconds) after ${counted(iterations, 'step')}: a longer one may find a better map`,
+      ];
 
 /** What keeps a partition where it is, by its code in the proposal. */
 const bindingMeaning = (code: string): string =>

@@ -2,7 +2,7 @@
 import { asEpoch, asNodeId } from '../../../src/model/ids.ts';
 import type { MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';
 import { whyBehind } from '../../metadata/map-behind.ts';
-import type { HeldPartition } from '../../node/partition-inventory.ts';
+import type { HeldPartition } from '../../node/storage/partition-inventory.ts';
 
 export interface StoreInventory {
   readonly nodeId: number;

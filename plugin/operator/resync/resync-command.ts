@@ -1,19 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
-import { ControlReader, unlessRetired } from '../../../src/migration/controls.ts';
 import type { Leftover } from '../../../src/migration/leftovers.ts';
+import { ControlReader, unlessRetired } from '../../../src/migration/records/controls.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
 import type { MetadataCondition, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
-import type { MigrationTransport } from '../../engines/lmdb/migration-transport.ts';
+import type { MigrationTransport } from '../../engines/migration-agent/migration-transport.ts';
 import { loadMap } from '../../metadata/cluster-map.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
-import { type HeldPartition, INVENTORY_OPERATION, parseInventory } from '../../node/partition-inventory.ts';
+import {
+  type HeldPartition,
+  INVENTORY_OPERATION,
+  parseInventory,
+} from '../../node/storage/partition-inventory.ts';
 import { withMetadata } from '../cluster-commands.ts';
 import { auditWrite } from '../migration/order.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';
+import { noSuchNode } from '../what-is-there.ts';
 import { whileOfficeIsFree } from './free-office.ts';
 import { type NodesToAsk, nodesToAsk } from './nodes-to-ask.ts';
 import { type FenceTarget, planResync, type StoreInventory } from './plan-resync.ts';
@@ -54,7 +59,7 @@ export async function resyncCommand(
  * only says what it would do.
  *
  * @returns lines to tell.
- * @throws ForeshardError FORESHARD_UNAVAILABLE while a storage node does not answer: what it owns is not known; FORESHARD_CONFLICT
+ * @throws ForeshardError FORESHARD_CONFIG for a node of `without` that there is not, FORESHARD_UNAVAILABLE while a storage node does not answer: what it owns is not known; FORESHARD_CONFLICT
  * while a coordinator runs, and when a record has changed meanwhile.
  */
 export async function resync(
@@ -65,6 +70,8 @@ export async function resync(
   const codec = recordCodec(cluster.name);
   const loaded = await loadMap(metadata, cluster.name);
   const asked = await nodesToAsk(metadata, cluster, loaded);
+  const stranger = without.find((nodeId) => !asked.nodeIds.includes(nodeId));
+  if (stranger !== undefined) throw noSuchNode(stranger, asked.nodeIds);
   const givenUp = new Set(without);
   const { stores, silent } = await readStores(transport, asked, givenUp);
   // Read after the stores: what has been changed about a store by then is heeded, and what comes later fails the commit.

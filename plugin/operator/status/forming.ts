@@ -1,7 +1,9 @@
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
+import { coordinatorText, readCoordinator } from '../../metadata/coordinator-status.ts';
 import { awaitedText, readFounders } from '../../metadata/founders.ts';
+import { asSecond } from '../units-text.ts';
 
 /** Of a cluster that is not there yet. */
 export interface FormingStatus {
@@ -22,9 +24,7 @@ export async function readForming(
   if (redis.nodes.length > 0)
     return {
       ...{ cluster: name, isFormed: false, registered: [], missing: [] },
-      alarms: [
-        'no agent has written the map of the Redis Cluster yet: `foreshard agent` does so within seconds of its start',
-      ],
+      alarms: [await whyNoMirror(metadata, name)],
     };
   const founders = await readFounders(metadata, name, storageNodeCount);
   const { present, missing } = founders;
@@ -36,6 +36,20 @@ export async function readForming(
     missing,
     alarms: [`${awaitedText(founders)}${remedy}`],
   };
+}
+
+/** The agent that leads writes it, and it leads once the lease of one before it, which was killed, has run out. */
+async function whyNoMirror(metadata: MetadataStore, clusterName: string): Promise<string> {
+  const coordinator = await readCoordinator(metadata, clusterName, Date.now());
+  const { state, heartbeatAtMs, ttlMs } = coordinator;
+  const none = 'no agent has written the map of the Redis Cluster yet';
+  if (state === 'leading')
+    return `${none}: ${coordinatorText(coordinator)} leads, and does so within seconds, if the cluster answers: its log tells`;
+  const lease =
+    state === 'silent' && heartbeatAtMs !== null && ttlMs !== null
+      ? `; the lease of the one before ends at ${asSecond(heartbeatAtMs + ttlMs)}`
+      : '';
+  return `${none}: \`foreshard agent\` does so within seconds of its start${lease}`;
 }
 
 export const formingLines = ({ cluster, registered, alarms }: FormingStatus): string[] => [

@@ -1,17 +1,17 @@
 /** What `foreshard status` tells: everything that can be known from outside, each part also where others are missing. */
 import { isOverdue } from '../../../src/migration/leftovers.ts';
-import { isOpen } from '../../../src/migration/record-changes.ts';
-import type { StoreState } from '../../../src/migration/records.ts';
+import { isOpen } from '../../../src/migration/records/record-changes.ts';
+import type { StoreState } from '../../../src/migration/records/records.ts';
 import { asNodeId } from '../../../src/model/ids.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { NodeStatistics, StorageEngine } from '../../../src/ports/storage-engine.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { type ClusterSeen, readClusterSeen } from '../../engines/redis-cluster/cluster-seen.ts';
 import { readOpenSlotMoves } from '../../engines/redis-cluster/move-record.ts';
-import { readForecast } from '../../host/forecast-record.ts';
-import { decodeWindowQueries } from '../../host/profile-publisher.ts';
-import { decodeProposal } from '../../host/proposal-record.ts';
-import { forecastPrefix, profilePrefix, proposalKey } from '../../host/record-keys.ts';
+import { decodeWindowQueries } from '../../host/analysis/profile-publisher.ts';
+import { readForecast } from '../../host/records/forecast-record.ts';
+import { decodeProposal } from '../../host/records/proposal-record.ts';
+import { forecastPrefix, profilePrefix, proposalKey } from '../../host/records/record-keys.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { type LoadedMap, loadMap } from '../../metadata/cluster-map.ts';
 import {
@@ -21,12 +21,12 @@ import {
 } from '../../metadata/coordinator-status.ts';
 import { orNothing } from '../../metadata/json-values.ts';
 import { listMembers, type Member } from '../../metadata/members.ts';
-import { listNodes } from '../../metadata/node-registrations.ts';
+import { listNodes, type NodeRegistration } from '../../metadata/node-registrations.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import { leftAlone, type Pauses, readPauses } from '../cluster-commands.ts';
 import { asTime, counted } from '../units-text.ts';
-import { answersClients } from './answers-clients.ts';
-import { redisAlarms } from './redis-status.ts';
+import { assertQueryNodeThere } from './answers-clients.ts';
+import { redisAlarms, redisWaits } from './redis-status.ts';
 
 export interface NodeStatus {
   readonly nodeId: number;
@@ -77,6 +77,8 @@ export interface ClusterStatus {
   readonly forecastFromMs: number | null;
   /** What the agent of a Redis Cluster has seen of it; null of an engine of our own. */
   readonly redis: ClusterSeen | null;
+  /** What is not known yet, what it waits for, and until when. */
+  readonly waits: readonly string[];
   /** What somebody has to look at. */
   readonly alarms: readonly string[];
 }
@@ -130,6 +132,7 @@ export async function gatherStatus(
     windowMs: settings.analyzer.windowMs,
     forecastFromMs: forecast?.startMs ?? null,
     redis,
+    waits: isRedis ? redisWaits(redis, { coordinator, lookIntervalMs: settings.redis.lookIntervalMs }) : [],
     alarms: [...alarmsOf(known), ...(isRedis ? redisAlarms(redis, nowMs) : [])],
   };
 }
@@ -159,7 +162,7 @@ async function gatherNodes(
     all
       .sort((a, b) => a.nodeId - b.nodeId)
       .map(async (member) =>
-        describeNode(member, await askNode(member, engine), { ...seen, stateOf, queries }),
+        describeNode(member, await askNode(member, engine, registered), { ...seen, stateOf, queries }),
       ),
   );
 }
@@ -167,12 +170,17 @@ async function gatherNodes(
 type Answer = { readonly statistics: NodeStatistics | null } | { readonly silence: string };
 
 async function askNode(
-  { nodeId, role, host, port }: Member,
+  member: Member,
   engine: Pick<StorageEngine, 'nodeStatistics'>,
+  registered: readonly NodeRegistration[],
 ): Promise<Answer> {
+  const { nodeId, role } = member;
   try {
     if (role === 'query') {
-      await answersClients({ host, port });
+      await assertQueryNodeThere(
+        member,
+        registered.some((node) => node.nodeId === nodeId),
+      );
       return { statistics: null };
     }
     return { statistics: await engine.nodeStatistics(asNodeId(nodeId)) };

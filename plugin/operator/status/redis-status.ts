@@ -1,6 +1,7 @@
 /** What `foreshard status` tells of a Redis Cluster: what its agent has seen. */
 import type { ClusterSeen, SeenMaster } from '../../engines/redis-cluster/cluster-seen.ts';
-import { asTime, counted } from '../units-text.ts';
+import type { CoordinatorStatus } from '../../metadata/coordinator-status.ts';
+import { asSecond, asTime, counted, durationText } from '../units-text.ts';
 
 /** An agent that has not looked for so many of its intervals is in trouble. */
 const MISSED_LOOKS_MAX = 3;
@@ -11,6 +12,31 @@ export function redisAlarms(seen: ClusterSeen | null, nowMs: number): string[] {
   if (nowMs - seen.atMs > MISSED_LOOKS_MAX * seen.intervalMs)
     alarms.push(`no agent has looked at the Redis Cluster since ${asTime(seen.atMs)}`);
   return alarms;
+}
+
+/** A look may take a moment, and clocks of two machines differ. */
+const LOOK_SLACK_MS = 2_000;
+
+/** Whoever has just started an agent sees nothing of the masters, then nothing of their rates: why, and until when. */
+export function redisWaits(
+  seen: ClusterSeen | null,
+  {
+    coordinator: { state, electedAtMs },
+    lookIntervalMs,
+  }: { readonly coordinator: CoordinatorStatus; readonly lookIntervalMs: number },
+): string[] {
+  if (state !== 'leading') return [];
+  const every = `the agent looks every ${durationText(lookIntervalMs)} (redis.lookIntervalMs)`;
+  if (seen === null || (electedAtMs !== null && seen.atMs < electedAtMs)) {
+    const until =
+      electedAtMs === null ? '' : `, by ${asSecond(electedAtMs + lookIntervalMs + LOOK_SLACK_MS)}`;
+    return [`masters are shown when the agent has looked at them${until}: ${every}`];
+  }
+  const answering = seen.masters.filter(({ memoryUsed }) => memoryUsed !== null);
+  if (answering.length === 0 || answering.some(({ rates }) => rates !== null)) return [];
+  return [
+    `what masters do in a second is known from the second look on, by ${asSecond(seen.atMs + seen.intervalMs + LOOK_SLACK_MS)}: ${every}`,
+  ];
 }
 
 export function redisLines({ agent, mode, atMs, masters, slotStats, clients }: ClusterSeen): string[] {

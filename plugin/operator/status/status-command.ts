@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { RpcStorageEngine } from '../../engines/lmdb/rpc-storage-engine.ts';
+import { RpcStorageEngine } from '../../engines/migration-agent/rpc-storage-engine.ts';
 import { coordinatorText } from '../../metadata/coordinator-status.ts';
 import { asRanges, withMetadata } from '../cluster-commands.ts';
 import { type CommonFlags, settingsOf, withConfig, withJson } from '../flags.ts';
@@ -59,6 +59,7 @@ export function statusLines(status: ClusterStatus): string[] {
     plan === null
       ? whyNoPlan(status)
       : `last plan: ${asTime(plan.atMs)}, ${counted(plan.moveCount, 'move')}${plan.refusal === null ? '' : `, ${plan.refusal}`}`,
+    ...status.waits,
     ...alarms.map((alarm) => `ALARM: ${alarm}`),
   ];
 }

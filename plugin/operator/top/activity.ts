@@ -1,6 +1,10 @@
 /** What storage nodes are asked right now: two readings of their counts, and the time between. */
-import type { MigrationTransport } from '../../engines/lmdb/migration-transport.ts';
-import { ACTIVITY_OPERATION, type NodeActivity, parseActivity } from '../../node/partition-activity.ts';
+import type { MigrationTransport } from '../../engines/migration-agent/migration-transport.ts';
+import {
+  ACTIVITY_OPERATION,
+  type NodeActivity,
+  parseActivity,
+} from '../../node/storage/partition-activity.ts';
 
 /** Null: it did not answer. */
 export type Reading = ReadonlyMap<number, NodeActivity | null>;

@@ -1,7 +1,7 @@
 /** What `foreshard top` shows, of what has been read: pure. */
 
 import type { ClusterSeen } from '../../engines/redis-cluster/cluster-seen.ts';
-import type { PublishedForecast } from '../../host/forecast-record.ts';
+import type { PublishedForecast } from '../../host/records/forecast-record.ts';
 import type { NodeRate } from './activity.ts';
 
 export interface TopNode {

@@ -1,6 +1,11 @@
 import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { asNodeId } from '../../../src/model/ids.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import type { Settings } from '../../../src/settings.ts';
+import type { MigrationTransport } from '../../engines/migration-agent/migration-transport.ts';
+import { RpcStorageEngine } from '../../engines/migration-agent/rpc-storage-engine.ts';
 import { ClusterMapReader } from '../../metadata/cluster-map.ts';
 import { parsePartitions } from '../approval/commands.ts';
 import { withMetadata } from '../cluster-commands.ts';
@@ -10,7 +15,8 @@ import { printJson, printLine } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
 import { EXIT_ALARMS } from '../status/status-command.ts';
 import { counted } from '../units-text.ts';
-import { inTurn, type VerifiedPartition, verifyAsItStands } from './verify-partition.ts';
+import { assertEmbedded, assertPartitions } from '../what-is-there.ts';
+import { inTurn, onceThere, type VerifiedPartition, verifyAsItStands } from './verify-partition.ts';
 
 interface VerifyFlags extends CommonFlags {
   readonly all?: boolean;
@@ -33,40 +39,43 @@ export function addVerifyCommand(program: Command, exitWith: (code: number) => v
         throw usage('name partitions such as 3 7-9, or give --all');
       const { settings } = await settingsOf(flags);
       // Its masters are no nodes of ours: what is asked of them would be waited for until the time is up.
-      if (settings.redis.nodes.length > 0)
-        throw usage(
-          'what a Redis Cluster keeps is read back by Redis alone: verify is of the embedded engine',
-        );
+      assertEmbedded(settings, 'verify');
       const chosen = flags.all === true ? null : parsePartitions(partitions);
       await withMetadata(settings, async (metadata) => {
+        await assertPartitions(metadata, settings.cluster.name, chosen);
         const map = new ClusterMapReader(metadata, settings.cluster.name);
         const { records, quarantined } = await map.load();
         const unreadable = new Set(quarantined.map(({ partitionId }) => partitionId));
         const wanted = chosen ?? records.map((_, partitionId) => partitionId);
-        const none = wanted.filter((id) => id >= records.length);
-        if (none.length > 0)
-          throw usage(`partition ${none[0]}: partitions are numbered 0..${records.length - 1}`);
         const lost = wanted.filter((id) => unreadable.has(id)).map(withoutRecord);
         const found = wanted.flatMap((id) => records[id] ?? []);
-        await withNodes(
-          settings,
-          metadata,
-          async (transport) => {
-            const nodes = inTurn(transport);
-            const verify = (partitionId: number): Promise<VerifiedPartition> =>
-              verifyAsItStands(() => recordOf(map, partitionId), nodes);
-            const verified = [...(await verifyAll(found, verify, flags)), ...lost];
-            tell(
-              verified.sort((a, b) => a.partitionId - b.partitionId),
-              flags,
-            );
-            if (verified.some(({ problems }) => problems.length > 0)) exitWith(EXIT_ALARMS);
-          },
-          READ_BACK_MS_MAX,
-        );
+        await withPatientNodes(settings, metadata, async (transport) => {
+          const nodes = inTurn(transport);
+          const verify = (partitionId: number): Promise<VerifiedPartition> =>
+            verifyAsItStands(() => recordOf(map, partitionId), nodes);
+          const verified = [...(await verifyAll(found, verify, flags)), ...lost];
+          tell(
+            verified.sort((a, b) => a.partitionId - b.partitionId),
+            flags,
+          );
+          if (verified.some(({ problems }) => problems.length > 0)) exitWith(EXIT_ALARMS);
+        });
       });
     });
 }
+
+/** Nodes that are there are waited for while they read. */
+const withPatientNodes = (
+  settings: Settings,
+  metadata: MetadataStore,
+  use: (transport: MigrationTransport) => Promise<void>,
+): Promise<void> =>
+  withNodes(settings, metadata, (quick) => {
+    const engine = new RpcStorageEngine(quick);
+    const isThere = (nodeId: number): Promise<unknown> => engine.nodeStatistics(asNodeId(nodeId));
+    const patient = (transport: MigrationTransport): Promise<void> => use(onceThere(isThere, transport));
+    return withNodes(settings, metadata, patient, READ_BACK_MS_MAX);
+  });
 
 /** Owners work side by side, each at one partition. */
 async function verifyAll(

@@ -4,8 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { isSwitched } from '../../../src/migration/phases.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
-import type { MigrationTransport } from '../../engines/lmdb/migration-transport.ts';
-import { parseReadBack, READ_BACK_OPERATION, type ReadBackReply } from '../../node/partition-read-back.ts';
+import type { MigrationTransport } from '../../engines/migration-agent/migration-transport.ts';
+import {
+  parseReadBack,
+  READ_BACK_OPERATION,
+  type ReadBackReply,
+} from '../../node/storage/partition-read-back.ts';
 
 /** A copy that follows an owner under load is seldom at the same write when both are asked: it is asked again so often. */
 const COMPARE_ATTEMPTS = 3;
@@ -44,6 +48,27 @@ export function inTurn(transport: MigrationTransport): MigrationTransport {
         answer.catch(() => undefined),
       );
       return answer;
+    },
+  };
+}
+
+/**
+ * Asks a node first whether it is there: one that is gone, or that takes us for a stranger, is found out in a second, while a
+ * partition that is read back is waited for for minutes.
+ *
+ * @param isThere rejects with what came instead of an answer.
+ */
+export function onceThere(
+  isThere: (nodeId: number) => Promise<unknown>,
+  transport: MigrationTransport,
+): MigrationTransport {
+  const asked = new Map<number, Promise<unknown>>();
+  return {
+    async request(nodeId, ...rest) {
+      const answer = asked.get(nodeId) ?? isThere(nodeId);
+      asked.set(nodeId, answer);
+      await answer;
+      return transport.request(nodeId, ...rest);
     },
   };
 }

@@ -5,6 +5,7 @@ import type { PlacementInstance } from '../instance.ts';
 import { movePriceTo } from '../move-price.ts';
 import { orderMoves } from '../order-moves.ts';
 import { phi } from '../phi.ts';
+import { groupsOf } from '../rules/rule-state.ts';
 import type { PlannedMove } from '../timetable/problem.ts';
 import type { Horizon } from './utilisation-table.ts';
 
@@ -60,7 +61,7 @@ function mostRelief(now: PlacementState, { partition, source }: PlannedMove, hor
 
 /**
  * Of the moves before it those that make room on its target, and without which it would be refused or do harm; and those by whose
- * arrival its source is overloaded so that it may share, without which it would be refused.
+ * arrival its source is overloaded so that it may share, or its group is in zones enough without it, without which it would be refused.
  *
  * As few as are enough: the others are taken back one after the other, the latest first, and stay so. Where either of two makes
  * room, neither is missed as long as the other is there, and yet one of them has to go before.
@@ -72,9 +73,11 @@ export function neededBefore(
 ): number[] {
   const needed: PlannedMove[] = [];
   const takenBack: PlannedMove[] = [];
+  const groups = groupsOf(now.instance, partition);
   for (const earlier of [...before].reverse()) {
     const makesRoom = earlier.source === target;
-    if (!makesRoom && earlier.target !== source) continue;
+    const isOfGroup = groups.some((group) => groupsOf(now.instance, earlier.partition).includes(group));
+    if (!makesRoom && !isOfGroup && earlier.target !== source) continue;
     now.move(earlier.partition, earlier.source);
     const isMissed = !now.canMove(partition, target) || (makesRoom && now.loadDelta(partition, target) > 0);
     if (isMissed) now.move(earlier.partition, earlier.target);

@@ -1,6 +1,6 @@
 import type { PlacementInstance } from '../instance.ts';
 import { movePriceTo } from '../move-price.ts';
-import { forbidden } from '../rule-state.ts';
+import { forbidden } from '../rules/rule-state.ts';
 
 /**
  * Where each partition may be, and what the rules charge for it there: the columns of the relaxation. Its home comes first,

@@ -1,6 +1,6 @@
 import { atOnce, type Sliced } from '../../base/slices.ts';
 import { PlacementState } from '../cost-model.ts';
-import { settling } from '../crossover.ts';
+import { settling } from '../optimisers/crossover.ts';
 import type { Relaxation } from './relaxation.ts';
 
 /** Of 8,000 partitions few are in doubt; looking at all again would take longer than the relaxation. */

@@ -27,7 +27,7 @@ export interface ReliefMove extends PlannedMove {
 const NOW = 0;
 
 /** Nodes that were above their comfort zone in the last window, the most stressed first. */
-export function stressedNodes(
+function stressedNodes(
   state: PlacementState,
   dimensions: readonly LoadDimension[],
   settings: ReliefSettings,

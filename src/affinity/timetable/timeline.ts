@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts';
-import { phi } from '../cost-model.ts';
 import type { PlacementInstance } from '../instance.ts';
+import { phi } from '../phi.ts';
 
 /** A time within the horizon: when `share` of `slot` is over. */
 export interface Instant {

@@ -25,7 +25,7 @@ export interface Aggregates {
 }
 
 /** Clusters of so many partitions; 0 where the total alone is worth it, or not even that. */
-export function clusterCountOf(partitionCount: number): number {
+function clusterCountOf(partitionCount: number): number {
   if (partitionCount < CLUSTERED_PARTITIONS_MIN) return 0;
   const count = Math.min(CLUSTERS_MAX, Math.round(Math.sqrt(partitionCount) / 2));
   // A single cluster is the total.

@@ -67,6 +67,11 @@ export class HierarchyForecaster {
     return this.#exclusively(() => this.#partitions.explain(options));
   }
 
+  /** What it has taken in of the partitions, as {@link Forecaster.history}. */
+  get history(): Readonly<History> | undefined {
+    return this.#partitions.history;
+  }
+
   /** All it knows, as {@link Forecaster.save}. */
   save(): HierarchyCheckpoint | undefined {
     assert(!this.#isBusy, 'a forecaster is saved when it rests');

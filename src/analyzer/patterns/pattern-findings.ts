@@ -177,7 +177,7 @@ function associationsIn(
 }
 
 /** The same counts by storage node. */
-export function byNode(partitions: SparseCounts, ownerOf: ArrayLike<number>): SparseCounts {
+function byNode(partitions: SparseCounts, ownerOf: ArrayLike<number>): SparseCounts {
   return partitions.regrouped((partition) => ownerOf[partition] ?? -1);
 }
 

@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.ts';
 import { ownCopy } from './own-copy.ts';
 
 /** Stands for all words of a place where there are too many to be names of kinds. */
-export const ANY_WORD = '*';
+const ANY_WORD = '*';
 
 /** Separators, and what `keyPattern` has put in place of a value: known to be no names, they do not count and never become `*`. */
 const PLACEHOLDER = /^(?:[ :/.|]| \/|\{[a-z]*\})?$/;

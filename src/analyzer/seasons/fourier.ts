@@ -27,7 +27,7 @@ export function planFourier(size: number): FourierPlan {
  * @param real, imaginary f64[size] each.
  * @see Cooley & Tukey, "An algorithm for the machine calculation of complex Fourier series", 1965
  */
-export function fourierTransform(plan: FourierPlan, real: Float64Array, imaginary: Float64Array): void {
+function fourierTransform(plan: FourierPlan, real: Float64Array, imaginary: Float64Array): void {
   const { size, cosine, sine } = plan;
   assert(real.length === size && imaginary.length === size, 'the plan is for arrays of this size');
   reorderByReversedBits(real, imaginary);

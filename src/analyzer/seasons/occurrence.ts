@@ -21,9 +21,9 @@ export interface OccurrenceEffect {
 }
 
 /** An hour of a day-long event is a phase of its own; longer ones are told more coarsely. */
-export const PHASES_MAX = 24;
+const PHASES_MAX = 24;
 
-export const phaseCount = (event: CalendarEvent, windowMs: number): number =>
+const phaseCount = (event: CalendarEvent, windowMs: number): number =>
   Math.max(1, Math.min(PHASES_MAX, Math.round((event.endMs - event.startMs) / windowMs)));
 
 /** Phase of an event at the middle of a window's part of it. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadSettings } from '../../../plugin/host/config.ts';
+import { loadSettings } from '../../../plugin/host/config/config.ts';
 import type { Random } from '../../../src/base/random.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
 import { mutateBytes, mutateJson, mutateTree, oneIn, pick } from '../mutate.ts';

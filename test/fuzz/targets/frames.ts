@@ -5,7 +5,7 @@ import {
   isMigrationOperation,
   parseBody,
   REQUESTS,
-} from '../../../plugin/engines/lmdb/migration-messages.ts';
+} from '../../../plugin/engines/migration-agent/migration-messages.ts';
 import {
   decodeControlPayload,
   decodeMessage,

@@ -1,8 +1,8 @@
-import { decodeHotKeys } from '../../../plugin/host/hot-keys-record.ts';
-import { decodeProposal, decodeStays } from '../../../plugin/host/proposal-record.ts';
-import { decodeQueryClusters } from '../../../plugin/host/query-clusters-record.ts';
-import { decodeQueryHours } from '../../../plugin/host/query-hours-record.ts';
-import { decodeQueryTypes } from '../../../plugin/host/query-types-record.ts';
+import { decodeHotKeys } from '../../../plugin/host/records/hot-keys-record.ts';
+import { decodeProposal, decodeStays } from '../../../plugin/host/records/proposal-record.ts';
+import { decodeQueryClusters } from '../../../plugin/host/records/query-clusters-record.ts';
+import { decodeQueryHours } from '../../../plugin/host/records/query-hours-record.ts';
+import { decodeQueryTypes } from '../../../plugin/host/records/query-types-record.ts';
 import { decodePartitionCount } from '../../../plugin/metadata/form-cluster.ts';
 import { decodeMember } from '../../../plugin/metadata/members.ts';
 import { decodeRegistration } from '../../../plugin/metadata/node-registrations.ts';

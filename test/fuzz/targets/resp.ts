@@ -1,13 +1,13 @@
 import { COMMANDS, findCommand } from '../../../plugin/commands/table.ts';
-import type { ClientConnection } from '../../../plugin/node/query-client.ts';
-import { refusalOf } from '../../../plugin/node/resp/command-rights.ts';
-import { ConnectionCommands, unknownCommand } from '../../../plugin/node/resp/connection-commands.ts';
+import { refusalOf } from '../../../plugin/node/query/command-rights.ts';
+import { ConnectionCommands, unknownCommand } from '../../../plugin/node/query/connection-commands.ts';
+import type { ClientConnection } from '../../../plugin/node/query/query-client.ts';
 import {
   PARSE_NEED_MORE,
   PARSE_OVERSIZED,
   PARSE_PROTOCOL_ERROR,
   RequestParser,
-} from '../../../plugin/node/resp/parser.ts';
+} from '../../../plugin/resp/parser.ts';
 import { Authentication } from '../../../plugin/security/authentication.ts';
 import { FULL_ACCESS } from '../../../plugin/security/client-access.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';

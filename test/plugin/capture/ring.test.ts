@@ -11,7 +11,7 @@ import {
 } from '../../../plugin/capture/ring.ts';
 import { RingSource } from '../../../plugin/capture/ring-source.ts';
 import { commandIndexOf } from '../../../plugin/commands/table.ts';
-import { startThread } from '../../../plugin/host/thread.ts';
+import { startThread } from '../../../plugin/threads/thread.ts';
 import type { QueryRecord } from '../../../src/model/query-log.ts';
 
 const test = suite('capture ring');

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import type { OnQueryCompleted } from '../../../plugin/host/hooks.ts';
+import type { OnQueryCompleted } from '../../../plugin/hooks.ts';
 import { QueryNodeHost, StorageNodeHost } from '../../../plugin/host/host.ts';
 import { type LoadedPlugin, loadPlugins } from '../../../plugin/host/load-plugins.ts';
 import { definePlugin, type PluginDefinition, type QueryNodeContext } from '../../../plugin/host/plugin.ts';
@@ -227,15 +227,17 @@ test('a fault that reached the process detaches the plugin that its stack names'
       new Error('x'),
       OWN('plugin/metadata/embedded.ts'),
       place,
-      OWN('plugin/node/router.ts'),
+      OWN('plugin/node/query/router.ts'),
     );
     check.is(host.onProcessFault(fault, REJECTION), true, place);
     check.equal(host.attachedNames, ['own', 'a'], place);
   }
-  const { host } = await mixedHost();
-  const agent = errorFrom(new TypeError('x'), OWN('plugin/engines/lmdb/migration-pull.ts'));
-  check.is(host.onProcessFault(agent, REJECTION), true);
-  check.equal(host.attachedNames, ['a', 'b']);
+  for (const part of ['migration-pull.ts', 'role-changes.ts', 'copy-pacer.ts']) {
+    const { host } = await mixedHost();
+    const agent = errorFrom(new TypeError('x'), OWN(`plugin/engines/migration-agent/${part}`));
+    check.is(host.onProcessFault(agent, REJECTION), true, part);
+    check.equal(host.attachedNames, ['a', 'b'], part);
+  }
 });
 
 test('a fault of the engine or the node is no plugin’s, though plugins are attached', async () => {
@@ -244,7 +246,7 @@ test('a fault of the engine or the node is no plugin’s, though plugins are att
     [OWN('plugin/engines/lmdb/group-commit.ts')],
     [OWN('src/base/assert.ts'), OWN('plugin/engines/lmdb/lmdb-partition-store.ts'), '/plugins/a/main.mjs'],
     ['/app/node_modules/lmdb/write.js'],
-    [OWN('plugin/node/router.ts'), 'node:net'],
+    [OWN('plugin/node/query/router.ts'), 'node:net'],
   ])
     check.is(host.onProcessFault(errorFrom(new InvariantError('x'), ...files), EXCEPTION), false, files[0]);
   check.equal(host.attachedNames, ['own', 'a', 'b']);

@@ -54,6 +54,17 @@ test('a line beyond the limit is told with its size, and the next one is read', 
   ]);
 });
 
+test('the size of a line is its own, wherever its chunks begin and end', () => {
+  const pieces = [`ab\n${'x'.repeat(99)}`, `\n${'y'.repeat(60)}`, `${'y'.repeat(45)}\n`].map((text) =>
+    Buffer.from(text),
+  );
+  check.equal(linesOf(pieces, 100), [
+    [1, 'ab'],
+    [2, 'x'.repeat(99)],
+    [3, 105],
+  ]);
+});
+
 test('the last line needs no end of line', () => {
   check.equal(linesOf([Buffer.from('a\nb')]), [
     [1, 'a'],

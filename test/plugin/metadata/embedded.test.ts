@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { startThread } from '../../../plugin/host/thread.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
-import { metadataStoreConformance } from '../../conformance/metadata-store.ts';
+import { startThread } from '../../../plugin/threads/thread.ts';
+import { metadataStoreConformance } from '../../../src/conformance/index.ts';
+import { conformanceSuite } from '../../support/conformance-suite.ts';
 import { nodeArguments } from '../../support/repository.ts';
 
 const makeFolder = (): string => mkdtempSync(join(tmpdir(), 'foreshard-metadata-'));
@@ -16,21 +17,26 @@ const makeFolder = (): string => mkdtempSync(join(tmpdir(), 'foreshard-metadata-
 const CHANGE_LIST = 8;
 
 for (const commitsAtOnce of [false, true])
-  metadataStoreConformance(commitsAtOnce ? 'embedded, commits at once' : 'embedded', async () => {
-    const path = makeFolder();
-    return {
-      open: async () => openEmbeddedMetadata({ path, pollMs: 5, commitsAtOnce, changeListMax: CHANGE_LIST }),
-      prefix: '/t/',
-      async compact(store) {
-        for (let i = 0; i <= CHANGE_LIST; i++)
-          await store.commit({
-            conditions: [],
-            writes: [{ kind: 'put', key: 'elsewhere', value: new Uint8Array(1) }],
-          });
-      },
-      dispose: async () => rmSync(path, { recursive: true, force: true }),
-    };
-  });
+  conformanceSuite(
+    `metadata store conformance: embedded${commitsAtOnce ? ', commits at once' : ''}`,
+    metadataStoreConformance(async () => {
+      const path = makeFolder();
+      return {
+        connect: async () =>
+          openEmbeddedMetadata({ path, pollMs: 5, commitsAtOnce, changeListMax: CHANGE_LIST }),
+        prefix: '/t/',
+        ttlMsMin: 500,
+        async compact(store) {
+          for (let i = 0; i <= CHANGE_LIST; i++)
+            await store.commit({
+              conditions: [],
+              writes: [{ kind: 'put', key: 'elsewhere', value: new Uint8Array(1) }],
+            });
+        },
+        close: async () => rmSync(path, { recursive: true, force: true }),
+      };
+    }),
+  );
 
 const test = suite('embedded metadata store');
 

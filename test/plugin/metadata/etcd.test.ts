@@ -2,28 +2,32 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { openEtcdMetadata } from '../../../plugin/metadata/etcd/etcd-metadata.ts';
-import { hasEtcd, LocalEtcd } from '../../../plugin/node/local-etcd.ts';
-import { metadataStoreConformance } from '../../conformance/metadata-store.ts';
+import { hasEtcd, LocalEtcd } from '../../../plugin/node/local/local-etcd.ts';
+import { metadataStoreConformance } from '../../../src/conformance/index.ts';
+import { conformanceSuite } from '../../support/conformance-suite.ts';
 import { codeOf, eventually, put, withEtcd, write, writeUntilKnown } from '../../support/etcd.ts';
 import { requireOrSkip } from '../../support/require.ts';
 
 if (requireOrSkip('etcd', hasEtcd())) {
   let shared: LocalEtcd | null = null;
-  let harnesses = 0;
-  metadataStoreConformance('etcd', async () => {
-    shared ??= await LocalEtcd.start();
-    const server = shared;
-    const { endpoints } = server;
-    return {
-      open: async () => openEtcdMetadata({ endpoints }),
-      prefix: `/t${harnesses++}/`,
-      async compact(store) {
-        const { revision } = await store.list('/');
-        check.is(server.ctl('compact', String(revision)).status, 0);
-      },
-      dispose: async () => {},
-    };
-  });
+  let prefixes = 0;
+  conformanceSuite(
+    'metadata store conformance: etcd',
+    metadataStoreConformance(async () => {
+      shared ??= await LocalEtcd.start();
+      const server = shared;
+      const { endpoints } = server;
+      return {
+        connect: async () => openEtcdMetadata({ endpoints }),
+        prefix: `/t${prefixes++}/`,
+        async compact(store) {
+          const { revision } = await store.list('/');
+          check.is(server.ctl('compact', String(revision)).status, 0);
+        },
+        close: async () => {},
+      };
+    }),
+  );
 
   const test = suite('etcd metadata store');
   test.after(async () => {

@@ -7,10 +7,10 @@ import { CycleBook } from '../../../plugin/metrics/cycle-book.ts';
 import { exposition } from '../../../plugin/metrics/exposition.ts';
 import { MetricsPage } from '../../../plugin/metrics/metrics-page.ts';
 import { migrationReadings } from '../../../plugin/metrics/migration-readings.ts';
-import { queryNodeReadings } from '../../../plugin/metrics/query-node-readings.ts';
 import { reading } from '../../../plugin/metrics/reading.ts';
-import { NodeLatencies } from '../../../plugin/node/node-latency.ts';
-import { newQueryCounters } from '../../../plugin/node/query-counters.ts';
+import { NodeLatencies } from '../../../plugin/node/query/node-latency.ts';
+import { newQueryCounters } from '../../../plugin/node/query/query-counters.ts';
+import { queryNodeReadings } from '../../../plugin/node/query/query-node-readings.ts';
 import type { ClusterState, CycleReport } from '../../../src/controller.ts';
 import type { ExecutorStatus } from '../../../src/migration/executor.ts';
 import type { Forecast } from '../../../src/model/forecast.ts';
@@ -235,14 +235,14 @@ test('docs/metrics.md has a row for every metric, as the code has it', () => {
     ([name, { type, labels, help }]) =>
       `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`,
   );
-  const told = page.split('\n').filter((line) => line.startsWith('| `foreshard_'));
+  const told = page.split('\n').filter((line) => /^\| `(foreshard_|target_info)/.test(line));
   const missing = rows.filter((row) => !told.includes(row));
   check.equal({ missing, left: told.filter((row) => !rows.includes(row)) }, { missing: [], left: [] });
 });
 
 test('names and labels follow the conventions, and nothing is labelled by what there may be any number of', () => {
   for (const [name, { type, labels, help }] of Object.entries<MetricShape>(METRICS)) {
-    check.match(name, /^foreshard_[a-z_]+$/);
+    check.match(name, /^(foreshard_[a-z_]+|target_info)$/);
     check.is(name.endsWith('_total'), type === 'counter', `${name}: counters and only they end in _total`);
     check.not.match(name, /milli|_ms\b|kilo|mega/);
     check.match(help, /^\S.*\.$/, name);

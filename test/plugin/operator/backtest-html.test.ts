@@ -5,7 +5,7 @@ import { escapeText, highestOf, utilisationChart } from '../../../plugin/operato
 import { backtestHtml } from '../../../plugin/operator/backtest/html/report.ts';
 import { heatMapOf } from '../../../plugin/operator/backtest/html/report-data.ts';
 import type { ReplayedPolicy } from '../../../plugin/operator/backtest/run-policies.ts';
-import { greedy } from '../../../src/affinity/greedy.ts';
+import { greedy } from '../../../src/affinity/optimisers/greedy.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import {
   assumedCapacity,

@@ -5,22 +5,22 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { encodeHotKeys } from '../../../plugin/host/hot-keys-record.ts';
-import { encodeProposal, encodeStays } from '../../../plugin/host/proposal-record.ts';
-import { encodeQueryHours } from '../../../plugin/host/query-hours-record.ts';
-import { encodeQueryTypes, PUBLISHED_LIMITS } from '../../../plugin/host/query-types-record.ts';
+import { encodeHotKeys } from '../../../plugin/host/records/hot-keys-record.ts';
+import { encodeProposal, encodeStays } from '../../../plugin/host/records/proposal-record.ts';
+import { encodeQueryHours } from '../../../plugin/host/records/query-hours-record.ts';
+import { encodeQueryTypes, PUBLISHED_LIMITS } from '../../../plugin/host/records/query-types-record.ts';
 import {
   hotKeysPrefix,
   proposalKey,
   queryHoursPrefix,
   queryTypesPrefix,
   staysKey,
-} from '../../../plugin/host/record-keys.ts';
+} from '../../../plugin/host/records/record-keys.ts';
 import { clusterKeys } from '../../../plugin/metadata/cluster-keys.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { bootstrapCluster } from '../../../plugin/metadata/form-cluster.ts';
 import { asRanges } from '../../../plugin/operator/cluster-commands.ts';
-import { greedy } from '../../../src/affinity/greedy.ts';
+import { greedy } from '../../../src/affinity/optimisers/greedy.ts';
 import { AffinityManager } from '../../../src/affinity/planner.ts';
 import { QUERY_TYPE_DEFAULTS, QueryTypeCounts } from '../../../src/analyzer/patterns/query-types.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
@@ -414,6 +414,10 @@ test('what makes a node hot in an hour of the week is told, summed over the quer
       '{"cluster":{"partitionCount":16},"metadata":{"path":"m"}}',
     );
     const metadata = openEmbeddedMetadata({ path: join(folder, 'm') });
+    await bootstrapCluster(metadata, 'main', {
+      partitionCount: 16,
+      nodes: [0, 1, 2, 3, 4].map((nodeId) => ({ nodeId, storeId: `store-${nodeId}` })),
+    });
     const hoursAt = (rates: Readonly<Record<number, number>>): Float64Array =>
       Float64Array.from({ length: 168 }, (_, hour) => rates[hour] ?? 0);
     const about = {
@@ -551,6 +555,10 @@ test('a folder that cannot be made ends the command at once: exit code 2, settin
       check.is(status, 2, stderr);
       check.match(stderr, `cannot open the store in ${path} (node.dataDir or --data-dir): `);
       check.match(stderr, remedy);
+      const certs = runProcess(folder, ['certs', '--out', path]);
+      check.is(certs.status, 2, certs.stderr);
+      check.match(certs.stderr, `--out: cannot write certificates to ${path}: `);
+      check.match(certs.stderr, remedy);
     }
   });
 });

@@ -2,7 +2,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { settingsOf } from '../../../plugin/host/config.ts';
+import { settingsOf } from '../../../plugin/host/config/config.ts';
 import { checkFiles } from '../../../plugin/operator/config-check.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import type { ReloadReport } from '../../../plugin/host/live-config.ts';
+import type { ReloadReport } from '../../../plugin/host/config/live-config.ts';
 import { listenForHealth } from '../../../plugin/node/health.ts';
 import { runHere } from '../../support/run-here.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';

@@ -10,8 +10,8 @@ import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('--json of commands');
 
-/** They run until SIGTERM: their log is JSON, line by line, in any case; the dashboard prints where it is. */
-const WITHOUT = ['agent', 'dashboard', 'node'];
+/** They run until SIGTERM: a node's log is JSON, line by line, in any case; the dashboard prints where it is. */
+const WITHOUT = ['dashboard', 'node'];
 
 const leavesOf = (command: Command, path = ''): [path: string, command: Command][] =>
   command.commands.flatMap((child) => {

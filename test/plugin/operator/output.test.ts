@@ -4,7 +4,7 @@ import * as check from 'uvu/assert';
 import { auditLine } from '../../../plugin/operator/migration/audit-command.ts';
 import { printJson, printLine, printLines } from '../../../plugin/operator/output.ts';
 import { runCli } from '../../../plugin/operator/program.ts';
-import type { AuditRecord } from '../../../src/migration/records.ts';
+import type { AuditRecord } from '../../../src/migration/records/records.ts';
 
 const test = suite('what commands print');
 const ESC = '\u001b';

@@ -8,7 +8,7 @@ import { planResult } from '../../../plugin/operator/plan/plan-result.ts';
 import { planNamed } from '../../../plugin/operator/plan/plan-search.ts';
 import { schedulePlan } from '../../../plugin/operator/plan/time-plan.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
-import type { Optimiser } from '../../../src/affinity/optimiser.ts';
+import type { Optimiser } from '../../../src/affinity/optimisers/optimiser.ts';
 import { planInstance } from '../../../src/affinity/plan-instance.ts';
 import { DEFAULT_AFFINITY_SETTINGS, type OptimizerName } from '../../../src/affinity/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';

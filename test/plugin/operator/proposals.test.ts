@@ -1,10 +1,10 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { keepProposal, PAST_KEPT, readPastProposals } from '../../../plugin/host/past-proposals.ts';
-import type { ProposalRecord } from '../../../plugin/host/proposal-record.ts';
+import { keepProposal, PAST_KEPT, readPastProposals } from '../../../plugin/host/records/past-proposals.ts';
+import type { ProposalRecord } from '../../../plugin/host/records/proposal-record.ts';
 import { type Afterwards, fatesOf } from '../../../plugin/operator/proposals/fates.ts';
 import { proposalLines } from '../../../plugin/operator/proposals/past-command.ts';
-import type { MigrationHistory } from '../../../src/migration/records.ts';
+import type { MigrationHistory } from '../../../src/migration/records/records.ts';
 import { PlainMetadata } from '../../support/plain-metadata.ts';
 
 const test = suite('past proposals');

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { loadSettings } from '../../../plugin/host/config.ts';
+import { loadSettings } from '../../../plugin/host/config/config.ts';
 import { loadMap } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { bootstrapCluster } from '../../../plugin/metadata/form-cluster.ts';

@@ -1,13 +1,14 @@
 /** What captured processes leave behind. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { decodeQueryHours, encodeQueryHours } from '../../../plugin/host/records/query-hours-record.ts';
 import {
   capturePrefix,
   hotKeysPrefix,
   queryClustersPrefix,
   queryHoursPrefix,
   queryTypesPrefix,
-} from '../../../plugin/host/record-keys.ts';
+} from '../../../plugin/host/records/record-keys.ts';
 import { forgetGoneProcesses } from '../../../plugin/redis/gone-processes.ts';
 import { encodePulse } from '../../../plugin/redis/pulse-record.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
@@ -79,6 +80,32 @@ test('with a process goes all that it has told, but what query nodes and present
       [0, 3, present],
     );
   }
+});
+
+test('when the query types of processes came that have gone is remembered, once', async () => {
+  const metadata = new PlainMetadata();
+  metadata.put('office', new Uint8Array());
+  const fence = { key: 'office', revisionIs: metadata.entries.get('office')?.revision as number };
+  const root = queryHoursPrefix('main');
+  const hours = new Float64Array(168).fill(10);
+  const about = { windowMs: 3_600_000, halfLifeMs: DAY_MS, watched: '1'.repeat(168) };
+  const toldAt = (atMs: number): Uint8Array =>
+    encodeQueryHours([{ template: 'get', hours }], { ...about, atMs });
+  // More than one turn takes, of two storage nodes; one lives.
+  for (let id = 20_000; id < 20_060; id++)
+    for (const node of [1, 2]) metadata.put(`${root}${node}/${id}`, toldAt(NOW_MS - 2 * DAY_MS));
+  metadata.put(`${capturePrefix('main')}30000`, pulseOf(NOW_MS));
+  metadata.put(`${root}1/30000`, toldAt(NOW_MS));
+  const store = metadata as unknown as MetadataStore;
+  const counts: number[] = [];
+  for (let turn = 0; turn < 4; turn++)
+    counts.push(await forgetGoneProcesses(store, { clusterName: 'main', nowMs: NOW_MS, fence }));
+  check.equal(counts, [50, 50, 20, 0]);
+  const { entries } = await metadata.list(root);
+  check.equal(entries.map(({ key }) => key.slice(root.length)).sort(), ['1/30000', '1/gone', '2/gone']);
+  const [memory] = entries.filter(({ key }) => key === `${root}1/gone`);
+  const record = decodeQueryHours('1/gone', memory?.value as Uint8Array);
+  check.is(record.types[0]?.peak, 600, 'sixty of ten queries an hour');
 });
 
 test.run();

@@ -1,8 +1,8 @@
 /** Windows of many captured processes become one record each, and nothing counts twice or is lost. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { CONSOLIDATED_ID, ProfileLedger } from '../../../plugin/host/profile-ledger.ts';
-import { ProfilePublisher } from '../../../plugin/host/profile-publisher.ts';
+import { CONSOLIDATED_ID, ProfileLedger } from '../../../plugin/host/analysis/profile-ledger.ts';
+import { ProfilePublisher } from '../../../plugin/host/analysis/profile-publisher.ts';
 import { ProfileConsolidator } from '../../../plugin/redis/profile-consolidator.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';

@@ -1,10 +1,10 @@
 /** From a captured application to whoever reads the metadata store: nothing is asked of the application but its queries. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { ProfileLedger } from '../../../plugin/host/profile-ledger.ts';
-import { ProfilePublisher } from '../../../plugin/host/profile-publisher.ts';
-import { decodeQueryTypes } from '../../../plugin/host/query-types-record.ts';
-import { capturePrefix, profilePrefix, queryTypesPrefix } from '../../../plugin/host/record-keys.ts';
+import { ProfileLedger } from '../../../plugin/host/analysis/profile-ledger.ts';
+import { ProfilePublisher } from '../../../plugin/host/analysis/profile-publisher.ts';
+import { decodeQueryTypes } from '../../../plugin/host/records/query-types-record.ts';
+import { capturePrefix, profilePrefix, queryTypesPrefix } from '../../../plugin/host/records/record-keys.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { captureCluster } from '../../../plugin/redis/index.ts';
 import { decodePulse, readClientView } from '../../../plugin/redis/pulse-record.ts';

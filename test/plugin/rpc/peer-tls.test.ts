@@ -3,6 +3,11 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import {
+  type CertificateAndKey,
+  makeAuthority,
+  signPeer,
+} from '../../../plugin/operator/development-authority.ts';
 import { RpcClient } from '../../../plugin/rpc/client.ts';
 import type { PeerIdentity } from '../../../plugin/rpc/connection.ts';
 import { encodeFrame, FRAME_HELLO } from '../../../plugin/rpc/frames.ts';
@@ -10,11 +15,6 @@ import { encodeHello } from '../../../plugin/rpc/hello.ts';
 import { type CertificateIdentity, identityIn, peerUri } from '../../../plugin/rpc/peer-certificate.ts';
 import { PeerTls } from '../../../plugin/rpc/peer-tls.ts';
 import { RpcServer } from '../../../plugin/rpc/server.ts';
-import {
-  type CertificateAndKey,
-  makeAuthority,
-  signPeer,
-} from '../../../plugin/security/development-authority.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';

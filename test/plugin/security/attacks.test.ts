@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { assertMayQuery } from '../../../plugin/node/peer-rights.ts';
+import { assertMayQuery } from '../../../plugin/node/storage/peer-rights.ts';
 import {
   encodeFrame,
   FRAME_CONTROL_REQUEST,

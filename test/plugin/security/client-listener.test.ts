@@ -9,16 +9,16 @@ import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { parseRights } from '../../../plugin/security/client-access.ts';
-import { ClientTls } from '../../../plugin/security/client-tls.ts';
-import { ClientUsers, newToken, tokenDigest, userLine } from '../../../plugin/security/client-users.ts';
 import {
   type CertificateAndKey,
   makeAuthority,
   signClient,
   signPeer,
   signServer,
-} from '../../../plugin/security/development-authority.ts';
+} from '../../../plugin/operator/development-authority.ts';
+import { parseRights } from '../../../plugin/security/client-access.ts';
+import { ClientTls } from '../../../plugin/security/client-tls.ts';
+import { ClientUsers, newToken, tokenDigest, userLine } from '../../../plugin/security/client-users.ts';
 import { DEFAULT_HANDSHAKE_LIMITS } from '../../../plugin/security/handshake-gate.ts';
 import { eventually, type FakeCluster, startFakeCluster } from '../../support/fake-cluster.ts';
 import { KeptLog } from '../../support/kept-log.ts';

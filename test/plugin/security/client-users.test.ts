@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { COMMANDS } from '../../../plugin/commands/table.ts';
-import { refusalOf } from '../../../plugin/node/resp/command-rights.ts';
-import { PARSE_REQUEST, RequestParser } from '../../../plugin/node/resp/parser.ts';
+import { refusalOf } from '../../../plugin/node/query/command-rights.ts';
+import { PARSE_REQUEST, RequestParser } from '../../../plugin/resp/parser.ts';
 import {
   type ClientAccess,
   parseRights,

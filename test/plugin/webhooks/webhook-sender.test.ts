@@ -6,12 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { settingsOf } from '../../../plugin/host/config.ts';
+import { settingsOf } from '../../../plugin/host/config/config.ts';
 import { openWebhooks, tellOfEnd } from '../../../plugin/webhooks/open-webhooks.ts';
 import { WebhookSender } from '../../../plugin/webhooks/webhook-sender.ts';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { type Logger, silentLogger } from '../../../src/base/logger.ts';
-import type { MigrationHistory } from '../../../src/migration/records.ts';
+import type { MigrationHistory } from '../../../src/migration/records/records.ts';
 
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';

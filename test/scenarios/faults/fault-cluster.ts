@@ -1,16 +1,16 @@
 /** A cluster of real processes whose metadata store the test reads and writes itself: what faults are aimed by and judged by. */
 import { join } from 'node:path';
 import { PATIENT_READ_GUARD } from '../../../bench/migration-cluster.ts';
-import { RpcStorageEngine } from '../../../plugin/engines/lmdb/rpc-storage-engine.ts';
-import { RpcTransport } from '../../../plugin/engines/lmdb/rpc-transport.ts';
+import { RpcStorageEngine } from '../../../plugin/engines/migration-agent/rpc-storage-engine.ts';
+import { RpcTransport } from '../../../plugin/engines/migration-agent/rpc-transport.ts';
 import { clusterKeys } from '../../../plugin/metadata/cluster-keys.ts';
 import { ClusterMapReader } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { openEtcdMetadata } from '../../../plugin/metadata/etcd/etcd-metadata.ts';
 import { NodeDirectory } from '../../../plugin/metadata/node-directory.ts';
 import { listNodes, registerNode } from '../../../plugin/metadata/node-registrations.ts';
-import { LocalCluster } from '../../../plugin/node/local-cluster.ts';
-import type { LocalEtcd } from '../../../plugin/node/local-etcd.ts';
+import { LocalCluster } from '../../../plugin/node/local/local-cluster.ts';
+import type { LocalEtcd } from '../../../plugin/node/local/local-etcd.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../src/model/ids.ts';
 import type { MigrationRecord, PartitionRecord } from '../../../src/model/migration.ts';

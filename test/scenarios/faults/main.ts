@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { hasEtcd, LocalEtcd } from '../../../plugin/node/local-etcd.ts';
+import { hasEtcd, LocalEtcd } from '../../../plugin/node/local/local-etcd.ts';
 import { diskRows, startOnBadDisks } from './disk-faults.ts';
 import { FaultCluster, PARTITION_COUNT, tagsOf } from './fault-cluster.ts';
 import { longOutage, metadataRows, playLongOutage } from './metadata-faults.ts';

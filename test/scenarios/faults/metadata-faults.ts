@@ -1,5 +1,5 @@
 /** What happens to a migration, and to queries, when etcd goes away in the middle of it. */
-import type { LocalEtcd } from '../../../plugin/node/local-etcd.ts';
+import type { LocalEtcd } from '../../../plugin/node/local/local-etcd.ts';
 import { MIGRATION_PHASES } from '../../../src/model/migration.ts';
 import { sleep } from '../../support/scenario.ts';
 import { LEASE_TTL_MS } from './fault-cluster.ts';

@@ -15,7 +15,7 @@ import { MoveRecords } from '../../../plugin/engines/redis-cluster/move-records.
 import { parseInfo } from '../../../plugin/engines/redis-cluster/node-info.ts';
 import { textOf } from '../../../plugin/engines/redis-cluster/redis-node.ts';
 import { openMetadata } from '../../../plugin/metadata/open.ts';
-import { ControlledProcess } from '../../../plugin/node/controlled-process.ts';
+import { ControlledProcess } from '../../../plugin/node/local/controlled-process.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';

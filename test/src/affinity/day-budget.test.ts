@@ -1,7 +1,11 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../src/affinity/anneal.ts';
+import { PlacementState } from '../../../src/affinity/cost-model.ts';
+import { planWithinDay } from '../../../src/affinity/day-budget.ts';
 import type { PlacementInputs } from '../../../src/affinity/instance.ts';
+import { buildRuledInstance } from '../../../src/affinity/instance.ts';
+import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../src/affinity/optimisers/anneal.ts';
+import type { InstancePlan } from '../../../src/affinity/plan-instance.ts';
 import type { RecentMove } from '../../../src/affinity/plan-memory.ts';
 import { AffinityManager } from '../../../src/affinity/planner.ts';
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
@@ -95,6 +99,83 @@ test('a plan that gains much, or empties a node, waits for no other day', async 
   check.ok(urgent.moves.length > 3, `${urgent.moves.length} moves, SEED=${SEED}`);
   const emptied = await propose(inputs(ended(1, 2, 3), false), { movesPerDay: 3 });
   check.is(emptied.moves.length, PARTITIONS);
+});
+
+test('what has to go is not counted, and frees no other move', async () => {
+  // Two partitions may not be on the first node; the others would gain by leaving it as well.
+  const rules = {
+    ...DEFAULT_AFFINITY_SETTINGS.rules,
+    forbidden: [{ partitions: [4, 5], nodes: [0] }],
+  };
+  const { moves, leftOut } = await propose(inputs(ended(1)), { movesPerDay: 3, rules });
+  const ids = moves.map(({ partitionId }) => partitionId as number);
+  check.ok(ids.includes(4) && ids.includes(5), ids.join(' '));
+  check.is(moves.length, 4, `two that have to and two that may, SEED=${SEED}`);
+  check.ok(leftOut.length > 0);
+  const spent = await propose(inputs(ended(1, 2, 3)), { movesPerDay: 3, rules });
+  check.equal(spent.moves.map(({ partitionId }) => partitionId as number).sort(), [4, 5]);
+});
+
+test('moves that the day has for those that have to go are not made of others', async () => {
+  // 4 and 5 may not be where they are. A search that may make three moves finds three that gain more quickly.
+  const rules = { ...DEFAULT_AFFINITY_SETTINGS.rules, forbidden: [{ partitions: [4, 5], nodes: [0] }] };
+  const { instance } = buildRuledInstance(inputs(), { ...DEFAULT_AFFINITY_SETTINGS, rules });
+  const planOf = (...order: number[]): InstancePlan => {
+    const ownerOf = instance.home.map((owner, p) => (order.includes(p) ? 1 + (p % 2) : owner));
+    const costAfter = new PlacementState(instance, ownerOf).cost();
+    const costBefore = new PlacementState(instance).cost();
+    return { order, ownerOf, costBefore, costAfter, lowerBound: 0, iterations: 0 };
+  };
+  const settings = { movesPerDay: 1, movesPerNodeAndDay: 0, urgentGain: 1 };
+  for (const units of [[], [[4, 6]]]) {
+    const answers = [planOf(4, 5, 6, 20, 21, 22), planOf(21, 22, 23)];
+    const planFor = async (): Promise<InstancePlan> => answers.shift() as InstancePlan;
+    const { plan, waiting } = await planWithinDay(instance, planFor, { movesLeft: 1, settings, units });
+    const having = units.length > 0 ? [4, 5, 6] : [4, 5];
+    check.is(plan.order.length, having.length + 1);
+    for (const p of having) check.is.not(plan.ownerOf[p], 0, `partition ${p}, units ${units}`);
+    check.is(plan.costAfter, new PlacementState(instance, plan.ownerOf).cost());
+    check.is(waiting.length, 6 - plan.order.length);
+  }
+});
+
+test('what makes room for a move that has to be is not counted, and a breach that is mended is no gain of load', async () => {
+  // 0 may be on the second node alone, where there is room when 1 has left.
+  const rules = { ...DEFAULT_AFFINITY_SETTINGS.rules, forbidden: [{ partitions: [0], nodes: [0, 2] }] };
+  const sizes = [4, 5, 3, 1];
+  const problem = inputsOf({
+    ownerOf: [0, 1, 1, 0],
+    nodes: [nodeOf(0, 10), nodeOf(1, 10), nodeOf(2, 10)],
+    forecast: forecastOf({ horizonSteps: 2, partitionCount: 4, loadOf: (_, p) => sizes[p] as number }),
+  });
+  const { instance } = buildRuledInstance(problem, { ...DEFAULT_AFFINITY_SETTINGS, rules });
+  const costOf = (owners: Int32Array): number => new PlacementState(instance, owners).cost();
+  const planOf = (order: readonly number[], owners: readonly number[]): InstancePlan => {
+    const ownerOf = Int32Array.from(owners);
+    const costBefore = costOf(instance.home);
+    return { order, ownerOf, costBefore, costAfter: costOf(ownerOf), lowerBound: 0, iterations: 0 };
+  };
+  const whole = planOf([1, 0, 3], [1, 2, 1, 2]);
+  check.ok(whole.costAfter < 0.2 * whole.costBefore, 'for the breach');
+  const answers = [whole, planOf([3], [0, 1, 1, 2])];
+  const planFor = async (): Promise<InstancePlan> => answers.shift() as InstancePlan;
+  const settings = { movesPerDay: 0, movesPerNodeAndDay: 0, urgentGain: 0.8 };
+  const { plan, waiting } = await planWithinDay(instance, planFor, { movesLeft: 0, settings });
+  check.equal(plan.order, [1, 0]);
+  check.equal(
+    waiting.map(({ partition }) => partition),
+    [3],
+  );
+});
+
+test('a cluster of many nodes has a day of more moves, by those that live', async () => {
+  const nodeCount = 12;
+  const nodes = Array.from({ length: nodeCount }, (_, n) => nodeOf(n, 70, { isAlive: n < 10 }));
+  const of = (movesPerNodeAndDay: number): Promise<Proposal> =>
+    propose(inputs({ nodes }), { movesPerDay: 2, movesPerNodeAndDay });
+  check.is((await of(0.5)).moves.length, 5);
+  check.is((await of(0.75)).moves.length, 7);
+  check.is((await of(0.1)).moves.length, 2, 'never fewer than movesPerDay');
 });
 
 test.run();

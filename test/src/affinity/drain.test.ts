@@ -78,4 +78,15 @@ test('what makes room for a move that empties the node is approved with it, and 
   check.equal([...drained.targetOwnerOf], [2, 2, 2, 0]);
 });
 
+test('what has made room already is in no plan any more, and is not waited for', () => {
+  const plan = {
+    baseOwnerOf: Int32Array.of(0, 1),
+    targetOwnerOf: Int32Array.of(0, 2),
+    moves: [{ partitionId: 1, sourceNodeId: 1, targetNodeId: 2, after: [0] }],
+  } as unknown as Proposal;
+  const { moves, targetOwnerOf } = onlyDraining(plan, { nodes: NODES });
+  check.equal(moves, plan.moves);
+  check.equal([...targetOwnerOf], [0, 2]);
+});
+
 test.run();

@@ -1,8 +1,8 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
-import { descend } from '../../../src/affinity/greedy.ts';
 import { buildInstance } from '../../../src/affinity/instance.ts';
+import { descend } from '../../../src/affinity/optimisers/greedy.ts';
 import { leaveOutWhatDoesNotPay, orderMoves } from '../../../src/affinity/order-moves.ts';
 import { withoutReturns } from '../../../src/affinity/plan-memory.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';

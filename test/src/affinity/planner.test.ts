@@ -1,10 +1,10 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../src/affinity/anneal.ts';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
-import { greedy } from '../../../src/affinity/greedy.ts';
 import { buildInstance, type PlacementInputs } from '../../../src/affinity/instance.ts';
-import type { Optimiser } from '../../../src/affinity/optimiser.ts';
+import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../src/affinity/optimisers/anneal.ts';
+import { greedy } from '../../../src/affinity/optimisers/greedy.ts';
+import type { Optimiser } from '../../../src/affinity/optimisers/optimiser.ts';
 import { AffinityManager } from '../../../src/affinity/planner.ts';
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import { systemClock } from '../../../src/base/clock.ts';
@@ -13,7 +13,7 @@ import { seededRandom } from '../../../src/base/random.ts';
 import type { Pace } from '../../../src/base/slices.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
 import { inlineRunner } from '../../../src/kernels/pool.ts';
-import { LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
+import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
 import type { Proposal } from '../../../src/model/proposal.ts';
 import { forecastOf, inputsOf, nodeOf, randomInputs } from '../../support/placement.ts';
 import { testSeed } from '../../support/seed.ts';
@@ -69,6 +69,25 @@ test('a node beyond its capacity is relieved, hottest partition of the hottest n
   check.ok(proposal.moves[0].partitionId <= 1, 'one of the two hot ones goes first');
   check.ok(peakAfter(proposal, loads, [14, 14, 14]) < 0.8);
   check.match(proposal.moves[0].reason, /relieves node 0 in queries/);
+});
+
+test('two that are read at the same night hour are taken apart, for that resource and hour; by queries all is well', async () => {
+  const readBytes = dimensionIndex('readBytes');
+  const forecast = forecastOf({
+    horizonSteps: 48,
+    partitionCount: 16,
+    loadOf: (step, p, dimension) => (dimension === readBytes && p < 2 && step % 24 === 3 ? 8 : 0.5),
+  });
+  // Eight partitions each, and the two that are read at night on the first node.
+  const ownerOf = Array.from({ length: 16 }, (_, p) => (p < 8 ? 0 : 1));
+  const inputs = inputsOf({ ownerOf, forecast, nodes: [nodeOf(0, 14), nodeOf(1, 14)] });
+  const dimensions = (['queries', 'readBytes'] as const).map((dimension) => ({ dimension, weight: 1 }));
+  const proposal = await propose(inputs, { dimensions });
+  const [move] = proposal.moves.filter(({ partitionId }) => partitionId < 2);
+  check.match(move?.reason ?? '', /relieves node 0 in readBytes, most at 2001-01-0[12] 03:00 UTC/);
+  check.is.not(proposal.targetOwnerOf[0], proposal.targetOwnerOf[1]);
+  const byQueries = await propose(inputs, { dimensions: [{ dimension: 'queries', weight: 1 }] });
+  check.is(byQueries.moves.length, 0);
 });
 
 test('no prefix of the moves is worse than staying', async () => {

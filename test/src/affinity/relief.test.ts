@@ -1,8 +1,8 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
-import { greedy } from '../../../src/affinity/greedy.ts';
 import { buildInstance, type PlacementInputs } from '../../../src/affinity/instance.ts';
+import { greedy } from '../../../src/affinity/optimisers/greedy.ts';
 import { AffinityManager } from '../../../src/affinity/planner.ts';
 import { planRelief, reliefAlone, withRelief } from '../../../src/affinity/relief/plan-relief.ts';
 import { zoneOf } from '../../../src/affinity/relief/settings.ts';

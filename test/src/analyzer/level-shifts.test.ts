@@ -80,6 +80,20 @@ test('some hours after a shift it is suspected, in size and direction; without o
   }
 });
 
+test('where loads often differ by much for some hours, more of a difference is needed to suspect a shift', () => {
+  // Three hours of e times the load, at other hours each time.
+  const restless: Load = (p, w) => usual(p, w) * (p === 1 && w < FOUR_WEEKS && w % 61 < 3 ? Math.E : 1);
+  const suspectedAt = (step: number): number => {
+    const { history, shifts } = watch(
+      (p, w) => restless(p, w) * (p === 1 && w >= FOUR_WEEKS ? Math.exp(step) : 1),
+      FOUR_WEEKS + 3,
+    );
+    return shifts.suspected(1, history);
+  };
+  assert.is(suspectedAt(0.45), 0, `SEED=${seed}`);
+  assert.ok(suspectedAt(1.2) > 0.8, `${suspectedAt(1.2)}, SEED=${seed}`);
+});
+
 test('a late evening is no other level, although the hours after midnight have many times their usual load', () => {
   const nightly: Load = (p, w) => (w % 24 < 5 ? 1 : usual(p, w));
   for (const hours of [1, 2, 3]) {

@@ -57,6 +57,15 @@ test('a partition whose errors are forgotten begins anew, the others do not', ()
   assert.equal([...means.values()], [1, other]);
 });
 
+test('what is two weeks old counts half beside what stands for no record at all', () => {
+  const means = new MeanFactors(1);
+  for (let step = 0; step < 100; step++) means.add(0, 3, 1);
+  const factor = (steps: number): number => (3 * steps + 24) / (steps + 24);
+  assert.ok(Math.abs((means.values()[0] as number) - factor(100)) < 1e-9);
+  for (let window = 0; window < 336; window++) means.fade();
+  assert.ok(Math.abs((means.values()[0] as number) - factor(50)) < 1e-9);
+});
+
 test('saved and loaded it says the same; a record of another size is refused', () => {
   const means = new MeanFactors(3);
   for (let p = 0; p < 3; p++) means.add(p, p + 2, 2);

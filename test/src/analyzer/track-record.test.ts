@@ -62,4 +62,13 @@ test('what was forecast of a partition within its silence is not judged; before 
     assert.equal(judgedCounts(origin), [all, own], `forecast at ${origin}`);
 });
 
+test('a shift of level widens the bounds of its partition from now on, and of no other', () => {
+  const record = new TrackRecord(2, { memberNames: MEMBERS, levels: [0.8], dayWindows: 24 });
+  record.rescale({ partition: 1, window: 10, factor: 2 }, 20);
+  const { corrections } = record.intervals.basis({ first: 0, count: 2 });
+  const [lower, upper] = [corrections.subarray(0, 2), corrections.subarray(2, 4)];
+  assert.ok(lower[1]! > 1 && upper[1]! > 1, `${lower} and ${upper}`);
+  assert.ok(lower[0] === 1 && upper[0] === 1, `${lower} and ${upper}`);
+});
+
 test.run();

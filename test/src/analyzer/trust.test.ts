@@ -96,6 +96,18 @@ test('less than a week of history leaves every forecast as it is', () => {
   check.is(trustedForecast(forecast, profileBefore(forecast, 100), { skillMin: 0 }).forecast, forecast);
 });
 
+test('a dimension with a skill of its own is put aside by itself', () => {
+  const dimensionSkill = Float64Array.of(0.3, 0.3, -0.1, 0.3, 0.3, 0.3, 0.3, 0.3);
+  const forecast = { ...forecastWithSkill([0.3, 0.3]), dimensionSkill };
+  const { forecast: trusted, ignoredPartitions } = trustedForecast(forecast, profileBefore(forecast, WEEK), {
+    skillMin: 0,
+  });
+  check.equal(ignoredPartitions, [0]);
+  check.is(trusted.point[0], forecast.point[0]);
+  check.is.not(trusted.point[2], forecast.point[2]);
+  check.is(trusted.point[3], forecast.point[3]);
+});
+
 test('the limit is a setting', () => {
   const forecast = forecastWithSkill([-0.2, -0.6]);
   const trusted = trustedForecast(forecast, profileBefore(forecast, WEEK), { skillMin: -0.5 });

@@ -2,7 +2,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { seasonalMeanForecast } from '../../../bench/seasonal-mean.ts';
-import { greedy } from '../../../src/affinity/greedy.ts';
+import { greedy } from '../../../src/affinity/optimisers/greedy.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import {
   assertBacktest,

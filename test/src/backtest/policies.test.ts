@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { seasonalMeanForecast } from '../../../bench/seasonal-mean.ts';
-import { greedy } from '../../../src/affinity/greedy.ts';
+import { greedy } from '../../../src/affinity/optimisers/greedy.ts';
 import { phi } from '../../../src/affinity/phi.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import { staticPolicy, stayPolicy } from '../../../src/backtest/fixed-policies.ts';

@@ -2,7 +2,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { seasonalMeanForecast } from '../../../bench/seasonal-mean.ts';
-import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../src/affinity/anneal.ts';
+import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../src/affinity/optimisers/anneal.ts';
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
 import { stayPolicy } from '../../../src/backtest/fixed-policies.ts';
 import type { PlanningContext } from '../../../src/backtest/hourly.ts';
@@ -104,6 +104,16 @@ test('more than two weeks, planned every hour: the map gets good once, and no mo
   check.ok(settled.moves <= 2, `${settled.moves} moves after the first week`);
 });
 
+test('without relief the planner alone finds the exchange of nodes that are full at different times', async () => {
+  const relief = { ...DEFAULT_AFFINITY_SETTINGS.relief, movesMax: 0 };
+  const context = weekdaysAndWeekends(2 * WEEK_HOURS, { relief });
+  const timeline = await simulatedPredictivePolicy(context, { optimiser: search(), logger: silentLogger });
+  const { latencyIndex } = evaluateTimeline(context.measured, timeline, 24);
+  const stay = evaluateTimeline(context.measured, stayPolicy(context.startOwnerOf), 24);
+  check.ok(latencyIndex < stay.latencyIndex / 20, `${latencyIndex}, staying costs ${stay.latencyIndex}`);
+  check.is(countReturns(timeline, 2 * WEEK_HOURS, WEEK_HOURS), 0, `SEED=${SEED}`);
+});
+
 /** Every partition has a load by day and another by night, from 10 to 200: no one map is good for both. */
 function daysAndNights(liveHours: number, changes: Partial<AffinitySettings>): PlanningContext {
   const random = seededRandom(SEED);
@@ -133,9 +143,12 @@ test('no day has more planned moves than a day may have, though plans look ahead
   const movesPerDay = 1;
   const liveHours = 4 * 24;
   const planned = {
-    ...{ movesPerDay, urgentGain: 1, relief: { ...DEFAULT_AFFINITY_SETTINGS.relief, movesMax: 0 } },
-    // Each of two full nodes would have to give the other something first: what relief does else.
-    isCapacityHard: false,
+    ...{
+      movesPerDay,
+      movesPerNodeAndDay: 0,
+      urgentGain: 1,
+      relief: { ...DEFAULT_AFFINITY_SETTINGS.relief, movesMax: 0 },
+    },
     slotCountMax: 12,
   };
   const context = weekdaysAndWeekends(liveHours, planned);

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { VirtualClock } from '../../../src/base/clock.ts';
-import type { OpenRecord } from '../../../src/migration/record-changes.ts';
+import type { OpenRecord } from '../../../src/migration/records/record-changes.ts';
 import { restMs, StepRests } from '../../../src/migration/step-rests.ts';
 import { MIGRATION_PHASES } from '../../../src/model/migration.ts';
 

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { mayAbort, PHASE_TRANSITIONS } from '../../../src/migration/phases.ts';
-import { pauseChange } from '../../../src/migration/record-changes.ts';
+import { pauseChange } from '../../../src/migration/records/record-changes.ts';
 import { DEFAULT_MIGRATION_SETTINGS } from '../../../src/migration/settings.ts';
 import {
   abort,

@@ -1,4 +1,4 @@
-import type { RespWriter } from '../../../node/resp/writer.ts';
+import type { RespWriter } from '../../../resp/writer.ts';
 import { ABSENT_LENGTH, type EntryWriter } from '../entry-writer.ts';
 import type { Table } from '../environment.ts';
 import type { PartitionState } from '../partition-state.ts';

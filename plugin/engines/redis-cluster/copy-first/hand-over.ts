@@ -1,4 +1,4 @@
-import { commitSlots } from '../move-slots.ts';
+import { commitSlots } from '../commit-slots.ts';
 import { numberOf, type RedisCommand, RedisRefusal, type RedisReply, textOf } from '../redis-node.ts';
 import { waitForReplicas } from '../replica-wait.ts';
 import { type MoveLimits, type SlotMove, SlotMoveStopped } from '../slot-move.ts';

@@ -1,6 +1,5 @@
 /** Copies of keys at the target of a move, while the source owns their slots and answers for them as if nothing were. */
 import { migrateCommand } from '../drain-slots.ts';
-import { setSlots } from '../move-slots.ts';
 import {
   buffersOf,
   numberOf,
@@ -9,6 +8,7 @@ import {
   type RedisReply,
   textOf,
 } from '../redis-node.ts';
+import { setSlots } from '../set-slots.ts';
 import { type MoveLimits, type SlotMove, SlotMoveStopped } from '../slot-move.ts';
 import { ask, askEach, type Steps } from '../steps.ts';
 import { DIGEST_SCRIPT, DIGEST_WIDTH } from './scripts.ts';
@@ -17,7 +17,7 @@ import { DIGEST_SCRIPT, DIGEST_WIDTH } from './scripts.ts';
  * Of one slot: all its copies are compared with their keys in one script when it is handed over, for which the source serves nobody:
  * some 2 µs a key and 5 ms a megabyte. What is beyond moves key by key, without having been copied before.
  */
-export const COPIED_KEYS_MAX = 1_000;
+const COPIED_KEYS_MAX = 1_000;
 const COPIED_BYTES_MAX = 512 << 10;
 /** Keys of a slot of the target in one listing. */
 const LISTED_KEYS_MAX = 2_000;

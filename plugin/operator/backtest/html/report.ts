@@ -57,7 +57,7 @@ ${movesHtml(moves)}
 }
 
 /** Policies that differ most, so that lines can be told apart. */
-export function busiestChart(backtest: Backtest, policies: Replayed): string {
+function busiestChart(backtest: Backtest, policies: Replayed): string {
   const shown: readonly (readonly [PolicyName, number])[] = [
     ['static', 0],
     ['reactive', 4],

@@ -18,14 +18,3 @@ export function seconds(value: number): string {
 }
 
 export const percent = (share: number): string => `${Math.round(100 * share)} %`;
-
-/** `3 7-9` as numbers; null where it cannot be read. */
-export function partitions(text: string): number[] | null {
-  const ids = new Set<number>();
-  for (const part of text.split(/[\s,]+/).filter((word) => word !== '')) {
-    const [, first, last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part) ?? [];
-    if (first === undefined || Number(last) < Number(first) || Number(last) > 16_383) return null;
-    for (let id = Number(first); id <= Number(last); id++) ids.add(id);
-  }
-  return [...ids].sort((a, b) => a - b);
-}

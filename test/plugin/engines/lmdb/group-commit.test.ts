@@ -2,7 +2,7 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { LmdbEngine } from '../../../../plugin/engines/lmdb/engine.ts';
 import { HELD_REQUESTS_MAX } from '../../../../plugin/engines/lmdb/fence-queue.ts';
-import { aborted } from '../../../../plugin/engines/lmdb/role-changes.ts';
+import { aborted } from '../../../../plugin/engines/migration-agent/role-changes.ts';
 import { VirtualClock } from '../../../../src/base/clock.ts';
 import { ForeshardError } from '../../../../src/base/errors.ts';
 import { asEpoch, asPartitionId } from '../../../../src/model/ids.ts';

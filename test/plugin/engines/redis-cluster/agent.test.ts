@@ -8,15 +8,16 @@ import { Cluster } from 'ioredis';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { RedisAgent } from '../../../../plugin/engines/redis-cluster/agent.ts';
+import type { DryRun } from '../../../../plugin/engines/redis-cluster/dry-run.ts';
 import {
   hasRedisServer,
   LocalRedisCluster,
 } from '../../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
 import { numberOf } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
 import { parseReplication } from '../../../../plugin/engines/redis-cluster/replica-wait.ts';
-import { ProfileLedger } from '../../../../plugin/host/profile-ledger.ts';
-import { ProfilePublisher } from '../../../../plugin/host/profile-publisher.ts';
-import { profilePrefix } from '../../../../plugin/host/record-keys.ts';
+import { ProfileLedger } from '../../../../plugin/host/analysis/profile-ledger.ts';
+import { ProfilePublisher } from '../../../../plugin/host/analysis/profile-publisher.ts';
+import { profilePrefix } from '../../../../plugin/host/records/record-keys.ts';
 import { loadMap } from '../../../../plugin/metadata/cluster-map.ts';
 import { openMetadata } from '../../../../plugin/metadata/open.ts';
 import { readProposal } from '../../../../plugin/operator/proposals/proposal-command.ts';
@@ -198,6 +199,11 @@ if (requireOrSkip('redis', hasRedisServer())) {
         check.match(dryRun.output, /^127\.0\.0\.1:\d+> CLUSTER SETSLOT \d+ IMPORTING [0-9a-f]{40}$/m);
         check.match(dryRun.output, /^127\.0\.0\.1:\d+> MIGRATE 127\.0\.0\.1 \d+ "" 0 500 KEYS key:\d+/m);
         check.match(dryRun.output, /\d+ commands: none was sent/);
+        const commands = await runCli(folder, 'proposal', '--commands', '--json');
+        const { held, moves } = JSON.parse(commands.output.slice(commands.output.indexOf('{'))) as DryRun;
+        check.is(held, null);
+        check.match(moves[0]?.commands[0]?.server ?? '', /^127\.0\.0\.1:\d+$/);
+        check.match(moves[0]?.commands[0]?.command ?? '', /^CLUSTER SETSLOT \d+ IMPORTING [0-9a-f]{40}$/);
         check.is(String(await cluster.command(0, 'CLUSTER', 'SLOTS')), slotsBefore);
         check.is(agent.migrationStatus().doneCount, 0, 'nobody has approved anything yet');
         const approved = await runCli(folder, 'approve', '--all', '--now', '--reason', 'seen');

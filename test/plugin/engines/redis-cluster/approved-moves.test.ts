@@ -5,7 +5,7 @@ import * as check from 'uvu/assert';
 import { MapMirror } from '../../../../plugin/engines/redis-cluster/map-mirror.ts';
 import { readOpenSlotMoves } from '../../../../plugin/engines/redis-cluster/move-record.ts';
 import { SlotExecutor } from '../../../../plugin/engines/redis-cluster/slot-executor.ts';
-import { proposalKey } from '../../../../plugin/host/record-keys.ts';
+import { proposalKey } from '../../../../plugin/host/records/record-keys.ts';
 import { clusterKeys } from '../../../../plugin/metadata/cluster-keys.ts';
 import { readDecisions } from '../../../../plugin/metadata/decisions.ts';
 import { decodeHistory } from '../../../../plugin/metadata/record-codec.ts';

@@ -3,10 +3,12 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import {
   hasBlindReaders,
+  isNamedBy,
   moveRefusal,
   type SidesState,
 } from '../../../../plugin/engines/redis-cluster/guards.ts';
 import { MapMirror } from '../../../../plugin/engines/redis-cluster/map-mirror.ts';
+import type { SlotMoveRecord } from '../../../../plugin/engines/redis-cluster/move-record.ts';
 import type { RedisCommand, RedisReply } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
 import { waitForReplicas } from '../../../../plugin/engines/redis-cluster/replica-wait.ts';
 import { SlotExecutor } from '../../../../plugin/engines/redis-cluster/slot-executor.ts';
@@ -43,9 +45,25 @@ test('clients that read from replicas which do not redirect are refused, or warn
 
 test('a target without room, or with too few replicas, gets nothing', () => {
   const full = { ...FINE, targetMemoryMax: 6_200 };
-  check.match(moveRefusal(full, LIMITS) as string, /1200 bytes of maxmemory left, 1300 are needed/);
+  check.match(moveRefusal(full, LIMITS) as string, /has 1200 bytes of maxmemory left, 1300 are needed/);
   check.is(moveRefusal({ ...full, targetMemoryMax: 6_300 }, LIMITS), null);
   check.match(moveRefusal({ ...FINE, targetReplicaCount: 0 }, LIMITS) as string, /0 replicas, .*is 1/);
+});
+
+test('an open slot is one of ours only within the slots and between the servers of a move that is recorded', () => {
+  const record = {
+    firstSlot: 100,
+    lastSlot: 199,
+    sourceIds: ['a', 'b'],
+    targetIds: ['t'],
+  } as unknown as SlotMoveRecord;
+  const migrating = { slot: 150, kind: 'migrating', nodeId: 'b', peerId: 't' } as const;
+  check.is(isNamedBy(record, migrating), true);
+  check.is(isNamedBy(record, { ...migrating, kind: 'importing', nodeId: 't', peerId: 'b' }), true);
+  for (const slot of [99, 200]) check.is(isNamedBy(record, { ...migrating, slot }), false, `${slot}`);
+  check.is(isNamedBy(record, { ...migrating, nodeId: 'c' }), false, 'from another');
+  check.is(isNamedBy(record, { ...migrating, peerId: 'c' }), false, 'to another');
+  check.is(isNamedBy(record, { ...migrating, kind: 'importing' }), false, 'the other way round');
 });
 
 /** Answers INFO with one look after the other; WAIT with 0. @returns how often it was waited. */

@@ -50,6 +50,12 @@ function components(nodes: RedisConnections) {
   return { nodes, clock: systemClock(), pace, assertMaySend: () => undefined };
 }
 
+/** Messages by which a server has told others what it owns. */
+async function told(cluster: LocalRedisCluster, index: number): Promise<number> {
+  const text = String(await cluster.command(index, 'CLUSTER', 'INFO'));
+  return Number(/cluster_stats_messages_pong_sent:(\d+)/.exec(text)?.[1] ?? 0);
+}
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 if (requireOrSkip('redis', hasRedisServer())) {
@@ -204,9 +210,17 @@ if (requireOrSkip('redis', hasRedisServer())) {
     for (let i = 0; commands.length < 400; i++)
       if (wanted.has(calculateSlot(`k${i}`))) commands.push(['SET', `k${i}`, `v${i}`]);
     await cluster.pipeline(0, commands);
+    const toldBefore = await told(cluster, 1);
     const outcome = await runSteps(moveSlots(moveOf(cluster, slots), LIMITS), components(nodes));
     check.equal(outcome.committedSlots, slots);
     check.is(outcome.movedKeyCount, 400);
+    // Each of 40 slots by itself would be told to two others; PINGs are answered by the same kind of message.
+    check.ok((await told(cluster, 1)) - toldBefore < 40, 'slots are told together');
+    for (const index of [0, 1, 2])
+      check.match(
+        String(await cluster.command(index, 'CLUSTER', 'NODES')),
+        new RegExp(`^${cluster.nodeIds[1]} .* 1000-1039( |$)`, 'm'),
+      );
     const values = await cluster.pipeline(
       1,
       commands.map(([, key]) => ['GET', key as string]),

@@ -131,6 +131,17 @@ test('slots move whole: every key once, all servers agree', async () => {
   );
 });
 
+test('a target tells the others of all slots of a window at once, also where transactions are refused', async () => {
+  for (const allowsTransactions of [true, false]) {
+    const { cluster, counted } = clusterUnderLoad([0, 99, 5, 99, 99, 11]);
+    cluster.allowsTransactions = allowsTransactions;
+    const outcome = await run(cluster, moveSlots(moveOf(cluster), LIMITS));
+    check.is(outcome.committedSlots.length, KEYS_OF.size);
+    check.is(cluster.broadcastCount, 1);
+    assertSound(cluster, counted);
+  }
+});
+
 test('whoever dies, and however often, the next agent goes on, and no count is lost or doubled', async () => {
   await fc.assert(
     fc.asyncProperty(turnsOf, fc.array(deathOf, { maxLength: 4 }), async (turns, deaths) => {

@@ -5,7 +5,7 @@ import type { WatchedMaster } from '../../../../plugin/engines/redis-cluster/mas
 import type { RedisReply } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
 import { SlotLoadFeed } from '../../../../plugin/engines/redis-cluster/slot-load-feed.ts';
 import type { ClusterTopology } from '../../../../plugin/engines/redis-cluster/topology.ts';
-import type { WindowLoad } from '../../../../plugin/host/profile-ledger.ts';
+import type { WindowLoad } from '../../../../plugin/host/analysis/profile-ledger.ts';
 import { VirtualClock } from '../../../../src/base/clock.ts';
 import { ForeshardError } from '../../../../src/base/errors.ts';
 import { LOAD_DIMENSION_COUNT } from '../../../../src/model/load-profile.ts';
@@ -16,7 +16,7 @@ const PARTITIONS = 16;
 const START_MS = 100 * WINDOW_MS;
 
 /** One master with all slots; slots 0 and 1 are of partition 0, slot 1024 of partition 1. */
-function start({ isMeasuring = true } = {}) {
+function start({ isMeasuring = true, counts = 'operations' as 'operations' | 'milliseconds' } = {}) {
   const clock = new VirtualClock(START_MS);
   const counters = new Map<number, { cpuUs: number; bytesIn: number; bytesOut: number }>();
   for (const slot of [0, 1, 1024]) counters.set(slot, { cpuUs: 0, bytesIn: 0, bytesOut: 0 });
@@ -28,6 +28,7 @@ function start({ isMeasuring = true } = {}) {
     {
       clock,
       feedId: 10_001,
+      counts,
       publisher: {
         publish: async (windows) => {
           if (store.isAway) throw new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the store is away');
@@ -177,6 +178,18 @@ test('a server that was restarted counts from 0 again, and a server that measure
   await poll(70_000);
   check.equal(at(published.at(-1), 0), [0, 0, 0, 0]);
   check.is(await start({ isMeasuring: false }).poll(0), 'keys');
+});
+
+test('beside captured clients its windows say how long of them was measured', async () => {
+  const { feed, poll, counters, published, at } = start({ counts: 'milliseconds' });
+  await poll(0);
+  ask(counters, 1024, 30_000);
+  await poll(5_000);
+  await poll(5_000);
+  await feed.pause();
+  const window = published.at(-1);
+  check.is(window?.capturedCount, 10_000);
+  check.is(at(window, 1)[1], 0.03);
 });
 
 test.run();

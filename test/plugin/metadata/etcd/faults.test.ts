@@ -1,6 +1,11 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { isCertainlyNotApplied, unavailable } from '../../../../plugin/metadata/etcd/faults.ts';
+import {
+  isCertainlyNotApplied,
+  isNotPermitted,
+  mayPass,
+  unavailable,
+} from '../../../../plugin/metadata/etcd/faults.ts';
 
 const test = suite("etcd's faults");
 
@@ -29,6 +34,30 @@ test('a refusal names the settings that may be wrong', () => {
   check.is(error.code, 'FORESHARD_CONFIG');
   for (const name of ['metadata.user', 'metadata.passwordFile', 'metadata.authorityFile'])
     check.match(error.message, name);
+});
+
+test('every kind of refusal has its code, and says whether another try may help', () => {
+  for (const [text, code, passes] of [
+    ['etcdserver: mvcc: database space exceeded', 'FORESHARD_DISK_FULL', true],
+    ['etcdserver: request is too large', 'FORESHARD_LIMIT', false],
+    ['etcdserver: invalid auth token', 'FORESHARD_CONFIG', false],
+    ['14 UNAVAILABLE: etcdserver: no leader', 'FORESHARD_UNAVAILABLE', true],
+  ] as const) {
+    const cause = new Error(text);
+    const error = unavailable('write map/7', ['http://a:2379', 'http://b:2379'], cause);
+    check.is(error.code, code, text);
+    check.is(error.cause, cause);
+    check.match(error.message, 'http://a:2379, http://b:2379');
+    check.match(error.message, 'write map/7');
+    check.is(mayPass(cause), passes, text);
+  }
+});
+
+test('what a user may not do is told from what nobody can', () => {
+  const denied = new Error('etcdserver: permission denied');
+  check.is(isNotPermitted(unavailable('read map/7', ['a'], denied)), true);
+  check.is(isNotPermitted(unavailable('read map/7', ['a'], new Error('no leader'))), false);
+  check.is(isNotPermitted(denied), false, 'an error that nobody has translated');
 });
 
 test.run();

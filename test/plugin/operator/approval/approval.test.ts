@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import type { ProposalRecord } from '../../../../plugin/host/proposal-record.ts';
-import { proposalKey } from '../../../../plugin/host/record-keys.ts';
+import type { ProposalRecord } from '../../../../plugin/host/records/proposal-record.ts';
+import { proposalKey } from '../../../../plugin/host/records/record-keys.ts';
 import { readDecisions } from '../../../../plugin/metadata/decisions.ts';
 import { recordCodec } from '../../../../plugin/metadata/record-codec.ts';
 import { type ApproveOrder, approve } from '../../../../plugin/operator/approval/approve.ts';

@@ -95,11 +95,27 @@ test('a session is opened by a token, kept in a cookie that no script reads, and
   const { send, logIn, clock } = dashboard();
   check.is((await logIn('guess')).status, 401);
   const { cookie } = await logIn(READER);
-  check.match(cookie, /^foreshard_session=[\w-]{24}; Path=\/; HttpOnly; SameSite=Strict$/);
+  check.match(cookie, /^foreshard_session_7070=[\w-]{24}; Path=\/; HttpOnly; SameSite=Strict$/);
   const headers = { Cookie: cookie.split(';')[0] as string };
   check.is((await send('/api/overview', { headers })).status, 200);
   clock.advanceTo(clock.nowMs() + 13 * 3_600_000);
   check.is((await send('/api/overview', { headers })).status, 401);
+});
+
+test('dashboards on two ports of one host do not take each other’s cookies', async () => {
+  const [one, two] = [dashboard(), dashboard()];
+  const mine = await one.logIn(READER);
+  const logIn = {
+    method: 'POST',
+    body: JSON.stringify({ token: READER }),
+    headers: { Host: 'localhost:7071' },
+  };
+  const theirs = (await two.send('/api/login', logIn)).headers.get('set-cookie') ?? '';
+  // A browser sends both to both.
+  const Cookie = [mine.cookie, theirs].map((cookie) => cookie.split(';')[0]).join('; ');
+  check.is((await one.send('/api/overview', { headers: { Cookie } })).status, 200);
+  check.is((await two.send('/api/overview', { headers: { Cookie, Host: 'localhost:7071' } })).status, 200);
+  check.is((await two.send('/api/overview', { headers: { Cookie } })).status, 401);
 });
 
 test('who logs out is out', async () => {

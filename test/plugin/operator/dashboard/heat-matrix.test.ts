@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { encodeForecast, readForecast } from '../../../../plugin/host/forecast-record.ts';
-import { encodeWindow } from '../../../../plugin/host/profile-publisher.ts';
+import { encodeWindow } from '../../../../plugin/host/analysis/profile-publisher.ts';
+import { encodeForecast, readForecast } from '../../../../plugin/host/records/forecast-record.ts';
 import {
   heatMatrix,
   type LoadColumns,

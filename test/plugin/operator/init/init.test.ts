@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { loadSettings } from '../../../../plugin/host/config.ts';
+import { loadSettings } from '../../../../plugin/host/config/config.ts';
 import { answered } from '../../../../plugin/operator/init/command.ts';
 import {
   type ConfigAnswers,

@@ -5,7 +5,7 @@ import {
   openLine,
   reportLines,
 } from '../../../../plugin/operator/migration/migrations-report.ts';
-import type { MigrationHistory } from '../../../../src/migration/records.ts';
+import type { MigrationHistory } from '../../../../src/migration/records/records.ts';
 
 const test = suite('foreshard migrations');
 

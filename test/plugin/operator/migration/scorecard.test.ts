@@ -2,8 +2,8 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { recordCodec } from '../../../../plugin/metadata/record-codec.ts';
 import { gatherScorecards, scorecardLines } from '../../../../plugin/operator/migration/scorecard-command.ts';
-import type { MigrationHistory } from '../../../../src/migration/records.ts';
-import { NOT_MEASURED } from '../../../../src/migration/scorecard.ts';
+import { NOT_MEASURED } from '../../../../src/migration/progress/scorecard.ts';
+import type { MigrationHistory } from '../../../../src/migration/records/records.ts';
 import type { MetadataStore } from '../../../../src/ports/metadata-store.ts';
 import { PlainMetadata } from '../../../support/plain-metadata.ts';
 

@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import type { HeldPartition } from '../../../../plugin/node/partition-inventory.ts';
+import type { HeldPartition } from '../../../../plugin/node/storage/partition-inventory.ts';
 import { planResync, type ResyncKnowledge } from '../../../../plugin/operator/resync/plan-resync.ts';
 import { asEpoch, asNodeId, asPartitionId } from '../../../../src/model/ids.ts';
 import type { PartitionRecord } from '../../../../src/model/migration.ts';

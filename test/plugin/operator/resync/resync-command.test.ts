@@ -1,11 +1,11 @@
 /** `foreshard resync` on a plain store: whom it asks, whom it may do without, and under what it writes. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import type { MigrationTransport } from '../../../../plugin/engines/lmdb/migration-transport.ts';
+import type { MigrationTransport } from '../../../../plugin/engines/migration-agent/migration-transport.ts';
 import { putMember } from '../../../../plugin/metadata/members.ts';
 import { decodeAudit, recordCodec } from '../../../../plugin/metadata/record-codec.ts';
 import { encodeStoreRecord } from '../../../../plugin/metadata/store-records.ts';
-import type { HeldPartition } from '../../../../plugin/node/partition-inventory.ts';
+import type { HeldPartition } from '../../../../plugin/node/storage/partition-inventory.ts';
 import { removeStorageNode } from '../../../../plugin/operator/nodes/remove.ts';
 import { type ResyncOptions, resync } from '../../../../plugin/operator/resync/resync-command.ts';
 import { ForeshardError } from '../../../../src/base/errors.ts';

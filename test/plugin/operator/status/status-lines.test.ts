@@ -1,13 +1,18 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import type { ClusterSeen } from '../../../../plugin/engines/redis-cluster/cluster-seen.ts';
+import type { NodeRates } from '../../../../plugin/engines/redis-cluster/node-info.ts';
+import type { CoordinatorStatus } from '../../../../plugin/metadata/coordinator-status.ts';
 import type { ClusterStatus } from '../../../../plugin/operator/status/gather-status.ts';
+import { redisWaits } from '../../../../plugin/operator/status/redis-status.ts';
 import { statusLines } from '../../../../plugin/operator/status/status-command.ts';
 
 const test = suite('what foreshard status says of plans');
 
 const status = (changes: Partial<ClusterStatus>): ClusterStatus =>
   ({
-    ...{ cluster: 'main', atMs: 0, partitionCount: 16, nodes: [], openMigrations: {}, alarms: [] },
+    ...{ cluster: 'main', atMs: 0, partitionCount: 16, nodes: [], openMigrations: {} },
+    ...{ waits: [], alarms: [] },
     metadata: { kind: 'embedded', revision: 1, readMs: 1 },
     coordinator: { state: 'leading', candidate: 'query-10000', electedAtMs: null },
     pauses: { isPaused: false, pausedPartitionIds: [] },
@@ -33,6 +38,35 @@ test('a plan is told with its time, also one of before the mode was changed', ()
   const plan = { atMs: Date.UTC(2026, 0, 5, 9), moveCount: 2, refusal: null, expiresAtMs: 0 };
   for (const mode of ['observe', 'auto'])
     check.is(lineOf({ plan, mode }), 'last plan: 2026-01-05 09:00 UTC, 2 moves');
+});
+
+const REDIS = { agent: 'a', mode: 'observe', troubles: [], slotStats: 'unused' } as const;
+const seenAt = (atMs: number, rates: NodeRates | null): ClusterSeen => ({
+  ...{ ...REDIS, v: 1, atMs, intervalMs: 10_000 },
+  clients: { processCount: 0, queriesPerSecond: 0, p99Us: null },
+  masters: [
+    {
+      ...{ nodeId: 0, address: '127.0.0.1:1', slotCount: 16_384, replicaCount: 0 },
+      ...{ rates, memoryUsed: 1, memoryMax: 0, keyCount: 0 },
+    },
+  ],
+});
+
+test('an agent that has just been started is waited for, and it is said until when', () => {
+  const electedAtMs = Date.UTC(2026, 0, 5, 9);
+  const coordinator = { state: 'leading', electedAtMs } as CoordinatorStatus;
+  const waits = (seen: ClusterSeen | null, of = coordinator): string[] =>
+    redisWaits(seen, { coordinator: of, lookIntervalMs: 10_000 });
+  const every = 'the agent looks every 10 s (redis.lookIntervalMs)';
+  const first = [`masters are shown when the agent has looked at them, by 2026-01-05 09:00:12 UTC: ${every}`];
+  check.equal(waits(null), first);
+  check.equal(waits(seenAt(electedAtMs - 1, null)), first, 'what an agent before it has seen is past');
+  check.equal(waits(seenAt(electedAtMs + 500, null)), [
+    `what masters do in a second is known from the second look on, by 2026-01-05 09:00:12 UTC: ${every}`,
+  ]);
+  const rates = { commands: 1, cpuSeconds: 0, inputBytes: 0, outputBytes: 0 } as NodeRates;
+  check.equal(waits(seenAt(electedAtMs + 10_500, rates)), []);
+  check.equal(waits(null, { ...coordinator, state: 'none' }), [], 'without an agent there is an alarm');
 });
 
 test.run();

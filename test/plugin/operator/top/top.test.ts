@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { ClusterSeen } from '../../../../plugin/engines/redis-cluster/cluster-seen.ts';
-import type { PublishedForecast } from '../../../../plugin/host/forecast-record.ts';
+import type { PublishedForecast } from '../../../../plugin/host/records/forecast-record.ts';
 import { rateOf } from '../../../../plugin/operator/top/activity.ts';
 import { topLines } from '../../../../plugin/operator/top/lines.ts';
 import {

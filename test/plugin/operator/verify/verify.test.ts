@@ -2,10 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import type { MigrationTransport } from '../../../../plugin/engines/lmdb/migration-transport.ts';
-import { ReadBack, type ReadBackReply } from '../../../../plugin/node/partition-read-back.ts';
+import type { MigrationTransport } from '../../../../plugin/engines/migration-agent/migration-transport.ts';
+import { ReadBack, type ReadBackReply } from '../../../../plugin/node/storage/partition-read-back.ts';
 import {
   inTurn,
+  onceThere,
   verifyAsItStands,
   verifyPartition,
 } from '../../../../plugin/operator/verify/verify-partition.ts';
@@ -216,6 +217,24 @@ test('a copy waits for its turn at a node that reads its own partitions back', a
     asked.filter((of) => of.startsWith('1')),
     ['1 own', '1 fails', '1 copy'],
   );
+});
+
+test('a node that does not answer is found out before anybody waits for it, once', async () => {
+  const asked: string[] = [];
+  const transport = onceThere(
+    async (nodeId) => {
+      asked.push(`${nodeId} there?`);
+      if (nodeId === 1) throw new Error('no connection');
+    },
+    {
+      async request(nodeId, operation) {
+        asked.push(`${nodeId} ${operation}`);
+        return { body: {} };
+      },
+    },
+  );
+  for (const nodeId of [0, 1, 1, 0]) await transport.request(nodeId, 'read', {}).catch(() => undefined);
+  check.equal(asked, ['0 there?', '0 read', '1 there?', '0 read']);
 });
 
 const EMPTY = {

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../../src/affinity/anneal.ts';
 import { buildInstance } from '../../../../src/affinity/instance.ts';
+import { annealer, DEFAULT_ANNEAL_SETTINGS } from '../../../../src/affinity/optimisers/anneal.ts';
 import type { RememberedMove } from '../../../../src/affinity/plan-memory.ts';
 import { AffinityManager } from '../../../../src/affinity/planner.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../../src/affinity/settings.ts';

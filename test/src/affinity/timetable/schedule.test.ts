@@ -1,8 +1,9 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { PlacementState, phi } from '../../../../src/affinity/cost-model.ts';
-import { descend } from '../../../../src/affinity/greedy.ts';
+import { PlacementState } from '../../../../src/affinity/cost-model.ts';
 import { buildInstance, type PlacementInstance } from '../../../../src/affinity/instance.ts';
+import { descend } from '../../../../src/affinity/optimisers/greedy.ts';
+import { phi } from '../../../../src/affinity/phi.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../../../src/affinity/settings.ts';
 import { type PlannedMove, priceSum, type Timetable } from '../../../../src/affinity/timetable/problem.ts';
 import { schedule } from '../../../../src/affinity/timetable/schedule.ts';

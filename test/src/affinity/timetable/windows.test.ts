@@ -27,6 +27,14 @@ test('windows add up, and days go over the end of the week', () => {
   check.not.ok(isWithin(windows, at(1, 0), at(1, 1)));
 });
 
+test('windows begin and end on the minute', () => {
+  const windows = parseMoveWindows(['mon 10:15-11:45']);
+  const minutes = (hour: number, minute: number): number => at(0, hour) + minute * 60_000;
+  check.ok(isWithin(windows, minutes(10, 15), minutes(11, 45)));
+  check.not.ok(isWithin(windows, minutes(10, 14), minutes(10, 16)));
+  check.not.ok(isWithin(windows, minutes(11, 44), minutes(11, 46)));
+});
+
 test('what is no window is named', () => {
   for (const window of [
     'mon',

@@ -83,6 +83,8 @@ test('the tail of a cell is the sum of its chances', () => {
       `${count} in ${rowSum} x ${columnSum}: ${found}, not ${exact}`,
     );
   }
+  check.is(cellTail(20, { rowSum: 50, columnSum: 50, sum: 100 }), 1, 'fewer than expected');
+  check.is(cellTail(25, { rowSum: 50, columnSum: 50, sum: 100 }), 1, 'as many as expected');
   const [below, above] = [2999, 3001].map((count) =>
     cellTail(count, { rowSum: 10_000, columnSum: 9_000, sum: 31_000 }),
   );

@@ -1,0 +1,173 @@
+import { CpuPriceBook, type MeasuredWork, type ServerWork } from '../../../src/analyzer/cpu/cpu-prices.ts';
+import type { MeasuredCpu } from '../../../src/analyzer/cpu/measured-cpu.ts';
+import type { Clock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { Logger } from '../../../src/base/logger.ts';
+import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
+import type { MigrationTransport } from '../../engines/migration-agent/migration-transport.ts';
+import {
+  COSTS_OPERATION,
+  type NodeCosts,
+  parseCosts,
+} from '../../engines/migration-agent/partition-costs.ts';
+import { FedWindows } from './fed-windows.ts';
+import type { ProfileLedger } from './profile-ledger.ts';
+import type { ProfilePublisher } from './profile-publisher.ts';
+
+export interface NodeCpuFeedComponents {
+  readonly transport: MigrationTransport;
+  /** Storage nodes that own anything. */
+  readonly nodeIds: () => Promise<readonly number[]>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Of the windows of CPU alone, which stand beside those of captured queries. */
+  readonly publisher: Pick<ProfilePublisher, 'publish' | 'refresh'>;
+  readonly ledger: MeasuredLedger;
+  readonly feedId: number;
+}
+
+/** Two looks that lie further apart than this: the process slept, or did not lead; somebody else has told of the time between. */
+const GAP_MS_MAX = 10 * 60_000;
+
+/**
+ * Windows of measured CPU that are kept: four weeks of hours, after which ratios to queries have forgotten. As long a history as of
+ * queries would double what a large cluster has in its metadata store; older windows are priced at the measured level.
+ */
+export const CPU_WINDOWS_MAX = 672;
+
+/** A node tells of more than so many looks at once: it did not answer the one before. */
+const LATE_LOOKS_MIN = 1.5;
+
+const CPU = dimensionIndex('cpuSeconds');
+
+/**
+ * CPU seconds by partition as the storage nodes measure them: each tells the CPU time of its process, and what it timed and counted
+ * of each partition's requests, from which {@link CpuPriceBook} shares the process's out.
+ *
+ * Whoever leads asks; what happened while another led is left to that one. Windows say as their count how many milliseconds of
+ * them were measured.
+ */
+export class NodeCpuFeed {
+  readonly #grid: { readonly windowMs: number; readonly partitionCount: number };
+  readonly #components: NodeCpuFeedComponents;
+  readonly #windows: FedWindows;
+  readonly #prices = new CpuPriceBook();
+  readonly #before = new Map<number, NodeCosts>();
+  #pollMs: number | null = null;
+
+  constructor(
+    grid: { readonly windowMs: number; readonly partitionCount: number },
+    components: NodeCpuFeedComponents,
+  ) {
+    this.#grid = grid;
+    this.#components = components;
+    this.#windows = new FedWindows(grid, components);
+  }
+
+  /** Counting begins anew at the next poll. @throws ForeshardError FORESHARD_UNAVAILABLE of the metadata store. */
+  async pause(): Promise<void> {
+    this.#before.clear();
+    this.#pollMs = null;
+    await this.#windows.publishAll();
+  }
+
+  /**
+   * What nodes have spent since the last poll goes into the window that is open now.
+   *
+   * @throws ForeshardError FORESHARD_UNAVAILABLE of the metadata store; what was counted is told with the next.
+   */
+  async poll(): Promise<void> {
+    const { clock, nodeIds } = this.#components;
+    const nowMs = clock.monotonicMs();
+    if (this.#pollMs !== null && nowMs - this.#pollMs > GAP_MS_MAX) {
+      this.#before.clear();
+      this.#pollMs = null;
+    }
+    const costs = await Promise.all((await nodeIds()).map((nodeId) => this.#ask(nodeId)));
+    const answers = costs.filter((found) => found !== null);
+    if (answers.length === 0) return;
+    const window = this.#windows.open();
+    const lookMs = this.#pollMs === null ? 0 : nowMs - this.#pollMs;
+    let isFirst = true;
+    for (const { nodeId, costs: now } of answers) {
+      const before = this.#before.get(nodeId);
+      this.#before.set(nodeId, now);
+      const spent = before === undefined ? null : workBetween(before, now);
+      if (spent === null) continue;
+      isFirst = false;
+      this.#prices.observe(spent.whole);
+      const { partitionSeconds } = this.#prices.attribute(spent.whole, spent.partitions);
+      // Looks that a node did not answer are over and counted: what it did in windows that have closed stays out of this one.
+      const elapsedMs = spent.whole.elapsedSeconds * 1000;
+      const isLate = elapsedMs > LATE_LOOKS_MIN * lookMs;
+      const share = isLate ? Math.min(1, (clock.nowMs() - window.startMs) / elapsedMs) : 1;
+      partitionSeconds.forEach((seconds, p) => {
+        window.values[p * LOAD_DIMENSION_COUNT + CPU]! += share * seconds;
+      });
+    }
+    if (!isFirst) window.count += lookMs;
+    this.#pollMs = nowMs;
+    await this.#windows.publishDue();
+  }
+
+  /** Takes in what was published. @returns what was measured in the window that starts then. */
+  async measured(nowMs: number): Promise<(startMs: number) => MeasuredCpu | undefined> {
+    const { publisher, ledger } = this.#components;
+    await publisher.refresh(nowMs);
+    return (startMs) => measuredIn(ledger, startMs);
+  }
+
+  async #ask(nodeId: number): Promise<{ readonly nodeId: number; readonly costs: NodeCosts } | null> {
+    const { transport, logger } = this.#components;
+    try {
+      const reply = await transport.request(nodeId, COSTS_OPERATION, {});
+      return { nodeId, costs: parseCosts(reply, this.#grid.partitionCount) };
+    } catch (error) {
+      if (!(error instanceof ForeshardError)) throw error;
+      // One of an older version, or one that is away: its partitions keep their prices.
+      logger.debug({ storageNode: nodeId, fault: error.message }, 'what partitions cost is not known');
+      return null;
+    }
+  }
+}
+
+type MeasuredLedger = Pick<ProfileLedger, 'windowAt' | 'windowMs' | 'partitionCount'>;
+
+/** What feeds measured in the window that starts then: their windows count the milliseconds of it that each looked at. */
+export function measuredIn(ledger: MeasuredLedger, startMs: number): MeasuredCpu | undefined {
+  const { windowMs, partitionCount } = ledger;
+  const parts = ledger.windowAt(startMs);
+  if (parts.length === 0) return undefined;
+  const seconds = new Float64Array(partitionCount);
+  for (const { values } of parts)
+    for (let p = 0; p < partitionCount; p++) seconds[p]! += values[p * LOAD_DIMENSION_COUNT + CPU] as number;
+  const measuredMs = parts.reduce((sum, { capturedCount }) => sum + capturedCount, 0);
+  return { seconds, share: measuredMs / windowMs };
+}
+
+/** Null where the node was started anew in between. */
+function workBetween(
+  before: NodeCosts,
+  now: NodeCosts,
+): { readonly whole: MeasuredWork; readonly partitions: readonly ServerWork[] } | null {
+  const elapsedSeconds = (now.atMs - before.atMs) / 1000;
+  const cpuSeconds = now.cpuSeconds - before.cpuSeconds;
+  if (!(elapsedSeconds > 0) || cpuSeconds < 0) return null;
+  const partitions: ServerWork[] = [];
+  const whole = { requests: 0, writes: 0, kibibytes: 0, timedSeconds: 0 };
+  for (let p = 0; p < now.requests.length; p++) {
+    const difference = (name: keyof ServerWork): number =>
+      (now[name][p] as number) - (before[name][p] as number);
+    const own: ServerWork = {
+      requests: difference('requests'),
+      writes: difference('writes'),
+      kibibytes: difference('kibibytes'),
+      timedSeconds: difference('timedSeconds'),
+    };
+    // A count may have passed that of the process before by now; all of them, of every partition, have not.
+    if (Object.values(own).some((count) => count < 0)) return null;
+    partitions.push(own);
+    for (const name of ['requests', 'writes', 'kibibytes', 'timedSeconds'] as const) whole[name] += own[name];
+  }
+  return { whole: { ...whole, elapsedSeconds, cpuSeconds }, partitions };
+}

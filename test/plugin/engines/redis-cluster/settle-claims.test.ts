@@ -1,0 +1,301 @@
+/** What a target must have heard before it takes slots: fakes that answer CLUSTER NODES, and a real server that doubts a claim. */
+import calculateSlot from 'cluster-key-slot';
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import {
+  hasRedisServer,
+  LocalRedisCluster,
+} from '../../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
+import { Pace } from '../../../../plugin/engines/redis-cluster/pace.ts';
+import { RedisConnections } from '../../../../plugin/engines/redis-cluster/redis-connections.ts';
+import {
+  numberOf,
+  type RedisCommand,
+  type RedisNode,
+  type RedisNodes,
+  RedisRefusal,
+  type RedisReply,
+} from '../../../../plugin/engines/redis-cluster/redis-node.ts';
+import { settleClaims } from '../../../../plugin/engines/redis-cluster/settle-claims.ts';
+import { type SlotMove, SlotMoveStopped } from '../../../../plugin/engines/redis-cluster/slot-move.ts';
+import { SlotMover } from '../../../../plugin/engines/redis-cluster/slot-mover.ts';
+import { runSteps } from '../../../../plugin/engines/redis-cluster/step-runner.ts';
+import type { Steps } from '../../../../plugin/engines/redis-cluster/steps.ts';
+
+import { systemClock } from '../../../../src/base/clock.ts';
+import { REDIS_DEFAULTS } from '../../../../src/redis-settings.ts';
+import { requireOrSkip } from '../../../support/require.ts';
+
+const test = suite('redis-cluster: what a target has heard of its source');
+
+const [S, T, O] = ['a', 'b', 'c'].map((letter) => letter.repeat(40)) as [string, string, string];
+
+/** Three masters of which each has one slot, as source and target see them; `onMeet` is what a message of the source does. */
+class Fakes {
+  version = '7.0.15';
+  readonly epochs = { [S]: 5, [T]: 4, [O]: 3 };
+  heardSourceEpoch = 5;
+  /** Whose slot 0 is, as the target sees it. */
+  ownerAtTarget = S;
+  onMeet = (): void => {
+    this.heardSourceEpoch = this.epochs[S] as number;
+    this.ownerAtTarget = S;
+  };
+  /** A command that our user may not send. */
+  refuses = '';
+  readonly sent: string[] = [];
+  nowMs = 0;
+  readonly clock = {
+    ...systemClock(),
+    monotonicMs: () => this.nowMs,
+    sleep: async (ms: number) => {
+      this.nowMs += ms;
+    },
+  };
+
+  settle(): Promise<void> {
+    const run = async <Result>(steps: Steps<Result>): Promise<Result> => {
+      let turn = steps.next();
+      while (turn.done !== true) {
+        const { to, commands } = turn.value;
+        turn = steps.next(to.map((nodeId) => commands.map((command) => this.#answer(nodeId, command))));
+      }
+      return turn.value;
+    };
+    return settleClaims({ sourceId: S, targetId: T }, { run, clock: this.clock });
+  }
+
+  #answer(nodeId: string, command: RedisCommand): RedisReply {
+    const text = command.join(' ');
+    if (text === 'INFO server') return Buffer.from(`redis_version:${this.version}\r\n`);
+    if (text === 'CLUSTER NODES') return Buffer.from(this.#nodes(nodeId));
+    if (command[0] === 'EVAL') return this.#named(String(command[5]));
+    this.sent.push(`${nodeId[0]}: ${text.replace(/([abc])\1{39}/g, '$1')}`);
+    if (text.startsWith('CLUSTER MEET')) this.onMeet();
+    if (text === 'CLUSTER BUMPEPOCH' && this.refuses !== text)
+      this.epochs[S] = Math.max(...Object.values(this.epochs)) + 1;
+    if (text === this.refuses) return new RedisRefusal('NOPERM no permissions');
+    if (text.startsWith('CLUSTER SETSLOT')) this.ownerAtTarget = String(command[4]);
+    return Buffer.from('OK');
+  }
+
+  #named(witness: string): RedisReply {
+    if (this.refuses === 'EVAL') return new RedisRefusal('NOPERM no permissions');
+    this.sent.push(`b: names ${witness[0]}`);
+    this.ownerAtTarget = witness;
+    return 1;
+  }
+
+  #nodes(viewerId: string): string {
+    const owner = viewerId === T ? this.ownerAtTarget : S;
+    return [S, T, O]
+      .map((id, index) => {
+        const epoch = id === S && viewerId === T ? this.heardSourceEpoch : this.epochs[id];
+        const slots = [...(id === owner ? ['0'] : []), `${index + 1}`];
+        const flags = id === viewerId ? 'myself,master' : 'master';
+        return `${id} 127.0.0.1:${7_000 + index}@${17_000 + index} ${flags} - 0 0 ${epoch} connected ${slots.join(' ')}`;
+      })
+      .join('\n');
+  }
+}
+
+const MEET = 'a: CLUSTER MEET 127.0.0.1 7001 17001';
+
+test('the target is made to look at all claims of the source again', async () => {
+  const fakes = new Fakes();
+  await fakes.settle();
+  check.equal(fakes.sent, ['b: names c', MEET]);
+  check.is(fakes.ownerAtTarget, S);
+});
+
+test('a source of the least epoch takes a new one first, and the target hears of it', async () => {
+  const fakes = new Fakes();
+  Object.assign(fakes.epochs, { [S]: 1 });
+  fakes.heardSourceEpoch = 1;
+  await fakes.settle();
+  check.equal(fakes.sent, ['a: CLUSTER BUMPEPOCH', MEET, 'b: names c', MEET]);
+  check.is(fakes.heardSourceEpoch, 5);
+});
+
+test('nothing is sent to servers that keep no doubts and have heard', async () => {
+  for (const version of ['7.0.11', '6.2.6', '7.4.0', '8.0.1', '7.2.4\r\nvalkey_version:8.0.1']) {
+    const fakes = new Fakes();
+    fakes.version = version;
+    await fakes.settle();
+    check.equal(fakes.sent, [], version);
+  }
+});
+
+test('who may not name a witness, or take an epoch, moves nevertheless', async () => {
+  const unscripted = new Fakes();
+  unscripted.refuses = 'EVAL';
+  await unscripted.settle();
+  check.equal(unscripted.sent, []);
+  const unbumped = new Fakes();
+  unbumped.refuses = 'CLUSTER BUMPEPOCH';
+  unbumped.epochs[S] = 1;
+  unbumped.heardSourceEpoch = 1;
+  await unbumped.settle();
+  check.equal(unbumped.sent, ['a: CLUSTER BUMPEPOCH']);
+});
+
+test('an epoch that the target has not heard of, or that another has too, is waited for, and never slept away', async () => {
+  const behind = new Fakes();
+  behind.heardSourceEpoch = 2;
+  const equal = new Fakes();
+  Object.assign(equal.epochs, { [O]: 5 });
+  equal.onMeet = () => {
+    Object.assign(equal.epochs, { [O]: equal.nowMs > 500 ? 6 : 5 });
+  };
+  equal.version = '6.2.6';
+  behind.version = '6.2.6';
+  await Promise.all([behind.settle(), equal.settle()]);
+  check.is(behind.heardSourceEpoch, 5);
+  check.ok(equal.nowMs > 500 && equal.nowMs < 1_000, `${equal.nowMs} ms`);
+});
+
+test('who never hears stops the move, with nothing left behind', async () => {
+  const deaf = new Fakes();
+  deaf.heardSourceEpoch = 2;
+  deaf.onMeet = () => undefined;
+  const marked = new Fakes();
+  marked.onMeet = () => undefined;
+  for (const fakes of [deaf, marked]) {
+    try {
+      await fakes.settle();
+      check.unreachable();
+    } catch (error) {
+      check.instance(error, SlotMoveStopped);
+      check.match((error as Error).message, /has not heard from source .* nothing has been moved; see that/);
+    }
+    check.is(fakes.ownerAtTarget, S);
+  }
+});
+
+/** For a heartbeat to arrive that still claims what the target has just taken. */
+const HELD_S = 0.4;
+
+/** Three servers, by their roles: indices in the cluster, whose slots are in this order. */
+interface Roles {
+  readonly source: number;
+  readonly target: number;
+  readonly other: number;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const keyIn = (slot: number): string =>
+  Array.from({ length: 200_000 }, (_, i) => `k${i}`).find((name) => calculateSlot(name) === slot) as string;
+
+/** @param slot is of the target at first: the source gets it, and a key, and the target doubts that it is the source's. */
+async function withDoubtOf(
+  slot: number,
+  { source, target, other }: Roles,
+  use: (found: {
+    readonly cluster: LocalRedisCluster;
+    readonly nodes: RedisConnections;
+    readonly move: Omit<SlotMove, 'slots'>;
+    readonly speak: (from: number) => Promise<RedisReply>;
+  }) => Promise<void>,
+): Promise<void> {
+  const cluster = await LocalRedisCluster.start({ serverArguments: ['--enable-debug-command', 'yes'] });
+  const nodes = new RedisConnections(REDIS_DEFAULTS);
+  try {
+    nodes.setAddresses(new Map(cluster.nodeIds.map((id, index) => [id, cluster.address(index)])));
+    const [sourceId, targetId, otherId] = [source, target, other].map((index) => cluster.nodeIds[index]) as [
+      string,
+      string,
+      string,
+    ];
+    const busPort = /@(\d+) myself/.exec(String(await cluster.command(target, 'CLUSTER', 'NODES')))?.[1];
+    const port = cluster.ports[target] as number;
+    const speak = (from: number): Promise<RedisReply> =>
+      cluster.command(from, 'CLUSTER', 'MEET', '127.0.0.1', port, busPort as string);
+    // The target thinks that the slot is the source's, and hears that the source does not claim it; then it does.
+    await cluster.command(target, 'CLUSTER', 'SETSLOT', slot, 'NODE', sourceId);
+    await speak(source);
+    await pause(500);
+    for (const index of [source, other])
+      await cluster.command(index, 'CLUSTER', 'SETSLOT', slot, 'NODE', sourceId);
+    await cluster.command(source, 'SET', keyIn(slot), 'v');
+    const move = {
+      ...{ sourceId, targetId, targetAddress: cluster.address(target), otherMasterIds: [otherId] },
+      ...{ formerIds: [], isSourcePromoted: false, sourceRunId: null },
+    };
+    await use({ cluster, nodes, move, speak });
+  } finally {
+    nodes.close();
+    await cluster.stop();
+  }
+}
+
+if (requireOrSkip('redis', hasRedisServer())) {
+  for (const [what, slot, roles] of [
+    ['a claim', 5_500, { source: 0, target: 1, other: 2 }],
+    ['the first claim', 5_460, { source: 1, target: 0, other: 2 }],
+  ] as const)
+    test(`a target that doubts ${what} of its source keeps slots and keys nevertheless`, () =>
+      withDoubtOf(slot, roles, async ({ cluster, nodes, move, speak }) => {
+        const { targetId } = move;
+        const held: RedisNodes = {
+          node: (nodeId): RedisNode => ({
+            close: () => undefined,
+            pipeline: async (commands) => {
+              const takes = commands.some(([, , of, , owner]) => of === slot && owner === targetId);
+              if (nodeId !== targetId || !takes) return nodes.node(nodeId).pipeline(commands);
+              void speak(roles.source);
+              check.equal(commands.at(-1), ['EXEC']);
+              const all = [...commands.slice(0, -1), ['DEBUG', 'SLEEP', HELD_S], ['EXEC']];
+              const replies = await nodes.node(nodeId).pipeline(all);
+              return [...replies.slice(0, -2), (replies.at(-1) as readonly RedisReply[]).slice(0, -1)];
+            },
+          }),
+        };
+        const mover = new SlotMover(REDIS_DEFAULTS, {
+          nodes: Object.assign(held, { dedicated: (nodeId: string) => nodes.dedicated(nodeId) }),
+          clock: systemClock(),
+          assertMaySend: () => undefined,
+        });
+        await mover.move({ ...move, slots: [slot] }, { mayOpenWindow: () => true });
+        await pause(300);
+        check.is(numberOf(await cluster.command(roles.target, 'CLUSTER', 'COUNTKEYSINSLOT', slot)), 1);
+        check.is(String(await cluster.command(roles.target, 'GET', keyIn(slot))), 'v');
+      }));
+
+  test('a witness whose epoch rises before it is named does not get the slot, with its keys, from the source', () =>
+    withDoubtOf(10_923, { source: 1, target: 2, other: 0 }, async ({ cluster, nodes, move, speak }) => {
+      const named = 5_461;
+      await cluster.command(1, 'SET', keyIn(named), 'v');
+      const { targetId, sourceId, otherMasterIds } = move;
+      const clock = systemClock();
+      const targetKnows = async (epoch: string): Promise<boolean> =>
+        String(await cluster.command(2, 'CLUSTER', 'NODES'))
+          .split('\n')
+          .some((line) => line.startsWith(otherMasterIds[0] as string) && line.split(' ')[6] === epoch);
+      const run = <Result>(steps: Steps<Result>): Promise<Result> =>
+        runSteps(steps, {
+          ...{ clock, assertMaySend: () => undefined, pace: new Pace(REDIS_DEFAULTS.slotMove) },
+          nodes: {
+            node: (nodeId): RedisNode => ({
+              close: () => undefined,
+              pipeline: async (commands) => {
+                if (commands.some((words) => words.includes(otherMasterIds[0] as string))) {
+                  // Somebody else moves a slot to it, of which the source has not heard.
+                  await cluster.command(0, 'CLUSTER', 'BUMPEPOCH');
+                  await speak(0);
+                  while (!(await targetKnows('4'))) await pause(1);
+                  process.kill(cluster.pid(0), 'SIGSTOP');
+                }
+                return nodes.node(nodeId).pipeline(commands);
+              },
+            }),
+          },
+        });
+      await settleClaims({ sourceId, targetId }, { run, clock }).catch(() => undefined);
+      process.kill(cluster.pid(0), 'SIGCONT');
+      check.match(String(await cluster.command(1, 'CLUSTER', 'NODES')), /myself,master .* 5461-10923/);
+      check.is(numberOf(await cluster.command(1, 'CLUSTER', 'COUNTKEYSINSLOT', named)), 1);
+    }));
+}
+
+test.run();
