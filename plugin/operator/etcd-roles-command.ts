@@ -1,9 +1,19 @@
+import type { Command } from 'commander';
 import type { Settings } from '../../src/settings.ts';
 import { accessRoles } from '../metadata/etcd/access-roles.ts';
+import { type CommonFlags, settingsOf, withConfig, withJson } from './flags.ts';
 import { printJson, printLine } from './output.ts';
 
+export function addEtcdRolesCommand(program: Command): void {
+  withJson(withConfig(program.command('etcd-roles')))
+    .description('print the etcdctl commands that let each kind of process write only what is its own')
+    .action(async (flags: CommonFlags) =>
+      printEtcdRoles((await settingsOf(flags)).settings, { isJson: flags.json === true }),
+    );
+}
+
 /** `foreshard etcd-roles`: what an administrator of etcd runs once, to read and to pipe into a shell. */
-export function printEtcdRoles({ cluster }: Settings, { isJson }: { readonly isJson: boolean }): void {
+function printEtcdRoles({ cluster }: Settings, { isJson }: { readonly isJson: boolean }): void {
   if (isJson) printJson({ roles: accessRoles(cluster.name) });
   else for (const line of etcdRoleLines(cluster.name)) printLine(line);
 }

@@ -22,6 +22,15 @@ const PROGRESS = [
 
 /** The commands that look at a file and need no cluster. */
 export function addFileCommands(program: Command, exitWith: (code: number) => void): void {
+  addForecast(program);
+  addPatterns(program);
+  addBacktest(program);
+  addCounts(program);
+  addPlan(program);
+  addReplay(program, exitWith);
+}
+
+function addForecast(program: Command): void {
   withJson(withConfig(program.command('forecast')))
     .description('forecast the series of a CSV file: series,time,value, or wide as in M4')
     .argument('<file>', 'packed with gzip or zstd or not; - is standard input')
@@ -60,7 +69,9 @@ export function addFileCommands(program: Command, exitWith: (code: number) => vo
       const { forecastFile } = await import('./forecast/forecast-command.ts');
       await forecastFile(file, flags, settings.forecast);
     });
+}
 
+function addPatterns(program: Command): void {
   withJson(withLog(program.command('patterns')))
     .description('find templates, seasons, clusters and correlations in a query log')
     .option('--hour <hour>', 'which queries each node gets then, such as "mon 09:00" (UTC)', parseHour)
@@ -69,7 +80,9 @@ export function addFileCommands(program: Command, exitWith: (code: number) => vo
       const { describePatterns } = await import('./patterns/patterns-command.ts');
       await describePatterns(file, flags, settings);
     });
+}
 
+function addBacktest(program: Command): void {
   withJson(withLog(program.command('backtest'), { hasWindow: false }))
     .description('replay a query log hour by hour: what would planning by forecast have gained?')
     .option(
@@ -110,7 +123,9 @@ export function addFileCommands(program: Command, exitWith: (code: number) => vo
       const { backtestLog } = await import('./backtest/backtest-command.ts');
       await backtestLog(file, flags, settings);
     });
+}
 
+function addCounts(program: Command): void {
   withJson(withLog(program.command('counts')))
     .description('count the queries of a log by window, as CSV that `foreshard forecast -` reads')
     .addOption(
@@ -121,7 +136,9 @@ export function addFileCommands(program: Command, exitWith: (code: number) => vo
       const { printCounts } = await import('./counts/counts-command.ts');
       await printCounts(file, flags, settings);
     });
+}
 
+function addPlan(program: Command): void {
   withJson(withConfig(program.command('plan')))
     .description('find the best map of an instance file, and the moves that lead to it')
     .argument('[file]', 'JSON, see docs/plan.md; - is standard input')
@@ -142,7 +159,9 @@ export function addFileCommands(program: Command, exitWith: (code: number) => vo
       const { settings } = await settingsOf(flags);
       await planFile(file, flags, settings.affinity);
     });
+}
 
+function addReplay(program: Command, exitWith: (code: number) => void): void {
   withJson(withConfig(program.command('replay')))
     .description('make a plan that a coordinator has kept once more, and compare the two byte for byte')
     .argument('[file]', 'of analyzer.stateDir, see docs/affinity.md (default: the newest one there)')

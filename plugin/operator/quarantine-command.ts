@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { EntryDifference, MismatchEvidence } from '../../src/migration/mismatch.ts';
 import { withoutQuarantine } from '../../src/migration/queue/quarantine.ts';
@@ -5,7 +6,18 @@ import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import { loadMap } from '../metadata/cluster-map.ts';
 import { decodeEvidence, recordCodec } from '../metadata/record-codec.ts';
-import { leftAlone, withMetadata } from './cluster-commands.ts';
+import { withMetadata } from './cluster-metadata.ts';
+import {
+  type CommonFlags,
+  noReason,
+  PARTITION_ID_MAX,
+  reasonText,
+  settingsOf,
+  wholeNumber,
+  withConfig,
+  withJson,
+} from './flags.ts';
+import { leftAlone } from './held-back.ts';
 import { auditWrite } from './migration/order.ts';
 import { printJson, printLine, printOutcome } from './output.ts';
 import { asTime, counted } from './units-text.ts';
@@ -22,6 +34,28 @@ const MEANING: Readonly<Record<EntryDifference['kind'], string>> = {
   'other-value': 'another value',
   'other-expiry': 'another expiry',
 };
+
+interface QuarantineFlags extends CommonFlags {
+  readonly clear?: number;
+  readonly reason?: string;
+}
+
+export function addQuarantineCommand(program: Command): void {
+  withJson(withConfig(program.command('quarantine')))
+    .description('print the partitions that are not moved, why, and the keys in which two copies differed')
+    .option(
+      '--clear <partition>',
+      'let the planner move this partition again',
+      wholeNumber('--clear', 0, PARTITION_ID_MAX),
+    )
+    .option('--reason <text>', 'with --clear: why, for the audit', reasonText)
+    .action(async ({ clear, json, reason, ...flags }: QuarantineFlags) => {
+      const { settings } = await settingsOf(flags);
+      if (clear === undefined) await describeQuarantine(settings, { isJson: json === true });
+      else if (reason === undefined) throw noReason();
+      else await clearQuarantine(settings, { partitionId: clear, reason, json: json === true });
+    });
+}
 
 /** `foreshard quarantine`. */
 export function describeQuarantine(

@@ -1,13 +1,24 @@
+import type { Command } from 'commander';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { parseRights } from '../security/client-access.ts';
 import { assertUserName, newToken, tokenDigest, userLine } from '../security/client-users.ts';
+import { withJson } from './flags.ts';
 import { printJson, printLine } from './output.ts';
 
-export interface TokenFlags {
+interface TokenFlags {
   readonly user: string;
   readonly rights: string;
   readonly prefix?: readonly string[];
   readonly json?: boolean;
+}
+
+export function addTokenCommand(program: Command): void {
+  withJson(program.command('token').description('tokens of clients').command('create'))
+    .requiredOption('--user <name>', 'whose it is')
+    .requiredOption('--rights <list>', 'of read, write and admin, such as read,write')
+    .option('--prefix <prefix...>', 'only keys that begin so')
+    .description('make a token, and the line for security.usersFile by which nodes know it')
+    .action((flags: TokenFlags) => createToken(flags));
 }
 
 /**
@@ -16,7 +27,7 @@ export interface TokenFlags {
  *
  * @throws ForeshardError FORESHARD_CONFIG.
  */
-export function createToken({ user, rights: rightsWord, prefix: prefixes = [], json }: TokenFlags): void {
+function createToken({ user, rights: rightsWord, prefix: prefixes = [], json }: TokenFlags): void {
   assertUserName(user, '--user');
   const rights = parseRights(rightsWord);
   if (rights === null)

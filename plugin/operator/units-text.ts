@@ -37,3 +37,15 @@ export const capacityText = (dimension: LoadDimension, perSecond: number | null)
   perSecond === null
     ? `capacity in ${UNITS[dimension]}`
     : `capacity of ${Number(perSecond.toPrecision(6))} ${UNITS[dimension]}`;
+
+/** 0,1,2,5 as `0-2 5`. */
+export function asRanges(sorted: readonly number[]): string {
+  const ranges: string[] = [];
+  for (let i = 0; i < sorted.length; ) {
+    let end = i;
+    while (sorted[end + 1] === (sorted[end] as number) + 1) end++;
+    ranges.push(end === i ? `${sorted[i]}` : `${sorted[i]}-${sorted[end]}`);
+    i = end + 1;
+  }
+  return ranges.join(' ');
+}

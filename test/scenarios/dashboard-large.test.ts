@@ -15,7 +15,7 @@ import { forecastPrefix, profilePrefix, proposalKey } from '../../plugin/host/re
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
 import { recordCodec } from '../../plugin/metadata/record-codec.ts';
 import { QUERY_NODE_ID_MIN } from '../../plugin/node/node-options.ts';
-import { openDashboard } from '../../plugin/operator/dashboard/command.ts';
+import { openDashboard } from '../../plugin/operator/dashboard/run-dashboard.ts';
 import type { RunningDashboard } from '../../plugin/operator/dashboard/server.ts';
 import { Sessions } from '../../plugin/operator/dashboard/sessions.ts';
 import { systemClock } from '../../src/base/clock.ts';

@@ -19,7 +19,7 @@ import { clusterKeys } from '../../plugin/metadata/cluster-keys.ts';
 import { openEmbeddedMetadata } from '../../plugin/metadata/embedded.ts';
 import { LocalCluster } from '../../plugin/node/local/local-cluster.ts';
 import { QUERY_NODE_ID_MIN } from '../../plugin/node/node-options.ts';
-import { openDashboard } from '../../plugin/operator/dashboard/command.ts';
+import { openDashboard } from '../../plugin/operator/dashboard/run-dashboard.ts';
 import type { RunningDashboard } from '../../plugin/operator/dashboard/server.ts';
 import { Sessions } from '../../plugin/operator/dashboard/sessions.ts';
 import { withNodes } from '../../plugin/operator/operator-transport.ts';

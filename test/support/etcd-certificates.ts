@@ -3,7 +3,7 @@ import { webcrypto } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
-import { makeAuthority, signPeer } from '../../plugin/operator/development-authority.ts';
+import { makeAuthority, signPeer } from '../../plugin/operator/certs/development-authority.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 

@@ -8,13 +8,14 @@ import { approve } from '../approval/approve.ts';
 import { chooseMoves } from '../approval/choose-moves.ts';
 import { parsePartitions } from '../approval/commands.ts';
 import { readDoneMoves } from '../approval/done-moves.ts';
-import { asRanges, readPauses, withMetadata } from '../cluster-commands.ts';
+import { withMetadata } from '../cluster-metadata.ts';
 import { confirm, YES_FLAG, type YesFlags } from '../confirm.ts';
 import { type CommonFlags, REASON_FLAG, settingsOf, withConfig, withJson } from '../flags.ts';
+import { readPauses } from '../held-back.ts';
 import { printLine, printOutcome, printRemark } from '../output.ts';
 import { ProgressLine } from '../progress-line.ts';
-import { readProposal } from '../proposals/proposal-command.ts';
-import { asTime, counted } from '../units-text.ts';
+import { readProposal } from '../proposals/latest-proposal.ts';
+import { asRanges, asTime, counted } from '../units-text.ts';
 import { assertPartitions } from '../what-is-there.ts';
 import {
   type Beforehand,

@@ -6,9 +6,8 @@ import { decodeProposal, type ProposalRecord } from '../../host/records/proposal
 import { proposalKey } from '../../host/records/record-keys.ts';
 import { type ReadDecisions, readDecisions } from '../../metadata/decisions.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
-import { asRanges } from '../cluster-commands.ts';
 import { newRequestId, whoAsks } from '../migration/order.ts';
-import { asTime, counted } from '../units-text.ts';
+import { asRanges, asTime, counted } from '../units-text.ts';
 import { asItWas, changesSince } from './as-it-was.ts';
 import { type ChosenMove, chooseMoves } from './choose-moves.ts';
 import { readDoneMoves } from './done-moves.ts';

@@ -1,8 +1,7 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { RoomMaker } from '../../../src/migration/queue/approvals.ts';
 import type { ProposalRecord } from '../../host/records/proposal-record.ts';
-import { asRanges } from '../cluster-commands.ts';
-import { asTime } from '../units-text.ts';
+import { asRanges, asTime } from '../units-text.ts';
 
 /** One move of a proposal that somebody wants. */
 export interface ChosenMove {

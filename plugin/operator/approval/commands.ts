@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
-import { withMetadata } from '../cluster-commands.ts';
+import { withMetadata } from '../cluster-metadata.ts';
 import { parseDuration } from '../duration.ts';
 import {
   type CommonFlags,

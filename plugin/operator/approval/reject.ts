@@ -5,9 +5,8 @@ import { decodeProposal } from '../../host/records/proposal-record.ts';
 import { proposalKey } from '../../host/records/record-keys.ts';
 import { type ReadDecisions, readDecisions } from '../../metadata/decisions.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
-import { asRanges } from '../cluster-commands.ts';
 import { newRequestId, whoAsks } from '../migration/order.ts';
-import { asTime, counted } from '../units-text.ts';
+import { asRanges, asTime, counted } from '../units-text.ts';
 import { asItWas, changesSince } from './as-it-was.ts';
 
 /** A rejection, perhaps an approval that ends, and two conditions, each: below the 128 operations of a transaction. */

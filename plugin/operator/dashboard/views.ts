@@ -14,11 +14,11 @@ import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { loadMap } from '../../metadata/cluster-map.ts';
 import { readDecisions } from '../../metadata/decisions.ts';
 import { orNothing } from '../../metadata/json-values.ts';
-import { whyStay } from '../explain-command.ts';
 import { readAudit } from '../migration/audit-command.ts';
 import { gatherReport } from '../migration/migrations-report.ts';
 import { gatherScorecards } from '../migration/scorecard-command.ts';
-import { FATE_MEANING, gatherProposals } from '../proposals/past-command.ts';
+import { whyStay } from '../proposals/explain-partition.ts';
+import { FATE_MEANING, gatherProposals } from '../proposals/past-proposals.ts';
 import { type HeatMatrix, type HeatRequest, heatMatrix, type LoadColumns } from './heat-matrix.ts';
 import type { LoadHistory } from './load-history.ts';
 

@@ -4,7 +4,7 @@ import type { AuditRecord } from '../../../src/migration/records/records.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { RpcStorageEngine } from '../../engines/migration-agent/rpc-storage-engine.ts';
-import { withMetadata } from '../cluster-commands.ts';
+import { withMetadata } from '../cluster-metadata.ts';
 import { confirm, YES_FLAG, type YesFlags } from '../confirm.ts';
 import {
   type CommonFlags,

@@ -23,7 +23,7 @@ import {
   summariseReads,
 } from '../../metadata/read-report.ts';
 import { decodeHistory, recordCodec } from '../../metadata/record-codec.ts';
-import { type Pauses, readPauses } from '../cluster-commands.ts';
+import { type Pauses, readPauses } from '../held-back.ts';
 import { asTime, counted } from '../units-text.ts';
 
 export interface OpenMigration extends MigrationProgress {

@@ -4,7 +4,7 @@ import { QUERY_NODE_ID_MIN } from '../../../src/model/ids.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { RpcStorageEngine } from '../../engines/migration-agent/rpc-storage-engine.ts';
 import { whyNoCoordinator } from '../../metadata/coordinator-status.ts';
-import { readPauses, withMetadata } from '../cluster-commands.ts';
+import { withMetadata } from '../cluster-metadata.ts';
 import { confirm, YES_FLAG, type YesFlags } from '../confirm.ts';
 import {
   type CommonFlags,
@@ -15,6 +15,7 @@ import {
   withConfig,
   withJson,
 } from '../flags.ts';
+import { readPauses } from '../held-back.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine, printOutcome } from '../output.ts';
 import { assertEmbedded, storageMember } from '../what-is-there.ts';

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import type { Leftover } from '../../../src/migration/leftovers.ts';
@@ -14,11 +15,21 @@ import {
   INVENTORY_OPERATION,
   parseInventory,
 } from '../../node/storage/partition-inventory.ts';
-import { withMetadata } from '../cluster-commands.ts';
+import { withMetadata } from '../cluster-metadata.ts';
+import {
+  type CommonFlags,
+  NODE_ID_MAX,
+  noReason,
+  REASON_FLAG,
+  settingsOf,
+  wholeNumber,
+  withConfig,
+  withJson,
+} from '../flags.ts';
 import { auditWrite } from '../migration/order.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';
-import { noSuchNode } from '../what-is-there.ts';
+import { assertEmbedded, noSuchNode } from '../what-is-there.ts';
 import { whileOfficeIsFree } from './free-office.ts';
 import { type NodesToAsk, nodesToAsk } from './nodes-to-ask.ts';
 import { type FenceTarget, planResync, type StoreInventory } from './plan-resync.ts';
@@ -37,6 +48,38 @@ interface Change {
   readonly partitionId: number;
   readonly conditions: readonly MetadataCondition[];
   readonly write: MetadataWrite;
+}
+
+interface ResyncFlags extends CommonFlags {
+  readonly confirm?: boolean;
+  readonly reason?: string;
+  readonly without?: readonly number[];
+}
+
+export function addResyncCommand(program: Command): void {
+  withJson(withConfig(program.command('resync')))
+    .description('mend a map that was restored from a backup, by what all storage nodes hold')
+    .option('--confirm', 'do it; left out, the command says what it would do')
+    .option(...REASON_FLAG)
+    .option(
+      '--without <node>',
+      'a storage node that is gone for good and need not answer, once for each; what is risked is said',
+      (text: string, others: readonly number[] = []) => [
+        ...others,
+        wholeNumber('--without', 0, NODE_ID_MAX)(text),
+      ],
+    )
+    .action(async (flags: ResyncFlags) => {
+      const { settings } = await settingsOf(flags);
+      assertEmbedded(settings, 'resync');
+      const reason = flags.reason ?? '';
+      if (flags.confirm === true && reason === '') throw noReason();
+      await resyncCommand(
+        settings,
+        { isConfirmed: flags.confirm === true, reason, without: flags.without ?? [] },
+        { isJson: flags.json === true },
+      );
+    });
 }
 
 /** `foreshard resync`. */

@@ -23,7 +23,7 @@ import { orNothing } from '../../metadata/json-values.ts';
 import { listMembers, type Member } from '../../metadata/members.ts';
 import { listNodes, type NodeRegistration } from '../../metadata/node-registrations.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
-import { leftAlone, type Pauses, readPauses } from '../cluster-commands.ts';
+import { leftAlone, type Pauses, readPauses } from '../held-back.ts';
 import { asTime, counted } from '../units-text.ts';
 import { assertQueryNodeThere } from './answers-clients.ts';
 import { redisAlarms, redisWaits } from './redis-status.ts';

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { RpcStorageEngine } from '../../engines/migration-agent/rpc-storage-engine.ts';
 import { coordinatorText } from '../../metadata/coordinator-status.ts';
-import { asRanges, withMetadata } from '../cluster-commands.ts';
+import { withMetadata } from '../cluster-metadata.ts';
 import { type CommonFlags, settingsOf, withConfig, withJson } from '../flags.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';
-import { asTime, counted } from '../units-text.ts';
+import { asRanges, asTime, counted } from '../units-text.ts';
 import { formingLines, readForming } from './forming.ts';
 import { type ClusterStatus, gatherStatus, type NodeStatus } from './gather-status.ts';
 import { redisLines } from './redis-status.ts';

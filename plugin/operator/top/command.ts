@@ -12,7 +12,7 @@ import { forecastPrefix, proposalKey } from '../../host/records/record-keys.ts';
 import { loadMap } from '../../metadata/cluster-map.ts';
 import { orNothing } from '../../metadata/json-values.ts';
 import { listMembers, type Member } from '../../metadata/members.ts';
-import { withMetadata } from '../cluster-commands.ts';
+import { withMetadata } from '../cluster-metadata.ts';
 import { parseDuration } from '../duration.ts';
 import { type CommonFlags, settingsOf, wholeNumber, withConfig, withJson } from '../flags.ts';
 import { withNodes } from '../operator-transport.ts';

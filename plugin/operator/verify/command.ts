@@ -8,7 +8,7 @@ import type { MigrationTransport } from '../../engines/migration-agent/migration
 import { RpcStorageEngine } from '../../engines/migration-agent/rpc-storage-engine.ts';
 import { ClusterMapReader } from '../../metadata/cluster-map.ts';
 import { parsePartitions } from '../approval/commands.ts';
-import { withMetadata } from '../cluster-commands.ts';
+import { withMetadata } from '../cluster-metadata.ts';
 import { type CommonFlags, settingsOf, withConfig, withJson } from '../flags.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';

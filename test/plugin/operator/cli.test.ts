@@ -19,7 +19,7 @@ import {
 import { clusterKeys } from '../../../plugin/metadata/cluster-keys.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { bootstrapCluster } from '../../../plugin/metadata/form-cluster.ts';
-import { asRanges } from '../../../plugin/operator/cluster-commands.ts';
+import { asRanges } from '../../../plugin/operator/units-text.ts';
 import { greedy } from '../../../src/affinity/optimisers/greedy.ts';
 import { AffinityManager } from '../../../src/affinity/planner.ts';
 import { QUERY_TYPE_DEFAULTS, QueryTypeCounts } from '../../../src/analyzer/patterns/query-types.ts';

@@ -3,7 +3,7 @@ import * as check from 'uvu/assert';
 import { keepProposal, PAST_KEPT, readPastProposals } from '../../../plugin/host/records/past-proposals.ts';
 import type { ProposalRecord } from '../../../plugin/host/records/proposal-record.ts';
 import { type Afterwards, fatesOf } from '../../../plugin/operator/proposals/fates.ts';
-import { proposalLines } from '../../../plugin/operator/proposals/past-command.ts';
+import { proposalLines } from '../../../plugin/operator/proposals/past-proposals.ts';
 import type { MigrationHistory } from '../../../src/migration/records/records.ts';
 import { PlainMetadata } from '../../support/plain-metadata.ts';
 

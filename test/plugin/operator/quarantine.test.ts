@@ -7,7 +7,7 @@ import { loadMap } from '../../../plugin/metadata/cluster-map.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { bootstrapCluster } from '../../../plugin/metadata/form-cluster.ts';
 import { recordCodec } from '../../../plugin/metadata/record-codec.ts';
-import { describeMap } from '../../../plugin/operator/cluster-commands.ts';
+import { describeMap } from '../../../plugin/operator/map-command.ts';
 import { clearQuarantine, describeQuarantine } from '../../../plugin/operator/quarantine-command.ts';
 import type { MismatchEvidence } from '../../../src/migration/mismatch.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';

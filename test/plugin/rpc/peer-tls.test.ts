@@ -7,7 +7,7 @@ import {
   type CertificateAndKey,
   makeAuthority,
   signPeer,
-} from '../../../plugin/operator/development-authority.ts';
+} from '../../../plugin/operator/certs/development-authority.ts';
 import { RpcClient } from '../../../plugin/rpc/client.ts';
 import type { PeerIdentity } from '../../../plugin/rpc/connection.ts';
 import { encodeFrame, FRAME_HELLO } from '../../../plugin/rpc/frames.ts';

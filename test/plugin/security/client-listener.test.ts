@@ -15,7 +15,7 @@ import {
   signClient,
   signPeer,
   signServer,
-} from '../../../plugin/operator/development-authority.ts';
+} from '../../../plugin/operator/certs/development-authority.ts';
 import { parseRights } from '../../../plugin/security/client-access.ts';
 import { ClientTls } from '../../../plugin/security/client-tls.ts';
 import { ClientUsers, newToken, tokenDigest, userLine } from '../../../plugin/security/client-users.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { runDashboard } from '../../../plugin/operator/dashboard/command.ts';
+import { runDashboard } from '../../../plugin/operator/dashboard/run-dashboard.ts';
 import {
   readNamedFile,
   readPrivateFile,

@@ -20,7 +20,7 @@ import { ProfilePublisher } from '../../../../plugin/host/analysis/profile-publi
 import { profilePrefix } from '../../../../plugin/host/records/record-keys.ts';
 import { loadMap } from '../../../../plugin/metadata/cluster-map.ts';
 import { openMetadata } from '../../../../plugin/metadata/open.ts';
-import { readProposal } from '../../../../plugin/operator/proposals/proposal-command.ts';
+import { readProposal } from '../../../../plugin/operator/proposals/latest-proposal.ts';
 import { silentLogger } from '../../../../src/base/logger.ts';
 import { LOAD_DIMENSION_COUNT } from '../../../../src/model/load-profile.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../../../src/settings.ts';

@@ -3,7 +3,7 @@ import * as check from 'uvu/assert';
 import { QueryTypesPublisher } from '../../../../plugin/host/analysis/query-types-publisher.ts';
 import { decodeQueryClusters } from '../../../../plugin/host/records/query-clusters-record.ts';
 import { openEmbeddedMetadata } from '../../../../plugin/metadata/embedded.ts';
-import { linesOfClusters } from '../../../../plugin/operator/query-clusters-lines.ts';
+import { linesOfClusters } from '../../../../plugin/operator/queries/query-clusters-lines.ts';
 import { QUERY_TYPE_DEFAULTS } from '../../../../src/analyzer/patterns/query-types.ts';
 import type { ProfileSegment } from '../../../../src/analyzer/profile-segment.ts';
 import { packAffinityCounts } from '../../../../src/model/affinity-matrix.ts';

@@ -8,11 +8,11 @@ import { proposalKey } from '../../host/records/record-keys.ts';
 import { readDecisions } from '../../metadata/decisions.ts';
 import { noProposal } from '../approval/approve.ts';
 import { decisionLines } from '../approval/decision-lines.ts';
-import { asRanges, withMetadata } from '../cluster-commands.ts';
+import { withMetadata } from '../cluster-metadata.ts';
 import { growthLines } from '../growth-lines.ts';
 import { printJson, printLine } from '../output.ts';
 import { silenceLines } from '../silent-nodes.ts';
-import { asTime, capacityText, counted, percent } from '../units-text.ts';
+import { asRanges, asTime, capacityText, counted, percent } from '../units-text.ts';
 import { REFUSAL_MEANING } from './refusal-meaning.ts';
 
 /** `foreshard proposal`. */

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ForeshardError } from '../../src/base/errors.ts';
-import { makeFolder } from '../make-folder.ts';
-import { QUERY_NODE_ID_MIN } from '../node/node-options.ts';
-import type { CertificateIdentity } from '../rpc/peer-certificate.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import { makeFolder } from '../../make-folder.ts';
+import { QUERY_NODE_ID_MIN } from '../../node/node-options.ts';
+import type { CertificateIdentity } from '../../rpc/peer-certificate.ts';
 import {
   type CertificateAndKey,
   makeAuthority,

@@ -1,17 +1,17 @@
-import { hottest } from '../../src/analyzer/patterns/hot-rows.ts';
-import { HOURS_PER_WEEK, hourOfWeekName } from '../../src/analyzer/patterns/hour-of-week.ts';
-import { ForeshardError } from '../../src/base/errors.ts';
-import type { MetadataEntry } from '../../src/ports/metadata-store.ts';
-import type { Settings } from '../../src/settings.ts';
-import { type LatestHours, latestHours } from '../host/records/latest-hours.ts';
-import { decodeQueryHours, type QueryHoursRecord } from '../host/records/query-hours-record.ts';
-import { queryHoursPrefix } from '../host/records/record-keys.ts';
-import { withMetadata } from './cluster-commands.ts';
+import { hottest } from '../../../src/analyzer/patterns/hot-rows.ts';
+import { HOURS_PER_WEEK, hourOfWeekName } from '../../../src/analyzer/patterns/hour-of-week.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { MetadataEntry } from '../../../src/ports/metadata-store.ts';
+import type { Settings } from '../../../src/settings.ts';
+import { type LatestHours, latestHours } from '../../host/records/latest-hours.ts';
+import { decodeQueryHours, type QueryHoursRecord } from '../../host/records/query-hours-record.ts';
+import { queryHoursPrefix } from '../../host/records/record-keys.ts';
+import { withMetadata } from '../cluster-metadata.ts';
+import { printJson, printLine } from '../output.ts';
+import { isWorthALine, rateText } from '../rate-text.ts';
+import { durationText } from '../units-text.ts';
+import { assertDataNode } from '../what-is-there.ts';
 import { noWindowYet } from './no-window-yet.ts';
-import { printJson, printLine } from './output.ts';
-import { isWorthALine, rateText } from './rate-text.ts';
-import { durationText } from './units-text.ts';
-import { assertDataNode } from './what-is-there.ts';
 
 /** A table is for reading; --json has all there are. */
 const LISTED_MAX = 20;

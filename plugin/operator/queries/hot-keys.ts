@@ -1,11 +1,11 @@
-import type { Settings } from '../../src/settings.ts';
-import { decodeHotKeys } from '../host/records/hot-keys-record.ts';
-import { hotKeysPrefix } from '../host/records/record-keys.ts';
-import { loadMap } from '../metadata/cluster-map.ts';
-import { withMetadata } from './cluster-commands.ts';
+import type { Settings } from '../../../src/settings.ts';
+import { decodeHotKeys } from '../../host/records/hot-keys-record.ts';
+import { hotKeysPrefix } from '../../host/records/record-keys.ts';
+import { loadMap } from '../../metadata/cluster-map.ts';
+import { withMetadata } from '../cluster-metadata.ts';
+import { printJson, printLine } from '../output.ts';
+import { counted } from '../units-text.ts';
 import { noWindowYet } from './no-window-yet.ts';
-import { printJson, printLine } from './output.ts';
-import { counted } from './units-text.ts';
 
 /** `foreshard hot-keys`: as each query node published them when its last window closed. @throws as `describeQueryTypes`. */
 export function describeHotKeys(settings: Settings, { isJson }: { readonly isJson: boolean }): Promise<void> {

@@ -8,11 +8,11 @@ import { readDecisions } from '../../metadata/decisions.ts';
 import { orNothing } from '../../metadata/json-values.ts';
 import { decodeHistory } from '../../metadata/record-codec.ts';
 import { whyNoProposal } from '../approval/approve.ts';
-import { withMetadata } from '../cluster-commands.ts';
+import { withMetadata } from '../cluster-metadata.ts';
 import { printJson, printLine } from '../output.ts';
 import { asTime, counted } from '../units-text.ts';
 import { FATES, type Fate, fatesOf, type MoveFate } from './fates.ts';
-import { gapOf } from './proposal-command.ts';
+import { gapOf } from './latest-proposal.ts';
 import { REFUSAL_MEANING } from './refusal-meaning.ts';
 
 export interface ToldProposal extends Omit<PastProposal, 'v' | 'moves'> {

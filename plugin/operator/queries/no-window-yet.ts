@@ -1,6 +1,6 @@
-import { ForeshardError } from '../../src/base/errors.ts';
-import type { Settings } from '../../src/settings.ts';
-import { asTime, durationText } from './units-text.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
+import type { Settings } from '../../../src/settings.ts';
+import { asTime, durationText } from '../units-text.ts';
 
 /** What has been asked is published window by window: before the end of the first there is nothing to show. */
 export function noWindowYet({ analyzer: { windowMs }, redis }: Settings, nowMs = Date.now()): ForeshardError {

@@ -1,6 +1,6 @@
-import { HOURS_PER_WEEK, hourOfWeekName } from '../../src/analyzer/patterns/hour-of-week.ts';
-import type { PublishedClusters, QueryClustersRecord } from '../host/records/query-clusters-record.ts';
-import { unpackHours } from '../host/records/query-hours-record.ts';
+import { HOURS_PER_WEEK, hourOfWeekName } from '../../../src/analyzer/patterns/hour-of-week.ts';
+import type { PublishedClusters, QueryClustersRecord } from '../../host/records/query-clusters-record.ts';
+import { unpackHours } from '../../host/records/query-hours-record.ts';
 
 /** Lines are for reading: of each list the first few; --json has all there are. */
 const CLUSTERS_MAX = 6;

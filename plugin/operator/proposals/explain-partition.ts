@@ -1,19 +1,19 @@
-import { MOVE_REFUSALS, type MoveRefusal } from '../../src/affinity/refusals.ts';
-import { LEFT_OUT_MEANING, type LeftOutCode } from '../../src/affinity/timetable/problem.ts';
-import type { StayReason } from '../../src/model/proposal-evidence.ts';
-import type { MetadataStore } from '../../src/ports/metadata-store.ts';
-import type { Settings } from '../../src/settings.ts';
-import { decodeStays, type ProposalRecord } from '../host/records/proposal-record.ts';
-import { staysKey } from '../host/records/record-keys.ts';
-import { type Decisions, readDecisions } from '../metadata/decisions.ts';
-import { decisionLines } from './approval/decision-lines.ts';
-import { withMetadata } from './cluster-commands.ts';
-import { printJson, printLine } from './output.ts';
-import { moveLines, readProposal } from './proposals/proposal-command.ts';
-import { REFUSAL_MEANING } from './proposals/refusal-meaning.ts';
-import { silenceLines } from './silent-nodes.ts';
-import { asTime } from './units-text.ts';
-import { assertPartitions } from './what-is-there.ts';
+import { MOVE_REFUSALS, type MoveRefusal } from '../../../src/affinity/refusals.ts';
+import { LEFT_OUT_MEANING, type LeftOutCode } from '../../../src/affinity/timetable/problem.ts';
+import type { StayReason } from '../../../src/model/proposal-evidence.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import type { Settings } from '../../../src/settings.ts';
+import { decodeStays, type ProposalRecord } from '../../host/records/proposal-record.ts';
+import { staysKey } from '../../host/records/record-keys.ts';
+import { type Decisions, readDecisions } from '../../metadata/decisions.ts';
+import { decisionLines } from '../approval/decision-lines.ts';
+import { withMetadata } from '../cluster-metadata.ts';
+import { printJson, printLine } from '../output.ts';
+import { silenceLines } from '../silent-nodes.ts';
+import { asTime } from '../units-text.ts';
+import { assertPartitions } from '../what-is-there.ts';
+import { moveLines, readProposal } from './latest-proposal.ts';
+import { REFUSAL_MEANING } from './refusal-meaning.ts';
 
 /** `foreshard explain PARTITION`: why the latest proposal moves a partition, or why it stays where it is. */
 export function explainPartition(

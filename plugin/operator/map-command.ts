@@ -1,18 +1,26 @@
-import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
 import { ForeshardError } from '../../src/base/errors.ts';
-import { quarantineOf } from '../../src/migration/queue/quarantine.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
 import { decodeProposal, type ProposalRecord } from '../host/records/proposal-record.ts';
 import { proposalKey } from '../host/records/record-keys.ts';
-import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { type LoadedMap, loadMap } from '../metadata/cluster-map.ts';
 import { listMembers } from '../metadata/members.ts';
 import { listNodes } from '../metadata/node-registrations.ts';
-import { openMetadata } from '../metadata/open.ts';
+import { withMetadata } from './cluster-metadata.ts';
+import { type CommonFlags, settingsOf, withConfig, withJson } from './flags.ts';
+import { leftAlone, type Pauses, readPauses } from './held-back.ts';
 import { printJson, printLine } from './output.ts';
 import { silenceLines } from './silent-nodes.ts';
-import { asTime, counted } from './units-text.ts';
+import { asRanges, asTime, counted } from './units-text.ts';
+
+export function addMapCommand(program: Command): void {
+  withJson(withConfig(program.command('map')))
+    .description('print who owns what, and the migrations that are open')
+    .action(async (flags: CommonFlags) =>
+      describeMap((await settingsOf(flags)).settings, { isJson: flags.json === true }),
+    );
+}
 
 /** `foreshard map`. */
 export function describeMap(settings: Settings, { isJson }: { readonly isJson: boolean }): Promise<void> {
@@ -26,22 +34,6 @@ export function describeMap(settings: Settings, { isJson }: { readonly isJson: b
       for (const line of await silence(metadata, settings.cluster.name)) printLine(line);
     }
   });
-}
-
-export interface Pauses {
-  readonly isPaused: boolean;
-  readonly pausedPartitionIds: readonly number[];
-}
-
-export async function readPauses(metadata: MetadataStore, clusterName: string): Promise<Pauses> {
-  const { pause } = clusterKeys(clusterName);
-  const { entries } = await metadata.list(pause);
-  return {
-    isPaused: entries.some(({ key }) => key === pause),
-    pausedPartitionIds: entries
-      .filter(({ key }) => key.startsWith(`${pause}/`))
-      .map(({ key }) => Number(key.slice(pause.length + 1))),
-  };
 }
 
 /** Storage nodes whose processes are gone, as far as the metadata store knows: this command asks no node. */
@@ -142,49 +134,4 @@ function storeLines(records: LoadedMap['records']): string[] {
       ([storeId, nodeId]) =>
         `store ${storeId}: on node ${nodeId}${ownerOf.has(storeId) ? '' : ', owns nothing'}`,
     );
-}
-
-/** Partitions that are not to be moved, by their own records. */
-export const leftAlone = (
-  records: LoadedMap['records'],
-): { partitionId: number; why: string; sinceMs: number; untilMs: number | null; migrationId: number }[] =>
-  records.flatMap((record) => {
-    const quarantine = quarantineOf(record, Date.now());
-    if (!record || !quarantine) return [];
-    const { reason, ...times } = quarantine;
-    return [{ partitionId: record.partitionId, why: reason, ...times }];
-  });
-
-/** 0,1,2,5 as `0-2 5`. */
-export function asRanges(sorted: readonly number[]): string {
-  const ranges: string[] = [];
-  for (let i = 0; i < sorted.length; ) {
-    let end = i;
-    while (sorted[end + 1] === (sorted[end] as number) + 1) end++;
-    ranges.push(end === i ? `${sorted[i]}` : `${sorted[i]}-${sorted[end]}`);
-    i = end + 1;
-  }
-  return ranges.join(' ');
-}
-
-/** Opens the metadata store of an existing cluster for one command. */
-export async function withMetadata(
-  settings: Settings,
-  use: (metadata: MetadataStore) => Promise<void>,
-): Promise<void> {
-  const { kind, path } = settings.metadata;
-  const first = settings.redis.nodes.length > 0 ? '`foreshard agent`' : 'a storage node';
-  // Opening would make the folder, and show an empty cluster where the path is simply wrong.
-  if (kind === 'embedded' && !existsSync(path))
-    throw new ForeshardError(
-      'FORESHARD_NOT_READY',
-      'wait',
-      `metadata.path: there is no metadata store at ${path}: start ${first} first, or name the right config with --config`,
-    );
-  const metadata = openMetadata(settings.metadata);
-  try {
-    await use(metadata);
-  } finally {
-    await metadata.close();
-  }
 }

@@ -1,22 +1,22 @@
-import type { Settings } from '../../src/settings.ts';
+import type { Settings } from '../../../src/settings.ts';
 import {
   decodeQueryClusters,
   type PublishedClusters,
   type QueryClustersRecord,
-} from '../host/records/query-clusters-record.ts';
-import { unpackHours } from '../host/records/query-hours-record.ts';
+} from '../../host/records/query-clusters-record.ts';
+import { unpackHours } from '../../host/records/query-hours-record.ts';
 import {
   decodeQueryTypes,
   type PublishedCount,
   type QueryTypesRecord,
-} from '../host/records/query-types-record.ts';
-import { queryClustersPrefix, queryTypesPrefix } from '../host/records/record-keys.ts';
-import { loadMap } from '../metadata/cluster-map.ts';
-import { withMetadata } from './cluster-commands.ts';
+} from '../../host/records/query-types-record.ts';
+import { queryClustersPrefix, queryTypesPrefix } from '../../host/records/record-keys.ts';
+import { loadMap } from '../../metadata/cluster-map.ts';
+import { withMetadata } from '../cluster-metadata.ts';
+import { printJson, printLine } from '../output.ts';
+import { counted } from '../units-text.ts';
 import { noWindowYet } from './no-window-yet.ts';
-import { printJson, printLine } from './output.ts';
 import { linesOfClusters } from './query-clusters-lines.ts';
-import { counted } from './units-text.ts';
 
 /** A line is for reading: of the partitions and clients of a type the first few are printed; --json has all there are. */
 const LISTED_MAX = 4;
