@@ -17,6 +17,8 @@ export interface RedisSettings {
   readonly lookIntervalMs: number;
   /** Load by slot from the servers (CLUSTER SLOT-STATS), where they tell it and no client is captured; or never. */
   readonly slotStats: 'auto' | 'off';
+  /** Of the agent's process: how far it stands back where servers and clients on its machine need the processors. */
+  readonly niceness: number;
   readonly slotMove: SlotMoveSettings;
 }
 
@@ -62,6 +64,7 @@ export const REDIS_DEFAULTS = {
   replicaReads: 'refuse',
   lookIntervalMs: 10_000,
   slotStats: 'auto',
+  niceness: 10,
   slotMove: {
     plan: 'ask',
     atomic: 'auto',

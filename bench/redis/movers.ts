@@ -53,13 +53,14 @@ export async function untilConverged(cluster: LocalRedisCluster): Promise<void> 
   throw new Error(`the nodes of the cluster do not come to agree: ${complaint}`);
 }
 
-/** The engine's own tool: slot by slot, `pipeline` keys in a MIGRATE. */
-export const redisCli = (pipeline: number): MoverUnderTest => ({
-  name: `redis-cli --cluster reshard --cluster-pipeline ${pipeline}`,
+/** The engine's own tool: slot by slot, `pipeline` keys in a MIGRATE; as it is run by hand, or as nice as our agent. */
+export const redisCli = (pipeline: number, niceness = 0): MoverUnderTest => ({
+  name: `${niceness > 0 ? `nice -n ${niceness} ` : ''}redis-cli --cluster reshard --cluster-pipeline ${pipeline}`,
   async move(cluster, { from, to }, slots) {
     const { stdout } = await runProgram(
-      'redis-cli',
+      'nice',
       [
+        ...['-n', String(niceness), 'redis-cli'],
         ...['--cluster', 'reshard', `127.0.0.1:${cluster.ports[from]}`, '--cluster-yes'],
         ...['--cluster-from', cluster.nodeIds[from] as string, '--cluster-to', cluster.nodeIds[to] as string],
         ...['--cluster-slots', String(slots), '--cluster-pipeline', String(pipeline)],
@@ -70,15 +71,9 @@ export const redisCli = (pipeline: number): MoverUnderTest => ({
   },
 });
 
-export const ours = (name: string, settings: Partial<SlotMoveSettings> = {}): MoverUnderTest => ({
-  name,
-  move: (cluster, ends, slots) =>
-    moveOurs(cluster, ends, { slots: Array.from({ length: slots }, (_, slot) => slot), settings }),
-});
-
 /** @throws Error unless all have moved. */
 export async function moveOurs(
-  cluster: LocalRedisCluster,
+  cluster: Pick<LocalRedisCluster, 'nodeIds' | 'address'>,
   { from, to }: { readonly from: number; readonly to: number },
   {
     slots,

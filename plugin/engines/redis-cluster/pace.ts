@@ -24,7 +24,7 @@ const ALONE_PIECE_FACTOR = 4;
  */
 const BUSY_WINDOW_SHARE = 1 / 2;
 /** Of a window's time, between two: clients learn where its slots are, and what has queued up is served. */
-const BUSY_REST_SHARE = 1.3;
+const BUSY_REST_SHARE = 0.8;
 
 /** So many keys at first: some 2 ms of a server's time with small values. */
 const PIECE_KEYS_START = 64;

@@ -187,6 +187,7 @@ const ownSections = {
       replicaReads: choice(['refuse', 'warn']),
       lookIntervalMs: integer(1_000, DAY_MS, 'milliseconds'),
       slotStats: choice(['auto', 'off']),
+      niceness: integer(0, 19, 'steps of niceness'),
       slotMove: likeDefaults(REDIS_DEFAULTS.slotMove),
     })
     .partial(),

@@ -4,6 +4,7 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import type { Settings } from '../../../src/settings.ts';
 import type { RedisAgent } from '../../engines/redis-cluster/agent.ts';
+import { yieldToOthers } from '../../engines/redis-cluster/niceness.ts';
 import { LiveConfig } from '../../host/config/live-config.ts';
 import { serveParent } from '../../host/parent-channel.ts';
 import { createLogger } from '../../host/pino-logger.ts';
@@ -29,7 +30,10 @@ export async function runAgent(readSettings: () => Promise<Settings>): Promise<n
   const { failed, fail } = failure(logger);
   // Loaded here: no other command needs a Redis client.
   const { RedisAgent } = await import('../../engines/redis-cluster/agent.ts');
-  const start = (by: Settings): Promise<RedisAgent> => RedisAgent.start(by, { logger, name, onFault: fail });
+  const start = (by: Settings): Promise<RedisAgent> => {
+    yieldToOthers(by.redis.niceness, logger);
+    return RedisAgent.start(by, { logger, name, onFault: fail });
+  };
   let agent: RedisAgent | null = null;
   let inForce = settings;
   let tellOpen = (): void => undefined;

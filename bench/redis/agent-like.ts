@@ -1,0 +1,28 @@
+/**
+ * A process that moves slots as the agent's does: apart from whoever measures it, and as nice as an agent is by default.
+ * Each message is an order; the answer is what went wrong, or null.
+ */
+
+import { yieldToOthers } from '../../plugin/engines/redis-cluster/niceness.ts';
+import type { RedisAddress } from '../../plugin/engines/redis-cluster/redis-connection.ts';
+import { silentLogger } from '../../src/base/logger.ts';
+import { REDIS_DEFAULTS, type SlotMoveSettings } from '../../src/redis-settings.ts';
+import { moveOurs } from './movers.ts';
+
+export interface MoveOrder {
+  readonly nodeIds: readonly string[];
+  readonly addresses: readonly RedisAddress[];
+  readonly ends: { readonly from: number; readonly to: number };
+  readonly slots: readonly number[];
+  readonly settings: Partial<SlotMoveSettings>;
+}
+
+yieldToOthers(REDIS_DEFAULTS.niceness, silentLogger);
+process.on('message', ({ nodeIds, addresses, ends, slots, settings }: MoveOrder) => {
+  const masters = { nodeIds, address: (index: number) => addresses[index] as RedisAddress };
+  moveOurs(masters, ends, { slots, settings }).then(
+    () => process.send?.(null),
+    (error: Error) => process.send?.(error.message),
+  );
+});
+process.send?.('ready');
