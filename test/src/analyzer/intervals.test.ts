@@ -109,6 +109,48 @@ test('an error of an hour that tells nothing of the level widens no bound of the
   assert.ok(upperAfter(1) > 1, 'of any other it does');
 });
 
+test('what an error tells of the level is asked of the partition whose error it is', () => {
+  const intervals = new Intervals(PARTITIONS, SHAPE);
+  const random = seededRandom(seed);
+  const range = { first: 5, count: 3 };
+  for (let w = 0; w < 100; w++) {
+    const residuals = Float64Array.from({ length: range.count }, () =>
+      w < 97 ? random.nextFloat() - 0.5 : 3,
+    );
+    intervals.fade();
+    // Of partition 6 the last hours tell everything, of its neighbours nothing.
+    intervals.judge(intervals.basis(range), { ...FIRST_BAND, first: range.first }, judged(residuals), (p) =>
+      w < 97 || p === 6 ? 1 : 0,
+    );
+  }
+  const { drift } = intervals.basis(range);
+  assert.ok(drift[1]! > 1, `${drift}, SEED=${seed}`);
+  assert.ok(Math.abs(drift[0]!) < 0.5 && Math.abs(drift[2]!) < 0.5, `${drift}, SEED=${seed}`);
+});
+
+test('a run of misses widens the bounds of 95 % of its partition half as fast as those of 80 %', () => {
+  const intervals = new Intervals(PARTITIONS, SHAPE);
+  const random = seededRandom(seed);
+  const upper = (level: number): number =>
+    Math.log(intervals.basis(ALL).corrections[(2 * level + 1) * PARTITIONS] as number);
+  const judge = (windows: number, first: number): void => {
+    for (let w = 0; w < windows; w++) {
+      const residuals = Float64Array.from({ length: PARTITIONS }, (_, p) =>
+        p === 0 ? first : random.nextFloat() - 0.5,
+      );
+      intervals.fade();
+      intervals.judge(intervals.basis(ALL), FIRST_BAND, judged(residuals), () => 0);
+    }
+  };
+  judge(100, 0.1);
+  const before = [upper(0), upper(1)];
+  // So far off that each of them is missed, however wide the bounds have become by then.
+  judge(4, 50);
+  const [ofUsual, ofWide] = [upper(0) - before[0]!, upper(1) - before[1]!];
+  assert.ok(ofUsual > 0.05, `${ofUsual}, SEED=${seed}`);
+  assert.ok(Math.abs(ofWide / ofUsual - 0.54) < 0.02, `${ofWide} beside ${ofUsual}, SEED=${seed}`);
+});
+
 test('a partition that keeps erring to one side gets its bound moved there', () => {
   const random = seededRandom(seed);
   const shares = coverage((p) => (p === 0 ? 0.5 : 0) + random.nextFloat() - 0.5, 600);

@@ -114,6 +114,15 @@ test('a spike of two hours, and silence, are no levels', () => {
   assert.equal(watch(from(FOUR_WEEKS, 0, 1), FOUR_WEEKS + 72).found, []);
 });
 
+test('what is more than four times as much, or less than a quarter, is no level: the past is left as it is', () => {
+  for (const factor of [3.3, 1 / 3.3]) {
+    const { found } = watch(from(FOUR_WEEKS, factor), FOUR_WEEKS + 72);
+    assert.ok(found.length > 0, `${factor} is one, SEED=${seed}`);
+  }
+  for (const factor of [5, 1 / 5, 10_000])
+    assert.equal(watch(from(FOUR_WEEKS, factor), FOUR_WEEKS + 72).found, [], `${factor}, SEED=${seed}`);
+});
+
 test('an outage of two days, half of which is over when a shift would be found, is none', () => {
   const { found } = watch(from(FOUR_WEEKS, 0.08, 1, FOUR_WEEKS + 44), FOUR_WEEKS + 24 * 8);
   assert.equal(found, []);
