@@ -1,4 +1,6 @@
 import { Forecaster } from '../../src/analyzer/forecaster.ts';
+import { NoiseShape } from '../../src/analyzer/noise-shape.ts';
+import { ORIGIN_STRIDE } from '../../src/analyzer/origins.ts';
 import { FORECAST_DEFAULTS } from '../../src/analyzer/settings.ts';
 import { silentLogger } from '../../src/base/logger.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
@@ -60,9 +62,37 @@ export async function runCost({ results }: Outcome, partitionCounts: readonly nu
       ),
       row(`processor time, worst of ${measured}`, costs.at(-1) as number, 'ms', 'a-new-forecast', forecastMs),
       row('taking in three weeks at once', fitMs, 'ms', 'a-new-forecast', forecastMs),
+      figure(context, {
+        ...{ method: 'noise-shape', metric: 'processor time, one hour of all partitions', unit: 'ms' },
+        ...{ value: noiseShapeMs(partitionCount), baseline: 'observe, median' },
+        baselineValue: costs[costs.length >> 1] as number,
+      }),
       row('kernel memory a partition', perPartition(kernelBytes), 'KiB', 'heap', perPartition(heap)),
     );
   }
+}
+
+/** What an hour more asks of the shape of noise: an error of each partition, and the factors of the forecasts that are kept. */
+function noiseShapeMs(partitionCount: number): number {
+  const shape = new NoiseShape(partitionCount, DAY_HOURS);
+  const random = seededRandom(5n);
+  const points = new Float32Array(Math.ceil(partitionCount / ORIGIN_STRIDE) * WEEK_HOURS).fill(3);
+  const range = { first: 0, count: points.length / WEEK_HOURS };
+  const warmUp = WEEK_HOURS;
+  const measured = WEEK_HOURS;
+  let startedMs = 0;
+  for (let window = 0; window < warmUp + measured; window++) {
+    if (window === warmUp) startedMs = processorMs();
+    shape.fade();
+    for (let partition = 0; partition < partitionCount; partition++) {
+      const point = 3 + random.nextFloat();
+      const noise = shape.factor(partition, { window, point });
+      const size = 0.2 * noise * random.nextFloat();
+      shape.add({ partition, window, point, size, usual: 0.1, share: 1 / partitionCount });
+    }
+    shape.factors(range, window, points);
+  }
+  return (processorMs() - startedMs) / measured;
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

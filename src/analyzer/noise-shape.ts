@@ -28,6 +28,9 @@ const ERROR_SHARE_MAX = 20;
 /** Half forgotten after two weeks, as what else bounds know of a partition. */
 const HALF_LIFE_WINDOWS = 336;
 
+/** No partition. */
+const NONE = -1;
+
 /** An error of an issued forecast, of a partition at a window. */
 export interface NoiseSample {
   readonly partition: number;
@@ -45,7 +48,19 @@ export interface NoiseSample {
 
 export type SavedNoiseShape = Readonly<
   Record<'slope' | 'levelSums' | 'levelCounts' | 'hourSums' | 'hourCounts', Float64Array>
->;
+> & {
+  /** Of an older version: none, and added up anew. */
+  readonly dayTotals?: Float64Array;
+};
+
+/** The two parts of a factor, of the error that was looked at last. */
+interface Factors {
+  partition: number;
+  window: number;
+  point: number;
+  hour: number;
+  load: number;
+}
 
 /**
  * When the errors of a partition are large, and when small: by the hour of the day, and by how much load is expected.
@@ -68,6 +83,10 @@ export class NoiseShape {
   /** f64[partition][bin], fading: |error| over what is usual at that load, and how many. */
   readonly #hourSums: Float64Array;
   readonly #hourCounts: Float64Array;
+  /** f64[partition][2]: sums of the two over the bins, kept beside them, since every error that is looked at asks for them. */
+  readonly #dayTotals: Float64Array;
+  /** An error is measured by its factor before it is taken in: the same two parts, which cost most of either. */
+  readonly #last: Factors = { partition: NONE, window: 0, point: 0, hour: 1, load: 1 };
 
   constructor(partitionCount: number, dayWindows: number) {
     this.#dayWindows = dayWindows;
@@ -76,21 +95,26 @@ export class NoiseShape {
     this.#levelCounts = new Float64Array(partitionCount);
     this.#hourSums = new Float64Array(partitionCount * this.#binCount);
     this.#hourCounts = new Float64Array(partitionCount * this.#binCount);
+    this.#dayTotals = new Float64Array(partitionCount * 2);
   }
 
   /** Lets what is known count a window less. */
   fade(): void {
     const factor = 0.5 ** (1 / HALF_LIFE_WINDOWS);
-    for (const values of [this.#slope, this.#levelSums, this.#levelCounts, this.#hourSums, this.#hourCounts])
+    const faded = [this.#slope, this.#levelSums, this.#levelCounts];
+    for (const values of [...faded, this.#hourSums, this.#hourCounts, this.#dayTotals])
       for (let i = 0; i < values.length; i++) values[i] = (values[i] as number) * factor;
+    this.#last.partition = NONE;
   }
 
   /** Takes in an error; of partitions that never err there must be none. */
   add({ partition, window, point, size, usual, share }: NoiseSample): void {
     const distance = this.#distance(partition, point);
     // Each of the two is learnt from what the other leaves: quiet nights are not noisy twice.
-    const ofLoad = size / usual / this.#hourFactor(partition, window);
-    const ofHour = size / usual / this.#loadFactor(partition, point);
+    const { hour, load } = this.#factorsAt(partition, window, point);
+    const ofLoad = size / usual / hour;
+    const ofHour = Math.min(OUTLIER_MAX, size / usual / load);
+    this.#last.partition = NONE;
     const shown = Math.min(ERROR_SHARE_MAX, Math.max(ERROR_SHARE_MIN, ofLoad));
     this.#slope[0] = (this.#slope[0] as number) + share * distance * Math.log(shown);
     this.#slope[1] = (this.#slope[1] as number) + share * distance * distance;
@@ -98,13 +122,16 @@ export class NoiseShape {
     this.#levelCounts[partition] = (this.#levelCounts[partition] as number) + 1;
     if (this.#binCount === 0) return;
     const at = partition * this.#binCount + Math.floor(this.#binAt(window));
-    this.#hourSums[at] = (this.#hourSums[at] as number) + Math.min(OUTLIER_MAX, ofHour);
+    this.#hourSums[at] = (this.#hourSums[at] as number) + ofHour;
     this.#hourCounts[at] = (this.#hourCounts[at] as number) + 1;
+    this.#dayTotals[2 * partition] = (this.#dayTotals[2 * partition] as number) + ofHour;
+    this.#dayTotals[2 * partition + 1] = (this.#dayTotals[2 * partition + 1] as number) + 1;
   }
 
   /** By how much errors of the partition at this window, with this log load forecast, are larger than its usual ones. */
   factor(partition: number, { window, point }: { readonly window: number; readonly point: number }): number {
-    return this.#loadFactor(partition, point) * this.#hourFactor(partition, window);
+    const { hour, load } = this.#factorsAt(partition, window, point);
+    return load * hour;
   }
 
   /**
@@ -134,6 +161,7 @@ export class NoiseShape {
   recentre(partition: number, step: number): void {
     this.#levelSums[partition] =
       (this.#levelSums[partition] as number) + step * (this.#levelCounts[partition] as number);
+    this.#last.partition = NONE;
   }
 
   save(): SavedNoiseShape {
@@ -143,6 +171,7 @@ export class NoiseShape {
       levelCounts: this.#levelCounts.slice(),
       hourSums: this.#hourSums.slice(),
       hourCounts: this.#hourCounts.slice(),
+      dayTotals: this.#dayTotals.slice(),
     };
   }
 
@@ -153,6 +182,31 @@ export class NoiseShape {
     restoreInto(this.#levelCounts, saved.levelCounts, 'usual loads');
     restoreInto(this.#hourSums, saved.hourSums, 'noise by hour');
     restoreInto(this.#hourCounts, saved.hourCounts, 'noise by hour');
+    if (saved.dayTotals === undefined) this.#addUp();
+    else restoreInto(this.#dayTotals, saved.dayTotals, 'noise by day');
+    this.#last.partition = NONE;
+  }
+
+  #addUp(): void {
+    this.#dayTotals.fill(0);
+    for (let at = 0; at < this.#hourSums.length; at++) {
+      const partition = Math.floor(at / this.#binCount);
+      this.#dayTotals[2 * partition] =
+        (this.#dayTotals[2 * partition] as number) + (this.#hourSums[at] as number);
+      this.#dayTotals[2 * partition + 1] =
+        (this.#dayTotals[2 * partition + 1] as number) + (this.#hourCounts[at] as number);
+    }
+  }
+
+  #factorsAt(partition: number, window: number, point: number): Factors {
+    const last = this.#last;
+    if (last.partition === partition && last.window === window && last.point === point) return last;
+    last.hour = this.#hourFactor(partition, window);
+    last.load = this.#loadFactor(partition, point);
+    last.partition = partition;
+    last.window = window;
+    last.point = point;
+    return last;
   }
 
   /** Log units between a load and the partition's usual one. */
@@ -176,12 +230,8 @@ export class NoiseShape {
   #hourFactor(partition: number, window: number): number {
     const bins = this.#binCount;
     const first = partition * bins;
-    let sum = 0;
-    let count = 0;
-    for (let bin = 0; bin < bins; bin++) {
-      sum += this.#hourSums[first + bin] as number;
-      count += this.#hourCounts[first + bin] as number;
-    }
+    const sum = this.#dayTotals[2 * partition] as number;
+    const count = this.#dayTotals[2 * partition + 1] as number;
     if (!(sum > 0)) return 1;
     const mean = sum / count;
     const place = this.#binAt(window);

@@ -124,6 +124,44 @@ test('what is saved goes on as before, and what is cut short is refused', () => 
   assert.throws(() => new NoiseShape(2, DAY).load(cut), /noise by hour has 3 numbers/);
 });
 
+test('sums that are kept beside the hours are those of the hours, also where an older checkpoint has none', () => {
+  const random = seededRandom(seed);
+  const shape = learnt(3, () => ({ size: random.nextFloat(), point: 6 * random.nextFloat() }));
+  const { dayTotals, ...older } = shape.save();
+  assert.ok(dayTotals !== undefined);
+  const restored = new NoiseShape(3, DAY);
+  restored.load(older);
+  for (let partition = 0; partition < 3; partition++)
+    for (let hour = 0; hour < DAY; hour++) {
+      const at = { window: hour, point: 3 };
+      const ratio = restored.factor(partition, at) / shape.factor(partition, at);
+      assert.ok(Math.abs(ratio - 1) < 1e-9, `${ratio} at ${hour}, SEED=${seed}`);
+    }
+});
+
+test('an error is taken in by the shape of now, whatever was asked before it', () => {
+  const sample = { partition: 0, window: 4, point: 2, size: 0.9, usual: 0.2, share: 1 };
+  const shapes = [0, 1].map(() =>
+    learnt(2, (_, window) => ({ size: isNight(window) ? 0.6 : 0.2, point: 2 + (window % 5) })),
+  );
+  const [asked, plain] = shapes as [NoiseShape, NoiseShape];
+  // What is asked of it is remembered for the error that follows; each of these makes it outdated.
+  const changes: ((shape: NoiseShape) => void)[] = [
+    (shape) => shape.fade(),
+    (shape) => shape.recentre(0, 1),
+    (shape) => shape.add({ ...sample, partition: 1, point: 6, size: 3 }),
+    (shape) => shape.load(learnt(2, () => ({ size: 0.4 })).save()),
+  ];
+  for (const change of changes) {
+    asked.factor(0, sample);
+    for (const shape of shapes) {
+      change(shape);
+      shape.add(sample);
+    }
+    assert.equal(asked.save(), plain.save());
+  }
+});
+
 test('the bounds of a forecast are wide at the hours that are noisy', async () => {
   const partitionCount = 4;
   const settings = {
