@@ -1,8 +1,9 @@
 import ICAL from 'ical.js';
+import { isTimeZone } from '../zone-offset.ts';
 import { calendarError, shown } from './calendar-error.ts';
 import { type EventLength, lengthBetween } from './event-rule.ts';
 import { isUtc, localMsOf } from './rule-days.ts';
-import { DAY_MS, isTimeZone, type Reading, utcClock, type WallClock, zoneClock } from './wall-clock.ts';
+import { DAY_MS, type Reading, utcClock, type WallClock, zoneClock } from './wall-clock.ts';
 
 type Component = InstanceType<typeof ICAL.Component>;
 type Property = InstanceType<typeof ICAL.Property>;

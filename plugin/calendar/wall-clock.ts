@@ -1,3 +1,5 @@
+import { zoneOffset } from '../zone-offset.ts';
+
 /** The instant at which a clock shows `localMs`, a reading as if it were UTC. Milliseconds since 1970. */
 export type WallClock = (localMs: number) => number;
 
@@ -15,15 +17,6 @@ export const momentOf = ({ localMs, clock }: Reading): number => clock(localMs);
 
 export const utcClock: WallClock = (localMs) => localMs;
 
-export function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en-US', { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Sixty years of a daily event. */
 const REMEMBERED_DAYS = 20_000;
 
@@ -35,24 +28,7 @@ const REMEMBERED_DAYS = 20_000;
  */
 export function zoneClock(timeZone: string): WallClock {
   if (timeZone === 'UTC') return utcClock;
-  // Made once: a formatter costs more than a thousand dates.
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone,
-    hourCycle: 'h23',
-    year: 'numeric',
-    month: 'numeric',
-    day: 'numeric',
-    hour: 'numeric',
-    minute: 'numeric',
-    second: 'numeric',
-  });
-  /** What clocks of the zone show then, less UTC. */
-  const offsetMs = (momentMs: number): number => {
-    const parts = format.formatToParts(momentMs);
-    const of = (type: string): number => Number(parts.find((part) => part.type === type)?.value);
-    const shownMs = Date.UTC(of('year'), of('month') - 1, of('day'), of('hour'), of('minute'), of('second'));
-    return shownMs - Math.floor(momentMs / 1000) * 1000;
-  };
+  const offsetMs = zoneOffset(timeZone);
   const atDay = new Map<number, number>();
   /** Asked for by every event of a day. */
   const dayOffsetMs = (day: number): number => {

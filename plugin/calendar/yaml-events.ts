@@ -1,11 +1,12 @@
 import ICAL from 'ical.js';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
+import { isTimeZone } from '../zone-offset.ts';
 import { calendarError, shown } from './calendar-error.ts';
 import { type EventRule, lengthBetween } from './event-rule.ts';
 import { ruleProblem, writtenRuleProblem } from './recurrence-rule.ts';
 import { unusedExceptions } from './rule-calendar.ts';
 import { isUtc, localMsOf, recurrenceOf } from './rule-days.ts';
-import { DAY_MS, isTimeZone, type Reading, utcClock, type WallClock, zoneClock } from './wall-clock.ts';
+import { DAY_MS, type Reading, utcClock, type WallClock, zoneClock } from './wall-clock.ts';
 
 const FILE_KEYS = ['timezone', 'events'];
 const EVENT_KEYS = ['name', 'start', 'end', 'repeat', 'except', 'kind', 'uplift', 'timezone'];

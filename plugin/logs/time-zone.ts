@@ -1,4 +1,5 @@
 import { ForeshardError } from '../../src/base/errors.ts';
+import { zoneOffset } from '../zone-offset.ts';
 
 const QUARTER_HOUR_MS = 900_000;
 const DAY_MS = 86_400_000;
@@ -47,7 +48,8 @@ export class SeriesPasses implements Passes {
  */
 export class TimeZone {
   readonly name: string;
-  readonly #format: Intl.DateTimeFormat | null;
+  /** Null of UTC. */
+  readonly #zoneOffset: ((instantMs: number) => number) | null;
   readonly #offsetOf = new Map<number, number>();
   /** The last quarter hour that had one offset for certain: nearly all lines are in it. */
   #memoQuarter = Number.NaN;
@@ -57,18 +59,7 @@ export class TimeZone {
   constructor(name: string) {
     this.name = name;
     try {
-      this.#format = isUtc(name)
-        ? null
-        : new Intl.DateTimeFormat('en-US', {
-            timeZone: name,
-            hourCycle: 'h23',
-            year: 'numeric',
-            month: 'numeric',
-            day: 'numeric',
-            hour: 'numeric',
-            minute: 'numeric',
-            second: 'numeric',
-          });
+      this.#zoneOffset = isUtc(name) ? null : zoneOffset(name);
     } catch {
       throw new ForeshardError(
         'FORESHARD_CONFIG',
@@ -87,7 +78,7 @@ export class TimeZone {
    * @param passes says which one is meant in the hour that comes twice in autumn.
    */
   toUtc(localMs: number, passes: Passes): number {
-    if (this.#format === null) return localMs;
+    if (this.#zoneOffset === null) return localMs;
     const quarter = Math.floor(localMs / QUARTER_HOUR_MS);
     if (quarter === this.#memoQuarter) return localMs - this.#memoOffset;
     // No zone changes its offset twice in two days, so these are the offsets on both sides of a change.
@@ -113,15 +104,11 @@ export class TimeZone {
 
   /** Local time - UTC at an instant, ms. Zones change at quarter hours. */
   #offsetAt(utcMs: number): number {
-    if (this.#format === null) return 0;
+    if (this.#zoneOffset === null) return 0;
     const quarter = Math.floor(utcMs / QUARTER_HOUR_MS);
     const known = this.#offsetOf.get(quarter);
     if (known !== undefined) return known;
-    const fields: Record<string, number> = {};
-    for (const { type, value } of this.#format.formatToParts(quarter * QUARTER_HOUR_MS))
-      fields[type] = Number(value);
-    const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = fields;
-    const offset = Date.UTC(year, month - 1, day, hour, minute, second) - quarter * QUARTER_HOUR_MS;
+    const offset = this.#zoneOffset(quarter * QUARTER_HOUR_MS);
     if (this.#offsetOf.size >= REMEMBERED_MAX) this.#offsetOf.clear();
     this.#offsetOf.set(quarter, offset);
     return offset;
