@@ -174,6 +174,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
   const cpuLedger = new ProfileLedger({ ...grid, windowsMax: CPU_WINDOWS_MAX });
   const cpuFeed = new NodeCpuFeed(grid, {
     ...{ transport, clock: machineClock, logger, ledger: cpuLedger, feedId: nodeId },
+    file: new CheckpointFile(join(analyzer.stateDir, `${cluster.name}-${nodeId}.cpu-prices`)),
     nodeIds: async () => [...new Set((await mapReader.load()).map.ownerOf)].filter((owner) => owner >= 0),
     publisher: new ProfilePublisher({
       ...{ metadata, logger, ledger: cpuLedger },

@@ -174,6 +174,7 @@ export class Analysis {
     clearInterval(this.#drainTimer);
     clearInterval(this.#cpuTimer);
     await this.#cpuPolling;
+    await this.#components.cpuFeed.close();
     if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
     this.#drain();
     await this.#publishing;

@@ -1,4 +1,9 @@
-import { CpuPriceBook, type MeasuredWork, type ServerWork } from '../../../src/analyzer/cpu/cpu-prices.ts';
+import {
+  CpuPriceBook,
+  type MeasuredWork,
+  type SavedCpuPrices,
+  type ServerWork,
+} from '../../../src/analyzer/cpu/cpu-prices.ts';
 import type { MeasuredCpu } from '../../../src/analyzer/cpu/measured-cpu.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
@@ -10,6 +15,7 @@ import {
   type NodeCosts,
   parseCosts,
 } from '../../engines/migration-agent/partition-costs.ts';
+import type { CheckpointFile } from './checkpoint-file.ts';
 import { FedWindows } from './fed-windows.ts';
 import type { ProfileLedger } from './profile-ledger.ts';
 import type { ProfilePublisher } from './profile-publisher.ts';
@@ -24,6 +30,8 @@ export interface NodeCpuFeedComponents {
   readonly publisher: Pick<ProfilePublisher, 'publish' | 'refresh'>;
   readonly ledger: MeasuredLedger;
   readonly feedId: number;
+  /** Where prices outlive the process. */
+  readonly file: Pick<CheckpointFile, 'read' | 'write'>;
 }
 
 /** Two looks that lie further apart than this: the process slept, or did not lead; somebody else has told of the time between. */
@@ -37,6 +45,9 @@ export const CPU_WINDOWS_MAX = 672;
 
 /** A node tells of more than so many looks at once: it did not answer the one before. */
 const LATE_LOOKS_MIN = 1.5;
+
+/** Prices move within hours: what a process that is killed has learnt since is little. */
+const PRICES_KEPT_MS = 10 * 60_000;
 
 const CPU = dimensionIndex('cpuSeconds');
 
@@ -52,6 +63,10 @@ export class NodeCpuFeed {
   readonly #components: NodeCpuFeedComponents;
   readonly #windows: FedWindows;
   readonly #prices = new CpuPriceBook();
+  #isRecalled = false;
+  /** When prices were kept, and whether they have moved since. */
+  #keptMs: number;
+  #hasNewPrices = false;
   readonly #before = new Map<number, NodeCosts>();
   #pollMs: number | null = null;
 
@@ -62,13 +77,20 @@ export class NodeCpuFeed {
     this.#grid = grid;
     this.#components = components;
     this.#windows = new FedWindows(grid, components);
+    this.#keptMs = components.clock.monotonicMs();
   }
 
   /** Counting begins anew at the next poll. @throws ForeshardError FORESHARD_UNAVAILABLE of the metadata store. */
   async pause(): Promise<void> {
     this.#before.clear();
     this.#pollMs = null;
+    await this.#keepPrices();
     await this.#windows.publishAll();
+  }
+
+  /** Keeps what was learnt of prices. Never throws. */
+  close(): Promise<void> {
+    return this.#keepPrices();
   }
 
   /**
@@ -78,6 +100,7 @@ export class NodeCpuFeed {
    */
   async poll(): Promise<void> {
     const { clock, nodeIds } = this.#components;
+    await this.#recallPrices();
     const nowMs = clock.monotonicMs();
     if (this.#pollMs !== null && nowMs - this.#pollMs > GAP_MS_MAX) {
       this.#before.clear();
@@ -96,6 +119,7 @@ export class NodeCpuFeed {
       if (spent === null) continue;
       isFirst = false;
       this.#prices.observe(spent.whole);
+      this.#hasNewPrices = true;
       const { partitionSeconds } = this.#prices.attribute(spent.whole, spent.partitions);
       // Looks that a node did not answer are over and counted: what it did in windows that have closed stays out of this one.
       const elapsedMs = spent.whole.elapsedSeconds * 1000;
@@ -107,6 +131,7 @@ export class NodeCpuFeed {
     }
     if (!isFirst) window.count += lookMs;
     this.#pollMs = nowMs;
+    if (nowMs - this.#keptMs >= PRICES_KEPT_MS) await this.#keepPrices();
     await this.#windows.publishDue();
   }
 
@@ -115,6 +140,31 @@ export class NodeCpuFeed {
     const { publisher, ledger } = this.#components;
     await publisher.refresh(nowMs);
     return (startMs) => measuredIn(ledger, startMs);
+  }
+
+  /** Once: what the process before has learnt. Where there is nothing to be had, prices are learnt anew within hours. */
+  async #recallPrices(): Promise<void> {
+    if (this.#isRecalled) return;
+    this.#isRecalled = true;
+    try {
+      const saved = await this.#components.file.read();
+      if (saved !== undefined) this.#prices.load(saved as SavedCpuPrices);
+    } catch (error) {
+      if (!(error instanceof ForeshardError)) throw error;
+      this.#components.logger.warn({ why: error.message }, 'prices of CPU are learnt anew');
+    }
+  }
+
+  async #keepPrices(): Promise<void> {
+    const { file, clock, logger } = this.#components;
+    if (!this.#hasNewPrices) return;
+    this.#hasNewPrices = false;
+    this.#keptMs = clock.monotonicMs();
+    try {
+      await file.write(this.#prices.save());
+    } catch (error) {
+      logger.warn({ fault: (error as Error).message }, 'prices of CPU could not be saved');
+    }
   }
 
   async #ask(nodeId: number): Promise<{ readonly nodeId: number; readonly costs: NodeCosts } | null> {

@@ -1,4 +1,5 @@
 import { assert } from '../../base/assert.ts';
+import { ForeshardError } from '../../base/errors.ts';
 import { nonNegativeLeastSquares } from './non-negative-least-squares.ts';
 
 /** What a server did in a stretch of time, or one partition's part of it. */
@@ -64,6 +65,18 @@ const DEARER_MAX = 2;
 
 const KINDS = 5;
 
+/** Raised whenever something saved means something else. */
+const SAVED_VERSION = 1;
+
+/** What prices are found from, as plain data. */
+export interface SavedCpuPrices {
+  readonly version: number;
+  /** f64[kind][kind]. */
+  readonly gram: Float64Array;
+  /** f64[kind]. */
+  readonly products: Float64Array;
+}
+
 /**
  * Learns what work costs a server from its CPU time and what it did meanwhile, stretch by stretch, and shares out each stretch's CPU
  * accordingly: non-negative least squares over fading sums.
@@ -115,6 +128,25 @@ export class CpuPriceBook {
       perKibibyte: price(3),
       perSecond: price(4),
     };
+  }
+
+  save(): SavedCpuPrices {
+    return { version: SAVED_VERSION, gram: this.#gram.slice(), products: this.#products.slice() };
+  }
+
+  /** @throws ForeshardError FORESHARD_CORRUPT when it is of another version, or not what `save` gave; nothing has changed then. */
+  load(saved: SavedCpuPrices): void {
+    const { version, gram, products } = saved;
+    const isSound =
+      version === SAVED_VERSION && [...(gram ?? []), ...(products ?? [])].every((sum) => sum >= 0);
+    if (!isSound || gram.length !== this.#gram.length || products.length !== this.#products.length)
+      throw new ForeshardError(
+        'FORESHARD_CORRUPT',
+        'report',
+        `prices of CPU: they are of version ${version}, this is version ${SAVED_VERSION}, or not whole`,
+      );
+    this.#gram.set(gram);
+    this.#products.set(products);
   }
 
   /**

@@ -55,9 +55,16 @@ function start() {
   const nodes = [new Node(clock, [0, 1]), new Node(clock, [2, 3])] as const;
   const grid = { windowMs: WINDOW_MS, partitionCount: PARTITIONS };
   const ledger = new ProfileLedger({ ...grid, windowsMax: 100 });
+  const kept: { file: unknown } = { file: undefined };
   const newFeed = (feedId: number) =>
     new NodeCpuFeed(grid, {
       ...{ clock, logger: silentLogger, ledger, feedId },
+      file: {
+        read: async () => kept.file,
+        write: async (state) => {
+          kept.file = structuredClone(state);
+        },
+      },
       transport: { request: async (nodeId) => (nodes[nodeId] as Node).answer() },
       nodeIds: async () => [0, 1],
       publisher: {
@@ -77,7 +84,7 @@ function start() {
     }
   };
   const measuredAt = async (startMs: number) => (await feed.measured(clock.nowMs()))(startMs);
-  return { clock, nodes, feed, newFeed, pass, measuredAt };
+  return { clock, nodes, feed, newFeed, pass, measuredAt, kept };
 }
 
 test('a partition of dear queries has nearly all of its node’s CPU, and shares add up to the process’s', async () => {
@@ -203,6 +210,45 @@ test('counts that are no numbers are refused, and the other nodes’ are taken',
   await feed.pause();
   const { seconds } = (await measuredAt(START_MS)) ?? { seconds: new Float64Array() };
   assert.ok(seconds.length > 0 && seconds.every((own) => own > 0 && Number.isFinite(own)), `${seconds}`);
+});
+
+/** Of one look: how many times as much the dear partition of the first node took as its cheap one. */
+async function firstLook({ newFeed, pass, measuredAt, clock }: ReturnType<typeof start>): Promise<number> {
+  const next = newFeed(10_002);
+  clock.advanceTo(START_MS + 4 * WINDOW_MS);
+  await next.poll();
+  await pass(1, next);
+  await next.pause();
+  const { seconds } = (await measuredAt(START_MS + 4 * WINDOW_MS)) ?? { seconds: new Float64Array(4) };
+  return (seconds[1] as number) / (seconds[0] as number);
+}
+
+test('what the process before has learnt of prices is known to the next one from its first look on', async () => {
+  const learnt = start();
+  const anew = start();
+  for (const { feed, pass } of [learnt, anew]) {
+    await feed.poll();
+    await pass(60);
+    await feed.close();
+  }
+  anew.kept.file = undefined;
+  // Requests of the dear partition take 210 µs, of the cheap one 14: 15 times. What is believed beforehand says otherwise.
+  const [known, believed] = [await firstLook(learnt), await firstLook(anew)];
+  assert.ok(Math.abs(known / 15 - 1) < 0.1, `${known} times`);
+  assert.ok(Math.abs(known / believed - 1) > 0.02, `${believed} times without`);
+});
+
+test('prices are kept every ten minutes, since a process may be killed; of another version they are learnt anew', async () => {
+  const started = start();
+  const { feed, pass, kept } = started;
+  await feed.poll();
+  await pass(19);
+  assert.equal(kept.file, undefined);
+  await pass(2);
+  assert.ok(kept.file !== undefined);
+  kept.file = { ...(kept.file as object), version: 99 };
+  const times = await firstLook(started);
+  assert.ok(times > 5 && times < 40, `${times} times`);
 });
 
 test.run();

@@ -52,6 +52,42 @@ test('prices of a version that has gone are forgotten in a day', () => {
   assert.ok(perRequest < 25e-6, `${perRequest}`);
 });
 
+test('a second of work counts alike, whether it was looked at once in ten minutes or sixty times', () => {
+  const random = seededRandom(12n);
+  const book = new CpuPriceBook();
+  const observe = (elapsedSeconds: number, perRequest: number): void => {
+    const requests = elapsedSeconds * 1000 * (0.5 + random.nextFloat());
+    const work = { requests, writes: 0, kibibytes: 0, timedSeconds: 0, elapsedSeconds };
+    book.observe({ ...work, cpuSeconds: requests * perRequest });
+  };
+  for (let i = 0; i < 20; i++) {
+    observe(600, 20e-6);
+    for (let look = 0; look < 60; look++) observe(10, 60e-6);
+  }
+  const { perRequest } = book.prices();
+  assert.ok(Math.abs(perRequest / 40e-6 - 1) < 0.1, `${perRequest}`);
+});
+
+test('prices go on where they were saved; what is of another version, or cut short, is refused and changes nothing', () => {
+  const random = seededRandom(13n);
+  const book = new CpuPriceBook();
+  for (let i = 0; i < 100; i++) book.observe(stretch(() => random.nextFloat(), i / 10));
+  const saved = structuredClone(book.save());
+  const restored = new CpuPriceBook();
+  restored.load(saved);
+  assert.deepEqual(restored.prices(), book.prices());
+  const broken = [
+    { ...saved, version: saved.version + 1 },
+    { ...saved, gram: saved.gram.slice(1) },
+    { ...saved, products: saved.products.map(() => Number.NaN) },
+    {},
+  ];
+  for (const other of broken) {
+    assert.throws(() => restored.load(other as typeof saved), { code: 'FORESHARD_CORRUPT' });
+    assert.deepEqual(restored.prices(), book.prices());
+  }
+});
+
 test('where all kinds come together their sum is right, whoever of them is believed', () => {
   const book = new CpuPriceBook();
   for (let i = 0; i < 100; i++)
