@@ -1,7 +1,12 @@
 import type { EffectMemory } from '../../../src/analyzer/seasons/calendar-forecaster.ts';
-import type { OccurrenceEffect } from '../../../src/analyzer/seasons/occurrence.ts';
+import type {
+  DimensionEffect,
+  DimensionEffects,
+  OccurrenceEffect,
+} from '../../../src/analyzer/seasons/occurrence.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
+import { LOAD_DIMENSIONS, type LoadDimension } from '../../../src/model/load-profile.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { decodeRecord, encodeRecord } from '../records/json-record.ts';
 
@@ -20,6 +25,10 @@ interface EffectRecord {
   /** i16[partition], little endian, in base64. */
   readonly byPartition: string;
   readonly noiseVariance: number;
+  /** By dimension, beyond the driver; of an older version: none. */
+  readonly byDimension?: Readonly<
+    Record<string, { readonly byPhase: readonly number[]; readonly noiseVariance: number }>
+  >;
 }
 
 /** What past occurrences of events did, in the metadata store: so that a yearly event is known to the next coordinator. */
@@ -67,7 +76,7 @@ export class EventEffects implements EffectMemory {
   }
 }
 
-function encodeEffect({ byPhase, byPartition, ...effect }: OccurrenceEffect): Uint8Array {
+function encodeEffect({ byPhase, byPartition, byDimension, ...effect }: OccurrenceEffect): Uint8Array {
   const bytes = Buffer.alloc(2 * byPartition.length);
   byPartition.forEach((log, p) => {
     const steps = Math.round(log * STEPS_PER_LOG);
@@ -81,17 +90,33 @@ function encodeEffect({ byPhase, byPartition, ...effect }: OccurrenceEffect): Ui
     byPhase: [...byPhase],
     byPartition: bytes.toString('base64'),
     noiseVariance: effect.noiseVariance,
+    ...(byDimension && { byDimension: plain(byDimension) }),
   };
   return encodeRecord(record);
 }
 
+const plain = (effects: DimensionEffects): NonNullable<EffectRecord['byDimension']> =>
+  Object.fromEntries(
+    Object.entries(effects).map(([dimension, { byPhase, noiseVariance }]) => [
+      dimension,
+      { byPhase: [...byPhase], noiseVariance },
+    ]),
+  );
+
+function ofDimensions(record: NonNullable<EffectRecord['byDimension']>): DimensionEffects {
+  const effects: Partial<Record<LoadDimension, DimensionEffect>> = {};
+  for (const dimension of LOAD_DIMENSIONS) {
+    const own = record[dimension];
+    if (own === undefined) continue;
+    effects[dimension] = { byPhase: Float64Array.from(own.byPhase), noiseVariance: own.noiseVariance };
+  }
+  return effects;
+}
+
 /** @throws ForeshardError FORESHARD_CORRUPT when it is not what encodeEffect wrote. */
 function decodeEffect(key: string, value: Uint8Array): OccurrenceEffect {
-  const { name, kind, startMs, byPhase, byPartition, noiseVariance } = decodeRecord(
-    key,
-    value,
-    isEffectRecord,
-  );
+  const record = decodeRecord(key, value, isEffectRecord);
+  const { name, kind, startMs, byPhase, byPartition, noiseVariance, byDimension } = record;
   const bytes = Buffer.from(byPartition, 'base64');
   return {
     name,
@@ -103,6 +128,7 @@ function decodeEffect(key: string, value: Uint8Array): OccurrenceEffect {
       (_, p) => bytes.readInt16LE(2 * p) / STEPS_PER_LOG,
     ),
     noiseVariance,
+    ...(byDimension && { byDimension: ofDimensions(byDimension) }),
   };
 }
 
@@ -115,4 +141,11 @@ const isEffectRecord = (record: EffectRecord): boolean =>
   record.byPhase.length > 0 &&
   record.byPhase.every(Number.isFinite) &&
   typeof record.byPartition === 'string' &&
-  record.noiseVariance >= 0;
+  record.noiseVariance >= 0 &&
+  Object.values(record.byDimension ?? {}).every(
+    (own) =>
+      Array.isArray(own?.byPhase) &&
+      own.byPhase.length === record.byPhase.length &&
+      own.byPhase.every(Number.isFinite) &&
+      own.noiseVariance >= 0,
+  );

@@ -2,6 +2,7 @@ import { type CalendarEvent, overlapShare } from '../../model/calendar.ts';
 import {
   dimensionIndex,
   LOAD_DIMENSION_COUNT,
+  LOAD_DIMENSIONS,
   type LoadDimension,
   type LoadProfile,
 } from '../../model/load-profile.ts';
@@ -17,6 +18,18 @@ export interface OccurrenceEffect {
   /** f32[partition]: mean over the event, less the mean of all partitions. */
   readonly byPartition: Float32Array;
   /** Variance that a partition's figure would have in an event without effect. */
+  readonly noiseVariance: number;
+  /** Of dimensions other than the driver, where they were measured. Of an older version: none. */
+  readonly byDimension?: DimensionEffects;
+}
+
+export type DimensionEffects = Readonly<Partial<Record<LoadDimension, DimensionEffect>>>;
+
+/** What an occurrence did to a dimension that is not the driver, beyond what it did to the driver. */
+export interface DimensionEffect {
+  /** f64[phase], log units: of all partitions together. */
+  readonly byPhase: Float64Array;
+  /** Variance that the mean of the phases would have in an event without effect. */
   readonly noiseVariance: number;
 }
 
@@ -71,6 +84,7 @@ export function measureOccurrence(
   const sum = new Float64Array(partitionCount);
   const squares = { sum: 0, count: 0 };
   let measured = 0;
+  const ratios = new Ratios(profile, options.driver, phases);
   const log = logLoads(profile, options.driver);
   for (let window = first; window < end; window++) {
     if (
@@ -82,6 +96,7 @@ export function measureOccurrence(
     if (around.length === 0) continue;
     measured++;
     const phase = phaseAt(event, startMs + window * windowMs, windowMs, phases);
+    ratios.add(window, phase, around);
     for (let p = 0; p < partitionCount; p++) {
       // The median: one of the weeks may have had an outage, or an event that no calendar knows.
       const logs = Float64Array.from(around, (other) => log(other, p));
@@ -109,7 +124,69 @@ export function measureOccurrence(
     byPhase,
     byPartition: Float32Array.from(sum, (total) => total / measured - overall),
     noiseVariance: (scatter * Math.min(WINDOWS_ALIKE, measured)) / measured,
+    byDimension: ratios.effects(Math.min(WINDOWS_ALIKE, measured) / measured),
   };
+}
+
+/** How much more, or less, of the other dimensions came with a unit of the driver than usual; of all partitions together. */
+class Ratios {
+  readonly #profile: LoadProfile;
+  readonly #driver: LoadDimension;
+  /** By dimension: f64[phase] sums of log ratios, and how many; squares of those of the usual windows, and how many. */
+  readonly #found = new Map<
+    LoadDimension,
+    { sums: Float64Array; counts: Float64Array; squares: number; others: number }
+  >();
+
+  constructor(profile: LoadProfile, driver: LoadDimension, phases: number) {
+    this.#profile = profile;
+    this.#driver = driver;
+    for (const dimension of LOAD_DIMENSIONS)
+      if (dimension !== driver)
+        this.#found.set(dimension, {
+          ...{ sums: new Float64Array(phases), counts: new Float64Array(phases) },
+          ...{ squares: 0, others: 0 },
+        });
+  }
+
+  add(window: number, phase: number, around: readonly number[]): void {
+    const totals = [window, ...around].map((of) => this.#totals(of));
+    for (const [dimension, found] of this.#found) {
+      const [during, ...logs] = totals.map((of) =>
+        Math.log((of[dimensionIndex(dimension)] as number) / (of[dimensionIndex(this.#driver)] as number)),
+      ) as [number, ...number[]];
+      const known = Float64Array.from(logs.filter(Number.isFinite));
+      // Where nothing came of one or the other, there is no ratio.
+      if (!Number.isFinite(during) || known.length === 0) continue;
+      const usual = medianOf(known);
+      found.sums[phase] = (found.sums[phase] as number) + during - usual;
+      found.counts[phase] = (found.counts[phase] as number) + 1;
+      for (const other of known) found.squares += (other - usual) ** 2;
+      found.others += known.length - 1;
+    }
+  }
+
+  /** @param share how many of so many windows are independent, as a share of their number squared. */
+  effects(share: number): DimensionEffects {
+    const effects: Partial<Record<LoadDimension, DimensionEffect>> = {};
+    for (const [dimension, { sums, counts, squares, others }] of this.#found) {
+      if (counts.every((count) => count === 0)) continue;
+      const byPhase = filledIn(sums.map((sum, i) => sum / (counts[i] as number)));
+      effects[dimension] = { byPhase, noiseVariance: (others > 0 ? squares / others : 1) * share };
+    }
+    return effects;
+  }
+
+  /** f64[dimension] of one window. */
+  #totals(window: number): Float64Array {
+    const { values, partitionCount } = this.#profile;
+    const totals = new Float64Array(LOAD_DIMENSION_COUNT);
+    const end = (window + 1) * partitionCount * LOAD_DIMENSION_COUNT;
+    for (let at = window * partitionCount * LOAD_DIMENSION_COUNT; at < end; at++)
+      totals[at % LOAD_DIMENSION_COUNT] =
+        (totals[at % LOAD_DIMENSION_COUNT] as number) + (values[at] as number);
+    return totals;
+  }
 }
 
 /** Log loads, up to what was measured of them. */

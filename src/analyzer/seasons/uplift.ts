@@ -1,5 +1,6 @@
 import type { CalendarEvent } from '../../model/calendar.ts';
-import type { OccurrenceEffect } from './occurrence.ts';
+import { LOAD_DIMENSIONS, type LoadDimension } from '../../model/load-profile.ts';
+import type { DimensionEffect, OccurrenceEffect } from './occurrence.ts';
 
 /** What an event is expected to do to the load. */
 export interface Uplift {
@@ -7,10 +8,19 @@ export interface Uplift {
   readonly byPhase: Float64Array;
   /** f64[partition]: what is added for this one; empty where nothing is known of single partitions. */
   readonly byPartition: Float64Array;
+  /** What is added for dimensions other than the driver, where it is known; the others do as the driver does. */
+  readonly byDimension?: Readonly<Partial<Record<LoadDimension, DimensionUplift>>>;
   /** Variance of the log factor of the next occurrence about this. */
   readonly variance: number;
   /** Earlier occurrences behind it; 0: the operator's word alone. */
   readonly occurrenceCount: number;
+}
+
+export interface DimensionUplift {
+  /** f64[phase], log units. */
+  readonly byPhase: Float64Array;
+  /** Of the next occurrence about this, beside the driver's. */
+  readonly variance: number;
 }
 
 /** Occurrences of one event differ by some 25 % until they have shown by how much they do; that counts as so many of them. */
@@ -46,8 +56,8 @@ export function learnUplift(event: CalendarEvent, effects: readonly OccurrenceEf
     };
   const kin = latest(earlier.filter(({ kind }) => kind !== '' && kind === event.kind));
   if (kin.length === 0) return undefined;
-  const { byPhase, byPartition, variance } = pooled(kin, undefined);
-  return { byPhase, byPartition, variance: variance + HAND_VARIANCE, occurrenceCount: 0 };
+  const ofKind = pooled(kin, undefined);
+  return { ...ofKind, variance: ofKind.variance + HAND_VARIANCE, occurrenceCount: 0 };
 }
 
 /** Those of the length that the last one has: a calendar that changed an event's hours began anew. */
@@ -75,7 +85,42 @@ function pooled(effects: readonly OccurrenceEffect[], hand: number | undefined):
   const scatter = overall.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   const between = (scatter + PRIOR_WEIGHT * PRIOR_VARIANCE) / (count - 1 + PRIOR_WEIGHT);
   const { byPartition, variance } = partitionsOf(effects);
-  return { byPhase, byPartition, variance: between * (1 + 1 / count) + variance, occurrenceCount: count };
+  return {
+    byPhase,
+    byPartition,
+    byDimension: dimensionsOf(effects),
+    variance: between * (1 + 1 / count) + variance,
+    occurrenceCount: count,
+  };
+}
+
+function dimensionsOf(effects: readonly OccurrenceEffect[]): NonNullable<Uplift['byDimension']> {
+  const found: Partial<Record<LoadDimension, DimensionUplift>> = {};
+  for (const dimension of LOAD_DIMENSIONS) {
+    const own = effects.flatMap(({ byDimension }) => byDimension?.[dimension] ?? []);
+    if (own.length > 0) found[dimension] = dimensionOf(own);
+  }
+  return found;
+}
+
+/** The mean of what occurrences did beyond the driver, moved towards nothing as far as it is noise. */
+function dimensionOf(effects: readonly DimensionEffect[]): DimensionUplift {
+  const count = effects.length;
+  const phases = (effects[0] as DimensionEffect).byPhase.length;
+  const mean = Float64Array.from({ length: phases }, (_, phase) =>
+    meanOf(effects.map(({ byPhase }) => byPhase[phase] as number)),
+  );
+  const overall = effects.map(({ byPhase }) => meanOf(byPhase));
+  const middle = meanOf(overall);
+  const scatter = overall.reduce((sum, value) => sum + (value - middle) ** 2, 0);
+  // By how much ratios differ from week to week, and occurrences from one another.
+  const noise = Math.max(
+    meanOf(effects.map(({ noiseVariance }) => noiseVariance)),
+    count > 1 ? scatter / (count - 1) : 0,
+  );
+  const square = meanOf(mean.map((value) => value * value));
+  const trust = square > 0 ? Math.max(0, 1 - noise / count / square) : 0;
+  return { byPhase: mean.map((value) => clampLog(value * trust)), variance: (noise * trust) / count };
 }
 
 function partitionsOf(effects: readonly OccurrenceEffect[]): { byPartition: Float64Array; variance: number } {

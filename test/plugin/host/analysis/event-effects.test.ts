@@ -17,6 +17,7 @@ const effect = (name: string, startMs: number, partitionCount = 4): OccurrenceEf
   byPhase: Float64Array.of(0.5, 1 / 3),
   byPartition: Float32Array.from({ length: partitionCount }, (_, p) => (p % 5) / 4 - 0.5),
   noiseVariance: 0.125,
+  byDimension: { writeBytes: { byPhase: Float64Array.of(1, -0.25), noiseVariance: 0.5 } },
 });
 
 async function withMetadata(use: (metadata: MetadataStore) => Promise<void>): Promise<void> {
@@ -64,6 +65,16 @@ test('a record that cannot be read is told and left out, the others are used', a
     await write('3/y', '{"v":1,"name":"A"}');
     check.equal(await memory.load(), [effect('Sale', 1)]);
     check.is(warnings.length, 2);
+  });
+});
+
+test('an effect of an older version, which knows no dimensions, is read as it is', async () => {
+  await withMetadata(async (metadata) => {
+    const memory = new EventEffects({ metadata, prefix: PREFIX, logger: silentLogger });
+    const { byDimension, ...older } = effect('Sale', 1);
+    check.ok(byDimension !== undefined);
+    await memory.keep(older);
+    check.equal(await memory.load(), [older]);
   });
 });
 

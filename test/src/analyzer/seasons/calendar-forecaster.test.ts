@@ -165,6 +165,84 @@ test('the fifth sale of a year is forecast to 15 % from the four before, and is 
   check.ok(inside >= 0.8 * 24 * PARTITIONS, `${inside} of ${24 * PARTITIONS} within the bounds`);
 });
 
+/** Of the queries of a year: what is read comes with them, with noise; at a sale three times as much is written a query as else. */
+function withBytes(queries: Float64Array, endHour: number): LoadProfile {
+  const profile = profileAt(queries, endHour);
+  const random = seededRandom(seed).fork(`bytes until ${endHour}`);
+  const sold = new Set(saleDays);
+  for (let cell = 0; cell < profile.windowCount * PARTITIONS; cell++) {
+    const hour = profile.startMs / HOUR_MS + Math.floor(cell / PARTITIONS);
+    const asked = profile.values[cell * LOAD_DIMENSION_COUNT] as number;
+    const written = 40 * (sold.has(Math.floor(hour / 24)) ? 3 : 1);
+    profile.values[cell * LOAD_DIMENSION_COUNT + 2] = asked * 500 * Math.exp(0.1 * normal(random));
+    profile.values[cell * LOAD_DIMENSION_COUNT + 3] = asked * written * Math.exp(0.1 * normal(random));
+  }
+  return profile;
+}
+
+test('a dimension that earlier sales raised by more than the queries is raised by more; one that came with them comes with them', async () => {
+  const queries = yearOfQueries();
+  const memory = new MapMemory();
+  const forecaster = newForecaster(memory);
+  for (let day = 56; day < 328; day += 14) await forecaster.forecast(withBytes(queries, day * 24));
+  const profile = withBytes(queries, 328 * 24);
+  const informed = await forecaster.forecast(profile);
+  const usual = await lastWeekAgain.forecast(profile);
+  /** How many times the usual of a dimension is forecast on the day of the sale, all partitions together. */
+  const raised = (forecast: Forecast, values: Float64Array, dimension: number): number => {
+    let [sum, before] = [0, 0];
+    for (let at = 48 * PARTITIONS; at < 72 * PARTITIONS; at++) {
+      sum += values[at * LOAD_DIMENSION_COUNT + dimension] as number;
+      before += usual.point[at * LOAD_DIMENSION_COUNT + dimension] as number;
+    }
+    check.is(forecast.startMs, usual.startMs);
+    return sum / before;
+  };
+  const [asked, read, written] = [0, 2, 3].map((dimension) =>
+    raised(informed, informed.point, dimension),
+  ) as [number, number, number];
+  check.ok(Math.abs(read / asked - 1) < 0.05, `read ${read}, asked ${asked}, SEED=${seed}`);
+  check.ok(Math.abs(written / asked / 3 - 1) < 0.1, `written ${written}, asked ${asked}, SEED=${seed}`);
+  for (const values of [informed.mean, informed.lower, informed.upper]) {
+    const ratio = raised(informed, values, 3) / raised(informed, values, 0);
+    check.ok(ratio > 2.5 && ratio < 3.5, `${ratio}, SEED=${seed}`);
+  }
+  // Nothing of CPU was measured: there is no factor, and no NaN.
+  check.ok(informed.point.every((value, i) => (i % LOAD_DIMENSION_COUNT === 1 ? value === 0 : value > 0)));
+
+  // What an older version has learnt knows the driver alone.
+  for (const [key, { byDimension: _, ...older }] of memory.effects) memory.effects.set(key, older);
+  const begun = new CalendarForecaster({
+    ...{ calendar: calendarOf(sales), driver: 'queries', base: lastWeekAgain, memory },
+  });
+  const short = {
+    ...profile,
+    startMs: profile.startMs + 1_000 * HOUR_MS,
+    windowCount: profile.windowCount - 1_000,
+  };
+  const width = PARTITIONS * LOAD_DIMENSION_COUNT;
+  const older = await begun.forecast({
+    ...short,
+    values: profile.values.subarray(1_000 * width),
+    coverage: profile.coverage.subarray(1_000),
+  });
+  const ratio = raised(older, older.point, 3) / raised(older, older.point, 0);
+  check.ok(Math.abs(ratio - 1) < 0.01, `${ratio}, SEED=${seed}`);
+});
+
+test('ratios that differ from week to week anyhow are not taken for what an event does', () => {
+  const noisy = (during: number, noiseVariance: number): OccurrenceEffect => ({
+    ...{ name: 'Sale', kind: '', startMs: 0, noiseVariance: 0 },
+    ...{ byPhase: Float64Array.of(1), byPartition: new Float32Array(1) },
+    byDimension: { writeBytes: { byPhase: Float64Array.of(during), noiseVariance } },
+  });
+  const learnt = (effect: OccurrenceEffect): number =>
+    learnUplift(event('Sale', DAY_MS, 24), [effect])?.byDimension?.writeBytes?.byPhase[0] ?? Number.NaN;
+  check.is(learnt(noisy(0.5, 0.5)), 0);
+  const known = learnt(noisy(0.5, 0.01));
+  check.ok(known > 0.45 && known < 0.5, `${known}`);
+});
+
 test('the week after a sale is forecast as an ordinary one', async () => {
   const queries = yearOfQueries();
   const forecaster = newForecaster();
