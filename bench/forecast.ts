@@ -5,12 +5,12 @@
  * Choices were made by `npm run bench -- forecast-training`, which does not see what is forecast here, and on other days of
  * the flights log. What was read of the test parts, and when, stands in docs/forecasting.md.
  */
-import { barRows } from './forecast/bars.ts';
+import { barRows, missedCoverageBars } from './forecast/bars.ts';
 import { runCost } from './forecast/cost.ts';
 import { runDimensionCost, runDimensions } from './forecast/dimensions.ts';
+import { runEveryOrigin, runFlightsEveryOrigin } from './forecast/every-origin.ts';
 import { runFlights, runLevelShift } from './forecast/flights.ts';
 import { runM4 } from './forecast/m4.ts';
-import { runBeforeTest, runFlightsEveryThirteenHours } from './forecast/more-origins.ts';
 import { runNodeSums } from './forecast/node-sums.ts';
 import type { Outcome } from './forecast/rows.ts';
 import { m4Hourly, sharedDataFolder, workloads } from './forecast/sets.ts';
@@ -25,7 +25,7 @@ export async function run({ isSmall }: { readonly isSmall: boolean }): Promise<B
   await runFlights(outcome, isSmall);
   await runDimensions(outcome, isSmall);
   if (!isSmall) {
-    await runFlightsEveryThirteenHours(outcome);
+    await runFlightsEveryOrigin(outcome);
     await runLevelShift(outcome);
     await runNodeSums(outcome);
     await runCost(outcome, [1000, 16_384]);
@@ -42,13 +42,13 @@ export async function run({ isSmall }: { readonly isSmall: boolean }): Promise<B
     const sets = workloads(folder).filter(({ name }) => !isSmall || name === 'mongodb-machine-rps');
     for (const set of sets) {
       await runWorkload(outcome, set, isSmall ? 1 : TEST_PART.origins);
-      if (!isSmall || set === sets[0]) await runBeforeTest(outcome, set, TEST_PART);
+      await runEveryOrigin(outcome, set);
     }
   }
   const kernels = await kernelsAgainstC({ isSmall });
   outcome.results.push(...kernels.results);
   outcome.skipped.push(...kernels.skipped);
   // A small run is too small to hold it to anything.
-  if (!isSmall) outcome.results.push(...barRows(outcome.results));
+  if (!isSmall) outcome.results.push(...missedCoverageBars(outcome.results), ...barRows(outcome.results));
   return outcome;
 }

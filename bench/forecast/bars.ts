@@ -1,4 +1,5 @@
 import type { BenchResult } from '../types.ts';
+import { chanceWhenCalibrated } from './calibration.ts';
 
 /**
  * The figures that the forecast is held to, each beside its bar: a ratio of at most 1 meets it.
@@ -85,23 +86,84 @@ const COVERAGE_ERROR_MAX = new Map([
   [0.95, 0.02],
 ]);
 
+/**
+ * Workloads are held to the bar over every origin that can be scored, M4 over its 414 series. Beside each stands how probably a forecast
+ * whose bounds are right would meet it, and the same of the last origins, which accuracy is judged on: docs/decisions/0017.
+ */
 function coverageBars(results: readonly BenchResult[]): BenchResult[] {
-  return (
-    results
-      // An hour after a level has shifted nobody knows it; the week after is held to the bar, its first day is only shown.
-      .filter(
-        (of) =>
-          methodOf(of) === 'combined' && of.baseline === 'nominal-level' && !setOf(of).endsWith('first-day'),
-      )
-      .flatMap((of) => {
-        const must = COVERAGE_ERROR_MAX.get(of.baselineValue);
-        if (must === undefined) return [];
-        const value = Math.abs(of.value - of.baselineValue);
-        return [
-          row({ of, metric: `error of the ${of.baselineValue * 100} % bounds' coverage`, value, must }),
-        ];
-      })
-  );
+  return results
+    .filter((of) => of.baseline === 'nominal-level')
+    .filter((of) => methodOf(of) === 'every-origin' || of.name === 'forecast/m4-hourly/combined')
+    .flatMap((of) => {
+      const must = COVERAGE_ERROR_MAX.get(of.baselineValue);
+      if (must === undefined) return [];
+      const last = results.find(
+        (other) =>
+          setOf(other) === setOf(of) &&
+          methodOf(other) === 'last-origins' &&
+          other.metric === of.metric &&
+          other.settings.steps === of.settings.steps,
+      );
+      const value = Math.abs(of.value - of.baselineValue);
+      const settings = {
+        ...of.settings,
+        inside: Number(of.value.toFixed(4)),
+        ...chance('calibratedMeetsIt', of, must),
+        ...(last === undefined
+          ? {}
+          : {
+              lastOrigins: last.settings.origins as number,
+              lastInside: Number(last.value.toFixed(4)),
+              lastStandardError: last.settings.standardError as number,
+              ...chance('lastCalibratedMeetsIt', last, must),
+            }),
+      };
+      const metric = `error of the ${of.baselineValue * 100} % bounds' coverage`;
+      return [row({ of: { ...of, settings }, metric, value, must })];
+    });
+}
+
+/**
+ * How many bars of coverage are missed, beside how many a forecast whose bounds are right would miss on average: over all origins, and
+ * as if the last ones alone were judged. Of bars without a standard error nothing is said.
+ */
+export function missedCoverageBars(results: readonly BenchResult[]): BenchResult[] {
+  const bars = coverageBars(results).filter(({ settings }) => 'calibratedMeetsIt' in settings);
+  const first = bars[0];
+  if (first === undefined) return [];
+  const missed = (of: readonly BenchResult[], off: (bar: BenchResult) => number): number =>
+    of.filter((bar) => off(bar) > bar.baselineValue).length;
+  const expected = (of: readonly BenchResult[], key: string): number =>
+    of.reduce((sum, { settings }) => sum + 1 - (settings[key] as number), 0);
+  const ofLast = bars.filter(({ settings }) => 'lastCalibratedMeetsIt' in settings);
+  const nominal = ({ metric }: BenchResult): number => Number(/(\d+) %/.exec(metric)?.[1]) / 100;
+  const all = {
+    method: 'every-origin',
+    value: missed(bars, ({ value }) => value),
+    baselineValue: expected(bars, 'calibratedMeetsIt'),
+    settings: { bars: bars.length },
+  };
+  const last = {
+    method: 'last-origins',
+    value: missed(ofLast, (bar) => Math.abs((bar.settings.lastInside as number) - nominal(bar))),
+    baselineValue: expected(ofLast, 'lastCalibratedMeetsIt'),
+    settings: { bars: ofLast.length },
+  };
+  return [all, last].map(({ method, ...counted }) => ({
+    ...counted,
+    name: `forecast/coverage-bars/${method}`,
+    metric: 'bars missed',
+    unit: '',
+    baseline: 'expected-of-right-bounds',
+    ratio: counted.value / counted.baselineValue,
+    hash: first.hash,
+  }));
+}
+
+function chance(name: string, { settings }: BenchResult, must: number): Record<string, number> {
+  const { standardError } = settings;
+  if (typeof standardError !== 'number') return {};
+  return { [name]: Number(chanceWhenCalibrated(standardError, must).toFixed(2)) };
 }
 
 function costBars(results: readonly BenchResult[]): BenchResult[] {

@@ -28,6 +28,12 @@ export interface EvaluationOptions {
   /** Season of the MASE denominator, windows. */
   readonly season: number;
   readonly ranges: readonly StepRange[];
+  /** Windows before an origin that the unit of scaled errors is taken from; `historyWindows` by default. */
+  readonly scaleWindows?: number;
+  /** Whether every member alone is scored too; so by default. */
+  readonly areMembersJudged?: boolean;
+  /** Whether errors are independent between series and not between origins: of series that have nothing to do with each other. */
+  readonly areSeriesClusters?: boolean;
   /** Series that count; all by default. */
   readonly judgedSeries?: readonly number[];
 }
@@ -68,6 +74,7 @@ export async function evaluate(set: SeriesSet, options: EvaluationOptions): Prom
     points.push(driverOf(forecast.point, forecast));
     const judge = judgeAt(set, origin, options);
     judge(board, 'combined', points.at(-1) as Float64Array, boundsOf(forecast));
+    if (options.areMembersJudged === false) continue;
     for (const member of await forecaster.explain()) judge(board, member.name, member.point, []);
   }
   forecaster.close();
@@ -104,11 +111,8 @@ export const driverOf = (values: Float64Array, { horizonSteps, partitionCount }:
   );
 
 /** Judges forecasts f64[step][series] made at one origin. */
-export function judgeAt(
-  set: SeriesSet,
-  origin: number,
-  { settings, historyWindows, season, judgedSeries }: EvaluationOptions,
-) {
+export function judgeAt(set: SeriesSet, origin: number, options: EvaluationOptions) {
+  const { settings, historyWindows, scaleWindows = historyWindows, season, judgedSeries } = options;
   const { seriesCount, windowCount } = set;
   const ofSeries = (values: Float64Array, series: number): Float64Array =>
     Float64Array.from(
@@ -129,8 +133,8 @@ export function judgeAt(
             upper: ofSeries(upper, series),
           }),
         ),
-        scale: seasonalDifference(row.subarray(origin - historyWindows, origin), season),
-        origin,
+        scale: seasonalDifference(row.subarray(Math.max(0, origin - scaleWindows), origin), season),
+        origin: options.areSeriesClusters ? series : origin,
       });
     }
   };

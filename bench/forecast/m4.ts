@@ -1,4 +1,5 @@
 import { FORECAST_DEFAULTS, type ForecastSettings } from '../../src/analyzer/settings.ts';
+import { dependentError } from './calibration.ts';
 import { evaluate } from './evaluation.ts';
 import { withOtherMembers } from './member-alone.ts';
 import { naive2 } from './naive2.ts';
@@ -53,6 +54,7 @@ export async function runM4(
       origins: [origin],
       season: DAY_HOURS,
       ranges: RANGES,
+      areSeriesClusters: true,
     };
     const evaluation = await evaluate(set, options);
     seriesCount += set.seriesCount;
@@ -199,8 +201,14 @@ function weighted(own: readonly (readonly Score[])[], sets: readonly SeriesSet[]
         if (same === undefined) throw new Error(`${score.method} forecast one length of series only`);
         return sum + (of(same) * (sets[index] as SeriesSet).seriesCount) / total;
       }, 0);
-    const byLevel = (key: 'coverage' | 'coverageError' | 'msis'): Map<number, number> =>
+    const byLevel = (key: 'coverage' | 'msis'): Map<number, number> =>
       new Map([...score[key].keys()].map((level) => [level, mean((of) => of[key].get(level) as number)]));
+    const hits = new Map(
+      [...score.hits.keys()].map((level) => [
+        level,
+        own.flatMap((scores) => scores.find(({ method }) => method === score.method)?.hits.get(level) ?? []),
+      ]),
+    );
     return {
       method: score.method,
       range: score.range,
@@ -209,8 +217,11 @@ function weighted(own: readonly (readonly Score[])[], sets: readonly SeriesSet[]
       logMse: mean(({ logMse }) => logMse),
       smape: mean(({ smape }) => smape),
       coverage: byLevel('coverage'),
-      coverageError: byLevel('coverageError'),
+      // Series have no order in which neighbours would be alike.
+      coverageError: new Map([...hits].map(([level, of]) => [level, dependentError(of, 0)])),
       msis: byLevel('msis'),
+      hits,
+      randomised: new Map(),
     };
   });
 }

@@ -1,3 +1,6 @@
+import { dependentError, type Hits } from './calibration.ts';
+import { randomisedInside } from './randomised.ts';
+
 /** Steps first..end-1 of the horizon, judged apart. */
 export interface StepRange {
   readonly first: number;
@@ -40,6 +43,10 @@ export interface Score {
   /** By nominal level: standard error of the coverage, from how it differs between origins; NaN of fewer than two. */
   readonly coverageError: ReadonlyMap<number, number>;
   readonly msis: ReadonlyMap<number, number>;
+  /** By nominal level: how many values were inside the bounds, by origin, in the order of the origins. */
+  readonly hits: ReadonlyMap<number, readonly Hits[]>;
+  /** The same where the place of a count in its distribution is drawn at random (`randomisedInside`), mean share inside. */
+  readonly randomised: ReadonlyMap<number, number>;
 }
 
 export interface OriginErrors {
@@ -62,6 +69,7 @@ interface Sums {
 
 interface LevelSums {
   inside: number;
+  randomised: number;
   interval: number;
   count: number;
   readonly ofOrigin: Map<number, { inside: number; count: number }>;
@@ -91,8 +99,14 @@ export class ScoreBoard {
       smape: sums.symmetric / sums.count,
       byOrigin: [...sums.ofOrigin.values()],
       coverage: new Map([...sums.levels].map(([level, { inside, count }]) => [level, inside / count])),
-      coverageError: new Map([...sums.levels].map(([level, totals]) => [level, clusteredError(totals)])),
+      coverageError: new Map(
+        [...sums.levels].map(([level, totals]) => [level, dependentError([...totals.ofOrigin.values()], 0)]),
+      ),
       msis: new Map([...sums.levels].map(([level, { interval, count }]) => [level, interval / count])),
+      randomised: new Map(
+        [...sums.levels].map(([level, { randomised, count }]) => [level, randomised / count]),
+      ),
+      hits: new Map([...sums.levels].map(([level, { ofOrigin }]) => [level, [...ofOrigin.values()]])),
     }));
   }
 
@@ -117,6 +131,33 @@ export class ScoreBoard {
       sums.count++;
     }
     for (const bound of bounds ?? []) addBounds(sums, range, { actual, scale, bound, origin });
+    // Two levels say too little of a distribution.
+    if (bounds !== undefined && bounds.length >= DISTRIBUTION_LEVELS_MIN)
+      addRandomised(sums, range, { actual, point, bounds });
+  }
+}
+
+/** Levels of bounds from which on they are taken for a distribution. */
+const DISTRIBUTION_LEVELS_MIN = 5;
+
+function addRandomised(
+  { levels }: Sums,
+  range: StepRange,
+  {
+    actual,
+    point,
+    bounds,
+  }: { actual: ArrayLike<number>; point: ArrayLike<number>; bounds: readonly Bounds[] },
+): void {
+  for (let step = range.first; step < range.end; step++) {
+    const atStep = bounds.map(({ level, lower, upper }) => ({
+      level,
+      lower: lower[step] as number,
+      upper: upper[step] as number,
+    }));
+    const forecast = { point: point[step] as number, bounds: atStep };
+    for (const [level, totals] of levels)
+      totals.randomised += randomisedInside(actual[step] as number, level, forecast);
   }
 }
 
@@ -130,7 +171,13 @@ function addBounds(
     origin,
   }: { actual: ArrayLike<number>; scale: number; bound: Bounds; origin: number },
 ): void {
-  const totals = sums.levels.get(bound.level) ?? { inside: 0, interval: 0, count: 0, ofOrigin: new Map() };
+  const totals = sums.levels.get(bound.level) ?? {
+    inside: 0,
+    randomised: 0,
+    interval: 0,
+    count: 0,
+    ofOrigin: new Map(),
+  };
   sums.levels.set(bound.level, totals);
   const atOrigin = totals.ofOrigin.get(origin) ?? { inside: 0, count: 0 };
   totals.ofOrigin.set(origin, atOrigin);
@@ -150,11 +197,6 @@ function addBounds(
     totals.interval += (high - low + penalty * outside) / scale;
     totals.count++;
   }
-}
-
-function clusteredError({ inside, count, ofOrigin }: LevelSums): number {
-  const share = inside / count;
-  return errorOfRatio([...ofOrigin.values()].map((at) => ({ excess: at.inside - share * at.count, ...at })));
 }
 
 /**
