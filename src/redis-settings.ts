@@ -30,6 +30,8 @@ export interface SlotMoveSettings {
   readonly plan: 'ask' | 'copy-first';
   /** Whether servers that move slots by themselves (Redis 8.4, Valkey 9) are left to do it. */
   readonly atomic: 'auto' | 'off';
+  /** Whether a target of Redis 7.0.12 to 7.2 is made to hear of all claims of its source before slots move; or only looked at. */
+  readonly settle: 'auto' | 'off';
   /** Slots that are open at one time, at most: they share the round trips and the config files' syncs of each stage. */
   readonly windowSlotsMax: number;
   /** In one MIGRATE, during which source and target serve nobody. */
@@ -68,6 +70,7 @@ export const REDIS_DEFAULTS = {
   slotMove: {
     plan: 'ask',
     atomic: 'auto',
+    settle: 'auto',
     windowSlotsMax: 64,
     keysPerMigrateMax: 100,
     pieceMsMax: 2,
@@ -83,7 +86,7 @@ export const REDIS_DEFAULTS = {
   },
 } as const satisfies RedisSettings;
 
-type NumericSetting = Exclude<keyof SlotMoveSettings, 'atomic' | 'plan'>;
+type NumericSetting = Exclude<keyof SlotMoveSettings, 'atomic' | 'plan' | 'settle'>;
 
 /** Ranges that types cannot say. */
 export function redisInconsistencies({ slotMove }: RedisSettings): readonly Inconsistency[] {
@@ -92,6 +95,8 @@ export function redisInconsistencies({ slotMove }: RedisSettings): readonly Inco
     found.push({ path: 'slotMove.plan', expected: '"ask" or "copy-first"' });
   if (slotMove.atomic !== 'auto' && slotMove.atomic !== 'off')
     found.push({ path: 'slotMove.atomic', expected: '"auto" or "off"' });
+  if (slotMove.settle !== 'auto' && slotMove.settle !== 'off')
+    found.push({ path: 'slotMove.settle', expected: '"auto" or "off"' });
   const whole = (key: NumericSetting, min: number): void => {
     if (!Number.isInteger(slotMove[key]) || slotMove[key] < min)
       found.push({ path: `slotMove.${key}`, expected: `a whole number, at least ${min}` });

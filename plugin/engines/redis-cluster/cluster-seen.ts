@@ -5,6 +5,7 @@ import { orNothing } from '../../metadata/json-values.ts';
 import type { WatchedMaster } from './master-watch.ts';
 import { clusterSeenKey } from './move-record.ts';
 import type { NodeRates } from './node-info.ts';
+import { NO_THIRD_MASTER, UNPROTECTED } from './settle-claims.ts';
 import type { Shard } from './shards.ts';
 import type { SlotStatsSupport } from './slot-stats.ts';
 import type { ClusterTopology } from './topology.ts';
@@ -34,12 +35,23 @@ export interface ClusterSeen {
   readonly masters: readonly SeenMaster[];
   /** Why nothing may be moved now. */
   readonly troubles: readonly string[];
+  /** What may go wrong with moves all the same; of agents of earlier versions undefined. */
+  readonly warnings?: readonly string[];
   readonly slotStats: SlotStatsSupport | 'unused';
   readonly clients: {
     readonly processCount: number;
     readonly queriesPerSecond: number;
     readonly p99Us: number | null;
   };
+}
+
+/** A move between two masters of which there are no others cannot be made safe from what they doubt. */
+export function seenWarnings(
+  { masters }: Pick<ClusterTopology, 'masters'>,
+  watched: ReadonlyMap<string, WatchedMaster>,
+): readonly string[] {
+  const isDoubtful = masters.some(({ nodeId }) => watched.get(nodeId)?.counters.isDoubter === true);
+  return masters.length === 2 && isDoubtful ? [`${UNPROTECTED}: ${NO_THIRD_MASTER}`] : [];
 }
 
 export function seenMasters(

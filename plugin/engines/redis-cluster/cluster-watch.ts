@@ -3,7 +3,7 @@ import type { Logger } from '../../../src/base/logger.ts';
 import type { MetadataCondition, MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { readClientView } from '../../redis/pulse-record.ts';
-import { type ClusterSeen, encodeClusterSeen, seenMasters } from './cluster-seen.ts';
+import { type ClusterSeen, encodeClusterSeen, seenMasters, seenWarnings } from './cluster-seen.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { MapMirror } from './map-mirror.ts';
 import type { MasterWatch } from './master-watch.ts';
@@ -61,6 +61,7 @@ export class ClusterWatch {
       intervalMs: redis.lookIntervalMs,
       masters: seenMasters(topology, watched, numberShards(await mirror.shards(), topology)),
       troubles: topology.troubles,
+      warnings: redis.slotMove.settle === 'auto' ? seenWarnings(topology, watched) : [],
       slotStats,
       clients: {
         processCount: clients.processes.length,

@@ -1,19 +1,24 @@
+import { assertMayCommit } from './commit-guard.ts';
 import { type RedisCommand, RedisRefusal, textOf } from './redis-node.ts';
 import { setSlots } from './set-slots.ts';
 import { type SlotMove, SlotMoveStopped } from './slot-move.ts';
+import { assertSourceIsKnown, runIdIn } from './slot-standing.ts';
 import { ask, type Steps } from './steps.ts';
 
 /**
  * The target first: it takes a new configuration epoch, by which all nodes believe it. If the source went first, and the
  * target died, nobody would own the slot. The other masters would learn by gossip; being told spares their clients a redirect.
  * One after the other: each may sync its config file, which holds it for longer while another does.
+ *
+ * @throws SlotMoveStopped before anything is sent, when the target would not be believed, and when a node refuses.
  */
 export function* commitSlots(
-  { sourceId, targetId, otherMasterIds }: SlotMove,
+  move: SlotMove,
   { drained, taken, done }: Readonly<Record<'drained' | 'taken' | 'done', readonly number[]>>,
 ): Steps<void> {
+  const { sourceId, targetId, otherMasterIds } = move;
   const assign = (slot: number): RedisCommand => ['CLUSTER', 'SETSLOT', slot, 'NODE', targetId];
-  yield* takeSlots({ sourceId, targetId }, drained, assign);
+  yield* takeSlots(move, drained, assign);
   // The source may hear again of what it has handed over.
   const all = [...drained, ...taken, ...done];
   yield* setSlots(sourceId, all, assign);
@@ -31,11 +36,13 @@ export function* commitSlots(
  * @see https://redis.io/docs/latest/commands/cluster-setslot/ (NODE: the epoch is taken, and told, where a slot is being imported)
  */
 function* takeSlots(
-  { sourceId, targetId }: Pick<SlotMove, 'sourceId' | 'targetId'>,
+  move: SlotMove,
   slots: readonly number[],
   assign: (slot: number) => RedisCommand,
 ): Steps<void> {
-  if (slots.length > 0 && (yield* takesAtOnce(targetId))) {
+  if (slots.length === 0) return;
+  const { sourceId, targetId } = move;
+  if (yield* mayTakeAtOnce(move, slots)) {
     const silent = slots.slice(0, -1);
     const commands = [
       ...silent.flatMap((slot) => [stable(slot), assign(slot)]),
@@ -54,11 +61,25 @@ function* takeSlots(
 
 const stable = (slot: number): RedisCommand => ['CLUSTER', 'SETSLOT', slot, 'STABLE'];
 
-/** A Valkey with replicas has them acknowledge each SETSLOT before it does as it is told: that is no matter for a transaction. */
-function* takesAtOnce(nodeId: string): Steps<boolean> {
-  const [server, replication] = yield* ask(nodeId, [
-    ['INFO', 'server'],
-    ['INFO', 'replication'],
-  ]);
+/**
+ * Looks at both sides once more, in one round trip.
+ *
+ * @returns whether slots may be taken in a transaction: a Valkey with replicas has them acknowledge each SETSLOT before it does as it is
+ *   told, and that is no matter for one.
+ */
+function* mayTakeAtOnce(move: SlotMove, slots: readonly number[]): Steps<boolean> {
+  const { sourceId, targetId } = move;
+  const [ofSource = [], ofTarget = []] = yield {
+    to: [sourceId, targetId],
+    commands: [
+      ['CLUSTER', 'NODES'],
+      ['INFO', 'server'],
+      ['INFO', 'replication'],
+    ],
+  };
+  assertMayCommit(move, slots, { source: textOf(ofSource[0]), target: textOf(ofTarget[0]) });
+  // With the older data of its file it may have keys again that it has handed over.
+  assertSourceIsKnown(move, runIdIn(ofSource[1]));
+  const [, server, replication] = ofTarget;
   return !/^valkey_version:/m.test(textOf(server)) || /^connected_slaves:0\r?$/m.test(textOf(replication));
 }

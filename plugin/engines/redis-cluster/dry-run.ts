@@ -19,6 +19,7 @@ import { MapMirror } from './map-mirror.ts';
 import { readOpenSlotMoves } from './move-record.ts';
 import { type AskedMove, PartitionMove, type PartitionMoveComponents } from './partition-move.ts';
 import { slotRangeOf } from './partition-owners.ts';
+import { UNPROTECTED } from './settle-claims.ts';
 import { numberShards } from './shards.ts';
 import { SlotMover } from './slot-mover.ts';
 
@@ -91,6 +92,8 @@ export interface ToldMove
 export interface DryRun {
   /** Why nothing at all would be moved now; null if something would. */
   readonly held: string | null;
+  /** What may go wrong with moves all the same. */
+  readonly warnings: readonly string[];
   readonly moves: readonly ToldMove[];
 }
 
@@ -111,6 +114,7 @@ export async function commandsOf(
     const mirror = new MapMirror(metadata, { clusterName: name, partitionCount });
     const shards = numberShards(await mirror.shards(), topology);
     let commands: ToldCommand[] = [];
+    const warnings = new Set<string>();
     const nodes = new DryRunNodes(view.nodes, (nodeId, command) => {
       const address = topology.addresses.get(nodeId);
       commands.push({ server: `${address?.host}:${address?.port}`, command: commandText(command) });
@@ -119,6 +123,7 @@ export async function commandsOf(
       nodes,
       clock: systemClock(),
       assertMaySend: () => undefined,
+      onUnprotected: (why) => warnings.add(`${UNPROTECTED}: ${why}`),
     });
     const atomicMover = new AtomicMover({
       run: (steps) => mover.run(steps),
@@ -145,7 +150,7 @@ export async function commandsOf(
         await partitionMove.run({ ...draft, moveId: 0, startedAtMs: 0 });
       told.push({ partitionId, sourceNodeId, targetNodeId, reason, refusal, commands });
     }
-    return { held, moves: told };
+    return { held, warnings: [...warnings], moves: told };
   } finally {
     view.close();
   }

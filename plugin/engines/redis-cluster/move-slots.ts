@@ -43,7 +43,10 @@ export function* moveSlots(
   const drained = open.filter((slot) => !stuck.has(slot));
   yield* assertNothingLeft(move.sourceId, drained);
   yield* waitForReplicas(move.targetId, limits);
-  yield* commitSlots(move, { drained, taken: inStanding('taken'), done: inStanding('done') });
+  yield* commitSlots(
+    { ...move, sourceRunId },
+    { drained, taken: inStanding('taken'), done: inStanding('done') },
+  );
   return {
     committedSlots: [...drained, ...inStanding('taken'), ...inStanding('done')].sort((a, b) => a - b),
     bigKeys,

@@ -28,6 +28,8 @@ export interface NodeCounters {
   readonly isValkey: boolean;
   readonly majorVersion: number;
   readonly replicaCount: number;
+  /** Keeps doubts of what other masters claim (claim-views.ts). */
+  readonly isDoubter: boolean;
 }
 
 export function countersOf(fields: InfoFields): NodeCounters {
@@ -45,7 +47,18 @@ export function countersOf(fields: InfoFields): NodeCounters {
     isValkey,
     majorVersion: Number(version.split('.', 1)[0]),
     replicaCount: numberIn(fields, 'connected_slaves'),
+    isDoubter: isDoubter(fields),
   };
+}
+
+/**
+ * Whether a node that doubts a claim of another master keeps that doubt for good: found on Redis 7.0.12 to 7.0.15, and ended in a release of
+ * 7.2 at the latest.
+ */
+export function isDoubter(fields: InfoFields): boolean {
+  if (fields.has('valkey_version')) return false;
+  const [major, minor = 0, patch = 0] = (fields.get('redis_version') ?? '').split('.').map(Number);
+  return major === 7 && ((minor === 0 && patch >= 12) || minor === 2);
 }
 
 /** A second, between two looks. */

@@ -1,11 +1,25 @@
 import type { Clock } from '../../../src/base/clock.ts';
+import {
+  closedSlotOf,
+  type Ends,
+  epochsIn,
+  keepsDoubts,
+  othersIn,
+  owns,
+  type Views,
+  viewsOf,
+  whyEpochUnheard,
+  witnessOf,
+} from './claim-views.ts';
 import { type NodeView, parseClusterNodes } from './cluster-nodes.ts';
-import { numberOf, type RedisCommand, RedisRefusal, textOf } from './redis-node.ts';
-import { type SlotMove, SlotMoveStopped } from './slot-move.ts';
+import { numberOf, type RedisCommand, RedisRefusal, type RedisReply, textOf } from './redis-node.ts';
+import { type SettledEpochs, SlotMoveStopped } from './slot-move.ts';
 import { ask, type Steps } from './steps.ts';
 
-/** Nodes hear of each other within half a node timeout, which is 15 s unless set otherwise. */
-const SETTLE_MS_MAX = 30_000;
+/** Of a server that does not tell its own: nodes hear of each other within half of it. */
+const NODE_TIMEOUT_MS_DEFAULT = 15_000;
+/** With a node timeout of a second or two, a busy machine takes longer than that. */
+const SETTLE_MS_MIN = 10_000;
 const POLL_MS = 10;
 /** A source is asked to speak as often as it looks after its links. */
 const POLLS_PER_MEET = 10;
@@ -17,16 +31,25 @@ const PROMPT_POLLS = 100;
  */
 const DRAIN_LOOKS = 4;
 
-type Ends = Pick<SlotMove, 'sourceId' | 'targetId'>;
+/** What it means that claims are not settled, for people. */
+export const UNPROTECTED =
+  'these servers (Redis 7.0.12 to 7.2) may delete keys of slots that move, and nothing prevents it here: upgrade them (docs/redis.md, "Keys that a target deletes")';
 
-interface Views {
-  readonly source: readonly NodeView[];
-  readonly target: readonly NodeView[];
-}
+export const NO_THIRD_MASTER = 'the cluster has no third master';
 
 export interface SettleComponents {
   readonly run: <Result>(steps: Steps<Result>) => Promise<Result>;
   readonly clock: Clock;
+  /** `off`: nothing is sent but what looks. */
+  readonly mode: 'auto' | 'off';
+}
+
+export interface Settled {
+  readonly epochs: SettledEpochs;
+  /** First and last of each range that the source claims. */
+  readonly sourceSlots: NodeView['slots'];
+  /** Why the target may doubt claims of the source all the same; null where it does not. */
+  readonly unprotected: string | null;
 }
 
 /**
@@ -42,46 +65,73 @@ export interface SettleComponents {
  * of one closed slot that it belongs to another master, of a lesser epoch than the source's, and the source to speak to the target: it finds
  * that slot claimed, binds it to the source again, and drops its doubts of all slots that the source claims, which can be seen.
  *
- * It is done once before slots move: later claims differ only by what has moved.
+ * It is done once before slots move: later claims differ only by what has moved, as long as the epochs are these.
  *
  * @throws SlotMoveStopped when the target does not hear from the source; nothing has been opened then.
  * @see https://github.com/redis/redis/pull/12344 (the doubt), https://github.com/redis/redis/pull/12564 (its end)
  */
-export async function settleClaims(ends: Ends, components: SettleComponents): Promise<void> {
-  const { run, clock } = components;
-  const deadlineMs = clock.monotonicMs() + SETTLE_MS_MAX;
-  const look = (isSettled: (views: Views) => boolean): Promise<Views> =>
-    untilSettled(ends, { isSettled, deadlineMs }, components);
-  const isHeard = (views: Views): boolean => isEpochHeard(ends, views);
+export async function settleClaims(ends: Ends, components: SettleComponents): Promise<Settled> {
+  const { run, clock, mode } = components;
+  const look = untilSettled(ends, components);
+  const isHeard = (views: Views): string | null => whyEpochUnheard(ends, views);
   let views = await look(isHeard);
-  // With two masters nobody is left to name, and where all slots are open none is.
-  if (!(await run(keepsDoubts(ends.targetId))) || closedSlotOf(ends, views) === null) return;
-  if (othersIn(ends, views.target).length === 0) return;
-  const isReady = (now: Views): boolean => isHeard(now) && witnessOf(ends, now) !== null;
+  const settled = (unprotected: string | null): Settled => ({
+    epochs: epochsIn(ends, views),
+    sourceSlots: views.source.find(({ nodeId }) => nodeId === ends.sourceId)?.slots ?? [],
+    unprotected,
+  });
+  if (mode === 'off' || !(await run(keepsDoubts(ends.targetId)))) return settled(null);
+  const hopeless = whyHopeless(ends, views);
+  if (hopeless !== null) return settled(hopeless);
   if (witnessOf(ends, views) === null) {
     const [bumped] = await run(ask(ends.sourceId, [['CLUSTER', 'BUMPEPOCH']]));
-    if (bumped instanceof RedisRefusal) return;
+    if (bumped instanceof RedisRefusal)
+      return settled(`CLUSTER BUMPEPOCH is refused, and the epoch of ${ends.sourceId} is the least`);
     await run(greetReplicas(ends, views));
   }
+  const isReady = (now: Views): string | null =>
+    isHeard(now) ??
+    (witnessOf(ends, now) === null
+      ? `source ${ends.sourceId} and target ${ends.targetId} agree on no third master of a lesser epoch than the source's`
+      : null);
   for (let looks = 0; looks < DRAIN_LOOKS; looks++) {
     if (looks > 0) await clock.sleep(POLL_MS);
-    views = await look((now) => isReady(now) && !isAnswerDue(ends, now));
+    views = await look(
+      (now) =>
+        isReady(now) ??
+        (isAnswerDue(ends, now) ? `source ${ends.sourceId} has not answered target ${ends.targetId}` : null),
+    );
   }
   const slot = closedSlotOf(ends, views);
-  if (slot === null) return;
+  if (slot === null) return settled(whyHopeless(ends, views));
   const [named] = await run(ask(ends.targetId, [nameWitness(ends, slot, witnessOf(ends, views) as string)]));
-  // Our user may not be allowed scripts.
-  if (named instanceof RedisRefusal) return;
+  if (named instanceof RedisRefusal) return settled('scripts (EVAL) are refused');
   if (numberOf(named) === 0)
     throw new SlotMoveStopped(
       `target ${ends.targetId}: epochs or slots have changed while it was made to hear of its source: nothing has been moved`,
     );
   try {
-    await look(({ target }) => owns(target, ends.sourceId, slot));
+    views = await look(({ target }) =>
+      owns(target, ends.sourceId, slot)
+        ? null
+        : `target ${ends.targetId} has not heard that slot ${slot} is source ${ends.sourceId}'s`,
+    );
+    return settled(null);
   } catch (error) {
     await run(tell(ends.targetId, ['CLUSTER', 'SETSLOT', slot, 'NODE', ends.sourceId]));
     throw error;
   }
+}
+
+/** As `unprotected` of what is settled, as far as looking tells: nothing is sent but what looks. */
+export function* whyUnprotected(ends: Ends): Steps<string | null> {
+  return (yield* keepsDoubts(ends.targetId)) ? whyHopeless(ends, yield* viewsOf(ends)) : null;
+}
+
+function whyHopeless(ends: Ends, views: Views): string | null {
+  if (othersIn(ends, views.target).length === 0) return NO_THIRD_MASTER;
+  if (closedSlotOf(ends, views) === null) return `all slots of ${ends.sourceId} are open`;
+  return null;
 }
 
 /**
@@ -113,52 +163,76 @@ const nameWitness = ({ sourceId }: Ends, slot: number, witness: string): RedisCo
   ...[slot, sourceId, witness],
 ];
 
-/** Looks until it is so, and has the source speak to the target meanwhile, which it does within a tenth of a second. */
-async function untilSettled(
+/** Hands out what looks until it is so, with one deadline for all, and has the source speak to the target meanwhile, which it does within a tenth of a second. */
+function untilSettled(
   ends: Ends,
-  { isSettled, deadlineMs }: { readonly isSettled: (views: Views) => boolean; readonly deadlineMs: number },
-  { run, clock }: SettleComponents,
-): Promise<Views> {
-  for (let polls = 0; ; polls++) {
-    const views = await run(viewsOf(ends));
-    if (isSettled(views)) return views;
-    if (clock.monotonicMs() >= deadlineMs)
-      throw new SlotMoveStopped(
-        `target ${ends.targetId} has not heard from source ${ends.sourceId} for ${SETTLE_MS_MAX} ms, or its epoch is another's as well: nothing has been moved; see that the nodes reach each other's cluster bus ports (CLUSTER NODES, redis-cli --cluster check)`,
-      );
-    if (polls % POLLS_PER_MEET === 0) await run(speak(ends, views));
-    // To tell of hundreds of nodes holds a server for a millisecond.
-    await clock.sleep(polls < PROMPT_POLLS ? POLL_MS : POLL_MS * 10);
-  }
+  { run, clock, mode }: SettleComponents,
+): (whyNot: (views: Views) => string | null) => Promise<Views> {
+  const startedMs = clock.monotonicMs();
+  let settleMsMax: number | null = null;
+  return async (whyNot) => {
+    for (let polls = 0; ; polls++) {
+      const views = await run(viewsOf(ends));
+      const why = whyNot(views);
+      if (why === null) return views;
+      settleMsMax ??= Math.max(SETTLE_MS_MIN, 2 * (await run(nodeTimeoutMs(ends))));
+      if (clock.monotonicMs() - startedMs >= settleMsMax)
+        throw new SlotMoveStopped(
+          `${why}, for ${settleMsMax} ms: nothing has been moved; see that the nodes reach each other's cluster bus ports (CLUSTER NODES, redis-cli --cluster check)`,
+        );
+      if (mode === 'auto' && polls % POLLS_PER_MEET === 0) await run(speak(ends, views));
+      // To tell of hundreds of nodes holds a server for a millisecond.
+      await clock.sleep(polls < PROMPT_POLLS ? POLL_MS : POLL_MS * 10);
+    }
+  };
 }
 
-function* viewsOf({ sourceId, targetId }: Ends): Steps<Views> {
-  const replies = yield { to: [sourceId, targetId], commands: [['CLUSTER', 'NODES']] };
-  const [source, target] = replies.map((of) => parseClusterNodes(textOf(of[0]), ''));
-  return { source: source ?? [], target: target ?? [] };
+/** The longer one; our user may not be allowed CONFIG. */
+function* nodeTimeoutMs({ sourceId, targetId }: Ends): Steps<number> {
+  const replies = yield { to: [sourceId, targetId], commands: [['CONFIG', 'GET', 'cluster-node-timeout']] };
+  const told = replies.flatMap(([reply]) => {
+    const value = Array.isArray(reply) ? Number(textOf((reply as readonly RedisReply[])[1])) : Number.NaN;
+    return value > 0 ? [value] : [];
+  });
+  return told.length === 0 ? NODE_TIMEOUT_MS_DEFAULT : Math.max(...told);
 }
 
 /** Whoever is a member already is only greeted. A user who may not greet waits for the next heartbeat. */
-const speak = ({ sourceId, targetId }: Ends, { source }: Views): Steps<void> =>
-  greet(
-    sourceId,
-    source.filter(({ nodeId }) => nodeId === targetId),
-  );
+function* speak({ sourceId, targetId }: Ends, { source, target }: Views): Steps<void> {
+  yield* greet(sourceId, { nodeId: targetId, greeter: source, greeted: target });
+}
 
 /** One that does not know its master's epoch is not voted for by those who do, if that master dies now. */
-const greetReplicas = ({ sourceId }: Ends, { source }: Views): Steps<void> =>
-  greet(
-    sourceId,
-    source.filter(({ masterId, health }) => masterId === sourceId && health === 'ok'),
-  );
+function* greetReplicas({ sourceId }: Ends, { source }: Views): Steps<void> {
+  for (const { nodeId, masterId, health } of source) {
+    if (masterId !== sourceId || health !== 'ok') continue;
+    const [reply] = yield* ask(nodeId, [['CLUSTER', 'NODES']]);
+    if (reply instanceof RedisRefusal) continue;
+    yield* greet(sourceId, { nodeId, greeter: source, greeted: parseClusterNodes(textOf(reply), '') });
+  }
+}
 
-function* greet(nodeId: string, met: readonly NodeView[]): Steps<void> {
-  yield* ask(
+/**
+ * A node that is met takes the address at which it was reached to be its own (unless one is announced), and tells all others: so only where it is
+ * known by no other. Behind a translation of addresses the next heartbeat has to do.
+ */
+function* greet(
+  greeterId: string,
+  {
     nodeId,
-    met.flatMap(({ host, port, busPort }): RedisCommand[] =>
-      busPort === null ? [] : [['CLUSTER', 'MEET', host, port, busPort]],
-    ),
-  );
+    greeter,
+    greeted,
+  }: {
+    readonly nodeId: string;
+    readonly greeter: readonly NodeView[];
+    readonly greeted: readonly NodeView[];
+  },
+): Steps<void> {
+  const seen = greeter.find((node) => node.nodeId === nodeId);
+  const own = greeted.find((node) => node.nodeId === nodeId);
+  if (seen === undefined || own === undefined || seen.busPort === null) return;
+  if (seen.host !== own.host || seen.port !== own.port || seen.busPort !== own.busPort) return;
+  yield* ask(greeterId, [['CLUSTER', 'MEET', seen.host, seen.port, seen.busPort]]);
 }
 
 function* tell(nodeId: string, command: RedisCommand): Steps<void> {
@@ -167,54 +241,6 @@ function* tell(nodeId: string, command: RedisCommand): Steps<void> {
     throw new SlotMoveStopped(`node ${nodeId}: ${command.slice(0, 2).join(' ')}: ${reply.message}`);
 }
 
-/** Found on 7.0.15, and ended in a release of 7.2 at the latest: for 7.2 it is done in vain, in a tenth of a second. */
-function* keepsDoubts(nodeId: string): Steps<boolean> {
-  const [reply] = yield* ask(nodeId, [['INFO', 'server']]);
-  const text = textOf(reply);
-  const [major, minor, patch] = (/^redis_version:(\d+)\.(\d+)\.(\d+)/m.exec(text) ?? []).slice(1).map(Number);
-  if (/^valkey_version:/m.test(text) || major !== 7) return false;
-  return (minor === 0 && (patch as number) >= 12) || minor === 2;
-}
-
-function isEpochHeard({ sourceId }: Ends, { source, target }: Views): boolean {
-  const epoch = epochOf(source, sourceId);
-  const isAlone = (nodes: readonly NodeView[]): boolean =>
-    nodes.filter((node) => isMaster(node) && node.configEpoch === epoch).length === 1;
-  return epochOf(target, sourceId) === epoch && isAlone(source) && isAlone(target);
-}
-
 /** What the source answers to PINGs goes by a connection of its own, which may be the slower one. */
 const isAnswerDue = ({ sourceId }: Ends, { target }: Views): boolean =>
   target.find(({ nodeId }) => nodeId === sourceId)?.isPinged === true;
-
-/** A slot that both know to be the source's, and that nobody is moving. */
-function closedSlotOf({ sourceId }: Ends, { source, target }: Views): number | null {
-  const open = new Set([...source, ...target].flatMap(({ openSlots }) => openSlots.map(({ slot }) => slot)));
-  for (const [first, last] of source.find(({ nodeId }) => nodeId === sourceId)?.slots ?? [])
-    for (let slot = first; slot <= last; slot++)
-      if (!open.has(slot) && owns(target, sourceId, slot)) return slot;
-  return null;
-}
-
-/** A master of a lesser epoch than the source's, as both know it: neither would take the slot to be its own for what the target says. */
-function witnessOf(ends: Ends, { source, target }: Views): string | null {
-  const epoch = epochOf(source, ends.sourceId);
-  const found = othersIn(ends, target).find(
-    ({ nodeId, configEpoch }) => configEpoch < epoch && epochOf(source, nodeId) === configEpoch,
-  );
-  return found?.nodeId ?? null;
-}
-
-const othersIn = ({ sourceId, targetId }: Ends, nodes: readonly NodeView[]): readonly NodeView[] =>
-  nodes.filter((node) => isMaster(node) && node.nodeId !== sourceId && node.nodeId !== targetId);
-
-const isMaster = ({ role, health, isJoining }: NodeView): boolean =>
-  role === 'master' && health === 'ok' && !isJoining;
-
-const epochOf = (nodes: readonly NodeView[], nodeId: string): number =>
-  nodes.find((node) => node.nodeId === nodeId)?.configEpoch ?? Number.NaN;
-
-const owns = (nodes: readonly NodeView[], nodeId: string, slot: number): boolean =>
-  nodes
-    .find((node) => node.nodeId === nodeId)
-    ?.slots.some(([first, last]) => first <= slot && slot <= last) ?? false;

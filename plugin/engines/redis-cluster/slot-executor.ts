@@ -18,6 +18,7 @@ import { MoveRequests } from './move-requests.ts';
 import { PartitionMove } from './partition-move.ts';
 import { slotRangeOf } from './partition-owners.ts';
 import { RedisRefusal } from './redis-node.ts';
+import { UNPROTECTED } from './settle-claims.ts';
 import type { Shard } from './shards.ts';
 import { SlotMoveStopped } from './slot-move.ts';
 import { type NextMove, type SeenMoves, SlotMoveQueue, voidApprovals } from './slot-move-queue.ts';
@@ -62,6 +63,7 @@ export class SlotExecutor implements MoveExecutor {
   #retryMs = RETRY_MS_MIN;
   #lastLookMs = Number.NEGATIVE_INFINITY;
   #lastTrouble = '';
+  readonly #toldUnprotected = new Set<string>();
   #working: Promise<void> = Promise.resolve();
 
   constructor(settings: Settings, components: SlotExecutorComponents) {
@@ -76,6 +78,7 @@ export class SlotExecutor implements MoveExecutor {
       assertMaySend: () => {
         this.#fence();
       },
+      onUnprotected: (why) => this.#tellUnprotected(why),
     });
     this.#copyFirstMover = new CopyFirstMover({ mover: this.#mover, clock: components.clock });
     this.#atomicMover = new AtomicMover({
@@ -301,6 +304,13 @@ export class SlotExecutor implements MoveExecutor {
     this.#lastTrouble = trouble ?? '';
     if (trouble === null) logger.info({}, 'slots may be moved again');
     else logger.warn({ why: trouble }, 'no slot is moved');
+  }
+
+  /** Once each: every move would say it again. */
+  #tellUnprotected(why: string): void {
+    if (this.#toldUnprotected.has(why)) return;
+    this.#toldUnprotected.add(why);
+    this.#components.logger.warn({ why }, UNPROTECTED);
   }
 
   #waitABit(): void {

@@ -22,6 +22,14 @@ export interface SlotMove {
    * source was restarted since, maybe with older data: then it has to be treated as promoted.
    */
   readonly sourceRunId: string | null;
+  /** As they were when the target was known to believe the source; undefined where nobody has looked. */
+  readonly settledEpochs?: SettledEpochs;
+}
+
+/** Configuration epochs. */
+export interface SettledEpochs {
+  readonly source: number;
+  readonly target: number;
 }
 
 export interface MoveLimits

@@ -7,8 +7,9 @@ import { moveSlots } from './move-slots.ts';
 import { Pace } from './pace.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { numberOf, type RedisNodes } from './redis-node.ts';
-import { settleClaims } from './settle-claims.ts';
-import type { MoveLimits, SlotMove, SlotMoveOutcome } from './slot-move.ts';
+import { whyUnprotected } from './settle-claims.ts';
+import { SettledPairs } from './settled-pairs.ts';
+import type { MoveLimits, SettledEpochs, SlotMove, SlotMoveOutcome } from './slot-move.ts';
 import { runSteps, type StepComponents } from './step-runner.ts';
 import { askEach, type Steps } from './steps.ts';
 
@@ -25,6 +26,8 @@ export interface SlotMoverComponents {
   readonly clock: Clock;
   /** Asked before every write. @throws when this process must send nothing more. */
   readonly assertMaySend: () => void;
+  /** Told why a target may give slots back that it takes (`settleClaims`). */
+  readonly onUnprotected?: (why: string) => void;
 }
 
 export interface MoveProgress {
@@ -40,6 +43,7 @@ export class SlotMover {
   readonly #settings: RedisSettings;
   readonly #components: SlotMoverComponents;
   readonly #pace: Pace;
+  readonly #settledPairs = new SettledPairs();
 
   constructor(settings: RedisSettings, components: SlotMoverComponents) {
     this.#settings = settings;
@@ -84,16 +88,20 @@ export class SlotMover {
       this.#pace.beCareful();
       await this.run(clients.look(0));
       const left = await this.run(countKeys(move));
+      let settledEpochs: SettledEpochs | undefined;
       while (left.length > 0 || next !== null) {
         if (!(await mayOpenWindow())) break;
         const perSecond = await this.run(clients.look(sampleReadsOf(outcomes.at(-1))));
         if (perSecond !== null) this.#pace.onClients(perSecond);
-        if (outcomes.length === 0) await this.#settle(move);
+        if (outcomes.length === 0) settledEpochs = await this.#settle(move);
         const { slots, scanned }: NextWindow = next ?? begin(left);
         // Where nobody asks, the keys of a window are looked at while those of the one before it move.
         next = left.length > 0 && this.#pace.looksAhead ? begin(left) : null;
         const startedMs = clock.monotonicMs();
-        const outcome = await moveWindow({ ...move, slots }, await scanned);
+        const outcome = await moveWindow(
+          { ...move, slots, ...(settledEpochs === undefined ? {} : { settledEpochs }) },
+          await scanned,
+        );
         outcomes.push(outcome);
         onWindow?.(outcome);
         const isLast = left.length === 0 && next === null;
@@ -108,9 +116,18 @@ export class SlotMover {
     return outcomes;
   }
 
-  async #settle(move: SlotMove): Promise<void> {
-    const { clock, nodes } = this.#components;
-    if (nodes.isOnlyTold !== true) await settleClaims(move, { run: (steps) => this.run(steps), clock });
+  async #settle(move: SlotMove): Promise<SettledEpochs | undefined> {
+    const { clock, nodes, onUnprotected } = this.#components;
+    const { settle: mode } = this.#settings.slotMove;
+    const run = <Result>(steps: Steps<Result>): Promise<Result> => this.run(steps);
+    if (nodes.isOnlyTold === true) {
+      const why = mode === 'off' ? null : await run(whyUnprotected(move));
+      if (why !== null) onUnprotected?.(why);
+      return undefined;
+    }
+    const { epochs, unprotected } = await this.#settledPairs.settle(move, { run, clock, mode });
+    if (unprotected !== null) onUnprotected?.(unprotected);
+    return epochs;
   }
 
   #moveByAsk(window: SlotMove, scanned: ScannedSlots): Promise<SlotMoveOutcome> {

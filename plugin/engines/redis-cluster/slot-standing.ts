@@ -69,7 +69,8 @@ export function* runIdOf(nodeId: string): Steps<string> {
   return runIdIn(reply);
 }
 
-const runIdIn = (reply: RedisReply | undefined): string => parseInfo(textOf(reply)).get('run_id') ?? '';
+export const runIdIn = (reply: RedisReply | undefined): string =>
+  parseInfo(textOf(reply)).get('run_id') ?? '';
 
 const owns = (view: NodeView, slot: number): boolean =>
   view.slots.some(([first, last]) => first <= slot && slot <= last);

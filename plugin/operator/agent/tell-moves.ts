@@ -60,6 +60,7 @@ function tellMoves(
     const dryRun = await commandsOf(settings, moves, { metadata, logger });
     if (isJson) return printJson(dryRun);
     if (dryRun.held !== null) printRemark(`nothing would be moved now: ${dryRun.held}`);
+    for (const warning of dryRun.warnings) printRemark(warning);
     let commandCount = 0;
     for (const { partitionId, sourceNodeId, targetNodeId, reason, refusal, commands } of dryRun.moves) {
       printRemark(`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${reason}`);

@@ -9,6 +9,7 @@ const MISSED_LOOKS_MAX = 3;
 export function redisAlarms(seen: ClusterSeen | null, nowMs: number): string[] {
   if (seen === null) return [];
   const alarms = seen.troubles.map((trouble) => `Redis Cluster: ${trouble}: no slot is moved`);
+  alarms.push(...(seen.warnings ?? []).map((warning) => `Redis Cluster: ${warning}`));
   if (nowMs - seen.atMs > MISSED_LOOKS_MAX * seen.intervalMs)
     alarms.push(`no agent has looked at the Redis Cluster since ${asTime(seen.atMs)}`);
   return alarms;

@@ -2,6 +2,7 @@
 import calculateSlot from 'cluster-key-slot';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { parseClusterNodes } from '../../../../plugin/engines/redis-cluster/cluster-nodes.ts';
 import {
   hasRedisServer,
   LocalRedisCluster,
@@ -16,7 +17,8 @@ import {
   RedisRefusal,
   type RedisReply,
 } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
-import { settleClaims } from '../../../../plugin/engines/redis-cluster/settle-claims.ts';
+import { type Settled, settleClaims } from '../../../../plugin/engines/redis-cluster/settle-claims.ts';
+import { SettledPairs } from '../../../../plugin/engines/redis-cluster/settled-pairs.ts';
 import { type SlotMove, SlotMoveStopped } from '../../../../plugin/engines/redis-cluster/slot-move.ts';
 import { SlotMover } from '../../../../plugin/engines/redis-cluster/slot-mover.ts';
 import { runSteps } from '../../../../plugin/engines/redis-cluster/step-runner.ts';
@@ -41,6 +43,14 @@ class Fakes {
     this.heardSourceEpoch = this.epochs[S] as number;
     this.ownerAtTarget = S;
   };
+  /** Slots of the source beside slot 0, as both see it. */
+  sourceSlots = '1';
+  mode: 'auto' | 'off' = 'auto';
+  nodeTimeoutMs = 15_000;
+  /** What the target takes to be its own address. */
+  ownHost = '127.0.0.1';
+  others: readonly string[] = [O];
+  onSleep = (): void => undefined;
   /** A command that our user may not send. */
   refuses = '';
   readonly sent: string[] = [];
@@ -50,10 +60,11 @@ class Fakes {
     monotonicMs: () => this.nowMs,
     sleep: async (ms: number) => {
       this.nowMs += ms;
+      this.onSleep();
     },
   };
 
-  settle(): Promise<void> {
+  settle(pairs?: SettledPairs): Promise<Settled> {
     const run = async <Result>(steps: Steps<Result>): Promise<Result> => {
       let turn = steps.next();
       while (turn.done !== true) {
@@ -62,13 +73,21 @@ class Fakes {
       }
       return turn.value;
     };
-    return settleClaims({ sourceId: S, targetId: T }, { run, clock: this.clock });
+    const [ends, components] = [
+      { sourceId: S, targetId: T },
+      { run, clock: this.clock, mode: this.mode },
+    ];
+    return pairs === undefined ? settleClaims(ends, components) : pairs.settle(ends, components);
   }
 
   #answer(nodeId: string, command: RedisCommand): RedisReply {
     const text = command.join(' ');
     if (text === 'INFO server') return Buffer.from(`redis_version:${this.version}\r\n`);
     if (text === 'CLUSTER NODES') return Buffer.from(this.#nodes(nodeId));
+    if (command[0] === 'CONFIG')
+      return this.refuses === 'CONFIG'
+        ? new RedisRefusal('NOPERM no permissions')
+        : [Buffer.from(String(command[2])), Buffer.from(String(this.nodeTimeoutMs))];
     if (command[0] === 'EVAL') return this.#named(String(command[5]));
     this.sent.push(`${nodeId[0]}: ${text.replace(/([abc])\1{39}/g, '$1')}`);
     if (text.startsWith('CLUSTER MEET')) this.onMeet();
@@ -88,12 +107,13 @@ class Fakes {
 
   #nodes(viewerId: string): string {
     const owner = viewerId === T ? this.ownerAtTarget : S;
-    return [S, T, O]
+    return [S, T, ...this.others]
       .map((id, index) => {
         const epoch = id === S && viewerId === T ? this.heardSourceEpoch : this.epochs[id];
-        const slots = [...(id === owner ? ['0'] : []), `${index + 1}`];
+        const slots = [...(id === owner ? ['0'] : []), id === S ? this.sourceSlots : `${index + 10}`];
+        const host = id === T && viewerId === T ? this.ownHost : '127.0.0.1';
         const flags = id === viewerId ? 'myself,master' : 'master';
-        return `${id} 127.0.0.1:${7_000 + index}@${17_000 + index} ${flags} - 0 0 ${epoch} connected ${slots.join(' ')}`;
+        return `${id} ${host}:${7_000 + index}@${17_000 + index} ${flags} - 0 0 ${epoch} connected ${slots.join(' ')}`;
       })
       .join('\n');
   }
@@ -166,10 +186,110 @@ test('who never hears stops the move, with nothing left behind', async () => {
       check.unreachable();
     } catch (error) {
       check.instance(error, SlotMoveStopped);
-      check.match((error as Error).message, /has not heard from source .* nothing has been moved; see that/);
+      check.match(
+        (error as Error).message,
+        /^target b+ has not heard .* for 30000 ms: nothing has been moved; see that/,
+      );
     }
     check.is(fakes.ownerAtTarget, S);
   }
+});
+
+test('what is wrong is said: an epoch of two nodes, no master to name', async () => {
+  const shared = new Fakes();
+  Object.assign(shared.epochs, { [O]: 5 });
+  const unnamed = new Fakes();
+  unnamed.epochs[S] = 1;
+  unnamed.heardSourceEpoch = 1;
+  unnamed.onMeet = () => {
+    unnamed.heardSourceEpoch = unnamed.epochs[S] as number;
+    // Its epoch rises again and again.
+    unnamed.epochs[O] = (unnamed.epochs[S] as number) + 1;
+  };
+  for (const [fakes, reason] of [
+    [shared, /^node c+ and source a+ both have epoch 5, for/],
+    [unnamed, /^source a+ and target b+ agree on no third master of a lesser epoch/],
+  ] as const)
+    await fakes.settle().then(
+      () => check.unreachable(),
+      (error: Error) => check.match(error.message, reason),
+    );
+});
+
+test('how long is waited follows the node timeout of the servers, where they tell it', async () => {
+  for (const [nodeTimeoutMs, refuses, waitedMs] of [
+    [60_000, '', 120_000],
+    [1_000, '', 10_000],
+    [60_000, 'CONFIG', 30_000],
+  ] as const) {
+    const deaf = Object.assign(new Fakes(), { nodeTimeoutMs, refuses, heardSourceEpoch: 2 });
+    deaf.onMeet = () => undefined;
+    await deaf.settle().then(
+      () => check.unreachable(),
+      (error: Error) => check.match(error.message, ` for ${waitedMs} ms`),
+    );
+    check.ok(deaf.nowMs >= waitedMs && deaf.nowMs < waitedMs + 200, `${deaf.nowMs} ms`);
+  }
+});
+
+test('a target that takes itself to be elsewhere is not met: it would take a new address', async () => {
+  for (const ownHost of ['10.0.0.7', '']) {
+    const fakes = Object.assign(new Fakes(), { ownHost });
+    fakes.onSleep = () => {
+      if (fakes.nowMs > 3_000) fakes.ownerAtTarget = S;
+    };
+    await fakes.settle();
+    check.equal(fakes.sent, ['b: names c'], ownHost);
+    check.ok(fakes.nowMs > 3_000, 'its next heartbeat was waited for');
+  }
+});
+
+test('with "off" nothing is sent, and the epoch of the source is waited for all the same', async () => {
+  const fakes = Object.assign(new Fakes(), { mode: 'off', heardSourceEpoch: 2 });
+  fakes.onSleep = () => {
+    if (fakes.nowMs > 3_000) fakes.heardSourceEpoch = 5;
+  };
+  check.equal((await fakes.settle()).epochs, { source: 5, target: 4 });
+  check.equal(fakes.sent, []);
+  check.ok(fakes.nowMs > 3_000);
+});
+
+test('it is told why nothing protects a move', async () => {
+  const two = Object.assign(new Fakes(), { others: [] });
+  const unscripted = Object.assign(new Fakes(), { refuses: 'EVAL' });
+  const fine = new Fakes();
+  const sound = Object.assign(new Fakes(), { others: [], version: '7.4.0' });
+  const told = await Promise.all([two, unscripted, fine, sound].map((fakes) => fakes.settle()));
+  check.equal(
+    told.map(({ unprotected }) => unprotected),
+    ['the cluster has no third master', 'scripts (EVAL) are refused', null, null],
+  );
+});
+
+test('a pair that was settled is settled again only when its source has other claims, or in half a minute', async () => {
+  const pairs = new SettledPairs();
+  const fakes = new Fakes();
+  fakes.sourceSlots = '1-3';
+  const settled = async (): Promise<boolean> => {
+    fakes.sent.length = 0;
+    const { epochs } = await fakes.settle(pairs);
+    check.equal(epochs, { source: fakes.epochs[S], target: fakes.epochs[T] });
+    return fakes.sent.length > 0;
+  };
+  check.ok(await settled(), 'the first time');
+  check.not(await settled(), 'a moment later');
+  fakes.sourceSlots = '2-3';
+  Object.assign(fakes.epochs, { [T]: 6 });
+  check.not(await settled(), 'when slots have moved');
+  fakes.sourceSlots = '1-4';
+  check.ok(await settled(), 'when it has got another slot');
+  Object.assign(fakes.epochs, { [S]: 7 });
+  fakes.heardSourceEpoch = 7;
+  check.ok(await settled(), 'when it has got a slot back, and an epoch with it');
+  fakes.nowMs += 29_000;
+  check.not(await settled(), 'soon');
+  fakes.nowMs += 31_000;
+  check.ok(await settled(), 'after a while');
 });
 
 /** For a heartbeat to arrive that still claims what the target has just taken. */
@@ -180,6 +300,8 @@ interface Roles {
   readonly source: number;
   readonly target: number;
   readonly other: number;
+  /** Whether the source has no slots at first. */
+  readonly isSourceEmpty?: boolean;
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -190,7 +312,7 @@ const keyIn = (slot: number): string =>
 /** @param slot is of the target at first: the source gets it, and a key, and the target doubts that it is the source's. */
 async function withDoubtOf(
   slot: number,
-  { source, target, other }: Roles,
+  { source, target, other, isSourceEmpty = false }: Roles,
   use: (found: {
     readonly cluster: LocalRedisCluster;
     readonly nodes: RedisConnections;
@@ -198,7 +320,11 @@ async function withDoubtOf(
     readonly speak: (from: number) => Promise<RedisReply>;
   }) => Promise<void>,
 ): Promise<void> {
-  const cluster = await LocalRedisCluster.start({ serverArguments: ['--enable-debug-command', 'yes'] });
+  // A master that has lost its last slot would be a replica.
+  const staysMaster = ['--cluster-allow-replica-migration', isSourceEmpty ? 'no' : 'yes'];
+  const cluster = await LocalRedisCluster.start({
+    serverArguments: ['--enable-debug-command', 'yes', ...staysMaster],
+  });
   const nodes = new RedisConnections(REDIS_DEFAULTS);
   try {
     nodes.setAddresses(new Map(cluster.nodeIds.map((id, index) => [id, cluster.address(index)])));
@@ -211,6 +337,21 @@ async function withDoubtOf(
     const port = cluster.ports[target] as number;
     const speak = (from: number): Promise<RedisReply> =>
       cluster.command(from, 'CLUSTER', 'MEET', '127.0.0.1', port, busPort as string);
+    if (isSourceEmpty) {
+      const own = parseClusterNodes(String(await cluster.command(source, 'CLUSTER', 'NODES')), '');
+      const [first, last] = own.find(({ nodeId }) => nodeId === sourceId)?.slots[0] ?? [0, -1];
+      for (const index of [other, target, source])
+        await cluster.pipeline(
+          index,
+          Array.from({ length: last - first + 1 }, (_, i) => [
+            'CLUSTER',
+            'SETSLOT',
+            first + i,
+            'NODE',
+            otherId,
+          ]),
+        );
+    }
     // The target thinks that the slot is the source's, and hears that the source does not claim it; then it does.
     await cluster.command(target, 'CLUSTER', 'SETSLOT', slot, 'NODE', sourceId);
     await speak(source);
@@ -233,6 +374,7 @@ if (requireOrSkip('redis', hasRedisServer())) {
   for (const [what, slot, roles] of [
     ['a claim', 5_500, { source: 0, target: 1, other: 2 }],
     ['the first claim', 5_460, { source: 1, target: 0, other: 2 }],
+    ['the only claim', 5_500, { source: 0, target: 1, other: 2, isSourceEmpty: true }],
   ] as const)
     test(`a target that doubts ${what} of its source keeps slots and keys nevertheless`, () =>
       withDoubtOf(slot, roles, async ({ cluster, nodes, move, speak }) => {
@@ -291,7 +433,7 @@ if (requireOrSkip('redis', hasRedisServer())) {
             }),
           },
         });
-      await settleClaims({ sourceId, targetId }, { run, clock }).catch(() => undefined);
+      await settleClaims({ sourceId, targetId }, { run, clock, mode: 'auto' }).catch(() => undefined);
       process.kill(cluster.pid(0), 'SIGCONT');
       check.match(String(await cluster.command(1, 'CLUSTER', 'NODES')), /myself,master .* 5461-10923/);
       check.is(numberOf(await cluster.command(1, 'CLUSTER', 'COUNTKEYSINSLOT', named)), 1);

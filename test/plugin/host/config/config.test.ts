@@ -217,6 +217,7 @@ test('claims over several settings are checked, and their remedy is told', async
     ],
     ['{"capture":{"ringSlots":1000}}', /capture\.ringSlots: found 1000, it must be a power of two/],
     ['{"analyzer":{"windowMs":1700}}', /analyzer\.windowMs: found 1700, it must be a divisor of one week/],
+    ['{"redis":{"slotMove":{"settle":"on"}}}', /redis\.slotMove\.settle: found "on", .*"auto" or "off"/],
     [
       '{"plugin":{"mode":"auto"}}',
       /cluster\.nodeCapacity\.queries: found null.*plugin\.mode "auto" balances/,

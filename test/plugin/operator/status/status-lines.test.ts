@@ -1,10 +1,12 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import type { ClusterSeen } from '../../../../plugin/engines/redis-cluster/cluster-seen.ts';
+import { type ClusterSeen, seenWarnings } from '../../../../plugin/engines/redis-cluster/cluster-seen.ts';
+import type { WatchedMaster } from '../../../../plugin/engines/redis-cluster/master-watch.ts';
 import type { NodeRates } from '../../../../plugin/engines/redis-cluster/node-info.ts';
+import type { ClusterTopology } from '../../../../plugin/engines/redis-cluster/topology.ts';
 import type { CoordinatorStatus } from '../../../../plugin/metadata/coordinator-status.ts';
 import type { ClusterStatus } from '../../../../plugin/operator/status/gather-status.ts';
-import { redisWaits } from '../../../../plugin/operator/status/redis-status.ts';
+import { redisAlarms, redisWaits } from '../../../../plugin/operator/status/redis-status.ts';
 import { statusLines } from '../../../../plugin/operator/status/status-command.ts';
 
 const test = suite('what foreshard status says of plans');
@@ -67,6 +69,22 @@ test('an agent that has just been started is waited for, and it is said until wh
   const rates = { commands: 1, cpuSeconds: 0, inputBytes: 0, outputBytes: 0 } as NodeRates;
   check.equal(waits(seenAt(electedAtMs + 10_500, rates)), []);
   check.equal(waits(null, { ...coordinator, state: 'none' }), [], 'without an agent there is an alarm');
+});
+
+test('what may go wrong with moves of slots is an alarm, and agents that told none are read', () => {
+  const seen = seenAt(1_000, null);
+  check.equal(redisAlarms(seen, 1_000), []);
+  check.equal(redisAlarms({ ...seen, warnings: ['no third master'] }, 1_000), [
+    'Redis Cluster: no third master',
+  ]);
+  const watched = (isDoubter: boolean) => new Map([['a', { counters: { isDoubter } } as WatchedMaster]]);
+  const masters = (count: number) =>
+    ({
+      masters: Array.from({ length: count }, (_, i) => ({ nodeId: 'ab'[i] })),
+    }) as unknown as ClusterTopology;
+  check.match(seenWarnings(masters(2), watched(true))[0] as string, /may delete keys .* no third master/);
+  check.equal(seenWarnings(masters(3), watched(true)), []);
+  check.equal(seenWarnings(masters(2), watched(false)), []);
 });
 
 test.run();
