@@ -114,6 +114,24 @@ export class PlacementState {
     return this.#hardCapacity.hasRoom(this.#sums, partition, { source, node }) ? null : 'capacity';
   }
 
+  /**
+   * Cells, resource x slot, in which `node` would be above its limit with `partition`, though nothing else forbids it: none if it
+   * may go there. Null where another rule forbids it, or what is missing is memory, which both hold until the plan is done.
+   */
+  excessWith(partition: number, node: number): readonly number[] | null {
+    const source = this.ownerOf[partition] as number;
+    if (source === node) return [];
+    if (this.#rules.refusal(partition, source, node) !== null) return null;
+    return this.#hardCapacity === null
+      ? []
+      : this.#hardCapacity.excess(this.#sums, partition, { source, node });
+  }
+
+  /** Whether a node is above its limit in a cell, resource x slot. */
+  isFull(node: number, cell: number): boolean {
+    return this.#hardCapacity?.isFull(this.#sums, node, cell) ?? false;
+  }
+
   /** Whether this map as it stands is within all capacities, by whatever way it came about. */
   isWithinCapacity(): boolean {
     return this.#hardCapacity?.holds(this.#sums) ?? true;

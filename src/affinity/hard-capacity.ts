@@ -56,7 +56,37 @@ export class HardCapacity {
   hasRoom(
     sums: NodeSums,
     partition: number,
+    way: { readonly source: number; readonly node: number },
+  ): boolean {
+    return this.#fits(sums, partition, way, null);
+  }
+
+  /**
+   * Cells, resource x slot, in which `node` has no room for a partition of `source`; none if it has. Null where that is so of a
+   * transient resource, which no later move gives back.
+   */
+  excess(
+    sums: NodeSums,
+    partition: number,
+    way: { readonly source: number; readonly node: number },
+  ): readonly number[] | null {
+    const cells: number[] = [];
+    return this.#fits(sums, partition, way, cells) ? cells : null;
+  }
+
+  /** Whether a node is above its limit in a cell. */
+  isFull({ load, variance }: NodeSums, node: number, d: number): boolean {
+    this.#limit ??= this.#limits();
+    const at = node * this.#instance.depth + d;
+    return this.#isAbove(load[at] as number, variance[at] as number, this.#limit[at] as number);
+  }
+
+  /** @param excess gets the cells without room, other than of transient resources; where it is null the first one ends it. */
+  #fits(
+    sums: NodeSums,
+    partition: number,
     { source, node }: { readonly source: number; readonly node: number },
+    excess: number[] | null,
   ): boolean {
     const instance = this.#instance;
     const { depth, slotStride, slotCount, resourceCount, isTransient, load, variance } = instance;
@@ -86,7 +116,9 @@ export class HardCapacity {
         const now = this.#atQuantile(sums.load[from] as number, sums.variance[from] as number);
         if (after < now * relative * (1 - ROUNDING)) continue;
         isRelief ??= this.#overloadDelta(sums, partition, { source, node, resource: r }) < 0;
-        if (!isRelief) return false;
+        if (isRelief) continue;
+        if (excess === null) return false;
+        excess.push(d);
       }
     }
     return true;

@@ -1,5 +1,6 @@
 import { PlacementState } from './cost-model.ts';
 import { DeltaCache } from './delta-cache.ts';
+import { findExchange } from './exchange.ts';
 import type { PlacementInstance } from './instance.ts';
 import { MoveUnits } from './move-units.ts';
 import type { MoveRefusal } from './refusals.ts';
@@ -18,7 +19,8 @@ export interface OrderedMoves {
 
 /**
  * An order in which the moves from home to a map can be carried out, so that no prefix breaks a hard rule or is worse than
- * the start: largest relief first, drains before all, each against the map the moves before it leave.
+ * the start: largest relief first, drains before all, each against the map the moves before it leave. Where none may go next,
+ * some may follow each other at the right hours: an exchange (`exchange.ts`).
  *
  * This is the repair of what an optimiser suggests, too: a map that breaks a rule is not reached, and what does not fit is
  * left out. Two partitions that could only change places at one instant are left out as well: nothing moves at one instant.
@@ -30,6 +32,13 @@ export function orderMoves(instance: PlacementInstance, ownerOf: Int32Array): Or
   const open = new Set<number>();
   for (let p = 0; p < ownerOf.length; p++) if (ownerOf[p] !== instance.home[p]) open.add(p);
   const order: number[] = [];
+  const go = (partition: number): void => {
+    const target = ownerOf[partition] as number;
+    deltas.noteMove(partition, instance.home[partition] as number, target, order.length);
+    state.move(partition, target);
+    open.delete(partition);
+    order.push(partition);
+  };
   for (;;) {
     const room = costMax - state.cost();
     let best = { partition: -1, rank: Number.POSITIVE_INFINITY };
@@ -41,13 +50,9 @@ export function orderMoves(instance: PlacementInstance, ownerOf: Int32Array): Or
         continue;
       best = { partition: p, rank };
     }
-    const { partition } = best;
-    if (partition < 0) break;
-    const target = ownerOf[partition] as number;
-    deltas.noteMove(partition, instance.home[partition] as number, target, order.length);
-    state.move(partition, target);
-    open.delete(partition);
-    order.push(partition);
+    const next = best.partition >= 0 ? [best.partition] : findExchange(state, open, { ownerOf, costMax });
+    if (next.length === 0) break;
+    for (const partition of next) go(partition);
   }
   const left = new Map<number, MoveRefusal | 'worse'>();
   for (const p of open) left.set(p, state.refusal(p, ownerOf[p] as number) ?? 'worse');

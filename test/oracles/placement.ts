@@ -44,6 +44,8 @@ export interface OracleMove {
   readonly partition: string;
   readonly source: string;
   readonly target: string;
+  /** 0 if absent. */
+  readonly startSlot?: number;
 }
 
 /** Those of the settings that the definitions mention. */
@@ -97,7 +99,11 @@ export function breaches(file: OracleFile, moves: readonly OracleMove[], setting
     const owners = along[step + 1] as Owners;
     const source = along[firstStepOf(file, moves, move)] as Owners;
     const settled = mapAfterSet(file, moves, move, along);
-    found.push(...capacityBreaches(file, { start, source, owners, settled, move }, settings));
+    const later = moves.slice(step + 1).map(({ startSlot = 0 }, i) => ({
+      startSlot,
+      owners: along[step + 2 + i] as Owners,
+    }));
+    found.push(...capacityBreaches(file, { start, source, owners, settled, move, later }, settings));
     found.push(...groupBreaches(file, start, owners));
   });
   found.push(...togetherBreaches(file, start, ownersAlong(file, moves).at(-1) as Owners));
@@ -194,16 +200,19 @@ interface CapacityStep {
   /** The map after the move, or after the last of its set. */
   readonly settled: Owners;
   readonly move: OracleMove;
+  /** The maps after each of the later moves, and the slots in which those begin. */
+  readonly later: readonly { readonly startSlot: number; readonly owners: Owners }[];
 }
 
 /**
+ * In each slot the maps are judged that may be in effect in it: those of moves that begin before it or in it, until the next begins.
  * No step brings a node above its capacity, or above what it had at the start where that was more, but for two cases: the
  * node that takes a partition may go above where it stays less full than the node that gave it was, or where both together
  * are less overloaded by the step, over all slots. Memory, which is held on both nodes, knows no such case.
  */
 function capacityBreaches(
   file: OracleFile,
-  { start, source, owners, settled, move }: CapacityStep,
+  { start, source, owners, settled, move, later }: CapacityStep,
   settings: OracleSettings,
 ): string[] {
   const found: string[] = [];
@@ -222,6 +231,12 @@ function capacityBreaches(
       const isHeld = (id: string): boolean => resource === MEMORY && start.get(id) === node.id;
       const after = rho(node, (id) => owners.get(id) === node.id || isHeld(id));
       if (after <= Math.max(1, before) + 1e-6) continue;
+      const ending = later.find(
+        (next) =>
+          rho(node, (id) => next.owners.get(id) === node.id || isHeld(id)) <= Math.max(1, before) + 1e-6,
+      );
+      const isInEffect = slot >= (move.startSlot ?? 0) && slot <= (ending?.startSlot ?? slot);
+      if (ending !== undefined && !isInEffect) continue;
       const giver = rho(nodeOf(move.source), (id) => source.get(id) === move.source);
       const overload = (map: Owners): number =>
         sum(

@@ -14,6 +14,31 @@ export const instanceFiles = fc
   })
   .map(randomFile);
 
+/** Files of nodes that are just full, each in slots of its own: most better maps are reached by exchanges alone. */
+export const fullAtTimesFiles = fc
+  .record({
+    nodeCount: fc.integer({ min: 2, max: 4 }),
+    each: fc.integer({ min: 2, max: 3 }),
+    slotsEach: fc.integer({ min: 1, max: 3 }),
+    seed: fc.bigInt({ min: 0n, max: 2n ** 60n }),
+  })
+  .map(({ nodeCount, each, slotsEach, seed }): OracleFile => {
+    const random = seededRandom(seed);
+    const partitions = Array.from({ length: nodeCount * each }, (_, p) => {
+      const node = Math.floor(p / each);
+      const idle = 0.005 + 0.02 * random.nextFloat();
+      const cpu = Array.from({ length: nodeCount * slotsEach }, (_, t) =>
+        Math.floor(t / slotsEach) === node ? 0.9 / each : idle,
+      );
+      const load = { cpu };
+      return { id: `p${p}`, node: `n${node}`, sizeBytes: 1e11 * random.nextFloat(), load, upper: load };
+    });
+    const nodes = Array.from({ length: nodeCount }, (_, n) => {
+      return { id: `n${n}`, capacity: { cpu: 0.96 + 0.01 * random.nextFloat() } };
+    });
+    return { slotSeconds: 3600, bandwidthBytesPerSecond: 1e8, nodes, partitions, rules: {} };
+  });
+
 interface Shape {
   readonly seed: bigint;
   readonly partitionCount: number;

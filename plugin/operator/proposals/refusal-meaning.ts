@@ -5,7 +5,7 @@ export const REFUSAL_MEANING: Readonly<Record<Refusal, string>> = {
   'near-bound': 'the map as it is costs hardly more than the best there could be',
   'below-minimum-gain': 'no move that the rules allow would gain as much as it has to for its price',
   'no-order':
-    'a better map is known, but no order of its moves was found in which each step keeps the rules and leaves nothing worse than it is: nodes would have to exchange partitions at one instant',
+    'a better map is known, but no order of its moves was found in which each step keeps the rules and leaves nothing worse than it is: nodes would have to exchange partitions at one instant, in hours in which both are full',
   'migrations-open': 'the partitions are still being moved',
   residence: 'every partition rests: it was moved lately, or its node does not answer',
   'breach-stays':

@@ -74,12 +74,15 @@ export function neededBefore(
   const needed: PlannedMove[] = [];
   const takenBack: PlannedMove[] = [];
   const groups = groupsOf(now.instance, partition);
+  // Of an exchange the first is refused until the others have gone: nothing before it can help that.
+  const isAllowed = now.canMove(partition, target);
   for (const earlier of [...before].reverse()) {
     const makesRoom = earlier.source === target;
     const isOfGroup = groups.some((group) => groupsOf(now.instance, earlier.partition).includes(group));
     if (!makesRoom && !isOfGroup && earlier.target !== source) continue;
     now.move(earlier.partition, earlier.source);
-    const isMissed = !now.canMove(partition, target) || (makesRoom && now.loadDelta(partition, target) > 0);
+    const isRefused = isAllowed && !now.canMove(partition, target);
+    const isMissed = isRefused || (makesRoom && now.loadDelta(partition, target) > 0);
     if (isMissed) now.move(earlier.partition, earlier.target);
     (isMissed ? needed : takenBack).unshift(earlier);
   }

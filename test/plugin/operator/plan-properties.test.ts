@@ -14,7 +14,7 @@ import { DEFAULT_AFFINITY_SETTINGS, type OptimizerName } from '../../../src/affi
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { breaches, type OracleFile, objective, ownersAlong, startOwners } from '../../oracles/placement.ts';
-import { instanceFiles } from '../../support/plan-instances.ts';
+import { fullAtTimesFiles, instanceFiles } from '../../support/plan-instances.ts';
 import { testSeed } from '../../support/seed.ts';
 
 const test = suite('foreshard plan, on random instances');
@@ -68,6 +68,26 @@ test('every plan keeps every rule at every step, and is no worse than staying or
   );
   check.ok(feasible > RUNS.numRuns / 2, `${feasible} instances had rules that can hold`);
   check.ok(moves > RUNS.numRuns, `${moves} moves were looked at`);
+});
+
+test('nodes that are full at different hours exchange partitions, and none is above its capacity in any hour on the way', async () => {
+  let exchanges = 0;
+  await fc.assert(
+    fc.asyncProperty(fullAtTimesFiles, async (file) => {
+      const instance = named(file) as NamedInstance;
+      const result = await plan(instance, 'anneal');
+      check.equal(breaches(file, result.moves, SETTINGS), []);
+      check.ok(result.costAfter <= (await plan(instance, 'greedy')).costAfter, 'greedy');
+      for (const { costThen } of result.moves)
+        check.ok(costThen <= result.costBefore * (1 + 1e-9), 'no prefix is worse than the start');
+      const stoppedAfter = (last: number) =>
+        result.moves.map((move, i) => ({ ...move, startSlot: i <= last ? 0 : 100 }));
+      const isFull = (_: unknown, i: number): boolean => breaches(file, stoppedAfter(i), SETTINGS).length > 0;
+      if (result.moves.some(isFull)) exchanges++;
+    }),
+    RUNS,
+  );
+  check.ok(exchanges > RUNS.numRuns / 4, `${exchanges} plans keep capacities at their hours alone`);
 });
 
 test('a node that is to be emptied keeps only what no rule lets go, however full the others get', async () => {

@@ -8,7 +8,6 @@ import { neededBefore } from '../../../../src/affinity/evidence/move-evidence.ts
 import { buildRuledInstance, type PlacementInputs } from '../../../../src/affinity/instance.ts';
 import { copySeconds, movePriceTo } from '../../../../src/affinity/move-price.ts';
 import { greedy } from '../../../../src/affinity/optimisers/greedy.ts';
-import type { Optimiser } from '../../../../src/affinity/optimisers/optimiser.ts';
 import { orderMoves } from '../../../../src/affinity/order-moves.ts';
 import { AffinityManager } from '../../../../src/affinity/planner.ts';
 import {
@@ -280,40 +279,6 @@ test('two nodes that are full at different times of the week exchange partitions
   check.is(moves.length, 8);
   for (let n = 0; n < 4; n++)
     check.is(targetOwnerOf.subarray(0, 8).filter((owner) => owner === n).length, 2, 'of both kinds two');
-});
-
-test('two nodes that are just full at different times can exchange nothing step by step, and the refusal says so', async () => {
-  // 9.9 of 9.92 by day on one and by night on the other; whoever went first would bring 0.033 to the full hours of the other.
-  const inputsWithLast = (lastHour: number): PlacementInputs =>
-    inputsOf({
-      ownerOf: [0, 0, 0, 1, 1, 1],
-      forecast: forecastOf({
-        horizonSteps: 24,
-        partitionCount: 6,
-        spread: 0,
-        loadOf: (t, p) => (p === 2 && t === 23 ? lastHour : t % 24 < 12 === p < 3 ? 3.3 : 0.033),
-      }),
-      nodes: [nodeOf(0, 9.92), nodeOf(1, 9.92)],
-    });
-  const exchange: Optimiser = {
-    name: 'exchange',
-    optimise: async () => ({ ownerOf: Int32Array.of(0, 0, 1, 1, 1, 0), iterations: 1 }),
-  };
-  const refusalWith = async (changes: Partial<AffinitySettings>, lastHour = 0.033) => {
-    const settings = settingsWith({}, { commonError: 0, riskZ: 0, ...changes });
-    const components = { random: seededRandom(1n), logger: silentLogger, optimiser: exchange };
-    const inputs = inputsWithLast(lastHour);
-    const { moves, refusal } = await new AffinityManager(settings, components).propose(inputs);
-    return moves.length > 0 ? `${moves.length} moves` : refusal;
-  };
-  check.is(await refusalWith({}), 'no-order');
-  check.is(await refusalWith({ isCapacityHard: false }), '2 moves');
-  check.is(await refusalWith({ benefitCostRatio: 1e6 }), 'below-minimum-gain', 'of what nobody would want');
-  check.is(
-    await refusalWith({}, 3.4),
-    'below-minimum-gain',
-    'of a map that is itself above a capacity: 10 in the last hour',
-  );
 });
 
 test('what may share only what another move brings is not approved without that one', () => {

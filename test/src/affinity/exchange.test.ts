@@ -1,0 +1,153 @@
+/** Moves that keep capacities only one shortly after the other. */
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { PlacementState } from '../../../src/affinity/cost-model.ts';
+import { findExchange } from '../../../src/affinity/exchange.ts';
+import { buildInstance, type PlacementInputs } from '../../../src/affinity/instance.ts';
+import type { Optimiser } from '../../../src/affinity/optimisers/optimiser.ts';
+import { orderMoves } from '../../../src/affinity/order-moves.ts';
+import { AffinityManager } from '../../../src/affinity/planner.ts';
+import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
+import { schedule } from '../../../src/affinity/timetable/schedule.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import { dimensionIndex } from '../../../src/model/load-profile.ts';
+import { forecastOf, inputsOf, nodeOf } from '../../support/placement.ts';
+import { timetableOf } from '../../support/timetable.ts';
+
+const test = suite('affinity/exchange');
+const SURE: AffinitySettings = { ...DEFAULT_AFFINITY_SETTINGS, commonError: 0, riskZ: 0 };
+
+test('two nodes that are just full at different times exchange by day what is busy by day, and nothing where there is no time', async () => {
+  // 9.9 of 9.92 by day on one and by night on the other; whoever goes first brings 0.033 to the full hours of the other.
+  const inputsWith = ({ lastHour = 0.033, bytes = 1e6 }): PlacementInputs =>
+    inputsOf({
+      ownerOf: [0, 0, 0, 1, 1, 1],
+      forecast: forecastOf({
+        horizonSteps: 24,
+        partitionCount: 6,
+        spread: 0,
+        loadOf: (t, p) => (p === 2 && t === 23 ? lastHour : t % 24 < 12 === p < 3 ? 3.3 : 0.033),
+      }),
+      nodes: [nodeOf(0, 9.92), nodeOf(1, 9.92)],
+      changes: { partitionBytes: new Float64Array(6).fill(bytes) },
+    });
+  const exchange: Optimiser = {
+    name: 'exchange',
+    optimise: async () => ({ ownerOf: Int32Array.of(0, 0, 1, 1, 1, 0), iterations: 1 }),
+  };
+  const planOf = (changes: Partial<AffinitySettings>, inputs: Parameters<typeof inputsWith>[0] = {}) => {
+    const settings = { ...SURE, ...changes };
+    const components = { random: seededRandom(1n), logger: silentLogger, optimiser: exchange };
+    return new AffinityManager(settings, components).propose(inputsWith(inputs));
+  };
+  const refusalWith = async (...how: Parameters<typeof planOf>) => {
+    const { moves, refusal } = await planOf(...how);
+    return moves.length > 0 ? `${moves.length} moves` : refusal;
+  };
+  const hourOf = (ms: number | undefined): number => new Date(ms as number).getUTCHours();
+  for (const windows of [[], ['daily 09:00-15:00'], ['daily 10:00-03:00'], ['daily 12:00-15:00']]) {
+    const timetable = { ...DEFAULT_AFFINITY_SETTINGS.timetable, windows };
+    const { moves } = await planOf({ timetable });
+    check.is(moves.length, 2, String(windows));
+    const [first, second] = moves;
+    const hours = [hourOf(first?.schedule?.startMs), hourOf((second?.schedule?.endMs as number) - 1)];
+    const isByDay = (first?.partitionId as number) < 3;
+    check.ok(
+      hours.every((hour) => hour < 12 === isByDay),
+      `partition ${first?.partitionId} first, ${hours.join(' to ')}, windows ${windows}`,
+    );
+    check.is(second?.unit?.partitionIds.length, 2, 'nobody approves one without the other');
+    check.is(first?.unit?.partitionIds.length, 2);
+  }
+  // Forty minutes a copy: the second would end a day later.
+  const timetable = { ...DEFAULT_AFFINITY_SETTINGS.timetable, windows: ['daily 09:00-10:00'] };
+  check.is(await refusalWith({ timetable }, { bytes: 40 * 60e8 }), 'no-time');
+  check.is(await refusalWith({ timetable }, { bytes: 20 * 60e8 }), '2 moves');
+  check.is(await refusalWith({ isCapacityHard: false }), '2 moves');
+  check.is(await refusalWith({ benefitCostRatio: 1e6 }), 'below-minimum-gain', 'of what nobody would want');
+  check.is(
+    await refusalWith({}, { lastHour: 3.4 }),
+    'below-minimum-gain',
+    'of a map that is itself above a capacity: 10 in the last hour',
+  );
+});
+
+test('two nodes that are full of different things all the time can exchange nothing step by step, and the refusal says so', async () => {
+  const readBytes = dimensionIndex('readBytes');
+  const inputs = inputsOf({
+    ownerOf: [0, 0, 0, 1, 1, 1],
+    forecast: forecastOf({
+      horizonSteps: 24,
+      partitionCount: 6,
+      spread: 0,
+      loadOf: (_, p, dimension) => ((dimension === readBytes) === p < 3 ? 3.3 : 0.033),
+    }),
+    nodes: [nodeOf(0, 9.92), nodeOf(1, 9.92)],
+  });
+  const exchange: Optimiser = {
+    name: 'exchange',
+    optimise: async () => ({ ownerOf: Int32Array.of(0, 0, 1, 1, 1, 0), iterations: 1 }),
+  };
+  const dimensions = (['queries', 'readBytes'] as const).map((dimension) => ({ dimension, weight: 1 }));
+  const components = { random: seededRandom(1n), logger: silentLogger, optimiser: exchange };
+  const { moves, refusal } = await new AffinityManager({ ...SURE, dimensions }, components).propose(inputs);
+  check.equal([moves.length, refusal], [0, 'no-order']);
+});
+
+/** Three nodes, each full in eight hours of its own; partition 2 n is to go to the next node. */
+function ringOfThree() {
+  const forecast = forecastOf({
+    horizonSteps: 24,
+    partitionCount: 6,
+    spread: 0,
+    loadOf: (t, p) => (Math.floor(t / 8) === p >> 1 ? 4.9 : 0.4),
+  });
+  const nodes = [nodeOf(0, 9.9), nodeOf(1, 9.9), nodeOf(2, 9.9)];
+  const instance = buildInstance(inputsOf({ ownerOf: [0, 0, 1, 1, 2, 2], forecast, nodes }), SURE);
+  return { instance, ownerOf: Int32Array.of(1, 0, 2, 1, 0, 2) };
+}
+
+test('three nodes pass on a partition each, and no node is above its capacity in any hour on the way', () => {
+  const { instance, ownerOf } = ringOfThree();
+  const state = new PlacementState(instance);
+  check.equal(
+    [0, 2, 4].map((p) => state.refusal(p, ownerOf[p] as number)),
+    ['capacity', 'capacity', 'capacity'],
+  );
+  const { order, left } = orderMoves(instance, ownerOf);
+  check.is(left.size, 0);
+  const planned = order.map((partition) => ({
+    partition,
+    source: instance.home[partition] as number,
+    target: ownerOf[partition] as number,
+  }));
+  const { moves, leftOut } = schedule(timetableOf(instance), planned);
+  check.equal([leftOut.length, moves.length], [0, 3]);
+  for (let t = 0; t < 24; t++) {
+    // Within an hour one follows the other.
+    for (let done = moves.filter(({ endSlot }) => endSlot < t).length; done <= 3; done++) {
+      if (done > 0 && (moves[done - 1]?.startSlot ?? 0) > t) break;
+      const now = instance.home.slice();
+      for (const { partition, target } of moves.slice(0, done)) now[partition] = target;
+      const map = new PlacementState(instance, now);
+      for (const n of [0, 1, 2])
+        check.ok(map.utilisation(n, 0, t) <= 1, `node ${n} in hour ${t} after ${done} moves`);
+    }
+  }
+});
+
+test('an exchange is not begun whose map on the way costs more than the start, or whose second move does not pay', () => {
+  const { instance, ownerOf } = ringOfThree();
+  const state = new PlacementState(instance);
+  const costMax = state.cost();
+  const open = new Set([0, 2, 4]);
+  check.is(findExchange(state, open, { ownerOf, costMax }).length, 3);
+  check.is(findExchange(state, open, { ownerOf, costMax: 0 }).length, 0);
+  check.is(findExchange(state, new Set([0, 2]), { ownerOf, costMax }).length, 0, 'nobody ends it');
+  const dear = { ...instance, movePrice: instance.movePrice.map((own, p) => (p === 0 ? own : 1e3)) };
+  check.is(findExchange(new PlacementState(dear), open, { ownerOf, costMax: 1e6 }).length, 0);
+  check.equal(state.ownerOf, instance.home, 'the map is as it was');
+});
+
+test.run();
