@@ -4,8 +4,8 @@ import { ForeshardError, InvariantError } from '../../src/base/errors.ts';
 import { Caller } from './thread-calls.ts';
 import { STARTED_ID, type ThreadMessage } from './thread-main.ts';
 
-/** A thread that has not closed what it opened by then is stopped. */
-const CLOSE_MS_MAX = 2_000;
+/** A thread ends itself long before: one that has not by then stands still, and is stopped wherever it is. */
+const STANDSTILL_MS_MAX = 30_000;
 
 /** The parent's end of a worker thread that runs `runThread`; a thread that ends unasked is a fault. */
 export class ThreadLink {
@@ -50,7 +50,7 @@ export class ThreadLink {
     if (this.#isEnded) return;
     const hasEnded = once(this.#thread, 'exit');
     this.#thread.postMessage('close');
-    const deadline = setTimeout(() => void this.#thread.terminate(), CLOSE_MS_MAX);
+    const deadline = setTimeout(() => void this.#thread.terminate(), STANDSTILL_MS_MAX);
     await hasEnded;
     clearTimeout(deadline);
   }

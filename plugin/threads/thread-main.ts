@@ -8,6 +8,12 @@ export type ThreadRequest = Call | 'close';
 /** From the thread. */
 export type ThreadMessage = Answer | { readonly kind: 'fault'; readonly message: string };
 
+/**
+ * A thread that has not closed what it opened by then ends itself. From its own event loop: one that is ended from outside may be
+ * inside a commit, whose lock nobody would ever release, and neither that thread nor another process would go on.
+ */
+const CLOSE_MS_MAX = 2_000;
+
 /** Answers no question: it says whether the thread has started. */
 export const STARTED_ID = 0;
 
@@ -30,8 +36,10 @@ export async function runThread(start: () => Promise<RunningThread>): Promise<vo
     return;
   }
   parentPort?.on('message', (request: ThreadRequest) => {
-    if (request === 'close') running.close().then(() => parentPort?.close(), reportFault);
-    else void answerCall(request, (body) => running.respond(body), send);
+    if (request === 'close') {
+      setTimeout(() => process.exit(), CLOSE_MS_MAX).unref();
+      running.close().then(() => parentPort?.close(), reportFault);
+    } else void answerCall(request, (body) => running.respond(body), send);
   });
   send({ kind: 'reply', id: STARTED_ID, body: null });
 }
