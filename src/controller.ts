@@ -107,6 +107,8 @@ export interface CycleReport {
   readonly atMs: number;
   /** Without a forecast there is no plan; relief there may be. */
   readonly outcome: 'planned' | 'too-little-history';
+  /** Why the cluster could not be looked at; absent where it was. */
+  readonly unseen?: string;
   readonly forecast: Forecast | null;
   readonly proposal: Proposal | null;
   readonly admission: AdmissionReport;
@@ -134,7 +136,7 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
     logger.info({ windows: profile.windowCount }, 'too little history to forecast: relief is all there is');
 
   const state = await (forecast ? cluster.observe() : observeIfAnswering(cluster));
-  if (state === null) return nothingToDo({ atMs, forecastMs });
+  if (typeof state === 'string') return nothingToDo({ atMs, forecastMs, unseen: state });
   const planStartedMs = clock.monotonicMs();
   const input = { ...state, memory: await proposals.memory() };
   const trusted = forecast && trustedForecast(forecast, profile, { skillMin });
@@ -186,18 +188,22 @@ export async function runCycle(components: CycleComponents): Promise<CycleReport
   };
 }
 
-/** A cluster of which nothing is known yet may be starting: that no node answers is no fault then. */
-async function observeIfAnswering(cluster: CycleComponents['cluster']): Promise<ClusterState | null> {
+/**
+ * A cluster of which nothing is known yet may be starting: that no node answers is no fault then.
+ *
+ * @returns why not, where it cannot be looked at.
+ */
+async function observeIfAnswering(cluster: CycleComponents['cluster']): Promise<ClusterState | string> {
   try {
     return await cluster.observe();
   } catch (error) {
-    if (error instanceof ForeshardError && error.code === 'FORESHARD_UNAVAILABLE') return null;
+    if (error instanceof ForeshardError && error.code === 'FORESHARD_UNAVAILABLE') return error.message;
     throw error;
   }
 }
 
-const nothingToDo = (times: Pick<CycleReport, 'atMs' | 'forecastMs'>): CycleReport => ({
-  ...times,
+const nothingToDo = (known: Pick<CycleReport, 'atMs' | 'forecastMs' | 'unseen'>): CycleReport => ({
+  ...known,
   outcome: 'too-little-history',
   forecast: null,
   proposal: null,

@@ -108,6 +108,29 @@ test('in mode auto a move is handed over with those that make room for it', asyn
   check.equal(move?.after, [5, 6]);
 });
 
+test('a cluster that does not answer yet is no fault: the report says why nothing could be planned', async () => {
+  const told: (string | undefined)[] = [];
+  for (const code of ['FORESHARD_UNAVAILABLE', 'FORESHARD_CORRUPT'] as const)
+    try {
+      const { outcome, unseen } = await runCycle({
+        mode: 'propose',
+        skillMin: 0,
+        clock: new VirtualClock(NOW_MS),
+        logger: silentLogger,
+        analyzer: { loadProfile: async () => ({ ...PROFILE, windowCount: 0 }) },
+        cluster: {
+          observe: async () => {
+            throw new ForeshardError(code, 'retry', 'no node answers');
+          },
+        },
+      } as unknown as CycleComponents);
+      told.push(outcome, unseen);
+    } catch (error) {
+      told.push((error as ForeshardError).code);
+    }
+  check.equal(told, ['too-little-history', 'no node answers', 'FORESHARD_CORRUPT']);
+});
+
 test('what is kept for replays is the plan as it was made of the inputs, whatever of it is proposed', async () => {
   const kept: (readonly [proposed: number, made: number | undefined])[] = [];
   await admittedMovesIn('propose', true, [], async (proposal, { plan }) => {

@@ -18,6 +18,7 @@ import { loadCalendar } from '../../calendar/load-calendar.ts';
 import { AnalysisClock } from '../../host/analysis/analysis-clock.ts';
 import { CheckpointFile } from '../../host/analysis/checkpoint-file.ts';
 import { summaryOf } from '../../host/analysis/cycle-summary.ts';
+import { CycleTimer } from '../../host/analysis/cycle-timer.ts';
 import { EventEffects } from '../../host/analysis/event-effects.ts';
 import { KeptForecaster } from '../../host/analysis/kept-forecaster.ts';
 import { CPU_WINDOWS_MAX, measuredIn } from '../../host/analysis/node-cpu-feed.ts';
@@ -56,6 +57,8 @@ export interface AgentAnalysisSetup {
 export type AgentAnalysisBody =
   /** A cycle now, for tests and replays. */
   | { readonly operation: 'plan' }
+  /** A cycle as soon as one can be made. */
+  | { readonly operation: 'planSoon' }
   /** What this thread tells of itself and of its cycles. */
   | { readonly operation: 'metrics' }
   /** From now on it is so late by what a replay says: cycles run when they are asked for. */
@@ -156,7 +159,14 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
       },
       mayBegin,
     );
-  const planning = every(controller.cycleIntervalMs, 'no plan is made for now', () => cycles.runCycle());
+  const planning = isDryRun
+    ? null
+    : new CycleTimer(controller.cycleIntervalMs, {
+        logger,
+        fence: () => coordinator.fence,
+        runCycle: () => cycles.runCycle(),
+        onFault: reportFault,
+      });
   const beside = [
     // At once when it leads: whoever has just started an agent wants to see what it sees.
     every(
@@ -177,8 +187,12 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
           ...(webhooks?.readings() ?? []),
         ];
       if (asked.operation === 'setClock') {
-        void planning.stop();
+        void planning?.stop();
         clock.setVirtual(asked.nowMs);
+        return null;
+      }
+      if (asked.operation === 'planSoon') {
+        planning?.planSoon();
         return null;
       }
       await coordinator.waitForElection(clock, controller.leaseTtlMs);
@@ -188,7 +202,7 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
     async close() {
       isClosing = true;
       delay.close();
-      await Promise.all([planning, ...beside].map((work) => work.stop()));
+      await Promise.all([planning, ...beside].map((work) => work?.stop()));
       await cycles.settled();
       await webhooks?.close();
       coordinator.close();

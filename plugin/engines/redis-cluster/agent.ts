@@ -156,6 +156,14 @@ export class RedisAgent {
   }
 
   /**
+   * A cycle as soon as one can be made: when this agent is elected, when what is in its way is over. The log says what that is.
+   * Resolves when it is under way.
+   */
+  async planSoon(): Promise<void> {
+    await this.#analysis.ask({ operation: 'planSoon' } satisfies AgentAnalysisBody);
+  }
+
+  /**
    * What a replay asks of an agent that it has spawned; see plugin/host/control-messages.ts. Load is not the agent's to tell:
    * captured clients publish it.
    */

@@ -19,6 +19,7 @@ import type {
 } from '../control-messages.ts';
 import type { AnalysisClock } from './analysis-clock.ts';
 import { summaryOf } from './cycle-summary.ts';
+import { CycleTimer } from './cycle-timer.ts';
 import type { NodeCpuFeed } from './node-cpu-feed.ts';
 import type { Planning } from './planning.ts';
 import type { ProfileLedger, WindowLoad } from './profile-ledger.ts';
@@ -57,7 +58,8 @@ export class Analysis {
   readonly #cpuTimer: NodeJS.Timeout;
   #cpuPolling: Promise<void> | null = null;
   #planning: Planning;
-  #cycleTimer: NodeJS.Timeout | null = null;
+  /** None in a replay, which says when. */
+  #cycleTimer: CycleTimer | null;
   readonly #windowMs: number;
   #builder: ProfileBuilder;
   /** The window in which this node began to listen is measured in part only: it is an outage, not a quiet hour. */
@@ -82,20 +84,26 @@ export class Analysis {
     this.#windowMs = settings.analyzer.windowMs;
     this.#drainTimer = setInterval(() => this.#onDrainTimer(), settings.capture.drainIntervalMs);
     this.#cpuTimer = setInterval(() => this.#onCpuTimer(), cpuPollMs(this.#windowMs));
-    this.#startCycleTimer();
+    this.#cycleTimer = this.#newCycleTimer();
   }
 
   get planning(): Planning {
     return this.#planning;
   }
 
-  /** Plans by other settings from now on. A cycle that runs is ended first: it may have moves to hand over. */
+  /**
+   * Plans by other settings from now on, and at once where this process leads: the moves that waited went with the coordinator
+   * before. A cycle that runs is ended first: it may have moves to hand over.
+   */
   async replacePlanning(planning: Planning): Promise<void> {
     const { cycles, coordinator } = this.#planning;
     this.#planning = planning;
+    await this.#cycleTimer?.stop();
     await cycles.settled();
     coordinator.close();
-    if (this.#cycleTimer !== null) this.#startCycleTimer();
+    if (this.#cycleTimer === null) return;
+    this.#cycleTimer = this.#newCycleTimer();
+    this.#cycleTimer.planSoon();
   }
 
   async control(body: AnalysisBody): Promise<unknown> {
@@ -175,7 +183,7 @@ export class Analysis {
     clearInterval(this.#cpuTimer);
     await this.#cpuPolling;
     await this.#components.cpuFeed.close();
-    if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
+    await this.#cycleTimer?.stop();
     this.#drain();
     await this.#publishing;
     await this.#planning.cycles.settled();
@@ -193,7 +201,7 @@ export class Analysis {
       this.#wholeFromMs = nextWindowStart(nowMs, this.#windowMs);
       queryTypes.reset();
     }
-    if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
+    void this.#cycleTimer?.stop();
     this.#cycleTimer = null;
     return { nowMs };
   }
@@ -328,14 +336,14 @@ export class Analysis {
     });
   }
 
-  #startCycleTimer(): void {
-    if (this.#cycleTimer !== null) clearInterval(this.#cycleTimer);
-    const { cycleIntervalMs } = this.#planning.settings.controller;
-    this.#cycleTimer = setInterval(() => this.#onCycleTimer(), cycleIntervalMs);
-  }
-
-  #onCycleTimer(): void {
-    void this.planNow();
+  #newCycleTimer(): CycleTimer {
+    const { coordinator, cycles, settings } = this.#planning;
+    return new CycleTimer(settings.controller.cycleIntervalMs, {
+      logger: this.#components.logger,
+      fence: () => coordinator.fence,
+      runCycle: () => cycles.runCycle(),
+      onFault: this.#onFault,
+    });
   }
 
   /** What the world did to a timer's work is logged, and the next turn tries again; our own bug ends the thread. */

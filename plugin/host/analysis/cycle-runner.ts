@@ -59,6 +59,8 @@ export class CycleRunner {
   readonly #settings: Settings;
   readonly #components: CycleRunnerComponents;
   #cycle: Promise<unknown> = Promise.resolve();
+  /** Of the failure that people were told of last, in a row of failures: one that is tried again is news once. */
+  #failureTold: string | null = null;
 
   constructor(settings: Settings, components: CycleRunnerComponents) {
     this.#settings = settings;
@@ -73,7 +75,10 @@ export class CycleRunner {
     });
     this.#cycle = next.catch((error: unknown) => {
       this.#components.book.noteFailure();
-      this.#components.webhooks?.send('cycle.failed', { reason: (error as Error).message });
+      const { message: reason } = error as Error;
+      if (reason === this.#failureTold) return;
+      this.#failureTold = reason;
+      this.#components.webhooks?.send('cycle.failed', { reason });
     });
     return next;
   }
@@ -119,6 +124,7 @@ export class CycleRunner {
     tellOfProposal(this.#components.webhooks, report, this.#settings.plugin.mode);
     this.#components.book.note({ report, profile, state, settings: this.#settings });
     if (report.forecast !== null) await this.#publishForecast(report.forecast, fence);
+    this.#failureTold = null;
     return report;
   }
 

@@ -53,9 +53,7 @@ export async function runAgent(readSettings: () => Promise<Settings>): Promise<n
         inForce = next;
         // The moves that waited, and the plan that was being made, went with the agent before: without this, nothing moved until
         // the next cycle.
-        void begun.plan().catch((fault: Error) => {
-          logger.warn({ fault: fault.message }, 'no plan is made for now');
-        });
+        void begun.planSoon().catch(fail);
       } catch (error) {
         // A process without an agent is of no use: whoever watches over it starts it again.
         agent = await start(inForce).catch((fault: unknown) => {

@@ -1,6 +1,4 @@
 /** The agent on a real cluster: it reads load that clients have published, plans, moves slots, and survives being killed. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import calculateSlot from 'cluster-key-slot';
@@ -15,16 +13,11 @@ import {
 } from '../../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
 import { numberOf } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
 import { parseReplication } from '../../../../plugin/engines/redis-cluster/replica-wait.ts';
-import { ProfileLedger } from '../../../../plugin/host/analysis/profile-ledger.ts';
-import { ProfilePublisher } from '../../../../plugin/host/analysis/profile-publisher.ts';
-import { profilePrefix } from '../../../../plugin/host/records/record-keys.ts';
 import { loadMap } from '../../../../plugin/metadata/cluster-map.ts';
 import { openMetadata } from '../../../../plugin/metadata/open.ts';
-import { readProposal } from '../../../../plugin/operator/proposals/latest-proposal.ts';
 import { silentLogger } from '../../../../src/base/logger.ts';
-import { LOAD_DIMENSION_COUNT } from '../../../../src/model/load-profile.ts';
-import { DEFAULT_SETTINGS, type Settings } from '../../../../src/settings.ts';
-import { foreshardArguments } from '../../../support/repository.ts';
+import { DEFAULT_SETTINGS } from '../../../../src/settings.ts';
+import { publishLoad, settingsFor, until } from '../../../support/redis-agent.ts';
 import { requireOrSkip } from '../../../support/require.ts';
 import { runCli } from '../../../support/run-cli.ts';
 import { withTemporaryFolder } from '../../../support/temporary-folder.ts';
@@ -33,60 +26,6 @@ const test = suite<{ cluster: LocalRedisCluster }>('redis-cluster: the agent, re
 
 /** With servers of its own. */
 const failover = suite('redis-cluster: the agent and a failover, real servers');
-
-const WINDOW_MS = 3_600_000;
-/** Of 32 slots each: every slot that changes hands costs a sync of nodes.conf at three servers, and the disk is shared with other suites. */
-const PARTITIONS = 512;
-
-function settingsFor(cluster: LocalRedisCluster, folder: string, changes: Partial<Settings> = {}): Settings {
-  return {
-    ...DEFAULT_SETTINGS,
-    cluster: {
-      ...DEFAULT_SETTINGS.cluster,
-      name: 'agent-test',
-      partitionCount: PARTITIONS,
-      nodeCapacity: { queries: 500, cpuSeconds: 1, readBytes: null, writeBytes: null },
-    },
-    plugin: { ...DEFAULT_SETTINGS.plugin, mode: 'auto' },
-    analyzer: { ...DEFAULT_SETTINGS.analyzer, windowMs: WINDOW_MS, stateDir: join(folder, 'analyzer') },
-    metadata: { ...DEFAULT_SETTINGS.metadata, path: join(folder, 'metadata') },
-    migration: { ...DEFAULT_SETTINGS.migration, residenceMs: 1_000 },
-    node: { ...DEFAULT_SETTINGS.node, logLevel: 'error' },
-    redis: {
-      ...DEFAULT_SETTINGS.redis,
-      nodes: [`127.0.0.1:${cluster.ports[2]}`],
-      lookIntervalMs: 1_000,
-    },
-    ...changes,
-  };
-}
-
-/** Load of the last day as captured clients publish it: the first eight partitions carry nearly everything. */
-async function publishLoad(settings: Settings): Promise<void> {
-  const metadata = openMetadata(settings.metadata);
-  const ledger = new ProfileLedger({ windowMs: WINDOW_MS, partitionCount: PARTITIONS, windowsMax: 24 });
-  const publisher = new ProfilePublisher({
-    metadata,
-    ledger,
-    prefix: profilePrefix(settings.cluster.name),
-    logger: silentLogger,
-  });
-  const endMs = Math.floor(Date.now() / WINDOW_MS) * WINDOW_MS;
-  await publisher.publish(
-    Array.from({ length: 20 }, (_, index) => {
-      const values = new Float64Array(PARTITIONS * LOAD_DIMENSION_COUNT);
-      for (let p = 0; p < PARTITIONS; p++) values[p * LOAD_DIMENSION_COUNT] = (p < 8 ? 50 : 1) * 3_600;
-      return {
-        startMs: endMs - (20 - index) * WINDOW_MS,
-        queryNodeId: 10_000,
-        values,
-        capturedCount: 1_000,
-        droppedCount: 0,
-      };
-    }),
-  );
-  await metadata.close();
-}
 
 async function fill(cluster: LocalRedisCluster): Promise<Cluster> {
   const client = new Cluster([{ host: '127.0.0.1', port: cluster.ports[0] as number }]);
@@ -101,14 +40,6 @@ const quiet = { logger: silentLogger, onFault: (error: unknown) => check.unreach
 
 const plansMoves = async (agent: RedisAgent): Promise<boolean> =>
   ((await agent.plan())?.proposedCount ?? 0) > 0;
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 120_000; Date.now() < deadline; ) {
-    if (await isSo()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`not within 120 s: ${what}`);
-}
 
 if (requireOrSkip('redis', hasRedisServer())) {
   test.before.each(async (context) => {
@@ -220,55 +151,6 @@ if (requireOrSkip('redis', hasRedisServer())) {
         (await keyCounts(cluster)).reduce((a, b) => a + b),
         3_000,
       );
-    }));
-
-  test('an agent that reads its config again plans at once', ({ cluster }) =>
-    withTemporaryFolder(async (folder) => {
-      const settings = settingsFor(cluster, folder);
-      const { name, partitionCount, nodeCapacity } = settings.cluster;
-      const { queries, cpuSeconds } = nodeCapacity;
-      const configure = (mode: string): void =>
-        writeFileSync(
-          join(folder, 'foreshard.config.json'),
-          JSON.stringify({
-            cluster: { name, partitionCount, nodeCapacity: { queries, cpuSeconds } },
-            plugin: { mode },
-            analyzer: { windowMs: WINDOW_MS, stateDir: settings.analyzer.stateDir },
-            // No cycle but that of the reload falls into this test.
-            controller: { cycleIntervalMs: 3_600_000 },
-            metadata: { kind: 'embedded', path: settings.metadata.path },
-            redis: { nodes: settings.redis.nodes },
-          }),
-        );
-      await publishLoad(settings);
-      configure('observe');
-      const config = join(folder, 'foreshard.config.json');
-      const child = spawn(process.execPath, foreshardArguments('agent', '--config', config), {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      const exited = once(child, 'exit');
-      let output = '';
-      for (const stream of [child.stdout, child.stderr])
-        stream.on('data', (bytes) => {
-          output += String(bytes);
-        });
-      const metadata = openMetadata(settings.metadata);
-      const proposed = (): Promise<number> =>
-        readProposal(metadata, name).then(
-          ({ moves }) => moves.length,
-          () => 0,
-        );
-      try {
-        await until('it observes', () => output.includes('observing: nothing is changed'));
-        check.is(await proposed(), 0);
-        configure('propose');
-        child.kill('SIGHUP');
-        await until('it proposes moves', async () => (await proposed()) > 0);
-      } finally {
-        child.kill('SIGTERM');
-        await exited;
-        await metadata.close();
-      }
     }));
 
   test('slots that somebody else has opened hold everything', ({ cluster }) =>

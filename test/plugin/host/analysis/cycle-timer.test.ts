@@ -1,0 +1,130 @@
+/** When a process plans: what could not be planned is tried again soon. */
+import { suite } from 'uvu';
+import * as check from 'uvu/assert';
+import { CycleTimer } from '../../../../plugin/host/analysis/cycle-timer.ts';
+import { ForeshardError } from '../../../../src/base/errors.ts';
+import type { Logger } from '../../../../src/base/logger.ts';
+import { silentLogger } from '../../../../src/base/logger.ts';
+import type { CycleReport } from '../../../../src/controller.ts';
+import type { MetadataCondition } from '../../../../src/ports/metadata-store.ts';
+
+const test = suite('cycle timer');
+
+const HOUR_MS = 3_600_000;
+const REPORT: CycleReport = {
+  atMs: 0,
+  outcome: 'planned',
+  forecast: null,
+  proposal: null,
+  admission: { admittedCount: 0, queuedCount: 0, scheduledCount: 0 },
+  forecastMs: 0,
+  planMs: 0,
+};
+
+const unavailable = new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the store elects a leader');
+
+/** A process whose cycles come to these, one after the other; the last one again and again. */
+function processOf(cycles: readonly (() => CycleReport | null)[], intervalMs = HOUR_MS) {
+  const state = {
+    fence: { key: 'coordinator', createRevisionIs: 1 } as MetadataCondition | null,
+    count: 0,
+    /** Fields of warnings. */
+    told: [] as object[],
+    faults: [] as unknown[],
+  };
+  const logger: Logger = { ...silentLogger, warn: (fields) => void state.told.push(fields) };
+  const timer = new CycleTimer(intervalMs, {
+    logger,
+    fence: () => state.fence,
+    runCycle: async () => {
+      const cycle = cycles[Math.min(state.count, cycles.length - 1)] as () => CycleReport | null;
+      state.count++;
+      return cycle();
+    },
+    onFault: (error) => void state.faults.push(error),
+  });
+  return { state, timer };
+}
+
+const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function until(claim: () => boolean): Promise<void> {
+  for (const deadline = performance.now() + 30_000; !claim(); await rest(10))
+    check.ok(performance.now() < deadline, 'within 30 s');
+}
+
+const planned = (): CycleReport => REPORT;
+
+function failing(error: Error): () => never {
+  return () => {
+    throw error;
+  };
+}
+
+test('a cycle that could not plan is tried again in seconds, and the log says why', async () => {
+  const unseen = (): CycleReport => ({ ...REPORT, outcome: 'too-little-history', unseen: 'no node answers' });
+  const { state, timer } = processOf([failing(unavailable), unseen, planned]);
+  timer.planSoon();
+  await until(() => state.count === 3);
+  check.equal(state.told, [
+    { fault: 'the store elects a leader', againMs: 2_000 },
+    { fault: 'no node answers', againMs: 4_000 },
+  ]);
+  await timer.stop();
+  check.equal(state.faults, []);
+});
+
+test('so is one of the interval, and never later than the next', async () => {
+  const { state, timer } = processOf([failing(unavailable)], 40);
+  await until(() => state.count >= 3);
+  check.equal(state.told[0], { fault: 'the store elects a leader', againMs: 40 });
+  await timer.stop();
+});
+
+test('what was asked for before this process leads is planned when it does', async () => {
+  const { state, timer } = processOf([() => null, planned]);
+  const { fence } = state;
+  state.fence = null;
+  timer.planSoon();
+  await rest(300);
+  check.is(state.count, 1);
+  state.fence = fence;
+  await until(() => state.count === 2);
+  await timer.stop();
+});
+
+test('a plan of a term that ended meanwhile was not written down: the next term makes another', async () => {
+  const { state, timer } = processOf([
+    () => {
+      state.fence = { key: 'coordinator', createRevisionIs: 2 };
+      return REPORT;
+    },
+    planned,
+  ]);
+  timer.planSoon();
+  await until(() => state.count === 2);
+  await rest(300);
+  check.is(state.count, 2, 'once is enough');
+  await timer.stop();
+});
+
+test('a bug of ours is told, and not tried again', async () => {
+  const bug = new TypeError('it is not a function');
+  const { state, timer } = processOf([failing(bug)]);
+  timer.planSoon();
+  await until(() => state.faults.length > 0);
+  check.equal([state.faults, state.told], [[bug], []]);
+  await timer.stop();
+});
+
+test('nothing begins once it is stopped', async () => {
+  const { state, timer } = processOf([failing(unavailable)], 100);
+  timer.planSoon();
+  await until(() => state.told.length === 1);
+  await timer.stop();
+  timer.planSoon();
+  await rest(250);
+  check.is(state.count, 1);
+});
+
+test.run();
