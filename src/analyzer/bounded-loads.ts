@@ -1,6 +1,7 @@
 import { LOAD_DIMENSION_COUNT } from '../model/load-profile.ts';
-import { bandOf } from './bands.ts';
+import { BAND_COUNT, bandOf } from './bands.ts';
 import type { History } from './history.ts';
+import { hourFactor } from './hour-corrections.ts';
 import { boundOf, type IntervalBasis } from './interval-basis.ts';
 
 /**
@@ -30,13 +31,22 @@ export const meanLoads = (input: BoundedLoadsInput, factors: Float64Array): Floa
   loadsOf(input, (p, _, point) => Math.expm1(point) * (factors[p] as number));
 
 /** One of the bounds (`tailIndex` = level x 2 + side). */
-export const boundLoads = (input: BoundedLoadsInput, tailIndex: number): Float64Array =>
-  loadsOf(input, (partition, step, point) => {
+export const boundLoads = (input: BoundedLoadsInput, tailIndex: number): Float64Array => {
+  const { history, basis } = input;
+  const tailCount = basis.quantiles.length / BAND_COUNT;
+  const { dayWindows } = history.shape;
+  const first = history.dropped + history.length;
+  const hours = Float64Array.from({ length: input.horizonSteps }, (_, step) =>
+    hourFactor(basis.hours, { tailIndex, tailCount, window: first + step, dayWindows }),
+  );
+  return loadsOf(input, (partition, step, point) => {
+    const hour = hours[step] as number;
     const noise = input.noise[partition * input.horizonSteps + step] as number;
-    const bound = point + boundOf(input.basis, { tailIndex, band: bandOf(step), partition, noise });
+    const bound = point + boundOf(basis, { tailIndex, band: bandOf(step), partition, noise, hour });
     const most = Math.max(point, (input.highest[partition] as number) + BOUND_MARGIN_MAX);
     return Math.expm1(Math.max(0, Math.min(bound, most)));
   });
+};
 
 /**
  * Loads of every dimension from what is said of the driver: others follow it by their recent ratio.

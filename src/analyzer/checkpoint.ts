@@ -5,8 +5,8 @@ import type { MemberState } from './members/member.ts';
 import { type ForecastSettings, trackedLevels } from './settings.ts';
 import type { SavedRecord } from './track-record.ts';
 
-/** Raised whenever something saved means something else; 7: suspected shifts apart from what else widens bounds. */
-export const CHECKPOINT_VERSION = 7;
+/** Raised whenever something saved means something else; 8: bounds corrected by the hour of the day. */
+export const CHECKPOINT_VERSION = 8;
 
 /** What the saved numbers are the numbers of: a forecaster of another making cannot go on with them. */
 export interface CheckpointShape {

@@ -14,6 +14,13 @@ const BAND_STEP = 0.1;
  */
 const BAND_PRIOR_PARTITIONS = 4;
 
+/**
+ * The same of an hour of the day against the others: an hour is judged a day at a time. Half as many again tie (flights' hours off by 0.035 in
+ * place of 0.038, interval scores of M4 0.1 % worse); the prior is larger, since of few partitions an hour's misses are luck.
+ */
+const HOUR_STEP = 0.2;
+const HOUR_PRIOR_PARTITIONS = 16;
+
 /** Share of values beyond a bound of 80 %, for which the steps were chosen. */
 const USUAL_TAIL = 0.1;
 
@@ -42,3 +49,7 @@ export const ownStep = (partitionCount: number, tail: number): number =>
  */
 export const bandStep = (partitionCount: number, aliveCount: number): number =>
   (BAND_STEP * overlapScale(partitionCount) * aliveCount) / (aliveCount + BAND_PRIOR_PARTITIONS);
+
+/** The same of the correction of one hour of the day, by the mean of all partitions' misses. */
+export const hourStep = (partitionCount: number, aliveCount: number): number =>
+  (HOUR_STEP * overlapScale(partitionCount) * aliveCount) / (aliveCount + HOUR_PRIOR_PARTITIONS);

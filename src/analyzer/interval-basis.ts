@@ -11,6 +11,8 @@ export interface IntervalBasis {
   readonly ratio: Float32Array;
   /** f64[level][side][band] in units of expected x ratio; NaN while nothing is known. */
   readonly quantiles: Float64Array;
+  /** f64[level][side][part of the day], factors (`HourCorrections`). */
+  readonly hours: Float64Array;
   /** f32[level][side][partition of the range], factors. */
   readonly corrections: Float32Array;
   /**
@@ -31,12 +33,14 @@ export interface BoundPlace {
   readonly partition: number;
   /** By how much errors at that hour and load are larger than usual (`NoiseShape`). */
   readonly noise: number;
+  /** The factor of the basis for that tail and hour (`hourFactor`); 1 by default. */
+  readonly hour?: number;
 }
 
 /** Distance of a bound from the point forecast in log units, <= 0 below and >= 0 above. */
 export function boundOf(
   { expected, ratio, quantiles, corrections, drift, suspected }: IntervalBasis,
-  { tailIndex, band, partition, noise }: BoundPlace,
+  { tailIndex, band, partition, noise, hour = 1 }: BoundPlace,
 ): number {
   if (ratio[partition] === 0) return 0;
   const isLower = tailIndex % 2 === 0;
@@ -48,5 +52,5 @@ export function boundOf(
   const shift = suspected[partition] as number;
   const reach = Math.abs(shift) > Math.abs(astray) ? shift : astray;
   const outward = isLower ? Math.min(0, reach) : Math.max(0, reach);
-  return noise * quantile * (expected[band] as number) * own + outward;
+  return hour * noise * quantile * (expected[band] as number) * own + outward;
 }

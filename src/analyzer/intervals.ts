@@ -1,6 +1,7 @@
 import { BAND_COUNT } from './bands.ts';
-import { bandStep, ownStep } from './conformal-steps.ts';
+import { bandStep, hourStep, ownStep } from './conformal-steps.ts';
 import { Histogram, type SavedHistogram } from './histogram.ts';
+import { HourCorrections, hourFactor } from './hour-corrections.ts';
 import { boundOf, type IntervalBasis } from './interval-basis.ts';
 import type { PartitionRange } from './members/member.ts';
 import { NoiseShape, type SavedNoiseShape } from './noise-shape.ts';
@@ -58,6 +59,7 @@ export interface SavedIntervals {
   readonly ownCounts: Float64Array;
   readonly alive: Float64Array;
   readonly bandCorrections: Float64Array;
+  readonly hourCorrections: Float64Array;
   readonly ownCorrections: Float32Array;
   readonly drift: Float32Array;
   readonly noise: SavedNoiseShape;
@@ -76,7 +78,7 @@ export interface JudgedStep {
  * Bounds in log space: how far from the point forecast each quantile of what comes lies, for each partition and horizon band.
  *
  * Half-width = (absolute error usual in the band) x (the partition's noise against the others') x (its shape over the day and over
- * loads) x (pooled quantile of errors so scaled) x (adaptive corrections). Everything is learnt from errors of forecasts that were issued before the windows came.
+ * loads) x (pooled quantile of errors so scaled) x (adaptive corrections: of the band, the hour of the day, the partition). Everything is learnt from errors of forecasts that were issued before the windows came.
  * The corrections move after each value that bounds issued earlier did or did not hold, in each tail by itself, so that
  * in the long run a bound is missed as often as it says, whatever the distribution does.
  *
@@ -86,7 +88,9 @@ export interface JudgedStep {
 export class Intervals {
   readonly levels: readonly number[];
   readonly noise: NoiseShape;
+  readonly #hours: HourCorrections;
   readonly #partitionCount: number;
+  readonly #dayWindows: number;
   /** f64[band] fading: sums of mean |residual| / ratio, and how many. */
   readonly #bandSums = new Float64Array(BAND_COUNT);
   readonly #bandCounts = new Float64Array(BAND_COUNT);
@@ -110,6 +114,8 @@ export class Intervals {
   ) {
     this.levels = levels;
     this.noise = new NoiseShape(partitionCount, dayWindows);
+    this.#hours = new HourCorrections(levels.length * 2, dayWindows);
+    this.#dayWindows = dayWindows;
     this.#partitionCount = partitionCount;
     this.#ownSums = new Float64Array(partitionCount);
     this.#ownCounts = new Float64Array(partitionCount);
@@ -160,6 +166,7 @@ export class Intervals {
         this.#judged >= JUDGED_MIN && !this.#isAlive(first + i) ? 0 : this.#ratio(first + i),
       ),
       quantiles,
+      hours: this.#hours.factors(),
       corrections: Float32Array.from({ length: tailCount * count }, (_, at) =>
         Math.exp(
           this.#ownCorrections[
@@ -201,6 +208,7 @@ export class Intervals {
       ownCounts: this.#ownCounts.slice(),
       alive: this.#alive.slice(),
       bandCorrections: this.#bandCorrections.slice(),
+      hourCorrections: this.#hours.save(),
       ownCorrections: this.#ownCorrections.slice(),
       drift: this.#drift.slice(),
       noise: this.noise.save(),
@@ -219,6 +227,7 @@ export class Intervals {
     restoreInto(this.#ownCounts, saved.ownCounts, 'noise by partition');
     restoreInto(this.#alive, saved.alive, 'noise by partition');
     restoreInto(this.#bandCorrections, saved.bandCorrections, 'corrections by band');
+    this.#hours.load(saved.hourCorrections);
     restoreInto(this.#ownCorrections, saved.ownCorrections, 'corrections by partition');
     restoreInto(this.#drift, saved.drift, 'drift');
     this.noise.load(saved.noise);
@@ -254,7 +263,11 @@ export class Intervals {
     const share = 1 / aliveCount;
     const expected = this.#expected(band) ?? meanAbsolute(residuals);
     const histogram = this.#histograms[band] as Histogram;
-    const misses = new Float64Array(this.levels.length * 2);
+    const tailCount = this.levels.length * 2;
+    const misses = new Float64Array(tailCount);
+    const hours = misses.map((_, tailIndex) =>
+      hourFactor(basis.hours, { tailIndex, tailCount, window, dayWindows: this.#dayWindows }),
+    );
     let pooled = 0;
     for (let i = 0; i < residuals.length; i++) {
       const p = first + i;
@@ -283,7 +296,13 @@ export class Intervals {
         this.#drift[p] = (this.#drift[p] as number) * (1 - rate) + rate * residual;
       }
       for (let tailIndex = 0; tailIndex < misses.length; tailIndex++) {
-        const bound = boundOf(basis, { tailIndex, band, partition: i, noise });
+        const bound = boundOf(basis, {
+          tailIndex,
+          band,
+          partition: i,
+          noise,
+          hour: hours[tailIndex] as number,
+        });
         const isMissed = tailIndex % 2 === 0 ? error < bound : error > bound;
         if (isMissed) misses[tailIndex] = (misses[tailIndex] as number) + 1;
         this.#correct(tailIndex, p, isMissed);
@@ -292,11 +311,12 @@ export class Intervals {
     this.#bandSums[band] = (this.#bandSums[band] as number) + pooled * share;
     this.#bandCounts[band] = (this.#bandCounts[band] as number) + alive * share;
     const step = bandStep(this.#partitionCount, aliveCount);
-    misses.forEach((missed, tailIndex) => {
+    const excess = misses.map((missed, tailIndex) => (missed - alive * this.#tail(tailIndex)) * share);
+    excess.forEach((of, tailIndex) => {
       const at = tailIndex * BAND_COUNT + band;
-      const excess = (missed - alive * this.#tail(tailIndex)) * share;
-      this.#bandCorrections[at] = (this.#bandCorrections[at] as number) + step * excess;
+      this.#bandCorrections[at] = (this.#bandCorrections[at] as number) + step * of;
     });
+    this.#hours.correct(window, excess, hourStep(this.#partitionCount, aliveCount));
   }
 
   /** Moves a partition's correction by whether the bound of then held. */

@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { boundOf } from '../../../src/analyzer/interval-basis.ts';
+import { hourFactor } from '../../../src/analyzer/hour-corrections.ts';
+import { boundOf, type IntervalBasis } from '../../../src/analyzer/interval-basis.ts';
 import { Intervals } from '../../../src/analyzer/intervals.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { testSeed } from '../../support/seed.ts';
@@ -16,6 +17,10 @@ const FIRST_BAND = { band: 0, first: 0, window: 0 };
 /** Forecasts of a load that is always the same. */
 const judged = (residuals: Float64Array) => ({ residuals, points: residuals.map(() => 3) });
 
+/** What bounds of that tail are multiplied by at the hour of the window. */
+const hourOf = ({ hours }: IntervalBasis, tailIndex: number, window: number): number =>
+  hourFactor(hours, { tailIndex, tailCount: 2 * LEVELS.length, window, dayWindows: SHAPE.dayWindows });
+
 /** Issues a basis and judges one step of every partition in each window; returns the share held by level in the last ones. */
 function coverage(residualOf: (partition: number, window: number) => number, windows: number): number[] {
   const intervals = new Intervals(PARTITIONS, SHAPE);
@@ -27,13 +32,21 @@ function coverage(residualOf: (partition: number, window: number) => number, win
     if (w >= windows - counted)
       LEVELS.forEach((_, level) => {
         residuals.forEach((residual, partition) => {
-          const at = (side: number) =>
-            boundOf(basis, { tailIndex: level * 2 + side, band: 0, partition, noise: 1 });
+          const at = (side: number) => {
+            const tailIndex = level * 2 + side;
+            return boundOf(basis, {
+              tailIndex,
+              band: 0,
+              partition,
+              noise: 1,
+              hour: hourOf(basis, tailIndex, w),
+            });
+          };
           if (residual >= at(0) && residual <= at(1)) inside[level]!++;
         });
       });
     intervals.fade();
-    intervals.judge(basis, FIRST_BAND, judged(residuals));
+    intervals.judge(basis, { ...FIRST_BAND, window: w }, judged(residuals));
   }
   return inside.map((count) => count / (counted * PARTITIONS));
 }
@@ -75,8 +88,11 @@ test('of nights that are three times as noisy more is held than by bounds of one
         const factor = intervals.noise.factor(partition, { window, point: 3 });
         counts[time]++;
         LEVELS.forEach((_, level) => {
-          const at = (side: number): number =>
-            boundOf(basis, { tailIndex: level * 2 + side, band: 0, partition, noise: factor });
+          const at = (side: number): number => {
+            const tailIndex = level * 2 + side;
+            const hour = hourOf(basis, tailIndex, window);
+            return boundOf(basis, { tailIndex, band: 0, partition, noise: factor, hour });
+          };
           if (residual >= at(0) && residual <= at(1)) inside[time][level]!++;
         });
       });
