@@ -9,6 +9,7 @@ import { silentLogger } from '../src/base/logger.ts';
 import type { MetadataStore } from '../src/ports/metadata-store.ts';
 import { DEFAULT_SETTINGS } from '../src/settings.ts';
 import { CapturePath } from './capture-path.ts';
+import { median } from './median.ts';
 import { requestCostsRow } from './request-costs.ts';
 import type { BenchOutcome } from './types.ts';
 
@@ -109,6 +110,3 @@ function finish(consumer: Worker): Promise<{ recordCount: number; droppedCount: 
     consumer.postMessage('finish');
   });
 }
-
-const median = (values: number[]): number =>
-  values.sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;

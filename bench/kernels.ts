@@ -9,6 +9,7 @@ import * as clusterOracle from '../test/oracles/cluster.ts';
 import * as cssOracle from '../test/oracles/css.ts';
 import * as ridgeOracle from '../test/oracles/ridge.ts';
 import * as seasonalOracle from '../test/oracles/seasonal.ts';
+import { median } from './median.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
 export const area = 'kernels';
@@ -78,11 +79,6 @@ function timedMs(work: () => void): number {
     elapsed = performance.now() - started;
   }
   return elapsed / calls;
-}
-
-function median(values: number[]): number {
-  values.sort((a, b) => a - b);
-  return values[values.length >> 1] as number;
 }
 
 function hashOf(values: Float64Array): string {

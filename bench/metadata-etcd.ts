@@ -5,7 +5,8 @@ import { Etcd3 } from 'etcd3';
 import { openEtcdMetadata } from '../plugin/metadata/etcd/etcd-metadata.ts';
 import { hasEtcd, LocalEtcd } from '../plugin/node/local/local-etcd.ts';
 import type { MetadataStore } from '../src/ports/metadata-store.ts';
-import { coldRouter, median } from './metadata-map.ts';
+import { median } from './median.ts';
+import { coldRouter } from './metadata-map.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
 /** As in the part of the embedded store. */

@@ -4,6 +4,7 @@ import { ClusterMapReader } from '../plugin/metadata/cluster-map.ts';
 import { bootstrapCluster } from '../plugin/metadata/form-cluster.ts';
 import type { MetadataStore } from '../src/ports/metadata-store.ts';
 import { buildRoutingTable } from '../src/routing/routing-table.ts';
+import { median } from './median.ts';
 import type { BenchResult } from './types.ts';
 
 const CLUSTER = 'bench';
@@ -64,6 +65,3 @@ export async function coldRouter(
     hash,
   };
 }
-
-export const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] as number;

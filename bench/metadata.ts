@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEmbeddedMetadata } from '../plugin/metadata/embedded.ts';
 import type { MetadataStore } from '../src/ports/metadata-store.ts';
+import { median } from './median.ts';
 import { benchEtcd } from './metadata-etcd.ts';
-import { coldRouter, median } from './metadata-map.ts';
+import { coldRouter } from './metadata-map.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
 export const area = 'metadata';

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import xxhash, { type XXHashAPI } from 'xxhash-wasm';
 import { EntryHasher } from '../plugin/engines/lmdb/entry-hasher.ts';
 import { RunningDigest } from '../plugin/engines/lmdb/running-digest.ts';
+import { median } from './median.ts';
 import { fillPage } from './native/digest-case.ts';
 import { kernelsAgainstC } from './native.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
@@ -179,9 +180,6 @@ function timed(work: () => unknown): number {
   // The clock's step: small settings may take less.
   return Math.max(1e-6, (user + system) / 1e6);
 }
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 
 const shortHash = (words: BigUint64Array): string =>
   createHash('sha256').update(new Uint8Array(words.buffer)).digest('hex').slice(0, 8);

@@ -13,6 +13,7 @@ import type { MetadataStore } from '../src/ports/metadata-store.ts';
 import { keySlot } from '../src/routing/key-slot.ts';
 import { DEFAULT_SETTINGS } from '../src/settings.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
+import { median } from './median.ts';
 import { PATIENT_READ_GUARD } from './migration-cluster.ts';
 import { fill, OpenLoopClient } from './open-loop-client.ts';
 import { openMigration } from './open-migration.ts';
@@ -309,5 +310,3 @@ const shortHash = (digest: Digest): string =>
   createHash('sha256').update(JSON.stringify(digest)).digest('hex').slice(0, 8);
 const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
 const megabytesPerSecond = (bytes: number, tookMs: number): number => bytes / 1e6 / (tookMs / 1000);
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] as number;

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { median } from './median.ts';
 import type { NativeCase } from './native/case.ts';
 import { NATIVE_CASES } from './native/cases.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
@@ -180,9 +181,4 @@ function assertSame(contest: NativeCase, kernel: number, native: number): void {
 /** Seven digits: what both agree on, whatever the last bits are. */
 function hashOf(result: number): string {
   return createHash('sha256').update(result.toPrecision(7)).digest('hex').slice(0, 16);
-}
-
-function median(values: number[]): number {
-  values.sort((a, b) => a - b);
-  return values[values.length >> 1] as number;
 }

@@ -6,6 +6,7 @@ import { RpcClient } from '../plugin/rpc/client.ts';
 import type { PeerIdentity } from '../plugin/rpc/connection.ts';
 import { DataReplyReader, DataRequestReader, STATUS_OK } from '../plugin/rpc/data.ts';
 import { RpcServer } from '../plugin/rpc/server.ts';
+import { median } from './median.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
 export const area = 'node';
@@ -71,7 +72,6 @@ export async function run({ isSmall }: { isSmall: boolean }): Promise<BenchOutco
   }
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
 const keyOf = (i: number): string => `bench:${String(i % KEY_COUNT).padStart(6, '0')}`;
 const valueAt = (i: number): string => String(i % KEY_COUNT).padStart(VALUE_BYTES, 'v');
 

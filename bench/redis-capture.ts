@@ -7,6 +7,7 @@ import { Cluster, Redis } from 'ioredis';
 import { createClient, createCluster } from 'redis';
 import { hasRedisServer, LocalRedisCluster } from '../plugin/engines/redis-cluster/local-redis-cluster.ts';
 import { captureCluster } from '../plugin/redis/index.ts';
+import { median } from './median.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
 export const area = 'redis-capture';
@@ -230,8 +231,6 @@ function resultOf(
 }
 
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
-
 /** Without the lowest and the highest fifth: a block that something else has interrupted says nothing about either client. */
 function middleOf(values: readonly number[]): number[] {
   const cut = Math.floor(values.length / 5);

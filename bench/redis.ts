@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { hasRedisServer, LocalRedisCluster } from '../plugin/engines/redis-cluster/local-redis-cluster.ts';
 import { REDIS_DEFAULTS } from '../src/redis-settings.ts';
+import { median } from './median.ts';
 import { AgentProcess } from './redis/agent-process.ts';
 import { compareDailyLoad } from './redis/daily-load.ts';
 import { LoadProcess } from './redis/load-process.ts';
@@ -234,6 +235,3 @@ const medians = (figures: readonly Figures[] = []): Figures => ({
   seconds: median(figures.map(({ seconds }) => seconds)),
   cpuSeconds: median(figures.map(({ cpuSeconds }) => cpuSeconds)),
 });
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] as number;

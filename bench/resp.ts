@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LocalCluster } from '../plugin/node/local/local-cluster.ts';
 import { QUERY_NODE_ID_MIN } from '../plugin/node/node-options.ts';
+import { median } from './median.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
 export const area = 'resp';
@@ -181,8 +182,6 @@ function cpuSeconds(pid: number): number {
     return 0;
   }
 }
-
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 class RedisUnderTest {
   readonly port: number;

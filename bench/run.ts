@@ -11,6 +11,7 @@ export const BENCH_AREAS = [
   'kernels',
   'capture',
   'node',
+  'neighbours',
   'forecast',
   'forecast-training',
   'seasons',

@@ -139,6 +139,8 @@ export interface AnalyzerSettings {
   readonly stateDir: string;
   /** Worker threads for forecasts and placement. One keeps the other cores for the database. */
   readonly kernelThreads: number;
+  /** How far those threads stand back for what serves queries, 0 to 19. */
+  readonly kernelNiceness: number;
 }
 
 export interface ControllerSettings {
@@ -206,7 +208,7 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
   plugin: { mode: 'observe', modules: ['foreshard'] },
   // 65,536 slots are 4 MiB and hold half a second at 130,000 queries a second: ten drains late before one is dropped.
   capture: { ringSlots: 65_536, keyPrefixBytes: 24, keyHash: true, drainIntervalMs: 50 },
-  analyzer: { windowMs: HOUR_MS, stateDir: '.foreshard/analyzer', kernelThreads: 1 },
+  analyzer: { windowMs: HOUR_MS, stateDir: '.foreshard/analyzer', kernelThreads: 1, kernelNiceness: 10 },
   forecast: FORECAST_DEFAULTS,
   affinity: DEFAULT_AFFINITY_SETTINGS,
   migration: DEFAULT_MIGRATION_SETTINGS,

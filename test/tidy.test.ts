@@ -64,6 +64,7 @@ const IMPORT_TABLE: Record<string, { folders: readonly string[]; packages: reado
       '@assemblyscript/loader',
       'node:crypto',
       'node:fs',
+      'node:os',
       'node:worker_threads',
       'node:url',
     ],

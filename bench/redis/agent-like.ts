@@ -3,9 +3,8 @@
  * Each message is an order; the answer is what went wrong, or null.
  */
 
-import { yieldToOthers } from '../../plugin/engines/redis-cluster/niceness.ts';
 import type { RedisAddress } from '../../plugin/engines/redis-cluster/redis-connection.ts';
-import { silentLogger } from '../../src/base/logger.ts';
+import { yieldToOthers } from '../../src/kernels/niceness.ts';
 import { REDIS_DEFAULTS, type SlotMoveSettings } from '../../src/redis-settings.ts';
 import { moveOurs } from './movers.ts';
 
@@ -17,7 +16,7 @@ export interface MoveOrder {
   readonly settings: Partial<SlotMoveSettings>;
 }
 
-yieldToOthers(REDIS_DEFAULTS.niceness, silentLogger);
+yieldToOthers(REDIS_DEFAULTS.niceness);
 process.on('message', ({ nodeIds, addresses, ends, slots, settings }: MoveOrder) => {
   const masters = { nodeIds, address: (index: number) => addresses[index] as RedisAddress };
   moveOurs(masters, ends, { slots, settings }).then(

@@ -28,6 +28,8 @@ export interface KernelRunner {
 export interface KernelPoolSettings {
   /** Worker threads, >= 1: fewer than one would leave a worker's load error unnoticed and `run` pending for ever. */
   readonly threads: number;
+  /** How far they stand back for other threads of the machine, 0 to 19; 0 unless told. */
+  readonly niceness?: number;
 }
 
 // One expression for sources and for the compiled package: a worker is loaded from the same kind of file as we are.
@@ -57,6 +59,7 @@ export class KernelPool implements KernelRunner {
       startedPointer: started.pointer,
       scratchPointer: scratch.pointer,
       scratchCount: settings.threads,
+      niceness: settings.niceness ?? 0,
     };
     this.#piscina = new Piscina({
       filename: WORKER_FILE,

@@ -5,6 +5,7 @@ import { type Failure, failureOf } from './failure.ts';
 import { instantiateKernels } from './instance.ts';
 import { type Job, jobContext, SCRATCH_BYTES } from './job.ts';
 import { jobs } from './jobs.ts';
+import { yieldToOthers } from './niceness.ts';
 
 /** What the pool hands to each worker at its start. */
 export interface WorkerSetup {
@@ -14,6 +15,7 @@ export interface WorkerSetup {
   readonly startedPointer: Pointer;
   readonly scratchPointer: Pointer;
   readonly scratchCount: number;
+  readonly niceness: number;
 }
 
 export interface WorkerTask {
@@ -30,6 +32,8 @@ type AnyJob = Job<unknown, unknown>;
 const table = new Map<string, AnyJob>(Object.entries(jobs) as [string, AnyJob][]);
 
 function start(setup: WorkerSetup): (task: WorkerTask) => WorkerReply {
+  // Refused, it works as well.
+  yieldToOthers(setup.niceness);
   const { exports, memory } = instantiateKernels(setup.module, setup.memory);
   const started = new Uint32Array(memory.buffer, setup.startedPointer, 1);
   const mine = Atomics.add(started, 0, 1) % setup.scratchCount;

@@ -85,7 +85,10 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
   });
   const masters = new MasterWatch(view, { clock: machineClock, logger });
   const kernels = loadKernels();
-  const pool = new KernelPool({ threads: analyzer.kernelThreads }, { kernels, logger });
+  const pool = new KernelPool(
+    { threads: analyzer.kernelThreads, niceness: analyzer.kernelNiceness },
+    { kernels, logger },
+  );
   const kept = new KeptForecaster(forecast, {
     runner: pool,
     random: seededRandom(BigInt(controller.seed)).fork('forecast'),

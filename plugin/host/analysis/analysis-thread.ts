@@ -95,7 +95,10 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
   const engine = new RpcStorageEngine(transport);
   const mapReader = new ClusterMapReader(metadata, cluster.name);
   const kernels = loadKernels();
-  const pool = new KernelPool({ threads: analyzer.kernelThreads }, { kernels, logger });
+  const pool = new KernelPool(
+    { threads: analyzer.kernelThreads, niceness: analyzer.kernelNiceness },
+    { kernels, logger },
+  );
   const forecaster = new KeptForecaster(forecast, {
     runner: pool,
     random: random.fork('forecast'),

@@ -138,6 +138,7 @@ const ownSections = {
       windowMs: integer(1000, 7 * DAY_MS, 'milliseconds, a divisor of one week'),
       stateDir: folder('the folder of what the analysis knows'),
       kernelThreads: integer(1, 64, 'worker threads'),
+      kernelNiceness: integer(0, 19, 'steps of niceness'),
     })
     .partial(),
   controller: z

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
+import { yieldToOthers } from '../../../src/kernels/niceness.ts';
 import type { Settings } from '../../../src/settings.ts';
 import type { RedisAgent } from '../../engines/redis-cluster/agent.ts';
-import { yieldToOthers } from '../../engines/redis-cluster/niceness.ts';
 import { LiveConfig } from '../../host/config/live-config.ts';
 import { serveParent } from '../../host/parent-channel.ts';
 import { createLogger } from '../../host/pino-logger.ts';
@@ -31,7 +31,9 @@ export async function runAgent(readSettings: () => Promise<Settings>): Promise<n
   // Loaded here: no other command needs a Redis client.
   const { RedisAgent } = await import('../../engines/redis-cluster/agent.ts');
   const start = (by: Settings): Promise<RedisAgent> => {
-    yieldToOthers(by.redis.niceness, logger);
+    const refused = yieldToOthers(by.redis.niceness);
+    if (refused !== null)
+      logger.warn({ fault: refused.message }, 'the agent competes with its neighbours for processors');
     return RedisAgent.start(by, { logger, name, onFault: fail });
   };
   let agent: RedisAgent | null = null;

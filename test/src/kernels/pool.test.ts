@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { Piscina } from 'piscina';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -8,6 +10,12 @@ import { inlineRunner, KernelPool } from '../../../src/kernels/pool.ts';
 import { moduleUrl } from '../../support/repository.ts';
 
 const test = suite('kernels/pool');
+
+/** Of each thread of this process, the main one first: proc(5), the nineteenth field of stat. */
+const nicenessOfThreads = (): number[] =>
+  readdirSync('/proc/self/task').map((thread) =>
+    Number(readFileSync(`/proc/self/task/${thread}/stat`, 'latin1').split(') ')[1]?.split(' ')[16]),
+  );
 
 test('jobs run on worker threads, several at once, and on this thread with the same result', async () => {
   const kernels = loadKernels();
@@ -48,6 +56,20 @@ test('a job that fails rejects with our own error class', async () => {
   } catch (error) {
     assert.instance(error, InvariantError);
     assert.match((error as Error).message, 'nonsense');
+  } finally {
+    await pool.close();
+  }
+});
+
+test('its threads, and no others, stand back for what serves queries', async () => {
+  if (process.platform !== 'linux') return console.log('SKIP niceness of threads: Linux tells it by thread');
+  const before = nicenessOfThreads();
+  const pool = new KernelPool({ threads: 2, niceness: 17 }, { kernels: loadKernels(), logger: silentLogger });
+  try {
+    await Promise.all([1, 2].map(() => pool.run('count', { steps: 1_000_000 })));
+    const nice = nicenessOfThreads().filter((niceness) => niceness === 17);
+    assert.is(nice.length, 2 + before.filter((niceness) => niceness === 17).length);
+    assert.is(getPriority(), before[0], 'this thread as before');
   } finally {
     await pool.close();
   }
