@@ -133,7 +133,7 @@ function withoutRepeats({ file, id }: RawSeries, points: Points, notes: string[]
       throw new ForeshardError(
         'FORESHARD_CORRUPT',
         're-read',
-        `${file}: series ${quoted(id)}, rows ${rows[i - 1]} and ${rows[i]}: two values for ${new Date(timesMs[i] as number).toISOString()}: remove one, take them together with --aggregate sum or mean, or, if clocks were set back then, name their zone with --time-zone`,
+        `${file}: series ${quoted(id)}, rows ${rows[i - 1]} and ${rows[i]}: two values for ${new Date(timesMs[i] as number).toISOString()}: remove one, take them together with --aggregate sum or mean, or, if clocks were changed then, name the zone that the times are really of with --time-zone`,
       );
   const kept = Uint32Array.from(timesMs.keys()).filter((i) => !isRepeat(i));
   if (kept.length === timesMs.length) return points;

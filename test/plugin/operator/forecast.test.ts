@@ -224,10 +224,42 @@ test('a calendar for a file without times is refused; --top keeps the highest pe
   });
 });
 
+/** Four weeks of one value, and then so many windows of another. */
+const wakes = (before: number, after: number, count: number): GridSeries =>
+  series(
+    `${before} to ${after} for ${count}`,
+    Array.from({ length: 4 * 168 }, (_, hour) => (hour < 4 * 168 - count ? before : after)),
+  );
+
+test('a level that has lasted, a usual peak and a night without load mark nothing', async () => {
+  const nights = (hour: number): number => (hour % 24 < 8 ? 0 : 5_000);
+  for (const values of [
+    wakes(1, 10_000, 48),
+    wakes(100, 1_000, 9),
+    series(
+      'nights',
+      Array.from({ length: 24 * 14 + 4 }, (_, hour) => nights(hour)),
+    ),
+    series(
+      'mornings',
+      Array.from({ length: 24 * 14 + 12 }, (_, hour) => nights(hour)),
+    ),
+  ]) {
+    const found = await forecast([values], 24);
+    check.is(found[0]?.degraded, false, values.id);
+  }
+});
+
 test('series that teach little get a forecast that is marked, with bounds as wide as that', async () => {
   const cases: readonly [GridSeries, RegExp][] = [
     [series('one', [7]), /1 value of history: the last one goes on/],
     [series('two', [7, 9]), /2 values of history/],
+    [
+      wakes(1, 10_000, 1),
+      /its last value is over 50 times all of the week before: .* bounds may hold neither/,
+    ],
+    [wakes(0, 10_000, 9), /its last 9 values are over 50 times/],
+    [wakes(10_000, 3, 30), /its last 30 values are less than a 50th of all of the week before/],
     [series('three', [7, 9, 8]), /3 windows of history, below 72 bounds are guesses/],
     [series('short', days(1)), /horizon of 48 windows is longer than the history of 24/],
     [
