@@ -7,7 +7,7 @@ import {
 import { COVERAGE_MIN } from '../history.ts';
 import { restoreInto } from '../saved.ts';
 import type { SeasonLengths } from '../season-lengths.ts';
-import { RatioErrors, type SavedRatioErrors } from './ratio-errors.ts';
+import { RATIO_ERRORS_VERSION, RatioErrors, type SavedRatioErrors } from './ratio-errors.ts';
 
 /** Of a week: hours of it, or longer stretches where windows are longer. Finer ones would be noise and memory. */
 const BUCKETS_MAX = 168;
@@ -165,6 +165,11 @@ export class SeasonalRatios {
     return shrunk(own, this.#visits[bucket] as number, day, WEEK_SHRINKAGE);
   }
 
+  /** About what comes of a follower in a window. @param row partition x followers + follower. */
+  usual(row: number): number {
+    return (this.#followerTotals[row] as number) / (HALF_LIFE_WEEKS * this.shape.weekWindows);
+  }
+
   save(): SavedRatios {
     return {
       shape: this.shape,
@@ -179,8 +184,12 @@ export class SeasonalRatios {
     };
   }
 
-  /** @throws ForeshardError FORESHARD_CORRUPT when numbers are missing. */
-  static restore(saved: SavedRatios): SeasonalRatios {
+  /**
+   * @returns undefined of what an older version saved: it is learnt anew from the history.
+   * @throws ForeshardError FORESHARD_CORRUPT when numbers are missing.
+   */
+  static restore(saved: SavedRatios): SeasonalRatios | undefined {
+    if (saved.errors.version !== RATIO_ERRORS_VERSION) return undefined;
     const ratios = new SeasonalRatios(saved.shape);
     restoreInto(ratios.#driverSums, saved.driverSums, 'loads by hour of the week');
     restoreInto(ratios.#followerSums, saved.followerSums, 'loads of other dimensions by hour of the week');
@@ -212,7 +221,7 @@ export class SeasonalRatios {
           this.errors.judge(row, {
             value,
             expected: load * this.seasonal(p, f, bucket),
-            usual: (this.#followerTotals[row] as number) / (HALF_LIFE_WEEKS * weekWindows),
+            usual: this.usual(row),
           });
         const at = row * this.#bucketCount + bucket;
         this.#followerSums[at] = (this.#followerSums[at] as number) * fade + value;

@@ -137,6 +137,57 @@ test('bounds of a dimension hold what comes as often as they say, and are no wid
   assert.ok(insideWide / count > 0.91 && insideWide / count < 0.985, `95 %: ${insideWide / count}`);
 });
 
+test('bounds of what comes in bursts hold it as often as they say, though in many hours nothing comes', async () => {
+  const profile = loads({ noise: 0.2, windowCount: (WEEKS + 4) * 168 });
+  const random = seededRandom(23n);
+  // A few in a hundred queries write, each another amount: some tens an hour by day, none in a third of the hours.
+  for (let w = 0; w < profile.windowCount; w++)
+    for (let p = 0; p < PARTITIONS; p++) {
+      const writes = (profile.values[cell(w, p, 'queries')] as number) * 0.004 * (1 + p);
+      const exponential = (): number => -Math.log(1 - random.nextFloat());
+      let bytes = 0;
+      for (let asked = exponential(); asked < writes; asked += exponential()) bytes += 5_000 * exponential();
+      profile.values[cell(w, p, 'writeBytes')] = bytes;
+    }
+  const forecaster = new DimensionForecaster(SETTINGS, componentsOf());
+  const missed = { below: 0, above: 0, count: 0 };
+  for (let week = WEEKS; week < WEEKS + 4; week++) {
+    await forecaster.observe(first(profile, week * 168));
+    const { lower, upper } = await forecaster.forecast();
+    for (let step = 0; step < 168; step++)
+      for (let p = 0; p < PARTITIONS; p++) {
+        const at = cell(step, p, 'writeBytes');
+        const came = profile.values[cell(week * 168 + step, p, 'writeBytes')] as number;
+        missed.below += Number(came < (lower[at] as number));
+        missed.above += Number(came > (upper[at] as number));
+        missed.count++;
+      }
+  }
+  forecaster.close();
+  const [below, above] = [missed.below / missed.count, missed.above / missed.count];
+  assert.ok(below + above > 0.1 && below + above < 0.26, `${below} below and ${above} above`);
+});
+
+test('ratios of an older version are learnt anew, and the driver goes on', async () => {
+  const profile = loads({ noise: 0.2, windowCount: 3 * 168 });
+  const settings: ForecastSettings = { ...SETTINGS, horizonSteps: 24 };
+  const open = new DimensionForecaster(settings, componentsOf());
+  await open.observe(profile);
+  const whole = await open.forecast();
+  const checkpoint = structuredClone(open.save()) as DimensionsCheckpoint;
+  open.close();
+  const { ratios } = checkpoint;
+  assert.ok(ratios !== undefined);
+  const { version: _, windowCount: __, past: ___, ...errors } = ratios.errors;
+  const older = { ...checkpoint, ratios: { ...ratios, errors } } as unknown as DimensionsCheckpoint;
+  const restored = DimensionForecaster.restore(older, settings, componentsOf());
+  await restored.observe(profile);
+  const { point, upper } = await restored.forecast();
+  restored.close();
+  assert.deepEqual(point, whole.point);
+  assert.deepEqual(upper, whole.upper);
+});
+
 test('what follows strictly has the bounds of the driver', async () => {
   const forecast = await forecastOf(loads({ noise: 0.2, windowCount: WEEKS * 168 }));
   for (let step = 0; step < 168; step += 5)
