@@ -29,9 +29,12 @@ export interface LogRecord {
 export interface Rejection {
   readonly kind: 'bad' | 'skipped';
   readonly reason: string;
+  /** It could be read; only its time does not fit those of the lines around it. */
+  readonly isStray?: true;
 }
 
 export const bad = (reason: string): Rejection => ({ kind: 'bad', reason });
+export const stray = (reason: string): Rejection => ({ kind: 'bad', reason, isStray: true });
 export const skipped = (reason: string): Rejection => ({ kind: 'skipped', reason });
 
 /** `timeMs` tells a record from a rejection: the check that costs least in the inner loop. */

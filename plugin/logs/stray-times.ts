@@ -1,4 +1,4 @@
-import { bad, type LogRecord, type Rejection } from './log-record.ts';
+import { type LogRecord, type Rejection, stray } from './log-record.ts';
 import { describeMs } from './series/regular-grid.ts';
 
 const HOUR_MS = 3_600_000;
@@ -65,6 +65,6 @@ export class StrayTimes {
     this.#suspect = null;
     const unitMs = aheadMs < 2 * DAY_MS ? HOUR_MS : DAY_MS;
     const ahead = describeMs(Math.floor(aheadMs / unitMs) * unitMs);
-    this.#reject(bad(`its time is ${ahead} ahead of the lines before and after it`), line);
+    this.#reject(stray(`its time is ${ahead} ahead of the lines before and after it`), line);
   }
 }

@@ -20,6 +20,7 @@ export class LineTally {
   readonly badLines: NumberedReason[] = [];
   readonly skippedReasons = new Map<string, number>();
   badCount = 0;
+  #strayCount = 0;
   skippedCount = 0;
 
   constructor(name: string, limit: BadLineLimit) {
@@ -28,7 +29,7 @@ export class LineTally {
   }
 
   /** @throws ForeshardError FORESHARD_CORRUPT when there are too many bad lines. */
-  add({ kind, reason }: Rejection, line: number): void {
+  add({ kind, reason, isStray }: Rejection, line: number): void {
     if (kind === 'skipped') {
       this.skippedCount++;
       const known = this.skippedReasons.get(reason);
@@ -37,6 +38,7 @@ export class LineTally {
       return;
     }
     this.badCount++;
+    if (isStray) this.#strayCount++;
     if (this.badLines.length < BAD_LINES_LISTED) this.badLines.push({ line, reason });
     if (this.badCount > this.#limit.count && this.badCount > this.#limit.share * line)
       throw this.#tooMany(line);
@@ -54,10 +56,14 @@ export class LineTally {
   }
 
   #tooMany(line: number): ForeshardError {
+    const remedy =
+      2 * this.#strayCount > this.badCount
+        ? 'sort the lines by time'
+        : 'name the right --format, repair the file';
     return new ForeshardError(
       'FORESHARD_CORRUPT',
       're-read',
-      `${this.#name}: ${this.badCount} of the first ${line} lines are bad${this.#samples()}: name the right --format, repair the file, or allow more with --bad-lines-max`,
+      `${this.#name}: ${this.badCount} of the first ${line} lines are bad${this.#samples()}: ${remedy}, or allow more with --bad-lines-max`,
     );
   }
 

@@ -17,6 +17,7 @@ const CLOSE_DELAY_MS = 2_000;
 /** The open window is written this often, so that a process that is killed loses no more. */
 const OPEN_WINDOW_INTERVAL_MS = 15_000;
 const QUERY_TYPES_INTERVAL_MS = 60_000;
+const COSTS_INTERVAL_MS = 60_000;
 
 /** Who records. */
 export type Recorder = Pick<PulseRecord, 'application' | 'host' | 'pid' | 'startedMs'> & {
@@ -37,6 +38,8 @@ export interface RecorderComponents {
   readonly metadata: Pick<MetadataStore, 'commit'>;
   /** Such as `/foreshard/v1/main/capture/`. */
   readonly pulsePrefix: string;
+  /** f64[command]: what each costs the servers, where an agent has told. */
+  readonly commandCosts: () => Promise<Float64Array | undefined>;
   readonly keylessCount: () => number;
   /** Owner by partition, where somebody keeps a map of this cluster. */
   readonly ownerOf: () => Promise<ArrayLike<number>>;
@@ -57,6 +60,8 @@ export class CaptureRecorder {
   #pulseMs: number;
   #openWindowMs: number;
   #queryTypesMs: number;
+  #costsMs = Number.NEGATIVE_INFINITY;
+  #commandCosts: Float64Array | undefined;
 
   constructor(recorder: Recorder, windowMs: number, components: RecorderComponents) {
     this.#recorder = recorder;
@@ -75,7 +80,8 @@ export class CaptureRecorder {
     const { recordCount, droppedCount } = source.drainSampled({
       onLoad: (timeMs, partitionId, commandIndex, latencyUs, requestBytes, replyBytes) => {
         const { isWrite, isBlocking } = REDIS_COMMANDS[commandIndex] as RedisCommand;
-        builder.addLoad(timeMs, partitionId, isWrite, requestBytes, replyBytes, latencyUs);
+        const commandUs = this.#commandCosts?.[commandIndex];
+        builder.addLoad(timeMs, partitionId, isWrite, requestBytes, replyBytes, latencyUs, commandUs);
         if (!isBlocking) this.#latency.add(latencyUs);
       },
       isSampled: () => sampler.next(),
@@ -97,6 +103,10 @@ export class CaptureRecorder {
     const { clock } = this.#components;
     const nowMs = clock.nowMs();
     await this.pulse(null);
+    if (nowMs - this.#costsMs >= COSTS_INTERVAL_MS) {
+      this.#commandCosts = (await this.#components.commandCosts()) ?? this.#commandCosts;
+      this.#costsMs = nowMs;
+    }
     await this.#publishClosed(nowMs);
     if (nowMs - this.#openWindowMs >= OPEN_WINDOW_INTERVAL_MS) {
       await this.#publishOpen();

@@ -32,6 +32,7 @@ import { openMetadata } from '../metadata/open.ts';
 import { type RunningThread, reportFault, runThread } from '../threads/thread-main.ts';
 import { CAPTURE_ID_END, CAPTURE_ID_MIN } from './capture-ids.ts';
 import { CaptureRecorder, isWorldly } from './capture-recorder.ts';
+import { tryCommandCosts } from './command-costs.ts';
 import { REDIS_COMMANDS } from './commands.ts';
 import { PULSE_INTERVAL_MS } from './pulse-record.ts';
 import { RunSampler, SAMPLE_WEIGHT } from './run-sampler.ts';
@@ -163,6 +164,7 @@ function newRecorder(
         },
       ),
       pulsePrefix: capturePrefix(name),
+      commandCosts: () => tryCommandCosts(metadata, name),
       keylessCount: () => Atomics.load(counters, 0) >>> 0,
       // Nobody may have written a map: then it is not known which node a query type burdens.
       ownerOf: async () => {

@@ -77,7 +77,11 @@ export class ProfileBuilder {
     this.addPattern(record, 1);
   }
 
-  /** The load of one query alone, without who asked what: numbers instead of a record, for whoever has a great many. */
+  /**
+   * The load of one query alone, without who asked what: numbers instead of a record, for whoever has a great many.
+   *
+   * @param commandUs what its command costs the server, where that was measured; NaN: it is priced.
+   */
   addLoad(
     timeMs: number,
     partitionId: number,
@@ -85,15 +89,17 @@ export class ProfileBuilder {
     requestBytes: number,
     replyBytes: number,
     latencyUs: number,
+    commandUs = Number.NaN,
   ): void {
     const { cpu } = this.#settings;
     const window = this.#windowOf(timeMs, partitionId);
     if (window === undefined) return;
-    const cpuUs =
-      cpu.usPerQuery +
-      (isWrite ? cpu.usPerWrite : 0) +
-      (cpu.usPerKibibyte * (requestBytes + replyBytes)) / 1024 +
-      cpu.usPerLatencyUs * latencyUs;
+    const cpuUs = Number.isNaN(commandUs)
+      ? cpu.usPerQuery +
+        (isWrite ? cpu.usPerWrite : 0) +
+        (cpu.usPerKibibyte * (requestBytes + replyBytes)) / 1024 +
+        cpu.usPerLatencyUs * latencyUs
+      : commandUs;
     window.addLoad({
       partitionId,
       queries: 1,

@@ -40,6 +40,7 @@ import { type RunningThread, reportFault, runThread } from '../../threads/thread
 import { openWebhooks } from '../../webhooks/open-webhooks.ts';
 import { ClusterView } from './cluster-view.ts';
 import { ClusterWatch } from './cluster-watch.ts';
+import { CommandStats } from './command-stats.ts';
 import { MapMirror } from './map-mirror.ts';
 import { MasterWatch } from './master-watch.ts';
 import { withoutWrites } from './read-only-metadata.ts';
@@ -131,6 +132,9 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
   const watch = new ClusterWatch(settings, {
     ...{ view, masters, mirror, metadata, logger, agentName, clock: machineClock },
     fence: () => coordinator.fence,
+    commandStats: new CommandStats({
+      ...{ nodes: view.nodes, clock: machineClock, metadata, clusterName: cluster.name },
+    }),
     feed: new SlotLoadFeed(grid, { ...ofFeeds, publisher, counts: 'operations' }),
     cpuFeed: new SlotLoadFeed(grid, { ...ofFeeds, publisher: cpuPublisher, counts: 'milliseconds' }),
   });

@@ -5,6 +5,7 @@ import type { Settings } from '../../../src/settings.ts';
 import { readClientView } from '../../redis/pulse-record.ts';
 import { type ClusterSeen, encodeClusterSeen, seenMasters, seenWarnings } from './cluster-seen.ts';
 import type { ClusterView } from './cluster-view.ts';
+import type { CommandStats } from './command-stats.ts';
 import type { MapMirror } from './map-mirror.ts';
 import type { MasterWatch } from './master-watch.ts';
 import { clusterSeenKey } from './move-record.ts';
@@ -17,6 +18,8 @@ export interface ClusterWatchComponents {
   readonly feed: Pick<SlotLoadFeed, 'poll' | 'pause'>;
   /** Of CPU alone, where captured clients tell of the rest. */
   readonly cpuFeed: Pick<SlotLoadFeed, 'poll' | 'pause'>;
+  /** What commands cost, where servers do not tell CPU by slot. */
+  readonly commandStats: Pick<CommandStats, 'look'>;
   readonly mirror: Pick<MapMirror, 'shards'>;
   readonly metadata: MetadataStore;
   readonly clock: Clock;
@@ -52,7 +55,8 @@ export class ClusterWatch {
       nowMs: clock.nowMs(),
       logger,
     });
-    const slotStats = await this.#feed(topology, watched, clients.processes.length > 0);
+    const hasCapturedClients = clients.processes.length > 0;
+    const slotStats = await this.#feed(topology, watched, { hasCapturedClients, fence: held });
     const seen = encodeClusterSeen({
       v: 1,
       atMs: clock.nowMs(),
@@ -82,7 +86,10 @@ export class ClusterWatch {
   async #feed(
     topology: Parameters<SlotLoadFeed['poll']>[0],
     watched: Parameters<SlotLoadFeed['poll']>[1],
-    hasCapturedClients: boolean,
+    {
+      hasCapturedClients,
+      fence,
+    }: { readonly hasCapturedClients: boolean; readonly fence: MetadataCondition },
   ): Promise<ClusterSeen['slotStats']> {
     const { feed, cpuFeed } = this.#components;
     const isUsed = this.#settings.redis.slotStats === 'auto' && !hasCapturedClients;
@@ -92,8 +99,11 @@ export class ClusterWatch {
     }
     await feed.pause();
     // What a query cost, only the server knows.
-    if (this.#settings.redis.slotStats === 'auto') await cpuFeed.poll(topology, watched);
-    else await cpuFeed.pause();
+    const isAsked = this.#settings.redis.slotStats === 'auto';
+    const support = isAsked ? await cpuFeed.poll(topology, watched) : 'none';
+    if (!isAsked) await cpuFeed.pause();
+    // Not by slot: then what a command costs on average.
+    if (support !== 'load') await this.#components.commandStats.look([...watched.keys()], fence);
     return 'unused';
   }
 }

@@ -19,4 +19,5 @@ export const eventEffectsPrefix = (clusterName: string): string =>
 export const capturePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}capture/`;
 export const forecastPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}forecast/`;
 export const nodeCpuPrefix = (clusterName: string): string => `${clusterRoot(clusterName)}node-cpu/`;
+export const commandCostsKey = (clusterName: string): string => `${clusterRoot(clusterName)}command-costs`;
 export const profilePrefix = (clusterName: string): string => `${clusterRoot(clusterName)}profile/`;

@@ -6,6 +6,7 @@ import { collectedHeapBytes } from '../../../bench/collected-heap.ts';
 import type { LogRecord, LogSummary } from '../../../plugin/logs/log-record.ts';
 import { type ReadLogOptions, readLog } from '../../../plugin/logs/read-log.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
+import { seededRandom } from '../../../src/base/random.ts';
 import { testSeed } from '../../support/seed.ts';
 import { ZSTD_SAMPLE, zstdFrame } from '../../support/zstd.ts';
 
@@ -145,6 +146,16 @@ test('too many bad lines end the reading: above 1,000 and 1 %, or above what is 
     (await failureOf(`${monitorLog(10)}garbage\n`, { badLinesMax: { count: 0, share: 0.05 } })).code,
     'FORESHARD_CORRUPT',
   );
+});
+
+test('a log whose lines are in no order is to be sorted, not read as another format', async () => {
+  const random = seededRandom(BigInt(seed));
+  const lines = Array.from({ length: 20_000 }, () => {
+    const seconds = 1_772_323_200 + random.nextBelow(30 * 86_400);
+    return `${seconds}.000000 [0 127.0.0.1:5000] "GET" "user:1"`;
+  });
+  const { message } = await failureOf(`${lines.join('\n')}\n`);
+  check.match(message, /lines are bad \(line \d+: its time is .*\): sort the lines by time, or allow more/);
 });
 
 test('a line beyond the limit is one bad line', async () => {
