@@ -1,5 +1,5 @@
 import ICAL from 'ical.js';
-import { isTimeZone } from '../zone-offset.ts';
+import { isTimeZone } from '../logs/zone-offset.ts';
 import { calendarError, shown } from './calendar-error.ts';
 import { type EventLength, lengthBetween } from './event-rule.ts';
 import { isUtc, localMsOf } from './rule-days.ts';

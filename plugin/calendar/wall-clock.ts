@@ -1,4 +1,4 @@
-import { zoneOffset } from '../zone-offset.ts';
+import { zoneOffset } from '../logs/zone-offset.ts';
 
 /** The instant at which a clock shows `localMs`, a reading as if it were UTC. Milliseconds since 1970. */
 export type WallClock = (localMs: number) => number;

@@ -1,6 +1,6 @@
 import ICAL from 'ical.js';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml';
-import { isTimeZone } from '../zone-offset.ts';
+import { isTimeZone } from '../logs/zone-offset.ts';
 import { calendarError, shown } from './calendar-error.ts';
 import { type EventRule, lengthBetween } from './event-rule.ts';
 import { ruleProblem, writtenRuleProblem } from './recurrence-rule.ts';

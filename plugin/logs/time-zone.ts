@@ -1,5 +1,5 @@
 import { ForeshardError } from '../../src/base/errors.ts';
-import { zoneOffset } from '../zone-offset.ts';
+import { zoneOffset } from './zone-offset.ts';
 
 const QUARTER_HOUR_MS = 900_000;
 const DAY_MS = 86_400_000;
