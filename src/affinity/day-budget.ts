@@ -1,7 +1,6 @@
 import { PlacementState } from './cost-model.ts';
 import { neededBefore } from './evidence/move-evidence.ts';
 import type { PlacementInputs, PlacementInstance } from './instance.ts';
-import { mustGo } from './must-go.ts';
 import { orderMoves } from './order-moves.ts';
 import type { InstancePlan } from './plan-instance.ts';
 import { NO_MEMORY } from './plan-memory.ts';
@@ -120,14 +119,22 @@ function include(p: number, needs: ReadonlyMap<number, readonly number[]>, to: S
   for (const q of needs.get(p) ?? []) include(q, needs, to);
 }
 
-/** Moves of a plan that empty a node or mend a breach of a rule, and those that one of them needs. */
+/**
+ * Moves of a plan that empty a node or mend a breach of a rule, on the map that those before leave, and those that one of them needs.
+ * Of partitions that are to be apart it is whichever the plan lets go: any of them mends it, and only the first.
+ */
 function thoseThatHaveTo(
   instance: PlacementInstance,
   plan: InstancePlan,
   needs: ReadonlyMap<number, readonly number[]>,
 ): Set<number> {
   const having = new Set<number>();
-  for (const p of plan.order) if (mustGo(instance, p)) include(p, needs, having);
+  const now = new PlacementState(instance);
+  for (const p of plan.order) {
+    const target = plan.ownerOf[p] as number;
+    if (now.penaltyRelief(p, target) > 0) include(p, needs, having);
+    now.move(p, target);
+  }
   return having;
 }
 

@@ -231,23 +231,25 @@ export function finishPlan(
   raised: PlacementInstance,
   suggested: Int32Array,
 ): FinishedPlan {
-  let whole: PlacementState | null = null;
+  let cut: PlacementState | null = null;
   for (let ownerOf = suggested; ; ) {
     const pruned = leaveOutWhatDoesNotPay(raised, ownerOf);
     const { order, state, left } = orderMoves(instance, pruned.ownerOf);
     if (left.size === 0) {
-      const isOutOfReach = order.length === 0 && whole !== null && isSound(raised, whole);
-      return { order, ownerOf: state.ownerOf, cost: state.cost(), isCut: whole !== null, isOutOfReach };
+      const isOutOfReach = order.length === 0 && cut !== null && isSound(raised, cut);
+      return { order, ownerOf: state.ownerOf, cost: state.cost(), isCut: cut !== null, isOutOfReach };
     }
     ownerOf = state.ownerOf;
-    whole ??= pruned;
+    cut = pruned;
   }
 }
 
-/** Whether a map earns its price and keeps what the search does not see: capacities, and the groups of partitions. */
+/**
+ * Whether a map earns its price and keeps the capacities, which the search does not see. That it keeps groups apart need not be asked: one
+ * more breach costs more than any map can gain (`breach-price.ts`).
+ */
 function isSound(raised: PlacementInstance, map: PlacementState): boolean {
-  const home = new PlacementState(raised);
-  return map.cost() < home.cost() && map.isWithinCapacity() && map.penaltyCost() <= home.penaltyCost();
+  return map.cost() < new PlacementState(raised).cost() && map.isWithinCapacity();
 }
 
 /** Why nothing moves, though staying is not near the bound. */

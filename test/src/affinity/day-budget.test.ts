@@ -168,6 +168,36 @@ test('what makes room for a move that has to be is not counted, and a breach tha
   );
 });
 
+test('of two that are to be apart whichever the plan lets go is not counted, and the other one is', async () => {
+  const rules = { ...DEFAULT_AFFINITY_SETTINGS.rules, apart: [{ partitions: [0, 1] }] };
+  const sizes = [4, 2, 3, 1];
+  const problem = inputsOf({
+    ownerOf: [0, 0, 1, 0],
+    nodes: [nodeOf(0, 10), nodeOf(1, 10), nodeOf(2, 10)],
+    forecast: forecastOf({ horizonSteps: 2, partitionCount: 4, loadOf: (_, p) => sizes[p] as number }),
+  });
+  const { instance } = buildRuledInstance(problem, { ...DEFAULT_AFFINITY_SETTINGS, rules });
+  const planOf = (order: readonly number[]): InstancePlan => {
+    const ownerOf = instance.home.map((owner, p) => (order.includes(p) ? 2 - (p % 2) : owner));
+    const costAfter = new PlacementState(instance, ownerOf).cost();
+    const costBefore = new PlacementState(instance).cost();
+    return { order, ownerOf, costBefore, costAfter, lowerBound: 0, iterations: 0 };
+  };
+  const settings = { movesPerDay: 0, movesPerNodeAndDay: 0, urgentGain: 1 };
+  for (const order of [
+    [0, 3],
+    [1, 3],
+    [0, 1, 3],
+    [1, 0, 3],
+  ]) {
+    const answers = [planOf(order), planOf([3])];
+    const planFor = async (): Promise<InstancePlan> => answers.shift() as InstancePlan;
+    const { plan, waiting } = await planWithinDay(instance, planFor, { movesLeft: 0, settings });
+    check.equal(plan.order, order.slice(0, 1), String(order));
+    check.is(waiting.length, order.length - 1);
+  }
+});
+
 test('a cluster of many nodes has a day of more moves, by those that live', async () => {
   const nodeCount = 12;
   const nodes = Array.from({ length: nodeCount }, (_, n) => nodeOf(n, 70, { isAlive: n < 10 }));

@@ -95,6 +95,29 @@ test('two nodes that are full of different things all the time can exchange noth
   check.equal([moves.length, refusal], [0, 'no-order']);
 });
 
+test('a map that gains nothing is no map that lacks an order', async () => {
+  // Equals change places: one alone would make it worse, both are worth nothing.
+  const loads = [5, 1, 5, 0.9];
+  const inputs = inputsOf({
+    ownerOf: [0, 0, 1, 1],
+    forecast: forecastOf({
+      horizonSteps: 24,
+      partitionCount: 4,
+      spread: 0,
+      loadOf: (_, p) => loads[p] as number,
+    }),
+    nodes: [nodeOf(0, 10), nodeOf(1, 10)],
+  });
+  const swap: Optimiser = {
+    name: 'swap',
+    optimise: async () => ({ ownerOf: Int32Array.of(1, 0, 0, 1), iterations: 1 }),
+  };
+  const components = { random: seededRandom(1n), logger: silentLogger, optimiser: swap };
+  const settings = { ...SURE, isCapacityHard: false, boundTolerance: 0 };
+  const { refusal } = await new AffinityManager(settings, components).propose(inputs);
+  check.is(refusal, 'below-minimum-gain');
+});
+
 /** Three nodes, each full in eight hours of its own; partition 2 n is to go to the next node. */
 function ringOfThree() {
   const forecast = forecastOf({
