@@ -5,7 +5,7 @@ import { ProfileLedger } from '../../plugin/host/analysis/profile-ledger.ts';
 import { ProfilePublisher } from '../../plugin/host/analysis/profile-publisher.ts';
 import { profilePrefix } from '../../plugin/host/records/record-keys.ts';
 import { openMetadata } from '../../plugin/metadata/open.ts';
-import { silentLogger } from '../../src/base/logger.ts';
+import { type Logger, silentLogger } from '../../src/base/logger.ts';
 import { LOAD_DIMENSION_COUNT } from '../../src/model/load-profile.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../src/settings.ts';
 
@@ -65,6 +65,16 @@ export async function publishLoad(settings: Settings): Promise<void> {
     }),
   );
   await metadata.close();
+}
+
+/** Keeps what an agent has logged, for whoever has to find out why a test failed. */
+export function keptLog(): { readonly logger: Logger; readonly told: () => string } {
+  const lines: string[] = [];
+  const keep = (fields: object, message: string): void => {
+    lines.push(`${new Date().toISOString()} ${message} ${JSON.stringify(fields)}`);
+  };
+  const logger: Logger = { debug() {}, info: keep, warn: keep, error: keep, child: () => logger };
+  return { logger, told: () => lines.slice(-60).join('\n') };
 }
 
 /** @param told what is said with the failure: the log of a process, what a queue holds. */

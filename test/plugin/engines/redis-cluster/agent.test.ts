@@ -15,9 +15,8 @@ import { numberOf } from '../../../../plugin/engines/redis-cluster/redis-node.ts
 import { parseReplication } from '../../../../plugin/engines/redis-cluster/replica-wait.ts';
 import { loadMap } from '../../../../plugin/metadata/cluster-map.ts';
 import { openMetadata } from '../../../../plugin/metadata/open.ts';
-import { silentLogger } from '../../../../src/base/logger.ts';
-import { DEFAULT_SETTINGS } from '../../../../src/settings.ts';
-import { publishLoad, settingsFor, until } from '../../../support/redis-agent.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../../../src/settings.ts';
+import { keptLog, publishLoad, settingsFor, until as waitFor } from '../../../support/redis-agent.ts';
 import { requireOrSkip } from '../../../support/require.ts';
 import { runCli } from '../../../support/run-cli.ts';
 import { withTemporaryFolder } from '../../../support/temporary-folder.ts';
@@ -36,7 +35,21 @@ async function fill(cluster: LocalRedisCluster): Promise<Cluster> {
 const keyCounts = (cluster: LocalRedisCluster): Promise<number[]> =>
   Promise.all([0, 1, 2].map(async (index) => numberOf(await cluster.command(index, 'DBSIZE'))));
 
-const quiet = { logger: silentLogger, onFault: (error: unknown) => check.unreachable(String(error)) };
+/** An agent: a wait that comes to nothing says what it logged, and how its moves stand. */
+function watched() {
+  const log = keptLog();
+  let agent: RedisAgent | null = null;
+  return {
+    async start(settings: Settings): Promise<RedisAgent> {
+      const { logger } = log;
+      const onFault = (error: unknown) => check.unreachable(String(error));
+      agent = await RedisAgent.start(settings, { logger, onFault });
+      return agent;
+    },
+    until: (what: string, isSo: () => boolean | Promise<boolean>): Promise<void> =>
+      waitFor(what, isSo, () => `${log.told()}\n${JSON.stringify(agent?.migrationStatus())}`),
+  };
+}
 
 const plansMoves = async (agent: RedisAgent): Promise<boolean> =>
   ((await agent.plan())?.proposedCount ?? 0) > 0;
@@ -54,7 +67,8 @@ if (requireOrSkip('redis', hasRedisServer())) {
       const settings = settingsFor(cluster, folder);
       await publishLoad(settings);
       const client = await fill(cluster);
-      const agent = await RedisAgent.start(settings, quiet);
+      const { start, until } = watched();
+      const agent = await start(settings);
       try {
         await until('a hot master is a reason to move', () => plansMoves(agent));
         await until('a move is done', () => agent.migrationStatus().doneCount > 0);
@@ -92,7 +106,8 @@ if (requireOrSkip('redis', hasRedisServer())) {
       });
       await publishLoad(settings);
       const before = String(await cluster.command(0, 'CLUSTER', 'SLOTS'));
-      const agent = await RedisAgent.start(settings, quiet);
+      const { start, until } = watched();
+      const agent = await start(settings);
       try {
         await until('it plans', () => plansMoves(agent));
         await new Promise((resolve) => setTimeout(resolve, 300));
@@ -122,7 +137,8 @@ if (requireOrSkip('redis', hasRedisServer())) {
       await publishLoad(settings);
       const client = await fill(cluster);
       const slotsBefore = String(await cluster.command(0, 'CLUSTER', 'SLOTS'));
-      const agent = await RedisAgent.start(settings, quiet);
+      const { start, until } = watched();
+      const agent = await start(settings);
       try {
         await until('it plans', () => plansMoves(agent));
         const dryRun = await runCli(folder, 'agent', '--dry-run');
@@ -160,7 +176,8 @@ if (requireOrSkip('redis', hasRedisServer())) {
       const slot = calculateSlot('key:1') % 5_000;
       await cluster.command(1, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', cluster.nodeIds[0] as string);
       await cluster.command(0, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', cluster.nodeIds[1] as string);
-      const agent = await RedisAgent.start(settings, quiet);
+      const { start, until } = watched();
+      const agent = await start(settings);
       try {
         await until('it plans', () => plansMoves(agent));
         await new Promise((resolve) => setTimeout(resolve, 1_500));
@@ -192,13 +209,14 @@ if (requireOrSkip('redis', hasRedisServer())) {
       await publishLoad(settings);
       const client = await fill(cluster);
       // What its replicas have not got is lost with a master, by Redis's own promise: here they have all.
-      await until('the replica has what its master has', async () => {
+      await waitFor('the replica has what its master has', async () => {
         const { offset, replicaOffsets } = parseReplication(
           String(await cluster.command(0, 'INFO', 'replication')),
         );
         return replicaOffsets.length === 1 && (replicaOffsets[0] as number) >= offset;
       });
-      const agent = await RedisAgent.start(settings, quiet);
+      const { start, until } = watched();
+      const agent = await start(settings);
       try {
         await until('a hot master is a reason to move', () => plansMoves(agent));
         await until('a slot is open', async () =>
