@@ -1,7 +1,7 @@
 import { drainBasis, hasToEmpty, onlyDraining } from './affinity/drain.ts';
 import { inTurn } from './affinity/evidence/in-turn.ts';
 import type { PlanMemory } from './affinity/plan-memory.ts';
-import { type Relief, reliefAlone } from './affinity/relief/plan-relief.ts';
+import { NO_RELIEF, type Relief, type ReliefOptions, reliefAlone } from './affinity/relief/plan-relief.ts';
 import { trustedForecast } from './analyzer/trust.ts';
 import type { Clock } from './base/clock.ts';
 import { ForeshardError } from './base/errors.ts';
@@ -11,7 +11,7 @@ import type { PartitionId } from './model/ids.ts';
 import type { LoadProfile } from './model/load-profile.ts';
 import type { NodeUtilisation } from './model/node-utilisation.ts';
 import type { PartitionMap } from './model/partition-map.ts';
-import type { Move, Proposal } from './model/proposal.ts';
+import type { Proposal } from './model/proposal.ts';
 import type { ProposalEvidence } from './model/proposal-evidence.ts';
 
 /**
@@ -39,11 +39,7 @@ export interface CycleComponents {
   readonly affinity: {
     propose(input: PlanningInput): Promise<Proposal>;
     /** What nodes need at once that were measured outside their comfort zone, beside the moves of the plan that begin now. */
-    relieve(
-      input: Omit<PlanningInput, 'forecast'>,
-      profile: LoadProfile,
-      options: { readonly dueMoves: readonly Move[] },
-    ): Relief;
+    relieve(input: Omit<PlanningInput, 'forecast'>, profile: LoadProfile, options: ReliefOptions): Relief;
     /** The plan with relief before it, and what it costs with that. */
     relieved(input: PlanningInput, plan: Proposal, relief: Relief): Proposal;
     /** What stands behind a proposal that was made from these inputs. */
@@ -210,8 +206,6 @@ const nothingToDo = (known: Pick<CycleReport, 'atMs' | 'forecastMs' | 'unseen'>)
   admission: NOTHING_ADMITTED,
   planMs: 0,
 });
-
-const NO_RELIEF: Relief = { moves: [], costBefore: 0, costAfter: 0 };
 
 /** Without a measured window there is nothing to relieve. */
 function reliefOrNothing(relieve: () => Relief): Relief {

@@ -146,6 +146,10 @@ export interface AnalyzerSettings {
 export interface ControllerSettings {
   /** How often the elected coordinator plans. */
   readonly cycleIntervalMs: number;
+  /** Between cycles, a node that has been outside its comfort zone for so long is relieved at once; 0: it waits for the next cycle. */
+  readonly reliefAfterMs: number;
+  /** From one relief between cycles to the next, at least. */
+  readonly reliefIntervalMs: number;
   /** How often open migrations are driven on. */
   readonly executorIntervalMs: number;
   /** A coordinator that has not renewed its lease for so long is replaced. */
@@ -214,6 +218,10 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
   migration: DEFAULT_MIGRATION_SETTINGS,
   controller: {
     cycleIntervalMs: HOUR_MS,
+    // Four looks: a burst of a minute has gone before a partition could have moved.
+    reliefAfterMs: 120_000,
+    // Most copies have ended by then, and the looks after it know nothing of before.
+    reliefIntervalMs: 600_000,
     executorIntervalMs: 15,
     leaseTtlMs: 10_000,
     skillMin: 0,

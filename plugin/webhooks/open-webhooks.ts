@@ -43,7 +43,7 @@ export function readWebhookSecret({ url, secretFile }: Settings['webhooks']): st
 /** Tells of a cycle that proposes something that people may want to look at. */
 export function tellOfProposal(
   webhooks: WebhookSender | null,
-  { atMs, proposal }: CycleReport,
+  { atMs, proposal }: Pick<CycleReport, 'atMs' | 'proposal'>,
   mode: string,
 ): void {
   if (mode === 'observe' || proposal === null || proposal.moves.length === 0) return;

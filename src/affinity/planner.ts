@@ -24,7 +24,7 @@ import { MoveUnits } from './move-units.ts';
 import type { Optimiser } from './optimisers/optimiser.ts';
 import { type BoundEffort, type InstancePlan, planInstance } from './plan-instance.ts';
 import { carryOver, NO_MEMORY, withoutReturns } from './plan-memory.ts';
-import { planRelief, type Relief, withRelief } from './relief/plan-relief.ts';
+import { planRelief, type Relief, type ReliefOptions, withRelief } from './relief/plan-relief.ts';
 import { SearchTimes } from './search-times.ts';
 import { type AffinitySettings, assertAffinitySettings } from './settings.ts';
 import { type TimedPlan, timePlan } from './timed-plan.ts';
@@ -125,11 +125,7 @@ export class AffinityManager {
   }
 
   /** What nodes outside their comfort zone need at once: see `relief/`. */
-  relieve(
-    inputs: Omit<PlacementInputs, 'forecast'>,
-    profile: LoadProfile,
-    options: { readonly dueMoves: readonly Move[] },
-  ): Relief {
+  relieve(inputs: Omit<PlacementInputs, 'forecast'>, profile: LoadProfile, options: ReliefOptions): Relief {
     const known = calibrated(inputs, this.#settings);
     return planRelief(known.inputs, profile, known.settings, options);
   }

@@ -15,7 +15,7 @@ import type { MigrationEvent } from './progress/progress.ts';
 import { ProgressFeed } from './progress/progress-feed.ts';
 import { ScoreBook } from './progress/score-book.ts';
 import { MoveQueue } from './queue/move-queue.ts';
-import type { AdmissionReport } from './queue/planned-moves.ts';
+import type { AdmissionOptions, AdmissionReport } from './queue/planned-moves.ts';
 import { quarantineOf } from './queue/quarantine.ts';
 import type { ReadSummary, ReadWatch } from './reads/read-watch.ts';
 import { Committer } from './records/committer.ts';
@@ -153,12 +153,13 @@ export class MigrationExecutor {
   }
 
   /**
-   * Takes over a proposal's moves, in its order; those of an earlier proposal that have not begun are dropped. They begin,
-   * at later ticks, as the caps allow.
+   * Takes over a proposal's moves, in its order; those of an earlier proposal that have not begun are dropped, unless these are
+   * an addition to it. They begin, at later ticks, as the caps allow.
    */
-  async admit(proposal: Proposal): Promise<AdmissionReport> {
+  async admit(proposal: Proposal, options?: AdmissionOptions): Promise<AdmissionReport> {
     await this.#readMap();
-    return this.#queue.take(proposal, { records: this.#view.records, controls: this.#view.controls });
+    const { records, controls } = this.#view;
+    return this.#queue.take(proposal, { records, controls }, options);
   }
 
   /** Reads the map, begins what may begin and starts a drive of every open record that has none. Never throws. */

@@ -1,6 +1,7 @@
 /** What a cycle hands to the migrations: all of a plan, what empties a node, or nothing. */
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { NO_RELIEF } from '../../src/affinity/relief/plan-relief.ts';
 import { VirtualClock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { silentLogger } from '../../src/base/logger.ts';
@@ -76,7 +77,7 @@ async function admittedMovesIn(
     cluster: { observe: async () => state },
     affinity: {
       propose: async () => plan as unknown as Proposal,
-      relieve: () => ({ moves: [], costBefore: 0, costAfter: 0 }),
+      relieve: () => NO_RELIEF,
       relieved: (_, proposal) => proposal,
       evidence: async () => ({ moves: [{ partitionId: 0, after }] }) as unknown as ProposalEvidence,
     },

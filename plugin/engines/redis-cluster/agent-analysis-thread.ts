@@ -13,6 +13,7 @@ import type { Logger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
 import { KernelPool } from '../../../src/kernels/pool.ts';
+import { LOAD_DIMENSIONS } from '../../../src/model/load-profile.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { loadCalendar } from '../../calendar/load-calendar.ts';
 import { AnalysisClock } from '../../host/analysis/analysis-clock.ts';
@@ -25,6 +26,7 @@ import { CPU_WINDOWS_MAX, measuredIn } from '../../host/analysis/node-cpu-feed.t
 import { openPlanning } from '../../host/analysis/planning.ts';
 import { ProfileLedger } from '../../host/analysis/profile-ledger.ts';
 import { ProfilePublisher } from '../../host/analysis/profile-publisher.ts';
+import { ReliefWatch } from '../../host/analysis/relief-watch.ts';
 import type { CycleSummary } from '../../host/control-messages.ts';
 import { createLogger } from '../../host/pino-logger.ts';
 import { eventEffectsPrefix, nodeCpuPrefix, profilePrefix } from '../../host/records/record-keys.ts';
@@ -45,6 +47,7 @@ import { MapMirror } from './map-mirror.ts';
 import { MasterWatch } from './master-watch.ts';
 import { withoutWrites } from './read-only-metadata.ts';
 import { RedisObserver } from './redis-observer.ts';
+import { ReliefLooks } from './relief-looks.ts';
 import { SlotLoadFeed } from './slot-load-feed.ts';
 
 export interface AgentAnalysisSetup {
@@ -110,7 +113,7 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
   const webhooks = isDryRun ? null : openWebhooks(settings, { clock: machineClock, logger });
   const delay = new LoopDelay();
   const memory = new EventEffects({ metadata, prefix: eventEffectsPrefix(cluster.name), logger });
-  const { coordinator, cycles } = openPlanning(settings, coordinatorPort, {
+  const planned = openPlanning(settings, coordinatorPort, {
     ...{ book, webhooks, clock, machineClock, logger, metadata, pool },
     kernelHash: kernels.hash,
     processName: 'agent',
@@ -127,8 +130,19 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
       return withMeasuredCpu(profile, (startMs) => measuredIn(cpuLedger, startMs));
     },
   });
+  const { coordinator, cycles } = planned;
+  const looks = new ReliefLooks(settings, {
+    ...{ view, mirror, metadata, ledger, publisher, clock: machineClock, logger },
+    take: (look) => relief.take(look),
+  });
+  const relief = new ReliefWatch({
+    ...{ metadata, logger, told: LOAD_DIMENSIONS, name: agentName, onFault: reportFault },
+    planning: () => planned,
+    cluster: () => looks.cluster(),
+  });
   const feedId = randomInt(CAPTURE_ID_MIN, CAPTURE_ID_END);
-  const ofFeeds = { nodes: view.nodes, clock: machineClock, feedId };
+  const onLook = looks.noteSlots.bind(looks);
+  const ofFeeds = { nodes: view.nodes, clock: machineClock, feedId, onLook };
   const watch = new ClusterWatch(settings, {
     ...{ view, masters, mirror, metadata, logger, agentName, clock: machineClock },
     fence: () => coordinator.fence,
@@ -179,7 +193,10 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
     every(
       redis.lookIntervalMs,
       'the cluster cannot be looked at for now',
-      () => watch.look(),
+      async () => {
+        await watch.look();
+        if (coordinator.fence !== null && !clock.isVirtual) await looks.look();
+      },
       () => coordinator.fence !== null,
     ),
     every(CONSOLIDATE_INTERVAL_MS, 'windows of load are not added up for now', consolidate),
@@ -210,6 +227,7 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
       isClosing = true;
       delay.close();
       await Promise.all([planning, ...beside].map((work) => work?.stop()));
+      await relief.settled();
       await cycles.settled();
       await webhooks?.close();
       coordinator.close();

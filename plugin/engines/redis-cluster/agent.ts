@@ -110,7 +110,7 @@ export class RedisAgent {
     const respond = async (body: unknown): Promise<CoordinatorReplies['admit' | 'migrationStatus']> => {
       const asked = body as CoordinatorBody;
       return asked.operation === 'admit'
-        ? coordinator.admit(asked.proposal, asked.fence)
+        ? coordinator.admit(asked.proposal, asked.fence, asked.options)
         : coordinator.migrationStatus();
     };
     analysisPort.on('message', (call: Call) => void answerCall(call, respond, tell));

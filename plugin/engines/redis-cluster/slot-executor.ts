@@ -2,6 +2,7 @@ import { assert } from '../../../src/base/assert.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
+import type { AdmissionOptions } from '../../../src/migration/queue/planned-moves.ts';
 import type { MigrationHistory } from '../../../src/migration/records/records.ts';
 import type { Proposal } from '../../../src/model/proposal.ts';
 import type { Leadership, MetadataCondition, MetadataStore } from '../../../src/ports/metadata-store.ts';
@@ -88,10 +89,10 @@ export class SlotExecutor implements MoveExecutor {
     });
   }
 
-  /** Takes over a proposal's moves; those of an earlier one that have not begun are dropped. */
-  async admit(proposal: Proposal): ReturnType<MoveExecutor['admit']> {
+  /** Takes over a proposal's moves; those of an earlier one that have not begun are dropped, unless these are an addition. */
+  async admit(proposal: Proposal, options?: AdmissionOptions): ReturnType<MoveExecutor['admit']> {
     const { seen } = await this.#see(await this.#records.controls());
-    return this.#queue.take(proposal, seen);
+    return this.#queue.take(proposal, seen, options);
   }
 
   async tick(): Promise<void> {

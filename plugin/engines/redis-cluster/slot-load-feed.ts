@@ -1,3 +1,4 @@
+import type { LoadLook } from '../../../src/affinity/relief/stress-watch.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
 import { SLOT_COUNT } from '../../../src/model/partition-map.ts';
@@ -19,6 +20,14 @@ export interface SlotLoadFeedComponents {
    * milliseconds that were measured.
    */
   readonly counts: 'operations' | 'milliseconds';
+  /** Told what slots were asked since the last poll. */
+  readonly onLook?: (look: SlotLook) => void;
+}
+
+/** As LoadLook, of masters by the ids that they have in the cluster. */
+export interface SlotLook extends Pick<LoadLook, 'atMs' | 'durationMs' | 'perSecond'> {
+  /** Those that have counted all the time. */
+  readonly masterIds: readonly string[];
 }
 
 const QUERIES = dimensionIndex('queries');
@@ -74,12 +83,24 @@ export class SlotLoadFeed {
     const loads = await this.#stats.poll(
       new Map(answering.map(({ nodeId }) => [nodeId, nodes.node(nodeId)])),
     );
+    const before = this.#commandsBefore;
     const operations = this.#operationsOf(watched);
     if (loads.support !== 'load') return loads.support;
     // Counted before anything is written: the servers do not tell it twice.
     const window = this.#windows.open();
     const nowMs = clock.monotonicMs();
-    const queryCount = this.#add(window, loads, { topology, operations });
+    const asked = { values: new Float64Array(window.values.length) };
+    const queryCount = this.#add(asked, loads, { topology, operations });
+    for (let i = 0; i < asked.values.length; i++) window.values[i]! += asked.values[i] as number;
+    const durationMs = this.#pollMs === null ? 0 : nowMs - this.#pollMs;
+    if (durationMs > 0)
+      this.#components.onLook?.({
+        ...{ atMs: nowMs, durationMs },
+        perSecond: asked.values.map((own) => (1000 * own) / durationMs),
+        masterIds: answering
+          .map(({ nodeId }) => nodeId)
+          .filter((id) => before.get(id)?.runId === watched.get(id)?.counters.runId),
+      });
     window.count += counts === 'operations' ? queryCount : nowMs - (this.#pollMs ?? nowMs);
     this.#pollMs = nowMs;
     await this.#windows.publishDue();
@@ -102,7 +123,7 @@ export class SlotLoadFeed {
 
   /** @returns how many operations went in. */
   #add(
-    window: FedWindow,
+    window: Pick<FedWindow, 'values'>,
     loads: SlotLoads,
     {
       topology,

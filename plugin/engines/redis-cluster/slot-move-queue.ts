@@ -8,6 +8,7 @@ import {
   voidnessOf,
 } from '../../../src/migration/queue/approvals.ts';
 import {
+  type AdmissionOptions,
   type AdmissionReport,
   expectedBy,
   PlannedMoves,
@@ -57,9 +58,12 @@ export class SlotMoveQueue {
     this.#settings = settings;
   }
 
-  /** Takes over a plan's moves, in its order; those of an earlier plan that have not begun are dropped. */
-  take(plan: Proposal, seen: SeenMoves): AdmissionReport {
-    return this.#planned.take(plan, approvedPartitions(seen), this.#refusals(seen));
+  /**
+   * Takes over a plan's moves, in its order; those of an earlier plan that have not begun are dropped, unless these are to be
+   * done beside them.
+   */
+  take(plan: Proposal, seen: SeenMoves, { isAddition = false }: AdmissionOptions = {}): AdmissionReport {
+    return this.#planned[isAddition ? 'add' : 'take'](plan, approvedPartitions(seen), this.#refusals(seen));
   }
 
   /** Of the plan's moves: how many wait for their turn, and for their hour. */

@@ -49,11 +49,12 @@ import { ClusterObserver } from './cluster-observer.ts';
 import { DrainWatch } from './drain-watch.ts';
 import { EventEffects } from './event-effects.ts';
 import { KeptForecaster } from './kept-forecaster.ts';
-import { CPU_WINDOWS_MAX, NodeCpuFeed } from './node-cpu-feed.ts';
+import { CPU_WINDOWS_MAX, LOOK_DIMENSIONS, NodeCpuFeed } from './node-cpu-feed.ts';
 import { openPlanning, type PlanningParts } from './planning.ts';
 import { ProfileLedger } from './profile-ledger.ts';
 import { ProfilePublisher } from './profile-publisher.ts';
 import { QueryTypesPublisher } from './query-types-publisher.ts';
+import { ReliefWatch, watchedCluster } from './relief-watch.ts';
 
 export interface AnalysisSetup {
   readonly settings: Settings;
@@ -183,6 +184,15 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
       ...{ metadata, logger, ledger: cpuLedger },
       prefix: nodeCpuPrefix(cluster.name),
     }),
+    onLook: (look) => relief.take(look),
+  });
+  const relief = new ReliefWatch({
+    ...{ metadata, logger, told: LOOK_DIMENSIONS, name: `query-${nodeId}`, onFault: reportFault },
+    planning: () => analysis.planning,
+    cluster: async () => {
+      const [{ map }, members] = await Promise.all([mapReader.load(), listMembers(metadata, cluster.name)]);
+      return watchedCluster(analysis.planning.settings, map.ownerOf, members);
+    },
   });
   const analysis: Analysis = new Analysis(
     settings,
@@ -234,6 +244,7 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
       delay.close();
       drains.close();
       await analysis.close();
+      await relief.settled();
       await webhooks?.close();
       analysis.planning.coordinator.close();
       await forecaster.close();

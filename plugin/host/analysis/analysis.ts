@@ -25,6 +25,7 @@ import type { Planning } from './planning.ts';
 import type { ProfileLedger, WindowLoad } from './profile-ledger.ts';
 import type { ProfilePublisher } from './profile-publisher.ts';
 import type { QueryTypesPublisher } from './query-types-publisher.ts';
+import { reliefLookMs } from './relief-watch.ts';
 
 export interface AnalysisComponents {
   readonly clock: AnalysisClock;
@@ -83,7 +84,8 @@ export class Analysis {
     this.#wholeFromMs = nextWindowStart(components.clock.nowMs(), settings.analyzer.windowMs);
     this.#windowMs = settings.analyzer.windowMs;
     this.#drainTimer = setInterval(() => this.#onDrainTimer(), settings.capture.drainIntervalMs);
-    this.#cpuTimer = setInterval(() => this.#onCpuTimer(), cpuPollMs(this.#windowMs));
+    const lookMs = reliefLookMs(settings.controller, cpuPollMs(this.#windowMs));
+    this.#cpuTimer = setInterval(() => this.#onCpuTimer(), lookMs);
     this.#cycleTimer = this.#newCycleTimer();
   }
 

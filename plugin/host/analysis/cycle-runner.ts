@@ -1,3 +1,4 @@
+import type { PlanMemory } from '../../../src/affinity/plan-memory.ts';
 import type { Components } from '../../../src/components.ts';
 import {
   type ClusterState,
@@ -61,6 +62,7 @@ export class CycleRunner {
   #cycle: Promise<unknown> = Promise.resolve();
   /** Of the failure that people were told of last, in a row of failures: one that is tried again is news once. */
   #failureTold: string | null = null;
+  #plannedIn: MetadataCondition | null = null;
 
   constructor(settings: Settings, components: CycleRunnerComponents) {
     this.#settings = settings;
@@ -69,9 +71,14 @@ export class CycleRunner {
 
   /** One cycle, after the one that may be running; null when this process is not the coordinator. */
   runCycle(): Promise<CycleReport | null> {
+    return this.inTurn((fence) => this.#runCycleIn(fence));
+  }
+
+  /** Work beside which no cycle runs; null when this process is not the coordinator. */
+  inTurn<Outcome>(work: (fence: MetadataCondition) => Promise<Outcome>): Promise<Outcome | null> {
     const next = this.#cycle.then(() => {
       const { fence } = this.#components.coordinator;
-      return fence === null ? null : this.#runCycleIn(fence);
+      return fence === null ? null : work(fence);
     });
     this.#cycle = next.catch((error: unknown) => {
       this.#components.book.noteFailure();
@@ -83,16 +90,26 @@ export class CycleRunner {
     return next;
   }
 
+  /** The term whose coordinator has the moves of the last plan in its queue; null before the first plan. */
+  get plannedIn(): MetadataCondition | null {
+    return this.#plannedIn;
+  }
+
+  /** What was planned and moved before, as far back as plans look ahead. */
+  memory(): Promise<PlanMemory> {
+    const { metadata, keys, proposalKey, clock } = this.#components;
+    const { forecast, analyzer } = this.#settings;
+    const horizonMs = forecast.horizonSteps * analyzer.windowMs;
+    return readPlanMemory(metadata, { keys, proposalKey, horizonMs, nowMs: clock.nowMs() });
+  }
+
   /** Resolves when no cycle is running. */
   async settled(): Promise<void> {
     await this.#cycle;
   }
 
   async #runCycleIn(fence: MetadataCondition): Promise<CycleReport> {
-    const { clock, logger, metadata, loadProfile, forecaster, affinity, observer, keys, proposalKey } =
-      this.#components;
-    const { forecast, analyzer } = this.#settings;
-    const horizonMs = forecast.horizonSteps * analyzer.windowMs;
+    const { clock, logger, loadProfile, forecaster, affinity, observer } = this.#components;
     let profile: LoadProfile | null = null;
     let state: ClusterState | null = null;
     const report = await runCycle({
@@ -115,12 +132,13 @@ export class CycleRunner {
       },
       affinity,
       proposals: {
-        memory: () => readPlanMemory(metadata, { keys, proposalKey, horizonMs, nowMs: clock.nowMs() }),
+        memory: () => this.memory(),
         record: (proposal, background) =>
           this.#record(proposal, { ...background, silentNodes: state?.silentNodes ?? [], fence }),
       },
       migration: { admit: (proposal) => this.#components.coordinator.admit(proposal, fence) },
     });
+    this.#plannedIn = fence;
     tellOfProposal(this.#components.webhooks, report, this.#settings.plugin.mode);
     this.#components.book.note({ report, profile, state, settings: this.#settings });
     if (report.forecast !== null) await this.#publishForecast(report.forecast, fence);

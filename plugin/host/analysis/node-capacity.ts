@@ -9,6 +9,16 @@ import type { Settings } from '../../../src/settings.ts';
 /** Where nobody has said what a node carries, its share of the history's peak is taken to be this utilisation. */
 const ASSUMED_PEAK_UTILISATION = 0.7;
 
+/** f64[dimension] a second, for one node: as it says itself, else as all; infinite where nobody has said. */
+export const capacityPerSecond = (
+  { cluster: { nodeCapacity: perSecondOf } }: Pick<Settings, 'cluster'>,
+  own?: Readonly<Partial<Record<LoadDimension, number | null>>> | null,
+): Float64Array =>
+  Float64Array.from(
+    LOAD_DIMENSIONS,
+    (dimension) => own?.[dimension] ?? perSecondOf[dimension] ?? Number.POSITIVE_INFINITY,
+  );
+
 /** f64[dimension] for one node and one window: as it says itself, else as all. */
 export function nodeCapacity(
   { cluster: { nodeCapacity: perSecondOf, storageNodeCount } }: Pick<Settings, 'cluster'>,

@@ -1,3 +1,4 @@
+import type { LoadLook } from '../../../src/affinity/relief/stress-watch.ts';
 import {
   CpuPriceBook,
   type MeasuredWork,
@@ -8,7 +9,7 @@ import type { MeasuredCpu } from '../../../src/analyzer/cpu/measured-cpu.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
-import { dimensionIndex, LOAD_DIMENSION_COUNT } from '../../../src/model/load-profile.ts';
+import { dimensionIndex, LOAD_DIMENSION_COUNT, type LoadDimension } from '../../../src/model/load-profile.ts';
 import type { MigrationTransport } from '../../engines/migration-agent/migration-transport.ts';
 import {
   COSTS_OPERATION,
@@ -32,7 +33,12 @@ export interface NodeCpuFeedComponents {
   readonly feedId: number;
   /** Where prices outlive the process. */
   readonly file: Pick<CheckpointFile, 'read' | 'write'>;
+  /** Told what partitions were asked since the last poll: {@link LOOK_DIMENSIONS} of it. */
+  readonly onLook?: (look: LoadLook) => void;
 }
+
+/** Which bytes were read and which written, nodes do not count apart. */
+export const LOOK_DIMENSIONS: readonly LoadDimension[] = ['queries', 'cpuSeconds'];
 
 /** Two looks that lie further apart than this: the process slept, or did not lead; somebody else has told of the time between. */
 const GAP_MS_MAX = 10 * 60_000;
@@ -50,6 +56,7 @@ const LATE_LOOKS_MIN = 1.5;
 const PRICES_KEPT_MS = 10 * 60_000;
 
 const CPU = dimensionIndex('cpuSeconds');
+const QUERIES = dimensionIndex('queries');
 
 /**
  * CPU seconds by partition as the storage nodes measure them: each tells the CPU time of its process, and what it timed and counted
@@ -111,16 +118,16 @@ export class NodeCpuFeed {
     if (answers.length === 0) return;
     const window = this.#windows.open();
     const lookMs = this.#pollMs === null ? 0 : nowMs - this.#pollMs;
-    let isFirst = true;
+    const look = new LookSum(this.#grid.partitionCount);
     for (const { nodeId, costs: now } of answers) {
       const before = this.#before.get(nodeId);
       this.#before.set(nodeId, now);
       const spent = before === undefined ? null : workBetween(before, now);
       if (spent === null) continue;
-      isFirst = false;
       this.#prices.observe(spent.whole);
       this.#hasNewPrices = true;
       const { partitionSeconds } = this.#prices.attribute(spent.whole, spent.partitions);
+      look.add(nodeId, spent, partitionSeconds);
       // Looks that a node did not answer are over and counted: what it did in windows that have closed stays out of this one.
       const elapsedMs = spent.whole.elapsedSeconds * 1000;
       const isLate = elapsedMs > LATE_LOOKS_MIN * lookMs;
@@ -129,9 +136,11 @@ export class NodeCpuFeed {
         window.values[p * LOAD_DIMENSION_COUNT + CPU]! += share * seconds;
       });
     }
-    if (!isFirst) window.count += lookMs;
+    if (look.nodeIds.size > 0) window.count += lookMs;
     this.#pollMs = nowMs;
     if (nowMs - this.#keptMs >= PRICES_KEPT_MS) await this.#keepPrices();
+    if (look.nodeIds.size > 0 && lookMs > 0)
+      this.#components.onLook?.({ atMs: nowMs, durationMs: lookMs, ...look });
     await this.#windows.publishDue();
   }
 
@@ -195,11 +204,32 @@ export function measuredIn(ledger: MeasuredLedger, startMs: number): MeasuredCpu
   return { seconds, share: measuredMs / windowMs };
 }
 
+/** What a poll finds, as rates: one of a node that did not answer the last time is of a longer time than the others. */
+class LookSum {
+  readonly perSecond: Float64Array;
+  readonly nodeIds = new Set<number>();
+
+  constructor(partitionCount: number) {
+    this.perSecond = new Float64Array(partitionCount * LOAD_DIMENSION_COUNT);
+  }
+
+  add(nodeId: number, { whole, partitions }: NodeWork, partitionSeconds: ArrayLike<number>): void {
+    this.nodeIds.add(nodeId);
+    partitions.forEach(({ requests }, p) => {
+      this.perSecond[p * LOAD_DIMENSION_COUNT + QUERIES]! += requests / whole.elapsedSeconds;
+      this.perSecond[p * LOAD_DIMENSION_COUNT + CPU]! +=
+        (partitionSeconds[p] as number) / whole.elapsedSeconds;
+    });
+  }
+}
+
+interface NodeWork {
+  readonly whole: MeasuredWork;
+  readonly partitions: readonly ServerWork[];
+}
+
 /** Null where the node was started anew in between. */
-function workBetween(
-  before: NodeCosts,
-  now: NodeCosts,
-): { readonly whole: MeasuredWork; readonly partitions: readonly ServerWork[] } | null {
+function workBetween(before: NodeCosts, now: NodeCosts): NodeWork | null {
   const elapsedSeconds = (now.atMs - before.atMs) / 1000;
   const cpuSeconds = now.cpuSeconds - before.cpuSeconds;
   if (!(elapsedSeconds > 0) || cpuSeconds < 0) return null;

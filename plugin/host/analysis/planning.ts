@@ -2,14 +2,18 @@ import type { MessagePort } from 'node:worker_threads';
 import { optimizers } from '../../../src/affinity/optimisers/registry.ts';
 import { AffinityManager } from '../../../src/affinity/planner.ts';
 import type { Clock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
+import type { CycleReport } from '../../../src/controller.ts';
 import type { KernelPool } from '../../../src/kernels/pool.ts';
 import type { LoadProfile } from '../../../src/model/load-profile.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import type { ReliefCycleComponents } from '../../../src/relief-cycle.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import type { CycleBook } from '../../metrics/cycle-book.ts';
+import { tellOfProposal } from '../../webhooks/open-webhooks.ts';
 import type { WebhookSender } from '../../webhooks/webhook-sender.ts';
 import { CoordinatorLink } from '../coordinator/coordinator-link.ts';
 import { PlanArchive, plansFolder } from '../plans/plan-archive.ts';
@@ -21,6 +25,15 @@ export interface Planning {
   readonly settings: Settings;
   readonly coordinator: CoordinatorLink;
   readonly cycles: CycleRunner;
+  readonly rooms: ReliefRooms;
+}
+
+/** What relief between cycles is made of, the same as cycles are. */
+export interface ReliefRooms
+  extends Pick<ReliefCycleComponents, 'clock' | 'logger' | 'loadProfile' | 'observe' | 'memory' | 'relieve'> {
+  readonly kernelHash: string;
+  /** Whoever wants to know of proposals. */
+  readonly tell: (report: Pick<CycleReport, 'atMs' | 'proposal'>) => void;
 }
 
 /** What stays: measured load, forecasts, connections. */
@@ -53,6 +66,15 @@ export function openPlanning(
   const { name } = settings.cluster;
   const { optimizer, iterations } = settings.affinity;
   const coordinator = new CoordinatorLink(coordinatorPort);
+  const affinity = new AffinityManager(settings.affinity, {
+    random: seededRandom(BigInt(settings.controller.seed)).fork('affinity'),
+    logger,
+    optimiser: optimizers[optimizer]({ runner: () => pool, clock: machineClock }, iterations),
+    copiesPerNodeMax: settings.migration.copiesPerNodeMax,
+    // The ring is drained, and whoever asks is answered, while a large plan is made; nobody waits for one to close.
+    pace: { clock: machineClock, isCancelled },
+  });
+  const observer = openObserver(settings);
   const cycles = new CycleRunner(settings, {
     ...parts,
     coordinator,
@@ -61,20 +83,34 @@ export function openPlanning(
     staysKey: staysKey(name),
     pastProposalsPrefix: pastProposalsPrefix(name),
     forecastPrefix: forecastPrefix(name),
-    affinity: new AffinityManager(settings.affinity, {
-      random: seededRandom(BigInt(settings.controller.seed)).fork('affinity'),
-      logger,
-      optimiser: optimizers[optimizer]({ runner: () => pool, clock: machineClock }, iterations),
-      copiesPerNodeMax: settings.migration.copiesPerNodeMax,
-      // The ring is drained, and whoever asks is answered, while a large plan is made; nobody waits for one to close.
-      pace: { clock: machineClock, isCancelled },
-    }),
-    observer: openObserver(settings),
+    affinity,
+    observer,
     archive: new PlanArchive(
       plansFolder(settings.analyzer.stateDir, name, processName),
       { countMax: settings.controller.plansKept, bytesMax: settings.controller.plansKeptBytesMax },
       logger,
     ),
   });
-  return { settings, coordinator, cycles };
+  const { clock, loadProfile, kernelHash, webhooks } = parts;
+  const rooms: ReliefRooms = {
+    ...{ clock, logger, kernelHash },
+    loadProfile: () => loadProfile().catch((error: unknown) => emptyProfile(settings, clock, error)),
+    observe: (profile) => observer.observe(profile),
+    memory: () => cycles.memory(),
+    relieve: (input, profile, options) => affinity.relieve(input, profile, options),
+    tell: (report) => tellOfProposal(webhooks, report, settings.plugin.mode),
+  };
+  return { settings, coordinator, cycles, rooms };
+}
+
+/** Whoever has been hot for minutes does not wait for the first window to close. */
+function emptyProfile({ analyzer, cluster }: Settings, clock: Clock, error: unknown): LoadProfile {
+  if (!(error instanceof ForeshardError) || error.code !== 'FORESHARD_NOT_READY') throw error;
+  const { windowMs } = analyzer;
+  return {
+    ...{ windowMs, windowCount: 0, partitionCount: cluster.partitionCount },
+    startMs: Math.floor(clock.nowMs() / windowMs) * windowMs,
+    values: new Float64Array(0),
+    coverage: new Float64Array(0),
+  };
 }

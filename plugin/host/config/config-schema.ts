@@ -144,6 +144,8 @@ const ownSections = {
   controller: z
     .strictObject({
       cycleIntervalMs: integer(100, 7 * DAY_MS, 'milliseconds'),
+      reliefAfterMs: integer(0, DAY_MS, 'milliseconds'),
+      reliefIntervalMs: integer(1000, 7 * DAY_MS, 'milliseconds'),
       executorIntervalMs: integer(1, 60_000, 'milliseconds'),
       leaseTtlMs: integer(500, 600_000, 'milliseconds'),
       skillMin: z.number().min(-1000).max(1).describe('a number from -1000 to 1'),

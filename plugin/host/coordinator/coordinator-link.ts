@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { AdmissionReport } from '../../../src/controller.ts';
+import type { AdmissionOptions } from '../../../src/migration/queue/planned-moves.ts';
 import type { Proposal } from '../../../src/model/proposal.ts';
 import type { MetadataCondition } from '../../../src/ports/metadata-store.ts';
 import { Caller } from '../../threads/thread-calls.ts';
@@ -52,8 +53,12 @@ export class CoordinatorLink {
   }
 
   /** @param fence of the term in which the proposal was made. */
-  admit(proposal: Proposal, fence: MetadataCondition): Promise<AdmissionReport> {
-    return this.#ask({ operation: 'admit', proposal, fence });
+  admit(
+    proposal: Proposal,
+    fence: MetadataCondition,
+    options: AdmissionOptions = {},
+  ): Promise<AdmissionReport> {
+    return this.#ask({ operation: 'admit', proposal, fence, options });
   }
 
   migrationStatus(): Promise<CoordinatorReplies['migrationStatus']> {

@@ -6,6 +6,7 @@
  *   analysis thread <--term, unasked---------------------- coordinator thread
  */
 import type { AdmissionReport } from '../../../src/controller.ts';
+import type { AdmissionOptions } from '../../../src/migration/queue/planned-moves.ts';
 import type { Proposal } from '../../../src/model/proposal.ts';
 import type { MetadataCondition } from '../../../src/ports/metadata-store.ts';
 import type { Reading } from '../../metrics/reading.ts';
@@ -14,7 +15,12 @@ import type { ControlReplies } from '../control-messages.ts';
 
 export type CoordinatorBody =
   /** A plan to carry out, and the term in which it was made: in another one it is not carried out. */
-  | { readonly operation: 'admit'; readonly proposal: Proposal; readonly fence: MetadataCondition }
+  | {
+      readonly operation: 'admit';
+      readonly proposal: Proposal;
+      readonly fence: MetadataCondition;
+      readonly options: AdmissionOptions;
+    }
   | { readonly operation: 'migrationStatus' }
   | { readonly operation: 'metrics' }
   /** The time of a replay, by which the timetable's hours come. */

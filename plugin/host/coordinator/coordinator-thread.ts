@@ -100,7 +100,7 @@ async function start({ settings, nodeId, analysisPort }: CoordinatorSetup): Prom
     const asked = body as CoordinatorBody;
     switch (asked.operation) {
       case 'admit':
-        return coordinator.admit(asked.proposal, asked.fence);
+        return coordinator.admit(asked.proposal, asked.fence, asked.options);
       case 'migrationStatus':
         return coordinator.migrationStatus();
       case 'metrics':

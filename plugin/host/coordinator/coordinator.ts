@@ -3,6 +3,7 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Components } from '../../../src/components.ts';
 import type { AdmissionReport, PluginMode } from '../../../src/controller.ts';
 import type { MigrationExecutor } from '../../../src/migration/executor.ts';
+import type { AdmissionOptions } from '../../../src/migration/queue/planned-moves.ts';
 import type { ClusterKeys, RecordCodec } from '../../../src/migration/records/records.ts';
 import type { Proposal } from '../../../src/model/proposal.ts';
 import type { Leadership, MetadataCondition, MetadataWrite } from '../../../src/ports/metadata-store.ts';
@@ -64,7 +65,11 @@ export class Coordinator {
   }
 
   /** Takes over the moves of a plan that was made in the present term; those of a past one are left to the next plan. */
-  async admit(proposal: Proposal, fence: MetadataCondition): Promise<AdmissionReport> {
+  async admit(
+    proposal: Proposal,
+    fence: MetadataCondition,
+    options?: AdmissionOptions,
+  ): Promise<AdmissionReport> {
     if (!this.#isElected || !isDeepStrictEqual(this.#leadership?.fence, fence)) {
       this.#components.logger.warn(
         { moves: proposal.moves.length },
@@ -72,7 +77,7 @@ export class Coordinator {
       );
       return NOTHING_ADMITTED;
     }
-    const { queued } = await this.#executor.admit(proposal);
+    const { queued } = await this.#executor.admit(proposal, options);
     const { queuedMoveCount, scheduledMoveCount } = this.#executor.status();
     return {
       admittedCount: queued.length,

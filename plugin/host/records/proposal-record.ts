@@ -3,7 +3,7 @@ import type { SilentNode } from '../../../src/controller.ts';
 import { asNodeId, asPartitionId } from '../../../src/model/ids.ts';
 import type { GrowthAdvice, LeftOutMove, Move, MoveSchedule, Proposal } from '../../../src/model/proposal.ts';
 
-import type { ProposalEvidence, StayReason } from '../../../src/model/proposal-evidence.ts';
+import type { MoveEvidence, ProposalEvidence, StayReason } from '../../../src/model/proposal-evidence.ts';
 import { decodeRecord, encodeRecord } from './json-record.ts';
 
 /** What people read and approve: `proposal/latest` in the metadata store, as JSON. */
@@ -53,6 +53,8 @@ export interface ProposalRecord {
   readonly silentNodes?: readonly SilentNode[];
   /** Null for relief alone. */
   readonly evidence: Omit<ProposalEvidence, 'stays'> | null;
+  /** Present where moves were put before those of the plan since. */
+  readonly relief?: { readonly atMs: number; readonly reason: string };
 }
 
 /** `proposal/stays`: why every other partition stays where it is. Apart, since it is as long as the map. */
@@ -97,19 +99,7 @@ export function encodeProposal(proposal: Proposal, context: ProposalContext): Ui
     lowerBound: proposal.lowerBound,
     refusal: proposal.refusal ?? null,
     ignoredForecasts: context.ignoredForecasts,
-    moves: proposal.moves.map((move) => ({
-      partitionId: move.partitionId,
-      sourceNodeId: move.sourceNodeId,
-      targetNodeId: move.targetNodeId,
-      epoch: proposal.baseEpochOf[move.partitionId] as number,
-      sizeBytes: move.sizeBytes,
-      gain: move.gain,
-      cost: move.cost,
-      ...(move.queriesPerSecond === undefined ? {} : { queriesPerSecond: move.queriesPerSecond }),
-      ...(move.unit === undefined ? {} : { unit: move.unit }),
-      reason: move.reason,
-      schedule: move.schedule,
-    })),
+    moves: moveRecords(proposal),
     leftOut: proposal.leftOut,
     growth: proposal.growth,
     expiresAtMs: context.expiresAtMs,
@@ -120,6 +110,48 @@ export function encodeProposal(proposal: Proposal, context: ProposalContext): Ui
     evidence: context.evidence && withoutStays(context.evidence),
   };
   return new TextEncoder().encode(JSON.stringify(record));
+}
+
+const moveRecords = ({ moves, baseEpochOf }: Proposal): ProposalRecord['moves'] =>
+  moves.map((move) => ({
+    partitionId: move.partitionId,
+    sourceNodeId: move.sourceNodeId,
+    targetNodeId: move.targetNodeId,
+    epoch: baseEpochOf[move.partitionId] as number,
+    sizeBytes: move.sizeBytes,
+    gain: move.gain,
+    cost: move.cost,
+    ...(move.queriesPerSecond === undefined ? {} : { queriesPerSecond: move.queriesPerSecond }),
+    ...(move.unit === undefined ? {} : { unit: move.unit }),
+    reason: move.reason,
+    schedule: move.schedule,
+  }));
+
+/**
+ * A record with moves of relief before those of the plan, which stay as they were, but for partitions that relief moves.
+ *
+ * @param relief.evidence one for each of its moves.
+ */
+export function withReliefMoves(
+  record: ProposalRecord,
+  proposal: Proposal,
+  relief: {
+    readonly atMs: number;
+    readonly reason: string;
+    readonly evidence: readonly MoveEvidence[];
+  },
+): ProposalRecord {
+  const relieved = new Set<number>(proposal.moves.map(({ partitionId }) => partitionId));
+  const isKept = ({ partitionId }: { readonly partitionId: number }): boolean => !relieved.has(partitionId);
+  const { evidence } = record;
+  return {
+    ...record,
+    refusal: null,
+    moves: [...moveRecords(proposal), ...record.moves.filter(isKept)],
+    leftOut: record.leftOut.filter(isKept),
+    evidence: evidence && { ...evidence, moves: [...relief.evidence, ...evidence.moves.filter(isKept)] },
+    relief: { atMs: relief.atMs, reason: relief.reason },
+  };
 }
 
 /** @throws ForeshardError FORESHARD_CORRUPT when it is not what encodeProposal wrote. */

@@ -6,6 +6,7 @@ export const clusterRoot = (clusterName: string): string =>
   clusterKeys(clusterName).mapPrefix.replace(/map\/$/, '');
 
 export const proposalKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/latest`;
+export const reliefKey = (clusterName: string): string => `${clusterRoot(clusterName)}relief/last`;
 export const pastProposalsPrefix = (clusterName: string): string =>
   `${clusterRoot(clusterName)}proposal/past/`;
 export const staysKey = (clusterName: string): string => `${clusterRoot(clusterName)}proposal/stays`;

@@ -27,7 +27,8 @@ export function explainPartition(
     const entry = await metadata.get(key);
     const stays = entry === undefined ? [] : decodeStays(key, entry.value);
     const index = proposal.moves.findIndex((move) => move.partitionId === partitionId);
-    const stay = stays.find((reason) => reason.partitionId === partitionId);
+    // What relief moves now was said to stay when the plan was made.
+    const stay = index >= 0 ? undefined : stays.find((reason) => reason.partitionId === partitionId);
     const leftOut = proposal.leftOut.find((move) => move.partitionId === partitionId);
     const decisions = await decisionsOf(metadata, settings.cluster.name, partitionId);
     if (isJson)

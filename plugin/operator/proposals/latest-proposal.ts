@@ -26,6 +26,7 @@ export function describeProposal(
     if (isJson) return printJson({ ...proposal, gap: gapOf(proposal), decisions });
     printLine(headline(proposal));
     for (const line of [
+      ...reliefLines(proposal),
       ...silenceLines(proposal),
       ...timeLines(proposal),
       ...situationLines(proposal, settings),
@@ -76,6 +77,14 @@ function headline(proposal: ProposalRecord): string {
     `${gap === null ? '' : `, at most ${(100 * gap).toFixed(1)} % above the best`}; ${holds}`
   );
 }
+
+/** Costs and bounds are of the plan alone. */
+const reliefLines = ({ relief }: ProposalRecord): string[] =>
+  relief === undefined
+    ? []
+    : [
+        `relief has put moves before the plan at ${asTime(relief.atMs)}, which its costs leave out: ${relief.reason}`,
+      ];
 
 const timeLines = ({ endedAfter, iterations }: ProposalRecord): string[] =>
   endedAfter === undefined

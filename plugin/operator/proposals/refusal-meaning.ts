@@ -1,3 +1,4 @@
+import type { ReliefRefusal } from '../../../src/affinity/relief/plan-relief.ts';
 import type { Refusal } from '../../../src/model/proposal.ts';
 
 /** Why nothing is proposed, for people. */
@@ -13,4 +14,11 @@ export const REFUSAL_MEANING: Readonly<Record<Refusal, string>> = {
   'wide-bounds': 'every partition that may move has a forecast too uncertain to move it by',
   'moves-per-day': 'as many moves were made within a day as one may have: what would pay waits',
   'no-time': 'moves would be worth while, but none finds its hour',
+};
+
+/** Why relief between cycles moved nothing. */
+export const RELIEF_MEANING: Readonly<Record<ReliefRefusal, string>> = {
+  'on-its-way': 'moves that are open, approved or planned bring it back',
+  'outside-windows': 'moves may not begin now (affinity.timetable.windows)',
+  'no-move': 'none pays for its price with a target that stays inside its own zone',
 };

@@ -11,7 +11,8 @@ import { readOpenSlotMoves } from '../../engines/redis-cluster/move-record.ts';
 import { decodeWindowQueries } from '../../host/analysis/profile-publisher.ts';
 import { readForecast } from '../../host/records/forecast-record.ts';
 import { decodeProposal } from '../../host/records/proposal-record.ts';
-import { forecastPrefix, profilePrefix, proposalKey } from '../../host/records/record-keys.ts';
+import { forecastPrefix, profilePrefix, proposalKey, reliefKey } from '../../host/records/record-keys.ts';
+import { decodeRelief, type ReliefRecord } from '../../host/records/relief-record.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { type LoadedMap, loadMap } from '../../metadata/cluster-map.ts';
 import {
@@ -69,6 +70,8 @@ export interface ClusterStatus {
     readonly refusal: string | null;
     readonly expiresAtMs: number;
   } | null;
+  /** The last between two cycles; null where there was none. */
+  readonly relief: ReliefRecord | null;
   /** By the config that this command was given: nodes may have another. */
   readonly mode: string;
   readonly cycleIntervalMs: number;
@@ -92,11 +95,12 @@ export async function gatherStatus(
   const startedMs = performance.now();
   const loaded = await loadMap(metadata, name);
   const readMs = performance.now() - startedMs;
-  const [coordinator, pauses, nodes, plan, overdueCount, forecast] = await Promise.all([
+  const [coordinator, pauses, nodes, plan, relief, overdueCount, forecast] = await Promise.all([
     readCoordinator(metadata, name, nowMs),
     readPauses(metadata, name),
     gatherNodes(metadata, engine, { settings, loaded, nowMs }),
     readPlan(metadata, name),
+    readRelief(metadata, name),
     countOverdue(metadata, settings, nowMs),
     readForecast(metadata, forecastPrefix(name)).catch(() => undefined), // another version's: as if there were none
   ]);
@@ -127,6 +131,7 @@ export async function gatherStatus(
     openMigrations,
     pauses,
     plan,
+    relief,
     mode: settings.plugin.mode,
     cycleIntervalMs: settings.controller.cycleIntervalMs,
     windowMs: settings.analyzer.windowMs,
@@ -259,6 +264,12 @@ async function readPlan(metadata: MetadataStore, clusterName: string): Promise<C
   if (proposal === undefined) return null;
   const { atMs, moves, refusal, expiresAtMs } = proposal;
   return { atMs, moveCount: moves.length, refusal, expiresAtMs };
+}
+
+async function readRelief(metadata: MetadataStore, clusterName: string): Promise<ReliefRecord | null> {
+  const key = reliefKey(clusterName);
+  const entry = await metadata.get(key);
+  return (entry && orNothing(() => decodeRelief(key, entry.value))[0]) ?? null;
 }
 
 async function countOverdue(metadata: MetadataStore, settings: Settings, nowMs: number): Promise<number> {

@@ -1,10 +1,13 @@
 import type { Command } from 'commander';
+import { stressText } from '../../../src/affinity/relief/plan-relief.ts';
 import { RpcStorageEngine } from '../../engines/migration-agent/rpc-storage-engine.ts';
+import type { ReliefRecord } from '../../host/records/relief-record.ts';
 import { coordinatorText } from '../../metadata/coordinator-status.ts';
 import { withMetadata } from '../cluster-metadata.ts';
 import { type CommonFlags, settingsOf, withConfig, withJson } from '../flags.ts';
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';
+import { RELIEF_MEANING } from '../proposals/refusal-meaning.ts';
 import { asRanges, asTime, counted } from '../units-text.ts';
 import { formingLines, readForming } from './forming.ts';
 import { type ClusterStatus, gatherStatus, type NodeStatus } from './gather-status.ts';
@@ -59,6 +62,7 @@ export function statusLines(status: ClusterStatus): string[] {
     plan === null
       ? whyNoPlan(status)
       : `last plan: ${asTime(plan.atMs)}, ${counted(plan.moveCount, 'move')}${plan.refusal === null ? '' : `, ${plan.refusal}`}`,
+    ...(status.relief === null ? [] : [reliefLine(status.relief)]),
     ...status.waits,
     ...alarms.map((alarm) => `ALARM: ${alarm}`),
   ];
@@ -74,6 +78,12 @@ function whyNoPlan({ mode, cycleIntervalMs, windowMs, forecastFromMs }: ClusterS
   return mode === 'observe'
     ? `no plan is written in mode observe; ${forecast}`
     : `no plan yet, one is made every ${minutes(cycleIntervalMs)}; ${forecast}`;
+}
+
+/** Modes without it say nothing of it. */
+function reliefLine({ atMs, stresses, moves, refusal }: ReliefRecord): string {
+  const came = refusal === null ? counted(moves.length, 'move') : `no move: ${RELIEF_MEANING[refusal]}`;
+  return `last relief between cycles: ${asTime(atMs)}, ${stressText(stresses)}; ${came}`;
 }
 
 function nodeLine(node: NodeStatus): string {

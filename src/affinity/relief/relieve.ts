@@ -23,22 +23,34 @@ export interface ReliefMove extends PlannedMove {
   readonly price: number;
 }
 
+export interface ReliefTerms {
+  readonly relief: ReliefSettings;
+  readonly benefitCostRatio: number;
+}
+
 /** Slot 0 of a measured instance is the last window. */
 const NOW = 0;
 
-/** Nodes that were above their comfort zone in the last window, the most stressed first. */
-function stressedNodes(
+/**
+ * Nodes that were above their comfort zone in the last window, the most stressed first.
+ *
+ * @param nodeIds the others are left as they are; all without it.
+ */
+export function stressedNodes(
   state: PlacementState,
   dimensions: readonly LoadDimension[],
   settings: ReliefSettings,
+  nodeIds?: ReadonlySet<number>,
 ): Stress[] {
   const found: Stress[] = [];
-  for (let node = 0; node < state.instance.nodeCount; node++)
+  for (let node = 0; node < state.instance.nodeCount; node++) {
+    if (nodeIds?.has(node) === false) continue;
     dimensions.forEach((dimension, resource) => {
       const { high } = zoneOf(settings, node, dimension);
       const utilisation = state.utilisation(node, resource, NOW, 0);
       if (utilisation > high) found.push({ node, resource, utilisation, high });
     });
+  }
   return found.sort((a, b) => b.utilisation - b.high - (a.utilisation - a.high) || a.node - b.node);
 }
 
@@ -51,15 +63,16 @@ function stressedNodes(
  * `benefitCostRatio` times its price on the load of the whole day, not of the hour that is hot.
  *
  * @param state on the load of the last day, its last window first, with the moves that begin now carried out; changed.
+ * @param stresses as {@link stressedNodes}.
  */
 export function relieve(
   state: PlacementState,
+  stresses: readonly Stress[],
   dimensions: readonly LoadDimension[],
-  settings: ReliefSettings,
-  { benefitCostRatio }: { readonly benefitCostRatio: number },
+  { relief: settings, benefitCostRatio }: ReliefTerms,
 ): ReliefMove[] {
   const moves: ReliefMove[] = [];
-  for (const stress of stressedNodes(state, dimensions, settings)) {
+  for (const stress of stresses) {
     const { node, resource, high } = stress;
     while (
       moves.length < settings.movesMax &&

@@ -21,7 +21,13 @@ import {
   voidnessOf,
   voidWrites,
 } from './approvals.ts';
-import { type AdmissionReport, expectedBy, PlannedMoves, type RefusalOfPlanned } from './planned-moves.ts';
+import {
+  type AdmissionOptions,
+  type AdmissionReport,
+  expectedBy,
+  PlannedMoves,
+  type RefusalOfPlanned,
+} from './planned-moves.ts';
 import { quarantineOf } from './quarantine.ts';
 import { refusalWithRoom } from './room.ts';
 
@@ -58,13 +64,13 @@ export class MoveQueue {
     this.#components = components;
   }
 
-  /** Takes over a plan's moves, in its order; those of an earlier plan that have not begun are dropped. */
-  take(plan: Proposal, seen: Seen): AdmissionReport {
-    return this.#planned.take(
-      plan,
-      approvedPartitions(seen),
-      refusalsBy(this.#contextOf(seen), new CopyCounts(seen.records)),
-    );
+  /**
+   * Takes over a plan's moves, in its order; those of an earlier plan that have not begun are dropped, unless these are to be
+   * done beside them.
+   */
+  take(plan: Proposal, seen: Seen, { isAddition = false }: AdmissionOptions = {}): AdmissionReport {
+    const refusalOf = refusalsBy(this.#contextOf(seen), new CopyCounts(seen.records));
+    return this.#planned[isAddition ? 'add' : 'take'](plan, approvedPartitions(seen), refusalOf);
   }
 
   /** Of the plan's moves: how many wait for a place, and for their hour. */

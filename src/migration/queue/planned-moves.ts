@@ -6,8 +6,15 @@ export interface AdmissionReport {
   readonly refused: readonly { readonly move: Move; readonly refusal: AdmissionRefusal }[];
 }
 
+export interface AdmissionOptions {
+  /** The moves of the plan before stay in the queue, behind these. */
+  readonly isAddition?: boolean;
+}
+
 /** Where partitions were when a plan was made. */
 export type PlanBase = Pick<Proposal, 'baseOwnerOf' | 'baseEpochOf'>;
+
+export type PlanMoves = PlanBase & Pick<Proposal, 'moves'>;
 
 /** What a move of a plan starts from: whether it is still so decides whether it may begin. */
 export const expectedBy = ({ baseOwnerOf, baseEpochOf }: PlanBase, { partitionId }: Move) => ({
@@ -35,7 +42,7 @@ export class PlannedMoves {
    *
    * @param approved partitions that an approval moves.
    */
-  take(plan: Proposal, approved: ReadonlySet<number>, refusalOf: RefusalOfPlanned): AdmissionReport {
+  take(plan: PlanMoves, approved: ReadonlySet<number>, refusalOf: RefusalOfPlanned): AdmissionReport {
     const queued: Move[] = [];
     const refused: { move: Move; refusal: AdmissionRefusal }[] = [];
     const pending = new Set(approved);
@@ -50,6 +57,28 @@ export class PlannedMoves {
     this.#base = plan;
     this.#moves = queued;
     return { queued, refused };
+  }
+
+  /**
+   * Takes over moves beside those of the plan, and before them. Of a partition that both move, the plan's is dropped.
+   *
+   * @returns of these moves alone.
+   */
+  add(more: PlanMoves, approved: ReadonlySet<number>, refusalOf: RefusalOfPlanned): AdmissionReport {
+    const added = new Set(more.moves.map(({ partitionId }) => partitionId));
+    const kept = this.#moves.filter(({ partitionId }) => !added.has(partitionId));
+    const baseOwnerOf = (this.#base ?? more).baseOwnerOf.slice();
+    const baseEpochOf = (this.#base ?? more).baseEpochOf.slice();
+    for (const p of added) {
+      baseOwnerOf[p] = more.baseOwnerOf[p] as number;
+      baseEpochOf[p] = more.baseEpochOf[p] as number;
+    }
+    const plan = { baseOwnerOf, baseEpochOf, moves: [...more.moves, ...kept] };
+    const { queued, refused } = this.take(plan, approved, refusalOf);
+    return {
+      queued: queued.filter(({ partitionId }) => added.has(partitionId)),
+      refused: refused.filter(({ move }) => added.has(move.partitionId)),
+    };
   }
 
   /** How many wait for a place, and for their hour. */

@@ -165,6 +165,8 @@ export const AUDITED_ACTIONS = [
   'resync',
   // By a config, not by a command.
   'mode',
+  // By the coordinator: moves between cycles.
+  'relief',
 ] as const;
 export type AuditedAction = (typeof AUDITED_ACTIONS)[number];
 

@@ -4,7 +4,7 @@ import { PlacementState } from '../../../src/affinity/cost-model.ts';
 import { buildInstance, type PlacementInputs } from '../../../src/affinity/instance.ts';
 import { greedy } from '../../../src/affinity/optimisers/greedy.ts';
 import { AffinityManager } from '../../../src/affinity/planner.ts';
-import { planRelief, reliefAlone, withRelief } from '../../../src/affinity/relief/plan-relief.ts';
+import { NO_RELIEF, planRelief, reliefAlone, withRelief } from '../../../src/affinity/relief/plan-relief.ts';
 import { zoneOf } from '../../../src/affinity/relief/settings.ts';
 import {
   type AffinitySettings,
@@ -158,7 +158,7 @@ test('a plan with relief before it costs what all its moves together lead to', a
   const manager = new AffinityManager({ ...DEFAULT_AFFINITY_SETTINGS, movesMax: 0 }, components);
   const plan = await manager.propose(inputs);
   check.is(plan.moves.length, 0);
-  check.is(manager.relieved(inputs, plan, { moves: [], costBefore: 0, costAfter: 0 }), plan);
+  check.is(manager.relieved(inputs, plan, NO_RELIEF), plan);
   const found = relief(ownerOf, () => 3);
   const both = manager.relieved(inputs, plan, found);
   const state = new PlacementState(buildInstance(inputs, DEFAULT_AFFINITY_SETTINGS));

@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import type { WatchedMaster } from '../../../../plugin/engines/redis-cluster/master-watch.ts';
 import type { RedisReply } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
-import { SlotLoadFeed } from '../../../../plugin/engines/redis-cluster/slot-load-feed.ts';
+import { SlotLoadFeed, type SlotLook } from '../../../../plugin/engines/redis-cluster/slot-load-feed.ts';
 import type { ClusterTopology } from '../../../../plugin/engines/redis-cluster/topology.ts';
 import type { WindowLoad } from '../../../../plugin/host/analysis/profile-ledger.ts';
 import { VirtualClock } from '../../../../src/base/clock.ts';
@@ -22,11 +22,13 @@ function start({ isMeasuring = true, counts = 'operations' as 'operations' | 'mi
   for (const slot of [0, 1, 1024]) counters.set(slot, { cpuUs: 0, bytesIn: 0, bytesOut: 0 });
   const server = { commands: 1_000, runId: 'a' };
   const published: WindowLoad[] = [];
+  const looks: SlotLook[] = [];
   const store = { isAway: false };
   const feed = new SlotLoadFeed(
     { windowMs: WINDOW_MS, partitionCount: PARTITIONS },
     {
       clock,
+      onLook: (look) => looks.push(look),
       feedId: 10_001,
       counts,
       publisher: {
@@ -71,7 +73,7 @@ function start({ isMeasuring = true, counts = 'operations' as 'operations' | 'mi
   const at = (window: WindowLoad | undefined, partition: number): number[] => [
     ...(window?.values.slice(partition * LOAD_DIMENSION_COUNT, (partition + 1) * LOAD_DIMENSION_COUNT) ?? []),
   ];
-  return { feed, poll, counters, server, published, at, store, clock };
+  return { feed, poll, counters, server, published, at, store, clock, looks };
 }
 
 /** A slot was asked for something. */
@@ -190,6 +192,26 @@ test('beside captured clients its windows say how long of them was measured', as
   const window = published.at(-1);
   check.is(window?.capturedCount, 10_000);
   check.is(at(window, 1)[1], 0.03);
+});
+
+test('whoever watches is told rates of the time between two polls, and which masters counted all the time', async () => {
+  const { poll, counters, server, looks } = start();
+  await poll(0);
+  check.is(looks.length, 0, 'of what was before the first poll no rate is known');
+  ask(counters, 0, 1_000_000);
+  ask(counters, 1024, 3_000_000);
+  server.commands += 400;
+  await poll(10_000);
+  ask(counters, 0, 2_000_000);
+  server.runId = 'b';
+  await poll(20_000);
+  check.equal(
+    looks.map(({ durationMs, masterIds, perSecond }) => [durationMs, masterIds, ...perSecond.slice(0, 8)]),
+    [
+      [10_000, ['m'], 10, 0.1, 10, 1, 30, 0.3, 10, 1],
+      [20_000, [], 0, 0.1, 5, 0.5, 0, 0, 0, 0],
+    ],
+  );
 });
 
 test.run();

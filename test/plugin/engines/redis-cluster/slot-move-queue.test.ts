@@ -78,4 +78,34 @@ test('a move of a plan never begins when what was to make room for it is given u
   check.equal(queue.waiting(1e9), { queuedMoveCount: 0, scheduledMoveCount: 0 });
 });
 
+test('moves of relief go before those of the plan, which stay; of a partition that both move, the plan’s is dropped', () => {
+  const queue = new SlotMoveQueue(DEFAULT_MIGRATION_SETTINGS);
+  const later = { startMs: 2e9, endMs: 3e9, seconds: 1, bytesPerSecond: 1, price: 0, gain: 1 };
+  const planned = [moveOf(0, 1), moveOf(1, 2)].map((move) => ({ ...move, schedule: later }));
+  queue.take(planOf(planned), seenOf(HOME));
+  // Partition 2 has been moved since, and rests; partition 0 goes elsewhere, and at once.
+  const more = { ...planOf([moveOf(0, 2), moveOf(2, 0)]), baseEpochOf: Uint32Array.of(1, 9, 1) };
+  const moved = [recordOf(0), recordOf(1), recordOf(2, 1)];
+  const { queued, refused } = queue.take(more, seenOf(moved), { isAddition: true });
+  check.equal(
+    [queued, refused].map(({ length }) => length),
+    [1, 1],
+    'it answers for these alone',
+  );
+  check.equal(queue.waiting(1e9), { queuedMoveCount: 1, scheduledMoveCount: 1 });
+  const next = queue.next(seenOf(moved))?.move as Move;
+  check.equal([next.partitionId, next.targetNodeId], [0, 2]);
+  queue.drop(next);
+  check.is(queue.next(seenOf(moved)), null);
+  // The plan's own base holds for its own moves.
+  const due = { ...seenOf(moved), planNowMs: 2.5e9 };
+  check.is(queue.next(due)?.move.partitionId, 1);
+  queue.take(planOf([]), seenOf(moved));
+  check.equal(
+    queue.waiting(1e9),
+    { queuedMoveCount: 0, scheduledMoveCount: 0 },
+    'a plan takes the place of all',
+  );
+});
+
 test.run();

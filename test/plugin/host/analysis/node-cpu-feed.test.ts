@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { suite } from 'uvu';
 import { NodeCpuFeed } from '../../../../plugin/host/analysis/node-cpu-feed.ts';
 import { ProfileLedger, type WindowLoad } from '../../../../plugin/host/analysis/profile-ledger.ts';
+import type { LoadLook } from '../../../../src/affinity/relief/stress-watch.ts';
 import { VirtualClock } from '../../../../src/base/clock.ts';
 import { ForeshardError } from '../../../../src/base/errors.ts';
 import { silentLogger } from '../../../../src/base/logger.ts';
+import { LOAD_DIMENSION_COUNT } from '../../../../src/model/load-profile.ts';
 
 const test = suite('CPU of storage nodes by partition');
 const PARTITIONS = 4;
@@ -56,6 +58,7 @@ function start() {
   const grid = { windowMs: WINDOW_MS, partitionCount: PARTITIONS };
   const ledger = new ProfileLedger({ ...grid, windowsMax: 100 });
   const kept: { file: unknown } = { file: undefined };
+  const looks: LoadLook[] = [];
   const newFeed = (feedId: number) =>
     new NodeCpuFeed(grid, {
       ...{ clock, logger: silentLogger, ledger, feedId },
@@ -67,6 +70,7 @@ function start() {
       },
       transport: { request: async (nodeId) => (nodes[nodeId] as Node).answer() },
       nodeIds: async () => [0, 1],
+      onLook: (look) => looks.push(look),
       publisher: {
         publish: async (windows: readonly WindowLoad[]) => {
           for (const window of windows) ledger.add({ ...window, values: window.values.slice() });
@@ -84,7 +88,7 @@ function start() {
     }
   };
   const measuredAt = async (startMs: number) => (await feed.measured(clock.nowMs()))(startMs);
-  return { clock, nodes, feed, newFeed, pass, measuredAt, kept };
+  return { clock, nodes, feed, newFeed, pass, measuredAt, kept, looks };
 }
 
 test('a partition of dear queries has nearly all of its node’s CPU, and shares add up to the process’s', async () => {
@@ -249,6 +253,40 @@ test('prices are kept every ten minutes, since a process may be killed; of anoth
   kept.file = { ...(kept.file as object), version: 99 };
   const times = await firstLook(started);
   assert.ok(times > 5 && times < 40, `${times} times`);
+});
+
+test('whoever watches is told queries and CPU a second of the time between two looks, and which nodes told', async () => {
+  const { nodes, feed, pass, looks } = start();
+  await feed.poll();
+  assert.equal(looks.length, 0);
+  await pass(1);
+  nodes[1].isAway = true;
+  await pass(1);
+  nodes[1].isAway = false;
+  await pass(1);
+  const queries = looks.map(({ perSecond }) =>
+    Array.from({ length: PARTITIONS }, (_, p) => Math.round(perSecond[p * LOAD_DIMENSION_COUNT] as number)),
+  );
+  // 10,000 requests in half a minute; then of a node that was away the mean of a minute.
+  assert.deepEqual(queries, [
+    [333, 333, 333, 333],
+    [333, 333, 0, 0],
+    [333, 333, 333, 333],
+  ]);
+  assert.deepEqual(
+    looks.map(({ durationMs, nodeIds }) => [durationMs, ...nodeIds]),
+    [
+      [30_000, 0, 1],
+      [30_000, 0],
+      [30_000, 0, 1],
+    ],
+  );
+  const cpu = (looks[0]?.perSecond ?? []).reduce(
+    (sum, own, i) => sum + (i % LOAD_DIMENSION_COUNT === 1 ? own : 0),
+    0,
+  );
+  const spent = (nodes[0].cpuSeconds - 5) / 90 + (nodes[1].cpuSeconds - 5) / 90;
+  assert.ok(Math.abs(cpu / spent - 1) < 0.1, `${cpu} beside ${spent}`);
 });
 
 test.run();

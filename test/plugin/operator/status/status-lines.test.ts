@@ -14,7 +14,7 @@ const test = suite('what foreshard status says of plans');
 const status = (changes: Partial<ClusterStatus>): ClusterStatus =>
   ({
     ...{ cluster: 'main', atMs: 0, partitionCount: 16, nodes: [], openMigrations: {} },
-    ...{ waits: [], alarms: [] },
+    ...{ waits: [], alarms: [], relief: null },
     metadata: { kind: 'embedded', revision: 1, readMs: 1 },
     coordinator: { state: 'leading', candidate: 'query-10000', electedAtMs: null },
     pauses: { isPaused: false, pausedPartitionIds: [] },
@@ -85,6 +85,24 @@ test('what may go wrong with moves of slots is an alarm, and agents that told no
   check.match(seenWarnings(masters(2), watched(true))[0] as string, /may delete keys .* no third master/);
   check.equal(seenWarnings(masters(3), watched(true)), []);
   check.equal(seenWarnings(masters(2), watched(false)), []);
+});
+
+test('relief between cycles is told with who was hot and what came of it', () => {
+  const stresses = [
+    { nodeId: 2, dimension: 'queries', utilisation: 0.931, high: 0.8, forMs: 125_000 },
+  ] as const;
+  const relief = { v: 1, atMs: Date.UTC(2026, 0, 5, 9, 20), mode: 'auto', stresses, refusal: null } as const;
+  const moves = [{ partitionId: 1, sourceNodeId: 2, targetNodeId: 0 }];
+  const said = (changes: Partial<ClusterStatus>): string[] =>
+    statusLines(status(changes)).filter((line) => /relief/.test(line));
+  const who = 'node 2 was at 93.1 % of its queries for 2 min, above 80.0 %';
+  check.equal(said({ relief: { ...relief, moves } }), [
+    `last relief between cycles: 2026-01-05 09:20 UTC, ${who}; 1 move`,
+  ]);
+  check.equal(said({ relief: { ...relief, moves: [], refusal: 'on-its-way' } }), [
+    `last relief between cycles: 2026-01-05 09:20 UTC, ${who}; no move: moves that are open, approved or planned bring it back`,
+  ]);
+  check.equal(said({}), []);
 });
 
 test.run();
