@@ -2,7 +2,7 @@ import type { Clock } from '../../../src/base/clock.ts';
 import type { MetadataCondition, MetadataStore } from '../../../src/ports/metadata-store.ts';
 import { commandCostsKey } from '../../host/records/record-keys.ts';
 import { type CommandCosts, encodeCommandCosts } from '../../redis/command-costs.ts';
-import { parseInfo } from './node-info.ts';
+import { countersOf, parseInfo } from './node-info.ts';
 import { type RedisNodes, RedisRefusal, textOf } from './redis-node.ts';
 
 /** Every so often servers are asked: prices move with data and versions, not with the minute. */
@@ -10,6 +10,16 @@ const LOOK_MS = 60_000;
 /** Calls after which what was measured before counts half, and from which on a price is told. */
 const HALF_LIFE_CALLS = 100_000;
 const CALLS_MIN = 20;
+/**
+ * What a call takes beside its command (sockets, parsing, replies) is the rest of the process's CPU over its calls. Of a server that is
+ * hardly asked that is idling: no more than what a query is priced at without any measurement.
+ */
+const BESIDE_US_MAX = 20;
+/** Their time is that of the commands that they run, which are counted themselves. */
+const RUNS_COMMANDS = /^(exec|eval|evalsha|eval_ro|evalsha_ro|fcall|fcall_ro)$/;
+
+/** No command: what calls take beside all of them. */
+const BESIDE = '';
 
 /** Since the server was started, or told to count anew. */
 interface Counter {
@@ -48,6 +58,8 @@ export class CommandStats {
   readonly #before = new Map<string, ReadonlyMap<string, Counter>>();
   /** By command: fading sums. */
   readonly #sums = new Map<string, { calls: number; us: number }>();
+  /** By server: CPU of the process since its start. */
+  readonly #cpuBefore = new Map<string, number>();
   #lookMs = Number.NEGATIVE_INFINITY;
 
   constructor(components: CommandStatsComponents) {
@@ -56,10 +68,12 @@ export class CommandStats {
 
   /** Those that have been called often enough to tell. */
   costs(): CommandCosts {
+    const { calls: all, us: rest } = this.#sums.get(BESIDE) ?? { calls: 0, us: 0 };
+    const beside = all === 0 ? 0 : Math.min(BESIDE_US_MAX, rest / all);
     return new Map(
       [...this.#sums]
-        .filter(([, { calls }]) => calls >= CALLS_MIN)
-        .map(([command, { calls, us }]): [string, number] => [command, us / calls]),
+        .filter(([command, { calls }]) => command !== BESIDE && calls >= CALLS_MIN)
+        .map(([command, { calls, us }]): [string, number] => [command, us / calls + beside]),
     );
   }
 
@@ -84,18 +98,31 @@ export class CommandStats {
   }
 
   async #ask(nodeId: string): Promise<void> {
-    const [reply] = await this.#components.nodes.node(nodeId).pipeline([['INFO', 'commandstats']]);
+    const [reply, cpuReply] = await this.#components.nodes.node(nodeId).pipeline([
+      ['INFO', 'commandstats'],
+      ['INFO', 'cpu'],
+    ]);
     // Where rights are missing there is nothing to be had.
     if (reply === undefined || reply instanceof RedisRefusal) return;
     const now = commandCounters(textOf(reply));
     const before = this.#before.get(nodeId);
     this.#before.set(nodeId, now);
+    let [allCalls, allUs] = [0, 0];
     for (const [command, { calls, us }] of now) {
       const last = before?.get(command);
       // Of the first look all since the server's start; after a restart all since that.
       const isContinued = last !== undefined && last.calls <= calls && last.us <= us;
-      this.#add(command, isContinued ? { calls: calls - last.calls, us: us - last.us } : { calls, us });
+      const since = isContinued ? { calls: calls - last.calls, us: us - last.us } : { calls, us };
+      this.#add(command, since);
+      allCalls += since.calls;
+      if (!RUNS_COMMANDS.test(command)) allUs += since.us;
     }
+    if (cpuReply === undefined || cpuReply instanceof RedisRefusal) return;
+    const { cpuSeconds } = countersOf(parseInfo(textOf(cpuReply)));
+    const cpuBefore = this.#cpuBefore.get(nodeId) ?? 0;
+    this.#cpuBefore.set(nodeId, cpuSeconds);
+    const cpuUs = 1e6 * (cpuSeconds >= cpuBefore ? cpuSeconds - cpuBefore : cpuSeconds);
+    this.#add(BESIDE, { calls: allCalls, us: Math.max(0, cpuUs - allUs) });
   }
 
   #add(command: string, { calls, us }: Counter): void {

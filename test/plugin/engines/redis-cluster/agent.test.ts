@@ -15,6 +15,9 @@ import { numberOf } from '../../../../plugin/engines/redis-cluster/redis-node.ts
 import { parseReplication } from '../../../../plugin/engines/redis-cluster/replica-wait.ts';
 import { loadMap } from '../../../../plugin/metadata/cluster-map.ts';
 import { openMetadata } from '../../../../plugin/metadata/open.ts';
+import { readCommandCosts } from '../../../../plugin/redis/command-costs.ts';
+import { redisCommand } from '../../../../plugin/redis/commands.ts';
+import { captureCluster } from '../../../../plugin/redis/index.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../../../src/settings.ts';
 import { keptLog, publishLoad, settingsFor, until as waitFor } from '../../../support/redis-agent.ts';
 import { requireOrSkip } from '../../../support/require.ts';
@@ -116,6 +119,33 @@ if (requireOrSkip('redis', hasRedisServer())) {
         await agent.close();
       }
       check.is(String(await cluster.command(0, 'CLUSTER', 'SLOTS')), before);
+    }));
+
+  test('what commands take is told to captured applications, where servers do not tell CPU by slot', ({
+    cluster,
+  }) =>
+    withTemporaryFolder(async (folder) => {
+      const settings = settingsFor(cluster, folder, {
+        plugin: { ...DEFAULT_SETTINGS.plugin, mode: 'observe' },
+      });
+      const client = await fill(cluster);
+      const capture = captureCluster(client, { application: 'shop', settings: { ...settings } });
+      await capture.started;
+      const { start, until } = watched();
+      const agent = await start(settings);
+      const metadata = openMetadata(settings.metadata);
+      try {
+        await until('prices are told', async () => {
+          const costs = await readCommandCosts(metadata, settings.cluster.name);
+          const ofSet = costs?.[redisCommand('SET').index] ?? 0;
+          return ofSet > 0.1 && ofSet < 1_000;
+        });
+      } finally {
+        await metadata.close();
+        await agent.close();
+        await capture.stop();
+        client.disconnect();
+      }
     }));
 
   test('in propose mode an operator reads the commands, approves, and looks on', ({ cluster }) =>

@@ -27,11 +27,17 @@ const FENCE: MetadataCondition = { key: 'fence', revision: 1 } as unknown as Met
 const CLUSTER = 'shop';
 
 /** Stats of servers that answer so; what is told goes to `writes`. */
-function statsOf(answer: (nodeId: string) => Promise<string>, metadata?: MetadataStore) {
+function statsOf(answer: (nodeId: string, section?: string) => Promise<string>, metadata?: MetadataStore) {
   const clock = new VirtualClock(1e9);
   const writes: MetadataWrite[] = [];
   const node = (nodeId: string) =>
-    ({ pipeline: async () => [Buffer.from(await answer(nodeId))] }) as unknown as RedisNode;
+    ({
+      pipeline: async (commands: readonly (readonly string[])[]) => {
+        const replies: Buffer[] = [];
+        for (const [, section] of commands) replies.push(Buffer.from(await answer(nodeId, section)));
+        return replies;
+      },
+    }) as unknown as RedisNode;
   const stats = new CommandStats({
     ...{ nodes: { node }, clock, clusterName: CLUSTER },
     metadata: {
@@ -81,10 +87,31 @@ test('what a command costs follows what it costs of late, of all servers, also o
   check.is(writes.length, 4);
 });
 
+test('what calls take beside their commands is the rest of the CPU, of an idle server no more than the usual price', async () => {
+  const server = { calls: 0, cpuSeconds: 0 };
+  const { stats, look } = statsOf(async (_, section) =>
+    section === 'cpu'
+      ? `used_cpu_sys:${server.cpuSeconds / 2}\r\nused_cpu_user:${server.cpuSeconds / 2}\r\n`
+      : `${line('get', server.calls, 2 * server.calls)}${line('exec', server.calls, 9 * server.calls)}`,
+  );
+  // Of 20 µs a pair 2 are the GET's; EXEC takes what its commands take, and does not count twice.
+  server.calls += 10_000;
+  server.cpuSeconds += 0.2;
+  await look();
+  const [get, exec] = ['get', 'exec'].map((name) => stats.costs().get(name)) as [number, number];
+  check.ok(Math.abs(get - 11) < 0.1 && Math.abs(exec - 18) < 0.1, `${get} and ${exec}`);
+  for (let idle = 0; idle < 5; idle++) {
+    server.calls += 100_000;
+    server.cpuSeconds += 1_000;
+    await look();
+  }
+  check.is(Math.round(stats.costs().get('get') as number), 22);
+});
+
 test('a few calls tell nothing, and servers are asked once a minute', async () => {
   let asked = 0;
-  const { stats, writes, look, clock } = statsOf(async () => {
-    asked++;
+  const { stats, writes, look, clock } = statsOf(async (_, section) => {
+    asked += Number(section === 'commandstats');
     return line('sort', 3, 9_000);
   });
   await look();
@@ -129,8 +156,8 @@ withRedis('a partition of dear commands has the CPU that a real server took for 
       ]);
       await server.pipeline(Array.from({ length: 400 }, () => ['GET', 'user']));
       await server.pipeline(Array.from({ length: 60 }, () => ['SORT', 'board']));
-      const answer = async (): Promise<string> => {
-        const [reply] = await server.pipeline([['INFO', 'commandstats']]);
+      const answer = async (_: string, section = ''): Promise<string> => {
+        const [reply] = await server.pipeline([['INFO', section]]);
         return (reply as string).replace(/^\$\d+\r\n/, '');
       };
       const { stats, look } = statsOf(answer, metadata);
