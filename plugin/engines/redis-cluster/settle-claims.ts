@@ -88,6 +88,8 @@ export async function settleClaims(ends: Ends, components: SettleComponents): Pr
     if (bumped instanceof RedisRefusal)
       return settled(`CLUSTER BUMPEPOCH is refused, and the epoch of ${ends.sourceId} is the least`);
     await run(greetReplicas(ends, views));
+    // A source that dies before its replicas know its new epoch cannot be followed by them: nobody would vote for one.
+    views = await look((now) => run(whyReplicaUnheard(ends, now)));
   }
   const isReady = (now: Views): string | null =>
     isHeard(now) ??
@@ -167,13 +169,13 @@ const nameWitness = ({ sourceId }: Ends, slot: number, witness: string): RedisCo
 function untilSettled(
   ends: Ends,
   { run, clock, mode }: SettleComponents,
-): (whyNot: (views: Views) => string | null) => Promise<Views> {
+): (whyNot: (views: Views) => string | null | Promise<string | null>) => Promise<Views> {
   const startedMs = clock.monotonicMs();
   let settleMsMax: number | null = null;
   return async (whyNot) => {
     for (let polls = 0; ; polls++) {
       const views = await run(viewsOf(ends));
-      const why = whyNot(views);
+      const why = await whyNot(views);
       if (why === null) return views;
       settleMsMax ??= Math.max(SETTLE_MS_MIN, 2 * (await run(nodeTimeoutMs(ends))));
       if (clock.monotonicMs() - startedMs >= settleMsMax)
@@ -202,14 +204,33 @@ function* speak({ sourceId, targetId }: Ends, { source, target }: Views): Steps<
   yield* greet(sourceId, { nodeId: targetId, greeter: source, greeted: target });
 }
 
-/** One that does not know its master's epoch is not voted for by those who do, if that master dies now. */
-function* greetReplicas({ sourceId }: Ends, { source }: Views): Steps<void> {
-  for (const { nodeId, masterId, health } of source) {
-    if (masterId !== sourceId || health !== 'ok') continue;
-    const [reply] = yield* ask(nodeId, [['CLUSTER', 'NODES']]);
-    if (reply instanceof RedisRefusal) continue;
-    yield* greet(sourceId, { nodeId, greeter: source, greeted: parseClusterNodes(textOf(reply), '') });
+function* greetReplicas(ends: Ends, { source }: Views): Steps<void> {
+  for (const nodeId of replicasIn(ends, source)) {
+    const greeted = yield* nodesOf(nodeId);
+    if (greeted !== null) yield* greet(ends.sourceId, { nodeId, greeter: source, greeted });
   }
+}
+
+function* whyReplicaUnheard(ends: Ends, { source }: Views): Steps<string | null> {
+  const epochIn = (nodes: readonly NodeView[]): number | undefined =>
+    nodes.find(({ nodeId }) => nodeId === ends.sourceId)?.configEpoch;
+  for (const nodeId of replicasIn(ends, source)) {
+    const nodes = yield* nodesOf(nodeId);
+    if (nodes !== null && epochIn(nodes) !== epochIn(source))
+      return `replica ${nodeId} has not heard of the epoch that its master ${ends.sourceId} has taken`;
+  }
+  return null;
+}
+
+const replicasIn = ({ sourceId }: Ends, nodes: readonly NodeView[]): readonly string[] =>
+  nodes
+    .filter(({ masterId, health }) => masterId === sourceId && health === 'ok')
+    .map(({ nodeId }) => nodeId);
+
+/** @returns null where it does not tell. */
+function* nodesOf(nodeId: string): Steps<readonly NodeView[] | null> {
+  const [reply] = yield* ask(nodeId, [['CLUSTER', 'NODES']]);
+  return reply instanceof RedisRefusal ? null : parseClusterNodes(textOf(reply), '');
 }
 
 /**

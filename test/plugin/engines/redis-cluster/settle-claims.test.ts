@@ -30,7 +30,12 @@ import { requireOrSkip } from '../../../support/require.ts';
 
 const test = suite('redis-cluster: what a target has heard of its source');
 
-const [S, T, O] = ['a', 'b', 'c'].map((letter) => letter.repeat(40)) as [string, string, string];
+const [S, T, O, R] = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(40)) as [
+  string,
+  string,
+  string,
+  string,
+];
 
 /** Three masters of which each has one slot, as source and target see them; `onMeet` is what a message of the source does. */
 class Fakes {
@@ -50,6 +55,8 @@ class Fakes {
   /** What the target takes to be its own address. */
   ownHost = '127.0.0.1';
   others: readonly string[] = [O];
+  /** What the replica of the source knows of its master; null without one. */
+  epochAtReplica: number | null = null;
   onSleep = (): void => undefined;
   /** A command that our user may not send. */
   refuses = '';
@@ -107,14 +114,17 @@ class Fakes {
 
   #nodes(viewerId: string): string {
     const owner = viewerId === T ? this.ownerAtTarget : S;
+    const replica = `${R} 127.0.0.1:7009@17009 slave ${S} 0 0 0 connected`;
     return [S, T, ...this.others]
       .map((id, index) => {
-        const epoch = id === S && viewerId === T ? this.heardSourceEpoch : this.epochs[id];
+        const heard = viewerId === T ? this.heardSourceEpoch : viewerId === R ? this.epochAtReplica : null;
+        const epoch = (id === S ? heard : null) ?? this.epochs[id];
         const slots = [...(id === owner ? ['0'] : []), id === S ? this.sourceSlots : `${index + 10}`];
         const host = id === T && viewerId === T ? this.ownHost : '127.0.0.1';
         const flags = id === viewerId ? 'myself,master' : 'master';
         return `${id} ${host}:${7_000 + index}@${17_000 + index} ${flags} - 0 0 ${epoch} connected ${slots.join(' ')}`;
       })
+      .concat(this.epochAtReplica === null ? [] : [replica])
       .join('\n');
   }
 }
@@ -135,6 +145,19 @@ test('a source of the least epoch takes a new one first, and the target hears of
   await fakes.settle();
   check.equal(fakes.sent, ['a: CLUSTER BUMPEPOCH', MEET, 'b: names c', MEET]);
   check.is(fakes.heardSourceEpoch, 5);
+});
+
+test('a replica that has not heard of the epoch that its master has taken is greeted, and waited for', async () => {
+  const fakes = new Fakes();
+  Object.assign(fakes.epochs, { [S]: 1 });
+  Object.assign(fakes, { heardSourceEpoch: 1, epochAtReplica: 1 });
+  fakes.onSleep = () => {
+    if (fakes.nowMs > 700) fakes.epochAtReplica = fakes.epochs[S] as number;
+    else check.not.ok(fakes.sent.includes('b: names c'));
+  };
+  await fakes.settle();
+  check.ok(fakes.sent.includes('a: CLUSTER MEET 127.0.0.1 7009 17009'));
+  check.is(fakes.sent.at(-2), 'b: names c');
 });
 
 test('nothing is sent to servers that keep no doubts and have heard', async () => {
