@@ -21,15 +21,15 @@ import { contiguousMap, partitionOfSlot } from '../src/model/partition-map.ts';
 import { seasonalMeanForecast } from './seasonal-mean.ts';
 import type { BenchOutcome, BenchResult } from './types.ts';
 
-const PARTITION_COUNT = 256;
-const NODE_COUNT = 8;
-const HISTORY_HOURS = 28 * 24;
-const LIVE_HOURS = 7 * 24;
+export const PARTITION_COUNT = 256;
+export const NODE_COUNT = 8;
+export const HISTORY_HOURS = 28 * 24;
+export const LIVE_HOURS = 7 * 24;
 /** As in the replay: policies are measured from the second live day on. */
 const WARM_UP_HOURS = 24;
 const HOUR_MS = 3_600_000;
 /** The weights were chosen on windows that start on days 0, 14, 35, 56 and 84; the replay shows day 146. */
-const START_DAY = 56;
+export const START_DAY = 56;
 
 /**
  * Policies on five weeks of the flights log, without a cluster: departures stand in for queries, four weeks are history and
@@ -113,7 +113,7 @@ export async function comparePoliciesOnFlights(kernels: Kernels): Promise<BenchO
 }
 
 /** f64[hour][partition]: departures, by the hash slot of `{ORIGIN}`. */
-async function hourlyLoad(fromMs: number): Promise<Float64Array> {
+export async function hourlyLoad(fromMs: number): Promise<Float64Array> {
   const hourCount = HISTORY_HOURS + LIVE_HOURS;
   const log = await readFlightLog({ fromMs, toMs: fromMs + hourCount * HOUR_MS });
   const partitionOf = log.airports.map((code) =>
