@@ -124,7 +124,7 @@ test('two values of one time, and a series without any, are told by file, series
     await refusalOfGrid(twice),
     [
       'f.csv: series "a", rows 4 and 5: two values for 2024-10-27T02:00:00.000Z: remove one, take them together with',
-      '--aggregate sum or mean, or, if clocks were set back then, name their zone with --time-zone',
+      '--aggregate sum or mean, or, if clocks were changed then, name the zone that the times are really of with --time-zone',
     ].join(' '),
   );
   check.match(await refusalOfGrid([`a,${at(0)},NA`]), /^f\.csv: series "a", row 2: there is no value/);
