@@ -34,7 +34,8 @@ export interface PortfolioComponents {
  * relax (bound, prices) -> round -> round 0: lane 0, lane 1 .. -> merge -> round 1: .. -> the best by the f64 objective
  * ```
  * The schedule is fixed: what a lane does depends on the seed and on what the rounds before it found, never on which lane
- * ends first. So seed and iteration budget replay a result, on any number of threads.
+ * ends first. So seed and iteration budget replay a result, on any number of threads. Time may be over at any piece of work;
+ * then what the unfinished round or relaxation has found is dropped, as no number would name it.
  */
 export function portfolio(
   components: PortfolioComponents,
@@ -84,6 +85,12 @@ const PROPOSALS_PER_PAIR = 100;
 /** Elites that annealings begin from in turn. */
 const PARENTS_MAX = 4;
 
+/**
+ * What a relaxation counts beside the proposals, so that the number of iterations names one state of the search: how it stood after
+ * a round, or after a relaxation. A search whose time is over returns the last of these, and one that is told to stop there finds it again.
+ */
+const OF_A_RELAXATION = 1;
+
 /** Children of a round, in additions, so that they take about 2 ms whatever the size, and at most. */
 const CELLS_OF_CHILDREN = 200_000;
 const CHILDREN_MAX = 16;
@@ -97,6 +104,7 @@ class PortfolioSearch {
   readonly #elites: Elites;
   #lowerBound: number | undefined;
   #iterations = 0;
+  #hasRunOut = false;
 
   constructor(
     components: PortfolioComponents,
@@ -114,20 +122,27 @@ class PortfolioSearch {
     await this.#pause();
     if (this.#isCancelled()) return this.#result();
     const relaxation = new Relaxation(this.#instance, this.#elites.best.ownerOf);
+    let kept = this.#result();
     let order = await this.#relax(relaxation, ROUGHLY_RELAXED, ROUGH_ROUNDS_MAX);
+    if (this.#isOver()) return kept;
+    this.#iterations += OF_A_RELAXATION;
+    kept = this.#result();
     const random = this.#context.random.fork('portfolio');
     let done = 0;
-    // Of a whole round alone it is known where it began and ended, whichever lane was faster.
-    const isOver = (): boolean => this.#isCancelled() || this.#context.isOver?.(this.#iterations) === true;
-    for (let round = 0; done < this.#settings.iterations && !isOver(); round++) {
+    for (let round = 0; done < this.#settings.iterations && !this.#isCancelled(); round++) {
       const tasks = this.#tasksOf(round, this.#settings.iterations - done);
       const found = await Promise.all(tasks.map((task) => this.#anneal(task, order, random)));
-      await this.#untilCancelled(this.#merging(found, random.fork(`children of round ${round}`)));
+      await this.#untilEnded(this.#merging(found, random.fork(`children of round ${round}`)));
+      if (this.#isOver()) return kept;
       for (const { iterations } of found) this.#iterations += iterations;
       for (const { iterations } of tasks) done += iterations;
       this.#report();
-      if (relaxation.gap > RELAXED * Math.abs(relaxation.lowerBound))
-        order = await this.#relax(relaxation, RELAXED, FINE_ROUNDS);
+      kept = this.#result();
+      if (relaxation.gap <= RELAXED * Math.abs(relaxation.lowerBound)) continue;
+      order = await this.#relax(relaxation, RELAXED, FINE_ROUNDS);
+      if (this.#isOver()) return kept;
+      this.#iterations += OF_A_RELAXATION;
+      kept = this.#result();
     }
     return this.#result();
   }
@@ -144,16 +159,16 @@ class PortfolioSearch {
   /** @returns i32[partition]: those first whose best place is least certain; empty if the search has been cancelled. */
   async #relax(relaxation: Relaxation, tolerance: number, roundsMax: number): Promise<Int32Array> {
     let pieces = 0;
-    for (let round = 0; round < roundsMax && pieces < PIECES_MAX && !this.#isCancelled(); round++) {
+    for (let round = 0; round < roundsMax && pieces < PIECES_MAX && !this.#hasEnded(); round++) {
       for (const _ of relaxation.pieces()) {
         await this.#pause();
-        if (this.#isCancelled() || ++pieces === PIECES_MAX) break;
+        if (this.#hasEnded() || ++pieces === PIECES_MAX) break;
       }
       if (Number.isFinite(relaxation.lowerBound)) this.#lowerBound = relaxation.lowerBound;
       if (relaxation.gap <= tolerance * Math.abs(relaxation.lowerBound)) break;
       await this.#pause();
     }
-    const order = await this.#untilCancelled(this.#ordering(relaxation));
+    const order = await this.#untilEnded(this.#ordering(relaxation));
     this.#report();
     return order === CANCELLED ? new Int32Array(0) : order;
   }
@@ -207,11 +222,10 @@ class PortfolioSearch {
       endAcceptance: END_ACCEPTANCE,
       raceShare: 0,
     });
-    const { isCancelled } = this.#context;
     return search.optimise({ ...this.#instance, isMovable }, start.ownerOf, {
       random: random.fork(String(task.index)),
       clock: this.#components.clock,
-      ...(isCancelled && { isCancelled: () => isCancelled() }),
+      isCancelled: () => this.#hasEnded(),
     });
   }
 
@@ -219,8 +233,18 @@ class PortfolioSearch {
     return this.#context.isCancelled?.() ?? false;
   }
 
-  #untilCancelled<Result>(work: Sliced<Result>): Promise<Result | typeof CANCELLED> {
-    return untilCancelled(work, { clock: this.#components.clock, isCancelled: () => this.#isCancelled() });
+  /** Whether time is over: asked within a round, too, and what that has found by then is dropped. */
+  #isOver(): boolean {
+    this.#hasRunOut ||= this.#context.isOver?.(this.#iterations) === true;
+    return this.#hasRunOut;
+  }
+
+  #hasEnded(): boolean {
+    return this.#isCancelled() || this.#isOver();
+  }
+
+  #untilEnded<Result>(work: Sliced<Result>): Promise<Result | typeof CANCELLED> {
+    return untilCancelled(work, { clock: this.#components.clock, isCancelled: () => this.#hasEnded() });
   }
 
   #pause(): Promise<void> {

@@ -35,7 +35,9 @@ function propose(
   changes: Partial<typeof DEFAULT_AFFINITY_SETTINGS> = {},
 ): Promise<Proposal> {
   const { clock, endAfter } = components;
-  const settings = { ...DEFAULT_AFFINITY_SETTINGS, optimizer, searchSeconds: 4, ...changes };
+  // The portfolio asks at each piece of its relaxation, too.
+  const searchSeconds = optimizer === 'portfolio' ? 700 : 4;
+  const settings = { ...DEFAULT_AFFINITY_SETTINGS, optimizer, searchSeconds, ...changes };
   const iterations = { anneal: 200_000, genetic: 200_000, portfolio: 1_000_000 }[optimizer];
   return new AffinityManager(settings, {
     random: seededRandom(SEED),

@@ -68,6 +68,34 @@ test('cancelled at any time, it returns a legal map that is no worse than the st
   }
 });
 
+test('time may be over within a round, and who is told to stop at that number of iterations finds the same map', async () => {
+  const until = (isOver: (iterations: number) => boolean) =>
+    search(inlineRunner(loadKernels())).optimise(instance, instance.home, {
+      random: seededRandom(SEED),
+      isOver,
+    });
+  let questions = 0;
+  await until(() => ++questions < 0);
+  const rounds = new Set<number>();
+  let questionsOfRound = 0;
+  for (let i = 0; i <= 12; i++) {
+    const after = Math.floor((i * questions) / 13);
+    let asked = 0;
+    const hurried = await until(() => ++asked > after);
+    check.ok(asked <= after + 10, `${asked} questions, over after ${after}`);
+    check.equal(await until((iterations) => iterations >= hurried.iterations), hurried, `SEED=${SEED}`);
+    rounds.add(hurried.iterations);
+    let ofRound = 0;
+    await until((iterations) => {
+      if (iterations === hurried.iterations) ofRound++;
+      return ofRound > 8;
+    });
+    questionsOfRound = Math.max(questionsOfRound, ofRound);
+  }
+  check.ok(rounds.size > 4, `${rounds.size} states of the search`);
+  check.ok(questionsOfRound > 8, 'asked between any two of them');
+});
+
 test('progress only gets better, and carries the bound', async () => {
   const heard: SearchProgress[] = [];
   await search(inlineRunner(loadKernels())).optimise(instance, instance.home, {
