@@ -324,6 +324,13 @@ test('a planned move that helps within the same time is relief enough; a later o
   );
   check.equal([atMs, expiresAtMs, costBefore], [START_MS, START_MS + HOUR_MS, 2], 'it is the plan of before');
 
+  // One that would help, too late.
+  const late = new World('auto');
+  late.plan(0, 1, START_MS + 50 * 60_000);
+  late.load = shock;
+  await late.until(START_MS + SHOCK_MS + AFTER_MS + LOOK_MS, late.newWatch());
+  check.is(late.admitted.length, 1);
+
   // In the queue of a coordinator that is gone it helps nobody.
   const gone = new World('auto');
   gone.plan(0, 1, START_MS + SHOCK_MS + AFTER_MS + 60_000);
@@ -342,6 +349,11 @@ test('nothing is moved outside the windows, and it is said', async () => {
   await world.until(START_MS + SHOCK_MS + AFTER_MS + LOOK_MS, world.newWatch());
   check.equal([world.admitted.length, (await world.last())?.refusal], [0, 'outside-windows']);
   check.equal(await readAudit(world.metadata, NAME), [], 'nothing was done');
+  // By the time that it is, not by the end of the window that is open.
+  const inside = new World('auto', ['wed 16:00-16:30']);
+  inside.load = shock;
+  await inside.until(START_MS + SHOCK_MS + AFTER_MS + LOOK_MS, inside.newWatch());
+  check.is(inside.admitted.length, 1);
 });
 
 test('the next cycle does not take it back, though the load is over', async () => {
