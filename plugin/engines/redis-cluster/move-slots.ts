@@ -67,8 +67,18 @@ function ofSlots({ keysOf, bigKeys, fullSlots }: ScannedSlots, slots: readonly n
   };
 }
 
-/** The target first: a client that is redirected must find it ready. Repeating it changes nothing. */
-function* openSlots({ sourceId, targetId }: SlotMove, slots: readonly number[]): Steps<void> {
+/**
+ * The target first: a client that is redirected must find it ready. Repeating it changes nothing.
+ *
+ * While it imports a slot, a target does not learn that the source has failed over: of the slot nobody is the owner then, for which it
+ * refuses every query, MIGRATEs of ours among them (CLUSTERDOWN), until it is told.
+ */
+function* openSlots(
+  { sourceId, targetId, isSourcePromoted }: SlotMove,
+  slots: readonly number[],
+): Steps<void> {
+  if (isSourcePromoted)
+    yield* setSlots(targetId, slots, (slot) => ['CLUSTER', 'SETSLOT', slot, 'NODE', sourceId]);
   yield* setSlots(targetId, slots, (slot) => ['CLUSTER', 'SETSLOT', slot, 'IMPORTING', sourceId]);
   yield* setSlots(sourceId, slots, (slot) => ['CLUSTER', 'SETSLOT', slot, 'MIGRATING', targetId]);
 }

@@ -20,6 +20,7 @@ import {
   playHandOvers,
   playSeveral,
 } from './process-faults.ts';
+import { playRedisFailovers } from './redis-failover-faults.ts';
 import { playRedis } from './redis-faults.ts';
 import { type AdoptedScore, FaultScore, messageOf, seconds } from './score.ts';
 
@@ -29,6 +30,7 @@ const SEED_DEFAULT = 20_010_101n;
 const MATRIX_FAULTS_DEFAULT = 88;
 const SEVERAL_ROUNDS = 6;
 const REDIS_ROUNDS = 15;
+const REDIS_FAILOVERS = 8;
 const HAND_OVERS = 24;
 /** What the machine bears beside restarts: a write each five milliseconds to the partition that is moved. */
 const QUERIES_PER_SECOND = 400;
@@ -41,7 +43,7 @@ const JSON_BYTES_MAX = 16 << 20;
 
 const USAGE = `usage: npm run faults [-- --faults N --seed S --only ${STAGES.join(',')} --match TEXT --json]
 
-  --faults N  at most so many of the matrix phase x kind x victim (default ${MATRIX_FAULTS_DEFAULT}: all), and a quarter as many of redis
+  --faults N  at most so many of the matrix phase x kind x victim (default ${MATRIX_FAULTS_DEFAULT}: all), and a quarter as many of redis, an eighth as many failovers
   --seed S    of the order, and of several faults at once (default ${SEED_DEFAULT})
   --only      these stages
   --match     only rounds whose line has this text, such as "SIGSTOP source in FENCED"
@@ -89,8 +91,13 @@ async function main(): Promise<void> {
   await playPackets(run);
   await playDisks(run);
   await playMetadata(run);
-  if (run.stages.includes('redis'))
+  if (run.stages.includes('redis')) {
     await playRedis({ ...run, rounds: Math.min(REDIS_ROUNDS, Math.ceil(run.matrixFaults / 4)) });
+    await playRedisFailovers({
+      ...run,
+      rounds: Math.min(REDIS_FAILOVERS, Math.ceil(run.matrixFaults / 8)),
+    });
+  }
   const result = { ...run.score.toJson(), seed: String(run.seed), seconds: seconds(startedMs) };
   for (const { name, why } of run.score.skipped) run.say(`SKIP ${name}: ${why}`);
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
