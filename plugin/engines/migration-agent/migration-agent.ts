@@ -36,6 +36,8 @@ import {
 } from './migration-messages.ts';
 import { MigrationServing } from './migration-serving.ts';
 import type { MigrationTransport } from './migration-transport.ts';
+import { PartitionTurns } from './partition-turns.ts';
+import { reconcileRoles } from './reconcile-roles.ts';
 import { Removals } from './removals.ts';
 import * as role from './role-changes.ts';
 import { MigrationSessions } from './sessions.ts';
@@ -66,8 +68,7 @@ export class MigrationAgent {
   readonly #pulls: CopyPulls;
   readonly #removals: Removals;
   readonly #verifying: VerifyComponents;
-  /** The last state change of each partition: the next waits for it. */
-  readonly #turns = new Map<number, Promise<unknown>>();
+  readonly #turns = new PartitionTurns();
   readonly #serving: MigrationServing;
   readonly #handlers: Handlers = this.#makeHandlers();
   #isClosed = false;
@@ -106,56 +107,36 @@ export class MigrationAgent {
    */
   async reconcile(records: readonly (PartitionRecord | null)[]): Promise<void> {
     const { store, logger } = this.#components;
-    for (const record of records) {
-      if (!record) continue;
-      const { partitionId } = record;
-      const before = store.meta(partitionId).role;
-      const after = await store.updateMeta(partitionId, (meta) =>
-        role.reconciled(meta, record, store.storeId),
-      );
-      if (after.role !== before)
-        logger.info({ partitionId, before, after: after.role }, 'role brought in line with the map');
-    }
+    for (const change of await reconcileRoles(store, records))
+      logger.info({ ...change }, 'role brought in line with the map');
   }
 
   /** Ends pulls, scans and removals; what they have done is durable. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#sessions.closeAll();
-    const turns = [...this.#turns.values()].map((turn) => turn.catch(() => {}));
-    await Promise.all([...this.#removals.close(), ...turns]);
+    await Promise.all([...this.#removals.close(), this.#turns.settled()]);
   }
 
   #makeHandlers(): Handlers {
     return {
-      'replicate.prepare': (body) => this.#inTurn(body, () => this.#prepare(body)),
-      'replicate.copy': (body) => this.#inTurn(body, () => this.#copy(body)),
-      'replicate.follow': (body) => this.#inTurn(body, () => this.#follow(body)),
-      'replicate.finish': (body) => this.#inTurn(body, () => this.#finish(body)),
+      'replicate.prepare': (body) => this.#turns.take(body, () => this.#prepare(body)),
+      'replicate.copy': (body) => this.#turns.take(body, () => this.#copy(body)),
+      'replicate.follow': (body) => this.#turns.take(body, () => this.#follow(body)),
+      'replicate.finish': (body) => this.#turns.take(body, () => this.#finish(body)),
       'replicate.openSnapshot': (body) => this.#serving.openSnapshot(body),
       'replicate.readSnapshot': (body) => this.#serving.readSnapshot(body),
       'replicate.readLog': (body) => this.#serving.readLog(body),
       'replicate.status': (body) => ({ body: this.#status(body) as unknown as Record<string, unknown> }),
       'replicate.statistics': () => this.#statistics(),
-      'redirect.serveReads': (body) => this.#inTurn(body, () => this.#serveReads(body)),
-      'redirect.fence': (body) => this.#inTurn(body, () => this.#fence(body)),
-      'redirect.activate': (body) => this.#inTurn(body, () => this.#activate(body)),
-      'redirect.abort': (body) => this.#inTurn(body, () => this.#abort(body)),
-      'verify.begin': (body) => this.#inTurn(body, () => beginVerify(body, this.#verifying)),
+      'redirect.serveReads': (body) => this.#turns.take(body, () => this.#serveReads(body)),
+      'redirect.fence': (body) => this.#turns.take(body, () => this.#fence(body)),
+      'redirect.activate': (body) => this.#turns.take(body, () => this.#activate(body)),
+      'redirect.abort': (body) => this.#turns.take(body, () => this.#abort(body)),
+      'verify.begin': (body) => this.#turns.take(body, () => beginVerify(body, this.#verifying)),
       'verify.list': (body) => listScanned(body, this.#verifying),
-      'remove.run': (body) => this.#inTurn(body, () => this.#remove(body)),
+      'remove.run': (body) => this.#turns.take(body, () => this.#remove(body)),
     };
-  }
-
-  /** Commands for one partition take effect one after the other, also those that a network has doubled. */
-  #inTurn<T>({ partitionId }: { partitionId: number }, action: () => Promise<T>): Promise<T> {
-    const turn = (this.#turns.get(partitionId) ?? Promise.resolve()).then(action, action);
-    this.#turns.set(partitionId, turn);
-    const forget = () => {
-      if (this.#turns.get(partitionId) === turn) this.#turns.delete(partitionId);
-    };
-    turn.then(forget, forget);
-    return turn;
   }
 
   async #prepare(body: RequestOf<'replicate.prepare'>): Promise<ControlReply> {

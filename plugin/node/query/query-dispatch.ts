@@ -10,11 +10,12 @@ import {
 import { REQUEST_HEADER_BYTES } from '../../rpc/data.ts';
 import { FULL_ACCESS } from '../../security/client-access.ts';
 import { refusalOf } from './command-rights.ts';
-import { type ConnectionCommands, errorReply, unknownCommand, wrongArity } from './connection-commands.ts';
+import type { ConnectionCommands } from './connection-commands.ts';
 import { expectSplit, sendSplit, sendToAll } from './gather.ts';
 import type { ClientConnection } from './query-client.ts';
 import type { QueryCounters } from './query-counters.ts';
 import type { PendingPool, PendingQuery } from './query-pending.ts';
+import { errorReply, unknownCommand, wrongArity } from './replies.ts';
 import type { Router } from './router.ts';
 import { parseScan, sendScan } from './scan.ts';
 

@@ -1,5 +1,5 @@
-import { REDIS_VERSION } from './connection-commands.ts';
 import type { QueryCounters } from './query-counters.ts';
+import { REDIS_VERSION } from './replies.ts';
 import type { Router } from './router.ts';
 
 export interface NodeDescription {

@@ -16,7 +16,7 @@ import { Registration } from '../registration.ts';
 import { ClientTurns } from './client-turns.ts';
 import { ClusterFollower } from './cluster-follower.ts';
 import { configValues } from './config-values.ts';
-import { ConnectionCommands, errorReply } from './connection-commands.ts';
+import { ConnectionCommands } from './connection-commands.ts';
 import { DEFAULT_COPY_READ_LIMITS } from './copy-reads.ts';
 import { loadFirstTable } from './first-routing-table.ts';
 import { ClientConnection, OutputSlab } from './query-client.ts';
@@ -26,6 +26,7 @@ import { describeNode } from './query-info.ts';
 import { queryNodeReadings } from './query-node-readings.ts';
 import { PendingPool } from './query-pending.ts';
 import { ReadReporter } from './read-reporter.ts';
+import { errorReply } from './replies.ts';
 import { Router } from './router.ts';
 
 /** How often holds are looked at while there are any; retries and deadlines are no finer than this. */

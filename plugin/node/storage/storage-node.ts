@@ -1,46 +1,27 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { assert } from '../../../src/base/assert.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import type { StoreState } from '../../../src/migration/records/records.ts';
 import type { NodeStatistics } from '../../../src/ports/storage-engine.ts';
 import { LmdbEngine } from '../../engines/lmdb/engine.ts';
-import { reconciled } from '../../engines/migration-agent/role-changes.ts';
 import type { ControlReply, StorageNodeHooks } from '../../hooks.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { ClusterMapReader, readStoreState } from '../../metadata/cluster-map.ts';
-import { isNotPermitted } from '../../metadata/etcd/faults.ts';
-import { bootstrapCluster } from '../../metadata/form-cluster.ts';
-import { awaitedText, readFounders } from '../../metadata/founders.ts';
-import { whyBehind } from '../../metadata/map-behind.ts';
 import type { Reading } from '../../metrics/reading.ts';
 import type { PeerIdentity } from '../../rpc/connection.ts';
 import { DataRequestReader, STATUS_NOT_OWNER } from '../../rpc/data.ts';
 import { RpcServer, type RpcServerConnection } from '../../rpc/server.ts';
 import type { HealthReason } from '../health.ts';
-import {
-  assertNotClosing,
-  type RunningNode,
-  type StorageNodeComponents,
-  type StorageNodeOptions,
-} from '../node-options.ts';
+import type { RunningNode, StorageNodeComponents, StorageNodeOptions } from '../node-options.ts';
 import { Registration } from '../registration.ts';
 import { assertBelongs } from './assert-belongs.ts';
 import { assertOwnStore } from './assert-own-store.ts';
+import { takeRoles, waitForCluster, waitForMap } from './join-cluster.ts';
 import { OperatorQuestions } from './operator-questions.ts';
 import { assertMayLook, assertMayQuery, PeerRights } from './peer-rights.ts';
 import { PressureGauge } from './pressure-gauge.ts';
 import { storageNodeReadings } from './storage-node-readings.ts';
+import { StoreWatch } from './store-watch.ts';
 
-/** How long a node waits for the others that a new cluster needs. */
-const FORM_CLUSTER_MS_MAX = 60_000;
-/** A hint says when to look again; this is for hints that never came. */
-const FORM_CLUSTER_LOOK_MS = 250;
-/** The same for the state of the store. */
-const RETIREMENT_LOOK_MS = 1_000;
-/** A few of these missed: the metadata store is out of reach. */
-const METADATA_AGE_MS_MAX = 5_000;
-/** And of a map that an operator has to mend. */
-const MAP_LOOK_MS = 500;
 /** Longer than a hint of the metadata store takes to reach the query nodes: 25 ms in the embedded store. */
 const QUIET_LOOK_MS = 75;
 /** Query nodes that cannot read the metadata store go on sending; they are not waited for. */
@@ -99,9 +80,7 @@ class StorageNode implements RunningStorageNode {
   readonly #questions: OperatorQuestions;
   #isServing = false;
   #dataFrameCount = 0;
-  #storeState: StoreState = 'active';
-  #storeStateMs = 0;
-  #endWatch: () => void = () => {};
+  #storeWatch: StoreWatch | null = null;
   #registration: Registration | null = null;
 
   constructor(options: StorageNodeOptions, components: StorageNodeComponents, engine: LmdbEngine) {
@@ -161,13 +140,16 @@ class StorageNode implements RunningStorageNode {
       { role: 'storage', listens: this, storeId, nowMs: clock.nowMs() },
       metadata,
     );
-    await this.#waitForCluster();
-    await this.#waitForMap();
-    await this.#reconcile();
+    await waitForCluster(this.#options, this.#components);
+    await waitForMap(engine.store, this.#options, this.#components);
+    await takeRoles(engine.store, this.#options, this.#components);
     engine.requests.onWriteCommitted = (partitionId, lsn) => this.#onWriteCommitted(partitionId, lsn);
     engine.expirer.start();
     this.#isServing = true;
-    this.#watchRetirement();
+    this.#storeWatch = new StoreWatch(
+      { clusterId, storeId },
+      { metadata, clock, onRetired: () => this.#onRetired() },
+    );
   }
 
   /** That this node, with this store, is who the map and the members say. */
@@ -190,116 +172,15 @@ class StorageNode implements RunningStorageNode {
     await assertBelongs(metadata, clusterId, node, records);
   }
 
-  /** Another node owns what this one owned: an operator took this process for dead. What it still answered would be lost. */
-  #watchRetirement(): void {
-    const { clusterId } = this.#options;
-    const { metadata, logger, clock } = this.#components;
+  /** Another node owns what this one owned: what it still answered would be lost. */
+  #onRetired(): void {
+    if (!this.#isServing) return;
+    this.#isServing = false;
     const { storeId } = this.engine.store;
-    this.#storeStateMs = clock.monotonicMs();
-    const look = async (): Promise<void> => {
-      try {
-        this.#storeState = (await readStoreState(metadata, clusterId, storeId)) ?? 'active';
-        this.#storeStateMs = clock.monotonicMs();
-        if (this.#storeState !== 'retired' || !this.#isServing) return;
-      } catch {
-        return; // looked at again in a moment
-      }
-      this.#isServing = false;
-      logger.error({ storeId }, 'this store was retired by an operator: the node serves no more, stop it');
-    };
-    const unwatch = metadata.watch(clusterKeys(clusterId).store(storeId), () => void look());
-    const timer = setInterval(() => void look(), RETIREMENT_LOOK_MS);
-    void look();
-    this.#endWatch = () => {
-      unwatch();
-      clearInterval(timer);
-    };
-  }
-
-  /** Whoever sees that all nodes are there forms the cluster; doing it twice does nothing. */
-  async #waitForCluster(): Promise<void> {
-    const { clusterId, partitionCount, storageNodeCount } = this.#options;
-    const { metadata, clock, closing } = this.#components;
-    const keys = clusterKeys(clusterId);
-    const deadlineMs = clock.monotonicMs() + FORM_CLUSTER_MS_MAX;
-    let wake = (): void => {};
-    const unwatch = metadata.watch(keys.nodePrefix, () => wake());
-    try {
-      for (;;) {
-        assertNotClosing(closing);
-        const hint = new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        const isFormed = (await metadata.get(keys.cluster)) !== undefined;
-        const founders = isFormed
-          ? { present: [], missing: [] }
-          : await readFounders(metadata, clusterId, storageNodeCount);
-        if (founders.missing.length === 0)
-          try {
-            return await bootstrapCluster(metadata, clusterId, { partitionCount, nodes: founders.present });
-          } catch (error) {
-            // Where storage nodes may not write the map, a query node forms the cluster.
-            if (!isNotPermitted(error)) throw error;
-          }
-        this.#components.onWaiting?.(awaitedText(founders));
-        if (clock.monotonicMs() > deadlineMs)
-          throw new ForeshardError(
-            'FORESHARD_NOT_READY',
-            'retry',
-            `${awaitedText(founders)}: start the others, and this one again`,
-          );
-        await Promise.race([hint, clock.sleep(FORM_CLUSTER_LOOK_MS)]);
-      }
-    } finally {
-      unwatch();
-    }
-  }
-
-  /**
-   * A map that knows less than this store was restored from a backup. By such a map nobody may act: the node stands, and says to
-   * `foreshard resync` what it has, until the map is right.
-   */
-  async #waitForMap(): Promise<void> {
-    const { metadata, logger, clock, closing } = this.#components;
-    const { store } = this.engine;
-    const reader = new ClusterMapReader(metadata, this.#options.clusterId);
-    for (let isTold = false; ; isTold = true) {
-      assertNotClosing(closing);
-      const { records } = await reader.load();
-      const behind = records.flatMap((record) => {
-        const why = record && whyBehind(store.meta(record.partitionId), record, store.storeId);
-        return why ? [`partition ${record.partitionId}: the map says ${why}`] : [];
-      });
-      if (behind.length === 0) return;
-      const why =
-        'the map is older than this store: it was restored from a backup. The node does not serve until `foreshard resync` has mended it';
-      if (!isTold) logger.error({ count: behind.length, first: behind[0] }, why);
-      this.#components.onWaiting?.(why);
-      await clock.sleep(MAP_LOOK_MS);
-    }
-  }
-
-  async #reconcile(): Promise<void> {
-    const { metadata, logger } = this.#components;
-    const { store } = this.engine;
-    const { records, quarantined } = await new ClusterMapReader(metadata, this.#options.clusterId).load();
-    for (const { partitionId, why } of quarantined)
-      logger.error(
-        { partitionId, why },
-        'the record of a partition is not valid: it keeps the role this store last recorded, and is not migrated',
-      );
-    for (const record of records) {
-      if (!record) continue;
-      const before = store.meta(record.partitionId).role;
-      const { role } = await store.updateMeta(record.partitionId, (meta) =>
-        reconciled(meta, record, store.storeId),
-      );
-      if (role !== before && before !== 'NONE')
-        logger.warn(
-          { partitionId: record.partitionId, before, after: role },
-          'a role was brought in line with the map',
-        );
-    }
+    this.#components.logger.error(
+      { storeId },
+      'this store was retired by an operator: the node serves no more, stop it',
+    );
   }
 
   #onWriteCommitted(partitionId: number, lsn: number): void {
@@ -342,7 +223,7 @@ class StorageNode implements RunningStorageNode {
 
   problems(): readonly HealthReason[] {
     const reasons: HealthReason[] = [];
-    if (this.#storeState === 'retired')
+    if (this.#storeWatch?.state === 'retired')
       reasons.push({ code: 'retired', isBlocking: true, text: 'the store was retired: nothing is served' });
     if (!this.engine.isWritable)
       reasons.push({
@@ -350,15 +231,9 @@ class StorageNode implements RunningStorageNode {
         isBlocking: true,
         text: 'no writes are taken: the disk is full, or a commit failed',
       });
-    if (this.#storeState === 'draining')
+    if (this.#storeWatch?.state === 'draining')
       reasons.push({ code: 'draining', isBlocking: false, text: 'an operator has the node emptied' });
-    const agoMs = this.#components.clock.monotonicMs() - this.#storeStateMs;
-    if (agoMs > METADATA_AGE_MS_MAX)
-      reasons.push({
-        code: 'metadata-unreachable',
-        isBlocking: false,
-        text: `the metadata store could not be read for ${Math.round(agoMs / 1000)} s; what is owned is served`,
-      });
+    if (this.#storeWatch !== null) reasons.push(...this.#storeWatch.problems());
     return reasons;
   }
 
@@ -400,7 +275,7 @@ class StorageNode implements RunningStorageNode {
     if (this.#isServing) await this.#quiet();
     this.#isServing = false;
     this.#pressure.close();
-    this.#endWatch();
+    this.#storeWatch?.close();
     await this.#server.close();
     await this.engine.close();
   }
