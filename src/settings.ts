@@ -1,33 +1,18 @@
-import { annealBytes } from './affinity/optimisers/anneal.ts';
-import { clusterInconsistencies } from './affinity/rules/rule-claims.ts';
-import {
-  type AffinitySettings,
-  affinityInconsistencies,
-  DEFAULT_AFFINITY_SETTINGS,
-} from './affinity/settings.ts';
-import { allForecastersBytes } from './analyzer/memory.ts';
-import { FORECAST_DEFAULTS, type ForecastSettings, forecastInconsistencies } from './analyzer/settings.ts';
-import type { Inconsistency } from './base/claims.ts';
-import { isLoopback } from './base/loopback.ts';
+import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from './affinity/settings.ts';
+import { FORECAST_DEFAULTS, type ForecastSettings } from './analyzer/settings.ts';
 import type { PluginMode } from './controller.ts';
-import { MEMORY_PAGES } from './kernels/instance.ts';
-import { SCRATCH_BYTES } from './kernels/job.ts';
-import { type MetadataSettings, metadataInconsistencies } from './metadata-settings.ts';
-import {
-  DEFAULT_MIGRATION_SETTINGS,
-  type MigrationSettings,
-  migrationInconsistencies,
-} from './migration/settings.ts';
-import { QUERY_NODE_ID_MIN, STORAGE_NODES_MAX } from './model/ids.ts';
+import type { MetadataSettings } from './metadata-settings.ts';
+import { DEFAULT_MIGRATION_SETTINGS, type MigrationSettings } from './migration/settings.ts';
 import type { LoadDimension } from './model/load-profile.ts';
 import { PARTITION_COUNT_DEFAULT } from './model/partition-map.ts';
-import { REDIS_DEFAULTS, type RedisSettings, redisInconsistencies } from './redis-settings.ts';
-import { WEBHOOK_DEFAULTS, type WebhookSettings, webhookInconsistencies } from './webhook-settings.ts';
+import { REDIS_DEFAULTS, type RedisSettings } from './redis-settings.ts';
+import { WEBHOOK_DEFAULTS, type WebhookSettings } from './webhook-settings.ts';
 
 export type { MetadataSettings } from './metadata-settings.ts';
 
 /**
- * What an operator tunes: one tree of frozen data, validated once at the edge (`plugin/host/config/config.ts`). Everything that
+ * What an operator tunes: one tree of frozen data, validated once at the edge (`plugin/host/config/config.ts`); what has to hold between them is in
+ * `settings-claims.ts`. Everything that
  * acts (clock, chance, stores) is a component instead, see `components.ts`. Each room of the core owns the type and the
  * defaults of its own section; this file only composes them.
  */
@@ -168,7 +153,6 @@ export interface ControllerSettings {
 }
 
 const HOUR_MS = 3_600_000;
-const WEEK_MS = 168 * HOUR_MS;
 const MIB = 1 << 20;
 
 export const DEFAULT_SETTINGS: Settings = deepFreeze({
@@ -244,161 +228,6 @@ export const DEFAULT_SETTINGS: Settings = deepFreeze({
   redis: REDIS_DEFAULTS,
   webhooks: WEBHOOK_DEFAULTS,
 });
-
-/**
- * What a schema of types cannot say: powers of two, divisors, claims over several settings, and the ranges of the sections
- * that a room of the core owns, which the room itself asserts again when it is handed its settings.
- */
-export function inconsistencies(settings: Settings): readonly Inconsistency[] {
-  const { cluster, node, capture, analyzer, affinity, plugin, metadata } = settings;
-  const found = [
-    ...below('forecast', forecastInconsistencies(settings.forecast)),
-    ...below('affinity', affinityInconsistencies(affinity)),
-    ...below('migration', migrationInconsistencies(settings.migration)),
-    ...below('redis', redisInconsistencies(settings.redis)),
-    ...below('webhooks', webhookInconsistencies(settings.webhooks)),
-  ];
-  if (!found.some(({ path }) => path.startsWith('affinity.rules')))
-    found.push(...below('affinity', clusterInconsistencies(affinity.rules, cluster)));
-  // Of a section that is wrong already, sizes would say nothing; without our plugin nothing is forecast.
-  if (found.length === 0 && plugin.modules.includes('foreshard'))
-    found.push(...memoryInconsistencies(settings));
-  if (!isPowerOfTwo(cluster.partitionCount))
-    found.push({ path: 'cluster.partitionCount', expected: 'a power of two' });
-  if (cluster.storageNodeCount > cluster.partitionCount)
-    found.push({
-      path: 'cluster.storageNodeCount',
-      expected: `at most cluster.partitionCount (${cluster.partitionCount}): a node without a partition has nothing to do`,
-    });
-  if (node.mapSizeBytes < MAP_BYTES_PER_DATA_BYTE * node.dataBytesMax)
-    found.push({
-      path: 'node.mapSizeBytes',
-      expected:
-        `at least ${MAP_BYTES_PER_DATA_BYTE} x node.dataBytesMax (${MAP_BYTES_PER_DATA_BYTE * node.dataBytesMax}): pages are down ` +
-        'to half full, and commits write new ones beside the old. It is address space, not disk: raise it, or lower node.dataBytesMax',
-    });
-  found.push(...nodeInconsistencies(node));
-  if (!isPowerOfTwo(capture.ringSlots)) found.push({ path: 'capture.ringSlots', expected: 'a power of two' });
-  const peerFiles = ['peerAuthorityFile', 'peerCertificateFile', 'peerKeyFile'] as const;
-  const missing = peerFiles.filter((name) => settings.security[name] === null);
-  if (missing.length > 0 && missing.length < peerFiles.length)
-    found.push({
-      path: `security.${missing[0]}`,
-      expected: `set as well: ${peerFiles.join(', ')} come together`,
-    });
-  found.push(...clientTlsInconsistencies(settings.security));
-  found.push(...below('metadata', metadataInconsistencies(metadata)));
-  if (WEEK_MS % analyzer.windowMs !== 0)
-    found.push({
-      path: 'analyzer.windowMs',
-      expected: `a divisor of one week (${WEEK_MS} ms), such as ${HOUR_MS} for one hour`,
-    });
-  // A list that is wrong altogether has been found above.
-  const dimensions = found.some(({ path }) => path === 'affinity.dimensions') ? [] : affinity.dimensions;
-  for (const { dimension } of dimensions)
-    if (plugin.mode !== 'observe' && cluster.nodeCapacity[dimension] === null)
-      found.push({
-        path: `cluster.nodeCapacity.${dimension}`,
-        expected: `what one storage node carries per second: plugin.mode "${plugin.mode}" balances ${dimension} (affinity.dimensions)`,
-      });
-  return found;
-}
-
-/** Of one node's own file; where one file serves several, its command line says which it is, and is checked with it. */
-function nodeInconsistencies({ role, id, ...node }: NodeSettings): Inconsistency[] {
-  const found: Inconsistency[] = [];
-  if (id !== null && role === null)
-    found.push({ path: 'node.role', expected: '"storage" or "query" beside node.id' });
-  if (id !== null && role === 'storage' && id >= STORAGE_NODES_MAX)
-    found.push({ path: 'node.id', expected: `below ${STORAGE_NODES_MAX} for a storage node` });
-  if (id !== null && role === 'query' && id < QUERY_NODE_ID_MIN)
-    found.push({ path: 'node.id', expected: `${QUERY_NODE_ID_MIN} or above for a query node` });
-  // Nobody authenticates there, so no flag allows another address.
-  const health = node.healthListen;
-  if (health !== null && !health.startsWith('unix:') && !isLoopback(hostOf(health)))
-    found.push({ path: 'node.healthListen', expected: 'a loopback address, or unix:/path/to/health.sock' });
-  const listen = role === 'query' ? node.clientListen : node.peerListen;
-  if (node.advertiseHost !== null && isWildcard(node.advertiseHost))
-    found.push({ path: 'node.advertiseHost', expected: 'an address of this machine, not every one' });
-  else if (role !== null && node.advertiseHost === null && isWildcard(hostOf(listen)))
-    found.push({
-      path: 'node.advertiseHost',
-      expected: `the name or address by which others reach this node, since it listens on ${listen}, which is none (--advertise, FORESHARD_NODE_ADVERTISE_HOST)`,
-    });
-  return found;
-}
-
-/** Of `host:port`, without the brackets of IPv6. */
-const hostOf = (listen: string): string => listen.slice(0, listen.lastIndexOf(':')).replace(/^\[|\]$/g, '');
-
-/** Every address of the machine: one may listen there, and nobody can connect to it. */
-const isWildcard = (host: string): boolean => /^(\[?[0:]*:[0:]*\]?|0+(\.0+){0,3})$/.test(host);
-
-/**
- * The quota counts bytes of entries, the map has to hold pages: a split leaves them half full, a value of just over half a page
- * has a page to itself, and a commit writes new pages while snapshots still read the old ones. A map that is full refuses
- * commits, which is fail-stop for writes; the quota is to be met first.
- */
-const MAP_BYTES_PER_DATA_BYTE = 2;
-
-/** The kernels' own constants, control words of jobs, and what is lost between blocks. */
-const KERNEL_MEMORY_SLACK_BYTES = 4 * MIB;
-
-function clientTlsInconsistencies(security: SecuritySettings): Inconsistency[] {
-  const pair = ['serverCertificateFile', 'serverKeyFile'] as const;
-  const missing = pair.filter((name) => security[name] === null);
-  if (missing.length === 1)
-    return [{ path: `security.${missing[0]}`, expected: `set as well: ${pair.join(' and ')} come together` }];
-  if (missing.length === 2 && security.clientAuthorityFile !== null)
-    return [
-      {
-        path: 'security.serverCertificateFile',
-        expected: 'set as well: without TLS nobody shows a certificate of security.clientAuthorityFile',
-      },
-    ];
-  return [];
-}
-
-/** What the kernels' memory is used for, and how much at most, bytes. */
-export function kernelMemory({ cluster, analyzer, forecast, affinity }: Settings) {
-  const { partitionCount, storageNodeCount: nodeCount } = cluster;
-  const shape = { partitionCount, windowMs: analyzer.windowMs };
-  const { history, predictions, models, passing: fitting } = allForecastersBytes(forecast, shape);
-  const annealing = annealBytes(affinity, { partitionCount, nodeCount, horizonSteps: forecast.horizonSteps });
-  // Fitting and placement take turns.
-  const passing = Math.max(fitting, annealing);
-  const threads = analyzer.kernelThreads * SCRATCH_BYTES + KERNEL_MEMORY_SLACK_BYTES;
-  const total = history + predictions + models + passing + threads;
-  return { history, predictions, models, passing, threads, total };
-}
-
-/**
- * The map takes 16,384 partitions; what ends earlier is the memory of the kernels, which never grows. Found here and not in
- * the first planning cycle, since the number of partitions is fixed for the life of the data.
- */
-function memoryInconsistencies(settings: Settings): Inconsistency[] {
-  const { cluster, forecast } = settings;
-  const { history, predictions, models, passing, threads, total } = kernelMemory(settings);
-  const limitBytes = MEMORY_PAGES * 65_536;
-  if (total <= limitBytes) return [];
-  const mib = (bytes: number): string => `${Math.ceil(bytes / MIB)} MiB`;
-  return [
-    {
-      path: 'cluster.partitionCount',
-      expected:
-        `few enough to be forecast: ${cluster.partitionCount} partitions with forecast.historyWindows ${forecast.historyWindows} and ` +
-        `forecast.horizonSteps ${forecast.horizonSteps} need ${mib(total)} of kernel memory ` +
-        `(history ${mib(history)}, predictions ${mib(predictions)}, models ${mib(models)}, fitting or placement ${mib(passing)}, ` +
-        `threads and slack ${mib(threads)}), there are ${mib(limitBytes)}: take fewer ` +
-        'partitions, or shorten forecast.historyWindows or forecast.horizonSteps',
-    },
-  ];
-}
-
-const below = (section: string, found: readonly Inconsistency[]): Inconsistency[] =>
-  found.map(({ path, expected }) => ({ path: `${section}.${path}`, expected }));
-
-const isPowerOfTwo = (value: number): boolean => (value & (value - 1)) === 0;
 
 /** Freezes a tree of plain data in place. */
 export function deepFreeze<T>(tree: T): T {

@@ -3,7 +3,8 @@ import { dirname, extname, isAbsolute, join, relative, resolve } from 'node:path
 import { loadConfig as loadWithC12 } from 'c12';
 import type { Inconsistency } from '../../../src/base/claims.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import { DEFAULT_SETTINGS, deepFreeze, inconsistencies, type Settings } from '../../../src/settings.ts';
+import { DEFAULT_SETTINGS, deepFreeze, type Settings } from '../../../src/settings.ts';
+import { inconsistencies } from '../../../src/settings-claims.ts';
 import { readPrivateFile } from '../../security/private-file.ts';
 import { describeIssue, describeParseError, isSecret, show, type Tree } from './config-messages.ts';
 import { configSchema, schemaIssues } from './config-schema.ts';

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import { kernelMemory, type Settings } from '../../../src/settings.ts';
+import { kernelMemory } from '../../../src/kernel-memory.ts';
+import type { Settings } from '../../../src/settings.ts';
 import { RpcStorageEngine } from '../../engines/migration-agent/rpc-storage-engine.ts';
 import { withMetadata } from '../cluster-metadata.ts';
 import { type CommonFlags, settingsOf, withConfig, withJson } from '../flags.ts';

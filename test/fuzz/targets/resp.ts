@@ -1,7 +1,8 @@
 import { COMMANDS, findCommand } from '../../../plugin/commands/table.ts';
 import { refusalOf } from '../../../plugin/node/query/command-rights.ts';
-import { ConnectionCommands, unknownCommand } from '../../../plugin/node/query/connection-commands.ts';
+import { ConnectionCommands } from '../../../plugin/node/query/connection-commands.ts';
 import type { ClientConnection } from '../../../plugin/node/query/query-client.ts';
+import { unknownCommand } from '../../../plugin/node/query/replies.ts';
 import {
   PARSE_NEED_MORE,
   PARSE_OVERSIZED,

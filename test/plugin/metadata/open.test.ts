@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { openMetadata } from '../../../plugin/metadata/open.ts';
-import { DEFAULT_SETTINGS, inconsistencies } from '../../../src/settings.ts';
+import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
+import { inconsistencies } from '../../../src/settings-claims.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
 
 const test = suite('which metadata store');

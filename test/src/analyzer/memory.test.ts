@@ -5,9 +5,10 @@ import { allForecastersBytes, type ForecasterBytes } from '../../../src/analyzer
 import { FORECAST_DEFAULTS, type ForecastSettings } from '../../../src/analyzer/settings.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
+import { kernelMemory } from '../../../src/kernel-memory.ts';
 import { loadKernels } from '../../../src/kernels/instance.ts';
 import { inlineRunner } from '../../../src/kernels/pool.ts';
-import { DEFAULT_SETTINGS, kernelMemory } from '../../../src/settings.ts';
+import { DEFAULT_SETTINGS } from '../../../src/settings.ts';
 import { testSeed } from '../../support/seed.ts';
 import { HOUR_MS, profileOf, weeklyLoad } from '../../support/synthetic-load.ts';
 

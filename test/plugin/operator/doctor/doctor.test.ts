@@ -10,7 +10,8 @@ import { judgeMachine, type MachineFacts } from '../../../../plugin/operator/doc
 import { readMachine } from '../../../../plugin/operator/doctor/read-machine.ts';
 import { judgeRedis, lookAtRedis } from '../../../../plugin/operator/doctor/redis.ts';
 import type { ClusterStatus, NodeStatus } from '../../../../plugin/operator/status/gather-status.ts';
-import { DEFAULT_SETTINGS, kernelMemory, type Settings } from '../../../../src/settings.ts';
+import { kernelMemory } from '../../../../src/kernel-memory.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../../../src/settings.ts';
 import { withTemporaryFolder } from '../../../support/temporary-folder.ts';
 
 const test = suite('foreshard doctor');

@@ -21,7 +21,8 @@ import { ForeshardError } from '../../../../src/base/errors.ts';
 import { silentLogger } from '../../../../src/base/logger.ts';
 import { seededRandom } from '../../../../src/base/random.ts';
 import { dimensionIndex } from '../../../../src/model/load-profile.ts';
-import { DEFAULT_SETTINGS, inconsistencies } from '../../../../src/settings.ts';
+import { DEFAULT_SETTINGS } from '../../../../src/settings.ts';
+import { inconsistencies } from '../../../../src/settings-claims.ts';
 import { forecastOf, inputsOf, nodeOf } from '../../../support/placement.ts';
 import { testSeed } from '../../../support/seed.ts';
 
