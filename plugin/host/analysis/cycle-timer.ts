@@ -74,8 +74,10 @@ export class CycleTimer {
     const term = fence();
     try {
       const report = await runCycle();
-      // What is planned while the office is lost is not written down.
-      if (report === null || fence() !== term) this.#againWhenElected();
+      // What is planned while the office is lost is not written down: the next term is owed it.
+      const isLost = report !== null && fence() !== term;
+      if (isLost) this.#isOwed = true;
+      if (report === null || isLost) this.#againWhenElected();
       else if (report.unseen !== undefined) this.#againSoon(report.unseen);
       else {
         this.#isOwed = false;
@@ -98,6 +100,10 @@ export class CycleTimer {
   /** Whoever leads plans; where nobody has asked this process, nothing is owed. */
   #againWhenElected(): void {
     if (this.#isStopped || !this.#isOwed) return;
+    this.#components.logger.info(
+      {},
+      'no plan is made for now: this process does not lead, and plans when it does',
+    );
     this.#again = setInterval(() => {
       if (this.#components.fence() !== null) this.#turn();
     }, ELECTION_LOOK_MS);
