@@ -43,6 +43,8 @@ export const isRecord = (outcome: LogRecord | Rejection): outcome is LogRecord =
 /** Reads one line, or one record of several lines where the format quotes. Keeps what the next line needs (time zone, header). */
 export interface LineParser {
   parse(line: string): LogRecord | Rejection;
+  /** What a reader of the result should know of all lines so far. */
+  notes?(): readonly string[];
 }
 
 export interface NumberedReason {

@@ -89,6 +89,7 @@ class Reading implements LogReading {
     },
   );
   #format: LogFormat | null = null;
+  #parser: LineParser | null = null;
   #lines: LineSplitter | null = null;
   #recordCount = 0;
 
@@ -104,7 +105,8 @@ class Reading implements LogReading {
     try {
       const { head, isWhole } = await headOf(chunks);
       const format = this.#formatOf(head, isWhole);
-      const recordSink = this.#recordSink(format.newParser(this.#times));
+      this.#parser = format.newParser(this.#times);
+      const recordSink = this.#recordSink(this.#parser);
       const quotedLines = format.isQuoted
         ? new QuotedLines(recordSink, {
             recordBytesMax: QUOTED_LINES_PER_LINE * this.#lineBytesMax,
@@ -154,10 +156,12 @@ class Reading implements LogReading {
       lastMs: Number.isFinite(lastMs) ? lastMs : null,
       bytesRead,
       bytesTotal,
-      notes:
-        firstMs < PLAUSIBLE_MS_MIN
+      notes: [
+        ...(firstMs < PLAUSIBLE_MS_MIN
           ? ['the first time is before 1973: is it in seconds? Numbers are read as milliseconds since 1970']
-          : [],
+          : []),
+        ...(this.#parser?.notes?.() ?? []),
+      ],
     };
   }
 

@@ -3,7 +3,7 @@ import { delimiterOf, splitFields } from '../csv-fields.ts';
 import { bad, type LineParser, type LogRecord, type Rejection, skipped } from '../log-record.ts';
 import { quoted } from '../quoted.ts';
 import type { TimestampReader } from '../timestamp.ts';
-import { type RawFields, recordOf } from './fields.ts';
+import { noQueryNotes, type RawFields, recordOf } from './fields.ts';
 
 const FIELDS = ['time', 'client', 'query', 'key', 'keys', 'latencyMs', 'bytes', 'write'] as const;
 
@@ -16,6 +16,7 @@ export class CsvParser implements LineParser {
   #delimiter = ',';
   /** Field name by column; null until the header has come. */
   #columns: readonly (keyof RawFields | undefined)[] | null = null;
+  #names: readonly string[] = [];
 
   constructor(times: TimestampReader) {
     this.#times = times;
@@ -39,9 +40,14 @@ export class CsvParser implements LineParser {
     return recordOf(raw as RawFields, this.#times);
   }
 
+  notes(): readonly string[] {
+    return this.#columns?.includes('query') === true ? [] : noQueryNotes(this.#names);
+  }
+
   #readHeader(line: string): void {
     this.#delimiter = delimiterOf(line);
-    const names = (splitFields(line, this.#delimiter) ?? []).map((name) => name.trim().toLowerCase());
+    this.#names = (splitFields(line, this.#delimiter) ?? []).map((name) => name.trim());
+    const names = this.#names.map((name) => name.toLowerCase());
     this.#columns = names.map((name) => FIELDS.find((field) => field.toLowerCase() === name));
     if (!looksLikeCsvHeader(line))
       throw new ForeshardError(

@@ -16,6 +16,18 @@ export interface RawFields {
   readonly write?: unknown;
 }
 
+/** @param names of the fields that there are; none while no line has been read. */
+export function noQueryNotes(names: readonly string[]): readonly string[] {
+  if (names.length === 0) return [];
+  const shown = names.slice(0, FIELDS_SHOWN).map((name) => quoted(name));
+  const more = names.length > FIELDS_SHOWN ? `, and ${names.length - FIELDS_SHOWN} more` : '';
+  return [
+    `no field "query" was found, so that what was asked is not known and stands as KEY; the fields are ${shown.join(', ')}${more}`,
+  ];
+}
+
+const FIELDS_SHOWN = 12;
+
 const BEYOND_ASCII = /\P{ASCII}/u;
 
 /** A key's bytes, each as one latin-1 character: what its hash slot is computed from. */

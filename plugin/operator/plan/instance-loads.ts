@@ -49,6 +49,7 @@ class LoadReader {
     this.#resources = this.#namedResources();
     this.#slotCount = this.#countSlots();
     this.#assertUppers();
+    names.assertNoMistakes();
   }
 
   read(): InstanceLoads {
@@ -70,17 +71,17 @@ class LoadReader {
     const assertKnown = (place: string, section: object = {}): void => {
       for (const name of Object.keys(section))
         if (!known.includes(name))
-          throw this.#names.mistake(`${place} names resource "${name}", for which nodes[0] has no capacity`);
+          this.#names.note(`${place} names resource "${name}", for which nodes[0] has no capacity`);
     };
     nodes.forEach((node, n) => {
       for (const name of known)
         if (ownOf(node.capacity, name) === undefined)
-          throw this.#names.mistake(`nodes[${n}].capacity.${name} is missing`);
+          this.#names.note(`nodes[${n}].capacity.${name} is missing`);
       assertKnown(`nodes[${n}].capacity`, node.capacity);
       assertKnown(`nodes[${n}].background`, node.background);
       assertKnown(`nodes[${n}].utilisation`, node.utilisation);
       if (node.background !== undefined && node.utilisation !== undefined)
-        throw this.#names.mistake(`nodes[${n}] has both background and utilisation: state one of them`);
+        this.#names.note(`nodes[${n}] has both background and utilisation: state one of them`);
     });
     partitions.forEach((partition, p) => {
       assertKnown(`partitions[${p}].load`, partition.load);
@@ -88,7 +89,7 @@ class LoadReader {
     });
     assertKnown('resources', resources);
     if (known.every((name) => this.#weightOf(name) === 0))
-      throw this.#names.mistake('no resource has a weight above 0: nothing would be gained by moving');
+      this.#names.note('no resource has a weight above 0: nothing would be gained by moving');
     return known;
   }
 
@@ -104,7 +105,7 @@ class LoadReader {
         if (typeof values === 'number') continue;
         first ??= { place: `${place}.${name}`, length: values.length };
         if (values.length !== first.length)
-          throw this.#names.mistake(
+          this.#names.note(
             `${place}.${name} has ${values.length} slots, ${first.place} has ${first.length}: state as many everywhere`,
           );
       }
@@ -126,10 +127,11 @@ class LoadReader {
         for (let t = 0; t < this.#slotCount; t++) {
           const own = at(upper, name, t) as number;
           const mean = at(load, name, t) ?? 0;
-          if (own < mean)
-            throw this.#names.mistake(
-              `partitions[${p}].upper.${name} is ${own} in slot ${t}, below its load of ${mean}`,
-            );
+          if (own >= mean) continue;
+          this.#names.note(
+            `partitions[${p}].upper.${name} is ${own} in slot ${t}, below its load of ${mean}`,
+          );
+          break; // the first slot says it
         }
     });
   }

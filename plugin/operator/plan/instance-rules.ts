@@ -9,17 +9,16 @@ import type { InstanceNames } from './instance-names.ts';
 import type { PlanInstanceFile } from './instance-schema.ts';
 
 /**
- * Turns the rules of a file into those of the planner.
+ * Turns the rules of a file, by number, into those of the planner.
  *
- * @throws ForeshardError FORESHARD_CONFIG for unknown names and rules that cannot all hold.
+ * @throws ForeshardError FORESHARD_CONFIG for rules that cannot all hold.
  */
 export function instanceRules(
-  content: PlanInstanceFile,
-  names: InstanceNames,
+  { nodes, partitions }: PlanInstanceFile,
+  rules: RuleSet,
   ground: Required<Pick<RuleGround, 'bytes' | 'home' | 'isTarget' | 'hasRoom'>>,
 ): CompiledRules {
-  const { nodes, partitions } = content;
-  return compileRules(ruleSet(content, names), {
+  return compileRules(rules, {
     ...ground,
     partitionCount: partitions.length,
     nodeCount: nodes.length,
@@ -29,7 +28,8 @@ export function instanceRules(
   });
 }
 
-function ruleSet({ nodes, rules = {} }: PlanInstanceFile, names: InstanceNames): RuleSet {
+/** The rules of a file with the numbers of what they name; names that there are not are noted. */
+export function namedRules({ nodes, rules = {} }: PlanInstanceFile, names: InstanceNames): RuleSet {
   const indexed = <Rule extends { readonly partitions: readonly string[] }>(
     kind: keyof RuleSet,
     list: readonly Rule[] = [],
@@ -50,7 +50,7 @@ function ruleSet({ nodes, rules = {} }: PlanInstanceFile, names: InstanceNames):
     zones: indexed('zones', rules.zones).map((rule, i) => {
       const unknown = rule.zones.find((name) => !nodes.some(({ zone }) => zone === name));
       if (unknown !== undefined)
-        throw names.mistake(`rules.zones[${i}].zones names "${unknown}", the zone of no node`);
+        names.note(`rules.zones[${i}].zones names "${unknown}", the zone of no node`);
       return rule;
     }),
     apart: indexed('apart', rules.apart).map(({ partitions: own, zonesMin }) => ({
@@ -61,18 +61,16 @@ function ruleSet({ nodes, rules = {} }: PlanInstanceFile, names: InstanceNames):
   };
 }
 
-/** @throws ForeshardError FORESHARD_CONFIG for windows that are none, or that no clock goes with. */
-export function assertWindows({ startTime, rules = {} }: PlanInstanceFile, names: InstanceNames): void {
+/** Notes windows that are none, or that no clock goes with. */
+export function lookAtWindows({ startTime, rules = {} }: PlanInstanceFile, names: InstanceNames): void {
   const { windows = [] } = rules;
   if (startTime === undefined && rules.windows !== undefined)
-    throw names.mistake('rules.windows are times of the week: state startTime, when slot 0 begins');
+    names.note('rules.windows are times of the week: state startTime, when slot 0 begins');
   windows.forEach((window, i) => {
     try {
       parseMoveWindows([window]);
     } catch {
-      throw names.mistake(
-        `rules.windows[${i}] is ${JSON.stringify(window)}, and must be such as ${WINDOW_FORMAT}`,
-      );
+      names.note(`rules.windows[${i}] is ${JSON.stringify(window)}, and must be such as ${WINDOW_FORMAT}`);
     }
   });
 }

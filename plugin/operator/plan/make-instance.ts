@@ -8,7 +8,7 @@ import type { AffinitySettings } from '../../../src/affinity/settings.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { instanceLoads } from './instance-loads.ts';
 import { InstanceNames } from './instance-names.ts';
-import { assertWindows, instanceRules } from './instance-rules.ts';
+import { instanceRules, lookAtWindows, namedRules } from './instance-rules.ts';
 import type { PlanInstanceFile } from './instance-schema.ts';
 import { mistakeIn } from './read-instance.ts';
 
@@ -54,7 +54,8 @@ export function makeInstance(
 function make(names: InstanceNames, content: PlanInstanceFile, settings: AffinitySettings): NamedInstance {
   const { nodes, partitions, rules = {}, slotSeconds, startTime } = content;
   const home = Int32Array.from(partitions, ({ node }, p) => names.node(node, `partitions[${p}].node`));
-  assertWindows(content, names);
+  lookAtWindows(content, names);
+  const ruleSet = namedRules(content, names);
   const { table, isTransient, notes } = instanceLoads(content, names, home);
   const loads = buildLoads(table, settings);
   const shape = { partitionCount: partitions.length, nodeCount: nodes.length, ...loads };
@@ -81,7 +82,7 @@ function make(names: InstanceNames, content: PlanInstanceFile, settings: Affinit
   };
   const priced = (instance: typeof bare): PlacementInstance =>
     withPrices(instance, settings, (loads.slotCount * slotSeconds) / 3600);
-  const { units, isPinned, ...compiled } = instanceRules(content, names, {
+  const { units, isPinned, ...compiled } = instanceRules(content, ruleSet, {
     ...bare,
     hasRoom: roomIn(() => priced(bare)),
   });

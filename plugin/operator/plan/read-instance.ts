@@ -17,7 +17,7 @@ export function mistakeIn(file: string, what: string): ForeshardError {
 
 const MESSAGE_CHARACTERS_MAX = 4_000;
 /** More say no more than the first few. */
-const ISSUES_SHOWN = 5;
+const ISSUES_SHOWN = 20;
 
 /** @throws ForeshardError FORESHARD_CONFIG for a file that cannot be read, is no JSON or is not as the schema says, naming places. */
 export async function readPlanInstance(file: string): Promise<PlanInstanceFile> {

@@ -241,6 +241,21 @@ test('seconds that were taken for milliseconds are noticed', async () => {
   check.match(summary.notes.join(), /before 1973: is it in seconds/);
 });
 
+test('a log without a field `query` is told, with the fields that it has', async () => {
+  const json = await read(`{"time":${START_MS},"command":"GET","key":"a"}\n`);
+  check.is(json.records[0]?.query, 'KEY');
+  check.equal(json.summary.notes, [
+    'no field "query" was found, so that what was asked is not known and stands as KEY; the fields are "time", "command", "key"',
+  ]);
+  const csv = await read(`Time,Command,key\n${START_MS},GET,a\n`);
+  check.match(csv.summary.notes.join(), /no field "query" was found.*"Time", "Command", "key"$/);
+  const [asked, mixed] = await Promise.all([
+    read(`time,query,key\n${START_MS},GET,a\n`),
+    read(`{"time":${START_MS},"key":"a"}\n{"time":${START_MS},"query":"GET","key":"a"}\n`),
+  ]);
+  check.equal([...asked.summary.notes, ...mixed.summary.notes], []);
+});
+
 test('a generated log of 40 MB is read in bounded memory, in step with its reader', async () => {
   let made = 0;
   async function* endless(): AsyncGenerator<Buffer> {

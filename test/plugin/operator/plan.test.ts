@@ -315,6 +315,28 @@ test('a mistake in the file is refused with its place', async () => {
   }
 });
 
+test('mistakes of all parts of a file are told at once', async () => {
+  const error = await refusalOf({
+    ...twoNodes(),
+    partitions: [
+      partition('p', 'y', 2, { upper: { cpu: 1 } }),
+      partition('q', 'z', [1, 2], { load: { gpu: 1 } }),
+    ],
+    rules: { pinned: [{ partitions: ['r'], node: 's' }], windows: ['noon'] },
+  });
+  for (const part of [
+    /partitions\[0\]\.node names "y"/,
+    /partitions\[1\]\.node names "z"/,
+    /rules\.windows are times of the week/,
+    /rules\.windows\[0\] is "noon"/,
+    /rules\.pinned\[0\]\.partitions names "r"/,
+    /rules\.pinned\[0\]\.node names "s"/,
+    /partitions\[1\]\.load names resource "gpu"/,
+    /partitions\[0\]\.upper\.cpu is 1 in slot 0/,
+  ])
+    check.match(error.message, part);
+});
+
 test('a file that is not there, and a folder, are refused as by the other commands', async () => {
   await withTemporaryFolder(async (folder) => {
     for (const [file, message] of [
