@@ -32,6 +32,9 @@ export const EXIT_FAILURE = 1;
 /** Bad config or usage: nothing was done, and trying again as it is will not help. */
 export const EXIT_USAGE = 2;
 
+/** How commander begins what is wrong with an argument that is no option; what was expected follows. */
+const COMMANDER_ARGUMENT = /^error: command-argument value '(.*)' is invalid for argument '(.*?)'\. /s;
+
 /** Runs one command line. @returns the exit code. Never throws; errors go to standard error as one message. */
 export async function runCli(args: readonly string[]): Promise<number> {
   let exitCode = EXIT_OK;
@@ -58,7 +61,10 @@ export function buildProgram(exitWith: (code: number) => void): Command {
     .showHelpAfterError('(--help shows what there is)')
     // As every other error of ours begins.
     .configureOutput({
-      outputError: (text, write) => write(`foreshard: ${visibleLines(text.replace(/^error: /, ''))}`),
+      outputError: (text, write) =>
+        write(
+          `foreshard: ${visibleLines(text.replace(COMMANDER_ARGUMENT, "<$2>: '$1': ").replace(/^error: /, ''))}`,
+        ),
     });
 
   // A file of this folder or of one below it for each; the order in which --help has them is groupCommands'.

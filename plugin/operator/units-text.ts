@@ -8,6 +8,16 @@ export const asTime = (ms: number): string =>
 export const asSecond = (ms: number): string =>
   `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 
+/** To the minute, but to the second where it is less than five minutes away. */
+export const asMoment = (ms: number, nowMs: number): string =>
+  Math.abs(ms - nowMs) < 5 * 60_000 ? asSecond(ms) : asTime(ms);
+
+/** How far a plan is above the best, at most: a lower bound of a fraction of its cost is a weak one. */
+export const gapText = (gap: number): string =>
+  gap <= 1
+    ? `at most ${(100 * gap).toFixed(1)} % above the best`
+    : `${(1 + gap).toFixed(1)} times that bound, which may be weak`;
+
 export const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
 
 /** Such as `90 s`, `60 min`: in the largest unit of which it has two, to three digits. */

@@ -95,7 +95,7 @@ const storesOf = (records: LoadedMap['records']): Set<string> =>
 const BESIDE_REDIS = {
   verify: 'what a Redis Cluster keeps is read back by Redis alone',
   rollback:
-    'the source keeps no copy of what has moved: the way back is another move (`foreshard reject` keeps a partition where it is)',
+    'the source keeps no copy of what has moved: the way back is another move (`affinity.rules.pinned` keeps a partition where it is, `foreshard reject` one that is proposed)',
   takeover: 'who owns a slot Redis decides: `redis-cli --cluster fix`, or CLUSTER FAILOVER to a replica',
   retire: 'a master that is gone for good is taken out by CLUSTER FORGET at the others',
   join: '`redis-cli --cluster add-node` adds a master, and plans may give it slots',

@@ -226,6 +226,11 @@ export class SlotExecutor implements MoveExecutor {
     }
     const sourceRunIds = await partitionMove.runIdsOf(draft.sourceIds);
     await this.#records.begin({ ...draft, sourceRunIds }, next, this.#fence());
+    const { partitionId: partition, sourceNodeId, targetNodeId, reason: why } = draft;
+    this.#components.logger.info(
+      { partition, sourceNodeId, targetNodeId, reason: why },
+      'a move of slots begins',
+    );
     this.#open = await this.#records.open();
     for (const record of this.#open) await this.#drive(record, topology, shards);
     this.#open = await this.#records.open();

@@ -122,22 +122,25 @@ export async function readTopology(sources: TopologySources): Promise<ClusterTop
 
 async function firstView({ seeds, connect }: TopologySources): Promise<readonly NodeView[]> {
   const failures: string[] = [];
+  const alone: string[] = [];
   for (const seed of seeds) {
     const node = connect(seed);
     try {
       return await viewOf(node, seed.host);
     } catch (error) {
-      failures.push((error as Error).message);
+      const { message } = error as Error;
+      if (message.includes('cluster support disabled')) alone.push(`${seed.host}:${seed.port}`);
+      failures.push(message);
     } finally {
       node.close();
     }
   }
-  const isNoCluster = failures.some((message) => message.includes('cluster support disabled'));
+  const isNoCluster = alone.length > 0;
   throw new ForeshardError(
     isNoCluster ? 'FORESHARD_CONFIG' : 'FORESHARD_UNAVAILABLE',
     isNoCluster ? 'fix-config' : 'retry',
     isNoCluster
-      ? 'redis.nodes: this server is not part of a cluster: start it with cluster-enabled yes'
+      ? `redis.nodes: ${alone.join(', ')} ${alone.length === 1 ? 'is' : 'are'} not part of a cluster: start with cluster-enabled yes`
       : `no node of the Redis Cluster answers: ${failures.join('; ')}`,
   );
 }

@@ -82,6 +82,7 @@ export async function runAgent(readSettings: () => Promise<Settings>): Promise<n
     const told = [once(process, 'SIGTERM'), once(process, 'SIGINT'), endOfParent()];
     serveParent(async (body) => answering(agent).control(body), { kind: 'ready', pid: process.pid });
     const end = await Promise.race([failed, ...told]);
+    if (end !== 'failed') logger.info({}, 'the agent ends in order, as it was told to');
     await config.settled();
     await (agent as RedisAgent | null)?.close();
     // The channel would keep this process alive for as long as its parent lives.

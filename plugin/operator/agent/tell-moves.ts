@@ -48,7 +48,10 @@ export const tellProposal = (settings: Settings, output: { readonly isJson: bool
   );
 };
 
-/** Commands go to standard output, one a line; all else to standard error. With `--json` all of it is one object. */
+/**
+ * Commands go to standard output, one a line, those of each move below comments that say which it is; what is said of all of them
+ * goes to standard error. With `--json` all of it is one object.
+ */
 function tellMoves(
   settings: Settings,
   moves: readonly AskedMove[],
@@ -63,11 +66,13 @@ function tellMoves(
     for (const warning of dryRun.warnings) printRemark(warning);
     let commandCount = 0;
     for (const { partitionId, sourceNodeId, targetNodeId, reason, refusal, commands } of dryRun.moves) {
-      printRemark(`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${reason}`);
-      if (refusal !== null) printRemark(`would be refused: ${refusal}`);
+      printComment(`partition ${partitionId}: node ${sourceNodeId} -> ${targetNodeId}: ${reason}`);
+      if (refusal !== null) printComment(`would be refused: ${refusal}`);
       for (const { server, command } of commands) printLine(`${server}> ${command}`);
       commandCount += commands.length;
     }
     printRemark(`${counted(moves.length, 'move')}, ${counted(commandCount, 'command')}: none was sent`);
   });
 }
+
+const printComment = (text: string): void => printLine(`# ${text.replaceAll('\n', ' ')}`);

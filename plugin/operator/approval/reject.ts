@@ -45,7 +45,7 @@ export async function reject(
     throw new ForeshardError(
       'FORESHARD_CONFLICT',
       're-read',
-      `partition ${asRanges(strangers)}: no move of it is proposed or approved; nothing was rejected`,
+      `partition ${asRanges(strangers)}: no move of it is proposed or approved; nothing was rejected (affinity.rules.pinned keeps a partition where it is)`,
     );
   const chosen = [...new Set(partitionIds ?? known)].sort((a, b) => a - b);
   if (chosen.length === 0)

@@ -27,7 +27,9 @@ export async function setPaused(
   const value = new TextEncoder().encode(JSON.stringify({ sinceMs: Date.now(), reason }));
   const change: MetadataWrite = isPaused ? { kind: 'put', key, value } : { kind: 'delete', key };
   const what = partitionId === null ? 'migrations' : `migrations of partition ${partitionId}`;
-  const message = isPaused ? `${what} are paused` : `${what} may go on`;
+  const wasPaused = (await metadata.get(key)) !== undefined;
+  const resumed = wasPaused ? `${what} may go on` : `${what} were not paused: nothing was changed`;
+  const message = isPaused ? `${what} are paused` : resumed;
   const audit = auditWrite(codec, { action: isPaused ? 'pause' : 'resume', partitionId, reason, message });
   await metadata.commit({ conditions: [], writes: [change, audit] });
   return isPaused ? message : `${message}${await whatStillHolds(metadata, clusterName, partitionId)}`;

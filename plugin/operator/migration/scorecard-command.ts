@@ -84,7 +84,8 @@ function cardOf({ scorecard, ...ended }: MigrationHistory): MoveCard[] {
 }
 
 export function scorecardLines({ cards, learnt }: ScorecardReport, cardsMax: number): string[] {
-  const lines = [`${counted(cards.length, 'planned move')} carried out`];
+  const relief = cards.length === 0 ? ' (moves of relief are not planned, and have no scorecard)' : '';
+  const lines = [`${counted(cards.length, 'planned move')} carried out${relief}`];
   lines.push(...cards.slice(0, cardsMax).flatMap(cardLines));
   if (cards.length > 0)
     lines.push(

@@ -1,11 +1,11 @@
-import { counted } from '../units-text.ts';
+import { counted, gapText } from '../units-text.ts';
 import type { PlanResult } from './plan-result.ts';
 
 const ROWS_MAX = 40;
 
 /** What `foreshard plan` prints for people. */
 export function planLines(result: PlanResult, optimizer: string): string[] {
-  const gap = result.gap === null ? '' : `, at most ${percent(result.gap)} above the best`;
+  const gap = result.gap === null ? '' : `, ${gapText(result.gap)}`;
   const lines = [
     `cost ${result.costBefore.toFixed(4)} -> ${result.costAfter.toFixed(4)} points (bound ${result.lowerBound.toFixed(4)}${gap})${overTime(result)}; ` +
       `highest utilisation ${percent(result.peakMeanBefore)} -> ${percent(result.peakMeanAfter)}, with its allowance for error ` +

@@ -42,7 +42,7 @@ export function explainPartition(
         decisions,
       });
     for (const line of decisionLines(decisions)) printLine(line);
-    for (const line of lines(proposal, { partitionId, index, stay, leftOut })) printLine(line);
+    for (const line of lines(proposal, settings, { partitionId, index, stay, leftOut })) printLine(line);
   });
 }
 
@@ -59,6 +59,7 @@ async function decisionsOf(
 
 function lines(
   proposal: ProposalRecord,
+  settings: Settings,
   found: {
     readonly partitionId: number;
     readonly index: number;
@@ -68,7 +69,7 @@ function lines(
 ): string[] {
   const { partitionId, index, stay, leftOut } = found;
   const said: string[] = [];
-  if (index >= 0) said.push(...moveLines(proposal, index));
+  if (index >= 0) said.push(...moveLines(proposal, index, settings));
   if (leftOut !== undefined)
     said.push(
       `partition ${partitionId} would go to node ${leftOut.targetNodeId}, but ${LEFT_OUT_MEANING[leftOut.code as LeftOutCode] ?? leftOut.code}`,

@@ -12,7 +12,7 @@ import { withMetadata } from '../cluster-metadata.ts';
 import { growthLines } from '../growth-lines.ts';
 import { printJson, printLine } from '../output.ts';
 import { silenceLines } from '../silent-nodes.ts';
-import { asRanges, asTime, capacityText, counted, percent } from '../units-text.ts';
+import { asMoment, asRanges, asTime, capacityText, counted, gapText, percent } from '../units-text.ts';
 import { REFUSAL_MEANING } from './refusal-meaning.ts';
 
 /** `foreshard proposal`. */
@@ -34,7 +34,7 @@ export function describeProposal(
       printLine(line);
     for (const line of decisionLines(decisions)) printLine(line);
     proposal.moves.forEach((_, index) => {
-      for (const line of moveLines(proposal, index)) printLine(line);
+      for (const line of moveLines(proposal, index, settings)) printLine(line);
     });
     for (const { partitionId, sourceNodeId, targetNodeId, code } of proposal.leftOut)
       printLine(
@@ -66,7 +66,7 @@ export const gapOf = ({ costAfter, lowerBound }: Pick<ProposalRecord, 'costAfter
 function headline(proposal: ProposalRecord): string {
   const { atMs, moves, refusal, costBefore, costAfter, costOverTime, lowerBound, expiresAtMs } = proposal;
   const gap = gapOf(proposal);
-  const holds = `holds until ${asTime(expiresAtMs)}`;
+  const holds = `holds until ${asMoment(expiresAtMs, Date.now())}`;
   if (moves.length === 0) {
     const why = refusal === null ? '' : `: ${REFUSAL_MEANING[refusal as Refusal] ?? refusal}`;
     return `${asTime(atMs)}: no moves${why}; ${holds}`;
@@ -74,7 +74,7 @@ function headline(proposal: ProposalRecord): string {
   return (
     `${asTime(atMs)}: ${counted(moves.length, 'move')}, cost ${costBefore.toFixed(4)} -> ${costAfter.toFixed(4)} points ` +
     `(${costOverTime.toFixed(4)} with the hours of the moves), no map below ${lowerBound.toFixed(4)}` +
-    `${gap === null ? '' : `, at most ${(100 * gap).toFixed(1)} % above the best`}; ${holds}`
+    `${gap === null ? '' : `, ${gapText(gap)}`}; ${holds}`
   );
 }
 
@@ -115,11 +115,7 @@ function situationLines({ evidence }: ProposalRecord, settings: Settings): strin
         .map(({ moveCount, cost }) => `${moveCount}: ${cost.toFixed(4)}`)
         .join(', ')} points`,
     );
-  if (frontier.length > 1)
-    lines.push(
-      `while a partition is handed over writes to it wait about ${milliseconds(fence.seconds)}, nine times in ten less than ` +
-        `${milliseconds(fence.secondsHigh)} (${fence.sampleCount === 0 ? 'assumed: no migration has been seen' : `${counted(fence.sampleCount, 'migration')} seen`})`,
-    );
+  if (frontier.length > 1) lines.push(isBesideRedis(settings) ? HAND_OVER_OF_REDIS : fenceLine(fence));
   if (experience !== undefined && frontier.length > 1 && fence.sampleCount > 0)
     lines.push(...lessonLines(experience));
   if (binding.length > 0)
@@ -132,6 +128,21 @@ function situationLines({ evidence }: ProposalRecord, settings: Settings): strin
     );
   return lines;
 }
+
+const isBesideRedis = ({ redis }: Settings): boolean => redis.nodes.length > 0;
+
+/** Redis has neither a fence, for which writes would wait, nor an old owner that follows. */
+const HAND_OVER_OF_REDIS =
+  'while a partition is handed over its keys move a few at a time, and clients follow them by ASK: no write waits for the whole of it ' +
+  '(servers that move slots by themselves hand all over at one moment)';
+
+const fenceLine = ({
+  seconds,
+  secondsHigh,
+  sampleCount,
+}: NonNullable<ProposalRecord['evidence']>['fence']): string =>
+  `while a partition is handed over writes to it wait about ${milliseconds(seconds)}, nine times in ten less than ` +
+  `${milliseconds(secondsHigh)} (${sampleCount === 0 ? 'assumed: no migration has been seen' : `${counted(sampleCount, 'migration')} seen`})`;
 
 /** What earlier moves have taught, where it is anything: until some were measured, plans are simply believed. */
 function lessonLines({
@@ -146,7 +157,11 @@ function lessonLines({
 }
 
 /** What is said of one move; also of a partition that is asked about. */
-export function moveLines({ moves, evidence, wayBackMs }: ProposalRecord, index: number): string[] {
+export function moveLines(
+  { moves, evidence, wayBackMs }: ProposalRecord,
+  index: number,
+  settings: Settings,
+): string[] {
   const move = moves[index] as ProposalRecord['moves'][number];
   const { partitionId, sourceNodeId, targetNodeId, schedule } = move;
   const when =
@@ -161,7 +176,7 @@ export function moveLines({ moves, evidence, wayBackMs }: ProposalRecord, index:
   lines.push(
     `  gains ${move.gain.toFixed(4)} in the plan, ${own.gainAlone.toFixed(4)} alone, ${own.gainLower.toFixed(4)} if load is at its ` +
       `lower bound, for ${move.cost.toFixed(4)} (all in points); ${megabytes(move.sizeBytes)} MB; skill of its forecast ${skill}; ` +
-      `way back for ${wayBackMs < 120_000 ? `${Math.round(wayBackMs / 1000)} s` : `${Math.round(wayBackMs / 60_000)} min`}${after}`,
+      `${isBesideRedis(settings) ? 'no way back but another move' : `way back for ${wayBackMs < 120_000 ? `${Math.round(wayBackMs / 1000)} s` : `${Math.round(wayBackMs / 60_000)} min`}`}${after}`,
   );
   if (move.unit !== undefined) {
     const { partitionIds, gain, cost } = move.unit;

@@ -6,6 +6,7 @@ import { withMetadata } from '../cluster-metadata.ts';
 import { printJson, printLine } from '../output.ts';
 import { counted } from '../units-text.ts';
 import { noWindowYet } from './no-window-yet.ts';
+import { publisherNames } from './publisher-name.ts';
 
 /** `foreshard hot-keys`: as each query node published them when its last window closed. @throws as `describeQueryTypes`. */
 export function describeHotKeys(settings: Settings, { isJson }: { readonly isJson: boolean }): Promise<void> {
@@ -19,9 +20,10 @@ export function describeHotKeys(settings: Settings, { isJson }: { readonly isJso
     if (queryNodes.length === 0) throw noWindowYet(settings);
     if (isJson) return printJson({ queryNodes });
     const { map } = await loadMap(metadata, settings.cluster.name);
+    const nameOfPublisher = await publisherNames(metadata, settings);
     for (const { queryNodeId, atMs, hotKeys } of queryNodes) {
       printLine(
-        `query node ${queryNodeId}, ${new Date(atMs).toISOString()}: ${counted(hotKeys.length, 'hot key')}`,
+        `${nameOfPublisher(queryNodeId)}, ${new Date(atMs).toISOString()}: ${counted(hotKeys.length, 'hot key')}`,
       );
       for (const { partitionId, keyPrefix, keyHash, shareMin, shareMax } of hottestFirst(hotKeys))
         printLine(

@@ -16,6 +16,7 @@ import { withMetadata } from '../cluster-metadata.ts';
 import { printJson, printLine } from '../output.ts';
 import { counted } from '../units-text.ts';
 import { noWindowYet } from './no-window-yet.ts';
+import { publisherNames } from './publisher-name.ts';
 import { linesOfClusters } from './query-clusters-lines.ts';
 
 /** A line is for reading: of the partitions and clients of a type the first few are printed; --json has all there are. */
@@ -53,18 +54,20 @@ export function describeQueryTypes(
       return printJson({ queryNodes });
     }
     const { map } = await loadMap(metadata, settings.cluster.name);
+    const nameOfPublisher = await publisherNames(metadata, settings);
     for (const record of published) {
-      for (const line of linesOf(record, map.ownerOf)) printLine(line);
+      const publisher = nameOfPublisher(record.queryNodeId);
+      for (const line of linesOf(record, map.ownerOf, publisher)) printLine(line);
       const ofNode = clusters.get(record.queryNodeId);
       if (ofNode !== undefined) for (const line of linesOfClusters(ofNode, map.ownerOf)) printLine(line);
     }
   });
 }
 
-function linesOf(record: QueryTypesRecord & { readonly queryNodeId: number }, ownerOf: Int32Array): string[] {
-  const { queryNodeId, atMs, totalCount, droppedCount, typeCount, types, recentCount } = record;
+function linesOf(record: QueryTypesRecord, ownerOf: Int32Array, publisher: string): string[] {
+  const { atMs, totalCount, droppedCount, typeCount, types, recentCount } = record;
   const lines = [
-    `query node ${queryNodeId}, ${new Date(atMs).toISOString()}: ${totalCount === 1 ? '1 query' : `${totalCount} queries`} of ${counted(typeCount, 'type')}, ${droppedCount} not captured`,
+    `${publisher}, ${new Date(atMs).toISOString()}: ${totalCount === 1 ? '1 query' : `${totalCount} queries`} of ${counted(typeCount, 'type')}, ${droppedCount} not captured`,
   ];
   const share = (count: number, sum: number): string =>
     `${sum > 0 ? ((100 * count) / sum).toFixed(1) : '0.0'} %`;

@@ -6,10 +6,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { encodeHotKeys } from '../../../plugin/host/records/hot-keys-record.ts';
+import { encodeRecord } from '../../../plugin/host/records/json-record.ts';
 import { encodeProposal, encodeStays } from '../../../plugin/host/records/proposal-record.ts';
 import { encodeQueryHours } from '../../../plugin/host/records/query-hours-record.ts';
 import { encodeQueryTypes, PUBLISHED_LIMITS } from '../../../plugin/host/records/query-types-record.ts';
 import {
+  capturePrefix,
   hotKeysPrefix,
   proposalKey,
   queryHoursPrefix,
@@ -257,6 +259,19 @@ test('query types are printed with their partitions, nodes and clients', async (
     check.match(stdout, '1 client: q/1 100.0 %\n');
     const printed = JSON.parse((await run(folder, ['query-types', '--json'])).stdout);
     check.is(printed.queryNodes[0].queryNodeId, 10_000);
+    const pulse = { v: 1, application: 'shop', host: 'web-1', pid: 42, latency: [] };
+    const again = openEmbeddedMetadata({ path: join(folder, 'm') });
+    await again.commit({
+      conditions: [],
+      writes: [{ kind: 'put', key: `${capturePrefix('main')}10000`, value: encodeRecord(pulse) }],
+    });
+    await again.close();
+    writeFileSync(
+      join(folder, 'foreshard.config.json'),
+      '{"cluster":{"partitionCount":16},"metadata":{"path":"m"},"redis":{"nodes":["127.0.0.1:1"]}}',
+    );
+    const beside = await run(folder, ['query-types']);
+    check.match(beside.stdout, /^captured application shop \(process 42 at web-1\), 1970-01-01T/);
     check.equal(printed.queryNodes[0].types[0].partitions, [
       [3, 30],
       [9, 10],
@@ -391,6 +406,21 @@ test('a proposal is told move by move, and why a partition stays', async () => {
     );
     check.is(JSON.parse((await run(folder, ['explain', '13', '--json'])).stdout).stay.code, 'no-gain');
     check.is((await run(folder, ['explain', '16'])).status, 2);
+    check.match(
+      (await run(folder, ['explain', 'x'])).stderr,
+      /^foreshard: <partition>: 'x': partition is a whole number from 0 to \d+\./,
+    );
+    check.match(stdout, /writes to it wait about \d+ ms, nine times in ten less than/);
+    check.match(stdout, /way back for 15 min/);
+    writeFileSync(
+      join(folder, 'beside-redis.json'),
+      '{"cluster":{"partitionCount":16},"metadata":{"path":"m"},"redis":{"nodes":["127.0.0.1:1"]}}',
+    );
+    for (const command of [['proposal'], ['explain', `${moved}`]]) {
+      const beside = await run(folder, [...command, '--config', 'beside-redis.json']);
+      check.match(beside.stdout, /no way back but another move/, `Redis keeps no copy: ${beside.stderr}`);
+      check.not.match(beside.stdout, /way back for|writes to it wait/, 'nor has it a fence');
+    }
     const again = openEmbeddedMetadata({ path: join(folder, 'm') });
     await again.commit({
       conditions: [],

@@ -155,6 +155,10 @@ test('a pause stops the bytes of a copy and the clock of its phase', async (cont
     await setPaused(cluster.metadata, CLUSTER, { isPaused: false, partitionId: null, reason: '' }),
     /may go on$/,
   );
+  check.match(
+    await setPaused(cluster.metadata, CLUSTER, { isPaused: false, partitionId: null, reason: '' }),
+    /^migrations were not paused: nothing was changed$/,
+  );
   await untilRecord(cluster, (record) => record.ownerNodeId === 1, 'at node 1');
   check.is(cluster.storeOf(1).statistics(PARTITION).entryCount, 1_500);
 });

@@ -101,6 +101,7 @@ async function withAgent<Before>(
       await exited;
       await metadata.close();
     }
+    check.match(output, 'the agent ends in order');
   });
 }
 

@@ -49,6 +49,7 @@ function watched() {
       agent = await RedisAgent.start(settings, { logger, onFault });
       return agent;
     },
+    told: log.told,
     until: (what: string, isSo: () => boolean | Promise<boolean>): Promise<void> =>
       waitFor(what, isSo, () => `${log.told()}\n${JSON.stringify(agent?.migrationStatus())}`),
   };
@@ -70,11 +71,15 @@ if (requireOrSkip('redis', hasRedisServer())) {
       const settings = settingsFor(cluster, folder);
       await publishLoad(settings);
       const client = await fill(cluster);
-      const { start, until } = watched();
+      const { start, until, told } = watched();
       const agent = await start(settings);
       try {
         await until('a hot master is a reason to move', () => plansMoves(agent));
         await until('a move is done', () => agent.migrationStatus().doneCount > 0);
+        check.match(
+          told(),
+          /a move of slots begins \{"partition":\d+,"sourceNodeId":\d+,"targetNodeId":\d+,/,
+        );
         const during = await Promise.all(Array.from({ length: 300 }, (_, i) => client.get(`key:${i}`)));
         check.equal(
           during,
@@ -176,6 +181,12 @@ if (requireOrSkip('redis', hasRedisServer())) {
         check.match(dryRun.output, /^127\.0\.0\.1:\d+> CLUSTER SETSLOT \d+ IMPORTING [0-9a-f]{40}$/m);
         check.match(dryRun.output, /^127\.0\.0\.1:\d+> MIGRATE 127\.0\.0\.1 \d+ "" 0 500 KEYS key:\d+/m);
         check.match(dryRun.output, /\d+ commands: none was sent/);
+        check.match(
+          dryRun.stdout,
+          /^# partition \d+: node \d+ -> \d+: /,
+          'a file of them says whose they are',
+        );
+        for (const line of dryRun.stdout.trimEnd().split('\n')) check.match(line, /^(# |127\.0\.0\.1:\d+> )/);
         const commands = await runCli(folder, 'proposal', '--commands', '--json');
         const { held, moves } = JSON.parse(commands.output.slice(commands.output.indexOf('{'))) as DryRun;
         check.is(held, null);

@@ -4,8 +4,9 @@ import * as check from 'uvu/assert';
 import { parseClusterNodes } from '../../../../plugin/engines/redis-cluster/cluster-nodes.ts';
 import { clusterRefusal } from '../../../../plugin/engines/redis-cluster/guards.ts';
 import { Pace } from '../../../../plugin/engines/redis-cluster/pace.ts';
+import type { RedisNode } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
 import { numberShards } from '../../../../plugin/engines/redis-cluster/shards.ts';
-import { topologyOf } from '../../../../plugin/engines/redis-cluster/topology.ts';
+import { readTopology, topologyOf } from '../../../../plugin/engines/redis-cluster/topology.ts';
 import { REDIS_DEFAULTS } from '../../../../src/redis-settings.ts';
 
 const test = suite('redis-cluster: topology');
@@ -33,6 +34,22 @@ test('roles, health, ranges and open slots are read; a line that cannot be read 
   check.is(second?.health, 'pfail');
   check.is(second?.masterId, A);
   check.throws(() => parseClusterNodes('nonsense', ''), /this line cannot be read: nonsense/);
+});
+
+test('a server without a cluster is named', async () => {
+  const addresses = [7_000, 7_001].map((port) => ({ host: '10.0.0.1', port }));
+  const alone = {
+    pipeline: () => Promise.reject(new Error('ERR This instance has cluster support disabled')),
+    close() {},
+  } as unknown as RedisNode;
+  const silent = { ...alone, pipeline: () => Promise.reject(new Error('connect ECONNREFUSED')) } as RedisNode;
+  const failure = await readTopology({
+    seeds: addresses,
+    connect: ({ port }) => (port === 7_000 ? silent : alone),
+    onAddresses() {},
+    node: () => alone,
+  }).catch((error: Error) => error);
+  check.match((failure as Error).message, /^redis\.nodes: 10\.0\.0\.1:7001 is not part of a cluster/);
 });
 
 test('a node in FAIL holds everything, and so does a slot that somebody else has opened', () => {
