@@ -28,6 +28,12 @@ const FIRST_EPOCH = 4;
 const HELD_MS = 250;
 const DIGEST_SEED = '0123456789abcdef';
 
+interface ReadAs {
+  readonly epoch?: number;
+  /** Of a copy that has seen no less. */
+  readonly minLsn?: Lsn;
+}
+
 export interface MoveParts extends Patience {
   readonly engine: EngineUnderTest;
   readonly records: Map<number, PartitionRecord>;
@@ -101,31 +107,46 @@ export class HandMadeMove {
   }
 
   /** A request that is held has not been served: by the time it is, it counts as acknowledged. */
-  async write(nodeId: NodeId, key: string, value: string | null, epoch = this.epoch): Promise<ClientReply> {
-    const request = { nodeId, partitionId: PARTITION, epoch, key, value };
-    const answer = this.#parts.engine.write(request).then((reply) => {
-      if (reply.isServed) this.acknowledged.set(key, value);
-      return reply;
-    });
-    return this.#orHeld(answer);
+  write(nodeId: NodeId, key: string, value: string | null, epoch = this.epoch): Promise<ClientReply> {
+    return this.#orHeld(this.#send(nodeId, key, value, epoch), this.patience.patienceMs);
   }
 
-  async #orHeld(answer: Promise<ClientReply>): Promise<ClientReply> {
+  /** Whether a write is served, where it should not be: one that is held need not be waited for as long as a slow machine takes. */
+  async takesWrite(nodeId: NodeId, key: string, value: string | null, epoch = this.epoch): Promise<boolean> {
+    return (await this.tryWrite(nodeId, key, value, epoch)).isServed;
+  }
+
+  /** A write that may meet a fence. */
+  tryWrite(nodeId: NodeId, key: string, value: string | null, epoch = this.epoch): Promise<ClientReply> {
+    return this.#orHeld(this.#send(nodeId, key, value, epoch), HELD_MS);
+  }
+
+  async #send(nodeId: NodeId, key: string, value: string | null, epoch: number): Promise<ClientReply> {
+    const reply = await this.#parts.engine.write({ nodeId, partitionId: PARTITION, epoch, key, value });
+    if (reply.isServed) this.acknowledged.set(key, value);
+    return reply;
+  }
+
+  async #orHeld(answer: Promise<ClientReply>, heldMs: number): Promise<ClientReply> {
     const patience = new AbortController();
-    const held = this.clock.sleep(HELD_MS, patience.signal).then((): ClientReply => ({ isServed: false }));
+    const held = this.clock.sleep(heldMs, patience.signal).then((): ClientReply => ({ isServed: false }));
     const reply = await Promise.race([answer, held]);
     patience.abort();
     return reply;
   }
 
-  read(
-    nodeId: NodeId,
-    key: string,
-    options: { readonly epoch?: number; readonly minLsn?: Lsn } = {},
-  ): Promise<ClientReply> {
-    const { epoch = this.epoch, minLsn } = options;
+  read(nodeId: NodeId, key: string, options: ReadAs = {}): Promise<ClientReply> {
+    return this.#orHeld(this.#ask(nodeId, key, options), this.patience.patienceMs);
+  }
+
+  /** Whether a read is answered, where it should not be. */
+  async answersRead(nodeId: NodeId, key: string, options: ReadAs = {}): Promise<boolean> {
+    return (await this.#orHeld(this.#ask(nodeId, key, options), HELD_MS)).isServed;
+  }
+
+  #ask(nodeId: NodeId, key: string, { epoch = this.epoch, minLsn }: ReadAs): Promise<ClientReply> {
     const copyOf = minLsn === undefined ? undefined : { migrationId: this.migrationId, minLsn };
-    return this.#orHeld(this.#parts.engine.read({ nodeId, partitionId: PARTITION, epoch, key, copyOf }));
+    return this.#parts.engine.read({ nodeId, partitionId: PARTITION, epoch, key, copyOf });
   }
 
   /** All at once, as many clients would; then every eighth is deleted again. */

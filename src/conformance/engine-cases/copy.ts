@@ -37,8 +37,8 @@ export const COPY_CASES: readonly EngineCase[] = [
       await move.copy();
       claimEqual(await move.wrongAt(SOURCE), [], 'keys that are not as acknowledged');
       claim((await move.write(SOURCE, 'later', '1')).isServed, 'it takes writes');
-      claimEqual((await move.write(TARGET, 'later', '1')).isServed, false, 'a write at the copy');
-      claimEqual((await move.read(TARGET, 'later')).isServed, false, 'a read at the copy, unasked');
+      claimEqual(await move.takesWrite(TARGET, 'later', '1'), false, 'a write at the copy');
+      claimEqual(await move.answersRead(TARGET, 'later'), false, 'a read at the copy, unasked');
     },
   },
   {

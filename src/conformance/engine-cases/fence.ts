@@ -18,7 +18,7 @@ export const FENCE_CASES: readonly EngineCase[] = [
       const writers = Array.from({ length: WRITERS }, async (_, writer) => {
         for (let i = 0; !isOver; i++) {
           const isLate = move.fence !== null;
-          const reply = await move.write(SOURCE, `writer:${writer}`, String(i));
+          const reply = await move.tryWrite(SOURCE, `writer:${writer}`, String(i));
           if (reply.isServed) {
             highestLsn = Math.max(highestLsn, reply.lsn);
             if (isLate) lateCount++;
@@ -48,7 +48,7 @@ export const FENCE_CASES: readonly EngineCase[] = [
       await move.copy();
       const fence = await move.putUpFence();
       await move.restart(SOURCE);
-      claimEqual((await move.write(SOURCE, 'late', '1')).isServed, false, 'a write after fence and crash');
+      claimEqual(await move.takesWrite(SOURCE, 'late', '1'), false, 'a write after fence and crash');
       claimEqual(await move.engine.fence(SOURCE, move.command), fence, 'the fence, asked for again');
     },
   },

@@ -20,15 +20,11 @@ export const OWNERSHIP_CASES: readonly EngineCase[] = [
         'of nothing',
       );
       for (const wrong of [epoch - 1, epoch + 1]) {
-        claimEqual((await move.write(SOURCE, 'a', 'x', wrong)).isServed, false, `a write of epoch ${wrong}`);
-        claimEqual(
-          (await move.read(SOURCE, 'a', { epoch: wrong })).isServed,
-          false,
-          `a read of epoch ${wrong}`,
-        );
+        claimEqual(await move.takesWrite(SOURCE, 'a', 'x', wrong), false, `a write of epoch ${wrong}`);
+        claimEqual(await move.answersRead(SOURCE, 'a', { epoch: wrong }), false, `a read of epoch ${wrong}`);
       }
-      claimEqual((await move.write(TARGET, 'a', 'x')).isServed, false, 'a write at a node that owns nothing');
-      claimEqual((await move.read(TARGET, 'a')).isServed, false, 'a read at a node that owns nothing');
+      claimEqual(await move.takesWrite(TARGET, 'a', 'x'), false, 'a write at a node that owns nothing');
+      claimEqual(await move.answersRead(TARGET, 'a'), false, 'a read at a node that owns nothing');
     },
   },
   {

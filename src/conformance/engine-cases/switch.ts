@@ -24,11 +24,11 @@ export const SWITCH_CASES: readonly EngineCase[] = [
         for (const epoch of [move.epoch - 1, move.epoch]) {
           const request = { epoch };
           claimEqual(
-            (await move.write(SOURCE, 'x', '1', epoch)).isServed,
+            await move.takesWrite(SOURCE, 'x', '1', epoch),
             false,
             `a write at the old owner ${when}`,
           );
-          claimEqual((await move.read(SOURCE, 'first:0', request)).isServed, false, `a read there ${when}`);
+          claimEqual(await move.answersRead(SOURCE, 'first:0', request), false, `a read there ${when}`);
         }
         const before = await move.read(TARGET, 'first:0', { epoch: move.epoch - 1 });
         claimEqual(before.isServed, false, `a read of the old epoch at the new owner ${when}`);
@@ -49,11 +49,7 @@ export const SWITCH_CASES: readonly EngineCase[] = [
         ['FORESHARD_DIGEST_MISMATCH', 'FORESHARD_NOT_READY', 'FORESHARD_BEHIND'],
         'activation of a copy that has nothing',
       );
-      claimEqual(
-        (await move.write(TARGET, 'x', '1')).isServed,
-        false,
-        'a write at a copy that lacks entries',
-      );
+      claimEqual(await move.takesWrite(TARGET, 'x', '1'), false, 'a write at a copy that lacks entries');
     },
   },
   {
@@ -116,7 +112,7 @@ export const SWITCH_CASES: readonly EngineCase[] = [
       await move.writeAll(TARGET, 30, 'after the switch');
       await move.reaches(SOURCE, (await move.status(TARGET)).lsn);
       claimEqual((await move.status(SOURCE)).role, 'FOLLOWER', 'the old owner');
-      claimEqual((await move.write(SOURCE, 'x', '1')).isServed, false, 'a write at a follower');
+      claimEqual(await move.takesWrite(SOURCE, 'x', '1'), false, 'a write at a follower');
       await move.restart(SOURCE);
       await move.engine.follow(SOURCE, move.command);
       await move.writeAll(TARGET, 10, 'after a crash');
@@ -137,7 +133,7 @@ export const SWITCH_CASES: readonly EngineCase[] = [
       await move.prepare();
       await move.copy();
       const { lsn } = await move.status(TARGET);
-      claimEqual((await move.read(TARGET, 'first:0', { minLsn: 0 })).isServed, false, 'a read, unasked');
+      claimEqual(await move.answersRead(TARGET, 'first:0', { minLsn: 0 }), false, 'a read, unasked');
       move.enter('SHIFT');
       await move.engine.serveReads(TARGET, move.command, true);
       claimEqual(
@@ -146,13 +142,13 @@ export const SWITCH_CASES: readonly EngineCase[] = [
         'a read at the copy',
       );
       claimEqual(
-        (await move.read(TARGET, 'first:0', { minLsn: lsn + 1 })).isServed,
+        await move.answersRead(TARGET, 'first:0', { minLsn: lsn + 1 }),
         false,
         'a read of what it has not',
       );
       await move.engine.serveReads(TARGET, move.command, false);
       claimEqual(
-        (await move.read(TARGET, 'first:0', { minLsn: 0 })).isServed,
+        await move.answersRead(TARGET, 'first:0', { minLsn: 0 }),
         false,
         'a read after that was taken back',
       );
