@@ -1,6 +1,8 @@
-import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import { ForeshardError } from '../../src/base/errors.ts';
 import { isLoopback } from '../../src/base/loopback.ts';
 import { METRICS_CONTENT_TYPE } from '../metrics/exposition.ts';
@@ -85,7 +87,8 @@ export async function listenForHealth(
   server.on('connection', (socket) => deadlines.set(socket, requestMsMax));
   // A probe that breaks the protocol gets no answer.
   server.on('clientError', (_error, socket) => socket.destroy());
-  if (isPrivate) await listenOnFile(server, listen.slice(SOCKET_FILE.length));
+  let removeFile = (): void => undefined;
+  if (isPrivate) removeFile = await listenOnFile(server, listen.slice(SOCKET_FILE.length));
   else {
     const address = parseListenAddress(listen, 'node.healthListen');
     if (!isLoopback(address.host))
@@ -101,6 +104,7 @@ export async function listenForHealth(
     port: typeof bound === 'object' && bound !== null ? bound.port : null,
     close: () =>
       new Promise((resolve) => {
+        removeFile();
         server.close(() => resolve());
         server.closeAllConnections();
       }),
@@ -152,26 +156,65 @@ async function answer(
 const RELOAD_REFUSED =
   'nobody authenticates on this address: set node.healthListen to unix:/path, or send the process SIGHUP';
 
-/** Whoever may open the file may ask; the file of a process that was killed is in the way of the next one. */
-async function listenOnFile(server: Server, path: string): Promise<void> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket()) rmSync(path);
-  await listening(server, path, () => {
+const TAKEN =
+  'another process listens there: give each process a node.healthListen of its own, or leave it out of the config of one';
+
+/**
+ * Whoever may open the file may ask. It is bound under another name, and gets its own when nothing is in the way of it: the system
+ * removes what was bound, at the end, whoever has the name by then.
+ *
+ * @returns removes the file, if it is still this one.
+ */
+async function listenOnFile(server: Server, path: string): Promise<() => void> {
+  const refuse = (why: string): ForeshardError =>
+    new ForeshardError(
+      'FORESHARD_UNAVAILABLE',
+      'fix-config',
+      `node.healthListen: cannot listen on unix:${path}: ${why}`,
+    );
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isSocket()) throw refuse('there is a file that is no socket');
+  if (found !== undefined && !(await isLeftBehind(path))) throw refuse(TAKEN);
+  // As long as the shortest of names allows: addresses of sockets have 107 bytes.
+  const bound = join(dirname(path), `.${randomBytes(3).toString('hex')}`);
+  await listening(server, `unix:${path}`, () => {
     const before = process.umask(0o177);
-    server.listen(path);
+    server.listen(bound);
     process.umask(before);
   });
-  chmodSync(path, 0o600);
+  chmodSync(bound, 0o600);
+  const own = lstatSync(bound);
+  renameSync(bound, path);
+  return () => {
+    const now = lstatSync(path, { throwIfNoEntry: false });
+    if (now?.ino === own.ino && now.dev === own.dev) rmSync(path);
+  };
+}
+
+/** Whether nobody listens: a process that was killed leaves its socket file. */
+function isLeftBehind(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    // All else (no right to connect, no room for one more) is of somebody who is there.
+    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
+      resolve(code === 'ECONNREFUSED' || code === 'ENOENT'),
+    );
+  });
 }
 
 function listening(server: Server, listen: string, begin: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('listening', () => resolve());
-    server.once('error', (cause) =>
+    server.once('error', (cause: NodeJS.ErrnoException) =>
       reject(
         new ForeshardError(
           'FORESHARD_UNAVAILABLE',
           'fix-config',
-          `node.healthListen: cannot listen on ${listen}: ${cause.message}`,
+          `node.healthListen: cannot listen on ${listen}: ${cause.code === 'EADDRINUSE' ? TAKEN : cause.message}`,
           { cause },
         ),
       ),

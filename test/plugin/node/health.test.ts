@@ -1,4 +1,6 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { lstatSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -108,17 +110,70 @@ test('who sends nothing, or too slowly, is cut off and keeps the listener from n
 test('a socket file is for its owner only, and one that a killed process left is in nobody’s way', async () => {
   await withTemporaryFolder(async (folder) => {
     const socketPath = join(folder, 'health.sock');
-    const killed = await listenForHealth(`unix:${socketPath}`, sources([]));
+    await leaveSocket(socketPath);
     const health = await listenForHealth(`unix:${socketPath}`, sources([]));
     check.is(statSync(socketPath).mode & 0o777, 0o600);
     check.is((await ask({ socketPath }, '/livez')).status, 200);
     await health.close();
-    await killed.close();
+    check.equal(readdirSync(folder), []);
     writeFileSync(socketPath, 'a file of somebody else');
     const error = await listenForHealth(`unix:${socketPath}`, sources([])).catch((caught: unknown) => caught);
     check.is((error as ForeshardError).code, 'FORESHARD_UNAVAILABLE');
+    check.is(readFileSync(socketPath, 'utf8'), 'a file of somebody else');
   });
 });
+
+test('where another process listens a second one is refused, and takes nothing from the first', async () => {
+  await withTemporaryFolder(async (folder) => {
+    const socketPath = join(folder, 'health.sock');
+    const first = await listenForHealth(`unix:${socketPath}`, sources([]));
+    const tcp = await listenForHealth('127.0.0.1:0', sources([]));
+    try {
+      for (const listen of [`unix:${socketPath}`, `127.0.0.1:${tcp.port}`]) {
+        const error = await refusalOf(listen);
+        check.is(error?.code, 'FORESHARD_UNAVAILABLE');
+        check.is(
+          error?.message,
+          `node.healthListen: cannot listen on ${listen}: another process listens there: give each process a node.healthListen of its own, or leave it out of the config of one`,
+        );
+      }
+      check.is((await ask({ socketPath }, '/livez')).status, 200);
+    } finally {
+      await first.close();
+      await tcp.close();
+    }
+  });
+});
+
+test('a listener that ends leaves the socket file of another one that has taken its name', async () => {
+  await withTemporaryFolder(async (folder) => {
+    const socketPath = join(folder, 'health.sock');
+    const first = await listenForHealth(`unix:${socketPath}`, sources([]));
+    rmSync(socketPath);
+    const second = await listenForHealth(`unix:${socketPath}`, sources([]));
+    await first.close();
+    check.is((await ask({ socketPath }, '/livez')).status, 200);
+    await second.close();
+    check.equal(readdirSync(folder), []);
+  });
+});
+
+/** Undefined where somebody listens then; it is closed again, as an open one would keep the suite from its end. */
+async function refusalOf(listen: string): Promise<ForeshardError | undefined> {
+  try {
+    await (await listenForHealth(listen, sources([]))).close();
+    return undefined;
+  } catch (error) {
+    return error as ForeshardError;
+  }
+}
+
+/** As a process does that is killed while it listens. */
+async function leaveSocket(socketPath: string): Promise<void> {
+  const program = `require('node:net').createServer().listen(${JSON.stringify(socketPath)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  await once(spawn(process.execPath, ['-e', program], { stdio: 'ignore' }), 'exit');
+  check.ok(lstatSync(socketPath).isSocket());
+}
 
 test('an address that others can reach is refused: nobody authenticates there', async () => {
   const error = await listenForHealth('0.0.0.0:0', sources([])).catch((caught: unknown) => caught);
