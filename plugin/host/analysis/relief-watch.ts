@@ -217,9 +217,12 @@ export function watchedCluster(
   return { ownerOf, capacityOf };
 }
 
-/** The moves before those of the last plan, or alone where there is none. */
+/**
+ * The moves before those of the last plan, or alone where there is none. A plan that nobody can approve any more would take them
+ * with it; in `auto` it stays, since a coordinator may have it in its queue.
+ */
 function proposed(
-  { controller, migration }: Settings,
+  { controller, migration, plugin }: Settings,
   {
     latest,
     report: { atMs, lasting, evidence },
@@ -233,7 +236,12 @@ function proposed(
   },
 ): ProposalRecord {
   const reason = stressText(lasting);
-  if (latest !== null) return withReliefMoves(latest, proposal, { atMs, reason, evidence });
+  if (latest !== null && (latest.expiresAtMs >= atMs || plugin.mode === 'auto')) {
+    // Until the next relief may put others here; what is past does not come back.
+    const heldMs = Math.min(controller.cycleIntervalMs, controller.reliefIntervalMs);
+    const expiresAtMs = latest.expiresAtMs >= atMs ? atMs + heldMs : latest.expiresAtMs;
+    return withReliefMoves(latest, proposal, { atMs, reason, evidence, expiresAtMs });
+  }
   const alone = encodeProposal(proposal, {
     ...{ atMs, kernelHash, inputsHash: null, ignoredForecasts: [], evidence: null },
     expiresAtMs: atMs + controller.cycleIntervalMs,

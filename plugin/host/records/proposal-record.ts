@@ -39,6 +39,8 @@ export interface ProposalRecord {
     readonly reason: string;
     /** Null: as soon as there is a place. */
     readonly schedule: MoveSchedule | null;
+    /** When relief put it here; absent: when the plan was made. */
+    readonly atMs?: number;
   }[];
   readonly leftOut: readonly LeftOutMove[];
   readonly growth: readonly GrowthAdvice[];
@@ -54,8 +56,17 @@ export interface ProposalRecord {
   /** Null for relief alone. */
   readonly evidence: Omit<ProposalEvidence, 'stays'> | null;
   /** Present where moves were put before those of the plan since. */
-  readonly relief?: { readonly atMs: number; readonly reason: string };
+  readonly relief?: {
+    readonly atMs: number;
+    readonly reason: string;
+    /** Later than any change before it, whatever the clock says; absent in records of before it was kept. */
+    readonly changedAtMs?: number;
+  };
 }
+
+/** When a proposal became what it is: of another moment it is another, though its plan, which `atMs` names, is the same. */
+export const changedAtMs = ({ atMs, relief }: Pick<ProposalRecord, 'atMs' | 'relief'>): number =>
+  Math.max(atMs, relief?.changedAtMs ?? relief?.atMs ?? atMs);
 
 /** `proposal/stays`: why every other partition stays where it is. Apart, since it is as long as the map. */
 interface StaysRecord {
@@ -128,9 +139,11 @@ const moveRecords = ({ moves, baseEpochOf }: Proposal): ProposalRecord['moves'] 
   }));
 
 /**
- * A record with moves of relief before those of the plan, which stay as they were, but for partitions that relief moves.
+ * A record with moves of relief before those of the plan, which stay as they were, but for partitions that relief moves. It is
+ * another than before, by {@link changedAtMs}.
  *
  * @param relief.evidence one for each of its moves.
+ * @param relief.expiresAtMs until then at least they can be approved, though the plan should end before.
  */
 export function withReliefMoves(
   record: ProposalRecord,
@@ -139,18 +152,22 @@ export function withReliefMoves(
     readonly atMs: number;
     readonly reason: string;
     readonly evidence: readonly MoveEvidence[];
+    readonly expiresAtMs: number;
   },
 ): ProposalRecord {
   const relieved = new Set<number>(proposal.moves.map(({ partitionId }) => partitionId));
   const isKept = ({ partitionId }: { readonly partitionId: number }): boolean => !relieved.has(partitionId);
   const { evidence } = record;
+  const { atMs, reason } = relief;
+  const own = moveRecords(proposal).map((move) => ({ ...move, atMs }));
   return {
     ...record,
     refusal: null,
-    moves: [...moveRecords(proposal), ...record.moves.filter(isKept)],
+    moves: [...own, ...record.moves.filter(isKept)],
     leftOut: record.leftOut.filter(isKept),
     evidence: evidence && { ...evidence, moves: [...relief.evidence, ...evidence.moves.filter(isKept)] },
-    relief: { atMs: relief.atMs, reason: relief.reason },
+    expiresAtMs: Math.max(record.expiresAtMs, relief.expiresAtMs),
+    relief: { atMs, reason, changedAtMs: Math.max(atMs, changedAtMs(record) + 1) },
   };
 }
 

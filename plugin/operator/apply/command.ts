@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
+import { changedAtMs } from '../../host/records/proposal-record.ts';
 import { whyNoCoordinator } from '../../metadata/coordinator-status.ts';
 import { readDecisions } from '../../metadata/decisions.ts';
 import { approve } from '../approval/approve.ts';
@@ -68,14 +69,14 @@ async function apply(
     done.has(move.partitionId) ? [] : [move],
   );
   if (moves.length === 0) {
-    const message = `nothing to do: of the proposal of ${asTime(proposal.atMs)} all is where it should be`;
+    const message = `nothing to do: of the proposal of ${asTime(changedAtMs(proposal))} all is where it should be`;
     printOutcome(message, flags, { moves: [] });
     return [];
   }
   const partitionIds = moves.map(({ partitionId }) => partitionId);
   await assertSomethingWillHappen(metadata, clusterName, partitionIds);
   await confirm(
-    `${counted(moves.length, 'move')} of the proposal of ${asTime(proposal.atMs)} begin now`,
+    `${counted(moves.length, 'move')} of the proposal of ${asTime(changedAtMs(proposal))} begin now`,
     flags,
   );
   const before = await readBeforehand(metadata, clusterName);
@@ -86,7 +87,7 @@ async function apply(
     untilMs: null,
     reason: flags.reason,
   };
-  await approve(metadata, clusterName, { ...order, proposalAtMs: proposal.atMs }, Date.now());
+  await approve(metadata, clusterName, { ...order, proposalAtMs: changedAtMs(proposal) }, Date.now());
   const outcomes = await followToTheEnd(metadata, clusterName, { moves, before, flags });
   const doneCount = outcomes.filter(({ state }) => state === 'moved').length;
   const message = `${doneCount} of ${counted(outcomes.length, 'move')} done`;

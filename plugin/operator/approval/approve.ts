@@ -2,7 +2,7 @@ import { ForeshardError } from '../../../src/base/errors.ts';
 import { predictionOf } from '../../../src/migration/progress/scorecard.ts';
 import type { Approval } from '../../../src/migration/queue/approvals.ts';
 import type { MetadataEntry, MetadataStore, MetadataWrite } from '../../../src/ports/metadata-store.ts';
-import { decodeProposal, type ProposalRecord } from '../../host/records/proposal-record.ts';
+import { changedAtMs, decodeProposal, type ProposalRecord } from '../../host/records/proposal-record.ts';
 import { proposalKey } from '../../host/records/record-keys.ts';
 import { type ReadDecisions, readDecisions } from '../../metadata/decisions.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
@@ -26,7 +26,7 @@ export interface ApproveOrder {
   readonly fromMs: number | null;
   readonly untilMs: number | null;
   readonly reason: string;
-  /** Of the proposal that was shown to whoever approves; left out: of whichever is the latest. */
+  /** {@link changedAtMs} of the proposal that was shown to whoever approves; left out: of whichever is the latest. */
   readonly proposalAtMs?: number;
 }
 
@@ -53,11 +53,11 @@ export async function approve(
       `the latest proposal held until ${asTime(proposal.expiresAtMs)}, and none has come since: nothing was approved. ` +
         '`foreshard status` tells whether there is a coordinator; it plans every `controller.cycleIntervalMs`, with plugin.mode "propose" or "auto"',
     );
-  if (order.proposalAtMs !== undefined && order.proposalAtMs !== proposal.atMs)
+  if (order.proposalAtMs !== undefined && order.proposalAtMs !== changedAtMs(proposal))
     throw new ForeshardError(
       'FORESHARD_CONFLICT',
       're-read',
-      `another proposal came meanwhile, that of ${asTime(proposal.atMs)}: read it, then decide; nothing was approved`,
+      `another proposal came meanwhile, that of ${asTime(changedAtMs(proposal))}: read it, then decide; nothing was approved`,
     );
   const decisions = await readDecisions(metadata, clusterName, nowMs);
   const given = new Set(await readDoneMoves(metadata, clusterName, proposal));
@@ -67,7 +67,7 @@ export async function approve(
     throw new ForeshardError(
       'FORESHARD_CONFLICT',
       're-read',
-      `the proposal of ${asTime(proposal.atMs)} has no moves`,
+      `the proposal of ${asTime(changedAtMs(proposal))} has no moves`,
     );
   const approvals = approvalsOf(chosen, order, nowMs);
   await write(metadata, clusterName, { entry, given: approvals, decisions, proposal });
@@ -130,7 +130,7 @@ async function write(
       action: 'approve',
       partitionId: batch.length === 1 ? (partitions[0] as number) : null,
       outcome: 'done',
-      message: `of the proposal of ${asTime(proposal.atMs)}, the moves of partitions ${asRanges(partitions)}`,
+      message: `of the proposal of ${asTime(changedAtMs(proposal))}, the moves of partitions ${asRanges(partitions)}`,
     });
     const writes = batch.flatMap((approval): MetadataWrite[] => {
       const put: MetadataWrite = {
