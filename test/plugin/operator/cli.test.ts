@@ -306,6 +306,18 @@ test('hot keys are printed with their partition, its node and their share; witho
     const { status, stdout } = await run(folder, ['hot-keys']);
     check.is(status, 0);
     check.match(stdout, 'query node 10000, 1970-01-01T00:00:01.000Z: 2 hot keys\n');
+    const redis = {
+      cluster: { partitionCount: 16 },
+      metadata: { path: 'm' },
+      redis: { nodes: ['127.0.0.1:1'] },
+    };
+    writeFileSync(join(folder, 'beside-redis.json'), JSON.stringify(redis));
+    const beside = await run(folder, ['hot-keys', '--config', 'beside-redis.json']);
+    check.match(
+      beside.stdout,
+      /^captured application 10000, 1970/,
+      'its pulse is gone, its keys are there yet',
+    );
     check.match(stdout, 'partition 9 (node 1): "user:{42}\\n" #000000ab makes 40 % to 45 % of its queries\n');
     check.match(stdout, 'partition 3 (node 0): #deadbeef makes 40 % to 45 % of its queries\n');
     check.is(

@@ -172,7 +172,10 @@ test('beside a Redis Cluster orders of the embedded engine are refused with what
         [['undrain', '1', ...BECAUSE], /redis-cli --cluster rebalance/],
         [['remove', '1', '--yes', ...BECAUSE], /redis-cli --cluster del-node/],
         [['join', '7', ...BECAUSE], /redis-cli --cluster add-node/],
-        [['rollback', '3', '--yes', ...BECAUSE], /the way back is another move/],
+        [
+          ['rollback', '3', '--yes', ...BECAUSE],
+          /the way back is another move \(`affinity\.rules\.pinned` keeps/,
+        ],
         [['takeover', '3', '--from', STORE, '--to', '1', ...BECAUSE], /CLUSTER FAILOVER/],
         [['retire', '--store', STORE, ...BECAUSE], /CLUSTER FORGET/],
         [['resync'], /the agent writes the map anew/],
