@@ -14,8 +14,8 @@ const GONE_FLAGS = ['fail', 'handshake', 'noaddr'];
 const LATER = 'nothing is lost, and the move goes on by itself once that is over';
 
 /**
- * Looks whether the target will be believed when it takes slots, a moment before it does: the source owns what it gives, the target takes
- * these slots to be the source's, and the next epoch of the target is the greatest. It reads the lines of source and target alone, and the epochs of the others: of
+ * Looks whether the target will be believed when it takes slots, a moment before it does: the source owns what it gives, and makes no keys in
+ * it, the target takes these slots to be the source's, and the next epoch of the target is the greatest. It reads the lines of source and target alone, and the epochs of the others: of
  * hundreds of nodes, each with its slots in pieces, all else would take longer than the commit.
  *
  * @throws SlotMoveStopped naming slot or nodes, and the remedy. The slots stay open, and serve by ASK redirects.
@@ -37,6 +37,17 @@ export function assertMayCommit(
   if (lost.length > 0)
     throw new SlotMoveStopped(
       `source ${sourceId} does not own ${named(lost)} any more: somebody else moves slots (redis-cli --cluster reshard, fix): let it end, or end it`,
+    );
+  // In a closed slot clients make keys at the source, which deletes them when it hears of the target's claim.
+  const migrating = new Set(
+    own.openSlots.flatMap(({ slot, kind, peerId }) =>
+      kind === 'migrating' && peerId === targetId ? [slot] : [],
+    ),
+  );
+  const closed = slots.filter((slot) => !migrating.has(slot));
+  if (closed.length > 0)
+    throw new SlotMoveStopped(
+      `source ${sourceId} is not migrating ${named(closed)} to target ${targetId} any more: somebody else has closed it (CLUSTER SETSLOT STABLE, redis-cli --cluster fix): ${LATER}`,
     );
   const elsewhere = slots.filter((slot) => seen === null || !owns(seen, slot));
   if (elsewhere.length > 0)

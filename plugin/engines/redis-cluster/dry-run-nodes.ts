@@ -34,6 +34,8 @@ export class DryRunNodes implements NodesOfMover {
   readonly #goneInSlot = new Map<number, number>();
   /** Keys that would have copies, by slot, and where they were copied from. */
   readonly #copiesIn = new Map<number, { readonly sourceId: string; readonly keys: Buffer[] }>();
+  /** Slots that would be migrating, each with whom to, by the node that would say so. */
+  readonly #migratingAt = new Map<string, Map<number, string>>();
   /** Nodes whose replicas would have been waited for. */
   readonly #waited = new Set<string>();
 
@@ -90,9 +92,16 @@ export class DryRunNodes implements NodesOfMover {
       case 'EVAL_RO':
         // As it is at the source, so it is at the target.
         return keysOfScript(words).flatMap(() => [Buffer.from('0'), -1, 0]);
-      case 'EVAL':
-        for (const key of keysOfScript(words)) this.#take(key);
+      case 'CLUSTER':
+        if (words[0] === 'SETSLOT') this.#setSlot(nodeId, words.slice(1));
+        return Buffer.from('OK');
+      case 'EVAL': {
+        const keys = keysOfScript(words);
+        for (const key of keys) this.#take(key);
+        const [slot, targetId] = words.slice(2 + keys.length);
+        if (words[0] === HAND_OVER_SCRIPT) this.#setSlot(nodeId, [slot ?? '', 'MIGRATING', targetId ?? '']);
         return [0];
+      }
       case 'TIME':
         return [Buffer.from('0'), Buffer.from('0')];
       case 'PEXPIRETIME':
@@ -102,6 +111,13 @@ export class DryRunNodes implements NodesOfMover {
       default:
         return Buffer.from('OK');
     }
+  }
+
+  #setSlot(nodeId: string, [slot, state, peerId]: RedisCommand): void {
+    const migrating = this.#migratingAt.get(nodeId) ?? new Map<number, string>();
+    this.#migratingAt.set(nodeId, migrating);
+    if (state === 'MIGRATING') migrating.set(Number(slot), String(peerId));
+    else migrating.delete(Number(slot));
   }
 
   #take(key: Buffer): void {
@@ -123,6 +139,7 @@ export class DryRunNodes implements NodesOfMover {
   #asAfterwards(nodeId: string, [name, verb, slot]: RedisCommand, reply: RedisReply): RedisReply {
     if (name === 'INFO' && verb === 'replication' && this.#waited.has(nodeId))
       return Buffer.from(withoutLag(textOf(reply)));
+    if (verb === 'NODES') return Buffer.from(withOpen(textOf(reply), this.#migratingAt.get(nodeId) ?? []));
     if (verb === 'COUNTKEYSINSLOT')
       return Math.max(0, numberOf(reply) - (this.#goneInSlot.get(Number(slot)) ?? 0));
     const copies = verb === 'GETKEYSINSLOT' ? this.#copiesIn.get(Number(slot)) : undefined;
@@ -139,6 +156,13 @@ export class DryRunNodes implements NodesOfMover {
 function withoutLag(info: string): string {
   const offset = /^master_repl_offset:(\d+)/m.exec(info)?.[1] ?? '0';
   return info.replace(/^(slave\d+:(?:.*,)?offset=)\d+/gm, (_, line: string) => line + offset);
+}
+
+/** CLUSTER NODES of a node that would be migrating these slots, too. */
+function withOpen(nodes: string, migrating: Iterable<readonly [slot: number, targetId: string]>): string {
+  const fields = [...migrating].map(([slot, targetId]) => `[${slot}->-${targetId}]`);
+  const added = fields.filter((field) => !nodes.includes(field)).map((field) => ` ${field}`);
+  return nodes.replace(/^\S+ \S+ \S*myself.*$/m, (line) => line.trimEnd() + added.join(''));
 }
 
 /** What is in a transaction, or follows ASKING, belongs to what is not sent. */

@@ -43,12 +43,15 @@ const LINES: Lines = {
   [O]: 'master - 0 0 3 connected',
 };
 
-const nodesText = (viewerId: string, lines: Lines): Buffer =>
-  Buffer.from(
+const nodesText = (viewerId: string, lines: Lines, migrating: readonly number[]): Buffer => {
+  const open = migrating.map((slot) => ` [${slot}->-${T}]`).join('');
+  const own = (line: string): string => `myself,${line}${open}`;
+  return Buffer.from(
     Object.entries(lines)
-      .map(([id, line]) => `${id} 127.0.0.1:7000@17000 ${id === viewerId ? 'myself,' : ''}${line}\n`)
+      .map(([id, line]) => `${id} 127.0.0.1:7000@17000 ${id === viewerId ? own(line) : line}\n`)
       .join(''),
   );
+};
 
 interface Seen {
   readonly server?: string;
@@ -56,12 +59,14 @@ interface Seen {
   readonly runId?: string;
   readonly atSource?: Lines;
   readonly atTarget?: Lines;
+  /** To the target, as the source says; those that are asked for where it is left out. */
+  readonly migrating?: readonly number[];
 }
 
 /** @returns what the target is told, after both sides have said how things stand. */
 function told(
   slots: readonly number[],
-  { server = REDIS, replicas = 0, runId = 'run1', atSource = {}, atTarget = {} }: Seen = {},
+  { server = REDIS, replicas = 0, runId = 'run1', atSource = {}, atTarget = {}, migrating }: Seen = {},
   move = MOVE,
 ): readonly RedisCommand[] {
   const steps = commitSlots(move, { drained: slots, taken: [], done: [] });
@@ -75,7 +80,7 @@ function told(
   const said = (viewerId: string, lines: Lines): readonly Buffer[] =>
     first.value.commands.map((command) =>
       command[0] === 'CLUSTER'
-        ? nodesText(viewerId, { ...LINES, ...lines })
+        ? nodesText(viewerId, { ...LINES, ...lines }, viewerId === S ? (migrating ?? slots) : [])
         : Buffer.from(`${server}run_id:${runId}\r\nrole:master\r\nconnected_slaves:${replicas}\r\n`),
     );
   const second = steps.next([said(S, atSource), said(T, atTarget)]);
@@ -111,6 +116,11 @@ test('a target that would not be believed is told nothing, and the reason names 
     [
       /^source a+ does not own slot 8 any more: .* let it end/,
       { atSource: { [S]: 'master - 0 0 5 connected 0-7' } },
+    ],
+    [/^source a+ is not migrating slot 8 to target b+ any more: .* SETSLOT STABLE/, { migrating: [7] }],
+    [
+      /^source a+ is not migrating slot 8 to target b+ any more/,
+      { atSource: { [S]: `master - 0 0 5 connected 0-20 [8->-${O}]` }, migrating: [7] },
     ],
     [
       /^target b+ takes slot 8 to be node c+'s: somebody else/,
@@ -214,6 +224,52 @@ if (requireOrSkip('redis', hasRedisServer())) {
     }
   });
 
+  test('a key that is made at a source where somebody has closed the slot is not deleted, and moves when it is asked again', async () => {
+    const cluster = await LocalRedisCluster.start();
+    const nodes = new RedisConnections(REDIS_DEFAULTS);
+    try {
+      nodes.setAddresses(new Map(cluster.nodeIds.map((id, index) => [id, cluster.address(index)])));
+      const [sourceId, targetId, otherId] = cluster.nodeIds as [string, string, string];
+      const slot = calculateSlot('k2');
+      await cluster.command(0, 'SET', '{k2}before', 'v');
+      let isClosed = false;
+      const closing: RedisNodes = {
+        node: (nodeId): RedisNode => ({
+          close: () => undefined,
+          pipeline: async (commands) => {
+            // The last look before the commit: whether keys are left was asked before.
+            const isLast = commands[0]?.[1] === 'NODES' && commands.some(([, of]) => of === 'replication');
+            if (!isClosed && nodeId === sourceId && isLast) {
+              isClosed = true;
+              await cluster.command(0, 'CLUSTER', 'SETSLOT', slot, 'STABLE');
+              check.is(String(await cluster.command(0, 'SET', '{k2}after', 'v')), 'OK');
+            }
+            return nodes.node(nodeId).pipeline(commands);
+          },
+        }),
+      };
+      const mover = new SlotMover(REDIS_DEFAULTS, {
+        nodes: Object.assign(closing, { dedicated: (nodeId: string) => nodes.dedicated(nodeId) }),
+        clock: systemClock(),
+        assertMaySend: () => undefined,
+      });
+      const move: SlotMove = {
+        ...{ sourceId, targetId, targetAddress: cluster.address(1), otherMasterIds: [otherId] },
+        ...{ slots: [slot], formerIds: [], isSourcePromoted: false, sourceRunId: null },
+      };
+      await mover.move(move, { mayOpenWindow: () => true }).then(
+        () => check.unreachable('committed'),
+        (error: Error) => check.match(error.message, `source ${sourceId} is not migrating slot ${slot} to`),
+      );
+      await mover.move(move, { mayOpenWindow: () => true });
+      for (const key of ['{k2}before', '{k2}after'])
+        check.is(String(await cluster.command(1, 'GET', key)), 'v', key);
+    } finally {
+      nodes.close();
+      await cluster.stop();
+    }
+  });
+
   for (const slots of [[6_000, 6_001], [6_001]])
     test(`a target whose last of ${slots.length} slots somebody has closed takes an epoch nevertheless`, async () => {
       const cluster = await LocalRedisCluster.start();
@@ -225,7 +281,10 @@ if (requireOrSkip('redis', hasRedisServer())) {
           ...{ sourceId, targetId, otherMasterIds: [otherId] },
           ...{ formerIds: [], isSourcePromoted: false, sourceRunId: null },
         } as unknown as SlotMove;
-        for (const slot of slots) await cluster.command(0, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', sourceId);
+        for (const slot of slots) {
+          await cluster.command(0, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', sourceId);
+          await cluster.command(1, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', targetId);
+        }
         await cluster.command(0, 'CLUSTER', 'SETSLOT', 6_001, 'STABLE');
         await runSteps(commitSlots(move, { drained: slots, taken: [], done: [] }), {
           ...{ nodes, clock: systemClock(), assertMaySend: () => undefined },
