@@ -60,6 +60,17 @@ export function witnessOf(ends: Ends, { source, target }: Views): string | null 
 export const othersIn = ({ sourceId, targetId }: Ends, nodes: readonly NodeView[]): readonly NodeView[] =>
   nodes.filter((node) => isMaster(node) && node.nodeId !== sourceId && node.nodeId !== targetId);
 
+/** Whether there is a third master, within reach or not. One that has failed and has no slots has a successor: it does not come back as a master. */
+export const hasThirdMaster = ({ sourceId, targetId }: Ends, nodes: readonly NodeView[]): boolean =>
+  nodes.some(
+    ({ nodeId, role, isJoining, health, slots }) =>
+      role === 'master' &&
+      !isJoining &&
+      nodeId !== sourceId &&
+      nodeId !== targetId &&
+      (health !== 'fail' || slots.length > 0),
+  );
+
 /** What each says of itself. */
 export const epochsIn = ({ sourceId, targetId }: Ends, { source, target }: Views): SettledEpochs => ({
   source: epochOf(source, sourceId),

@@ -1,8 +1,10 @@
 import type { Clock } from '../../../src/base/clock.ts';
+import { ForeshardError } from '../../../src/base/errors.ts';
 import {
   closedSlotOf,
   type Ends,
   epochsIn,
+  hasThirdMaster,
   keepsDoubts,
   othersIn,
   owns,
@@ -83,14 +85,22 @@ export async function settleClaims(ends: Ends, components: SettleComponents): Pr
   if (mode === 'off' || !(await run(keepsDoubts(ends.targetId)))) return settled(null);
   const hopeless = whyHopeless(ends, views);
   if (hopeless !== null) return settled(hopeless);
+  // One that is out of reach for a moment is no reason to move unprotected, nor to take an epoch.
+  views = await look((now) => isHeard(now) ?? whyWitnessMissing(ends, now));
   if (witnessOf(ends, views) === null) {
     const [bumped] = await run(ask(ends.sourceId, [['CLUSTER', 'BUMPEPOCH']]));
     if (bumped instanceof RedisRefusal)
       return settled(`CLUSTER BUMPEPOCH is refused, and the epoch of ${ends.sourceId} is the least`);
-    await run(greetReplicas(ends, views));
-    // A source that dies before its replicas know its new epoch cannot be followed by them: nobody would vote for one.
-    views = await look((now) => run(whyReplicaUnheard(ends, now)));
   }
+  // A source that dies before its replicas know its epoch cannot be followed by them: nobody would vote for one. Also where it
+  // was taken by an attempt before, of this agent or another.
+  let isGreeted = false;
+  views = await look(async (now) => {
+    const why = await run(whyReplicaUnheard(ends, now));
+    if (why !== null && !isGreeted) await run(greetReplicas(ends, now));
+    isGreeted = true;
+    return why;
+  });
   const isReady = (now: Views): string | null =>
     isHeard(now) ??
     (witnessOf(ends, now) === null
@@ -131,10 +141,15 @@ export function* whyUnprotected(ends: Ends): Steps<string | null> {
 }
 
 function whyHopeless(ends: Ends, views: Views): string | null {
-  if (othersIn(ends, views.target).length === 0) return NO_THIRD_MASTER;
+  if (!hasThirdMaster(ends, views.target)) return NO_THIRD_MASTER;
   if (closedSlotOf(ends, views) === null) return `all slots of ${ends.sourceId} are open`;
   return null;
 }
+
+const whyWitnessMissing = (ends: Ends, { target }: Views): string | null =>
+  othersIn(ends, target).length === 0 && hasThirdMaster(ends, target)
+    ? `target ${ends.targetId} cannot reach a third master`
+    : null;
 
 /**
  * Names the witness at one moment with a look at what the target knows. A slot that is said to be a master's of a greater epoch than its
@@ -227,9 +242,15 @@ const replicasIn = ({ sourceId }: Ends, nodes: readonly NodeView[]): readonly st
     .filter(({ masterId, health }) => masterId === sourceId && health === 'ok')
     .map(({ nodeId }) => nodeId);
 
-/** @returns null where it does not tell. */
+/** @returns null where it does not tell, or does not answer us: moves do not wait for replicas that are down or elsewhere. */
 function* nodesOf(nodeId: string): Steps<readonly NodeView[] | null> {
-  const [reply] = yield* ask(nodeId, [['CLUSTER', 'NODES']]);
+  let reply: RedisReply | undefined;
+  try {
+    [reply] = yield* ask(nodeId, [['CLUSTER', 'NODES']]);
+  } catch (error) {
+    if (error instanceof ForeshardError && error.code === 'FORESHARD_UNAVAILABLE') return null;
+    throw error;
+  }
   return reply instanceof RedisRefusal ? null : parseClusterNodes(textOf(reply), '');
 }
 

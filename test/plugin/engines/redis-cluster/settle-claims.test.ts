@@ -25,6 +25,7 @@ import { runSteps } from '../../../../plugin/engines/redis-cluster/step-runner.t
 import type { Steps } from '../../../../plugin/engines/redis-cluster/steps.ts';
 
 import { systemClock } from '../../../../src/base/clock.ts';
+import { ForeshardError } from '../../../../src/base/errors.ts';
 import { REDIS_DEFAULTS } from '../../../../src/redis-settings.ts';
 import { requireOrSkip } from '../../../support/require.ts';
 
@@ -58,6 +59,10 @@ class Fakes {
   /** What the replica of the source knows of its master; null without one. */
   epochAtReplica: number | null = null;
   onSleep = (): void => undefined;
+  flagsOfOther = 'master';
+  slotsOfOther = '12';
+  /** A node that does not answer. */
+  silent = '';
   /** A command that our user may not send. */
   refuses = '';
   readonly sent: string[] = [];
@@ -76,6 +81,10 @@ class Fakes {
       let turn = steps.next();
       while (turn.done !== true) {
         const { to, commands } = turn.value;
+        if (to.includes(this.silent)) {
+          turn = steps.throw(new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'no answer'));
+          continue;
+        }
         turn = steps.next(to.map((nodeId) => commands.map((command) => this.#answer(nodeId, command))));
       }
       return turn.value;
@@ -119,9 +128,10 @@ class Fakes {
       .map((id, index) => {
         const heard = viewerId === T ? this.heardSourceEpoch : viewerId === R ? this.epochAtReplica : null;
         const epoch = (id === S ? heard : null) ?? this.epochs[id];
-        const slots = [...(id === owner ? ['0'] : []), id === S ? this.sourceSlots : `${index + 10}`];
+        const own = id === S ? this.sourceSlots : id === O ? this.slotsOfOther : `${index + 10}`;
+        const slots = [...(id === owner ? ['0'] : []), ...(own === '' ? [] : [own])];
         const host = id === T && viewerId === T ? this.ownHost : '127.0.0.1';
-        const flags = id === viewerId ? 'myself,master' : 'master';
+        const flags = id === viewerId ? 'myself,master' : id === O ? this.flagsOfOther : 'master';
         return `${id} ${host}:${7_000 + index}@${17_000 + index} ${flags} - 0 0 ${epoch} connected ${slots.join(' ')}`;
       })
       .concat(this.epochAtReplica === null ? [] : [replica])
@@ -158,6 +168,51 @@ test('a replica that has not heard of the epoch that its master has taken is gre
   await fakes.settle();
   check.ok(fakes.sent.includes('a: CLUSTER MEET 127.0.0.1 7009 17009'));
   check.is(fakes.sent.at(-2), 'b: names c');
+});
+
+test('a second attempt, after one that took an epoch, waits for the replica as well', async () => {
+  const fakes = new Fakes();
+  Object.assign(fakes.epochs, { [S]: 1 });
+  Object.assign(fakes, { heardSourceEpoch: 1, epochAtReplica: 1 });
+  for (const attempt of [1, 2]) {
+    await fakes.settle().then(
+      () => check.unreachable(`attempt ${attempt}`),
+      (error: Error) =>
+        check.match(error.message, /^replica d+ has not heard of the epoch that its master a+/),
+    );
+    check.is(fakes.sent.filter((text) => text === 'a: CLUSTER MEET 127.0.0.1 7009 17009').length, attempt);
+  }
+  check.is(fakes.sent.filter((text) => text === 'a: CLUSTER BUMPEPOCH').length, 1);
+  fakes.epochAtReplica = fakes.epochs[S] as number;
+  check.is((await fakes.settle()).unprotected, null);
+});
+
+test('a replica that does not answer us holds nothing up', async () => {
+  const fakes = Object.assign(new Fakes(), { epochAtReplica: 1 });
+  fakes.silent = R;
+  check.is((await fakes.settle()).unprotected, null);
+});
+
+test('a third master that is out of reach for a moment is waited for, without a new epoch', async () => {
+  for (const health of ['fail?', 'fail']) {
+    const fakes = new Fakes();
+    fakes.flagsOfOther = `master,${health}`;
+    fakes.onSleep = () => {
+      if (fakes.nowMs > 700) fakes.flagsOfOther = 'master';
+      else check.not.ok(fakes.sent.some((text) => !text.startsWith('a: CLUSTER MEET 127.0.0.1 7001')));
+    };
+    check.is((await fakes.settle()).unprotected, null, health);
+    check.ok(fakes.nowMs > 700 && fakes.nowMs < 1_000, `${fakes.nowMs} ms`);
+    check.equal(fakes.sent.slice(-2), ['b: names c', MEET]);
+  }
+  const gone = Object.assign(new Fakes(), { flagsOfOther: 'master,fail?' });
+  await gone.settle().then(
+    () => check.unreachable(),
+    (error: Error) => check.match(error.message, /^target b+ cannot reach a third master, for 30000 ms/),
+  );
+  // Its successor has its slots: it comes back as a replica, if at all.
+  const succeeded = Object.assign(new Fakes(), { flagsOfOther: 'master,fail', slotsOfOther: '' });
+  check.is((await succeeded.settle()).unprotected, 'the cluster has no third master');
 });
 
 test('nothing is sent to servers that keep no doubts and have heard', async () => {
