@@ -30,7 +30,7 @@ export class CycleTimer {
   readonly #timer: NodeJS.Timeout;
   #again: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
-  /** Somebody has asked for a plan, and none has been made since. */
+  /** Somebody has asked for a plan, or one could not be made, and none has been made since. */
   #isOwed = false;
   #failureCount = 0;
   #isStopped = false;
@@ -91,13 +91,15 @@ export class CycleTimer {
 
   #againSoon(fault: string): void {
     if (this.#isStopped) return;
+    // The office may be lost until then, and won again.
+    this.#isOwed = true;
     const againMs = Math.min(RETRY_MS_MIN * 2 ** this.#failureCount, RETRY_MS_MAX, this.#intervalMs);
     this.#failureCount++;
     this.#components.logger.warn({ fault, againMs }, 'no plan is made for now: it is tried again');
     this.#again = setTimeout(() => this.#turn(), againMs);
   }
 
-  /** Whoever leads plans; where nobody has asked this process, nothing is owed. */
+  /** Whoever leads plans; where nobody has asked this process, and nothing has failed here, nothing is owed. */
   #againWhenElected(): void {
     if (this.#isStopped || !this.#isOwed) return;
     this.#components.logger.info(

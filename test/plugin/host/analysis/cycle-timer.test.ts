@@ -111,6 +111,63 @@ test('a plan of a term that ended meanwhile was not written down: the next term 
   check.is(state.count, 2, 'once is enough');
 });
 
+test('a plan that failed is owed still when its second attempt finds no office', async () => {
+  const { state, timer } = processOf([failing(unavailable), () => null, planned]);
+  timer.planSoon();
+  await until(() => state.told.length === 1);
+  const { fence } = state;
+  state.fence = null;
+  await until(() => state.count === 2);
+  await rest(300);
+  check.is(state.count, 2);
+  state.fence = fence;
+  await until(() => state.count === 3);
+  await rest(600);
+  await timer.stop();
+  check.is(state.count, 3, 'once is enough');
+});
+
+test('what is asked for while a cycle runs is planned after it: it may have looked before', async () => {
+  const begun: (() => void)[] = [];
+  const timer = new CycleTimer(HOUR_MS, {
+    logger: silentLogger,
+    fence: () => ({ key: 'coordinator', createRevisionIs: 1 }),
+    runCycle: () => new Promise((resolve) => void begun.push(() => resolve(REPORT))),
+    onFault: () => check.unreachable(),
+  });
+  timer.planSoon();
+  timer.planSoon();
+  await rest(50);
+  check.is(begun.length, 1, 'one at a time');
+  begun[0]?.();
+  await until(() => begun.length === 2);
+  begun[1]?.();
+  await timer.stop();
+  check.is(begun.length, 2);
+});
+
+test('attempts grow rare, and are ten minutes apart at most', async () => {
+  const waits: number[] = [];
+  const { setTimeout: real } = globalThis;
+  const { state, timer } = processOf([failing(unavailable)], 10 * HOUR_MS);
+  // Time that goes by at once.
+  globalThis.setTimeout = ((work: () => void, ms: number) => {
+    waits.push(ms);
+    return real(work, 0);
+  }) as typeof setTimeout;
+  try {
+    timer.planSoon();
+    while (state.count < 12) await new Promise((resolve) => setImmediate(resolve));
+    await timer.stop();
+  } finally {
+    globalThis.setTimeout = real;
+  }
+  check.equal(
+    waits.slice(0, 11).map((ms) => ms / 1_000),
+    [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600],
+  );
+});
+
 test('a bug of ours is told, and not tried again', async () => {
   const bug = new TypeError('it is not a function');
   const { state, timer } = processOf([failing(bug)]);
