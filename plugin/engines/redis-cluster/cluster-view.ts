@@ -1,5 +1,6 @@
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { RedisSettings } from '../../../src/redis-settings.ts';
+import { clientCommands } from './client-load.ts';
 import { countersOf, countReadOnlyClients, type NodeCounters, parseInfo } from './node-info.ts';
 import { type RedisAddress, RedisConnection } from './redis-connection.ts';
 import { RedisConnections } from './redis-connections.ts';
@@ -40,10 +41,12 @@ export class ClusterView {
     return topology;
   }
 
-  /** Totals of one server. @throws ForeshardError FORESHARD_UNAVAILABLE. */
+  /** Totals of one server; commands are those of applications. @throws ForeshardError FORESHARD_UNAVAILABLE. */
   async counters(nodeId: string): Promise<NodeCounters> {
-    const [reply] = await this.nodes.node(nodeId).pipeline([['INFO']]);
-    return countersOf(parseInfo(textOf(reply)));
+    const [reply, commands] = await this.nodes.node(nodeId).pipeline([['INFO'], ['INFO', 'commandstats']]);
+    const counters = countersOf(parseInfo(textOf(reply)));
+    // A cycle of ours asks for the keys of 16,384 slots, which the server's own total counts.
+    return { ...counters, commands: clientCommands(textOf(commands)) };
   }
 
   /** Keys in each of these slots of one master. */

@@ -18,6 +18,7 @@ export interface NodeCounters {
   /** Tells a restart, after which totals begin again. */
   readonly runId: string;
   readonly cpuSeconds: number;
+  /** By INFO all that it ran; by ClusterView what applications sent. */
   readonly commands: number;
   readonly inputBytes: number;
   readonly outputBytes: number;
