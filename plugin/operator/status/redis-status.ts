@@ -43,10 +43,13 @@ export function redisWaits(
 export function redisLines({ agent, mode, atMs, masters, slotStats, clients }: ClusterSeen): string[] {
   return [
     `agent ${agent}, mode ${mode}, seen at ${asTime(atMs)}:`,
-    ...masters.map(masterLine),
+    ...[...masters].sort((a, b) => rankOf(a) - rankOf(b)).map(masterLine),
     loadLine(clients, slotStats),
   ];
 }
+
+/** By number; those that have none yet last, as the cluster names them. */
+const rankOf = ({ nodeId }: SeenMaster): number => nodeId ?? Number.MAX_SAFE_INTEGER;
 
 function masterLine({ nodeId, address, slotCount, replicaCount, rates, ...held }: SeenMaster): string {
   const facts = [`master ${nodeId === null ? 'without a number' : `node ${nodeId}`}: ${address}`];
@@ -66,8 +69,8 @@ function masterLine({ nodeId, address, slotCount, replicaCount, rates, ...held }
 
 const SLOT_STATS_MEANING: Readonly<Record<ClusterSeen['slotStats'], string>> = {
   load: 'load by slot comes from the servers (CLUSTER SLOT-STATS)',
-  keys: 'the servers tell keys by slot alone (Valkey: cluster-slot-stats-enabled yes): nothing tells load by slot',
-  none: 'the servers do not tell load by slot: nothing does',
+  keys: 'the servers tell keys by slot alone (Valkey: cluster-slot-stats-enabled yes): captureCluster (docs/redis.md) tells load by slot, too',
+  none: 'the servers do not tell load by slot: captureCluster (docs/redis.md) tells it',
   unused: 'load by slot comes from captured clients alone',
 };
 

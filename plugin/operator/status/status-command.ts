@@ -8,7 +8,7 @@ import { type CommonFlags, settingsOf, withConfig, withJson } from '../flags.ts'
 import { withNodes } from '../operator-transport.ts';
 import { printJson, printLine } from '../output.ts';
 import { RELIEF_MEANING } from '../proposals/refusal-meaning.ts';
-import { asRanges, asTime, counted } from '../units-text.ts';
+import { asRanges, asTime, counted, durationText } from '../units-text.ts';
 import { formingLines, readForming } from './forming.ts';
 import { type ClusterStatus, gatherStatus, type NodeStatus } from './gather-status.ts';
 import { redisLines } from './redis-status.ts';
@@ -70,14 +70,13 @@ export function statusLines(status: ClusterStatus): string[] {
 
 /** "None" alone would leave open whether one comes. */
 function whyNoPlan({ mode, cycleIntervalMs, windowMs, forecastFromMs }: ClusterStatus): string {
-  const minutes = (ms: number): string => `${Number((ms / 60_000).toPrecision(3))} min`;
   const forecast =
     forecastFromMs === null
-      ? `no forecast yet: it takes three windows of load, ${minutes(windowMs)} each`
+      ? `no forecast yet: it takes three windows of load, ${durationText(windowMs)} each`
       : `the last forecast begins at ${asTime(forecastFromMs)}`;
   return mode === 'observe'
     ? `no plan is written in mode observe; ${forecast}`
-    : `no plan yet, one is made every ${minutes(cycleIntervalMs)}; ${forecast}`;
+    : `no plan yet, one is made every ${durationText(cycleIntervalMs)}; ${forecast}`;
 }
 
 /** Modes without it say nothing of it. */

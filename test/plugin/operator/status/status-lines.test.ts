@@ -6,7 +6,7 @@ import type { NodeRates } from '../../../../plugin/engines/redis-cluster/node-in
 import type { ClusterTopology } from '../../../../plugin/engines/redis-cluster/topology.ts';
 import type { CoordinatorStatus } from '../../../../plugin/metadata/coordinator-status.ts';
 import type { ClusterStatus } from '../../../../plugin/operator/status/gather-status.ts';
-import { redisAlarms, redisWaits } from '../../../../plugin/operator/status/redis-status.ts';
+import { redisAlarms, redisLines, redisWaits } from '../../../../plugin/operator/status/redis-status.ts';
 import { statusLines } from '../../../../plugin/operator/status/status-command.ts';
 
 const test = suite('what foreshard status says of plans');
@@ -34,6 +34,21 @@ test('without a plan it says why there is none, and what it waits for', () => {
     lineOf({ forecastFromMs: Date.UTC(2026, 0, 5, 9) }),
     'no plan yet, one is made every 60 min; the last forecast begins at 2026-01-05 09:00 UTC',
   );
+});
+
+test('windows and cycles of less than a minute are told in seconds', () => {
+  check.match(lineOf({ cycleIntervalMs: 10_000, windowMs: 5_000 }), /one is made every 10 s; .*, 5 s each$/);
+});
+
+test('masters are told by their numbers, and where nothing tells load by slot, what would', () => {
+  const seen = seenAt(1_000, null);
+  const masters = [1, null, 0].map((nodeId) => ({ ...seen.masters[0]!, nodeId }));
+  const lines = redisLines({ ...seen, masters, slotStats: 'none' });
+  check.equal(
+    lines.slice(1, -1).map((line) => line.slice(0, line.indexOf(':'))),
+    ['master node 0', 'master node 1', 'master without a number'],
+  );
+  check.match(lines.at(-1) as string, /no captured client; .* captureCluster \(docs\/redis\.md\) tells it$/);
 });
 
 test('a plan is told with its time, also one of before the mode was changed', () => {
