@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { ForeshardError } from '../../../src/base/errors.ts';
@@ -15,6 +16,9 @@ import {
 } from './config-text.ts';
 
 const FILE = 'foreshard.config.yaml';
+const SOCKET_FILE = 'foreshard.sock';
+/** What the system allows, as the config schema has it. */
+const SOCKET_PATH_MAX = 100;
 
 interface InitFlags {
   readonly yes?: boolean;
@@ -37,10 +41,16 @@ export function addInitCommand(program: Command): void {
       const isAsking = flags.yes !== true && process.stdin.isTTY === true;
       const given = { ...DEFAULT_ANSWERS, redisNodes: flags.redis ?? DEFAULT_ANSWERS.redisNodes };
       const answers = isAsking ? await askAll(given) : given;
-      writeNew(flags.file, configText(answers));
+      writeNew(flags.file, configText(answers, socketPathFor(flags.file, answers)));
       const next = `foreshard doctor${flags.file === FILE ? '' : ` --config ${flags.file}`}`;
       printOutcome(`${flags.file} is written. Next: ${next}`, flags, { file: flags.file, next });
     });
+}
+
+/** In the folder of the config; nodes of the embedded engine are several processes of one config, and have none. */
+function socketPathFor(file: string, { redisNodes }: ConfigAnswers): string | null {
+  const path = resolve(dirname(file), SOCKET_FILE);
+  return redisNodes.length === 0 || path.length > SOCKET_PATH_MAX ? null : path;
 }
 
 function parseAddresses(text: string): readonly string[] {

@@ -107,8 +107,12 @@ export const QUESTIONS: readonly Question[] = [
   },
 ];
 
-/** A commented config file. Beyond observe a plan needs to know what a node carries. */
-export function configText(answers: ConfigAnswers): string {
+/**
+ * A commented config file. Beyond observe a plan needs to know what a node carries.
+ *
+ * @param socketPath where an agent listens for `config reload`, absolute; null: nowhere.
+ */
+export function configText(answers: ConfigAnswers, socketPath: string | null = null): string {
   const { name, storageNodeCount, partitionCount, redisNodes, mode, etcd, queriesPerSecond } = answers;
   const isBesideRedis = redisNodes.length > 0;
   const quoted = (text: string): string => JSON.stringify(text);
@@ -127,7 +131,7 @@ cluster:
 ${isBesideRedis ? REDIS_PARTITIONS : `  storageNodeCount: ${storageNodeCount}\n  # Fixed for the life of the data.`}
   partitionCount: ${partitionCount}
 ${capacity}
-${isBesideRedis ? `\nredis:\n  # One of them has to answer; the others are found.\n  nodes: [${redisNodes.map(quoted).join(', ')}]\n` : ''}
+${isBesideRedis ? `\nredis:\n  # One of them has to answer; the others are found.\n  nodes: [${redisNodes.map(quoted).join(', ')}]\n` : ''}${socketPath === null ? '' : `\nnode:\n  # \`foreshard config reload\` asks the agent here. Each process of a machine needs its own.\n  healthListen: ${quoted(`unix:${socketPath}`)}\n`}
 plugin:
   # observe: record and forecast, change nothing. propose: carry out what is approved. auto: carry out all.
   mode: ${mode}

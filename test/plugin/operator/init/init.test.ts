@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
@@ -58,6 +58,12 @@ test('beside a Redis Cluster its nodes are written, and nothing that only the em
     check.is(await runCli(['init', '--yes', '--redis', '10.0.0.11:6379,b:7000', '--file', file]), 0);
     const written = await loadSettings({ folder, file, environment: {} });
     check.equal(written.settings.redis.nodes, ['10.0.0.11:6379', 'b:7000']);
+    check.is(written.settings.node.healthListen, `unix:${join(folder, 'foreshard.sock')}`);
+    const deep = join(folder, 'a'.repeat(100));
+    mkdirSync(deep);
+    const far = join(deep, 'some.yaml');
+    check.is(await runCli(['init', '--yes', '--redis', 'b:7000', '--file', far]), 0);
+    check.is((await loadSettings({ folder, file: far, environment: {} })).settings.node.healthListen, null);
   });
 });
 
