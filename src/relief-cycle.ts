@@ -74,13 +74,17 @@ export async function runReliefCycle(
   return report;
 }
 
-/** What is left of the last plan and begins by then. What rests is open or approved and counts anyway, or does not go at all. */
+/**
+ * What is left of the last plan and begins by then. What rests is open or approved and counts anyway, or does not go at all; what was
+ * given up does not either, until it is planned again.
+ */
 const movesOnTheirWay = (
   { map, nodes, memory, restingPartitions }: Omit<PlanningInput, 'forecast'>,
   untilMs: number,
 ): PlanMemory['lastMoves'] =>
   memory.lastMoves.filter(
-    ({ partitionId, sourceNodeId, targetNodeId, startMs }) =>
+    ({ partitionId, sourceNodeId, targetNodeId, startMs, isGivenUp }) =>
+      isGivenUp !== true &&
       startMs <= untilMs &&
       map.ownerOf[partitionId] === sourceNodeId &&
       targetNodeId < nodes.length &&

@@ -25,6 +25,8 @@ export interface RememberedMove {
   readonly targetNodeId: number;
   /** Wall clock, milliseconds. */
   readonly startMs: number;
+  /** It was aborted, or refused by the engine, since the plan: an engine tells of the same refusal once. */
+  readonly isGivenUp?: true;
 }
 
 export const NO_MEMORY: PlanMemory = { lastMoves: [], recentMoves: [] };

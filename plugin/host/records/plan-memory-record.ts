@@ -29,7 +29,7 @@ export async function readPlanMemory(
   const isRecent = ({ outcome, endedAtMs }: MigrationHistory): boolean =>
     outcome === 'done' && options.nowMs - endedAtMs < Math.max(options.horizonMs, DAY_MS);
   return {
-    lastMoves: last === undefined ? [] : lastMovesOf(last.value),
+    lastMoves: last === undefined ? [] : lastMovesOf(last.value, history),
     recentMoves: history
       .filter(isRecent)
       .map(({ partitionId, sourceNodeId, endedAtMs }) => ({ partitionId, sourceNodeId, endedAtMs })),
@@ -56,12 +56,21 @@ async function readHistory(
 }
 
 /** A proposal of another version is no memory. */
-function lastMovesOf(value: Uint8Array): PlanMemory['lastMoves'] {
-  const moves = orNothing(() => decodeProposal(value))[0]?.moves ?? [];
-  return moves.map(({ partitionId, sourceNodeId, targetNodeId, schedule }) => ({
-    partitionId,
-    sourceNodeId,
-    targetNodeId,
-    startMs: schedule?.startMs ?? 0,
-  }));
+function lastMovesOf(value: Uint8Array, history: readonly MigrationHistory[]): PlanMemory['lastMoves'] {
+  const [proposal] = orNothing(() => decodeProposal(value));
+  if (proposal === undefined) return [];
+  return proposal.moves.map(({ partitionId, sourceNodeId, targetNodeId, schedule }) => {
+    const isGivenUp = history.some(
+      (ended) =>
+        ended.outcome === 'aborted' &&
+        ended.endedAtMs >= proposal.atMs &&
+        ended.partitionId === partitionId &&
+        ended.targetNodeId === targetNodeId,
+    );
+    return {
+      ...{ partitionId, sourceNodeId, targetNodeId },
+      startMs: schedule?.startMs ?? 0,
+      ...(isGivenUp && { isGivenUp }),
+    };
+  });
 }

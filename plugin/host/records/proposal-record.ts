@@ -39,8 +39,6 @@ export interface ProposalRecord {
     readonly reason: string;
     /** Null: as soon as there is a place. */
     readonly schedule: MoveSchedule | null;
-    /** When relief put it here; absent: when the plan was made. */
-    readonly atMs?: number;
   }[];
   readonly leftOut: readonly LeftOutMove[];
   readonly growth: readonly GrowthAdvice[];
@@ -159,11 +157,10 @@ export function withReliefMoves(
   const isKept = ({ partitionId }: { readonly partitionId: number }): boolean => !relieved.has(partitionId);
   const { evidence } = record;
   const { atMs, reason } = relief;
-  const own = moveRecords(proposal).map((move) => ({ ...move, atMs }));
   return {
     ...record,
     refusal: null,
-    moves: [...own, ...record.moves.filter(isKept)],
+    moves: [...moveRecords(proposal), ...record.moves.filter(isKept)],
     leftOut: record.leftOut.filter(isKept),
     evidence: evidence && { ...evidence, moves: [...relief.evidence, ...evidence.moves.filter(isKept)] },
     expiresAtMs: Math.max(record.expiresAtMs, relief.expiresAtMs),

@@ -77,6 +77,7 @@ class World {
   fence = { key: 'leader', revisionIs: 0 };
   plannedIn: typeof this.fence | null = null;
   isElected = true;
+  #migrationCount = 0;
   load: (ms: number) => readonly number[] = () => QUIET;
   readonly manager: AffinityManager;
   readonly settings: Settings;
@@ -169,24 +170,33 @@ class World {
   }
 
   #end(partitionId: number, target: number): void {
-    const ended = this.clock.nowMs();
     const source = this.ownerOf[partitionId] as number;
     this.open.delete(partitionId);
     this.ownerOf[partitionId] = target;
     this.epochOf[partitionId]!++;
+    this.noteEnd('done', { partitionId, source, target });
+  }
+
+  /** Whatever is open is given up, as by an engine that cannot move it. */
+  giveUp(): void {
+    for (const [partitionId, { target }] of this.open)
+      this.noteEnd('aborted', { partitionId, source: HOME[partitionId] as number, target });
+    this.open.clear();
+  }
+
+  noteEnd(
+    outcome: 'done' | 'aborted',
+    move: { readonly partitionId: number; readonly source: number; readonly target: number },
+    endedAtMs = this.clock.nowMs(),
+  ): void {
+    const { partitionId, source, target } = move;
+    const migrationId = ++this.#migrationCount;
     const history = codec.encodeHistory({
-      ...{
-        partitionId,
-        migrationId: 1,
-        sourceNodeId: source,
-        targetNodeId: target,
-        outcome: 'done',
-        reason: '',
-      },
-      ...{ startedAtMs: ended - MOVE_MS, endedAtMs: ended, epoch: 2, fenceLsn: 1, verifiedLsn: 1 },
+      ...{ partitionId, migrationId, sourceNodeId: source, targetNodeId: target, outcome, reason: '' },
+      ...{ startedAtMs: endedAtMs - MOVE_MS, endedAtMs, epoch: 2, fenceLsn: 1, verifiedLsn: 1 },
       ...{ copiedBytes: 1, copySeconds: 1, fenceSeconds: 0.01 },
     });
-    this.plain.put(codec.keys.history(partitionId, 1), history);
+    this.plain.put(codec.keys.history(partitionId, migrationId), history);
   }
 
   /** A plan of the last cycle that moves partition 0 or another at some time from now. */
@@ -435,6 +445,41 @@ test('a planned move that helps within the same time is relief enough; a later o
   check.is(gone.admitted.length, 1);
   const left = (await gone.proposed()).moves.filter(({ partitionId }) => partitionId === 0);
   check.ok(left.length <= 1, 'a partition moves once');
+});
+
+test('a planned move that was given up since is no help; one before the plan, or to elsewhere, says nothing of it', async () => {
+  const move = { partitionId: 0, source: 0, target: 1 };
+  for (const [ended, endedAtMs, admitted] of [
+    [move, START_MS + 70_000, 1],
+    [move, START_MS - 70_000, 0],
+    [{ ...move, target: 2 }, START_MS + 70_000, 0],
+    [{ ...move, partitionId: 1 }, START_MS + 70_000, 0],
+  ] as const) {
+    const world = new World('auto');
+    world.plan(0, 1, START_MS + 60_000);
+    world.noteEnd('aborted', ended, endedAtMs);
+    world.load = shock;
+    await world.until(START_MS + SHOCK_MS + AFTER_MS + LOOK_MS, world.newWatch());
+    const refusal = admitted === 1 ? null : 'on-its-way';
+    check.equal([world.admitted.length, (await world.last())?.refusal], [admitted, refusal], `${endedAtMs}`);
+  }
+});
+
+test('moves of relief that were given up are tried again after the interval, each time; those that wait are not', async () => {
+  // Some engines tell of the same refusal once.
+  for (const given of ['up', 'up, told once', 'no place']) {
+    const world = new World('auto');
+    world.plan(3, 2, START_MS + 55 * 60_000);
+    world.load = shock;
+    const watch = world.newWatch();
+    for (let minute = 1; minute <= 40; minute++) {
+      await world.until(START_MS + minute * 60_000, watch);
+      if (given === 'up' || (given !== 'no place' && minute < 20)) world.giveUp();
+      else world.open.clear();
+    }
+    const times = world.admitted.map(({ atMs }) => Math.round((atMs - START_MS) / 60_000));
+    check.equal(times, given === 'no place' ? [12] : [12, 22, 32], given);
+  }
 });
 
 test('nothing is moved outside the windows, and it is said', async () => {
