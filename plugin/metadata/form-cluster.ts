@@ -90,12 +90,24 @@ async function missingPartitions(
   return Array.from({ length: partitionCount }, (_, p) => p).filter((p) => !present.has(codec.keys.map(p)));
 }
 
+/**
+ * @throws ForeshardError FORESHARD_CONFIG when the cluster exists with another partition count, FORESHARD_UNAVAILABLE of the store.
+ */
+export async function assertFormedWith(
+  store: Pick<MetadataStore, 'get'>,
+  clusterName: string,
+  partitionCount: number,
+): Promise<void> {
+  const existing = await store.get(recordCodec(clusterName).keys.cluster);
+  if (existing) assertSamePartitionCount(existing.value, partitionCount);
+}
+
 function assertSamePartitionCount(bytes: Uint8Array, partitionCount: number): void {
   const found = decodePartitionCount(bytes);
   if (found !== partitionCount)
     throw new ForeshardError(
       'FORESHARD_CONFIG',
       'fix-config',
-      `the cluster was formed with ${found} partitions, the settings say ${partitionCount}: use ${found}`,
+      `cluster.partitionCount: the cluster was formed with ${found} partitions, the settings say ${partitionCount}: set it to ${found}`,
     );
 }

@@ -30,7 +30,7 @@ export function readKernelBytes(build: KernelBuild = buildFromEnvironment()): Ke
     throw new ForeshardError(
       'FORESHARD_CONFIG',
       'fix-config',
-      `no kernels at ${candidates.map(({ path }) => path).join(' or ')}: run \`npm run build:wasm\``,
+      `no kernels at ${candidates.map(({ path }) => path).join(' or ')}: run \`npm run build\``,
     );
   const { path, sources } = found;
   const newer = sourceNewerThan(path, sources);
@@ -38,7 +38,7 @@ export function readKernelBytes(build: KernelBuild = buildFromEnvironment()): Ke
     throw new ForeshardError(
       'FORESHARD_CONFIG',
       'fix-config',
-      `${path} is older than assembly/${newer}: run \`npm run build:wasm\``,
+      `${path} is older than assembly/${newer}: run \`npm run build\``,
     );
   const bytes = new Uint8Array(readFileSync(path));
   return { build, bytes, hash: createHash('sha256').update(bytes).digest('hex').slice(0, 16) };

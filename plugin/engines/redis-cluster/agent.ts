@@ -4,6 +4,7 @@ import { isWithin, parseMoveWindows } from '../../../src/affinity/timetable/wind
 import { systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
+import { readKernelBytes } from '../../../src/kernels/bytes.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { AnalysisClock } from '../../host/analysis/analysis-clock.ts';
 import type { AdvanceReport, ControlBody, CycleSummary } from '../../host/control-messages.ts';
@@ -13,6 +14,7 @@ import type {
   CoordinatorMessage,
   CoordinatorReplies,
 } from '../../host/coordinator/coordinator-messages.ts';
+import { assertFormedWith } from '../../metadata/form-cluster.ts';
 import { openMetadata } from '../../metadata/open.ts';
 import { recordCodec } from '../../metadata/record-codec.ts';
 import type { MetricSource } from '../../metrics/metrics-page.ts';
@@ -69,6 +71,9 @@ export class RedisAgent {
     { logger, onFault, name = `${hostname()}-${process.pid}` }: AgentOptions,
   ): Promise<RedisAgent> {
     assertNodesNamed(given.redis);
+    // Before anybody elects it: an agent that cannot plan would hold the office until it dies of that.
+    readKernelBytes();
+    await assertSamePartitions(given);
     const view = new ClusterView(given.redis);
     const settings = await withNodeCount(given, view);
     // Slots move, and are stamped, in the machine's time: that takes as long in a replay.
@@ -237,6 +242,18 @@ export interface AgentOptions {
   readonly onFault: (error: unknown) => void;
   /** Of the candidate in elections. */
   readonly name?: string;
+}
+
+/** As nodes do. Without a metadata store it goes on: an agent that waits for it is ready when it comes. */
+async function assertSamePartitions({ metadata: from, cluster }: Settings): Promise<void> {
+  const metadata = openMetadata(from);
+  try {
+    await assertFormedWith(metadata, cluster.name, cluster.partitionCount);
+  } catch (error) {
+    if (!(error instanceof ForeshardError) || error.code !== 'FORESHARD_UNAVAILABLE') throw error;
+  } finally {
+    await metadata.close();
+  }
 }
 
 /** The cluster itself says how many nodes there are. */

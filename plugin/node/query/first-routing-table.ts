@@ -29,7 +29,7 @@ export async function loadFirstTable(
         throw new ForeshardError(
           'FORESHARD_CONFIG',
           'fix-config',
-          `the cluster was formed with ${loaded.map.partitionCount} partitions, the settings say ${options.partitionCount}`,
+          `cluster.partitionCount: the cluster was formed with ${loaded.map.partitionCount} partitions, the settings say ${options.partitionCount}: set it to ${loaded.map.partitionCount}`,
         );
       return buildRoutingTable(loaded.records, loaded.map.partitionCount);
     } catch (error) {
