@@ -1,7 +1,7 @@
 import type { PlanMemory } from './affinity/plan-memory.ts';
 import { type Relief, type ReliefOptions, reliefAlone, stressText } from './affinity/relief/plan-relief.ts';
 import { withRecentLoad } from './affinity/relief/recent-load.ts';
-import type { LastingStress } from './affinity/relief/stress-watch.ts';
+import type { LastingStress, UnknownLoad } from './affinity/relief/stress-watch.ts';
 import type { Clock } from './base/clock.ts';
 import type { Logger } from './base/logger.ts';
 import type { AdmissionReport, ClusterState, PlanningInput, PluginMode } from './controller.ts';
@@ -35,6 +35,8 @@ export interface ReliefCause {
   readonly perSecond: Float64Array;
   /** What that says. */
   readonly told: readonly LoadDimension[];
+  /** Of what it says nothing. */
+  readonly unknown: UnknownLoad;
   /** Moves of the plan that begin within it count as done. */
   readonly reliefAfterMs: number;
   /** Whether what waits of the last plan will be carried out, or at least stands to be approved. */
@@ -53,14 +55,17 @@ export interface ReliefReport extends Omit<Relief, 'costBefore' | 'costAfter'> {
  */
 export async function runReliefCycle(
   { mode, clock, logger, loadProfile, observe, memory, relieve, record, admit }: ReliefCycleComponents,
-  { lasting, perSecond, told, reliefAfterMs, isPlanAlive }: ReliefCause,
+  { lasting, perSecond, told, unknown, reliefAfterMs, isPlanAlive }: ReliefCause,
 ): Promise<ReliefReport> {
   const atMs = clock.nowMs();
-  const profile = withRecentLoad(await loadProfile(), perSecond, told);
+  const profile = withRecentLoad(await loadProfile(), perSecond, {
+    told,
+    unknownPartitions: unknown.partitionIds,
+  });
   const state = await observe(profile);
   const input = { ...state, memory: await memory() };
   const dueMoves = isPlanAlive ? movesOnTheirWay(input, atMs + reliefAfterMs) : [];
-  const relief = relieve(input, profile, { dueMoves, lasting, nowMs: atMs });
+  const relief = relieve(input, profile, { dueMoves, lasting, nowMs: atMs, silentNodeIds: unknown.nodeIds });
   const { moves, evidence, refusal } = relief;
   const proposal = reliefAlone(state, relief);
   const report = { atMs, lasting, moves, evidence, refusal };

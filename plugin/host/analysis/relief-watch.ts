@@ -137,6 +137,7 @@ export class ReliefWatch {
         lasting,
         perSecond: this.#watch.meanPerSecond(),
         told,
+        unknown: this.#watch.unknown(watched),
         reliefAfterMs: controller.reliefAfterMs,
         isPlanAlive,
       },

@@ -20,5 +20,6 @@ export const REFUSAL_MEANING: Readonly<Record<Refusal, string>> = {
 export const RELIEF_MEANING: Readonly<Record<ReliefRefusal, string>> = {
   'on-its-way': 'moves that are open, approved or planned bring it back',
   'outside-windows': 'moves may not begin now (affinity.timetable.windows)',
+  'silent-nodes': 'only nodes could take anything that do not tell what they are asked',
   'no-move': 'none pays for its price with a target that stays inside its own zone',
 };

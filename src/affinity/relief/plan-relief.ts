@@ -3,7 +3,7 @@ import type { LoadDimension, LoadProfile } from '../../model/load-profile.ts';
 import type { Move, Proposal } from '../../model/proposal.ts';
 import type { MoveEvidence } from '../../model/proposal-evidence.ts';
 import { PlacementState } from '../cost-model.ts';
-import { buildInstance, type PlacementInputs } from '../instance.ts';
+import { buildInstance, type PlacementInputs, type PlacementInstance } from '../instance.ts';
 import { NO_MEMORY, withoutReturns } from '../plan-memory.ts';
 import type { AffinitySettings } from '../settings.ts';
 import { isWithin, parseMoveWindows } from '../timetable/windows.ts';
@@ -15,6 +15,7 @@ import type { LastingStress } from './stress-watch.ts';
 export const RELIEF_REFUSALS = [
   'on-its-way', // with the moves that count as done nobody is outside
   'outside-windows',
+  'silent-nodes', // none has a target but nodes that do not tell what they are asked
   'no-move', // none pays, or none has a target that stays inside its own zone
 ] as const;
 export type ReliefRefusal = (typeof RELIEF_REFUSALS)[number];
@@ -35,6 +36,8 @@ export interface ReliefOptions {
   readonly dueMoves: readonly { readonly partitionId: number; readonly targetNodeId: number }[];
   /** Between cycles: who is relieved, and nobody else. Without it whoever was outside in the last window. */
   readonly lasting?: readonly LastingStress[];
+  /** Between cycles: nothing goes to those that do not tell what they are asked now, however idle they were. */
+  readonly silentNodeIds?: ReadonlySet<number>;
   /** Wall clock, where the last window of the profile has not ended yet. */
   readonly nowMs?: number;
 }
@@ -50,13 +53,14 @@ export function planRelief(
   inputs: Omit<PlacementInputs, 'forecast'>,
   profile: LoadProfile,
   settings: AffinitySettings,
-  { dueMoves, lasting, nowMs }: ReliefOptions,
+  { dueMoves, lasting, silentNodeIds = new Set(), nowMs }: ReliefOptions,
 ): Relief {
   const forecast = measuredForecast(profile);
   const openMigrations = new Map(inputs.openMigrations);
   for (const { partitionId, targetNodeId } of dueMoves) openMigrations.set(partitionId, targetNodeId);
   const built = buildInstance({ ...inputs, openMigrations, forecast }, settings);
-  const instance = { ...built, allowed: withoutReturns(built, inputs.memory ?? NO_MEMORY) };
+  const anywhere = { ...built, allowed: withoutReturns(built, inputs.memory ?? NO_MEMORY) };
+  const instance = withoutTargets(anywhere, silentNodeIds);
   const dimensions = settings.dimensions.map(({ dimension }) => dimension);
   const state = new PlacementState(instance);
   const costBefore = state.cost();
@@ -67,7 +71,10 @@ export function planRelief(
   const stresses = stressedNodes(state, dimensions, settings.relief, nodeIds);
   const found = isOpen ? relieve(state, stresses, dimensions, settings) : [];
   const isAtEase = stresses.length === 0;
-  const nothing: ReliefRefusal = isAtEase ? 'on-its-way' : isOpen ? 'no-move' : 'outside-windows';
+  const wouldMove = (): boolean =>
+    relieve(new PlacementState(anywhere), stresses, dimensions, settings).length > 0;
+  const noTarget = (): ReliefRefusal => (silentNodeIds.size > 0 && wouldMove() ? 'silent-nodes' : 'no-move');
+  const nothing = (): ReliefRefusal => (isAtEase ? 'on-its-way' : isOpen ? noTarget() : 'outside-windows');
   const moves = found.map(
     (move): Move => ({
       partitionId: asPartitionId(move.partition),
@@ -81,8 +88,18 @@ export function planRelief(
     }),
   );
   const evidence = found.map((move) => evidenceOf(move, { dimensions, atMs }));
-  const refusal = found.length > 0 ? null : nothing;
+  const refusal = found.length > 0 ? null : nothing();
   return { moves, evidence, refusal, costBefore, costAfter: state.cost() };
+}
+
+/** Nobody goes to these nodes; whoever is there may stay. */
+function withoutTargets(instance: PlacementInstance, nodeIds: ReadonlySet<number>): PlacementInstance {
+  if (nodeIds.size === 0) return instance;
+  const { partitionCount, nodeCount, home } = instance;
+  const allowed = instance.allowed?.slice() ?? new Uint8Array(partitionCount * nodeCount).fill(1);
+  for (let p = 0; p < partitionCount; p++)
+    for (const node of nodeIds) if (node < nodeCount && home[p] !== node) allowed[p * nodeCount + node] = 0;
+  return { ...instance, allowed };
 }
 
 /** Where nothing was measured. */

@@ -37,6 +37,13 @@ export interface LastingStress {
   readonly forMs: number;
 }
 
+/** Of which no look of the last `reliefAfterMs` told. */
+export interface UnknownLoad {
+  readonly partitionIds: ReadonlySet<number>;
+  /** Those that own any. */
+  readonly nodeIds: ReadonlySet<number>;
+}
+
 interface KeptLook {
   readonly atMs: number;
   readonly durationMs: number;
@@ -118,6 +125,19 @@ export class StressWatch {
           mean[i]! += (durationMs / totalMs) * (perSecond[i] as number);
     }
     return mean;
+  }
+
+  /** What the mean says nothing of, though it is not idle. */
+  unknown({ reliefAfterMs }: Pick<StressWatchSettings, 'reliefAfterMs'>): UnknownLoad {
+    const { ownerOf } = this.#cluster;
+    const sinceMs = (this.#looks.at(-1)?.atMs ?? 0) - reliefAfterMs;
+    const isSilent = (nodeId: number): boolean =>
+      (this.#toldMs.get(nodeId) ?? Number.NEGATIVE_INFINITY) <= sinceMs;
+    const isUnknown = (p: number): boolean => this.#looks.every(({ isKnown }) => isKnown[p] !== 1);
+    return {
+      partitionIds: new Set([...ownerOf.keys()].filter(isUnknown)),
+      nodeIds: new Set([...ownerOf].filter((owner) => owner >= 0 && isSilent(owner))),
+    };
   }
 
   #judge(nodeId: number, { atMs, durationMs, perSecond }: KeptLook, settings: StressWatchSettings): void {

@@ -31,10 +31,21 @@ test('without a history it is all there is', () => {
 
 test('what is not told follows queries as over the last day', () => {
   const told = ['queries', 'cpuSeconds'] as const;
-  const { values } = withRecentLoad(hours(5), Float64Array.of(1, 0.25, 0, 0), told);
+  const { values } = withRecentLoad(hours(5), Float64Array.of(1, 0.25, 0, 0), { told });
   check.equal([...values.slice(-4)], [3600, 900, 7 * 3600, 0]);
-  const never = withRecentLoad(hours(0), Float64Array.of(1, 0.25, 0, 0), told);
+  const never = withRecentLoad(hours(0), Float64Array.of(1, 0.25, 0, 0), { told });
   check.equal([...never.values], [3600, 900, 0, 0]);
+});
+
+test('partitions of which nothing is known carry what they did in the last window that was measured, bytes as well', () => {
+  const profile = hours(5);
+  profile.coverage[4] = 0.1;
+  profile.values[3 * LOAD_DIMENSION_COUNT] = 60;
+  const nothing = new Float64Array(LOAD_DIMENSION_COUNT);
+  const options = { told: ['queries'] as const, unknownPartitions: new Set([0]) };
+  const { values } = withRecentLoad(profile, nothing, options);
+  check.equal([...values.slice(-4)], [120, 2, 1400, 0], 'of half an hour');
+  check.equal([...withRecentLoad(hours(0), nothing, options).values], [0, 0, 0, 0]);
 });
 
 test.run();

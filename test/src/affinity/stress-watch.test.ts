@@ -76,6 +76,18 @@ test('a node that does not tell keeps its stress for a while, and its partitions
   check.is(away.dueMs[0], AFTER_MS);
   const mean = away.watch.meanPerSecond();
   check.equal([mean[0], Math.round(mean[LOAD_DIMENSION_COUNT] as number)], [20, 70]);
+  check.equal([...away.watch.unknown(SETTINGS).nodeIds], []);
+  const silent = watching(
+    () => 70,
+    (ms) => ms > 16 * LOOK_MS,
+  );
+  const { partitionIds, nodeIds } = silent.watch.unknown(SETTINGS);
+  check.equal([[...partitionIds], [...nodeIds]], [[0, 1], [0]]);
+  const lately = watching(
+    () => 70,
+    (ms) => ms > 17 * LOOK_MS,
+  ).watch.unknown(SETTINGS);
+  check.equal([lately.partitionIds.size, lately.nodeIds.size], [0, 0], 'the mean says something of it still');
   const gone = watching(
     () => 70,
     (ms) => ms > 30_000 && ms <= 30_000 + 2 * AFTER_MS,

@@ -79,6 +79,8 @@ class World {
   isElected = true;
   #migrationCount = 0;
   load: (ms: number) => readonly number[] = () => QUIET;
+  /** Nodes that tell of it. */
+  told: (ms: number) => readonly number[] = () => [0, 1, 2];
   readonly manager: AffinityManager;
   readonly settings: Settings;
 
@@ -159,13 +161,14 @@ class World {
     while (this.clock.nowMs() < toMs) {
       const atMs = this.clock.nowMs() + LOOK_MS;
       const perSecond = new Float64Array(HOME.length * LOAD_DIMENSION_COUNT);
+      const nodeIds = new Set(this.told(this.clock.nowMs() - START_MS));
       for (let ms = this.clock.nowMs(); ms < atMs; ms += 1_000)
         this.load(ms - START_MS).forEach((own, p) => {
-          perSecond[p * LOAD_DIMENSION_COUNT]! += own / 30;
+          if (nodeIds.has(this.ownerOf[p] as number)) perSecond[p * LOAD_DIMENSION_COUNT]! += own / 30;
         });
       this.clock.advanceTo(atMs);
       for (const [p, { target, endMs }] of this.open) if (endMs <= atMs) this.#end(p, target);
-      await watch.look({ atMs, durationMs: LOOK_MS, perSecond, nodeIds: new Set([0, 1, 2]) });
+      await watch.look({ atMs, durationMs: LOOK_MS, perSecond, nodeIds });
     }
   }
 
@@ -480,6 +483,25 @@ test('moves of relief that were given up are tried again after the interval, eac
     const times = world.admitted.map(({ atMs }) => Math.round((atMs - START_MS) / 60_000));
     check.equal(times, given === 'no place' ? [12] : [12, 22, 32], given);
   }
+});
+
+test('a node that does not tell its load is no target, however idle it was; a node that owns nothing is one', async () => {
+  const moved = async (told: readonly number[], load: readonly number[], empty: number | null = null) => {
+    const world = new World('auto');
+    for (const [p, own] of HOME.entries()) if (own === empty) world.ownerOf[p] = 0;
+    world.load = (ms) => (ms >= SHOCK_MS ? load : QUIET.map((own) => own / 2));
+    world.told = (ms) => (ms >= SHOCK_MS ? told : [0, 1, 2]);
+    await world.until(START_MS + SHOCK_MS + AFTER_MS + LOOK_MS, world.newWatch());
+    const targets = world.admitted.flatMap(({ moves }) => moves.map((move) => move.targetNodeId as number));
+    return { targets: [...new Set(targets)].sort(), refusal: (await world.last())?.refusal };
+  };
+  // Node 0 is at 90 %, node 1 at 95 % and silent, node 2 at 15 %.
+  const load = [60, 15, 15, 95, 15];
+  check.equal(await moved([0, 2], load), { targets: [2], refusal: null });
+  check.equal(await moved([0], load), { targets: [], refusal: 'silent-nodes' });
+  check.equal(await moved([0, 1, 2], [60, 15, 15, 95, 70]), { targets: [], refusal: 'no-move' });
+  // Nobody asks it for anything: it has nothing to tell.
+  check.equal((await moved([0, 1], [60, 15, 15, 95, 0], 2)).targets, [2]);
 });
 
 test('nothing is moved outside the windows, and it is said', async () => {
