@@ -101,7 +101,7 @@ export class ReliefWatch {
     if (this.#relieving !== null || this.#watch.due(watched).length === 0) return null;
     // A cycle may be running: who is due is seen when it has ended, by the looks that came meanwhile.
     const relieving = cycles
-      .inTurn((fence) => this.#relieve(settings, watched, fence))
+      .inTurn((fence) => this.#relieve(fence))
       .finally(() => {
         this.#relieving = null;
       });
@@ -109,14 +109,13 @@ export class ReliefWatch {
     return relieving;
   }
 
-  async #relieve(
-    settings: Settings,
-    watched: StressWatchSettings,
-    fence: MetadataCondition,
-  ): Promise<ReliefReport | null> {
+  /** By the settings of the time at which its turn comes: they may have been reloaded since the look. */
+  async #relieve(fence: MetadataCondition): Promise<ReliefReport | null> {
     const { planning, told } = this.#components;
-    const { cycles, rooms, coordinator } = planning();
+    const { settings, cycles, rooms, coordinator } = planning();
     const { controller, plugin, cluster } = settings;
+    if (controller.reliefAfterMs === 0) return null;
+    const watched = watchSettings(settings, told);
     const lasting = this.#watch.due(watched);
     if (plugin.mode === 'observe' || lasting.length === 0) return null;
     const nowMs = rooms.clock.nowMs();

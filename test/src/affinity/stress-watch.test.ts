@@ -108,6 +108,18 @@ test('after a gap in which nobody looked it begins anew', () => {
   check.is(note(520_000), 0);
 });
 
+test('a long look counts for as much more as it is longer', () => {
+  const watch = new StressWatch();
+  for (const [atMs, durationMs, own] of [
+    [30_000, 30_000, 30],
+    [120_000, 90_000, 70],
+  ] as const) {
+    const perSecond = new Float64Array(3 * LOAD_DIMENSION_COUNT).fill(own);
+    watch.note({ atMs, durationMs, perSecond, nodeIds: BOTH }, CLUSTER, SETTINGS);
+  }
+  check.is(watch.meanPerSecond()[0], 60);
+});
+
 test('it says who, of what and for how long, the most stressed first', () => {
   const { watch } = watching(() => 75);
   const [first] = watch.due(SETTINGS);

@@ -62,6 +62,12 @@ function start() {
       }
       return looks;
     },
+    /** The pulse of the look before once more, or one of before that. */
+    again: (agoMs: number) =>
+      load.look(
+        nowMs,
+        pulses().map((own) => ({ ...own, atMs: own.atMs - agoMs })),
+      )?.[0],
     forget: (id: number) => totals.delete(id),
   };
 }
@@ -91,6 +97,14 @@ test('a new window goes on where the last one ended', () => {
   const { pass } = start();
   pass(3_570, new Map([[20_001, [10, 0, 0, 0]]]));
   for (const look of pass(120, new Map([[20_001, [10, 0, 0, 0]]]))) near(look, [10, 0, 0, 0]);
+});
+
+test('a pulse that is no newer than the one before leaves the rate as it was', () => {
+  for (const agoMs of [0, 500]) {
+    const { pass, again } = start();
+    pass(60, new Map([[20_001, [10, 0, 0, 0]]]));
+    check.is(Math.round(again(agoMs) ?? Number.NaN), 10, `${agoMs} ms ago`);
+  }
 });
 
 test('who asks nothing, or has gone, burdens nobody', () => {

@@ -108,4 +108,20 @@ test('moves of relief go before those of the plan, which stay; of a partition th
   );
 });
 
+test('a move of relief starts from where its partition was then, not from where the plan saw it', () => {
+  // Partition 0 has gone to node 1 since the plan, and goes on to node 2.
+  const moved = [{ ...recordOf(0, 1), epoch: asEpoch(2) }, recordOf(1), recordOf(2)];
+  const onward = { ...moveOf(0, 2), sourceNodeId: asNodeId(1) };
+  const more = {
+    ...planOf([onward]),
+    baseOwnerOf: Int32Array.of(1, 1, 2),
+    baseEpochOf: Uint32Array.of(2, 1, 1),
+  };
+  const queue = new SlotMoveQueue(DEFAULT_MIGRATION_SETTINGS);
+  queue.take(planOf([moveOf(2, 0)]), seenOf(HOME));
+  const { queued, refused } = queue.take(more, seenOf(moved), { isAddition: true });
+  check.equal([queued.length, refused], [1, []]);
+  check.is(queue.next(seenOf(moved))?.move, onward);
+});
+
 test.run();

@@ -12,7 +12,11 @@ import {
   withReliefMoves,
 } from '../../../../plugin/host/records/proposal-record.ts';
 import { pastProposalsPrefix, proposalKey, reliefKey } from '../../../../plugin/host/records/record-keys.ts';
-import { decodeRelief, type ReliefRecord } from '../../../../plugin/host/records/relief-record.ts';
+import {
+  decodeRelief,
+  encodeRelief,
+  type ReliefRecord,
+} from '../../../../plugin/host/records/relief-record.ts';
 import { readDecisions } from '../../../../plugin/metadata/decisions.ts';
 import { recordCodec } from '../../../../plugin/metadata/record-codec.ts';
 import { approve } from '../../../../plugin/operator/approval/approve.ts';
@@ -77,12 +81,16 @@ class World {
   fence = { key: 'leader', revisionIs: 0 };
   plannedIn: typeof this.fence | null = null;
   isElected = true;
+  /** Before relief's turn comes. */
+  onTurn: () => void = () => undefined;
+  /** That stay, whoever wants them moved. */
+  readonly resting = new Set<number>();
   #migrationCount = 0;
   load: (ms: number) => readonly number[] = () => QUIET;
   /** Nodes that tell of it. */
   told: (ms: number) => readonly number[] = () => [0, 1, 2];
   readonly manager: AffinityManager;
-  readonly settings: Settings;
+  settings: Settings;
 
   constructor(mode: PluginMode, windows: readonly string[] = []) {
     this.settings = settingsOf(mode, windows);
@@ -110,7 +118,7 @@ class World {
       map: { partitionCount: HOME.length, ownerOf: this.ownerOf.slice(), epochOf: this.epochOf.slice() },
       nodes: [0, 1, 2].map((id) => nodeOf(id, CAPACITY * 3600)),
       partitionBytes: new Float64Array(HOME.length).fill(1e6),
-      restingPartitions: new Set(this.open.keys()),
+      restingPartitions: new Set([...this.open.keys(), ...this.resting]),
       openMigrations: new Map([...this.open].map(([p, { target }]) => [p, target])),
     };
   }
@@ -137,7 +145,13 @@ class World {
           return { admittedCount: proposal.moves.length, queuedCount: 0, scheduledCount: 0 };
         },
       },
-      cycles: { inTurn: (work: (fence: unknown) => unknown) => work(this.fence), plannedIn: this.plannedIn },
+      cycles: {
+        inTurn: (work: (fence: unknown) => unknown) => {
+          this.onTurn();
+          return work(this.fence);
+        },
+        plannedIn: this.plannedIn,
+      },
       rooms: {
         ...{ clock: this.clock, logger: silentLogger, kernelHash: 'k', tell: () => undefined },
         loadProfile: async () => this.profile(),
@@ -148,7 +162,7 @@ class World {
     } as unknown as Planning;
     return new ReliefWatch({
       ...{ metadata: this.metadata, name: 'query-1', logger: silentLogger, told: ['queries'] },
-      planning: () => planning,
+      planning: () => ({ ...planning, settings: this.settings }),
       cluster: async () => watchedCluster(this.settings, this.ownerOf, []),
       onFault: (error) => {
         throw error;
@@ -387,7 +401,7 @@ test('off, and where somebody else leads, nothing is watched', async () => {
   await world.until(START_MS + HOUR_MS, world.newWatch());
   check.is(world.admitted.length, 0);
   const off = new World('auto');
-  (off as { settings: Settings }).settings = {
+  off.settings = {
     ...off.settings,
     controller: { ...off.settings.controller, reliefAfterMs: 0 },
   };
@@ -448,6 +462,55 @@ test('a planned move that helps within the same time is relief enough; a later o
   check.is(gone.admitted.length, 1);
   const left = (await gone.proposed()).moves.filter(({ partitionId }) => partitionId === 0);
   check.ok(left.length <= 1, 'a partition moves once');
+});
+
+test('a planned move is no help where the plan is past, or its partition has to stay', async () => {
+  const past = new World('auto');
+  past.plan(0, 1, START_MS + 60_000);
+  past.load = (ms) => shock(ms - HOUR_MS);
+  await past.until(START_MS + HOUR_MS + SHOCK_MS + AFTER_MS + LOOK_MS, past.newWatch());
+  check.is(past.admitted.length, 1);
+  const resting = new World('auto');
+  resting.plan(0, 1, START_MS + 60_000);
+  resting.resting.add(0);
+  resting.load = shock;
+  await resting.until(START_MS + SHOCK_MS + AFTER_MS + LOOK_MS, resting.newWatch());
+  check.is(resting.admitted.length, 1);
+  check.ok(resting.admitted[0]?.moves.every(({ partitionId }) => partitionId !== 0));
+});
+
+test('one that is stamped later than now keeps nobody from relief', async () => {
+  const world = new World('auto');
+  const nothing = { lasting: [], moves: [], evidence: [], refusal: null };
+  world.plain.put(reliefKey(NAME), encodeRelief({ ...nothing, atMs: START_MS + 10 * HOUR_MS }, 'auto'));
+  world.load = shock;
+  await world.until(START_MS + SHOCK_MS + AFTER_MS + LOOK_MS, world.newWatch());
+  check.is(world.admitted.length, 1);
+});
+
+test('whoever has lost the office writes nothing of relief', async () => {
+  const world = new World('auto');
+  world.load = shock;
+  world.plain.put('leader', new Uint8Array(1));
+  await world.until(START_MS + SHOCK_MS + AFTER_MS + LOOK_MS, world.newWatch());
+  check.equal([...world.plain.entries.keys()], ['leader']);
+});
+
+test('relief whose turn comes after a reload keeps to the settings that hold then', async () => {
+  const of = async (settings: Settings) => {
+    const world = new World('auto');
+    world.load = shock;
+    world.onTurn = () => {
+      world.settings = settings;
+    };
+    await world.until(START_MS + SHOCK_MS + AFTER_MS + LOOK_MS, world.newWatch());
+    return [world.admitted.length, (await world.last())?.mode];
+  };
+  const auto = settingsOf('auto');
+  check.equal(await of(settingsOf('observe')), [0, undefined]);
+  check.equal(await of({ ...auto, controller: { ...auto.controller, reliefAfterMs: 0 } }), [0, undefined]);
+  check.equal(await of(settingsOf('propose')), [0, 'propose']);
+  check.equal(await of(auto), [1, 'auto']);
 });
 
 test('a planned move that was given up since is no help; one before the plan, or to elsewhere, says nothing of it', async () => {
