@@ -41,7 +41,7 @@ const [S, T, O, R] = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(40)) as 
 /** Three masters of which each has one slot, as source and target see them; `onMeet` is what a message of the source does. */
 class Fakes {
   version = '7.0.15';
-  readonly epochs = { [S]: 5, [T]: 4, [O]: 3 };
+  readonly epochs: Record<string, number> = { [S]: 5, [T]: 4, [O]: 3 };
   heardSourceEpoch = 5;
   /** Whose slot 0 is, as the target sees it. */
   ownerAtTarget = S;
@@ -59,7 +59,15 @@ class Fakes {
   /** What the replica of the source knows of its master; null without one. */
   epochAtReplica: number | null = null;
   onSleep = (): void => undefined;
+  /** What the target says of the source. */
+  flagsOfSource = 'master';
+  pingSentMs = 0;
   flagsOfOther = 'master';
+  /** As the source knows it; null: as all do. */
+  epochOfOtherAtSource: number | null = null;
+  /** By who says it. */
+  readonly openSlots: Record<string, string> = {};
+  namedSlot: number | null = null;
   slotsOfOther = '12';
   /** A node that does not answer. */
   silent = '';
@@ -104,7 +112,10 @@ class Fakes {
       return this.refuses === 'CONFIG'
         ? new RedisRefusal('NOPERM no permissions')
         : [Buffer.from(String(command[2])), Buffer.from(String(this.nodeTimeoutMs))];
-    if (command[0] === 'EVAL') return this.#named(String(command[5]));
+    if (command[0] === 'EVAL') {
+      this.namedSlot = Number(command[3]);
+      return this.#named(String(command[5]));
+    }
     this.sent.push(`${nodeId[0]}: ${text.replace(/([abc])\1{39}/g, '$1')}`);
     if (text.startsWith('CLUSTER MEET')) this.onMeet();
     if (text === 'CLUSTER BUMPEPOCH' && this.refuses !== text)
@@ -126,16 +137,25 @@ class Fakes {
     const replica = `${R} 127.0.0.1:7009@17009 slave ${S} 0 0 0 connected`;
     return [S, T, ...this.others]
       .map((id, index) => {
-        const heard = viewerId === T ? this.heardSourceEpoch : viewerId === R ? this.epochAtReplica : null;
-        const epoch = (id === S ? heard : null) ?? this.epochs[id];
+        const epoch = this.#epochOf(id, viewerId);
         const own = id === S ? this.sourceSlots : id === O ? this.slotsOfOther : `${index + 10}`;
-        const slots = [...(id === owner ? ['0'] : []), ...(own === '' ? [] : [own])];
+        const open = id === viewerId ? this.openSlots[id] : undefined;
+        const slots = [...(id === owner ? ['0'] : []), own, open ?? ''].filter((field) => field !== '');
         const host = id === T && viewerId === T ? this.ownHost : '127.0.0.1';
-        const flags = id === viewerId ? 'myself,master' : id === O ? this.flagsOfOther : 'master';
-        return `${id} ${host}:${7_000 + index}@${17_000 + index} ${flags} - 0 0 ${epoch} connected ${slots.join(' ')}`;
+        const ofSource = id === S && viewerId === T;
+        const told = ofSource ? this.flagsOfSource : id === O ? this.flagsOfOther : 'master';
+        const flags = id === viewerId ? 'myself,master' : told;
+        const pinged = ofSource ? this.pingSentMs : 0;
+        return `${id} ${host}:${7_000 + index}@${17_000 + index} ${flags} - ${pinged} 0 ${epoch} connected ${slots.join(' ')}`;
       })
       .concat(this.epochAtReplica === null ? [] : [replica])
       .join('\n');
+  }
+
+  #epochOf(id: string, viewerId: string): number {
+    const heard = viewerId === T ? this.heardSourceEpoch : viewerId === R ? this.epochAtReplica : null;
+    const ofOther = viewerId === S ? this.epochOfOtherAtSource : null;
+    return (id === S ? heard : id === O ? ofOther : null) ?? (this.epochs[id] as number);
   }
 }
 
@@ -213,6 +233,62 @@ test('a third master that is out of reach for a moment is waited for, without a 
   // Its successor has its slots: it comes back as a replica, if at all.
   const succeeded = Object.assign(new Fakes(), { flagsOfOther: 'master,fail', slotsOfOther: '' });
   check.is((await succeeded.settle()).unprotected, 'the cluster has no third master');
+});
+
+test('what the source has yet to answer to the target is waited for before a slot is named', async () => {
+  const fakes = Object.assign(new Fakes(), { pingSentMs: 1_790_000_000_000 });
+  fakes.onSleep = () => {
+    if (fakes.nowMs > 700) fakes.pingSentMs = 0;
+    else check.is(fakes.namedSlot, null);
+  };
+  await fakes.settle();
+  check.ok(fakes.nowMs > 700);
+  check.is(fakes.namedSlot, 0);
+});
+
+test('no slot that is open on either side is named', async () => {
+  for (const [nodeId, open] of [
+    [S, `[0->-${T}]`],
+    [T, `[0-<-${S}]`],
+  ] as const) {
+    const fakes = new Fakes();
+    fakes.openSlots[nodeId] = open;
+    await fakes.settle();
+    check.is(fakes.namedSlot, 1, open);
+  }
+});
+
+test('nobody is named of whose epoch source and target think differently', async () => {
+  const fakes = new Fakes();
+  const P = 'e'.repeat(40);
+  Object.assign(fakes.epochs, { [P]: 2 });
+  Object.assign(fakes, { others: [O, P], epochOfOtherAtSource: 7 });
+  await fakes.settle();
+  check.equal(fakes.sent, ['b: names e', MEET]);
+});
+
+test('a source that the target cannot reach is waited for, on any version', async () => {
+  const fakes = Object.assign(new Fakes(), { version: '8.0.1', flagsOfSource: 'master,fail?' });
+  fakes.onSleep = () => {
+    if (fakes.nowMs > 700) fakes.flagsOfSource = 'master';
+  };
+  await fakes.settle();
+  check.ok(fakes.nowMs > 700, `${fakes.nowMs} ms`);
+  fakes.flagsOfSource = 'master,fail?';
+  fakes.onSleep = () => undefined;
+  await fakes.settle().then(
+    () => check.unreachable(),
+    (error: Error) => check.match(error.message, /^target b+ cannot reach source a+, for 30000 ms/),
+  );
+});
+
+test('a pair that was not protected is not remembered: it is tried again with the next move', async () => {
+  const pairs = new SettledPairs();
+  const fakes = Object.assign(new Fakes(), { refuses: 'EVAL' });
+  check.is((await fakes.settle(pairs)).unprotected, 'scripts (EVAL) are refused');
+  fakes.refuses = '';
+  check.is((await fakes.settle(pairs)).unprotected, null);
+  check.ok(fakes.sent.includes('b: names c'));
 });
 
 test('nothing is sent to servers that keep no doubts and have heard', async () => {
@@ -515,6 +591,45 @@ if (requireOrSkip('redis', hasRedisServer())) {
       process.kill(cluster.pid(0), 'SIGCONT');
       check.match(String(await cluster.command(1, 'CLUSTER', 'NODES')), /myself,master .* 5461-10923/);
       check.is(numberOf(await cluster.command(1, 'CLUSTER', 'COUNTKEYSINSLOT', named)), 1);
+    }));
+
+  test('a slot that somebody opens before it is named is not named', () =>
+    withDoubtOf(10_923, { source: 1, target: 2, other: 0 }, async ({ cluster, nodes, move }) => {
+      const { targetId, sourceId, otherMasterIds } = move;
+      const clock = systemClock();
+      const opened: number[] = [];
+      const run = <Result>(steps: Steps<Result>): Promise<Result> =>
+        runSteps(steps, {
+          ...{ clock, assertMaySend: () => undefined, pace: new Pace(REDIS_DEFAULTS.slotMove) },
+          nodes: {
+            node: (nodeId): RedisNode => ({
+              close: () => undefined,
+              pipeline: async (commands) => {
+                const [name, , , slot] = commands[0] as RedisCommand;
+                if (name === 'EVAL') {
+                  opened.push(Number(slot));
+                  await cluster.command(2, 'CLUSTER', 'SETSLOT', slot as number, 'IMPORTING', sourceId);
+                }
+                return nodes.node(nodeId).pipeline(commands);
+              },
+            }),
+          },
+        });
+      const settling = settleClaims({ sourceId, targetId }, { run, clock, mode: 'auto' });
+      const why = await settling.then(
+        () => null,
+        (error: Error) => error.message,
+      );
+      // Servers that keep no doubts need nobody named.
+      if (why !== null) check.match(why, /epochs or slots have changed while it was made to hear/);
+      check.is(why === null, opened.length === 0);
+      const seen = parseClusterNodes(String(await cluster.command(2, 'CLUSTER', 'NODES')), '');
+      const ofOther = seen.find(({ nodeId }) => nodeId === otherMasterIds[0])?.slots ?? [];
+      for (const slot of opened)
+        check.not.ok(
+          ofOther.some(([first, last]) => first <= slot && slot <= last),
+          "it is the source's still",
+        );
     }));
 }
 
