@@ -186,6 +186,7 @@ async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
         logger,
         fence: () => coordinator.fence,
         runCycle: () => cycles.runCycle(),
+        isOverdue: () => cycles.isOverdue(),
         onFault: reportFault,
       });
   const beside = [

@@ -344,6 +344,7 @@ export class Analysis {
       logger: this.#components.logger,
       fence: () => coordinator.fence,
       runCycle: () => cycles.runCycle(),
+      isOverdue: () => cycles.isOverdue(),
       onFault: this.#onFault,
     });
   }

@@ -14,6 +14,7 @@ import type { LoadProfile } from '../../../src/model/load-profile.ts';
 import type { Proposal } from '../../../src/model/proposal.ts';
 import type { MetadataCondition } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
+import { orNothing } from '../../metadata/json-values.ts';
 import type { CycleBook } from '../../metrics/cycle-book.ts';
 import { tellOfProposal } from '../../webhooks/open-webhooks.ts';
 import type { WebhookSender } from '../../webhooks/webhook-sender.ts';
@@ -101,6 +102,14 @@ export class CycleRunner {
     const { forecast, analyzer } = this.#settings;
     const horizonMs = forecast.horizonSteps * analyzer.windowMs;
     return readPlanMemory(metadata, { keys, proposalKey, horizonMs, nowMs: clock.nowMs() });
+  }
+
+  /** Whether the latest proposal, whoever made it, is older than an interval; false where there is none. */
+  async isOverdue(): Promise<boolean> {
+    const { metadata, proposalKey, clock } = this.#components;
+    const entry = await metadata.get(proposalKey);
+    const [latest] = entry === undefined ? [] : orNothing(() => decodeProposal(entry.value));
+    return latest !== undefined && clock.nowMs() - latest.atMs > this.#settings.controller.cycleIntervalMs;
   }
 
   /** Resolves when no cycle is running. */

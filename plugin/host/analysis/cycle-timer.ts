@@ -9,6 +9,8 @@ export interface CycleTimerComponents {
   readonly fence: () => MetadataCondition | null;
   /** Null where this process does not lead. */
   readonly runCycle: () => Promise<CycleReport | null>;
+  /** Whether the latest plan, whoever made it, is older than an interval. */
+  readonly isOverdue: () => Promise<boolean>;
   /** Told of a bug of ours, which is not tried again. */
   readonly onFault: (error: unknown) => void;
 }
@@ -21,13 +23,15 @@ const RETRY_MS_MAX = 600_000;
 const ELECTION_LOOK_MS = 250;
 
 /**
- * When a process plans: every interval, and at once where somebody has asked for it. A cycle that could not plan, because the world
+ * When a process plans: every interval, and at once where somebody has asked for it, or where it is elected and finds the latest plan overdue. A cycle that could not plan, because the world
  * was not ready, is tried again in a moment, then at growing intervals, not after the whole of one, which is an hour by default.
  */
 export class CycleTimer {
   readonly #intervalMs: number;
   readonly #components: CycleTimerComponents;
   readonly #timer: NodeJS.Timeout;
+  readonly #termTimer: NodeJS.Timeout;
+  #term: MetadataCondition | null = null;
   #again: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   /** Somebody has asked for a plan, or one could not be made, and none has been made since. */
@@ -40,6 +44,7 @@ export class CycleTimer {
     this.#intervalMs = intervalMs;
     this.#components = components;
     this.#timer = setInterval(() => this.#turn(), intervalMs);
+    this.#termTimer = setInterval(() => this.#lookForTerm(), ELECTION_LOOK_MS);
   }
 
   /** A plan at once, or as soon as this process leads: it may just be standing for election. */
@@ -57,6 +62,7 @@ export class CycleTimer {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearInterval(this.#timer);
+    clearInterval(this.#termTimer);
     this.#notAgain();
     await this.#running;
   }
@@ -67,6 +73,29 @@ export class CycleTimer {
     this.#running ??= this.#attempt().finally(() => {
       this.#running = null;
     });
+  }
+
+  /** Whoever led before may have failed, or been gone, for long: once a term, so that terms that change often do not bring a plan each. */
+  #lookForTerm(): void {
+    const { fence, isOverdue, onFault, logger } = this.#components;
+    const term = fence();
+    if (term === this.#term) return;
+    this.#term = term;
+    if (term === null) return;
+    isOverdue().then(
+      (isDue) => {
+        // What is owed is on its way.
+        if (isDue && fence() === term && !this.#isOwed) this.planSoon();
+      },
+      (error: unknown) => {
+        if (isOwnBug(error)) onFault(error);
+        else
+          logger.warn(
+            { fault: (error as Error).message },
+            'the latest plan cannot be looked at: the next interval plans',
+          );
+      },
+    );
   }
 
   async #attempt(): Promise<void> {
