@@ -117,14 +117,21 @@ export class PlacementState {
   /**
    * Cells, resource x slot, in which `node` would be above its limit with `partition`, though nothing else forbids it: none if it
    * may go there. Null where another rule forbids it, or what is missing is memory, which both hold until the plan is done.
+   *
+   * @param passing what nodes are above their limits on paper alone, until a later move ends that.
    */
-  excessWith(partition: number, node: number): readonly number[] | null {
+  excessWith(
+    partition: number,
+    node: number,
+    passing: readonly { readonly node: number; readonly cell: number }[],
+  ): readonly number[] | null {
     const source = this.ownerOf[partition] as number;
     if (source === node) return [];
     if (this.#rules.refusal(partition, source, node) !== null) return null;
-    return this.#hardCapacity === null
-      ? []
-      : this.#hardCapacity.excess(this.#sums, partition, { source, node });
+    if (this.#hardCapacity === null) return [];
+    const { depth } = this.instance;
+    const cells = new Set(passing.map((over) => over.node * depth + over.cell));
+    return this.#hardCapacity.excess(this.#sums, partition, { source, node }, cells);
   }
 
   /** Whether a node is above its limit in a cell, resource x slot. */

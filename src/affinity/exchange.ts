@@ -27,7 +27,20 @@ export function findExchange(
   open: ReadonlySet<number>,
   { ownerOf, costMax }: { readonly ownerOf: Int32Array; readonly costMax: number },
 ): readonly number[] {
+  const { instance } = state;
   let tries = 0;
+  const fullAt = (nodes: ReadonlySet<number>): ReadonlySet<number> =>
+    new Set([...nodes].flatMap((node) => fullCells(state, node).map((cell) => node * instance.depth + cell)));
+  /** Whether no node of a chain is full, on the map as it is now, where it was not before the chain. */
+  const raisesNone = (chain: readonly number[]): boolean => {
+    const nodes = new Set(chain.flatMap((p) => [instance.home[p] as number, ownerOf[p] as number]));
+    const after = fullAt(nodes);
+    if (after.size === 0) return true;
+    for (const p of chain) state.move(p, instance.home[p] as number);
+    const before = fullAt(nodes);
+    for (const p of chain) state.move(p, ownerOf[p] as number);
+    return [...after].every((at) => before.has(at));
+  };
   const goOn = (chain: readonly number[], excess: readonly Excess[]): readonly number[] => {
     for (const partition of open) {
       const home = state.ownerOf[partition] as number;
@@ -35,7 +48,7 @@ export function findExchange(
         continue;
       if (++tries > TRIES_MAX) return [];
       const target = ownerOf[partition] as number;
-      const cells = state.excessWith(partition, target);
+      const cells = state.excessWith(partition, target, excess);
       if (cells === null || coversAllSlots(state, cells)) continue;
       const delta = state.moveDelta(partition, target);
       if (state.cost() + delta > costMax || (chain.length > 0 && delta >= 0)) continue;
@@ -43,7 +56,7 @@ export function findExchange(
       const left = stillFull(state, excess).concat(cells.map((cell) => ({ node: target, cell })));
       const longer = [...chain, partition];
       let found: readonly number[] = [];
-      if (left.length === 0) found = longer;
+      if (left.length === 0) found = raisesNone(longer) ? longer : [];
       else if (longer.length < EXCHANGE_MOVES_MAX) found = goOn(longer, left);
       state.move(partition, home);
       if (found.length > 0) return found;
@@ -56,6 +69,14 @@ export function findExchange(
 /** Of what was above its limit that which is so on the map as it is now. */
 export const stillFull = <Kind extends Excess>(state: PlacementState, excess: readonly Kind[]): Kind[] =>
   excess.filter(({ node, cell }) => state.isFull(node, cell));
+
+/** Cells, resource x slot, in which a node is above its limit. */
+export function fullCells(state: PlacementState, node: number): number[] {
+  const { resourceCount, slotStride, slotCount } = state.instance;
+  return Array.from({ length: resourceCount * slotStride }, (_, cell) => cell).filter(
+    (cell) => cell % slotStride < slotCount && state.isFull(node, cell),
+  );
+}
 
 function coversAllSlots({ instance }: PlacementState, cells: readonly number[]): boolean {
   return new Set(cells.map((cell) => cell % instance.slotStride)).size === instance.slotCount;

@@ -9,6 +9,12 @@ export interface NodeSums {
   readonly variance: Float64Array;
 }
 
+interface Way {
+  readonly source: number;
+  readonly node: number;
+  readonly passing?: ReadonlySet<number> | undefined;
+}
+
 /**
  * Capacity as a rule: no node above it at the upper quantile, in any resource and slot. A node that is above at home may
  * stay so, but not rise. A transient resource, such as memory, is taken on both nodes until the plan is done, so that what
@@ -64,14 +70,18 @@ export class HardCapacity {
   /**
    * Cells, resource x slot, in which `node` has no room for a partition of `source`; none if it has. Null where that is so of a
    * transient resource, which no later move gives back.
+   *
+   * @param passing cells, node x depth + cell, in which a node is above its limit on paper alone, until a later move ends that: an
+   *   overload that nobody will see gives no right to share it, nor to exchange it.
    */
   excess(
     sums: NodeSums,
     partition: number,
     way: { readonly source: number; readonly node: number },
+    passing: ReadonlySet<number>,
   ): readonly number[] | null {
     const cells: number[] = [];
-    return this.#fits(sums, partition, way, cells) ? cells : null;
+    return this.#fits(sums, partition, { ...way, passing }, cells) ? cells : null;
   }
 
   /** Whether a node is above its limit in a cell. */
@@ -82,12 +92,7 @@ export class HardCapacity {
   }
 
   /** @param excess gets the cells without room, other than of transient resources; where it is null the first one ends it. */
-  #fits(
-    sums: NodeSums,
-    partition: number,
-    { source, node }: { readonly source: number; readonly node: number },
-    excess: number[] | null,
-  ): boolean {
+  #fits(sums: NodeSums, partition: number, { source, node, passing }: Way, excess: number[] | null): boolean {
     const instance = this.#instance;
     const { depth, slotStride, slotCount, resourceCount, isTransient, load, variance } = instance;
     const isHome = instance.home[partition] === node;
@@ -113,9 +118,9 @@ export class HardCapacity {
         if (held !== null) return false;
         const after = this.#atQuantile(mean, spread);
         const from = source * depth + d;
-        const now = this.#atQuantile(sums.load[from] as number, sums.variance[from] as number);
+        const now = this.#lasting(sums.load[from] as number, sums.variance[from] as number, from, passing);
         if (after < now * relative * (1 - ROUNDING)) continue;
-        isRelief ??= this.#overloadDelta(sums, partition, { source, node, resource: r }) < 0;
+        isRelief ??= this.#overloadDelta(sums, partition, { source, node, passing, resource: r }) < 0;
         if (isRelief) continue;
         if (excess === null) return false;
         excess.push(d);
@@ -128,7 +133,7 @@ export class HardCapacity {
   #overloadDelta(
     { load, variance }: NodeSums,
     partition: number,
-    { source, node, resource }: { readonly source: number; readonly node: number; readonly resource: number },
+    { source, node, passing, resource }: Way & { readonly resource: number },
   ): number {
     const instance = this.#instance;
     const { depth, slotStride, slotCount, resourceCount, capacity } = instance;
@@ -140,7 +145,10 @@ export class HardCapacity {
           (load[n * depth + d] as number) + sign * (instance.load[partition * depth + d] as number);
         const spread =
           (variance[n * depth + d] as number) + sign * (instance.variance[partition * depth + d] as number);
-        if (this.#isAbove(mean, spread, most)) sum += (this.#atQuantile(mean, spread) - most) ** 2 / most;
+        if (this.#isAbove(mean, spread, most)) {
+          const above = this.#lasting(mean, spread, n * depth + d, passing) - most;
+          sum += above ** 2 / most;
+        }
       }
       return sum;
     };
@@ -186,6 +194,12 @@ export class HardCapacity {
     if (gap < 0) return true;
     const common = this.#instance.commonError * mean;
     return this.#capacityZ ** 2 * (Math.max(0, variance) + common * common) > gap * gap;
+  }
+
+  /** The quantile without what passes. */
+  #lasting(mean: number, variance: number, at: number, passing: ReadonlySet<number> | undefined): number {
+    const all = this.#atQuantile(mean, variance);
+    return passing?.has(at) ? Math.min(all, this.#limit?.[at] as number) : all;
   }
 
   #atQuantile(mean: number, variance: number): number {

@@ -25,7 +25,11 @@ export interface OrderedMoves {
  * This is the repair of what an optimiser suggests, too: a map that breaks a rule is not reached, and what does not fit is
  * left out. Two partitions that could only change places at one instant are left out as well: nothing moves at one instant.
  */
-export function orderMoves(instance: PlacementInstance, ownerOf: Int32Array): OrderedMoves {
+export function orderMoves(
+  instance: PlacementInstance,
+  ownerOf: Int32Array,
+  { mayExchange = true }: { readonly mayExchange?: boolean } = {},
+): OrderedMoves {
   const state = new PlacementState(instance);
   const deltas = new DeltaCache(state, 1);
   const costMax = state.cost() * (1 + ROUNDING);
@@ -50,7 +54,9 @@ export function orderMoves(instance: PlacementInstance, ownerOf: Int32Array): Or
         continue;
       best = { partition: p, rank };
     }
-    const next = best.partition >= 0 ? [best.partition] : findExchange(state, open, { ownerOf, costMax });
+    const exchange = (): readonly number[] =>
+      mayExchange ? findExchange(state, open, { ownerOf, costMax }) : [];
+    const next = best.partition >= 0 ? [best.partition] : exchange();
     if (next.length === 0) break;
     for (const partition of next) go(partition);
   }

@@ -230,11 +230,12 @@ export function finishPlan(
   instance: PlacementInstance,
   raised: PlacementInstance,
   suggested: Int32Array,
+  options: { readonly mayExchange?: boolean } = {},
 ): FinishedPlan {
   let cut: PlacementState | null = null;
   for (let ownerOf = suggested; ; ) {
     const pruned = leaveOutWhatDoesNotPay(raised, ownerOf);
-    const { order, state, left } = orderMoves(instance, pruned.ownerOf);
+    const { order, state, left } = orderMoves(instance, pruned.ownerOf, options);
     if (left.size === 0) {
       const isOutOfReach = order.length === 0 && cut !== null && isSound(raised, cut);
       return { order, ownerOf: state.ownerOf, cost: state.cost(), isCut: cut !== null, isOutOfReach };

@@ -1,6 +1,7 @@
 import { withRaisedPrices } from './move-price.ts';
 import { finishPlan, type InstancePlan } from './plan-instance.ts';
 import type { RememberedMove } from './plan-memory.ts';
+import { keepsCapacities } from './timetable/maps-in-effect.ts';
 import type {
   PlannedMove,
   PriceParts,
@@ -22,7 +23,8 @@ export interface TimedPlan {
 }
 
 /**
- * Gives the moves of a plan their hours. Those that find none go home, and with them whatever pays only beside them.
+ * Gives the moves of a plan their hours. Those that find none go home, and with them whatever pays only beside them. Where an
+ * exchange turns out to bring a node above its capacity at any time, all is done again without exchanges.
  *
  * @param problem of units: the members of one start together.
  */
@@ -42,7 +44,8 @@ export function timePlan(
   const ofMembers = <Planned extends PlannedMove>(moves: readonly Planned[]): Planned[] =>
     moves.flatMap((move) => shared(move, membersOf[move.partition] as readonly number[]));
   let { order, ownerOf } = inUnits(plan, membersOf, instance.home);
-  // Each round has fewer moves than the one before.
+  let mayExchange = true;
+  // Each round has fewer moves than the one before, or is the first without exchanges.
   for (;;) {
     const planned = order.map((unit): PlannedMove => {
       return { partition: unit, source: instance.home[unit] as number, target: ownerOf[unit] as number };
@@ -51,13 +54,26 @@ export function timePlan(
       keptSlot(problem, options.lastMoves, { partition: membersOf[unit]?.[0] as number, target }),
     );
     const { startKeepShare, benefitCostRatio } = options;
-    const timetable = schedule(problem, planned, { keptSlots, startKeepShare, benefitCostRatio });
+    const timetable = schedule(problem, planned, {
+      keptSlots,
+      startKeepShare,
+      benefitCostRatio,
+      mayExchange,
+    });
     leftOut.push(...ofMembers(timetable.leftOut));
     // Together late moves may gain less than each of them beside the others.
     const isWorthIt = timetable.cost < timetable.costStay;
     const moves = isWorthIt ? timetable.moves : [];
-    const left = finishPlan(instance, raised, mapOf(instance.home, moves));
-    if (left.order.length === moves.length)
+    const left = finishPlan(instance, raised, mapOf(instance.home, moves), { mayExchange });
+    const isDone = left.order.length === moves.length;
+    if (isDone && mayExchange && !keepsCapacities(problem, moves)) {
+      mayExchange = false;
+      leftOut.length = 0;
+      const whole = inUnits(plan, membersOf, instance.home);
+      ({ order, ownerOf } = finishPlan(instance, raised, whole.ownerOf, { mayExchange }));
+      continue;
+    }
+    if (isDone)
       return {
         ownerOf: split(left.ownerOf),
         moves: ofMembers(moves),

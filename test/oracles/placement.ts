@@ -208,7 +208,8 @@ interface CapacityStep {
  * In each slot the maps are judged that may be in effect in it: those of moves that begin before it or in it, until the next begins.
  * No step brings a node above its capacity, or above what it had at the start where that was more, but for two cases: the
  * node that takes a partition may go above where it stays less full than the node that gave it was, or where both together
- * are less overloaded by the step, over all slots. Memory, which is held on both nodes, knows no such case.
+ * are less overloaded by the step, over all slots. Memory, which is held on both nodes, knows no such case; nor does a resource in
+ * which no node is above its capacity at the start: then there is no overload to share.
  */
 function capacityBreaches(
   file: OracleFile,
@@ -237,6 +238,12 @@ function capacityBreaches(
       );
       const isInEffect = slot >= (move.startSlot ?? 0) && slot <= (ending?.startSlot ?? slot);
       if (ending !== undefined && !isInEffect) continue;
+      const isOverloaded = file.nodes.some((any) =>
+        slotsOf(file).some((t) => {
+          const held = file.partitions.filter(({ id }) => start.get(id) === any.id);
+          return utilisation(any, held, { ...at, slot: t }) > 1;
+        }),
+      );
       const giver = rho(nodeOf(move.source), (id) => source.get(id) === move.source);
       const overload = (map: Owners): number =>
         sum(
@@ -251,7 +258,7 @@ function capacityBreaches(
             }),
           ),
         );
-      if (resource === MEMORY || (after >= giver && overload(settled) >= overload(source)))
+      if (resource === MEMORY || !isOverloaded || (after >= giver && overload(settled) >= overload(source)))
         found.push(
           `${node.id} is at ${after} in ${resource}, slot ${slot}, was at ${before}, and relieves one at ${giver}`,
         );

@@ -39,6 +39,35 @@ export const fullAtTimesFiles = fc
     return { slotSeconds: 3600, bandwidthBytesPerSecond: 1e8, nodes, partitions, rules: {} };
   });
 
+/** The same of unequal partitions, with a hundredth of room and less: many a map that is better is just above a capacity. */
+export function barelyFullFile(seed: bigint): OracleFile {
+  const random = seededRandom(seed).fork('cli');
+  const nodeCount = 2 + random.nextBelow(3);
+  const slotsEach = 1 + random.nextBelow(3);
+  const each = 2 + random.nextBelow(3);
+  const slotCount = nodeCount * slotsEach;
+  const partitions = Array.from({ length: nodeCount * each }, (_, p) => {
+    const node = Math.floor(p / each);
+    const busy = ((0.5 + random.nextFloat()) * 0.9) / each;
+    const idle = busy * (0.01 + 0.1 * random.nextFloat());
+    const cpu = Array.from(
+      { length: slotCount },
+      (_, t) => +(Math.floor(t / slotsEach) === node ? busy : idle).toFixed(4),
+    );
+    const sizeBytes = Math.round(1e12 * random.nextFloat());
+    return { id: `p${p}`, node: `n${node}`, sizeBytes, load: { cpu }, upper: { cpu } };
+  });
+  const nodes = Array.from({ length: nodeCount }, (_, n) => {
+    const held = partitions.filter(({ node }) => node === `n${n}`);
+    const loads = Array.from({ length: slotCount }, (_, t) =>
+      held.reduce((sum, { load }) => sum + (load.cpu[t] as number), 0),
+    );
+    const room = 1.001 + 0.01 * random.nextFloat();
+    return { id: `n${n}`, capacity: { cpu: +(Math.max(...loads) * room).toFixed(4) } };
+  });
+  return { slotSeconds: 3600, bandwidthBytesPerSecond: 1e8, nodes, partitions, rules: {} };
+}
+
 interface Shape {
   readonly seed: bigint;
   readonly partitionCount: number;

@@ -17,6 +17,9 @@ export interface ExchangeWay {
   readonly excessSlots: readonly ReadonlySet<number>[];
 }
 
+export const singles = (candidates: readonly Candidate[]): Group[] =>
+  candidates.map((candidate) => ({ members: [candidate], ways: [] }));
+
 /** Finds the exchanges among moves in the order in which they were planned; all others are alone. */
 export function groupsOf(instance: PlacementInstance, candidates: readonly Candidate[]): Group[] {
   const state = new PlacementState(instance);
@@ -25,7 +28,7 @@ export function groupsOf(instance: PlacementInstance, candidates: readonly Candi
   let members: Candidate[] = [];
   let excess: readonly Excess[] = [];
   const closeAsSingles = (): void => {
-    for (const member of members) groups.push({ members: [member], ways: [] });
+    groups.push(...singles(members));
     members = [];
     excess = [];
   };
@@ -67,7 +70,7 @@ function excessAfter(
   { partition, target }: Candidate,
   excess: readonly Excess[],
 ): readonly Excess[] | null {
-  const cells = state.excessWith(partition, target);
+  const cells = state.excessWith(partition, target, excess);
   state.move(partition, target);
   return cells && stillFull(state, excess).concat(cells.map((cell) => ({ node: target, cell })));
 }

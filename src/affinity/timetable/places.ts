@@ -49,8 +49,12 @@ export class Places {
     this.#room = bytesFree.slice();
   }
 
-  /** The run that begins in `startSlot`, or why none can. */
-  runFrom(move: PlannedMove, startSlot: number): Run | LeftOutCode {
+  /**
+   * The run that begins in `startSlot`, or why none can.
+   *
+   * @param before where it is given and ends in that slot, the run begins no earlier than that.
+   */
+  runFrom(move: PlannedMove, startSlot: number, before: Run | null = null): Run | LeftOutCode {
     const { instance, isOpen, dirtyRate, fixedSeconds, slotSeconds } = this.#problem;
     const bandwidth = this.#bandwidthOf(move);
     const secondsOf: number[] = [];
@@ -60,7 +64,11 @@ export class Places {
       if (isOpen[t] === 0) return 'no-window';
       const rate = bandwidth - (dirtyRate[move.partition * this.#slotCount + t] as number);
       if (!(rate > 0)) return 'dirty-rate';
-      const free = this.#freeSeconds(move, t, bandwidth);
+      const gone = t === startSlot && t === before?.endSlot ? before.endShare : 0;
+      const free = Math.min(
+        this.#freeSeconds(move, t, bandwidth),
+        gone > 0 ? slotSeconds * (1 - gone) : Number.POSITIVE_INFINITY,
+      );
       if (free <= 0) return 'no-place';
       const needed = fixedLeft + bytesLeft / rate;
       if (needed <= free) {

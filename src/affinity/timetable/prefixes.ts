@@ -14,10 +14,13 @@ interface PassingExcess extends Excess {
  *
  * Costs and rules are judged as if the map were kept for the whole horizon, capacity by the map in effect in each slot: a node
  * may be above its limit in slots that come only when a later move has ended that (`exchange.ts`).
+ *
+ * @param mayExchange false: in no slot may it.
  */
 export function firstBadPrefix(
   { instance, slotSeconds }: TimetableProblem,
   candidates: readonly Candidate[],
+  mayExchange: boolean,
 ): Candidate | null {
   const state = new PlacementState(instance);
   const atStart = state.cost();
@@ -25,8 +28,8 @@ export function firstBadPrefix(
   const costMax = atStart + 1e-9 * Math.abs(atStart);
   let excess: readonly PassingExcess[] = [];
   for (const candidate of inTimeOrder(candidates)) {
-    const cells = state.excessWith(candidate.partition, candidate.target);
-    if (cells === null) return candidate;
+    const cells = state.excessWith(candidate.partition, candidate.target, excess);
+    if (cells === null || (!mayExchange && cells.length > 0)) return candidate;
     state.move(candidate.partition, candidate.target);
     if (state.cost() > costMax) return candidate;
     const left = stillFull(state, excess);

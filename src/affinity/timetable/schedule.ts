@@ -1,7 +1,7 @@
 import { PlacementState } from '../cost-model.ts';
 import type { PlacementInstance } from '../instance.ts';
 import { type Candidate, endOf, inTimeOrder, NO_PRICE, type Placed } from './candidate.ts';
-import { type Group, groupsOf } from './groups.ts';
+import { type Group, groupsOf, singles } from './groups.ts';
 import { Places } from './places.ts';
 import { firstBadPrefix, lastStartBefore } from './prefixes.ts';
 import {
@@ -29,6 +29,7 @@ import { type RelievingMove, Timeline } from './timeline.ts';
  * @param keptSlots i32[move]: the start that the last plan gave it, -1 where there was none; it stays unless another one is
  *   cheaper by `startKeepShare` of the move's price.
  * @param benefitCostRatio so many times its price the way back has to earn to be taken; without it none is looked at.
+ * @param mayExchange false: each move keeps all capacities by itself.
  */
 export function schedule(
   problem: TimetableProblem,
@@ -37,6 +38,7 @@ export function schedule(
     readonly keptSlots?: Int32Array;
     readonly startKeepShare?: number;
     readonly benefitCostRatio?: number;
+    readonly mayExchange?: boolean;
   } = {},
 ): Timetable {
   const timeline = new Timeline(problem.instance);
@@ -57,13 +59,14 @@ export function schedule(
     }),
   );
   const scheduler = new Scheduler(problem, timeline, places, options.startKeepShare ?? 0);
-  const groups = groupsOf(problem.instance, candidates);
+  const { mayExchange = true } = options;
+  const groups = mayExchange ? groupsOf(problem.instance, candidates) : singles(candidates);
   for (const group of groups) scheduler.place(group, 'early');
   scheduler.settle(groups);
   // Ends: a move waits for others at most once, and is left out at most once.
   for (;;) {
     const worst = scheduler.leastWorthwhile(groups, candidates);
-    const bad = worst === null ? firstBadPrefix(problem, candidates) : null;
+    const bad = worst === null ? firstBadPrefix(problem, candidates, mayExchange) : null;
     const returning =
       worst === null && bad === null ? scheduler.firstTakenBack(candidates, options.benefitCostRatio) : null;
     if (worst !== null) for (const member of worst) scheduler.leaveOut(member, 'gain-too-late');

@@ -1,5 +1,5 @@
 import { type FenceShares, fenceShares } from '../fence.ts';
-import { arrivalAfter, type Candidate, endOf, inTimeOrder, NO_PRICE, type Placed } from './candidate.ts';
+import { type Candidate, endOf, inTimeOrder, NO_PRICE, type Placed } from './candidate.ts';
 import type { ExchangeWay, Group } from './groups.ts';
 import type { Places, Run } from './places.ts';
 import {
@@ -148,14 +148,13 @@ export class Scheduler {
     }: { readonly firstSlot: number; readonly excessSlots: ReadonlySet<number> | undefined },
   ): Run | null {
     if (!this.#places.hasRoom(member)) return null;
-    const { instance, slotSeconds } = this.#problem;
+    const { instance } = this.#problem;
     const lastSlot = before === null ? firstSlot : instance.slotCount - 1;
     for (let slot = before?.endSlot ?? firstSlot; slot <= lastSlot && !excessSlots?.has(slot); slot++) {
-      const run = this.#places.runFrom(member, slot);
+      const run = this.#places.runFrom(member, slot, before);
       if (typeof run === 'string') continue;
       if (before === null) return run;
-      const arrival = arrivalAfter(before, run, slotSeconds);
-      for (let t = slot; t <= arrival; t++) if (excessSlots?.has(t)) return null;
+      for (let t = slot; t <= run.endSlot; t++) if (excessSlots?.has(t)) return null;
       return run;
     }
     return null;

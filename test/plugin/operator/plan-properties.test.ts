@@ -14,12 +14,13 @@ import { DEFAULT_AFFINITY_SETTINGS, type OptimizerName } from '../../../src/affi
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { breaches, type OracleFile, objective, ownersAlong, startOwners } from '../../oracles/placement.ts';
-import { fullAtTimesFiles, instanceFiles } from '../../support/plan-instances.ts';
+import { barelyFullFile, fullAtTimesFiles, instanceFiles } from '../../support/plan-instances.ts';
 import { testSeed } from '../../support/seed.ts';
 
 const test = suite('foreshard plan, on random instances');
 const SEED = testSeed('operator/plan-properties');
 const SETTINGS = { ...DEFAULT_AFFINITY_SETTINGS, iterations: 2_000 };
+const ONCE_OVER = [55n, 137n, 875n, 1432n, 2486n, 3447n, 3542n, 3765n];
 const RUNS = { numRuns: 70, seed: Number(SEED % 2n ** 31n) };
 
 /** Null where the rules contradict each other. */
@@ -88,6 +89,29 @@ test('nodes that are full at different hours exchange partitions, and none is ab
     RUNS,
   );
   check.ok(exchanges > RUNS.numRuns / 4, `${exchanges} plans keep capacities at their hours alone`);
+});
+
+test('where every node is below its capacity in every slot, every node is so on the map that a plan leads to', async () => {
+  const settings = { ...SETTINGS, commonError: 0, riskZ: 0, optimizer: 'anneal' as const };
+  let moves = 0;
+  const overAt = (file: OracleFile, ownerOf: ReadonlyMap<string, string>): string[] =>
+    file.nodes.flatMap(({ id, capacity }) => {
+      const held = file.partitions.filter((partition) => ownerOf.get(partition.id) === id);
+      const loads = held[0]?.load.cpu?.map((_, t) =>
+        held.reduce((sum, { load }) => sum + (load.cpu?.[t] ?? 0), 0),
+      );
+      return Math.max(0, ...(loads ?? [])) > (capacity.cpu as number) + 1e-9 ? [id] : [];
+    });
+  // Those of which a plan once was above a capacity at its end, and others.
+  for (const seed of [...ONCE_OVER, ...Array.from({ length: 60 }, (_, i) => SEED + BigInt(i))]) {
+    const file = barelyFullFile(seed);
+    check.equal(overAt(file, startOwners(file)), [], 'at the start');
+    const instance = makeInstance('full.json', file as unknown as PlanInstanceFile, settings);
+    const result = planResult(instance, await planNamed(instance, { seed: 1 }, settings), settings);
+    check.equal(overAt(file, ownersAlong(file, result.moves).at(-1) as Map<string, string>), [], `${seed}`);
+    moves += result.moves.length;
+  }
+  check.ok(moves > 60, `${moves} moves were looked at`);
 });
 
 test('a node that is to be emptied keeps only what no rule lets go, however full the others get', async () => {

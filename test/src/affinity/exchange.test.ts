@@ -8,6 +8,8 @@ import type { Optimiser } from '../../../src/affinity/optimisers/optimiser.ts';
 import { orderMoves } from '../../../src/affinity/order-moves.ts';
 import { AffinityManager } from '../../../src/affinity/planner.ts';
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
+import { keepsCapacities } from '../../../src/affinity/timetable/maps-in-effect.ts';
+import type { ScheduledMove } from '../../../src/affinity/timetable/problem.ts';
 import { schedule } from '../../../src/affinity/timetable/schedule.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { seededRandom } from '../../../src/base/random.ts';
@@ -158,6 +160,30 @@ test('three nodes pass on a partition each, and no node is above its capacity in
         check.ok(map.utilisation(n, 0, t) <= 1, `node ${n} in hour ${t} after ${done} moves`);
     }
   }
+});
+
+test('the last look at a plan sees a node that is too full in one hour, as it is planned or as copies take turns', () => {
+  const { instance, ownerOf } = ringOfThree();
+  const problem = timetableOf(instance);
+  const timed = (hours: readonly number[], seconds = 60): ScheduledMove[] =>
+    [0, 2, 4].map((partition, i) => ({
+      partition,
+      source: instance.home[partition] as number,
+      target: ownerOf[partition] as number,
+      startSlot: hours[i] as number,
+      endSlot: hours[i] as number,
+      endShare: (i + 1) / 60,
+      seconds,
+      bytesPerSecond: 1e8,
+      price: { fixed: 0, copy: 0, load: 0, blip: 0 },
+      gain: 0,
+    }));
+  // Partition 0 goes to node 1, which is full from hour 8 to 16, until 2 has left it.
+  check.ok(keepsCapacities(problem, timed([0, 0, 0])));
+  check.ok(keepsCapacities(problem, timed([0, 7, 7])));
+  check.not(keepsCapacities(problem, timed([0, 9, 9])), 'in hours 8 and 9');
+  check.not(keepsCapacities(problem, timed([6, 6, 6], 2 * 3600)), 'the second ends in hour 10');
+  check.ok(keepsCapacities(problem, timed([0, 9, 9]).slice(0, 0)));
 });
 
 test('an exchange is not begun whose map on the way costs more than the start, or whose second move does not pay', () => {
