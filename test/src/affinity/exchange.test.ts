@@ -121,14 +121,14 @@ test('a map that gains nothing is no map that lacks an order', async () => {
 });
 
 /** Three nodes, each full in eight hours of its own; partition 2 n is to go to the next node. */
-function ringOfThree() {
+function ringOfThree(lastCapacity = 9.9) {
   const forecast = forecastOf({
     horizonSteps: 24,
     partitionCount: 6,
     spread: 0,
     loadOf: (t, p) => (Math.floor(t / 8) === p >> 1 ? 4.9 : 0.4),
   });
-  const nodes = [nodeOf(0, 9.9), nodeOf(1, 9.9), nodeOf(2, 9.9)];
+  const nodes = [nodeOf(0, 9.9), nodeOf(1, 9.9), nodeOf(2, lastCapacity)];
   const instance = buildInstance(inputsOf({ ownerOf: [0, 0, 1, 1, 2, 2], forecast, nodes }), SURE);
   return { instance, ownerOf: Int32Array.of(1, 0, 2, 1, 0, 2) };
 }
@@ -160,6 +160,17 @@ test('three nodes pass on a partition each, and no node is above its capacity in
         check.ok(map.utilisation(n, 0, t) <= 1, `node ${n} in hour ${t} after ${done} moves`);
     }
   }
+});
+
+test('what a node is above its limit until a later move has gone gives no right to overload another', () => {
+  const { instance } = ringOfThree(10.1);
+  const state = new PlacementState(instance);
+  const passing = (state.excessWith(0, 1, []) ?? []).map((cell) => ({ node: 1, cell }));
+  check.is(passing.length, 8);
+  state.move(0, 1);
+  // 10.2 of 10.1 on node 2 for 10.2 of 9.9 on node 1: the lesser overload, if that were one.
+  check.is(state.excessWith(2, 2, [])?.length, 0);
+  check.is(state.excessWith(2, 2, passing)?.length, 8);
 });
 
 test('the last look at a plan sees a node that is too full in one hour, as it is planned or as copies take turns', () => {
