@@ -104,12 +104,15 @@ export class CycleRunner {
     return readPlanMemory(metadata, { keys, proposalKey, horizonMs, nowMs: clock.nowMs() });
   }
 
-  /** Whether the latest proposal, whoever made it, is older than an interval; false where there is none. */
+  /** Whether the latest plan, whoever made it, is older than an interval; false where there is none. Relief alone stands where a plan has expired. */
   async isOverdue(): Promise<boolean> {
     const { metadata, proposalKey, clock } = this.#components;
     const entry = await metadata.get(proposalKey);
     const [latest] = entry === undefined ? [] : orNothing(() => decodeProposal(entry.value));
-    return latest !== undefined && clock.nowMs() - latest.atMs > this.#settings.controller.cycleIntervalMs;
+    if (latest === undefined) return false;
+    return (
+      latest.algorithm === 'relief' || clock.nowMs() - latest.atMs > this.#settings.controller.cycleIntervalMs
+    );
   }
 
   /** Resolves when no cycle is running. */
