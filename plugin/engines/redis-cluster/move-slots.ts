@@ -68,17 +68,25 @@ function ofSlots({ keysOf, bigKeys, fullSlots }: ScannedSlots, slots: readonly n
 }
 
 /**
- * The target first: a client that is redirected must find it ready. Repeating it changes nothing.
- *
  * While it imports a slot, a target does not learn that the source has failed over: of the slot nobody is the owner then, for which it
- * refuses every query, MIGRATEs of ours among them (CLUSTERDOWN), until it is told.
+ * refuses every query of every slot, MIGRATEs of ours among them (CLUSTERDOWN), until it is told. So it is told of all that is open
+ * before any window of the move begins, whose slots may be fewer.
  */
-function* openSlots(
-  { sourceId, targetId, isSourcePromoted }: SlotMove,
-  slots: readonly number[],
-): Steps<void> {
-  if (isSourcePromoted)
-    yield* setSlots(targetId, slots, (slot) => ['CLUSTER', 'SETSLOT', slot, 'NODE', sourceId]);
+export function* nameOwnerOfOpenSlots(move: SlotMove): Steps<void> {
+  if (!move.isSourcePromoted) return;
+  const { standingOf } = yield* standingsOf(move);
+  const open = move.slots.filter((slot) => standingOf.get(slot) === 'open');
+  yield* nameOwner(move, open);
+  yield* setSlots(move.targetId, open, (slot) => ['CLUSTER', 'SETSLOT', slot, 'IMPORTING', move.sourceId]);
+}
+
+const nameOwner = ({ sourceId, targetId }: SlotMove, slots: readonly number[]): Steps<void> =>
+  setSlots(targetId, slots, (slot) => ['CLUSTER', 'SETSLOT', slot, 'NODE', sourceId]);
+
+/** The target first: a client that is redirected must find it ready. Repeating it changes nothing. */
+function* openSlots(move: SlotMove, slots: readonly number[]): Steps<void> {
+  const { sourceId, targetId, isSourcePromoted } = move;
+  if (isSourcePromoted) yield* nameOwner(move, slots);
   yield* setSlots(targetId, slots, (slot) => ['CLUSTER', 'SETSLOT', slot, 'IMPORTING', sourceId]);
   yield* setSlots(sourceId, slots, (slot) => ['CLUSTER', 'SETSLOT', slot, 'MIGRATING', targetId]);
 }

@@ -3,7 +3,7 @@ import type { RedisSettings } from '../../../src/redis-settings.ts';
 import { type ScannedSlots, scanForBigKeys } from './big-keys.ts';
 import { ClientLoad } from './client-load.ts';
 import { LatencyProbe } from './latency-probe.ts';
-import { moveSlots } from './move-slots.ts';
+import { moveSlots, nameOwnerOfOpenSlots } from './move-slots.ts';
 import { Pace } from './pace.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { numberOf, type RedisNodes } from './redis-node.ts';
@@ -87,6 +87,7 @@ export class SlotMover {
     try {
       this.#pace.beCareful();
       await this.run(clients.look(0));
+      if (nodes.isOnlyTold !== true) await this.run(nameOwnerOfOpenSlots(move));
       const left = await this.run(countKeys(move));
       let settledEpochs: SettledEpochs | undefined;
       while (left.length > 0 || next !== null) {

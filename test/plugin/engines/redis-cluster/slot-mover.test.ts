@@ -69,4 +69,52 @@ test('where nobody asks, they have more', async () => {
   check.ok((await writesTogether(0)) > 1);
 });
 
+test('after a failover of the source, the target is told the owner of all that is open before anything moves', async () => {
+  const cluster = new MemoryRedisCluster(3);
+  const keysOf = keysOfFourSlots();
+  for (const key of [...keysOf.values()].flat()) cluster.increment(key);
+  type Server = MemoryRedisCluster['servers'][0];
+  const [source, target] = cluster.servers as readonly [Server, Server, Server];
+  const slots = [...keysOf.keys()];
+  const formerId = 'f'.repeat(40);
+  // What four slots were open at, when their source was killed; of the replica that follows it the target has not heard.
+  for (const slot of slots) {
+    target.importingFrom.set(slot, formerId);
+    target.ownerOf[slot] = '';
+  }
+  let migrateCount = 0;
+  const node = (nodeId: string): RedisConnection =>
+    ({
+      close: () => undefined,
+      pipeline: async (commands: readonly RedisCommand[]) => {
+        const migrates = commands.filter(([name]) => name === 'MIGRATE');
+        migrateCount += migrates.length;
+        if (migrates.length > 0 && target.ownerOf.includes(''))
+          throw new Error('the target is down: CLUSTERDOWN');
+        return cluster.node(nodeId).pipeline(commands);
+      },
+    }) as unknown as RedisConnection;
+  // A window of one slot: three others are as open as it is.
+  const slotMove = { ...REDIS_DEFAULTS.slotMove, windowSlotsMax: 1, sampleShare: 0 };
+  const mover = new SlotMover(
+    { ...REDIS_DEFAULTS, slotMove },
+    { nodes: { node, dedicated: node }, clock: systemClock(), assertMaySend: () => undefined },
+  );
+  const outcomes = await mover.move(
+    {
+      sourceId: source.nodeId,
+      targetId: target.nodeId,
+      targetAddress: { host: '127.0.0.1', port: target.port },
+      otherMasterIds: [],
+      slots,
+      formerIds: [formerId],
+      isSourcePromoted: true,
+      sourceRunId: null,
+    },
+    { mayOpenWindow: () => true },
+  );
+  check.is(outcomes.flatMap(({ committedSlots }) => committedSlots).length, slots.length);
+  check.ok(migrateCount >= slots.length);
+});
+
 test.run();
