@@ -104,15 +104,12 @@ export class CycleRunner {
     return readPlanMemory(metadata, { keys, proposalKey, horizonMs, nowMs: clock.nowMs() });
   }
 
-  /** Whether the latest plan, whoever made it, is older than an interval; false where there is none. Relief alone stands where a plan has expired. */
+  /** Whether the latest proposal, whoever made it, is older than an interval; false where there is none. */
   async isOverdue(): Promise<boolean> {
     const { metadata, proposalKey, clock } = this.#components;
     const entry = await metadata.get(proposalKey);
     const [latest] = entry === undefined ? [] : orNothing(() => decodeProposal(entry.value));
-    if (latest === undefined) return false;
-    return (
-      latest.algorithm === 'relief' || clock.nowMs() - latest.atMs > this.#settings.controller.cycleIntervalMs
-    );
+    return latest !== undefined && clock.nowMs() - latest.atMs > this.#settings.controller.cycleIntervalMs;
   }
 
   /** Resolves when no cycle is running. */
