@@ -66,11 +66,12 @@ if (requireOrSkip('redis', hasRedisServer())) {
       const controller = { ...DEFAULT_SETTINGS.controller, cycleIntervalMs: 7_200_000, reliefAfterMs: 4_000 };
       const settings = settingsFor(cluster, folder, { controller });
       const metadata = openMetadata(settings.metadata);
-      const stopClients = publishNow(metadata, settings, (p) => (p < 8 ? 60 : 0));
       const agent = await RedisAgent.start(settings, {
         logger: silentLogger,
         onFault: (error) => check.unreachable(String(error)),
       });
+      // Not before: a queued commit of this thread holds LMDB's lock until its loop turns, and to open the agent's store waits for it.
+      const stopClients = publishNow(metadata, settings, (p) => (p < 8 ? 60 : 0));
       try {
         const key = reliefKey(settings.cluster.name);
         await until('it is relieved', async () => (await metadata.get(key)) !== undefined);
