@@ -138,7 +138,7 @@ export async function commandsOf(
       // A server that moves slots by itself was told to begin: there is nothing to watch.
       orderOf: async () => (commands.length > 0 ? 'cancel' : 'go-on'),
     };
-    const held = clusterRefusal(topology, await readOpenSlotMoves(metadata, name));
+    const held = clusterRefusal(topology, await readOpenSlotMoves(metadata, name), shards);
     const told: ToldMove[] = [];
     for (const move of moves) {
       commands = [];

@@ -1,4 +1,5 @@
 import type { SlotMoveRecord } from './move-record.ts';
+import type { Shard } from './shards.ts';
 import type { ClusterTopology } from './topology.ts';
 
 /** What INFO, CLIENT LIST and the like have told of the two sides of a move. */
@@ -18,9 +19,14 @@ export interface SidesState {
 const MEMORY_RESERVE_FACTOR = 1.3;
 
 /** Why nothing at all may be moved now; null when it may. */
-export function clusterRefusal(topology: ClusterTopology, ours: readonly SlotMoveRecord[]): string | null {
+export function clusterRefusal(
+  topology: ClusterTopology,
+  records: readonly SlotMoveRecord[],
+  shards: readonly Shard[],
+): string | null {
   const [trouble] = topology.troubles;
   if (trouble !== undefined) return trouble;
+  const ours = records.map((record) => withShardMembers(record, shards));
   const contested = topology.contestedSlots.find((slot) => !ours.some((record) => isWithin(record, slot)));
   if (contested !== undefined) return `slot ${contested} is claimed by two masters`;
   const foreign = topology.openSlots.find((open) => !ours.some((record) => isNamedBy(record, open)));
@@ -29,6 +35,21 @@ export function clusterRefusal(topology: ClusterTopology, ours: readonly SlotMov
     `slot ${foreign.slot} is ${foreign.kind} at node ${foreign.nodeId}, and no move of ours says so: ` +
     'wait until whoever opened it is done, or close it with redis-cli --cluster fix'
   );
+}
+
+/**
+ * Every server of a shard stands for each other one: Valkey 8 names the replica that has taken over in what is open, at both sides
+ * (valkey#445), before the record of the move can. One that is the master of another shard by now does not.
+ */
+export function withShardMembers(record: SlotMoveRecord, shards: readonly Shard[]): SlotMoveRecord {
+  const membersWith = (id: string): readonly string[] => {
+    const shard = shards.find(({ memberIds }) => memberIds.includes(id));
+    const isElsewhere = (member: string): boolean =>
+      shards.some((other) => other !== shard && other.masterId === member);
+    return [id, ...(shard?.memberIds ?? []).filter((member) => !isElsewhere(member))];
+  };
+  const withMembers = (ids: readonly string[]): readonly string[] => [...new Set(ids.flatMap(membersWith))];
+  return { ...record, sourceIds: withMembers(record.sourceIds), targetIds: withMembers(record.targetIds) };
 }
 
 const isWithin = ({ firstSlot, lastSlot }: SlotMoveRecord, slot: number): boolean =>

@@ -5,7 +5,7 @@ import type { AtomicMover, JobOrder } from './atomic-mover.ts';
 import { type FullSlot, scanForBigKeys } from './big-keys.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { CopiesRecord, CopyFirstMover } from './copy-first/copy-first-mover.ts';
-import { hasBlindReaders, isNamedBy, moveRefusal, type SidesState } from './guards.ts';
+import { hasBlindReaders, isNamedBy, moveRefusal, type SidesState, withShardMembers } from './guards.ts';
 import type { SlotMoveRecord } from './move-record.ts';
 import { closeUnmoved } from './move-slots.ts';
 import type { Shard } from './shards.ts';
@@ -160,13 +160,14 @@ export class PartitionMove {
 
   /** Goes on from where the servers stand. What is open is finished first, or closed where it is given up and nothing moved. */
   async run(record: SlotMoveRecord): Promise<PartitionMoveOutcome> {
-    const { mover, mayOpen, topology, copyFirstMover, noteCopies } = this.#components;
+    const { mover, mayOpen, topology, shards, copyFirstMover, noteCopies } = this.#components;
     const target = this.#masterOf(record.targetNodeId);
     if (target === undefined) return this.#withoutTarget(record);
     const outcomes: SlotMoveOutcome[] = [];
     let isAllBegun = true;
     let failure: string | null = null;
     const slotsBySource = this.#slotsBySource(record, target);
+    const ours = withShardMembers(record, shards);
     let movedSlots = record.lastSlot - record.firstSlot + 1;
     for (const slots of slotsBySource.values()) movedSlots -= slots.length;
     const onWindow = ({ committedSlots }: SlotMoveOutcome): void => {
@@ -183,7 +184,7 @@ export class PartitionMove {
     }
     for (const [sourceId, slots] of slotsBySource) {
       const openSlots = new Set(
-        topology.openSlots.filter((open) => isNamedBy(record, open)).map(({ slot }) => slot),
+        topology.openSlots.filter((open) => isNamedBy(ours, open)).map(({ slot }) => slot),
       );
       for (const slot of topology.contestedSlots) openSlots.add(slot);
       for (const slot of reclaimed) openSlots.delete(slot);
@@ -256,10 +257,10 @@ export class PartitionMove {
    * @throws SlotMoveStopped while it, or an open slot, is there yet.
    */
   #withoutTarget(record: SlotMoveRecord): PartitionMoveOutcome {
-    const { topology } = this.#components;
+    const { topology, shards } = this.#components;
     const known = record.targetIds.find((id) => topology.addresses.has(id));
     if (known !== undefined) throw new SlotMoveStopped(`target ${known} does not answer`);
-    const open = topology.openSlots.find((slot) => isNamedBy(record, slot));
+    const open = topology.openSlots.find((slot) => isNamedBy(withShardMembers(record, shards), slot));
     if (open !== undefined)
       throw new SlotMoveStopped(
         `slot ${open.slot} is ${open.kind} at ${open.nodeId} with a node that has gone`,

@@ -159,7 +159,7 @@ export class SlotExecutor implements MoveExecutor {
     this.#open = await this.#records.open();
     const topology = await view.topology();
     const shards = await mirror.update(topology, { fence: this.#fence(), nowMs: clock.nowMs() });
-    const refusal = clusterRefusal(topology, this.#open);
+    const refusal = clusterRefusal(topology, this.#open, shards);
     this.#tellTrouble(refusal);
     if (refusal !== null) return this.#waitABit();
     for (const record of this.#open) await this.#drive(record, topology, shards);

@@ -2,6 +2,7 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import {
+  clusterRefusal,
   hasBlindReaders,
   isNamedBy,
   moveRefusal,
@@ -13,6 +14,7 @@ import type { RedisCommand, RedisReply } from '../../../../plugin/engines/redis-
 import { waitForReplicas } from '../../../../plugin/engines/redis-cluster/replica-wait.ts';
 import { SlotExecutor } from '../../../../plugin/engines/redis-cluster/slot-executor.ts';
 import { SlotMoveStopped } from '../../../../plugin/engines/redis-cluster/slot-move.ts';
+import type { ClusterTopology } from '../../../../plugin/engines/redis-cluster/topology.ts';
 import { VirtualClock } from '../../../../src/base/clock.ts';
 import { silentLogger } from '../../../../src/base/logger.ts';
 import type { Proposal } from '../../../../src/model/proposal.ts';
@@ -64,6 +66,30 @@ test('an open slot is one of ours only within the slots and between the servers 
   check.is(isNamedBy(record, { ...migrating, nodeId: 'c' }), false, 'from another');
   check.is(isNamedBy(record, { ...migrating, peerId: 'c' }), false, 'to another');
   check.is(isNamedBy(record, { ...migrating, kind: 'importing' }), false, 'the other way round');
+});
+
+test('an open slot that names the replica which has taken over from a side of a recorded move is ours', () => {
+  const record = {
+    ...{ firstSlot: 100, lastSlot: 199, sourceIds: ['a'], targetIds: ['t'] },
+  } as unknown as SlotMoveRecord;
+  const shards = [
+    { nodeId: 0, masterId: 'a2', memberIds: ['a', 'a2', 'b'] },
+    { nodeId: 1, masterId: 't2', memberIds: ['t', 't2'] },
+    { nodeId: 2, masterId: 'b', memberIds: ['b'] },
+  ];
+  const refused = (nodeId: string, peerId: string): string | null => {
+    const openSlots = [{ slot: 150, kind: 'importing', nodeId, peerId }];
+    const topology = { troubles: [], contestedSlots: [], openSlots } as unknown as ClusterTopology;
+    return clusterRefusal(topology, [record], shards);
+  };
+  for (const target of ['t', 't2'])
+    for (const source of ['a', 'a2']) check.is(refused(target, source), null, `${source} to ${target}`);
+  check.match(
+    refused('t', 'b') as string,
+    /no move of ours/,
+    'a former replica is the master of another shard',
+  );
+  check.match(refused('b', 'a2') as string, /no move of ours/, 'to a third shard');
 });
 
 /** Answers INFO with one look after the other; WAIT with 0. @returns how often it was waited. */

@@ -56,9 +56,9 @@ test('a node in FAIL holds everything, and so does a slot that somebody else has
   const healthy = (open: string) =>
     parseClusterNodes(line(A, 'myself,master', `- 0 0 1 connected 0-16383${open}`), '');
   const seen = (open: string) => topologyOf(healthy(open), new Map([[A, healthy(open)]]));
-  check.is(clusterRefusal(seen(''), []), null);
+  check.is(clusterRefusal(seen(''), [], []), null);
   check.match(
-    String(clusterRefusal(seen(` [7->-${B}]`), [])),
+    String(clusterRefusal(seen(` [7->-${B}]`), [], [])),
     /slot 7 is migrating at node a+, and no move of ours/,
   );
   const sick = [
@@ -66,7 +66,7 @@ test('a node in FAIL holds everything, and so does a slot that somebody else has
     ...parseClusterNodes(line(B, 'slave,fail', `${A} 0 0 1 connected`, 7_001), ''),
   ];
   check.match(
-    String(clusterRefusal(topologyOf(sick, new Map([[A, sick]])), [])),
+    String(clusterRefusal(topologyOf(sick, new Map([[A, sick]])), [], [])),
     /10\.0\.0\.1:7001 .* is in state FAIL/,
   );
 });
