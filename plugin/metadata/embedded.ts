@@ -3,7 +3,6 @@
  * (LMDB's lock is held across processes), flushed to disk before anybody can see it, so that "visible" means "durable".
  */
 import { randomUUID } from 'node:crypto';
-import { type Database, open, type RootDatabase } from 'lmdb';
 import { assert } from '../../src/base/assert.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
@@ -20,10 +19,10 @@ import {
   type MetadataWrite,
   type Unwatch,
 } from '../../src/ports/metadata-store.ts';
-import { makeFolder } from '../make-folder.ts';
 import { keepAnnounced } from './announcement.ts';
 import { campaignByHeartbeat } from './election.ts';
-import { EmbeddedLeases, type LeaseRecord } from './embedded-leases.ts';
+import { EmbeddedLeases } from './embedded-leases.ts';
+import { StoreEnvironment } from './store-environment.ts';
 import { assertWithinLimits } from './transaction-limits.ts';
 
 export interface EmbeddedMetadataOptions {
@@ -49,8 +48,6 @@ const CHANGE_LIST_MAX_DEFAULT = 1024;
 const POLL_MS_DEFAULT = 25;
 /** A lease lasts seconds: so often is fine enough to see one end. */
 const LEASE_LOOK_MS = 250;
-/** The map of 16,384 partitions with long digests stays far below; LMDB only reserves address space. */
-const MAP_SIZE_BYTES = 1 << 30;
 
 interface Watcher {
   readonly prefix: string;
@@ -59,20 +56,9 @@ interface Watcher {
 
 /** @throws ForeshardError FORESHARD_CONFIG when the folder cannot be made or holds no store that can be opened. */
 export function openEmbeddedMetadata(options: EmbeddedMetadataOptions): MetadataStore {
-  let root: RootDatabase | null = null;
   try {
-    makeFolder(options.path);
-    root = open({
-      path: options.path,
-      maxDbs: 8,
-      mapSize: MAP_SIZE_BYTES,
-      // Without overlap a commit is synced before it is visible: another process never acts on what a crash takes back.
-      overlappingSync: false,
-      noSubdir: false,
-    });
-    return new EmbeddedMetadata(root, options);
+    return new EmbeddedMetadata(StoreEnvironment.acquire(options.path), options);
   } catch (cause) {
-    void root?.close();
     throw new ForeshardError(
       'FORESHARD_CONFIG',
       'fix-config',
@@ -84,10 +70,7 @@ export function openEmbeddedMetadata(options: EmbeddedMetadataOptions): Metadata
 }
 
 class EmbeddedMetadata implements MetadataStore {
-  readonly #root: RootDatabase;
-  readonly #entries: Database<Buffer, string>;
-  readonly #counters: Database<number, string>;
-  readonly #changes: Database<string[], number>;
+  readonly #environment: StoreEnvironment;
   readonly #leases: EmbeddedLeases;
   readonly #clock: Clock;
   readonly #changeListMax: number;
@@ -99,22 +82,14 @@ class EmbeddedMetadata implements MetadataStore {
   #leasesLookedMs: number;
   #openCommits = 0;
   #onIdle: (() => void) | null = null;
-  #failure: unknown = null;
 
-  constructor(root: RootDatabase, options: EmbeddedMetadataOptions) {
-    this.#root = root;
-    this.#entries = root.openDB({ name: 'entries', encoding: 'binary' });
-    this.#counters = root.openDB({ name: 'counters', encoding: 'json' });
-    this.#changes = root.openDB({ name: 'changes', encoding: 'json' });
+  constructor(environment: StoreEnvironment, options: EmbeddedMetadataOptions) {
+    this.#environment = environment;
     this.#clock = options.clock ?? systemClock();
-    this.#leases = new EmbeddedLeases(
-      root.openDB<LeaseRecord, string>({ name: 'leases', encoding: 'json' }),
-      this.#clock,
-    );
+    this.#leases = new EmbeddedLeases(environment.leases, this.#clock);
     this.#leasesLookedMs = this.#clock.monotonicMs();
     this.#changeListMax = options.changeListMax ?? CHANGE_LIST_MAX_DEFAULT;
     this.#commitsAtOnce = options.commitsAtOnce ?? false;
-    root.readerCheck(); // readers of killed processes would pin old pages for ever
     this.#hintedRevision = this.#currentRevision();
     this.#poll = setInterval(() => {
       this.#hintChanges();
@@ -125,17 +100,20 @@ class EmbeddedMetadata implements MetadataStore {
 
   async get(key: string): Promise<MetadataEntry | undefined> {
     this.#assertUsable();
-    this.#root.resetReadTxn(); // a cached read transaction would answer from before another process's commit
+    this.#environment.root.resetReadTxn(); // a cached read transaction would answer from before another process's commit
     return this.#read(key);
   }
 
   async list(prefix: string): Promise<{ entries: readonly MetadataEntry[]; revision: number }> {
     this.#assertUsable();
-    this.#root.resetReadTxn();
+    this.#environment.root.resetReadTxn();
     const entries: MetadataEntry[] = [];
-    for (const { key, value } of this.#entries.getRange({ start: prefix, end: `${prefix}\uffff` }))
+    for (const { key, value } of this.#environment.entries.getRange({
+      start: prefix,
+      end: `${prefix}\uffff`,
+    }))
       entries.push(decodeEntry(key, value));
-    return { entries, revision: this.#counters.get(REVISION) ?? 0 };
+    return { entries, revision: this.#environment.counters.get(REVISION) ?? 0 };
   }
 
   async commit(transaction: MetadataTransaction): Promise<CommitResult> {
@@ -209,22 +187,22 @@ class EmbeddedMetadata implements MetadataStore {
     clearInterval(this.#poll);
     this.#watchers.clear();
     if (this.#openCommits > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
-    await this.#root.close();
+    await this.#environment.release();
   }
 
   async #transact<T>(action: (revision: number) => T): Promise<T> {
     this.#assertUsable();
     this.#openCommits++;
     try {
-      const apply = (): T => action((this.#counters.get(REVISION) ?? 0) + 1);
+      const apply = (): T => action((this.#environment.counters.get(REVISION) ?? 0) + 1);
       const result = this.#commitsAtOnce
-        ? this.#root.transactionSync(apply)
-        : await this.#entries.transaction(apply);
+        ? this.#environment.root.transactionSync(apply)
+        : await this.#environment.entries.transaction(apply);
       this.#hintChanges();
       return result;
     } catch (cause) {
       // LMDB after a failed commit is fail-stop: what is on disk is not known until the environment is opened again.
-      this.#failure = cause;
+      this.#environment.fail(cause);
       throw new ForeshardError('FORESHARD_UNKNOWN_OUTCOME', 're-read', 'a metadata commit failed', { cause });
     } finally {
       this.#openCommits--;
@@ -235,25 +213,25 @@ class EmbeddedMetadata implements MetadataStore {
   /** Inside a write transaction. */
   #write(write: MetadataWrite, revision: number): void {
     this.#leases.drop(write.key);
-    if (write.kind === 'delete') this.#entries.remove(write.key);
+    if (write.kind === 'delete') this.#environment.entries.remove(write.key);
     else {
       const createRevision = this.#read(write.key)?.createRevision ?? revision;
-      this.#entries.put(write.key, encodeEntry(write.value, revision, createRevision));
+      this.#environment.entries.put(write.key, encodeEntry(write.value, revision, createRevision));
     }
-    const changed = this.#changes.get(revision) ?? [];
-    this.#changes.put(revision, [...changed, write.key]);
-    this.#changes.remove(revision - this.#changeListMax);
-    this.#counters.put(REVISION, revision);
+    const changed = this.#environment.changes.get(revision) ?? [];
+    this.#environment.changes.put(revision, [...changed, write.key]);
+    this.#environment.changes.remove(revision - this.#changeListMax);
+    this.#environment.counters.put(REVISION, revision);
   }
 
   #read(key: string): MetadataEntry | undefined {
-    const bytes = this.#entries.get(key);
+    const bytes = this.#environment.entries.get(key);
     return bytes && decodeEntry(key, bytes);
   }
 
   #currentRevision(): number {
-    this.#root.resetReadTxn();
-    return this.#counters.get(REVISION) ?? 0;
+    this.#environment.root.resetReadTxn();
+    return this.#environment.counters.get(REVISION) ?? 0;
   }
 
   #hintChanges(): void {
@@ -271,7 +249,10 @@ class EmbeddedMetadata implements MetadataStore {
   #changedSince(afterRevision: number, revision: number): ReadonlySet<string> | null {
     if (revision - afterRevision > this.#changeListMax || revision < afterRevision) return null;
     const changed = new Set<string>();
-    for (const { value } of this.#changes.getRange({ start: afterRevision + 1, end: revision + 1 }))
+    for (const { value } of this.#environment.changes.getRange({
+      start: afterRevision + 1,
+      end: revision + 1,
+    }))
       for (const key of value) changed.add(key);
     return changed;
   }
@@ -283,9 +264,14 @@ class EmbeddedMetadata implements MetadataStore {
 
   #lookAtLeases(): void {
     const nowMs = this.#clock.monotonicMs();
-    if (this.#closing.signal.aborted || this.#failure || nowMs - this.#leasesLookedMs < LEASE_LOOK_MS) return;
+    if (
+      this.#closing.signal.aborted ||
+      this.#environment.failure ||
+      nowMs - this.#leasesLookedMs < LEASE_LOOK_MS
+    )
+      return;
     this.#leasesLookedMs = nowMs;
-    this.#root.resetReadTxn();
+    this.#environment.root.resetReadTxn();
     for (const { key, lease } of this.#leases.expired())
       this.#transact((revision) => {
         // It may have been heard of since, and whoever looks besides us may have been first.
@@ -296,9 +282,9 @@ class EmbeddedMetadata implements MetadataStore {
   #assertUsable(): void {
     if (this.#closing.signal.aborted)
       throw new ForeshardError('FORESHARD_UNAVAILABLE', 'restart', 'the metadata store is closed');
-    if (this.#failure)
+    if (this.#environment.failure)
       throw new ForeshardError('FORESHARD_UNAVAILABLE', 'restart', 'the metadata store failed a commit', {
-        cause: this.#failure,
+        cause: this.#environment.failure,
       });
   }
 }

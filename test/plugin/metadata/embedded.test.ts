@@ -71,6 +71,21 @@ test('two processes that race on one key lose no update', async () => {
   rmSync(path, { recursive: true, force: true });
 });
 
+test('a thread that opens a store twice does not wait for itself', async () => {
+  const path = makeFolder();
+  const child = spawn(process.execPath, nodeArguments('test/plugin/metadata/second-handle.ts', path), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+  });
+  let output = '';
+  child.stdout.on('data', (chunk) => (output += chunk));
+  const [exitCode, signal] = await once(child, 'close');
+  check.equal([exitCode, signal], [0, null], 'it ends by itself');
+  check.is(output.trim(), 'after the first is closed, at once, opened, queued');
+  rmSync(path, { recursive: true, force: true });
+});
+
 test('what was committed is there when the store is opened again', async () => {
   const path = makeFolder();
   const first = openEmbeddedMetadata({ path });
