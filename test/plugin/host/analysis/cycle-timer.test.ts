@@ -23,6 +23,12 @@ const REPORT: CycleReport = {
 
 const unavailable = new ForeshardError('FORESHARD_UNAVAILABLE', 'retry', 'the store elects a leader');
 
+/** Stopped also where a claim has failed: one that runs on would keep the process. */
+const started: CycleTimer[] = [];
+test.after.each(async () => {
+  for (const timer of started.splice(0)) await timer.stop();
+});
+
 /** A process whose cycles come to these, one after the other; the last one again and again. */
 function processOf(cycles: readonly (() => CycleReport | null)[], intervalMs = HOUR_MS) {
   const state = {
@@ -45,6 +51,7 @@ function processOf(cycles: readonly (() => CycleReport | null)[], intervalMs = H
     },
     onFault: (error) => void state.faults.push(error),
   });
+  started.push(timer);
   return { state, timer };
 }
 
