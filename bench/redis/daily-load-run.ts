@@ -39,6 +39,8 @@ const READ_BYTES = 1_080;
 const PEAK_UTILISATION = 0.85;
 /** What else is in the slots, so that a move has something to carry. */
 const FILLER = { perSlot: 3, bytes: 200 };
+/** What a server was seen to answer, beside what its replies are held to. */
+const RATE_TOLERANCE = 0.1;
 const CALIBRATION = { reads: 1_500, inFlight: 50 };
 const SLOTS_PER_PARTITION = SLOT_COUNT / PARTITION_COUNT;
 const runProgram = promisify(execFile);
@@ -56,7 +58,10 @@ async function main({ liveDays, hourMs, trainDays, cycleHours }: DailyOptions): 
     await fill(cluster, daily);
     limitRates(HOSTS, wanted * READ_BYTES * 8);
     const nodeReadsPerSecond = await measureNode(cluster, daily);
-    const capacity = nodeReadsPerSecond * (hourMs / 1_000);
+    if (Math.abs(nodeReadsPerSecond / wanted - 1) > RATE_TOLERANCE)
+      throw new Error(`a server answers ${nodeReadsPerSecond} reads/s where it is held to ${wanted}`);
+    // What it is held to, and not what this run has measured: plans would be others in every run.
+    const capacity = wanted * (hourMs / 1_000);
     const nodeCount = HOSTS.length;
     const start = ownersAtStart();
     const plans: Record<DailyPolicy, PlannedDays> = {
