@@ -155,6 +155,43 @@ test('the page on architecture has the rooms of the plugin on these floors', () 
   check.equal(unsaid, []);
 });
 
+/** The folders of the agent for Redis, from the ground up, as `docs/redis.md` has them; files beside them stand on top. */
+const REDIS_FLOORS: readonly (readonly string[])[] = [
+  ['server'],
+  ['steps'],
+  ['topology'],
+  ['claims'],
+  ['slots'],
+  ['copy-first', 'atomic'],
+  ['dry-run'],
+  ['moves'],
+  ['load'],
+];
+
+test('every folder of the agent for Redis imports only folders of lower floors', () => {
+  const room = 'plugin/engines/redis-cluster';
+  const floorOf = (path: string): number => {
+    const [folder = '', ...inside] = relative(room, path).split('/');
+    return inside.length === 0
+      ? REDIS_FLOORS.length
+      : REDIS_FLOORS.findIndex((names) => names.includes(folder));
+  };
+  const violations = below(room).flatMap(({ path, localImports }) => {
+    if (floorOf(path) < 0) return [`${path} stands on no floor`];
+    return localImports
+      .filter((target) => target.startsWith(`${room}/`) && dirname(target) !== dirname(path))
+      .filter((target) => floorOf(target) >= floorOf(path))
+      .map((target) => `${path} imports ${target}`);
+  });
+  check.equal(violations, []);
+  const page = readFileSync(join(REPOSITORY, 'docs/redis.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| (`[a-z-]+\/`(?:, `[a-z-]+\/`)*) \|/gm)];
+  check.equal(
+    rows.map(([, names = '']) => [...names.matchAll(/[a-z-]+/g)].map(String)),
+    REDIS_FLOORS,
+  );
+});
+
 /** What a module needs before it can run: types are gone by then. */
 function valueImports(file: SourceFile): string[] {
   const statements = file.text.matchAll(

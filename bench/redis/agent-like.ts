@@ -3,7 +3,7 @@
  * Each message is an order; the answer is what went wrong, or null.
  */
 
-import type { RedisAddress } from '../../plugin/engines/redis-cluster/redis-connection.ts';
+import type { RedisAddress } from '../../plugin/engines/redis-cluster/server/redis-connection.ts';
 import { yieldToOthers } from '../../src/kernels/niceness.ts';
 import { REDIS_DEFAULTS, type SlotMoveSettings } from '../../src/redis-settings.ts';
 import { moveOurs } from './movers.ts';

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import calculateSlot from 'cluster-key-slot';
 import { LocalRedisCluster } from '../../plugin/engines/redis-cluster/local-redis-cluster.ts';
-import type { RedisCommand } from '../../plugin/engines/redis-cluster/redis-node.ts';
+import type { RedisCommand } from '../../plugin/engines/redis-cluster/server/redis-node.ts';
 import { SLOT_COUNT } from '../../src/model/partition-map.ts';
 import {
   DAILY_POLICIES,

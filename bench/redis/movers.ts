@@ -8,9 +8,9 @@ import {
   type CopyFirstOrders,
 } from '../../plugin/engines/redis-cluster/copy-first/copy-first-mover.ts';
 import type { LocalRedisCluster } from '../../plugin/engines/redis-cluster/local-redis-cluster.ts';
-import { RedisConnections } from '../../plugin/engines/redis-cluster/redis-connections.ts';
-import { numberOf, type RedisCommand } from '../../plugin/engines/redis-cluster/redis-node.ts';
-import { SlotMover } from '../../plugin/engines/redis-cluster/slot-mover.ts';
+import { RedisConnections } from '../../plugin/engines/redis-cluster/server/redis-connections.ts';
+import { numberOf, type RedisCommand } from '../../plugin/engines/redis-cluster/server/redis-node.ts';
+import { SlotMover } from '../../plugin/engines/redis-cluster/slots/slot-mover.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { REDIS_DEFAULTS, type SlotMoveSettings } from '../../src/redis-settings.ts';
 

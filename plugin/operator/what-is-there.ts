@@ -5,7 +5,7 @@
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { MetadataStore } from '../../src/ports/metadata-store.ts';
 import type { Settings } from '../../src/settings.ts';
-import { MapMirror } from '../engines/redis-cluster/map-mirror.ts';
+import { MapMirror } from '../engines/redis-cluster/moves/map-mirror.ts';
 import { clusterKeys } from '../metadata/cluster-keys.ts';
 import { type LoadedMap, loadMap, readPartitionCount } from '../metadata/cluster-map.ts';
 import { listMembers, type Member } from '../metadata/members.ts';

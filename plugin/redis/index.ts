@@ -1,6 +1,10 @@
 /** `foreshard/redis`: what an application loads whose Redis or Valkey cluster Foreshard watches over. */
 
-export { type SlotLoads, SlotStats, type SlotStatsSupport } from '../engines/redis-cluster/slot-stats.ts';
+export {
+  type SlotLoads,
+  SlotStats,
+  type SlotStatsSupport,
+} from '../engines/redis-cluster/load/slot-stats.ts';
 export {
   type CaptureOptions,
   type CaptureStatus,

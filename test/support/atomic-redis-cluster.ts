@@ -1,11 +1,11 @@
-import type { AtomicKind } from '../../plugin/engines/redis-cluster/atomic-jobs.ts';
+import type { AtomicKind } from '../../plugin/engines/redis-cluster/atomic/atomic-jobs.ts';
 import {
   type RedisCommand,
   type RedisNode,
   type RedisNodes,
   RedisRefusal,
   type RedisReply,
-} from '../../plugin/engines/redis-cluster/redis-node.ts';
+} from '../../plugin/engines/redis-cluster/server/redis-node.ts';
 import { MemoryRedisCluster } from './memory-redis-cluster.ts';
 
 interface Job {

@@ -1,13 +1,13 @@
 import calculateSlot from 'cluster-key-slot';
-import { SLOT_COUNT } from '../../plugin/engines/redis-cluster/cluster-nodes.ts';
 import { DIGEST_SCRIPT, HAND_OVER_SCRIPT } from '../../plugin/engines/redis-cluster/copy-first/scripts.ts';
+import { SLOT_COUNT } from '../../plugin/engines/redis-cluster/server/cluster-nodes.ts';
 import {
   type RedisCommand,
   type RedisNode,
   type RedisNodes,
   RedisRefusal,
   type RedisReply,
-} from '../../plugin/engines/redis-cluster/redis-node.ts';
+} from '../../plugin/engines/redis-cluster/server/redis-node.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 
 interface Server {

@@ -1,8 +1,8 @@
-import { parseClusterNodes } from '../../plugin/engines/redis-cluster/cluster-nodes.ts';
-import type { ClusterView } from '../../plugin/engines/redis-cluster/cluster-view.ts';
-import { countersOf, parseInfo } from '../../plugin/engines/redis-cluster/node-info.ts';
-import { numberOf, textOf } from '../../plugin/engines/redis-cluster/redis-node.ts';
-import { topologyOf } from '../../plugin/engines/redis-cluster/topology.ts';
+import { parseClusterNodes } from '../../plugin/engines/redis-cluster/server/cluster-nodes.ts';
+import { countersOf, parseInfo } from '../../plugin/engines/redis-cluster/server/node-info.ts';
+import { numberOf, textOf } from '../../plugin/engines/redis-cluster/server/redis-node.ts';
+import type { ClusterView } from '../../plugin/engines/redis-cluster/topology/cluster-view.ts';
+import { topologyOf } from '../../plugin/engines/redis-cluster/topology/topology.ts';
 import type { MemoryRedisCluster } from './memory-redis-cluster.ts';
 
 /** What an agent looks at a cluster through, of the model. */

@@ -40,15 +40,15 @@ import { ProfileConsolidator } from '../../redis/profile-consolidator.ts';
 import { isOwnBug } from '../../threads/faults.ts';
 import { type RunningThread, reportFault, runThread } from '../../threads/thread-main.ts';
 import { openWebhooks } from '../../webhooks/open-webhooks.ts';
-import { ClusterView } from './cluster-view.ts';
-import { ClusterWatch } from './cluster-watch.ts';
-import { CommandStats } from './command-stats.ts';
-import { MapMirror } from './map-mirror.ts';
-import { MasterWatch } from './master-watch.ts';
-import { withoutWrites } from './read-only-metadata.ts';
-import { RedisObserver } from './redis-observer.ts';
-import { ReliefLooks } from './relief-looks.ts';
-import { SlotLoadFeed } from './slot-load-feed.ts';
+import { withoutWrites } from './dry-run/read-only-metadata.ts';
+import { ClusterWatch } from './load/cluster-watch.ts';
+import { CommandStats } from './load/command-stats.ts';
+import { MasterWatch } from './load/master-watch.ts';
+import { RedisObserver } from './load/redis-observer.ts';
+import { ReliefLooks } from './load/relief-looks.ts';
+import { SlotLoadFeed } from './load/slot-load-feed.ts';
+import { MapMirror } from './moves/map-mirror.ts';
+import { ClusterView } from './topology/cluster-view.ts';
 
 export interface AgentAnalysisSetup {
   readonly settings: Settings;

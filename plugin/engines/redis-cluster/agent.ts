@@ -25,11 +25,11 @@ import { ThreadLink } from '../../threads/thread-link.ts';
 import { answerCall } from '../../threads/thread-main.ts';
 import { openWebhooks, tellOfEnd } from '../../webhooks/open-webhooks.ts';
 import type { AgentAnalysisBody, AgentAnalysisSetup } from './agent-analysis-thread.ts';
-import { assertNodesNamed, ClusterView } from './cluster-view.ts';
-import { MapMirror } from './map-mirror.ts';
-import { partitionOwners } from './partition-owners.ts';
-import { numberShards } from './shards.ts';
-import { SlotExecutor } from './slot-executor.ts';
+import { MapMirror } from './moves/map-mirror.ts';
+import { SlotExecutor } from './moves/slot-executor.ts';
+import { assertNodesNamed, ClusterView } from './topology/cluster-view.ts';
+import { partitionOwners } from './topology/partition-owners.ts';
+import { numberShards } from './topology/shards.ts';
 
 /**
  * Coordinator and planner beside a Redis Cluster. Any number of agents may run; the metadata store elects one, whose fence is

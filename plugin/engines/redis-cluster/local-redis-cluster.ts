@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { REDIS_DEFAULTS } from '../../../src/redis-settings.ts';
-import { SLOT_COUNT } from './cluster-nodes.ts';
-import { RedisConnection } from './redis-connection.ts';
-import { accepted, type RedisCommand, type RedisReply, textOf } from './redis-node.ts';
+import { SLOT_COUNT } from './server/cluster-nodes.ts';
+import { RedisConnection } from './server/redis-connection.ts';
+import { accepted, type RedisCommand, type RedisReply, textOf } from './server/redis-node.ts';
 
 /** Cluster buses on ports of their own choice, and slots given in ranges, came with 7.0. */
 const MAJOR_VERSION_MIN = 7;

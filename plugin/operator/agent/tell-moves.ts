@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Settings } from '../../../src/settings.ts';
-import type { AskedMove } from '../../engines/redis-cluster/partition-move.ts';
+import type { AskedMove } from '../../engines/redis-cluster/moves/partition-move.ts';
 import { createLogger } from '../../host/pino-logger.ts';
 import { withMetadata } from '../cluster-metadata.ts';
 import { printJson, printLine, printRemark } from '../output.ts';

@@ -3,7 +3,7 @@ import { isSwitched } from '../../../src/migration/phases.ts';
 import type { MigrationHistory } from '../../../src/migration/records/records.ts';
 import type { PartitionRecord } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
-import { readOpenSlotMoves, type SlotMoveRecord } from '../../engines/redis-cluster/move-record.ts';
+import { readOpenSlotMoves, type SlotMoveRecord } from '../../engines/redis-cluster/moves/move-record.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { loadMap } from '../../metadata/cluster-map.ts';
 import { readDecisions } from '../../metadata/decisions.ts';

@@ -1,7 +1,7 @@
 /** The Redis Cluster beside which an agent runs, as it is found from here. */
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { RedisSettings } from '../../../src/redis-settings.ts';
-import type { ClusterTopology } from '../../engines/redis-cluster/topology.ts';
+import type { ClusterTopology } from '../../engines/redis-cluster/topology/topology.ts';
 import { counted } from '../units-text.ts';
 import { type Finding, fail, ok, warn } from './findings.ts';
 
@@ -10,7 +10,7 @@ const CHECK = 'Redis Cluster';
 /** Looks only: nothing is written anywhere. */
 export async function lookAtRedis(settings: RedisSettings): Promise<Finding[]> {
   // Loaded here: who has no Redis needs no client of it.
-  const { ClusterView } = await import('../../engines/redis-cluster/cluster-view.ts');
+  const { ClusterView } = await import('../../engines/redis-cluster/topology/cluster-view.ts');
   const view = new ClusterView(settings);
   try {
     return judgeRedis(await view.topology());

@@ -12,7 +12,7 @@ import type { MigrationSettings } from '../../../src/migration/settings.ts';
 import { migrationName } from '../../../src/model/migration.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { StorageEngine } from '../../../src/ports/storage-engine.ts';
-import { readOpenSlotMoves, type SlotMoveRecord } from '../../engines/redis-cluster/move-record.ts';
+import { readOpenSlotMoves, type SlotMoveRecord } from '../../engines/redis-cluster/moves/move-record.ts';
 import { clusterKeys } from '../../metadata/cluster-keys.ts';
 import { loadMap } from '../../metadata/cluster-map.ts';
 import { orNothing } from '../../metadata/json-values.ts';

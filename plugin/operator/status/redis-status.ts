@@ -1,5 +1,5 @@
 /** What `foreshard status` tells of a Redis Cluster: what its agent has seen. */
-import type { ClusterSeen, SeenMaster } from '../../engines/redis-cluster/cluster-seen.ts';
+import type { ClusterSeen, SeenMaster } from '../../engines/redis-cluster/load/cluster-seen.ts';
 import type { CoordinatorStatus } from '../../metadata/coordinator-status.ts';
 import { asSecond, asTime, counted, durationText } from '../units-text.ts';
 

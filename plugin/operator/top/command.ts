@@ -5,7 +5,7 @@ import { isOpen } from '../../../src/migration/records/record-changes.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import type { MigrationTransport } from '../../engines/migration-agent/migration-transport.ts';
-import { readClusterSeen } from '../../engines/redis-cluster/cluster-seen.ts';
+import { readClusterSeen } from '../../engines/redis-cluster/load/cluster-seen.ts';
 import { readForecast } from '../../host/records/forecast-record.ts';
 import { decodeProposal } from '../../host/records/proposal-record.ts';
 import { forecastPrefix, proposalKey } from '../../host/records/record-keys.ts';

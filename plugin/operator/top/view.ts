@@ -1,6 +1,6 @@
 /** What `foreshard top` shows, of what has been read: pure. */
 
-import type { ClusterSeen } from '../../engines/redis-cluster/cluster-seen.ts';
+import type { ClusterSeen } from '../../engines/redis-cluster/load/cluster-seen.ts';
 import type { PublishedForecast } from '../../host/records/forecast-record.ts';
 import type { NodeRate } from './activity.ts';
 

@@ -12,8 +12,8 @@ import {
   hasRedisServer,
   LocalRedisCluster,
 } from '../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
-import { numberOf, textOf } from '../../../plugin/engines/redis-cluster/redis-node.ts';
-import { parseReplication } from '../../../plugin/engines/redis-cluster/replica-wait.ts';
+import { numberOf, textOf } from '../../../plugin/engines/redis-cluster/server/redis-node.ts';
+import { parseReplication } from '../../../plugin/engines/redis-cluster/slots/replica-wait.ts';
 import { openMetadata } from '../../../plugin/metadata/open.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { DEFAULT_SETTINGS } from '../../../src/settings.ts';

@@ -1,11 +1,11 @@
 /** What rounds of faults on a Redis Cluster have in common: servers, an agent, moves that are ordered, keys. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseClusterNodes } from '../../../plugin/engines/redis-cluster/cluster-nodes.ts';
 import type { LocalRedisCluster } from '../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
-import { MoveRecords } from '../../../plugin/engines/redis-cluster/move-records.ts';
-import { parseInfo } from '../../../plugin/engines/redis-cluster/node-info.ts';
-import { textOf } from '../../../plugin/engines/redis-cluster/redis-node.ts';
+import { MoveRecords } from '../../../plugin/engines/redis-cluster/moves/move-records.ts';
+import { parseClusterNodes } from '../../../plugin/engines/redis-cluster/server/cluster-nodes.ts';
+import { parseInfo } from '../../../plugin/engines/redis-cluster/server/node-info.ts';
+import { textOf } from '../../../plugin/engines/redis-cluster/server/redis-node.ts';
 import { ControlledProcess } from '../../../plugin/node/local/controlled-process.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/logger.ts';

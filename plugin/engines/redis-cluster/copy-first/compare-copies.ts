@@ -1,7 +1,7 @@
-import { canonical, EXPIRY_LATE_MS_MAX, READERS } from '../key-sample.ts';
-import { type RedisCommand, RedisRefusal, type RedisReply, textOr } from '../redis-node.ts';
-import type { SampleReport, SlotMove } from '../slot-move.ts';
-import { ask, askEach, type Steps } from '../steps.ts';
+import { type RedisCommand, RedisRefusal, type RedisReply, textOr } from '../server/redis-node.ts';
+import { canonical, EXPIRY_LATE_MS_MAX, READERS } from '../slots/key-sample.ts';
+import type { SampleReport, SlotMove } from '../steps/slot-move.ts';
+import { ask, askEach, type Steps } from '../steps/steps.ts';
 import { timeOf } from './hand-over.ts';
 import { DIGEST_SCRIPT } from './scripts.ts';
 import {

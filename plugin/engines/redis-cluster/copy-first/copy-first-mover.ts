@@ -1,11 +1,11 @@
 import type { Clock } from '../../../../src/base/clock.ts';
-import type { ScannedSlots } from '../big-keys.ts';
-import { moveSlots } from '../move-slots.ts';
-import { numberOf } from '../redis-node.ts';
-import type { SlotMove, SlotMoveOutcome } from '../slot-move.ts';
-import type { SlotMover } from '../slot-mover.ts';
-import { runIdOf, standingsOf, viewOf } from '../slot-standing.ts';
-import { askEach, type Steps } from '../steps.ts';
+import { numberOf } from '../server/redis-node.ts';
+import type { ScannedSlots } from '../slots/big-keys.ts';
+import { moveSlots } from '../slots/move-slots.ts';
+import type { SlotMover } from '../slots/slot-mover.ts';
+import { runIdOf, standingsOf, viewOf } from '../slots/slot-standing.ts';
+import type { SlotMove, SlotMoveOutcome } from '../steps/slot-move.ts';
+import { askEach, type Steps } from '../steps/steps.ts';
 import { compareCopies } from './compare-copies.ts';
 import { HAND_OVER_MS_MAX, handOver, timeOf } from './hand-over.ts';
 import { copySlots, dropCopies, listCopies } from './slot-copies.ts';

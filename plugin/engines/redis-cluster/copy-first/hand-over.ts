@@ -1,9 +1,9 @@
-import { commitSlots } from '../commit-slots.ts';
-import { numberOf, type RedisCommand, RedisRefusal, type RedisReply, textOf } from '../redis-node.ts';
-import { waitForReplicas } from '../replica-wait.ts';
-import { type MoveLimits, type SlotMove, SlotMoveStopped } from '../slot-move.ts';
-import { runIdOf } from '../slot-standing.ts';
-import { ask, LOOK_WEIGHT, type Steps } from '../steps.ts';
+import { numberOf, type RedisCommand, RedisRefusal, type RedisReply, textOf } from '../server/redis-node.ts';
+import { commitSlots } from '../slots/commit-slots.ts';
+import { waitForReplicas } from '../slots/replica-wait.ts';
+import { runIdOf } from '../slots/slot-standing.ts';
+import { type MoveLimits, type SlotMove, SlotMoveStopped } from '../steps/slot-move.ts';
+import { ask, LOOK_WEIGHT, type Steps } from '../steps/steps.ts';
 import { HAND_OVER_SCRIPT, NOT_HANDED_OVER } from './scripts.ts';
 import { dropCopies, type KeyCopy, purgeCopies, type SlotCopies, unlinkCopies } from './slot-copies.ts';
 

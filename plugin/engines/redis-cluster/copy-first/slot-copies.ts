@@ -1,5 +1,5 @@
 /** Copies of keys at the target of a move, while the source owns their slots and answers for them as if nothing were. */
-import { migrateCommand } from '../drain-slots.ts';
+
 import {
   buffersOf,
   numberOf,
@@ -7,10 +7,11 @@ import {
   RedisRefusal,
   type RedisReply,
   textOf,
-} from '../redis-node.ts';
-import { setSlots } from '../set-slots.ts';
-import { type MoveLimits, type SlotMove, SlotMoveStopped } from '../slot-move.ts';
-import { ask, askEach, type Steps } from '../steps.ts';
+} from '../server/redis-node.ts';
+import { migrateCommand } from '../slots/drain-slots.ts';
+import { setSlots } from '../slots/set-slots.ts';
+import { type MoveLimits, type SlotMove, SlotMoveStopped } from '../steps/slot-move.ts';
+import { ask, askEach, type Steps } from '../steps/steps.ts';
 import { DIGEST_SCRIPT, DIGEST_WIDTH } from './scripts.ts';
 
 /**

@@ -11,8 +11,8 @@ import {
   hasRedisServer,
   LocalRedisCluster,
 } from '../../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
-import { numberOf } from '../../../../plugin/engines/redis-cluster/redis-node.ts';
-import { parseReplication } from '../../../../plugin/engines/redis-cluster/replica-wait.ts';
+import { numberOf } from '../../../../plugin/engines/redis-cluster/server/redis-node.ts';
+import { parseReplication } from '../../../../plugin/engines/redis-cluster/slots/replica-wait.ts';
 import { loadMap } from '../../../../plugin/metadata/cluster-map.ts';
 import { openMetadata } from '../../../../plugin/metadata/open.ts';
 import { readCommandCosts } from '../../../../plugin/redis/command-costs.ts';

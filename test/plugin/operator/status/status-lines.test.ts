@@ -1,9 +1,12 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { type ClusterSeen, seenWarnings } from '../../../../plugin/engines/redis-cluster/cluster-seen.ts';
-import type { WatchedMaster } from '../../../../plugin/engines/redis-cluster/master-watch.ts';
-import type { NodeRates } from '../../../../plugin/engines/redis-cluster/node-info.ts';
-import type { ClusterTopology } from '../../../../plugin/engines/redis-cluster/topology.ts';
+import {
+  type ClusterSeen,
+  seenWarnings,
+} from '../../../../plugin/engines/redis-cluster/load/cluster-seen.ts';
+import type { WatchedMaster } from '../../../../plugin/engines/redis-cluster/load/master-watch.ts';
+import type { NodeRates } from '../../../../plugin/engines/redis-cluster/server/node-info.ts';
+import type { ClusterTopology } from '../../../../plugin/engines/redis-cluster/topology/topology.ts';
 import type { CoordinatorStatus } from '../../../../plugin/metadata/coordinator-status.ts';
 import type { ClusterStatus } from '../../../../plugin/operator/status/gather-status.ts';
 import { redisAlarms, redisLines, redisWaits } from '../../../../plugin/operator/status/redis-status.ts';

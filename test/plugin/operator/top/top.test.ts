@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import type { ClusterSeen } from '../../../../plugin/engines/redis-cluster/cluster-seen.ts';
+import type { ClusterSeen } from '../../../../plugin/engines/redis-cluster/load/cluster-seen.ts';
 import type { PublishedForecast } from '../../../../plugin/host/records/forecast-record.ts';
 import { rateOf } from '../../../../plugin/operator/top/activity.ts';
 import { topLines } from '../../../../plugin/operator/top/lines.ts';

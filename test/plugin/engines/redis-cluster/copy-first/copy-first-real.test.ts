@@ -13,23 +13,29 @@ import {
   HAND_OVER_SCRIPT,
 } from '../../../../../plugin/engines/redis-cluster/copy-first/scripts.ts';
 import { copySlots, dropCopies } from '../../../../../plugin/engines/redis-cluster/copy-first/slot-copies.ts';
-import { commandText, DryRunNodes } from '../../../../../plugin/engines/redis-cluster/dry-run-nodes.ts';
+import {
+  commandText,
+  DryRunNodes,
+} from '../../../../../plugin/engines/redis-cluster/dry-run/dry-run-nodes.ts';
 import {
   hasRedisServer,
   LocalRedisCluster,
 } from '../../../../../plugin/engines/redis-cluster/local-redis-cluster.ts';
-import { RedisConnections } from '../../../../../plugin/engines/redis-cluster/redis-connections.ts';
+import { RedisConnections } from '../../../../../plugin/engines/redis-cluster/server/redis-connections.ts';
 import {
   numberOf,
   type RedisCommand,
   type RedisReply,
   textOf,
-} from '../../../../../plugin/engines/redis-cluster/redis-node.ts';
-import type { SlotMove, SlotMoveOutcome } from '../../../../../plugin/engines/redis-cluster/slot-move.ts';
+} from '../../../../../plugin/engines/redis-cluster/server/redis-node.ts';
 import {
   SlotMover,
   type SlotMoverComponents,
-} from '../../../../../plugin/engines/redis-cluster/slot-mover.ts';
+} from '../../../../../plugin/engines/redis-cluster/slots/slot-mover.ts';
+import type {
+  SlotMove,
+  SlotMoveOutcome,
+} from '../../../../../plugin/engines/redis-cluster/steps/slot-move.ts';
 import { systemClock } from '../../../../../src/base/clock.ts';
 import { REDIS_DEFAULTS } from '../../../../../src/redis-settings.ts';
 import { RedisLoad } from '../../../../scenarios/faults/redis-load.ts';

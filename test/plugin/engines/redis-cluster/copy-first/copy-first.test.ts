@@ -3,21 +3,21 @@ import calculateSlot from 'cluster-key-slot';
 import * as fc from 'fast-check';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
-import { scanForBigKeys } from '../../../../../plugin/engines/redis-cluster/big-keys.ts';
 import {
   type CopiesRecord,
   CopyFirstMover,
 } from '../../../../../plugin/engines/redis-cluster/copy-first/copy-first-mover.ts';
-import { moveSlots } from '../../../../../plugin/engines/redis-cluster/move-slots.ts';
-import { Pace } from '../../../../../plugin/engines/redis-cluster/pace.ts';
+import { scanForBigKeys } from '../../../../../plugin/engines/redis-cluster/slots/big-keys.ts';
+import { moveSlots } from '../../../../../plugin/engines/redis-cluster/slots/move-slots.ts';
+import { standingsOf } from '../../../../../plugin/engines/redis-cluster/slots/slot-standing.ts';
+import { Pace } from '../../../../../plugin/engines/redis-cluster/steps/pace.ts';
 import {
   type MoveLimits,
   type SlotMove,
   SlotMoveStopped,
-} from '../../../../../plugin/engines/redis-cluster/slot-move.ts';
-import { standingsOf } from '../../../../../plugin/engines/redis-cluster/slot-standing.ts';
-import { runSteps } from '../../../../../plugin/engines/redis-cluster/step-runner.ts';
-import type { Steps } from '../../../../../plugin/engines/redis-cluster/steps.ts';
+} from '../../../../../plugin/engines/redis-cluster/steps/slot-move.ts';
+import { runSteps } from '../../../../../plugin/engines/redis-cluster/steps/step-runner.ts';
+import type { Steps } from '../../../../../plugin/engines/redis-cluster/steps/steps.ts';
 import { VirtualClock } from '../../../../../src/base/clock.ts';
 import { REDIS_DEFAULTS } from '../../../../../src/redis-settings.ts';
 import {
