@@ -74,7 +74,7 @@ export async function compareOptimisers(
 }
 
 function boundOf(instance: PlacementInstance, sweeps: number): number {
-  const relaxation = new Relaxation(instance, instance.home);
+  const relaxation = Relaxation.from(instance, instance.home);
   for (let sweep = 0; sweep < sweeps; sweep++) relaxation.advance();
   return relaxation.lowerBound;
 }

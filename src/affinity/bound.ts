@@ -1,7 +1,7 @@
 import { atOnce, type Sliced } from '../base/slices.ts';
 import type { PlacementInstance } from './instance.ts';
 import { CellCost } from './lp/cell-cost.ts';
-import { listChoices } from './lp/choices.ts';
+import { type Choices, listingChoices } from './lp/choices.ts';
 import { Relaxation } from './lp/relaxation.ts';
 import { phi } from './phi.ts';
 
@@ -12,8 +12,8 @@ const ROUNDS_MAX = 100;
 /** Partitions x nodes x slots that all rounds together may look at beyond the first ones: about those of that problem. */
 const CELLS_MAX = 2e6;
 
-/** About a second: thousands of partitions on hundreds of nodes over a week of hours get what is ready by then, or the poured bound. */
-const PIECES_MAX = 600;
+/** See {@link Relaxation.cellsDone}. About a second: thousands of partitions on hundreds of nodes over a week of hours get what is ready by then, or the poured bound. */
+const RELAXED_CELLS_MAX = 6e8;
 
 /** Relative: nobody decides by less. */
 const GAP_ENOUGH = 1e-4;
@@ -24,7 +24,9 @@ const GAP_ENOUGH = 1e-4;
  * common utilisation, since marginal costs are equal there and the cost is convex. Overload: what exceeds the safe
  * utilisation of all nodes goes to the largest, where it shows least. The sum of two minima is below the minimum of the sum.
  */
-export function pouredBound(instance: PlacementInstance): number {
+export const pouredBound = (instance: PlacementInstance): number => atOnce(pouring(instance));
+
+function* pouring(instance: PlacementInstance): Sliced<number> {
   const { partitionCount, depth, slotStride, slotCount, resourceCount } = instance;
   let bound = 0;
   for (let r = 0; r < resourceCount; r++) {
@@ -32,6 +34,7 @@ export function pouredBound(instance: PlacementInstance): number {
       let water = 0;
       for (let p = 0; p < partitionCount; p++) water += instance.load[p * depth + d] as number;
       bound += (instance.slotWeight[d] as number) * slotBound(instance, d, r, water);
+      yield;
     }
   }
   return bound;
@@ -88,15 +91,21 @@ function pourLevel(instance: PlacementInstance, d: number, r: number, water: num
  * not one round came to its end.
  */
 export const relaxedBound = (instance: PlacementInstance, ownerOf: Int32Array, roundsMax: number): number =>
-  atOnce(relaxing(instance, ownerOf, roundsMax));
+  atOnce(relaxing(instance, { ownerOf, roundsMax }));
 
-function* relaxing(instance: PlacementInstance, ownerOf: Int32Array, roundsMax: number): Sliced<number> {
-  const relaxation = new Relaxation(instance, ownerOf);
+function* relaxing(
+  instance: PlacementInstance,
+  {
+    ownerOf,
+    roundsMax,
+    choices,
+  }: { readonly ownerOf: Int32Array; readonly roundsMax: number; readonly choices?: Choices },
+): Sliced<number> {
+  const relaxation = yield* Relaxation.building(instance, ownerOf, choices);
   yield;
-  let pieces = 0;
   for (let round = 0; round < roundsMax; round++) {
     for (const _ of relaxation.pieces()) {
-      if (++pieces === PIECES_MAX) return relaxation.lowerBound;
+      if (relaxation.cellsDone >= RELAXED_CELLS_MAX) return relaxation.lowerBound;
       yield;
     }
     yield;
@@ -109,7 +118,7 @@ function* relaxing(instance: PlacementInstance, ownerOf: Int32Array, roundsMax: 
  * What the highest utilisation cannot fall below: poured, all nodes would be at one level, but for those whose background
  * is above it; and every partition is somewhere, at best alone on the largest node.
  */
-function peakBound(instance: PlacementInstance): number {
+function* boundingPeak(instance: PlacementInstance): Sliced<number> {
   const { partitionCount, nodeCount, depth, slotStride, slotCount, resourceCount, capacity } = instance;
   const allowance = 1 + instance.riskZ * instance.commonError;
   let peak = 0;
@@ -130,6 +139,7 @@ function peakBound(instance: PlacementInstance): number {
           (instance.background[n * depth + d] as number) / (capacity[n * resourceCount + r] as number);
         peak = Math.max(peak, floor * allowance);
       }
+      yield;
     }
   }
   return peak;
@@ -143,9 +153,10 @@ const ALONE_CELLS_MAX = 4e6;
  * together they cost no less. The other bounds may split a partition over many nodes, which is worth nothing where nodes are
  * many and partitions few. -Infinity for a problem that is too large; there it would be the least of the three.
  */
-export const aloneBound = (instance: PlacementInstance): number => atOnce(boundingAlone(instance));
+export const aloneBound = (instance: PlacementInstance): number =>
+  atOnce(boundingAlone(instance, atOnce(listingChoices(instance))));
 
-function* boundingAlone(instance: PlacementInstance): Sliced<number> {
+function* boundingAlone(instance: PlacementInstance, choices: Choices): Sliced<number> {
   const { partitionCount, nodeCount, depth, slotStride, slotCount, resourceCount, background, load } =
     instance;
   if (partitionCount * nodeCount * depth > ALONE_CELLS_MAX) return Number.NEGATIVE_INFINITY;
@@ -160,7 +171,7 @@ function* boundingAlone(instance: PlacementInstance): Sliced<number> {
     return sum;
   };
   const empty = Float64Array.from({ length: nodeCount }, (_, n) => costOf(n, -1));
-  const { startOf, nodeOf, priceOf } = listChoices(instance);
+  const { startOf, nodeOf, priceOf } = choices;
   let bound = empty.reduce((sum, own) => sum + own, 0);
   for (let p = 0; p < partitionCount; p++) {
     let least = Number.POSITIVE_INFINITY;
@@ -184,12 +195,11 @@ export function* bounding(
   ownerOf: Int32Array,
   roundsMax = roundsFor(instance),
 ): Sliced<number> {
-  const peak = instance.peakWeight === 0 ? 0 : instance.peakWeight * peakBound(instance);
-  yield;
-  const poured = pouredBound(instance);
-  yield;
-  const whole = Math.max(poured, yield* boundingAlone(instance)) + peak;
-  return Math.max(whole, yield* relaxing(instance, ownerOf, roundsMax));
+  const peak = instance.peakWeight === 0 ? 0 : instance.peakWeight * (yield* boundingPeak(instance));
+  const poured = yield* pouring(instance);
+  const choices = yield* listingChoices(instance);
+  const whole = Math.max(poured, yield* boundingAlone(instance, choices)) + peak;
+  return Math.max(whole, yield* relaxing(instance, { ownerOf, roundsMax, choices }));
 }
 
 function roundsFor({ partitionCount, nodeCount, depth }: PlacementInstance): number {

@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
-import { addPartition, HardCapacity, type NodeSums } from './hard-capacity.ts';
+import { atOnce, type Sliced } from '../base/slices.ts';
+import { addPartition, HardCapacity, type NodeSums, summing } from './hard-capacity.ts';
 import type { PlacementInstance } from './instance.ts';
 import { movePriceTo } from './move-price.ts';
 import { phi } from './phi.ts';
@@ -40,24 +41,38 @@ export class PlacementState {
   readonly #hardCapacity: HardCapacity | null;
   #ruleCost = 0;
 
-  /** @param ownerOf starts there; home if absent. */
-  constructor(instance: PlacementInstance, ownerOf: Int32Array = instance.home) {
-    const { partitionCount, nodeCount, depth, capacityZ } = instance;
+  /** {@link PlacementState} in slices: thousands of partitions take milliseconds to sum. */
+  static *building(instance: PlacementInstance, ownerOf: Int32Array = instance.home): Sliced<PlacementState> {
+    const sums = yield* summing(instance, ownerOf);
+    yield;
+    return new PlacementState(instance, ownerOf, sums);
+  }
+
+  /**
+   * @param ownerOf starts there; home if absent.
+   * @param sums of that map, which become the state's own.
+   */
+  constructor(
+    instance: PlacementInstance,
+    ownerOf: Int32Array = instance.home,
+    sums: NodeSums = atOnce(summing(instance, ownerOf)),
+  ) {
+    const { partitionCount, nodeCount, capacityZ } = instance;
     assert(ownerOf.length === partitionCount, 'a map has one owner for each partition');
     this.instance = instance;
     this.ownerOf = ownerOf.slice();
-    this.#sums = { load: instance.background.slice(), variance: new Float64Array(nodeCount * depth) };
+    this.#sums = sums;
     this.#rules = new RuleState(instance, ownerOf);
     this.#hardCapacity = capacityZ === null ? null : new HardCapacity(instance, capacityZ);
     for (let p = 0; p < partitionCount; p++) {
       const n = ownerOf[p] as number;
-      addPartition(instance, this.#sums, p, n, 1);
       this.#ruleCost += this.#rulePrice(p, n);
       if (n !== instance.home[p]) {
         this.#hardCapacity?.noteAway(p, 1);
         this.movedCount++;
       }
     }
+    if (this.movedCount === 0) this.#hardCapacity?.noteHome(sums);
     this.#ruleCost += instance.breachPrice * this.#rules.breachCount();
     this.#nodeCosts = Array.from({ length: nodeCount }, (_, n) => this.#costWith(n, -1, -1));
   }

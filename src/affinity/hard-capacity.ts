@@ -1,3 +1,4 @@
+import { atOnce, type Sliced } from '../base/slices.ts';
 import type { PlacementInstance } from './instance.ts';
 
 /** Rounding of sums over many partitions must not refuse what fits exactly. */
@@ -38,7 +39,10 @@ interface Way {
 export class HardCapacity {
   readonly #instance: PlacementInstance;
   readonly #capacityZ: number;
-  /** f64[node][depth]: the most that may be there, deviations included, in the units of the loads. Made when it is asked for. */
+  /**
+   * f64[node][depth]: the most that may be there, deviations included, in the units of the loads. Made when it is asked for, unless
+   * {@link noteHome} has.
+   */
   #limit: Float64Array | null = null;
   /** What partitions that are away still hold at home; null if no resource is transient. */
   readonly #held: NodeSums | null;
@@ -50,6 +54,11 @@ export class HardCapacity {
     this.#held = instance.isTransient.includes(1)
       ? { load: new Float64Array(nodeCount * depth), variance: new Float64Array(nodeCount * depth) }
       : null;
+  }
+
+  /** Tells the sums of the map with every partition at home, which limits are made of, to spare their being summed again. */
+  noteHome(sums: NodeSums): void {
+    this.#limit = this.#limitsOf(sums);
   }
 
   /** Notes that a partition has left its home (1) or come back (-1). */
@@ -177,10 +186,11 @@ export class HardCapacity {
 
   /** Capacity, or what is there with every partition at home where that is more. */
   #limits(): Float64Array {
-    const { nodeCount, depth, background, partitionCount, home: homeOf } = this.#instance;
-    const home = { load: background.slice(), variance: new Float64Array(nodeCount * depth) };
-    for (let p = 0; p < partitionCount; p++) addPartition(this.#instance, home, p, homeOf[p] as number, 1);
-    const limits = new Float64Array(nodeCount * depth);
+    return this.#limitsOf(atOnce(summing(this.#instance, this.#instance.home)));
+  }
+
+  #limitsOf(home: NodeSums): Float64Array {
+    const limits = new Float64Array(home.load.length);
     this.#forEachCell((at, capacity) => {
       const most = Math.max(capacity, this.#atQuantile(home.load[at] as number, home.variance[at] as number));
       limits[at] = most * (1 + ROUNDING);
@@ -213,6 +223,20 @@ export class HardCapacity {
       for (let d = 0; d < depth; d++)
         visit(n * depth + d, capacity[n * resourceCount + Math.floor(d / slotStride)] as number);
   }
+}
+
+/** Partitions between two yields: a fraction of a millisecond, also over a week of hours, and before the compiler has looked at it. */
+const PARTITIONS_OF_SLICE = 128;
+
+/** The sums of a map, in slices. */
+export function* summing(instance: PlacementInstance, ownerOf: Int32Array): Sliced<NodeSums> {
+  const { partitionCount, nodeCount, depth, background } = instance;
+  const sums = { load: background.slice(), variance: new Float64Array(nodeCount * depth) };
+  for (let p = 0; p < partitionCount; p++) {
+    addPartition(instance, sums, p, ownerOf[p] as number, 1);
+    if ((p + 1) % PARTITIONS_OF_SLICE === 0) yield;
+  }
+  return sums;
 }
 
 /** Adds a partition's load and variance to a node, or takes them away. */

@@ -1,3 +1,5 @@
+import { atOnce, type Sliced } from '../base/slices.ts';
+import { sorting } from '../base/sorting.ts';
 import type { Arena } from './arena.ts';
 import { loopArrays, type SearchArray, SearchBlock, searchBlockBytes } from './search-block.ts';
 import { PLACEMENT_FIELDS, PLACEMENT_OPERATORS, RULE_FLAGS } from './search-layout.ts';
@@ -71,6 +73,25 @@ export function placementBlock(
   start: Int32Array,
   seed: readonly number[],
 ): PlacementBlock {
+  const block = unfilledPlacementBlock(arena, numbers, {
+    start,
+    seed,
+    order: atOnce(orderingBySize(numbers)),
+  });
+  atOnce(block.filling());
+  return block;
+}
+
+/** {@link placementBlock} for whoever does its longer parts in slices: `order` before it, `filling()` after it. */
+export function unfilledPlacementBlock(
+  arena: Pick<Arena, 'u8' | 'free'>,
+  numbers: PlacementNumbers,
+  {
+    start,
+    seed,
+    order,
+  }: { readonly start: Int32Array; readonly seed: readonly number[]; readonly order: SizeOrder },
+): PlacementBlock {
   const isRisky = numbers.riskZ > 0;
   const movable = indexesOf(numbers.isMovable);
   const targets = indexesOf(numbers.isTarget);
@@ -78,7 +99,7 @@ export function placementBlock(
   const ruled = ruleArrays(numbers);
   const arrays = filled(
     { ...shaped, ...ruled.arrays },
-    { ...loadValues(numbers, isRisky), ...orderValues(numbers, movable), targets },
+    { ...loadValues(numbers, isRisky), ...order, movable, targets },
   );
   const block = new SearchBlock(arena, PLACEMENT_FIELDS, arrays, PLACEMENT_OPERATORS);
   block.owner.set(start);
@@ -201,27 +222,42 @@ function loadValues(numbers: PlacementNumbers, isRisky: boolean): Record<string,
   };
 }
 
-/** Who may move, and in which order of size. */
-function orderValues(
-  numbers: PlacementNumbers,
-  movable: readonly number[],
-): Record<string, ArrayLike<number>> {
-  const size = sizesOf(numbers);
-  const bySize = movable.toSorted((p, q) => (size[p] as number) - (size[q] as number) || p - q);
+/** Those that may move by their size; of the others none has a rank. */
+interface SizeOrder extends Record<string, ArrayLike<number>> {
+  /** f32[partition]: load weighed over resources and slots. */
+  readonly size: Float32Array;
+  /** i32[movable]. */
+  readonly bySize: Int32Array;
+  /** i32[partition]; -1 where it may not move. */
+  readonly rankOf: Int32Array;
+}
+
+export function* orderingBySize(numbers: PlacementNumbers): Sliced<SizeOrder> {
+  const size = yield* sizing(numbers);
+  const movable = Int32Array.from(indexesOf(numbers.isMovable));
+  const bySize = yield* sorting(movable, (p, q) => (size[p] as number) - (size[q] as number) || p - q);
   const rankOf = new Int32Array(numbers.partitionCount).fill(-1);
   bySize.forEach((p, rank) => {
     rankOf[p] = rank;
   });
-  return { movable, size, bySize, rankOf };
+  return { size, bySize, rankOf };
 }
 
 /** f32[partition]: load weighed over resources and slots. */
-export function sizesOf({ partitionCount, depth, load, slotWeight }: PlacementNumbers): Float32Array {
-  return Float32Array.from({ length: partitionCount }, (_, p) => {
+export const sizesOf = (numbers: PlacementNumbers): Float32Array => atOnce(sizing(numbers));
+
+/** Partitions between two yields: a fraction of a millisecond at 24 slots. */
+const PARTITIONS_OF_SLICE = 128;
+
+function* sizing({ partitionCount, depth, load, slotWeight }: PlacementNumbers): Sliced<Float32Array> {
+  const sizes = new Float32Array(partitionCount);
+  for (let p = 0; p < partitionCount; p++) {
     let sum = 0;
     for (let d = 0; d < depth; d++) sum += (slotWeight[d] as number) * (load[p * depth + d] as number);
-    return sum;
-  });
+    sizes[p] = sum;
+    if ((p + 1) % PARTITIONS_OF_SLICE === 0) yield;
+  }
+  return sizes;
 }
 
 function filled(

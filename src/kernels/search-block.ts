@@ -1,3 +1,4 @@
+import type { Sliced } from '../base/slices.ts';
 import type { Arena, Block } from './arena.ts';
 import type { Pointer } from './exports.ts';
 import { aligned } from './layout.ts';
@@ -20,12 +21,9 @@ export interface SearchArray {
 type ArrayKind = 'u8' | 'u16' | 'i32' | 'f32' | 'f64';
 type ViewMaker = {
   readonly BYTES_PER_ELEMENT: number;
-  new (
-    buffer: ArrayBufferLike,
-    offset: number,
-    count: number,
-  ): ArrayBufferView & { set(values: ArrayLike<number>): void };
+  new (buffer: ArrayBufferLike, offset: number, count: number): Settable;
 };
+type Settable = ArrayBufferView & { set(values: ArrayLike<number>): void };
 const VIEWS: Record<ArrayKind, ViewMaker> = {
   u8: Uint8Array,
   u16: Uint16Array,
@@ -84,6 +82,7 @@ export class SearchBlock<Fields extends SearchFields> {
   readonly #view: DataView;
   readonly #buffer: ArrayBufferLike;
   readonly #arena: Pick<Arena, 'free'>;
+  readonly #values: { readonly view: Settable; readonly values: ArrayLike<number> }[] = [];
   #block: Block | undefined;
 
   /** @param operators what a try of each takes, and the share of draws that is its own whatever is learnt; shares sum to 1. */
@@ -105,7 +104,7 @@ export class SearchBlock<Fields extends SearchFields> {
     let next = block.pointer + aligned(bytes);
     for (const [name, { kind, count, values }] of Object.entries(arrays)) {
       const view = new VIEWS[kind](this.#buffer, next, count);
-      if (values !== undefined) view.set(values);
+      if (values !== undefined) this.#values.push({ view, values });
       this.set(name, next);
       next += aligned(view.byteLength);
     }
@@ -123,6 +122,14 @@ export class SearchBlock<Fields extends SearchFields> {
     operators.forEach(({ price, share }, o) => {
       this.operators.set([share, 0, 0, price, share], OPERATOR_NUMBERS * o);
     });
+  }
+
+  /** Writes the values of the arrays, which takes milliseconds for thousands of items; without it they are 0. */
+  *filling(): Sliced<void> {
+    for (const { view, values } of this.#values.splice(0)) {
+      view.set(values);
+      yield;
+    }
   }
 
   free(): void {

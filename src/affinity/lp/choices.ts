@@ -1,3 +1,4 @@
+import type { Sliced } from '../../base/slices.ts';
 import type { PlacementInstance } from '../instance.ts';
 import { movePriceTo } from '../move-price.ts';
 import { forbidden } from '../rules/rule-state.ts';
@@ -15,14 +16,19 @@ export interface Choices {
   readonly priceOf: Float64Array;
 }
 
+/** Choices looked at between two yields: a fraction of a millisecond. */
+const CHOICES_OF_SLICE = 1024;
+
 /** The choices that each are legal by themselves; limits on many moves together are not looked at. */
-export function listChoices(instance: PlacementInstance): Choices {
+export function* listingChoices(instance: PlacementInstance): Sliced<Choices> {
   const { partitionCount, nodeCount, home, isMovable, stayPenalty, holdPenalty, memberCount } = instance;
   const startOf = new Int32Array(partitionCount + 1);
   const nodeOf = new Int32Array(partitionCount * nodeCount);
   const priceOf = new Float64Array(partitionCount * nodeCount);
   let count = 0;
+  const partitionsOfSlice = Math.ceil(CHOICES_OF_SLICE / nodeCount);
   for (let p = 0; p < partitionCount; p++) {
+    if (p % partitionsOfSlice === 0) yield;
     const members = memberCount[p] as number;
     const own = home[p] as number;
     nodeOf[count] = own;
@@ -35,5 +41,5 @@ export function listChoices(instance: PlacementInstance): Choices {
     }
     startOf[p + 1] = count;
   }
-  return { startOf, nodeOf: nodeOf.slice(0, count), priceOf: priceOf.slice(0, count) };
+  return { startOf, nodeOf: nodeOf.subarray(0, count), priceOf: priceOf.subarray(0, count) };
 }

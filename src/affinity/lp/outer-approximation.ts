@@ -39,7 +39,7 @@ export async function solveOuterApproximation(
   instance: PlacementInstance,
   options: OuterApproximationOptions,
 ): Promise<OuterApproximation> {
-  const relaxation = new Relaxation(instance, instance.home);
+  const relaxation = Relaxation.from(instance, instance.home);
   for (let round = 0; round < RELAX_ROUNDS; round++) relaxation.advance();
   const { choices } = relaxation;
   const loads = relaxation.loads();

@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.ts';
 import { atOnce, type Sliced } from '../../base/slices.ts';
 import type { PlacementInstance } from '../instance.ts';
 import { CellCost } from './cell-cost.ts';
-import { type Choices, listChoices } from './choices.ts';
+import { type Choices, listingChoices } from './choices.ts';
 import { newtonDirection } from './newton.ts';
 import { PeakPrices } from './peak-prices.ts';
 
@@ -15,8 +15,11 @@ const NEWTON_STEPS = 40;
 /** Rounds of sweeps alone: while many partitions are still on their way, quadratic models of the cost say little. */
 const NEWTON_AFTER = 2;
 
-/** Products of slope and load in a piece of work: about 3 ms; and what a step of Newton's method counts. */
-const CELLS_OF_PIECE = 1_000_000;
+/**
+ * Products of slope and load in a piece of work: a tenth of a millisecond, and before V8 has compiled it, when many a cancellation comes,
+ * about three; and what a step of Newton's method counts.
+ */
+const CELLS_OF_PIECE = 25_000;
 const CELLS_OF_NEWTON = 500_000;
 
 /** Halvings, at worst, of the interval in which the best step lies; regula falsi needs three or four as a rule. */
@@ -54,11 +57,12 @@ export class Relaxation {
   lowerBound = Number.NEGATIVE_INFINITY;
   /** What the relaxed cost is still above the bound of the last round, index points: 0 at the minimum. */
   gap = Number.POSITIVE_INFINITY;
+  /** Products of slope and load in all pieces so far, and what is as much work: how far it is, whatever the machine. */
+  cellsDone = 0;
   #rounds = 0;
-  /** Products of slope and load since the last piece ended. */
-  #cellsDone = 0;
+  #cellsOfPiece = 0;
   readonly #cells: CellCost;
-  readonly #peak: PeakPrices | null;
+  #peak: PeakPrices | null = null;
   /** f64[node][depth]: background and relaxed load. */
   readonly #used: Float64Array;
   /** f64[node][depth]: marginal cost there. */
@@ -66,21 +70,44 @@ export class Relaxation {
   #active: number[] = [];
 
   /** @param ownerOf i32[partition], where to start from; partitions that are where they may not be start at home. */
-  constructor(instance: PlacementInstance, ownerOf: Int32Array) {
-    const { partitionCount, nodeCount, depth, peakWeight } = instance;
+  static from(instance: PlacementInstance, ownerOf: Int32Array): Relaxation {
+    return atOnce(Relaxation.building(instance, ownerOf));
+  }
+
+  /**
+   * {@link from} in slices.
+   *
+   * @param choices of the instance, where somebody has listed them already.
+   */
+  static *building(instance: PlacementInstance, ownerOf: Int32Array, choices?: Choices): Sliced<Relaxation> {
+    const listed = choices ?? (yield* listingChoices(instance));
+    yield;
+    const relaxation = new Relaxation(instance, listed);
+    yield;
+    yield* relaxation.#startFrom(ownerOf);
+    return relaxation;
+  }
+
+  private constructor(instance: PlacementInstance, choices: Choices) {
+    const { nodeCount, depth } = instance;
     this.instance = instance;
-    this.choices = listChoices(instance);
+    this.choices = choices;
     this.#cells = new CellCost(instance);
     this.shareOf = new Float64Array(this.choices.nodeOf.length);
     this.#used = instance.background.slice();
     this.#slope = new Float64Array(nodeCount * depth);
+  }
+
+  *#startFrom(ownerOf: Int32Array): Sliced<void> {
+    const { partitionCount, nodeCount, peakWeight } = this.instance;
     const { startOf, nodeOf } = this.choices;
     for (let p = 0; p < partitionCount; p++) {
       const start = startOf[p] as number;
-      const found = nodeOf.subarray(start, startOf[p + 1]).indexOf(ownerOf[p] as number);
-      const choice = start + Math.max(0, found);
+      let choice = start;
+      for (let c = start; c < (startOf[p + 1] as number); c++) if (nodeOf[c] === ownerOf[p]) choice = c;
       this.shareOf[choice] = 1;
-      this.#addLoad(p, nodeOf[choice] as number, 1);
+      this.#addLoad(this.#used, p, nodeOf[choice] as number, 1);
+      if (this.#isRowDone()) yield;
     }
     this.#peak = peakWeight > 0 ? new PeakPrices(peakWeight, this.#utilisation()) : null;
     for (let n = 0; n < nodeCount; n++) this.#refresh(n);
@@ -116,11 +143,11 @@ export class Relaxation {
     for (let step = 0; this.#rounds >= NEWTON_AFTER && step < NEWTON_STEPS; step++) {
       this.#settlePeak();
       if (!this.#stepTogether()) break;
-      this.#cellsDone += CELLS_OF_NEWTON;
+      this.#cellsOfPiece += CELLS_OF_NEWTON;
       if (this.#isPieceDone()) yield;
     }
     yield;
-    this.#sumAfresh();
+    yield* this.#summingAfresh();
     this.#settlePeak();
     this.#rounds++;
     yield;
@@ -129,9 +156,16 @@ export class Relaxation {
     this.#settlePeak();
   }
 
+  /** Of work that looks at each cell of a partition once. */
+  #isRowDone(): boolean {
+    this.#cellsOfPiece += this.instance.depth;
+    return this.#isPieceDone();
+  }
+
   #isPieceDone(): boolean {
-    if (this.#cellsDone < CELLS_OF_PIECE) return false;
-    this.#cellsDone = 0;
+    if (this.#cellsOfPiece < CELLS_OF_PIECE) return false;
+    this.cellsDone += this.#cellsOfPiece;
+    this.#cellsOfPiece = 0;
     return true;
   }
 
@@ -163,10 +197,10 @@ export class Relaxation {
     return reduced;
   }
 
-  /** Steps leave rounding in shares and sums. */
-  #sumAfresh(): void {
+  /** Steps leave rounding in shares and sums. The sums stay whole until all are new. */
+  *#summingAfresh(): Sliced<void> {
     const { startOf, nodeOf } = this.choices;
-    this.#used.set(this.instance.background);
+    const used = this.instance.background.slice();
     for (let p = 0; p < this.instance.partitionCount; p++) {
       const start = startOf[p] as number;
       const end = startOf[p + 1] as number;
@@ -175,9 +209,11 @@ export class Relaxation {
       for (let c = start; c < end; c++) {
         if ((this.shareOf[c] as number) === 0) continue;
         this.shareOf[c]! /= sum;
-        this.#addLoad(p, nodeOf[c] as number, this.shareOf[c] as number);
+        this.#addLoad(used, p, nodeOf[c] as number, this.shareOf[c] as number);
       }
+      if (this.#isRowDone()) yield;
     }
+    this.#used.set(used);
     this.#refreshAll();
   }
 
@@ -206,7 +242,7 @@ export class Relaxation {
         least = Math.min(least, this.#costOf(p, c));
       }
       bound += least;
-      this.#cellsDone += ((startOf[p + 1] as number) - (startOf[p] as number)) * this.instance.depth;
+      this.#cellsOfPiece += ((startOf[p + 1] as number) - (startOf[p] as number)) * this.instance.depth;
       if (this.#isPieceDone()) yield;
     }
     this.lowerBound = Math.max(this.lowerBound, bound);
@@ -229,7 +265,7 @@ export class Relaxation {
     const { startOf } = this.choices;
     const start = startOf[p] as number;
     const end = startOf[p + 1] as number;
-    this.#cellsDone += (end - start) * this.instance.depth;
+    this.#cellsOfPiece += (end - start) * this.instance.depth;
     if (end - start < 2) return false;
     let best = start;
     let worst = start;
@@ -266,8 +302,8 @@ export class Relaxation {
     if (most - step < SHARE_MIN) step = most;
     this.shareOf[worst] = most - step;
     this.shareOf[best]! += step;
-    this.#addLoad(p, source, -step);
-    this.#addLoad(p, target, step);
+    this.#addLoad(this.#used, p, source, -step);
+    this.#addLoad(this.#used, p, target, step);
     this.#refresh(source);
     this.#refresh(target);
   }
@@ -358,9 +394,9 @@ export class Relaxation {
         for (let d = r * slotStride; d < r * slotStride + slotCount; d++) visit(n * depth + d, n, r, d);
   }
 
-  #addLoad(p: number, n: number, share: number): void {
+  #addLoad(used: Float64Array, p: number, n: number, share: number): void {
     const { depth, load } = this.instance;
-    for (let d = 0; d < depth; d++) this.#used[n * depth + d]! += share * (load[p * depth + d] as number);
+    for (let d = 0; d < depth; d++) used[n * depth + d]! += share * (load[p * depth + d] as number);
   }
 
   #refreshAll(): void {

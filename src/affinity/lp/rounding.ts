@@ -1,4 +1,5 @@
 import { atOnce, type Sliced } from '../../base/slices.ts';
+import { sorting } from '../../base/sorting.ts';
 import { PlacementState } from '../cost-model.ts';
 import { settling } from '../optimisers/crossover.ts';
 import type { Relaxation } from './relaxation.ts';
@@ -6,6 +7,9 @@ import type { Relaxation } from './relaxation.ts';
 /** Of 8,000 partitions few are in doubt; looking at all again would take longer than the relaxation. */
 const SETTLED_MAX = 256;
 const SETTLE_TURNS = 4;
+
+/** Partitions whose choices are looked at between two yields: a fraction of a millisecond. */
+const PARTITIONS_OF_SLICE = 128;
 
 /** A share this near to 1 is a whole partition. */
 const WHOLE = 1 - 1e-6;
@@ -24,8 +28,9 @@ export const roundRelaxation = (relaxation: Relaxation, reducedCost: Float64Arra
 export function* rounding(relaxation: Relaxation, reducedCost: Float64Array): Sliced<Int32Array> {
   const { instance, choices, shareOf } = relaxation;
   const { partitionCount, depth, load } = instance;
-  const state = new PlacementState(instance);
-  const whole: { p: number; target: number; gain: number }[] = [];
+  const state = yield* PlacementState.building(instance);
+  const whole: number[] = [];
+  const targetOf = new Int32Array(partitionCount);
   const split: { p: number; size: number }[] = [];
   for (let p = 0; p < partitionCount; p++) {
     const start = choices.startOf[p] as number;
@@ -36,13 +41,15 @@ export function* rounding(relaxation: Relaxation, reducedCost: Float64Array): Sl
       const size = load.subarray(p * depth, (p + 1) * depth).reduce((sum, own) => sum + own, 0);
       split.push({ p, size });
       yield;
-    } else if (most !== start)
-      whole.push({ p, target: choices.nodeOf[most] as number, gain: reducedCost[start] as number });
+    } else if (most !== start) {
+      targetOf[p] = choices.nodeOf[most] as number;
+      whole.push(p);
+    }
+    if (p % PARTITIONS_OF_SLICE === 0) yield;
   }
-  whole.sort((a, b) => b.gain - a.gain || a.p - b.p);
-  yield;
-  for (const { p, target } of whole) {
-    if (state.canMove(p, target)) state.move(p, target);
+  const gainOf = (p: number): number => reducedCost[choices.startOf[p] as number] as number;
+  for (const p of yield* sorting(Int32Array.from(whole), (a, b) => gainOf(b) - gainOf(a) || a - b)) {
+    if (state.canMove(p, targetOf[p] as number)) state.move(p, targetOf[p] as number);
     yield;
   }
   split.sort((a, b) => b.size - a.size || a.p - b.p);
@@ -57,9 +64,10 @@ export function* rounding(relaxation: Relaxation, reducedCost: Float64Array): Sl
  * relaxation, 0 for one that is split, infinite for one without another choice. The optimum differs from the rounded map in
  * few partitions, nearly all of them with small regret: a search among these is a search among thousands of maps fewer.
  */
-function regretsOf(relaxation: Relaxation, reducedCost: Float64Array): Float64Array {
+function* regretting(relaxation: Relaxation, reducedCost: Float64Array): Sliced<Float64Array> {
   const { instance, choices, shareOf } = relaxation;
-  return Float64Array.from({ length: instance.partitionCount }, (_, p) => {
+  const regrets = new Float64Array(instance.partitionCount);
+  for (let p = 0; p < instance.partitionCount; p++) {
     const start = choices.startOf[p] as number;
     const end = choices.startOf[p + 1] as number;
     let most = start;
@@ -67,15 +75,17 @@ function regretsOf(relaxation: Relaxation, reducedCost: Float64Array): Float64Ar
     let regret = Number.POSITIVE_INFINITY;
     for (let c = start; c < end; c++)
       if (c !== most) regret = Math.min(regret, Math.max(0, reducedCost[c] as number));
-    return regret;
-  });
+    regrets[p] = regret;
+    if (p % PARTITIONS_OF_SLICE === 0) yield;
+  }
+  return regrets;
 }
 
 /** i32[partition]: those first whose best place is least certain. */
 export function* rankingByRegret(relaxation: Relaxation, reducedCost: Float64Array): Sliced<Int32Array> {
-  const regret = regretsOf(relaxation, reducedCost);
-  yield;
-  return Int32Array.from(regret.keys()).sort(
+  const regret = yield* regretting(relaxation, reducedCost);
+  return yield* sorting(
+    Int32Array.from(regret.keys()),
     (p, q) => (regret[p] as number) - (regret[q] as number) || p - q,
   );
 }

@@ -1,11 +1,13 @@
 import type { Random } from '../../base/random.ts';
+import { CANCELLED, untilCancelled } from '../../base/slices.ts';
 import { paddedToTile } from '../../kernels/layout.ts';
-import { placementBlock, placementBytes } from '../../kernels/placement-block.ts';
+import { orderingBySize, placementBytes, unfilledPlacementBlock } from '../../kernels/placement-block.ts';
 import type { KernelRunner } from '../../kernels/pool.ts';
+import type { PlacementInstance } from '../instance.ts';
 import type { AffinitySettings } from '../settings.ts';
 import { Annealing, type AnnealResult, type AnnealSettings, DEFAULT_ANNEAL_SETTINGS } from './annealing.ts';
 import type { Optimiser, OptimiserResult } from './optimiser.ts';
-import { placePrices } from './place-prices.ts';
+import { pricingPlaces } from './place-prices.ts';
 
 export { type AnnealSettings, DEFAULT_ANNEAL_SETTINGS } from './annealing.ts';
 
@@ -53,6 +55,12 @@ export function kernelSeed(random: Random): readonly number[] {
 const nsPerProposal = (depth: number): number => 60 + 2 * depth;
 const SLICE_NS = 4e6;
 
+/** What the kernel is to know of an instance. */
+function* preparing(instance: PlacementInstance) {
+  const numbers = { ...instance, placePrice: yield* pricingPlaces(instance) };
+  return { numbers, order: yield* orderingBySize(numbers) };
+}
+
 /**
  * Simulated annealing in kernel workers. The whole search is Wasm; what comes back is a map, integers, which the f64
  * objective judges. Deterministic for a seed, an iteration budget and a kernel build.
@@ -63,13 +71,17 @@ export function annealer(runner: KernelRunner, settings: AnnealSettings = DEFAUL
     async optimise(instance, start, context) {
       // What follows takes a while before the first slice of the search.
       await context.clock?.sleep(0);
-      if (context.isCancelled?.()) return nothingFound(start, settings);
-      const placePrice = placePrices(instance);
-      await context.clock?.sleep(0);
-      if (context.isCancelled?.()) return nothingFound(start, settings);
-      const numbers = { ...instance, placePrice };
-      const block = placementBlock(runner.kernels.arena, numbers, start, kernelSeed(context.random));
+      const pace = { clock: context.clock, isCancelled: () => context.isCancelled?.() ?? false };
+      const prepared = await untilCancelled(preparing(instance), pace);
+      if (prepared === CANCELLED) return nothingFound(start, settings);
+      const { numbers, order } = prepared;
+      const block = unfilledPlacementBlock(runner.kernels.arena, numbers, {
+        start,
+        seed: kernelSeed(context.random),
+        order,
+      });
       try {
+        if ((await untilCancelled(block.filling(), pace)) === CANCELLED) return nothingFound(start, settings);
         const annealing = new Annealing(runner, block, {
           problem: 'placement',
           home: instance.home,

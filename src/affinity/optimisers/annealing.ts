@@ -38,6 +38,10 @@ export interface AnnealResult {
 const PROPOSALS_PER_SAMPLE = 8;
 /** Share of the iterations that the calibration may take. */
 const CALIBRATION_SHARE = 0.1;
+/** Between two looks at the cancel flag, at most but for a busy machine: beside it a turn of the loop, or a worker's answer, is short. */
+const PIECE_MS = 2;
+/** Shorter pieces would be turns of the loop for the most part. */
+const PIECES_OF_SLICE_MAX = 8;
 /** Other good maps that a search returns. */
 const ELITES_MAX = 8;
 
@@ -57,8 +61,10 @@ export class Annealing<Fields extends typeof SEARCH_FIELDS & Record<string, 'u32
   readonly #context: Omit<SearchContext, 'random'>;
   readonly #home: Int32Array;
   readonly #sliceIterations: number;
+  readonly #pieceLeast: number;
+  #pieceIterations: number;
 
-  /** @param options.sliceIterations about 6 ms of them: what lies between two looks at the cancel flag. */
+  /** @param options.sliceIterations a few milliseconds of them: what lies between two questions whether time is over. */
   constructor(
     runner: KernelRunner,
     block: SearchBlock<Fields>,
@@ -75,6 +81,10 @@ export class Annealing<Fields extends typeof SEARCH_FIELDS & Record<string, 'u32
     this.#context = options.context;
     this.#home = options.home;
     this.#sliceIterations = Math.max(SEARCH_EPOCH, Math.round(options.sliceIterations));
+    // Without a clock nobody says how long a piece takes.
+    const pieces = options.context.clock === undefined ? 1 : PIECES_OF_SLICE_MAX;
+    this.#pieceLeast = Math.ceil(this.#sliceIterations / pieces);
+    this.#pieceIterations = this.#pieceLeast;
   }
 
   async search(settings: AnnealSettings): Promise<AnnealResult> {
@@ -124,16 +134,23 @@ export class Annealing<Fields extends typeof SEARCH_FIELDS & Record<string, 'u32
     block.set('temperature', from);
     block.set('cooling', from > 0 ? (end / from) ** (SEARCH_EPOCH / Math.max(1, iterations)) : 1);
     let isReset = true;
-    for (let left = iterations; left > 0 && !this.#isOver(); ) {
-      const count = Math.min(this.#sliceIterations, left);
-      const slice = { problem: this.#problem, block: block.pointer, isReset, iterations: count };
-      this.#acceptedCount = (await this.#runner.run('search', slice)).acceptedCount;
+    for (let done = 0; done < iterations; ) {
+      const leftOfSlice = this.#sliceIterations - (done % this.#sliceIterations);
+      if (this.#isEnded(leftOfSlice === this.#sliceIterations)) break;
+      // The first piece sums the map up as well.
+      const most = isReset ? this.#pieceLeast : this.#pieceIterations;
+      const count = Math.min(most, leftOfSlice, iterations - done);
+      const piece = { problem: this.#problem, block: block.pointer, isReset, iterations: count };
+      const startedMs = this.#context.clock?.monotonicMs() ?? 0;
+      this.#acceptedCount = (await this.#runner.run('search', piece)).acceptedCount;
       isReset = false;
-      left -= count;
+      done += count;
       this.done += count;
-      this.#report();
+      if (count === leftOfSlice || done === iterations) this.#report();
+      if (this.#context.clock === undefined) continue;
+      this.#adaptPiece(count, this.#context.clock.monotonicMs() - startedMs);
       // A runner of this very thread would keep it to itself.
-      await this.#context.clock?.sleep(0);
+      await this.#context.clock.sleep(0);
     }
     // Cancelled before the first slice: the block knows nothing of this start yet.
     if (isReset) return Number.POSITIVE_INFINITY;
@@ -141,9 +158,17 @@ export class Annealing<Fields extends typeof SEARCH_FIELDS & Record<string, 'u32
     return block.get('bestCost');
   }
 
-  #isOver(): boolean {
+  #isEnded(isSliceDone: boolean): boolean {
     const context = this.#context;
-    return context.isCancelled?.() === true || context.isOver?.(this.done) === true;
+    // Where a slice ends iterations alone say: where a piece does depends on the machine.
+    return context.isCancelled?.() === true || (isSliceDone && context.isOver?.(this.done) === true);
+  }
+
+  /** Pieces of any length find the same: theirs follows the speed of the machine, so that a cancellation is seen as soon on all. */
+  #adaptPiece(iterations: number, tookMs: number): void {
+    if (tookMs > PIECE_MS) this.#pieceIterations = Math.max(this.#pieceLeast, iterations >> 1);
+    else if (tookMs < PIECE_MS / 3)
+      this.#pieceIterations = Math.min(this.#sliceIterations, 2 * this.#pieceIterations);
   }
 
   #report(): void {

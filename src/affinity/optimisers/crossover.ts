@@ -32,7 +32,7 @@ const MOVES_BETWEEN_RESTS = 64;
 
 /** Carries the moves out from home in any order that the rules allow; what cannot be carried out stays home. */
 export function* movingLegally(instance: PlacementInstance, suggested: Int32Array): Sliced<PlacementState> {
-  const state = new PlacementState(instance);
+  const state = yield* PlacementState.building(instance);
   let open = [...suggested.keys()].filter((p) => suggested[p] !== instance.home[p]);
   let tried = 0;
   for (let before = -1; open.length !== before; ) {

@@ -15,20 +15,21 @@ export class Elites {
   readonly instance: PlacementInstance;
   readonly #most: number;
   readonly #elites: Elite[] = [];
+  readonly #start: Elite;
 
-  /** @param start the first of them. */
+  /** @param start the best of them until the first is offered. */
   constructor(instance: PlacementInstance, start: Int32Array, most: number) {
     this.instance = instance;
     this.#most = most;
-    this.offer(start);
+    this.#start = { ownerOf: start, cost: Number.POSITIVE_INFINITY };
   }
 
   get best(): Elite {
-    return this.#elites[0] as Elite;
+    return this.#elites[0] ?? this.#start;
   }
 
   get all(): readonly Elite[] {
-    return this.#elites;
+    return this.#elites.length > 0 ? this.#elites : [this.#start];
   }
 
   /**
@@ -43,7 +44,7 @@ export class Elites {
   *offering(suggested: Int32Array): Sliced<boolean> {
     const ownerOf = (yield* movingLegally(this.instance, suggested)).ownerOf;
     yield;
-    const cost = new PlacementState(this.instance, ownerOf).cost();
+    const cost = (yield* PlacementState.building(this.instance, ownerOf)).cost();
     const place = this.#elites.findIndex((elite) => cost <= elite.cost);
     const at = place < 0 ? this.#elites.length : place;
     if (at >= this.#most) return false;

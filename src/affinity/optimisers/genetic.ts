@@ -103,8 +103,9 @@ function* founding(
   { settings, random }: { readonly settings: GeneticSettings; readonly random: Random },
 ): Sliced<void> {
   const { instance } = population;
+  yield* population.offering(start);
   const founders = [start, (yield* descending(instance, start)).ownerOf];
-  const relaxation = new Relaxation(instance, start);
+  const relaxation = yield* Relaxation.building(instance, start);
   yield;
   for (let round = 0; round < RELAX_ROUNDS; round++) yield* relaxation.pieces();
   founders.push(yield* rounding(relaxation, yield* relaxation.reducing()));

@@ -1,4 +1,4 @@
-import { atOnce, paced, type Sliced } from '../../base/slices.ts';
+import { atOnce, CANCELLED, paced, type Sliced, unlessCancelled } from '../../base/slices.ts';
 import { PlacementState } from '../cost-model.ts';
 import { DeltaCache } from '../delta-cache.ts';
 import type { PlacementInstance } from '../instance.ts';
@@ -22,8 +22,8 @@ export interface Descent {
   readonly steps: number;
 }
 
-/** Additions between two yields: less than a millisecond. */
-const CELLS_OF_SLICE = 100_000;
+/** Additions between two yields: a tenth of a millisecond, and with the questions of who may go a few. */
+const CELLS_OF_SLICE = 10_000;
 
 /**
  * {@link descend} in slices.
@@ -36,7 +36,8 @@ export function* descending(
   options: { readonly stepsMax?: number; readonly isCancelled?: (() => boolean) | undefined } = {},
 ): Sliced<Descent> {
   const { stepsMax = 4 * instance.partitionCount, isCancelled } = options;
-  const state = new PlacementState(instance, start);
+  const state = yield* unlessCancelled(PlacementState.building(instance, start), isCancelled);
+  if (state === CANCELLED) return { ownerOf: start.slice(), steps: 0 };
   const deltas = new DeltaCache(state, state.instance.nodeCount);
   const { nodeCount } = instance;
   // A node that found nothing to give stays settled until something it could use has changed: any move unsettles all.

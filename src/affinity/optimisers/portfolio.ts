@@ -60,8 +60,8 @@ const RELAXED = 1e-6;
 /** Rounds of sweeps before the first search at most, and after each round of it. */
 const ROUGH_ROUNDS_MAX = 30;
 const FINE_ROUNDS = 3;
-/** Pieces of a few milliseconds, likewise: what is ready by then has to do for the largest problems. */
-const PIECES_MAX = 600;
+/** See {@link Relaxation.cellsDone}. About a second, likewise: what is ready by then has to do for the largest problems. */
+const CELLS_MAX = 6e8;
 
 /**
  * What the annealings differ in. The fewer partitions are open, the further a short annealing gets; the optimum may need
@@ -120,8 +120,8 @@ class PortfolioSearch {
 
   async run(): Promise<OptimiserResult> {
     await this.#pause();
-    if (this.#isCancelled()) return this.#result();
-    const relaxation = new Relaxation(this.#instance, this.#elites.best.ownerOf);
+    const relaxation = await this.#untilEnded(this.#starting());
+    if (this.#isCancelled() || relaxation === CANCELLED) return this.#result();
     let kept = this.#result();
     let order = await this.#relax(relaxation, ROUGHLY_RELAXED, ROUGH_ROUNDS_MAX);
     if (this.#isOver()) return kept;
@@ -158,19 +158,28 @@ class PortfolioSearch {
 
   /** @returns i32[partition]: those first whose best place is least certain; empty if the search has been cancelled. */
   async #relax(relaxation: Relaxation, tolerance: number, roundsMax: number): Promise<Int32Array> {
-    let pieces = 0;
-    for (let round = 0; round < roundsMax && pieces < PIECES_MAX && !this.#hasEnded(); round++) {
-      for (const _ of relaxation.pieces()) {
-        await this.#pause();
-        if (this.#hasEnded() || ++pieces === PIECES_MAX) break;
-      }
-      if (Number.isFinite(relaxation.lowerBound)) this.#lowerBound = relaxation.lowerBound;
-      if (relaxation.gap <= tolerance * Math.abs(relaxation.lowerBound)) break;
-      await this.#pause();
-    }
+    await this.#untilEnded(this.#relaxing(relaxation, tolerance, roundsMax));
     const order = await this.#untilEnded(this.#ordering(relaxation));
     this.#report();
     return order === CANCELLED ? new Int32Array(0) : order;
+  }
+
+  *#relaxing(relaxation: Relaxation, tolerance: number, roundsMax: number): Sliced<void> {
+    const cellsMax = relaxation.cellsDone + CELLS_MAX;
+    for (let round = 0; round < roundsMax && relaxation.cellsDone < cellsMax; round++) {
+      for (const _ of relaxation.pieces()) {
+        if (relaxation.cellsDone >= cellsMax) break;
+        yield;
+      }
+      if (Number.isFinite(relaxation.lowerBound)) this.#lowerBound = relaxation.lowerBound;
+      if (relaxation.gap <= tolerance * Math.abs(relaxation.lowerBound)) break;
+      yield;
+    }
+  }
+
+  *#starting(): Sliced<Relaxation> {
+    yield* this.#elites.offering(this.#elites.best.ownerOf);
+    return yield* Relaxation.building(this.#instance, this.#elites.best.ownerOf);
   }
 
   *#ordering(relaxation: Relaxation): Sliced<Int32Array> {

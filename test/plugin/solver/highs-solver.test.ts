@@ -69,7 +69,7 @@ for (const peakWeight of [0, 5])
   test(`the linear programme and the relaxation have the same minimum, weight of the peak ${peakWeight}`, async () => {
     const sizes = { partitionCount: 40, nodeCount: 4, horizonSteps: 3 };
     const instance = { ...instanceOf(SEED, sizes), peakWeight };
-    const relaxation = new Relaxation(instance, instance.home);
+    const relaxation = Relaxation.from(instance, instance.home);
     let gap = Number.POSITIVE_INFINITY;
     for (let round = 0; round < 200 && gap > 1e-9; round++) gap = relaxation.advance();
     const { bound } = await solveOuterApproximation(solver, instance, { isInteger: false, secondsMax: 10 });

@@ -23,7 +23,7 @@ const instanceOf = (
 
 /** Runs until the duality gap is a rounding error. */
 function relaxed(instance: PlacementInstance, rounds = 200): { relaxation: Relaxation; gap: number } {
-  const relaxation = new Relaxation(instance, instance.home);
+  const relaxation = Relaxation.from(instance, instance.home);
   let gap = Number.POSITIVE_INFINITY;
   for (let round = 0; round < rounds && gap > 1e-9; round++) gap = relaxation.advance();
   return { relaxation, gap };
@@ -38,7 +38,7 @@ test('no map costs less than the bound, however early it is taken', () => {
     );
     const instance = { ...priced, peakWeight: Number(seed % 2n) * 10 };
     const best = bestOfAllMaps(instance);
-    const relaxation = new Relaxation(instance, instance.home);
+    const relaxation = Relaxation.from(instance, instance.home);
     for (let round = 0; round < 5; round++) {
       relaxation.advance();
       check.ok(

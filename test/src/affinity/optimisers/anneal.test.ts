@@ -15,6 +15,7 @@ import {
 import { temperatureAccepting } from '../../../../src/affinity/optimisers/annealing.ts';
 import { placePrices } from '../../../../src/affinity/optimisers/place-prices.ts';
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../../src/affinity/settings.ts';
+import { systemClock } from '../../../../src/base/clock.ts';
 import { silentLogger } from '../../../../src/base/logger.ts';
 import { seededRandom } from '../../../../src/base/random.ts';
 import { loadKernels } from '../../../../src/kernels/instance.ts';
@@ -268,6 +269,31 @@ test('a search that is cancelled from the start returns where it started', async
   );
   check.is(iterations, 0);
   check.equal(ownerOf, instance.home);
+});
+
+test('on a machine of any speed it asks whether time is over at the same iterations, and finds the same map', async () => {
+  const instance = buildInstance(crampedInputs(SEED), DEFAULT_AFFINITY_SETTINGS);
+  const settings = { ...DEFAULT_ANNEAL_SETTINGS, iterations: 400_000 };
+  const searchOn = async (msPerLook: number) => {
+    let nowMs = 0;
+    const looks = { asked: [] as number[], cancelAsked: 0 };
+    const { ownerOf } = await annealer(inlineRunner(loadKernels()), settings).optimise(
+      instance,
+      instance.home,
+      {
+        random: seededRandom(SEED),
+        clock: { ...systemClock(), monotonicMs: () => (nowMs += msPerLook) },
+        isCancelled: () => ++looks.cancelAsked < 0,
+        isOver: (iterations) => looks.asked.push(iterations) < 0,
+      },
+    );
+    return { ownerOf, ...looks };
+  };
+  const [fast, slow] = [await searchOn(0), await searchOn(100)];
+  check.ok(fast.asked.length > 5, `${fast.asked.length} questions`);
+  check.equal(slow.asked, fast.asked);
+  check.equal(slow.ownerOf, fast.ownerOf);
+  check.ok(slow.cancelAsked > 2 * fast.cancelAsked, `${slow.cancelAsked} looks, ${fast.cancelAsked}`);
 });
 
 test('a search returns other good maps, best first, all different', async () => {

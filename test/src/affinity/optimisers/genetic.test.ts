@@ -72,6 +72,7 @@ test('elites are different, sorted, legal, and the best is kept', () => {
   const random = seededRandom(SEED);
   const instance = instanceOf(SEED, SIZES);
   const elites = new Elites(instance, instance.home, 5);
+  check.ok(elites.offer(instance.home));
   let least = new PlacementState(instance).cost();
   for (let i = 0; i < 40; i++) {
     // Half of them twice; a map of too many moves as well.
