@@ -49,7 +49,8 @@ export async function timeCancels(kernels: Kernels, size: Size, isSmall: boolean
       settings: {
         p50: rounded(quantile(found.lateMs, 0.5)),
         max: rounded(Math.max(0, ...found.lateMs)),
-        // Of no concern to it is who else is on the machine.
+        // Of no concern to either is who else is on the machine.
+        ownBetweenLooksMax: rounded(found.ownBetweenLooksMsMax),
         cpuBetweenLooksMax: rounded(found.cpuBetweenLooksMsMax),
         cancellations: found.lateMs.length,
       },
@@ -87,21 +88,34 @@ function searchesOf(
   ];
 }
 
+interface Lateness {
+  readonly lateMs: number[];
+  /** Of all threads of the process: V8 compiles and collects garbage beside the search. */
+  readonly cpuBetweenLooksMsMax: number;
+  /** Of the search's own thread, at most: no more than passed on the clock, and no more than the process got of a processor. */
+  readonly ownBetweenLooksMsMax: number;
+}
+
 async function lateness(
   search: Search,
   { count, spanMs }: { readonly count: number; readonly spanMs: number },
-): Promise<{ readonly lateMs: number[]; readonly cpuBetweenLooksMsMax: number }> {
+): Promise<Lateness> {
   const lateMs: number[] = [];
   let cpuBetweenLooksMsMax = 0;
+  let ownBetweenLooksMsMax = 0;
   for (let i = 0; i < count; i++) {
     const abort = new AbortController();
     const dueMs = performance.now() + (spanMs * (i + 0.5)) / count;
     const timer = setTimeout(() => abort.abort(), dueMs - performance.now());
     let lookedMs = cpuMs();
+    let lookedAtMs = performance.now();
     const isCancelled = (): boolean => {
       const nowMs = cpuMs();
+      const atMs = performance.now();
       cpuBetweenLooksMsMax = Math.max(cpuBetweenLooksMsMax, nowMs - lookedMs);
+      ownBetweenLooksMsMax = Math.max(ownBetweenLooksMsMax, Math.min(nowMs - lookedMs, atMs - lookedAtMs));
       lookedMs = nowMs;
+      lookedAtMs = atMs;
       return abort.signal.aborted;
     };
     await search({ random: seededRandom(SEED), clock: systemClock(), isCancelled });
@@ -109,7 +123,7 @@ async function lateness(
     // One that was over before it was cancelled says nothing. Timers may fire a fraction of a millisecond early.
     if (abort.signal.aborted) lateMs.push(Math.max(0, performance.now() - dueMs));
   }
-  return { lateMs, cpuBetweenLooksMsMax };
+  return { lateMs, cpuBetweenLooksMsMax, ownBetweenLooksMsMax };
 }
 
 function quantile(values: readonly number[], share: number): number {
