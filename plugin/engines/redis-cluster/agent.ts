@@ -1,10 +1,11 @@
 import { hostname } from 'node:os';
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { isWithin, parseMoveWindows } from '../../../src/affinity/timetable/windows.ts';
-import { systemClock } from '../../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import { readKernelBytes } from '../../../src/kernels/bytes.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { AnalysisClock } from '../../host/analysis/analysis-clock.ts';
 import type { AdvanceReport, ControlBody, CycleSummary } from '../../host/control-messages.ts';
@@ -24,6 +25,7 @@ import type { Call } from '../../threads/thread-calls.ts';
 import { ThreadLink } from '../../threads/thread-link.ts';
 import { answerCall } from '../../threads/thread-main.ts';
 import { openWebhooks, tellOfEnd } from '../../webhooks/open-webhooks.ts';
+import type { WebhookSender } from '../../webhooks/webhook-sender.ts';
 import type { AgentAnalysisBody, AgentAnalysisSetup } from './agent-analysis-thread.ts';
 import { MapMirror } from './moves/map-mirror.ts';
 import { SlotExecutor } from './moves/slot-executor.ts';
@@ -36,31 +38,14 @@ import { numberShards } from './topology/shards.ts';
  * in every write of it. Nothing of it is on the way of a query: if all agents are gone, Redis serves on.
  */
 export class RedisAgent {
-  readonly #analysis: ThreadLink;
+  readonly #opened: Opened;
+  readonly #partitionCount: number;
+  readonly #planClock = new AnalysisClock();
   readonly #coordinator: Coordinator;
-  readonly #planClock: AnalysisClock;
-  readonly #owners: () => Promise<Int32Array>;
-  readonly #release: () => Promise<void>;
-  readonly #webhookReadings: () => readonly Reading[];
-  #stop: () => void;
-
-  private constructor(parts: {
-    readonly analysis: ThreadLink;
-    readonly coordinator: Coordinator;
-    readonly planClock: AnalysisClock;
-    readonly owners: () => Promise<Int32Array>;
-    readonly release: () => Promise<void>;
-    readonly webhookReadings: () => readonly Reading[];
-    readonly stop: () => void;
-  }) {
-    this.#analysis = parts.analysis;
-    this.#coordinator = parts.coordinator;
-    this.#planClock = parts.planClock;
-    this.#owners = parts.owners;
-    this.#release = parts.release;
-    this.#webhookReadings = parts.webhookReadings;
-    this.#stop = parts.stop;
-  }
+  readonly #analysis: ThreadLink;
+  /** From the thread that plans, to the coordinator. */
+  readonly #calls: MessagePort;
+  #isStopping = false;
 
   /**
    * @param onFault told of a bug of ours in the coordinator or in the thread that plans: the process should end, and another agent takes over.
@@ -70,33 +55,56 @@ export class RedisAgent {
     given: Settings,
     { logger, onFault, name = `${hostname()}-${process.pid}` }: AgentOptions,
   ): Promise<RedisAgent> {
-    assertNodesNamed(given.redis);
-    // Before anybody elects it: an agent that cannot plan would hold the office until it dies of that.
-    readKernelBytes();
-    await assertSamePartitions(given);
+    await assertMayLead(given);
     const view = new ClusterView(given.redis);
     const settings = await withNodeCount(given, view);
-    // Slots move, and are stamped, in the machine's time: that takes as long in a replay.
-    const clock = systemClock();
-    const planClock = new AnalysisClock();
-    const webhooks = openWebhooks(settings, { clock, logger });
-    const metadata = openMetadata(settings.metadata);
-    const { cluster } = settings;
-    const mirror = new MapMirror(metadata, {
-      clusterName: cluster.name,
-      partitionCount: cluster.partitionCount,
+    const agent = new RedisAgent(settings, open(settings, { view, logger }), { name, onFault });
+    try {
+      await agent.#analysis.started;
+    } catch (error) {
+      await agent.close();
+      throw error;
+    }
+    return agent;
+  }
+
+  private constructor(
+    settings: Settings,
+    opened: Opened,
+    { name, onFault }: Required<Pick<AgentOptions, 'name' | 'onFault'>>,
+  ) {
+    const { port1: calls, port2: coordinatorPort } = new MessageChannel();
+    this.#opened = opened;
+    this.#partitionCount = settings.cluster.partitionCount;
+    this.#calls = calls;
+    this.#coordinator = this.#newCoordinator(settings, { name, onFault });
+    calls.on('message', (call: Call) => {
+      void answerCall(
+        call,
+        (body) => this.#answer(body as CoordinatorBody),
+        (reply) => this.#tell(reply),
+      );
     });
+    const thread = startThread(new URL('./agent-analysis-thread.ts', import.meta.url), {
+      workerData: { settings, agentName: name, coordinatorPort } satisfies AgentAnalysisSetup,
+      transferList: [coordinatorPort],
+    });
+    this.#analysis = new ThreadLink('analysis', thread, onFault);
+  }
+
+  #newCoordinator(
+    settings: Settings,
+    { name, onFault }: { readonly name: string; readonly onFault: (error: unknown) => void },
+  ): Coordinator {
+    const { clock, logger, metadata, view, mirror, webhooks } = this.#opened;
     const windows = parseMoveWindows(settings.affinity.timetable.windows);
-    const { port1: analysisPort, port2: coordinatorPort } = new MessageChannel();
-    const tell = (message: CoordinatorMessage): void => analysisPort.postMessage(message);
-    let isStopping = false;
-    const coordinator = new Coordinator(settings.controller, name, {
+    return new Coordinator(settings.controller, name, {
       clock,
       logger,
       metadata,
-      codec: recordCodec(cluster.name),
+      codec: recordCodec(settings.cluster.name),
       mode: settings.plugin.mode,
-      onTerm: (fence) => tell({ kind: 'term', fence }),
+      onTerm: (fence) => this.#tell({ kind: 'term', fence }),
       onFault,
       makeExecutor: (leadership) =>
         new SlotExecutor(settings, {
@@ -106,51 +114,23 @@ export class RedisAgent {
           view,
           mirror,
           leadership,
-          planNowMs: () => planClock.nowMs(),
+          planNowMs: () => this.#planClock.nowMs(),
           isInWindow: (planNowMs) => isWithin(windows, planNowMs, planNowMs + 1),
-          isStopping: () => isStopping,
+          isStopping: () => this.#isStopping,
           onEnded: (ended) => tellOfEnd(webhooks, ended),
         }),
     });
-    const respond = async (body: unknown): Promise<CoordinatorReplies['admit' | 'migrationStatus']> => {
-      const asked = body as CoordinatorBody;
-      return asked.operation === 'admit'
-        ? coordinator.admit(asked.proposal, asked.fence, asked.options)
-        : coordinator.migrationStatus();
-    };
-    analysisPort.on('message', (call: Call) => void answerCall(call, respond, tell));
-    const thread = startThread(new URL('./agent-analysis-thread.ts', import.meta.url), {
-      workerData: { settings, agentName: name, coordinatorPort } satisfies AgentAnalysisSetup,
-      transferList: [coordinatorPort],
-    });
-    const analysis = new ThreadLink('analysis', thread, onFault);
-    const agent = new RedisAgent({
-      analysis,
-      coordinator,
-      planClock,
-      owners: async () => {
-        const topology = await view.topology();
-        const shards = numberShards(await mirror.shards(), topology);
-        return partitionOwners(topology, shards, cluster.partitionCount).ownerOf;
-      },
-      stop: () => {
-        isStopping = true;
-      },
-      webhookReadings: () => webhooks?.readings() ?? [],
-      release: async () => {
-        analysisPort.close();
-        view.close();
-        await webhooks?.close();
-        await metadata.close();
-      },
-    });
-    try {
-      await analysis.started;
-    } catch (error) {
-      await agent.close();
-      throw error;
-    }
-    return agent;
+  }
+
+  /** What the thread that plans asks of the coordinator. */
+  async #answer(asked: CoordinatorBody): Promise<CoordinatorReplies['admit' | 'migrationStatus']> {
+    return asked.operation === 'admit'
+      ? this.#coordinator.admit(asked.proposal, asked.fence, asked.options)
+      : this.#coordinator.migrationStatus();
+  }
+
+  #tell(message: CoordinatorMessage): void {
+    this.#calls.postMessage(message);
   }
 
   /** A cycle now. @returns what came of it; null where this agent is not the leader. */
@@ -181,7 +161,7 @@ export class RedisAgent {
       case 'migrationStatus':
         return this.migrationStatus();
       case 'ownership':
-        return { ownerOf: await this.#owners() };
+        return { ownerOf: await this.#ownerOf() };
       default:
         throw new ForeshardError(
           'FORESHARD_UNAVAILABLE',
@@ -189,6 +169,14 @@ export class RedisAgent {
           `an agent does not answer "${body.operation}"`,
         );
     }
+  }
+
+  /** As Redis has it now. */
+  async #ownerOf(): Promise<Int32Array> {
+    const { view, mirror } = this.#opened;
+    const topology = await view.topology();
+    const shards = numberShards(await mirror.shards(), topology);
+    return partitionOwners(topology, shards, this.#partitionCount).ownerOf;
   }
 
   async #setClock(nowMs: number): Promise<{ readonly nowMs: number }> {
@@ -220,7 +208,10 @@ export class RedisAgent {
             operation: 'metrics',
           } satisfies AgentAnalysisBody)) as readonly Reading[],
       },
-      { name: 'coordinator', read: () => [...this.#coordinator.readings(), ...this.#webhookReadings()] },
+      {
+        name: 'coordinator',
+        read: () => [...this.#coordinator.readings(), ...(this.#opened.webhooks?.readings() ?? [])],
+      },
     ];
   }
 
@@ -230,10 +221,14 @@ export class RedisAgent {
 
   /** Slots that are open are finished first. */
   async close(): Promise<void> {
-    this.#stop();
+    const { view, webhooks, metadata } = this.#opened;
+    this.#isStopping = true;
     await this.#analysis.close();
     await this.#coordinator.close();
-    await this.#release();
+    this.#calls.close();
+    view.close();
+    await webhooks?.close();
+    await metadata.close();
   }
 }
 
@@ -242,6 +237,35 @@ export interface AgentOptions {
   readonly onFault: (error: unknown) => void;
   /** Of the candidate in elections. */
   readonly name?: string;
+}
+
+/** What an agent works with. */
+interface Opened {
+  /** The machine's: slots move, and are stamped, in its time, which takes as long in a replay. */
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly view: ClusterView;
+  readonly webhooks: WebhookSender | null;
+  readonly metadata: MetadataStore;
+  readonly mirror: MapMirror;
+}
+
+function open(settings: Settings, { view, logger }: Pick<Opened, 'view' | 'logger'>): Opened {
+  const clock = systemClock();
+  const webhooks = openWebhooks(settings, { clock, logger });
+  const metadata = openMetadata(settings.metadata);
+  const { name: clusterName, partitionCount } = settings.cluster;
+  return {
+    ...{ clock, logger, view, webhooks, metadata },
+    mirror: new MapMirror(metadata, { clusterName, partitionCount }),
+  };
+}
+
+/** Before anybody elects it: an agent that cannot plan would hold the office until it dies of that. */
+async function assertMayLead(settings: Settings): Promise<void> {
+  assertNodesNamed(settings.redis);
+  readKernelBytes();
+  await assertSamePartitions(settings);
 }
 
 /** As nodes do. Without a metadata store it goes on: an agent that waits for it is ready when it comes. */

@@ -4,16 +4,14 @@
  */
 import { join } from 'node:path';
 import { type MessagePort, workerData } from 'node:worker_threads';
+import type { LoadLook } from '../../../src/affinity/relief/stress-watch.ts';
 import { QUERY_TYPE_DEFAULTS } from '../../../src/analyzer/patterns/query-types.ts';
 import { PROFILE_DEFAULTS, ProfileBuilder } from '../../../src/analyzer/profile.ts';
-import { CalendarForecaster } from '../../../src/analyzer/seasons/calendar-forecaster.ts';
-import { systemClock } from '../../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
-import { seededRandom } from '../../../src/base/random.ts';
-import { loadKernels } from '../../../src/kernels/instance.ts';
-import { KernelPool } from '../../../src/kernels/pool.ts';
 import type { Calendar } from '../../../src/model/calendar.ts';
+import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
 import { loadCalendar } from '../../calendar/load-calendar.ts';
 import type { RingMemory } from '../../capture/ring.ts';
@@ -32,12 +30,10 @@ import { type Reading, reading } from '../../metrics/reading.ts';
 import { peerTlsOf } from '../../rpc/peer-tls.ts';
 import { type RunningThread, reportFault, runThread } from '../../threads/thread-main.ts';
 import { openWebhooks } from '../../webhooks/open-webhooks.ts';
+import type { WebhookSender } from '../../webhooks/webhook-sender.ts';
 import { createLogger } from '../pino-logger.ts';
 import {
-  eventEffectsPrefix,
   hotKeysPrefix,
-  nodeCpuPrefix,
-  profilePrefix,
   queryClustersPrefix,
   queryHoursPrefix,
   queryTypesPrefix,
@@ -47,12 +43,10 @@ import { AnalysisClock } from './analysis-clock.ts';
 import { CheckpointFile } from './checkpoint-file.ts';
 import { ClusterObserver } from './cluster-observer.ts';
 import { DrainWatch } from './drain-watch.ts';
-import { EventEffects } from './event-effects.ts';
-import { KeptForecaster } from './kept-forecaster.ts';
-import { CPU_WINDOWS_MAX, LOOK_DIMENSIONS, NodeCpuFeed } from './node-cpu-feed.ts';
-import { openPlanning, type PlanningParts } from './planning.ts';
-import { ProfileLedger } from './profile-ledger.ts';
-import { ProfilePublisher } from './profile-publisher.ts';
+import { type MeasuredLoad, openMeasuredLoad } from './measured-load.ts';
+import { LOOK_DIMENSIONS, NodeCpuFeed } from './node-cpu-feed.ts';
+import { type OpenForecaster, openForecaster } from './open-forecaster.ts';
+import { openPlanning, type Planning, type PlanningParts } from './planning.ts';
 import { QueryTypesPublisher } from './query-types-publisher.ts';
 import { ReliefWatch, watchedCluster } from './relief-watch.ts';
 
@@ -73,164 +67,48 @@ export interface ReloadBody {
 /** What the main thread may ask. */
 export type AnalysisThreadBody = AnalysisBody | ReloadBody | { readonly operation: 'metrics' };
 
-async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup): Promise<RunningThread> {
-  const { cluster, analyzer, forecast, controller } = settings;
-  const logger = createLogger({
-    level: settings.node.logLevel,
-    fields: { role: 'query', nodeId, thread: 'analysis' },
-  });
-  // Before anything is opened: what the operator wrote may be wrong.
-  const calendar = readCalendar(forecast, logger);
-  const machineClock = systemClock();
-  const webhooks = openWebhooks(settings, { clock: machineClock, logger });
-  let isClosing = false;
-  const clock = new AnalysisClock();
-  const random = seededRandom(BigInt(controller.seed));
-  const metadata = openMetadata(settings.metadata, { commitsAtOnce: true });
-  const directory = await NodeDirectory.open(metadata, cluster.name);
-  const transport = new RpcTransport({
-    identity: { clusterId: cluster.name, nodeId, role: 'coordinator' },
-    addressOf: (peer) => directory.addressOf(peer),
-    tls: peerTlsOf(settings.security, logger),
-  });
-  const engine = new RpcStorageEngine(transport);
-  const mapReader = new ClusterMapReader(metadata, cluster.name);
-  const kernels = loadKernels();
-  const pool = new KernelPool(
-    { threads: analyzer.kernelThreads, niceness: analyzer.kernelNiceness },
-    { kernels, logger },
-  );
-  const forecaster = new KeptForecaster(forecast, {
-    runner: pool,
-    random: random.fork('forecast'),
-    logger,
-    file: new CheckpointFile(join(analyzer.stateDir, `${cluster.name}-${nodeId}.forecast`)),
-  });
-  const eventEffects = new EventEffects({ metadata, prefix: eventEffectsPrefix(cluster.name), logger });
-  const ledger = new ProfileLedger({
-    windowMs: analyzer.windowMs,
-    partitionCount: cluster.partitionCount,
-    windowsMax: forecast.historyWindows,
-  });
-  const publisher = new ProfilePublisher({ metadata, ledger, prefix: profilePrefix(cluster.name), logger });
-  const book = new CycleBook();
-  const delay = new LoopDelay();
-  const parts: PlanningParts = {
-    clock,
-    machineClock,
-    logger,
-    metadata,
-    pool,
-    openObserver: (of) =>
-      new ClusterObserver(of, {
-        mapReader,
-        engine,
-        decisions: () => readDecisions(metadata, cluster.name, machineClock.nowMs()),
-        membership: async () => {
-          const [members, drainingStoreIds] = await Promise.all([
-            listMembers(metadata, cluster.name),
-            listDrainingStores(metadata, cluster.name),
-          ]);
-          return { members, drainingStoreIds };
-        },
-        clock: machineClock,
-        logger,
-      }),
-    book,
-    webhooks,
-    kernelHash: kernels.hash,
-    processName: String(nodeId),
-    forecaster:
-      calendar === null
-        ? forecaster
-        : new CalendarForecaster({
-            calendar,
-            driver: forecast.driver,
-            base: forecaster,
-            memory: eventEffects,
-          }),
-    isCancelled: () => isClosing,
+async function start(setup: AnalysisSetup): Promise<RunningThread> {
+  const opened = await open(setup);
+  const { settings, nodeId, clock, metadata, nodes, forecasting, measured, webhooks } = opened;
+  const closing = new AbortController();
+  const parts = planningParts(opened, {
+    isCancelled: () => closing.signal.aborted,
     loadProfile: () => analysis.loadProfile(),
-  };
-  const queryTypes = new QueryTypesPublisher(
-    {
-      ...QUERY_TYPE_DEFAULTS,
-      windowMs: analyzer.windowMs,
-      partitionCount: cluster.partitionCount,
-      queryNodeId: nodeId,
-    },
-    {
-      metadata,
-      prefixes: {
-        types: queryTypesPrefix(cluster.name),
-        hours: queryHoursPrefix(cluster.name),
-        clusters: queryClustersPrefix(cluster.name),
-        hotKeys: hotKeysPrefix(cluster.name),
-      },
-    },
-  );
-  await queryTypes.adoptNames().catch((error: unknown) => {
-    // Names that cannot be read are no reason not to start.
-    if (!(error instanceof ForeshardError)) throw error;
-    logger.warn({ fault: error.message }, 'clusters of query types get new names');
   });
-  const grid = { windowMs: analyzer.windowMs, partitionCount: cluster.partitionCount };
-  const cpuLedger = new ProfileLedger({ ...grid, windowsMax: CPU_WINDOWS_MAX });
-  const cpuFeed = new NodeCpuFeed(grid, {
-    ...{ transport, clock: machineClock, logger, ledger: cpuLedger, feedId: nodeId },
-    file: new CheckpointFile(join(analyzer.stateDir, `${cluster.name}-${nodeId}.cpu-prices`)),
-    nodeIds: async () => [...new Set((await mapReader.load()).map.ownerOf)].filter((owner) => owner >= 0),
-    publisher: new ProfilePublisher({
-      ...{ metadata, logger, ledger: cpuLedger },
-      prefix: nodeCpuPrefix(cluster.name),
-    }),
-    onLook: (look) => relief.take(look),
-  });
-  const relief = new ReliefWatch({
-    ...{ metadata, logger, told: LOOK_DIMENSIONS, name: `query-${nodeId}`, onFault: reportFault },
-    planning: () => analysis.planning,
-    cluster: async () => {
-      const [{ map }, members] = await Promise.all([mapReader.load(), listMembers(metadata, cluster.name)]);
-      return watchedCluster(analysis.planning.settings, map.ownerOf, members);
-    },
-  });
+  const cpuFeed = newCpuFeed(opened, (look) => relief.take(look));
+  const relief = newReliefWatch(opened, () => analysis.planning);
   const analysis: Analysis = new Analysis(
     settings,
     { queryNodeId: nodeId, onFault: reportFault },
     {
-      clock,
-      logger,
-      source: new RingSource(ring),
+      ...{ clock, logger: opened.logger, cpuFeed, ledger: measured.ledger, publisher: measured.publisher },
+      source: new RingSource(setup.ring),
       newProfileBuilder: () =>
         new ProfileBuilder({
-          ...PROFILE_DEFAULTS,
+          ...{ ...PROFILE_DEFAULTS, ...measured.grid },
           source: `query-${nodeId}`,
-          windowMs: analyzer.windowMs,
-          partitionCount: cluster.partitionCount,
           graceMs: 0,
         }),
-      ledger,
-      publisher,
-      queryTypes,
-      cpuFeed,
-      planning: openPlanning(settings, coordinatorPort, parts),
-      loadMap: () => mapReader.load(),
+      queryTypes: opened.queryTypes,
+      planning: openPlanning(settings, setup.coordinatorPort, parts),
+      loadMap: () => nodes.mapReader.load(),
     },
   );
   const drains = new DrainWatch({
     metadata,
-    clusterName: cluster.name,
-    isPlanning: () => analysis.planning.coordinator.isElected && !clock.isVirtual && !isClosing,
+    clusterName: settings.cluster.name,
+    isPlanning: () => analysis.planning.coordinator.isElected && !clock.isVirtual && !closing.signal.aborted,
     plan: () => analysis.planNow(),
   });
+  const delay = new LoopDelay();
   const metrics = (): readonly Reading[] => [
     reading('foreshard_event_loop_delay_seconds', delay.read(), { thread: 'analysis' }),
     ...analysis.readings(),
-    ...book.readings(),
+    ...parts.book.readings(),
     ...(webhooks?.readings() ?? []),
   ];
   const reload = async (body: ReloadBody): Promise<void> => {
-    logger.setLevel(body.settings.node.logLevel);
+    opened.logger.setLevel(body.settings.node.logLevel);
     await analysis.replacePlanning(openPlanning(body.settings, body.coordinatorPort, parts));
   };
   return {
@@ -240,20 +118,165 @@ async function start({ settings, nodeId, ring, coordinatorPort }: AnalysisSetup)
       return body.operation === 'reload' ? reload(body) : analysis.control(body);
     },
     async close() {
-      isClosing = true;
+      closing.abort();
       delay.close();
       drains.close();
       await analysis.close();
       await relief.settled();
       await webhooks?.close();
       analysis.planning.coordinator.close();
-      await forecaster.close();
-      await pool.close();
-      await transport.close();
-      directory.close();
+      await forecasting.close();
+      await nodes.close();
       await metadata.close();
     },
   };
+}
+
+/** What the thread works with, and goes on with when settings change. */
+interface Opened {
+  readonly settings: Settings;
+  readonly nodeId: number;
+  readonly logger: ReturnType<typeof createLogger>;
+  /** By which windows close and cycles are stamped: a replay's, where there is one. */
+  readonly clock: AnalysisClock;
+  readonly machineClock: Clock;
+  readonly webhooks: WebhookSender | null;
+  readonly metadata: MetadataStore;
+  readonly nodes: NodeAccess;
+  readonly forecasting: OpenForecaster;
+  readonly measured: MeasuredLoad;
+  readonly queryTypes: QueryTypesPublisher;
+}
+
+async function open({ settings, nodeId }: AnalysisSetup): Promise<Opened> {
+  const logger = createLogger({
+    level: settings.node.logLevel,
+    fields: { role: 'query', nodeId, thread: 'analysis' },
+  });
+  // Before anything is opened: what the operator wrote may be wrong.
+  const calendar = readCalendar(settings.forecast, logger);
+  const machineClock = systemClock();
+  const webhooks = openWebhooks(settings, { clock: machineClock, logger });
+  const metadata = openMetadata(settings.metadata, { commitsAtOnce: true });
+  return {
+    ...{ settings, nodeId, logger, machineClock, webhooks, metadata },
+    clock: new AnalysisClock(),
+    nodes: await openNodes(settings, { nodeId, metadata, logger }),
+    forecasting: openForecaster(settings, { calendar, metadata, logger, processName: String(nodeId) }),
+    measured: openMeasuredLoad(settings, { metadata, logger }),
+    queryTypes: await openQueryTypes(settings, { nodeId, metadata, logger }),
+  };
+}
+
+/** The way to the storage nodes, and the map that says what is on them. */
+interface NodeAccess {
+  readonly mapReader: ClusterMapReader;
+  readonly transport: RpcTransport;
+  readonly engine: RpcStorageEngine;
+  close(): Promise<void>;
+}
+
+async function openNodes(
+  { cluster, security }: Settings,
+  { nodeId, metadata, logger }: Pick<Opened, 'nodeId' | 'metadata' | 'logger'>,
+): Promise<NodeAccess> {
+  const directory = await NodeDirectory.open(metadata, cluster.name);
+  const transport = new RpcTransport({
+    identity: { clusterId: cluster.name, nodeId, role: 'coordinator' },
+    addressOf: (peer) => directory.addressOf(peer),
+    tls: peerTlsOf(security, logger),
+  });
+  return {
+    mapReader: new ClusterMapReader(metadata, cluster.name),
+    transport,
+    engine: new RpcStorageEngine(transport),
+    async close() {
+      await transport.close();
+      directory.close();
+    },
+  };
+}
+
+async function openQueryTypes(
+  { cluster: { name, partitionCount }, analyzer: { windowMs } }: Settings,
+  { nodeId, metadata, logger }: Pick<Opened, 'nodeId' | 'metadata' | 'logger'>,
+): Promise<QueryTypesPublisher> {
+  const queryTypes = new QueryTypesPublisher(
+    { ...QUERY_TYPE_DEFAULTS, windowMs, partitionCount, queryNodeId: nodeId },
+    {
+      metadata,
+      prefixes: {
+        types: queryTypesPrefix(name),
+        hours: queryHoursPrefix(name),
+        clusters: queryClustersPrefix(name),
+        hotKeys: hotKeysPrefix(name),
+      },
+    },
+  );
+  await queryTypes.adoptNames().catch((error: unknown) => {
+    // Names that cannot be read are no reason not to start.
+    if (!(error instanceof ForeshardError)) throw error;
+    logger.warn({ fault: error.message }, 'clusters of query types get new names');
+  });
+  return queryTypes;
+}
+
+function planningParts(
+  { settings, nodeId, clock, machineClock, logger, metadata, nodes, forecasting, webhooks }: Opened,
+  own: Pick<PlanningParts, 'isCancelled' | 'loadProfile'>,
+): PlanningParts {
+  const { name } = settings.cluster;
+  const { mapReader, engine } = nodes;
+  return {
+    ...{ clock, machineClock, logger, metadata, webhooks, ...own },
+    openObserver: (of) =>
+      new ClusterObserver(of, {
+        ...{ mapReader, engine, logger, clock: machineClock },
+        decisions: () => readDecisions(metadata, name, machineClock.nowMs()),
+        membership: async () => {
+          const [members, drainingStoreIds] = await Promise.all([
+            listMembers(metadata, name),
+            listDrainingStores(metadata, name),
+          ]);
+          return { members, drainingStoreIds };
+        },
+      }),
+    book: new CycleBook(),
+    pool: forecasting.pool,
+    kernelHash: forecasting.kernelHash,
+    forecaster: forecasting.forecaster,
+    processName: String(nodeId),
+  };
+}
+
+/** Storage nodes are asked what their partitions cost them. */
+function newCpuFeed(
+  { settings: { analyzer, cluster }, nodeId, machineClock, logger, nodes, measured }: Opened,
+  onLook: (look: LoadLook) => void,
+): NodeCpuFeed {
+  const { mapReader, transport } = nodes;
+  return new NodeCpuFeed(measured.grid, {
+    ...{ transport, clock: machineClock, logger, ledger: measured.cpuLedger, feedId: nodeId, onLook },
+    file: new CheckpointFile(join(analyzer.stateDir, `${cluster.name}-${nodeId}.cpu-prices`)),
+    nodeIds: async () => [...new Set((await mapReader.load()).map.ownerOf)].filter((owner) => owner >= 0),
+    publisher: measured.cpuPublisher,
+  });
+}
+
+function newReliefWatch(
+  { settings: { cluster }, nodeId, logger, metadata, nodes }: Opened,
+  planning: () => Planning,
+): ReliefWatch {
+  return new ReliefWatch({
+    ...{ metadata, logger, told: LOOK_DIMENSIONS, name: `query-${nodeId}`, onFault: reportFault, planning },
+    cluster: async () => {
+      const [{ map }, members] = await Promise.all([
+        nodes.mapReader.load(),
+        listMembers(metadata, cluster.name),
+      ]);
+      return watchedCluster(planning().settings, map.ownerOf, members);
+    },
+  });
 }
 
 /** @throws ForeshardError FORESHARD_CONFIG naming file, line and event. */
