@@ -56,9 +56,12 @@ interface Watcher {
 
 /** @throws ForeshardError FORESHARD_CONFIG when the folder cannot be made or holds no store that can be opened. */
 export function openEmbeddedMetadata(options: EmbeddedMetadataOptions): MetadataStore {
+  let environment: StoreEnvironment | null = null;
   try {
-    return new EmbeddedMetadata(StoreEnvironment.acquire(options.path), options);
+    environment = StoreEnvironment.acquire(options.path);
+    return new EmbeddedMetadata(environment, options);
   } catch (cause) {
+    void environment?.release();
     throw new ForeshardError(
       'FORESHARD_CONFIG',
       'fix-config',
@@ -123,7 +126,7 @@ class EmbeddedMetadata implements MetadataStore {
         (condition) => !conditionHolds(condition, this.#read(condition.key)),
       );
       if (failed) return { isCommitted: false, failed };
-      for (const write of transaction.writes) this.#write(write, revision);
+      this.#write(transaction.writes, revision);
       return { isCommitted: true, revision };
     });
   }
@@ -150,7 +153,7 @@ class EmbeddedMetadata implements MetadataStore {
     assertWithinLimits({ conditions: [], writes: [write] });
     const holder = randomUUID();
     const take = (revision: number): void => {
-      this.#write(write, revision);
+      this.#write([write], revision);
       this.#leases.grant(key, holder, ttlMs);
     };
     await this.#transact(take);
@@ -165,7 +168,7 @@ class EmbeddedMetadata implements MetadataStore {
         }),
       remove: () =>
         this.#transact((revision) => {
-          if (this.#leases.isHeldBy(key, holder)) this.#write({ kind: 'delete', key }, revision);
+          if (this.#leases.isHeldBy(key, holder)) this.#write([{ kind: 'delete', key }], revision);
         }),
     });
   }
@@ -197,10 +200,12 @@ class EmbeddedMetadata implements MetadataStore {
       const apply = (): T => action((this.#environment.counters.get(REVISION) ?? 0) + 1);
       const result = this.#commitsAtOnce
         ? this.#environment.root.transactionSync(apply)
-        : await this.#environment.entries.transaction(apply);
+        : await this.#environment.transact(apply);
       this.#hintChanges();
       return result;
     } catch (cause) {
+      // It comes of reading what is there, before anything is written: nothing has been done.
+      if (cause instanceof ForeshardError) throw cause;
       // LMDB after a failed commit is fail-stop: what is on disk is not known until the environment is opened again.
       this.#environment.fail(cause);
       throw new ForeshardError('FORESHARD_UNKNOWN_OUTCOME', 're-read', 'a metadata commit failed', { cause });
@@ -210,18 +215,31 @@ class EmbeddedMetadata implements MetadataStore {
     }
   }
 
-  /** Inside a write transaction. */
-  #write(write: MetadataWrite, revision: number): void {
-    this.#leases.drop(write.key);
-    if (write.kind === 'delete') this.#environment.entries.remove(write.key);
-    else {
-      const createRevision = this.#read(write.key)?.createRevision ?? revision;
-      this.#environment.entries.put(write.key, encodeEntry(write.value, revision, createRevision));
+  /**
+   * Inside a write transaction, once in it. A queued one keeps what was written before somebody threw, so all that is read comes
+   * first.
+   *
+   * @param writes of a key each.
+   * @throws ForeshardError FORESHARD_CORRUPT of an entry that is there, before anything is written.
+   */
+  #write(writes: readonly MetadataWrite[], revision: number): void {
+    if (writes.length === 0) return;
+    const { entries, changes, counters } = this.#environment;
+    const before = writes.map(({ key, kind }) => (kind === 'put' ? this.#read(key) : undefined));
+    for (const [index, write] of writes.entries()) {
+      this.#leases.drop(write.key);
+      if (write.kind === 'delete') entries.remove(write.key);
+      else {
+        const createRevision = before[index]?.createRevision ?? revision;
+        entries.put(write.key, encodeEntry(write.value, revision, createRevision));
+      }
     }
-    const changed = this.#environment.changes.get(revision) ?? [];
-    this.#environment.changes.put(revision, [...changed, write.key]);
-    this.#environment.changes.remove(revision - this.#changeListMax);
-    this.#environment.counters.put(REVISION, revision);
+    changes.put(
+      revision,
+      writes.map(({ key }) => key),
+    );
+    changes.remove(revision - this.#changeListMax);
+    counters.put(REVISION, revision);
   }
 
   #read(key: string): MetadataEntry | undefined {
@@ -275,7 +293,7 @@ class EmbeddedMetadata implements MetadataStore {
     for (const { key, lease } of this.#leases.expired())
       this.#transact((revision) => {
         // It may have been heard of since, and whoever looks besides us may have been first.
-        if (this.#leases.isStill(key, lease)) this.#write({ kind: 'delete', key }, revision);
+        if (this.#leases.isStill(key, lease)) this.#write([{ kind: 'delete', key }], revision);
       }).catch(() => {});
   }
 

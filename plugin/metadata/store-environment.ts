@@ -41,7 +41,9 @@ export class StoreEnvironment {
       this.changes = this.root.openDB({ name: 'changes', encoding: 'json' });
       this.leases = this.root.openDB({ name: 'leases', encoding: 'json' });
       this.root.readerCheck(); // readers of killed processes would pin old pages for ever
-      this.#identity = identityOf(path) as string;
+      const identity = identityOf(path);
+      if (identity === null) throw new Error('its data file was deleted while it was opened');
+      this.#identity = identity;
     } catch (error) {
       void this.root.close();
       throw error;
@@ -62,6 +64,25 @@ export class StoreEnvironment {
     environments.set(environment.#identity, environment);
     environment.#handleCount++;
     return environment;
+  }
+
+  /**
+   * Queues a write transaction behind those of all handles. One that throws is committed with what it has written until then.
+   *
+   * LMDB tells of a failed commit by promises that it hands to nobody as well, its batch's and the reason beside its error: unhandled,
+   * they would end the process.
+   */
+  async transact<Result>(action: () => Result): Promise<Result> {
+    const committed = this.entries.transaction(action);
+    // The batch has its promise from when it is handed over, in the immediate that was set just now or before.
+    setImmediate(() => void this.root.committed.then(undefined, () => undefined));
+    try {
+      return await committed;
+    } catch (error) {
+      const { commitError } = error as { readonly commitError?: Promise<unknown> };
+      commitError?.catch(() => undefined);
+      throw error;
+    }
   }
 
   /** What has failed, once something has: LMDB after a failed commit is fail-stop. */

@@ -1,37 +1,15 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { LmdbEngine } from '../../../../plugin/engines/lmdb/engine.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
 import { requireOrSkip } from '../../../support/require.ts';
+import { mountSmallDisk, type SmallDisk } from '../../../support/small-disk.ts';
 import { EngineClient, ownAll, PARTITION_COUNT, type Reply } from './support.ts';
 
 /** On a file system of its own that really is full: a small tmpfs, which only root may mount. */
 const test = suite('lmdb on a full disk');
-
-interface SmallDisk {
-  readonly path: string;
-  unmount(): void;
-}
-
-function mountSmallDisk(): SmallDisk | null {
-  const path = mkdtempSync(join(tmpdir(), 'foreshard-disk-'));
-  const isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', path]).status === 0;
-  if (!isMounted) {
-    rmSync(path, { recursive: true });
-    return null;
-  }
-  return {
-    path,
-    unmount() {
-      spawnSync('umount', [path]);
-      rmSync(path, { recursive: true });
-    },
-  };
-}
 
 const open = (disk: SmallDisk, reserveBytes: number): Promise<LmdbEngine> =>
   LmdbEngine.open(
@@ -56,7 +34,7 @@ async function checkAllThere(client: EngineClient, count: number): Promise<void>
 }
 
 async function withSmallDisk(body: (disk: SmallDisk) => Promise<void>): Promise<void> {
-  const disk = mountSmallDisk();
+  const disk = mountSmallDisk('4m');
   if (!requireOrSkip('tmpfs', disk !== null) || disk === null) return;
   try {
     await body(disk);
