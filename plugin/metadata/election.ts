@@ -9,7 +9,7 @@ import type { Candidacy, Leadership, MetadataEntry, MetadataStore } from '../../
 export interface CampaignOptions extends Candidacy {
   readonly store: MetadataStore;
   readonly clock: Clock;
-  /** Of the store. `signal` ends the campaign alone: leadership that was won goes on until it is resigned, lost, or this aborts. */
+  /** Of the store: ends the campaign as well. `signal` ends it alone: leadership that was won goes on until it is resigned, lost, or this aborts. */
   readonly closing: AbortSignal;
 }
 
@@ -18,9 +18,10 @@ const HEARTBEATS_PER_TTL = 3;
 /** Candidates look often, so that a resignation hands over at once; capped for long times to live. */
 const CANDIDATE_POLL_MS_MAX = 50;
 
-/** @throws ForeshardError FORESHARD_UNAVAILABLE when `signal` aborts before the election is won. */
+/** @throws ForeshardError FORESHARD_UNAVAILABLE when `signal` or `closing` aborts before the election is won. */
 export async function campaignByHeartbeat(options: CampaignOptions): Promise<Leadership> {
-  const { store, clock, election, ttlMs, signal } = options;
+  const { store, clock, election, ttlMs } = options;
+  const signal = AbortSignal.any([options.signal, options.closing]);
   const seen = { revision: 0, sinceMs: clock.monotonicMs() };
   while (!signal.aborted) {
     const holder = await store.get(election);

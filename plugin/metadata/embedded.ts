@@ -174,10 +174,8 @@ class EmbeddedMetadata implements MetadataStore {
   }
 
   campaign(options: Candidacy): Promise<Leadership> {
-    const signal = AbortSignal.any([options.signal, this.#closing.signal]);
     return campaignByHeartbeat({
       ...options,
-      signal,
       store: this,
       clock: this.#clock,
       closing: this.#closing.signal,

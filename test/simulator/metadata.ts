@@ -102,7 +102,6 @@ export class SimMetadata {
       campaign: (options) =>
         campaignByHeartbeat({
           ...options,
-          signal: AbortSignal.any([options.signal, closing]),
           store,
           clock: life.clock,
           closing,

@@ -178,7 +178,6 @@ class EtcdMetadata implements MetadataStore {
   campaign(options: Candidacy): Promise<Leadership> {
     return campaignByHeartbeat({
       ...options,
-      signal: AbortSignal.any([options.signal, this.#closing.signal]),
       store: this,
       clock: this.#clock,
       closing: this.#closing.signal,
