@@ -3,7 +3,7 @@ import type { ProfileBuilder } from '../../../src/analyzer/profile.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import type { CycleReport } from '../../../src/controller.ts';
-import { LOAD_DIMENSION_COUNT, type LoadProfile } from '../../../src/model/load-profile.ts';
+import type { LoadProfile } from '../../../src/model/load-profile.ts';
 import type { LogSource } from '../../../src/ports/log-source.ts';
 import type { Settings } from '../../../src/settings.ts';
 import type { LoadedMap } from '../../metadata/cluster-map.ts';
@@ -15,7 +15,6 @@ import type {
   ControlBody,
   ControlReplies,
   LoadHistory,
-  ProfileReport,
 } from '../control-messages.ts';
 import type { AnalysisClock } from './analysis-clock.ts';
 import { summaryOf } from './cycle-summary.ts';
@@ -26,6 +25,7 @@ import type { ProfileLedger, WindowLoad } from './profile-ledger.ts';
 import type { ProfilePublisher } from './profile-publisher.ts';
 import type { QueryTypesPublisher } from './query-types-publisher.ts';
 import { reliefLookMs } from './relief-watch.ts';
+import { reportOf, windowsOf } from './replay-load.ts';
 
 export interface AnalysisComponents {
   readonly clock: AnalysisClock;
@@ -117,7 +117,7 @@ export class Analysis {
       case 'advance':
         return this.#advance(body);
       case 'profile':
-        return this.#profile();
+        return reportOf(await this.#measuredProfile(this.#components.clock.nowMs()));
       case 'ownership': {
         const { map } = await this.#components.loadMap();
         return { ownerOf: map.ownerOf, epochOf: map.epochOf } satisfies ControlReplies['ownership'];
@@ -209,9 +209,9 @@ export class Analysis {
   }
 
   async #loadHistory(history: LoadHistory): Promise<ControlReplies['loadHistory']> {
-    assertHistory(history, this.#components.ledger);
-    const windows = windowsOf(history, this.#queryNodeId);
-    for (const window of windows) this.#components.ledger.add(window);
+    const { ledger } = this.#components;
+    const windows = windowsOf(history, { ledger, queryNodeId: this.#queryNodeId });
+    for (const window of windows) ledger.add(window);
     await this.#publish(windows);
     return { windowCount: windows.length };
   }
@@ -234,28 +234,6 @@ export class Analysis {
       cycle: report === null ? null : summaryOf(report),
       capture: this.#captureStatus(),
       openMigrationCount: (await coordinator.migrationStatus()).open.length,
-    };
-  }
-
-  async #profile(): Promise<ProfileReport> {
-    const { startMs, windowMs, windowCount, partitionCount, values, coverage } = await this.#measuredProfile(
-      this.#components.clock.nowMs(),
-    );
-    const column = (dimension: number): Float64Array =>
-      Float64Array.from(
-        { length: windowCount * partitionCount },
-        (_, i) => values[i * LOAD_DIMENSION_COUNT + dimension] as number,
-      );
-    return {
-      startMs,
-      windowMs,
-      windowCount,
-      partitionCount,
-      queries: column(0),
-      cpuSeconds: column(1),
-      readBytes: column(2),
-      writeBytes: column(3),
-      coverage,
     };
   }
 
@@ -363,42 +341,3 @@ export class Analysis {
 const cpuPollMs = (windowMs: number): number => Math.min(30_000, Math.max(1_000, windowMs / 12));
 
 const nextWindowStart = (nowMs: number, windowMs: number): number => Math.ceil(nowMs / windowMs) * windowMs;
-
-/** @throws ForeshardError FORESHARD_CORRUPT naming what does not fit the settings or itself. */
-function assertHistory(history: LoadHistory, ledger: ProfileLedger): void {
-  for (const key of ['windowMs', 'partitionCount'] as const)
-    if (history[key] !== ledger[key])
-      throw corrupt(`its ${key} is ${history[key]}, the settings say ${ledger[key]}`);
-  const length = history.windowCount * history.partitionCount;
-  for (const key of ['queries', 'cpuSeconds', 'readBytes', 'writeBytes'] as const)
-    if (history[key] !== undefined && history[key].length !== length)
-      throw corrupt(
-        `${key} holds ${history[key].length} values, not windowCount x partitionCount = ${length}`,
-      );
-}
-
-function corrupt(why: string): ForeshardError {
-  return new ForeshardError('FORESHARD_CORRUPT', 'report', `the history cannot be loaded: ${why}`);
-}
-
-function windowsOf(history: LoadHistory, queryNodeId: number): WindowLoad[] {
-  const { startMs, windowMs, windowCount, partitionCount } = history;
-  const columns = [history.queries, history.cpuSeconds, history.readBytes, history.writeBytes];
-  return Array.from({ length: windowCount }, (_, w) => {
-    const values = new Float64Array(partitionCount * LOAD_DIMENSION_COUNT);
-    let capturedCount = 0;
-    for (let p = 0; p < partitionCount; p++) {
-      columns.forEach((column, d) => {
-        values[p * LOAD_DIMENSION_COUNT + d] = column?.[w * partitionCount + p] ?? 0;
-      });
-      capturedCount += values[p * LOAD_DIMENSION_COUNT] as number;
-    }
-    return {
-      startMs: startMs + w * windowMs,
-      queryNodeId,
-      values,
-      capturedCount: Math.round(capturedCount),
-      droppedCount: 0,
-    };
-  });
-}
