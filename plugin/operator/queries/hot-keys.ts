@@ -8,23 +8,21 @@ import { counted } from '../units-text.ts';
 import { noWindowYet } from './no-window-yet.ts';
 import { publisherNames } from './publisher-name.ts';
 
-/** `foreshard hot-keys`: as each query node published them when its last window closed. @throws as `describeQueryTypes`. */
+/** `foreshard hot-keys`: as each query node, or captured application, published them when its last window closed. @throws as `describeQueryTypes`. */
 export function describeHotKeys(settings: Settings, { isJson }: { readonly isJson: boolean }): Promise<void> {
   return withMetadata(settings, async (metadata) => {
     const prefix = hotKeysPrefix(settings.cluster.name);
     const { entries } = await metadata.list(prefix);
-    const queryNodes = entries.map(({ key, value }) => ({
-      queryNodeId: Number(key.slice(prefix.length)),
-      ...decodeHotKeys(key, value),
-    }));
-    if (queryNodes.length === 0) throw noWindowYet(settings);
-    if (isJson) return printJson({ queryNodes });
-    const { map } = await loadMap(metadata, settings.cluster.name);
     const nameOfPublisher = await publisherNames(metadata, settings);
-    for (const { queryNodeId, atMs, hotKeys } of queryNodes) {
-      printLine(
-        `${nameOfPublisher(queryNodeId)}, ${new Date(atMs).toISOString()}: ${counted(hotKeys.length, 'hot key')}`,
-      );
+    const publishers = entries.map(({ key, value }) => {
+      const publisherId = Number(key.slice(prefix.length));
+      return { publisherId, publisher: nameOfPublisher(publisherId), ...decodeHotKeys(key, value) };
+    });
+    if (publishers.length === 0) throw noWindowYet(settings);
+    if (isJson) return printJson({ publishers });
+    const { map } = await loadMap(metadata, settings.cluster.name);
+    for (const { publisher, atMs, hotKeys } of publishers) {
+      printLine(`${publisher}, ${new Date(atMs).toISOString()}: ${counted(hotKeys.length, 'hot key')}`);
       for (const { partitionId, keyPrefix, keyHash, shareMin, shareMax } of hottestFirst(hotKeys))
         printLine(
           `partition ${partitionId} (node ${map.ownerOf[partitionId]}): ${nameOf(keyPrefix, keyHash)} makes ` +

@@ -11,8 +11,8 @@ import { decodePulse } from '../../redis/pulse-record.ts';
 export async function publisherNames(
   metadata: MetadataStore,
   { cluster, redis }: Settings,
-): Promise<(queryNodeId: number) => string> {
-  if (redis.nodes.length === 0) return (queryNodeId) => `query node ${queryNodeId}`;
+): Promise<(publisherId: number) => string> {
+  if (redis.nodes.length === 0) return (nodeId) => `query node ${nodeId}`;
   const prefix = capturePrefix(cluster.name);
   const { entries } = await metadata.list(prefix);
   const names = new Map(

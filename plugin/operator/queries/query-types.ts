@@ -23,7 +23,7 @@ import { linesOfClusters } from './query-clusters-lines.ts';
 const LISTED_MAX = 4;
 
 /**
- * `foreshard query-types`: as each query node published it when its last window closed.
+ * `foreshard query-types`: as each query node, or captured application, published it when its last window closed.
  *
  * @throws ForeshardError FORESHARD_NOT_READY before the first one, with `--json` as well: a script that waits for it sees the exit code.
  */
@@ -34,10 +34,11 @@ export function describeQueryTypes(
   return withMetadata(settings, async (metadata) => {
     const prefix = queryTypesPrefix(settings.cluster.name);
     const { entries } = await metadata.list(prefix);
-    const published = entries.map(({ key, value }) => ({
-      queryNodeId: Number(key.slice(prefix.length)),
-      ...decodeQueryTypes(key, value),
-    }));
+    const nameOfPublisher = await publisherNames(metadata, settings);
+    const published = entries.map(({ key, value }) => {
+      const publisherId = Number(key.slice(prefix.length));
+      return { publisherId, publisher: nameOfPublisher(publisherId), ...decodeQueryTypes(key, value) };
+    });
     const clustersPrefix = queryClustersPrefix(settings.cluster.name);
     const clusters = new Map(
       (await metadata.list(clustersPrefix)).entries.map(({ key, value }) => [
@@ -47,19 +48,17 @@ export function describeQueryTypes(
     );
     if (published.length === 0) throw noWindowYet(settings);
     if (isJson) {
-      const queryNodes = published.map((record) => ({
+      const publishers = published.map((record) => ({
         ...record,
-        clusters: readable(clusters.get(record.queryNodeId)),
+        clusters: readable(clusters.get(record.publisherId)),
       }));
-      return printJson({ queryNodes });
+      return printJson({ publishers });
     }
     const { map } = await loadMap(metadata, settings.cluster.name);
-    const nameOfPublisher = await publisherNames(metadata, settings);
     for (const record of published) {
-      const publisher = nameOfPublisher(record.queryNodeId);
-      for (const line of linesOf(record, map.ownerOf, publisher)) printLine(line);
-      const ofNode = clusters.get(record.queryNodeId);
-      if (ofNode !== undefined) for (const line of linesOfClusters(ofNode, map.ownerOf)) printLine(line);
+      for (const line of linesOf(record, map.ownerOf, record.publisher)) printLine(line);
+      const found = clusters.get(record.publisherId);
+      if (found !== undefined) for (const line of linesOfClusters(found, map.ownerOf)) printLine(line);
     }
   });
 }

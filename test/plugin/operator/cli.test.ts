@@ -258,7 +258,8 @@ test('query types are printed with their partitions, nodes and clients', async (
     check.match(stdout, '2 nodes: 0 75.0 %, 1 25.0 %\n');
     check.match(stdout, '1 client: q/1 100.0 %\n');
     const printed = JSON.parse((await run(folder, ['query-types', '--json'])).stdout);
-    check.is(printed.queryNodes[0].queryNodeId, 10_000);
+    check.is(printed.publishers[0].publisherId, 10_000);
+    check.is(printed.publishers[0].publisher, 'query node 10000');
     const pulse = { v: 1, application: 'shop', host: 'web-1', pid: 42, latency: [] };
     const again = openEmbeddedMetadata({ path: join(folder, 'm') });
     await again.commit({
@@ -272,7 +273,9 @@ test('query types are printed with their partitions, nodes and clients', async (
     );
     const beside = await run(folder, ['query-types']);
     check.match(beside.stdout, /^captured application shop \(process 42 at web-1\), 1970-01-01T/);
-    check.equal(printed.queryNodes[0].types[0].partitions, [
+    const besideJson = JSON.parse((await run(folder, ['query-types', '--json'])).stdout);
+    check.is(besideJson.publishers[0].publisher, 'captured application shop (process 42 at web-1)');
+    check.equal(printed.publishers[0].types[0].partitions, [
       [3, 30],
       [9, 10],
     ]);
@@ -321,7 +324,7 @@ test('hot keys are printed with their partition, its node and their share; witho
     check.match(stdout, 'partition 9 (node 1): "user:{42}\\n" #000000ab makes 40 % to 45 % of its queries\n');
     check.match(stdout, 'partition 3 (node 0): #deadbeef makes 40 % to 45 % of its queries\n');
     check.is(
-      JSON.parse((await run(folder, ['hot-keys', '--json'])).stdout).queryNodes[0].hotKeys[1].queries,
+      JSON.parse((await run(folder, ['hot-keys', '--json'])).stdout).publishers[0].hotKeys[1].queries,
       800,
     );
   });
