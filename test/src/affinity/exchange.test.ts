@@ -2,13 +2,16 @@
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
 import { PlacementState } from '../../../src/affinity/cost-model.ts';
+import { neededBefore } from '../../../src/affinity/evidence/move-evidence.ts';
 import { findExchange } from '../../../src/affinity/exchange.ts';
 import { buildInstance, type PlacementInputs } from '../../../src/affinity/instance.ts';
 import type { Optimiser } from '../../../src/affinity/optimisers/optimiser.ts';
 import { orderMoves } from '../../../src/affinity/order-moves.ts';
 import { AffinityManager } from '../../../src/affinity/planner.ts';
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../src/affinity/settings.ts';
+import type { Candidate } from '../../../src/affinity/timetable/candidate.ts';
 import { keepsCapacities } from '../../../src/affinity/timetable/maps-in-effect.ts';
+import { firstBadPrefix } from '../../../src/affinity/timetable/prefixes.ts';
 import type { ScheduledMove } from '../../../src/affinity/timetable/problem.ts';
 import { schedule } from '../../../src/affinity/timetable/schedule.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
@@ -208,6 +211,80 @@ test('an exchange is not begun whose map on the way costs more than the start, o
   const dear = { ...instance, movePrice: instance.movePrice.map((own, p) => (p === 0 ? own : 1e3)) };
   check.is(findExchange(new PlacementState(dear), open, { ownerOf, costMax: 1e6 }).length, 0);
   check.equal(state.ownerOf, instance.home, 'the map is as it was');
+});
+
+test('of an exchange the first needs nobody before it: what has gone makes no room that is enough', () => {
+  // Partition 6 is next to nothing; its going from node 1 does not let 0 come there, which only 2 can.
+  const forecast = forecastOf({
+    horizonSteps: 24,
+    partitionCount: 7,
+    spread: 0,
+    loadOf: (t, p) => (p === 6 ? 0.001 : Math.floor(t / 8) === p >> 1 ? 4.9 : 0.4),
+  });
+  const nodes = [0, 1, 2].map((n) => nodeOf(n, 9.9));
+  const instance = buildInstance(inputsOf({ ownerOf: [0, 0, 1, 1, 2, 2, 1], forecast, nodes }), SURE);
+  const state = new PlacementState(instance);
+  state.move(6, 2);
+  check.is(state.refusal(0, 1), 'capacity');
+  check.ok(state.loadDelta(0, 1) < 0);
+  const before = [{ partition: 6, source: 1, target: 2 }];
+  check.equal(neededBefore(state, { partition: 0, source: 0, target: 1 }, before), []);
+});
+
+test('within an hour the second of an exchange arrives when the first has ended and its own copy is done', () => {
+  const { instance, ownerOf } = ringOfThree();
+  const problem = timetableOf(instance);
+  /** Partition 0, which fills node 1 from hour 8 on, ends in hour 7 when nine tenths are over; 2 leaves node 1 in the same hour. */
+  const badWith = (hours: number): number | undefined => {
+    const candidates = [0, 2, 4].map((partition, order): Candidate => {
+      const seconds = order === 1 ? 3600 * hours : 60;
+      const run = {
+        startSlot: 7,
+        endSlot: 7,
+        endShare: order === 0 ? 0.9 : hours,
+        seconds,
+        bytesPerSecond: 1e8,
+        secondsOf: [seconds],
+      };
+      const source = instance.home[partition] as number;
+      const target = ownerOf[partition] as number;
+      const price = { fixed: 0, copy: 0, load: 0, blip: 0 };
+      return {
+        ...{ partition, source, target, relief: 0, order, keptSlot: -1, firstSlot: 0 },
+        ...{ run, price, gain: 0, code: null },
+      };
+    });
+    return firstBadPrefix(problem, candidates, true)?.partition;
+  };
+  check.is(badWith(0.05), undefined);
+  check.is(badWith(0.3), 0, 'it would be there at a fifth of hour 8');
+});
+
+test('the second copy of an exchange does not run into the hours in which its node is too full', () => {
+  // Full by day, full by night; copies take an hour and forty minutes, from nine in the morning to four in the afternoon.
+  const loadOf = (t: number, p: number): number => (t < 12 === p < 3 ? 3.3 : 0.033);
+  const forecast = forecastOf({ horizonSteps: 24, partitionCount: 6, spread: 0, loadOf });
+  const nodes = [nodeOf(0, 9.92), nodeOf(1, 9.92)];
+  const built = buildInstance(inputsOf({ ownerOf: [0, 0, 0, 1, 1, 1], forecast, nodes }), SURE);
+  const instance = {
+    ...built,
+    bytes: new Float64Array(6).fill(5.94e11),
+    bytesFree: new Float64Array(2).fill(1e15),
+  };
+  const isOpen = Uint8Array.from({ length: 24 }, (_, t) => (t >= 9 && t < 16 ? 1 : 0));
+  const planned = [
+    { partition: 2, source: 0, target: 1 },
+    { partition: 5, source: 1, target: 0 },
+  ];
+  const { moves } = schedule(timetableOf(instance, { isOpen, copyUtilisation: 0 }), planned);
+  // Before noon there is no time for both.
+  check.equal(
+    moves.map(({ partition, startSlot, endSlot }) => [partition, startSlot, endSlot]),
+    [
+      [5, 11, 12],
+      [2, 12, 14],
+    ],
+  );
 });
 
 test.run();
