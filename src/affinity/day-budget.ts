@@ -37,6 +37,13 @@ export function movesLeft(
 /** A move that would pay, and is put off to another day. */
 export type WaitingMove = PlannedMove & { readonly code: 'moves-per-day' };
 
+export interface DayPlan {
+  readonly plan: InstancePlan;
+  readonly waiting: readonly WaitingMove[];
+  /** Whether it gains so much that no day is asked. */
+  readonly isUrgent: boolean;
+}
+
 /**
  * A plan with no more moves than the day has left, unless it is urgent. Of more, the search is asked again for as many: the best
  * few are not the first of many. Those that have to go whatever the load, and what makes room for them, are not counted; they free
@@ -58,14 +65,14 @@ export async function planWithinDay(
     /** Partitions that move as one. */
     readonly units?: readonly (readonly number[])[];
   },
-): Promise<{ readonly plan: InstancePlan; readonly waiting: readonly WaitingMove[] }> {
+): Promise<DayPlan> {
   const whole = await planFor(instance);
-  if (whole.order.length <= movesLeft) return { plan: whole, waiting: [] };
+  if (whole.order.length <= movesLeft) return { plan: whole, waiting: [], isUrgent: false };
   const needs = needsOf(instance, whole, units);
   const having = thoseThatHaveTo(instance, whole, needs);
   const movesMax = movesLeft + having.size;
-  if (whole.order.length <= movesMax || gainsMuch(instance, whole, settings))
-    return { plan: whole, waiting: [] };
+  const isUrgent = gainsMuch(instance, whole, settings);
+  if (whole.order.length <= movesMax || isUrgent) return { plan: whole, waiting: [], isUrgent };
   const found = movesMax > 0 ? await planFor({ ...instance, movesMax }) : stayingHome(instance, whole);
   const ordinary =
     found.order.length - thoseThatHaveTo(instance, found, needsOf(instance, found, units)).size;
@@ -73,7 +80,46 @@ export async function planWithinDay(
   // A search that may make few moves may make others than those for whose sake it may make them.
   const isPart = part !== null && (ordinary > movesLeft || part.costAfter < found.costAfter);
   const best = isPart ? part : found;
-  const plan: InstancePlan = best.order.length > 0 ? best : { ...best, refusal: 'moves-per-day' };
+  return { ...putOff(instance, whole, best), isUrgent };
+}
+
+/**
+ * The same of a plan once its moves have their hours: what made room for one that found none had to go no more than any other. Null where
+ * the day has enough for what is left.
+ *
+ * @param ownerOf the map that moves with an hour lead to.
+ */
+export function withinDayAsTimed(
+  instance: PlacementInstance,
+  plan: InstancePlan,
+  {
+    ownerOf,
+    movesLeft,
+    units,
+  }: {
+    readonly ownerOf: Int32Array;
+    readonly movesLeft: number;
+    readonly units: readonly (readonly number[])[];
+  },
+): Omit<DayPlan, 'isUrgent'> | null {
+  const timed = { ...plan, ownerOf, order: plan.order.filter((p) => ownerOf[p] !== instance.home[p]) };
+  const needs = needsOf(instance, timed, units);
+  const having = thoseThatHaveTo(instance, timed, needs);
+  if (timed.order.length - having.size <= movesLeft) return null;
+  for (let left = movesLeft; left >= 0; left--) {
+    const part = partOf(instance, timed, { having, needs, movesLeft: left });
+    if (part !== null) return putOff(instance, timed, part);
+  }
+  return putOff(instance, timed, stayingHome(instance, timed));
+}
+
+/** A part of a plan, and of the whole what waits. */
+function putOff(
+  instance: PlacementInstance,
+  whole: InstancePlan,
+  part: InstancePlan,
+): Omit<DayPlan, 'isUrgent'> {
+  const plan: InstancePlan = part.order.length > 0 ? part : { ...part, refusal: 'moves-per-day' };
   const waiting = whole.order
     .filter((p) => plan.ownerOf[p] === instance.home[p])
     .map((p): WaitingMove => ({ ...asMove(instance, whole, p), code: 'moves-per-day' }));

@@ -8,7 +8,7 @@ import type { GrowthAdvice, LeftOutMove, Move, Proposal } from '../model/proposa
 import type { ProposalEvidence } from '../model/proposal-evidence.ts';
 import { calibrated } from './calibration.ts';
 import { PlacementState } from './cost-model.ts';
-import { movesLeft, planWithinDay, type WaitingMove } from './day-budget.ts';
+import { type DayPlan, movesLeft, planWithinDay, type WaitingMove, withinDayAsTimed } from './day-budget.ts';
 import { doubtfulPartitions, withoutDoubtful } from './doubt.ts';
 import { gatheringEvidence } from './evidence/gather-evidence.ts';
 import { explainMove, numberedNames } from './explain.ts';
@@ -101,13 +101,13 @@ export class AffinityManager {
       times?.noteEnd(found.iterations);
       return found;
     };
-    const { plan, waiting } = await planWithinDay(instance, planFor, {
+    const ofDay = await planWithinDay(instance, planFor, {
       settings,
       units,
       movesLeft: movesLeft(inputs, settings),
     });
     assertWanted(pace);
-    const timed = this.#time(inputs, { instance, units }, { plan, settings });
+    const { plan, waiting, timed } = this.#timeWithinDay(inputs, { instance, units }, { ofDay, settings });
     const moves = this.#describe(inputs, { instance, units }, timed);
     const { costBefore, lowerBound } = plan;
     const costAfter = new PlacementState(instance, timed.ownerOf).cost();
@@ -154,6 +154,30 @@ export class AffinityManager {
     const { endAfter, pace } = this.#components;
     if (endAfter !== undefined) return new SearchTimes({ endAfter });
     return pace?.clock ? new SearchTimes({ clock: pace.clock, seconds: searchSeconds }) : null;
+  }
+
+  /** What finds no hour may leave others that were not counted for its sake: then there are fewer, and all are timed again. */
+  #timeWithinDay(
+    inputs: PlacementInputs,
+    ruled: RuledInstance,
+    { ofDay, settings }: { readonly ofDay: DayPlan; readonly settings: AffinitySettings },
+  ): { readonly plan: InstancePlan; readonly waiting: readonly WaitingMove[]; readonly timed: TimedPlan } {
+    let { plan, waiting } = ofDay;
+    const left = movesLeft(inputs, settings);
+    for (let leftOut: TimedPlan['leftOut'] = []; ; ) {
+      const timed = this.#time(inputs, ruled, { plan, settings });
+      leftOut = [...leftOut, ...timed.leftOut];
+      const fewer = ofDay.isUrgent
+        ? null
+        : withinDayAsTimed(ruled.instance, plan, {
+            ownerOf: timed.ownerOf,
+            movesLeft: left,
+            units: ruled.units,
+          });
+      if (fewer === null) return { plan, waiting, timed: { ...timed, leftOut } };
+      plan = fewer.plan;
+      waiting = [...waiting, ...fewer.waiting];
+    }
   }
 
   #time(

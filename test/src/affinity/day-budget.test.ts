@@ -168,6 +168,33 @@ test('what makes room for a move that has to be is not counted, and a breach tha
   );
 });
 
+test('what makes room for a move that finds no hour is counted like any other', async () => {
+  // 0 may be on the second node alone, where there is room when 1 has left; its copy would take longer than the horizon.
+  const rules = { ...DEFAULT_AFFINITY_SETTINGS.rules, forbidden: [{ partitions: [0], nodes: [0, 2, 3] }] };
+  const sizes = [2, 5, 4, 4.5, 3];
+  const problem = (bytesOfFirst: number): PlacementInputs =>
+    inputsOf({
+      ownerOf: [0, 1, 1, 0, 0],
+      nodes: [0, 1, 2, 3].map((n) => nodeOf(n, 10, { dataBytesMax: 1e18 })),
+      forecast: forecastOf({ horizonSteps: 24, partitionCount: 5, loadOf: (_, p) => sizes[p] as number }),
+      changes: { partitionBytes: Float64Array.of(bytesOfFirst, 1e6, 1e6, 1e6, 1e6) },
+    });
+  const settings = { movesPerNodeAndDay: 0, rules };
+  const of = async (bytesOfFirst: number, movesPerDay: number) => {
+    const { moves, leftOut, refusal } = await propose(problem(bytesOfFirst), { ...settings, movesPerDay });
+    const codeOf = Object.fromEntries(leftOut.map(({ partitionId, code }) => [partitionId, code]));
+    return { moved: moves.map(({ partitionId }) => partitionId as number).sort(), codeOf, refusal };
+  };
+  const soon = await of(1e6, 1);
+  check.ok(soon.moved.length === 3 && soon.moved.includes(0), `two that have to, and one: ${soon.moved}`);
+  const late = await of(1e15, 1);
+  check.is(late.moved.length, 1, late.moved.join(' '));
+  check.is(late.codeOf[0], 'horizon');
+  check.ok(Object.values(late.codeOf).includes('moves-per-day'));
+  const none = await of(1e15, 0);
+  check.equal([none.moved, none.refusal], [[], 'moves-per-day']);
+});
+
 test('of two that are to be apart whichever the plan lets go is not counted, and the other one is', async () => {
   const rules = { ...DEFAULT_AFFINITY_SETTINGS.rules, apart: [{ partitions: [0, 1] }] };
   const sizes = [4, 2, 3, 1];
