@@ -1,17 +1,12 @@
+import { BandRecord, ERROR_MIN, JUDGED_MIN, type SavedBands } from './band-record.ts';
 import { BAND_COUNT } from './bands.ts';
 import { bandStep, hourStep, ownStep } from './conformal-steps.ts';
-import { Histogram, type SavedHistogram } from './histogram.ts';
 import { HourCorrections, hourFactor } from './hour-corrections.ts';
 import { boundOf, type IntervalBasis } from './interval-basis.ts';
 import type { PartitionRange } from './members/member.ts';
 import { NoiseShape, type SavedNoiseShape } from './noise-shape.ts';
 import { restoreInto } from './saved.ts';
 
-/**
- * How fast the error usual in a horizon band follows: three days, since all partitions speak of it. Members get better as
- * they learn and worse when the load changes; with 336 windows M4's training part is covered 4 % too often.
- */
-const EXPECTED_HALF_LIFE = 72;
 /** How fast a partition's own noise against the others', and the shape of errors, follow: two weeks. */
 const RATIO_HALF_LIFE = 336;
 /** Errors after which a partition's own noise counts half; 3 to 20 tie, 100 costs a quarter of MSIS on M4's training part. */
@@ -25,11 +20,6 @@ const OUTLIER_MAX = 10;
 /** On training parts 5 in place of 20 takes another 1 and 2 % off interval scores; 3 is worse at 95 %. */
 const POOLED_OUTLIER_MAX = 5;
 
-/** Judged windows before errors say anything of their distribution. */
-const JUDGED_MIN = 3;
-
-/** An error below it is none: a partition that never has one is silent, or constant, and teaches nothing about others. */
-const ERROR_MIN = 1e-6;
 /** Windows after which an error is half forgotten, and the rest that still counts as one. */
 const ALIVE_HALF_LIFE = 336;
 const ALIVE_MIN = 0.05;
@@ -49,12 +39,9 @@ const SHIFT_WIDENING = 0.15;
 
 const SIDES = [0, 1] as const;
 
-export interface SavedIntervals {
+export interface SavedIntervals extends SavedBands {
   readonly judged: number;
   readonly aliveCount: number;
-  readonly bandSums: Float64Array;
-  readonly bandCounts: Float64Array;
-  readonly histograms: readonly SavedHistogram[];
   readonly ownSums: Float64Array;
   readonly ownCounts: Float64Array;
   readonly alive: Float64Array;
@@ -91,10 +78,7 @@ export class Intervals {
   readonly #hours: HourCorrections;
   readonly #partitionCount: number;
   readonly #dayWindows: number;
-  /** f64[band] fading: sums of mean |residual| / ratio, and how many. */
-  readonly #bandSums = new Float64Array(BAND_COUNT);
-  readonly #bandCounts = new Float64Array(BAND_COUNT);
-  readonly #histograms = Array.from({ length: BAND_COUNT }, () => new Histogram());
+  readonly #bands = new BandRecord();
   /** f64[partition] fading: |residual| / expected, and how many. */
   readonly #ownSums: Float64Array;
   readonly #ownCounts: Float64Array;
@@ -127,14 +111,12 @@ export class Intervals {
 
   /** Lets what is known count a window less. */
   fade(): void {
-    scale(this.#bandSums, 0.5 ** (1 / EXPECTED_HALF_LIFE));
-    scale(this.#bandCounts, 0.5 ** (1 / EXPECTED_HALF_LIFE));
     const slow = 0.5 ** (1 / RATIO_HALF_LIFE);
     scale(this.#ownSums, slow);
     scale(this.#ownCounts, slow);
     scale(this.#alive, 0.5 ** (1 / ALIVE_HALF_LIFE));
     this.#judged *= slow;
-    for (const histogram of this.#histograms) histogram.fade(slow);
+    this.#bands.fade(slow);
     this.noise.fade();
     this.#aliveCount = this.#alive.reduce((count, alive) => count + (alive > ALIVE_MIN ? 1 : 0), 0);
   }
@@ -145,14 +127,17 @@ export class Intervals {
    * @param suspected log units that a partition may be off its level by; 0 where nothing says so.
    */
   basis({ first, count }: PartitionRange, suspected: (partition: number) => number = () => 0): IntervalBasis {
-    const expected = Float64Array.from(this.#histograms, (_, band) => this.#expected(band) ?? Number.NaN);
+    const expected = Float64Array.from(
+      { length: BAND_COUNT },
+      (_, band) => this.#bands.expected(band) ?? Number.NaN,
+    );
     const quantiles = new Float64Array(this.levels.length * 2 * BAND_COUNT);
     this.levels.forEach((level, index) => {
       for (const side of SIDES)
         for (let band = 0; band < BAND_COUNT; band++) {
           const at = (index * 2 + side) * BAND_COUNT + band;
           const tail = (1 - level) / 2;
-          const quantile = this.#histogram(band)?.quantile(side === 0 ? tail : 1 - tail) ?? Number.NaN;
+          const quantile = this.#bands.quantile(band, side === 0 ? tail : 1 - tail);
           // The point forecast lies inside its bounds, however skewed its errors are.
           const outward = side === 0 ? Math.min(0, quantile) : Math.max(0, quantile);
           quantiles[at] = outward * Math.exp(this.#bandCorrections[at] as number);
@@ -201,9 +186,7 @@ export class Intervals {
     return {
       judged: this.#judged,
       aliveCount: this.#aliveCount,
-      bandSums: this.#bandSums.slice(),
-      bandCounts: this.#bandCounts.slice(),
-      histograms: this.#histograms.map(({ counts, total }) => ({ counts: counts.slice(), total })),
+      ...this.#bands.save(),
       ownSums: this.#ownSums.slice(),
       ownCounts: this.#ownCounts.slice(),
       alive: this.#alive.slice(),
@@ -218,11 +201,7 @@ export class Intervals {
   load(saved: SavedIntervals): void {
     this.#judged = saved.judged;
     this.#aliveCount = saved.aliveCount;
-    restoreInto(this.#bandSums, saved.bandSums, 'errors by band');
-    restoreInto(this.#bandCounts, saved.bandCounts, 'errors by band');
-    this.#histograms.forEach((histogram, band) => {
-      histogram.load(saved.histograms[band]);
-    });
+    this.#bands.load(saved);
     restoreInto(this.#ownSums, saved.ownSums, 'noise by partition');
     restoreInto(this.#ownCounts, saved.ownCounts, 'noise by partition');
     restoreInto(this.#alive, saved.alive, 'noise by partition');
@@ -261,8 +240,7 @@ export class Intervals {
     // Some partitions at a time: together they make one judgement of all.
     const aliveCount = Math.max(alive, this.#aliveCount);
     const share = 1 / aliveCount;
-    const expected = this.#expected(band) ?? meanAbsolute(residuals);
-    const histogram = this.#histograms[band] as Histogram;
+    const expected = this.#bands.expected(band) ?? meanAbsolute(residuals);
     const tailCount = this.levels.length * 2;
     const misses = new Float64Array(tailCount);
     const hours = misses.map((_, tailIndex) =>
@@ -287,7 +265,7 @@ export class Intervals {
         usual: expected * ratio,
         share,
       });
-      histogram.add(residual / (ratio * expected), share);
+      this.#bands.addError(band, residual / (ratio * expected), share);
       pooled += Math.min(size / ratio, POOLED_OUTLIER_MAX * expected);
       this.#ownSums[p] = (this.#ownSums[p] as number) + Math.min(size / expected, OUTLIER_MAX);
       this.#ownCounts[p] = (this.#ownCounts[p] as number) + 1;
@@ -308,8 +286,7 @@ export class Intervals {
         this.#correct(tailIndex, p, isMissed);
       }
     }
-    this.#bandSums[band] = (this.#bandSums[band] as number) + pooled * share;
-    this.#bandCounts[band] = (this.#bandCounts[band] as number) + alive * share;
+    this.#bands.addSizes(band, pooled * share, alive * share);
     const step = bandStep(this.#partitionCount, aliveCount);
     const excess = misses.map((missed, tailIndex) => (missed - alive * this.#tail(tailIndex)) * share);
     excess.forEach((of, tailIndex) => {
@@ -342,27 +319,7 @@ export class Intervals {
       ((this.#ownCounts[partition] as number) + RATIO_PRIOR_COUNT)
     );
   }
-
-  /** Mean absolute residual of a partition like the others; of the nearest band where this one has not been reached. */
-  #expected(band: number): number | undefined {
-    const known = nearestFirst(band).find((other) => (this.#bandCounts[other] as number) > 0);
-    if (known === undefined) return undefined;
-    // A lone partition that has been forecast without any error lately would make it 0, and nothing can be measured in that.
-    return Math.max(ERROR_MIN, (this.#bandSums[known] as number) / (this.#bandCounts[known] as number));
-  }
-
-  #histogram(band: number): Histogram | undefined {
-    return nearestFirst(band)
-      .map((other) => this.#histograms[other] as Histogram)
-      .find(({ total }) => total >= JUDGED_MIN);
-  }
 }
-
-/** The band itself, nearer ones, then farther ones. */
-const nearestFirst = (band: number): number[] => [
-  ...Array.from({ length: band + 1 }, (_, index) => band - index),
-  ...Array.from({ length: BAND_COUNT - 1 - band }, (_, index) => band + 1 + index),
-];
 
 function meanAbsolute(values: Float64Array): number {
   const known = values.filter((value) => !Number.isNaN(value));
