@@ -1,4 +1,4 @@
-import { BandRecord, ERROR_MIN, JUDGED_MIN, type SavedBands } from './band-record.ts';
+import { BandRecord, ERROR_MIN, halfLifeWindows, JUDGED_MIN, type SavedBands } from './band-record.ts';
 import { BAND_COUNT } from './bands.ts';
 import { bandStep, hourStep, ownStep } from './conformal-steps.ts';
 import { HourCorrections, hourFactor } from './hour-corrections.ts';
@@ -7,8 +7,8 @@ import type { PartitionRange } from './members/member.ts';
 import { NoiseShape, type SavedNoiseShape } from './noise-shape.ts';
 import { restoreInto } from './saved.ts';
 
-/** How fast a partition's own noise against the others', and the shape of errors, follow: two weeks. */
-const RATIO_HALF_LIFE = 336;
+/** How fast a partition's own noise against the others', and the shape of errors, follow. */
+const RATIO_HALF_LIFE_DAYS = 14;
 /** Errors after which a partition's own noise counts half; 3 to 20 tie, 100 costs a quarter of MSIS on M4's training part. */
 const RATIO_PRIOR_COUNT = 5;
 
@@ -78,7 +78,7 @@ export class Intervals {
   readonly #hours: HourCorrections;
   readonly #partitionCount: number;
   readonly #dayWindows: number;
-  readonly #bands = new BandRecord();
+  readonly #bands: BandRecord;
   /** f64[partition] fading: |residual| / expected, and how many. */
   readonly #ownSums: Float64Array;
   readonly #ownCounts: Float64Array;
@@ -100,6 +100,7 @@ export class Intervals {
     this.noise = new NoiseShape(partitionCount, dayWindows);
     this.#hours = new HourCorrections(levels.length * 2, dayWindows);
     this.#dayWindows = dayWindows;
+    this.#bands = new BandRecord(dayWindows);
     this.#partitionCount = partitionCount;
     this.#ownSums = new Float64Array(partitionCount);
     this.#ownCounts = new Float64Array(partitionCount);
@@ -111,7 +112,7 @@ export class Intervals {
 
   /** Lets what is known count a window less. */
   fade(): void {
-    const slow = 0.5 ** (1 / RATIO_HALF_LIFE);
+    const slow = 0.5 ** (1 / halfLifeWindows(RATIO_HALF_LIFE_DAYS, this.#dayWindows));
     scale(this.#ownSums, slow);
     scale(this.#ownCounts, slow);
     scale(this.#alive, 0.5 ** (1 / ALIVE_HALF_LIFE));
@@ -137,7 +138,7 @@ export class Intervals {
         for (let band = 0; band < BAND_COUNT; band++) {
           const at = (index * 2 + side) * BAND_COUNT + band;
           const tail = (1 - level) / 2;
-          const quantile = this.#bands.quantile(band, side === 0 ? tail : 1 - tail);
+          const quantile = this.#bands.quantile(band, side === 0 ? tail : 1 - tail, this.#aliveCount);
           // The point forecast lies inside its bounds, however skewed its errors are.
           const outward = side === 0 ? Math.min(0, quantile) : Math.max(0, quantile);
           quantiles[at] = outward * Math.exp(this.#bandCorrections[at] as number);
