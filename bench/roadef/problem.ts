@@ -2,6 +2,7 @@
 import { assert } from '../../src/base/assert.ts';
 import { ForeshardError } from '../../src/base/errors.ts';
 import type { Random } from '../../src/base/random.ts';
+import { atOnce } from '../../src/base/slices.ts';
 import type { Arena } from '../../src/kernels/arena.ts';
 import { loopArrays, type SearchArray, SearchBlock } from '../../src/kernels/search-block.ts';
 import { OPERATOR_NUMBERS } from '../../src/kernels/search-layout.ts';
@@ -272,6 +273,7 @@ export function placeSearch(arena: Arena, problem: SharedProblem, random: Random
     },
     ROADEF_OPERATORS.map(() => ({ price: 1, share: 1 / ROADEF_OPERATORS.length })),
   );
+  atOnce(block.filling());
   for (const [field, value] of problem.fields) block.set(field, value);
   block.set('tournament', TOURNAMENT);
   block.set('moveWeight', 1);

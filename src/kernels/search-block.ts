@@ -85,7 +85,11 @@ export class SearchBlock<Fields extends SearchFields> {
   readonly #values: { readonly view: Settable; readonly values: ArrayLike<number> }[] = [];
   #block: Block | undefined;
 
-  /** @param operators what a try of each takes, and the share of draws that is its own whatever is learnt; shares sum to 1. */
+  /**
+   * The arrays' values are written by {@link filling}, before anything runs.
+   *
+   * @param operators what a try of each takes, and the share of draws that is its own whatever is learnt; shares sum to 1.
+   */
   constructor(
     arena: Pick<Arena, 'u8' | 'free'>,
     fields: Fields,

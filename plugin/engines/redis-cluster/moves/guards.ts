@@ -39,11 +39,13 @@ export function clusterRefusal(
 
 /**
  * Every server of a shard stands for each other one: Valkey 8 names the replica that has taken over in what is open, at both sides
- * (valkey#445), before the record of the move can. One that is the master of another shard by now does not.
+ * (valkey#445), before the record of the move can. A member that leads another shard by now does not; what the record itself names always does.
  */
 export function withShardMembers(record: SlotMoveRecord, shards: readonly Shard[]): SlotMoveRecord {
   const membersWith = (id: string): readonly string[] => {
-    const shard = shards.find(({ memberIds }) => memberIds.includes(id));
+    const shard =
+      shards.find(({ masterId }) => masterId === id) ??
+      shards.find(({ memberIds }) => memberIds.includes(id));
     const isElsewhere = (member: string): boolean =>
       shards.some((other) => other !== shard && other.masterId === member);
     return [id, ...(shard?.memberIds ?? []).filter((member) => !isElsewhere(member))];

@@ -16,7 +16,10 @@ export interface Shard {
 /** Who has been part of a shard is forgotten after so many others. */
 const MEMBERS_MAX = 64;
 
-/** Numbers the masters: by the shard that they or their replicas belonged to, else anew, in the order of their first slot. */
+/**
+ * Numbers the masters: by the shard that they lead already, then by that which they belonged to, else anew, in the order of their first
+ * slot. A replica that serves another master now, as Redis lets spare ones do (replica migration), belongs to its shard alone.
+ */
 export function numberShards(known: readonly Shard[], topology: ClusterTopology): readonly Shard[] {
   const shards = new Map(known.map((shard) => [shard.nodeId, shard]));
   const taken = new Set<number>();
@@ -26,17 +29,23 @@ export function numberShards(known: readonly Shard[], topology: ClusterTopology)
     return slot === -1 ? Number.POSITIVE_INFINITY : slot;
   };
   const masters = [...topology.masters].sort((a, b) => firstSlot(a) - firstSlot(b));
-  const newcomers: MasterNode[] = [];
-  for (const master of masters) {
-    const former = known.find(
-      ({ memberIds, nodeId }) => memberIds.includes(master.nodeId) && !taken.has(nodeId),
-    );
-    if (former === undefined) newcomers.push(master);
-    else {
+  const masterOf = new Map(
+    masters.flatMap(({ nodeId, replicaIds }) => [nodeId, ...replicaIds].map((id) => [id, nodeId] as const)),
+  );
+  const isStillOf = (master: MasterNode, id: string): boolean =>
+    (masterOf.get(id) ?? master.nodeId) === master.nodeId;
+  const leads = (shard: Shard, master: MasterNode): boolean => shard.masterId === master.nodeId;
+  const lists = (shard: Shard, master: MasterNode): boolean => shard.memberIds.includes(master.nodeId);
+  let newcomers = masters;
+  for (const isOf of [leads, lists])
+    newcomers = newcomers.filter((master) => {
+      const former = known.find((shard) => isOf(shard, master) && !taken.has(shard.nodeId));
+      if (former === undefined) return true;
       taken.add(former.nodeId);
-      shards.set(former.nodeId, withMembers(former.nodeId, master, former.memberIds));
-    }
-  }
+      const memberIds = former.memberIds.filter((id) => isStillOf(master, id));
+      shards.set(former.nodeId, withMembers(former.nodeId, master, memberIds));
+      return false;
+    });
   let next = Math.max(-1, ...known.map(({ nodeId }) => nodeId)) + 1;
   for (const master of newcomers) shards.set(next, withMembers(next++, master, []));
   return [...shards.values()].sort((a, b) => a.nodeId - b.nodeId);

@@ -6,7 +6,12 @@ import { parseClusterNodes } from '../../../../../plugin/engines/redis-cluster/s
 import type { RedisNode } from '../../../../../plugin/engines/redis-cluster/server/redis-node.ts';
 import { Pace } from '../../../../../plugin/engines/redis-cluster/steps/pace.ts';
 import { numberShards } from '../../../../../plugin/engines/redis-cluster/topology/shards.ts';
-import { readTopology, topologyOf } from '../../../../../plugin/engines/redis-cluster/topology/topology.ts';
+import {
+  type ClusterTopology,
+  type MasterNode,
+  readTopology,
+  topologyOf,
+} from '../../../../../plugin/engines/redis-cluster/topology/topology.ts';
 import { REDIS_DEFAULTS } from '../../../../../src/redis-settings.ts';
 
 const test = suite('redis-cluster: topology');
@@ -83,6 +88,36 @@ test('a shard keeps its number when its replica takes over', () => {
   const [shard] = numberShards(known, topologyOf(after, new Map([[B, after]])));
   check.is(shard?.nodeId, 0);
   check.is(shard?.masterId, B);
+});
+
+test('a replica that has gone over to another master, and takes over from it, leads the shard that it has joined', () => {
+  const master = (nodeId: string, replicaIds: readonly string[]): MasterNode => ({
+    ...{ nodeId, replicaIds, host: '10.0.0.1', port: 7_000, configEpoch: 1, slotCount: 2 },
+  });
+  /** @param ownerOf index in masters of four slots. */
+  const seen = (masters: readonly MasterNode[], ownerOf: readonly number[]): ClusterTopology => {
+    const { addresses, openSlots, contestedSlots, troubles } = topologyOf([], new Map());
+    return { masters, ownerOf: Int16Array.from(ownerOf), addresses, openSlots, contestedSlots, troubles };
+  };
+  const [a, b] = [master('a', ['r1', 'r2']), master('b', ['s'])];
+  for (const owners of [
+    [0, 0, 1, 1],
+    [1, 1, 0, 0],
+  ]) {
+    const begun = numberShards([], seen([a, b], [0, 0, 1, 1]));
+    const migrated = numberShards(begun, seen([master('a', ['r1']), master('b', ['s', 'r2'])], owners));
+    check.not.ok(migrated[0]?.memberIds.includes('r2'), 'it has left');
+    const promoted = numberShards(migrated, seen([master('a', ['r1']), master('r2', ['s'])], owners));
+    check.equal(
+      promoted.map(({ nodeId, masterId }) => [nodeId, masterId]),
+      [
+        [0, 'a'],
+        [1, 'r2'],
+      ],
+    );
+    const missed = numberShards(begun, seen([master('a', ['r1']), master('r2', ['s'])], owners));
+    check.is(missed[0]?.masterId, 'a', 'whoever leads a shard goes on leading it');
+  }
 });
 
 test('the pace falls at once when clients wait, down to pauses, and comes back slowly', () => {
