@@ -1,6 +1,6 @@
 /**
  * `npm test`: the whole suite on the release kernels, then everything that can reach a kernel on the debug
- * kernels. The last line is `N passed, N failed`.
+ * kernels. What failed is said once more at the end; the last line is `N passed, N failed`.
  *
  * It runs what is built, since that is what users run, and a process that translates its sources first starts three times
  * as slowly: suites start some hundreds.
@@ -10,16 +10,18 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { REPOSITORY } from './support/repository.ts';
+import { failuresOf, fileBegunLast, type RunTotals, readTotals } from './support/uvu-output.ts';
 
 const BUILT = join(REPOSITORY, 'dist/test');
 const RUN_MS_MAX = 18 * 60_000;
+/** Without a file that begins: the longest takes about a minute and a half on two slow cores. */
+const FILE_MS_MAX = 5 * 60_000;
 /** From the totals to the end of the process: longer, and a suite has left something open. */
 const END_MS_MAX = 150_000;
 
-interface RunTotals {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
+interface RunResult extends RunTotals {
+  /** To be said again at the end. */
+  readonly failures: readonly string[];
 }
 
 /** @param isHeldBack what it prints comes at its end: two that run at once are not told apart otherwise. */
@@ -27,7 +29,7 @@ function runSuite(
   kernels: 'release' | 'debug',
   pattern: string,
   { isHeldBack = false } = {},
-): Promise<RunTotals> {
+): Promise<RunResult> {
   const title = `\n# ${kernels} kernels, files matching ${pattern}`;
   if (!isHeldBack) console.log(title);
   return new Promise((resolve) => {
@@ -37,42 +39,39 @@ function runSuite(
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let output = '';
-    const timers = new Set<NodeJS.Timeout>();
+    let stopped: string | undefined;
+    const timers = new Map<string, NodeJS.Timeout>();
     const killAfter = (ms: number, why: string): void => {
       const kill = (): void => {
-        console.log(`\nthe ${kernels} run was stopped: ${why} after ${ms / 60_000} minutes`);
+        stopped ??= `The ${kernels} run was stopped in ${fileBegunLast(output)}: ${why} after ${ms / 60_000} minutes.`;
         child.kill('SIGKILL');
       };
-      timers.add(setTimeout(kill, ms));
+      clearTimeout(timers.get(why));
+      timers.set(why, setTimeout(kill, ms));
     };
     killAfter(RUN_MS_MAX, 'not at its end');
+    killAfter(FILE_MS_MAX, 'the file is not at its end');
     child.stdout.on('data', (chunk: Buffer) => {
       if (!isHeldBack) process.stdout.write(chunk);
-      output += chunk;
-      if (/^\s*Duration:/m.test(stripVTControlCharacters(String(chunk))))
+      const text = stripVTControlCharacters(String(chunk));
+      output += text;
+      if (fileBegunLast(text)) killAfter(FILE_MS_MAX, 'the file is not at its end');
+      if (/^\s*Duration:/m.test(text))
         killAfter(END_MS_MAX, 'a suite has left something open, and the process lives on');
     });
-    child.on('close', (exitCode) => {
-      for (const timer of timers) clearTimeout(timer);
+    child.on('close', (exitCode, signal) => {
+      for (const timer of timers.values()) clearTimeout(timer);
       if (isHeldBack) process.stdout.write(`${title}\n${output}`);
-      resolve(readTotals(output, exitCode));
+      const totals = readTotals(output, exitCode);
+      const failures = failuresOf(output);
+      if (stopped !== undefined) failures.push(stopped);
+      else if (totals.failed > failures.length)
+        failures.push(
+          `The ${kernels} run of ${pattern} ended with ${signal ?? exitCode} in ${fileBegunLast(output)}.`,
+        );
+      resolve({ ...totals, failures });
     });
   });
-}
-
-/** uvu's own closing lines; a run that ended without them, or badly though all passed, counts as one failure. */
-function readTotals(output: string, exitCode: number | null): RunTotals {
-  const plain = stripVTControlCharacters(output);
-  const figure = (name: string): number | undefined => {
-    const match = plain.match(new RegExp(`^\\s*${name}:\\s+(\\d+)`, 'm'));
-    return match ? Number(match[1]) : undefined;
-  };
-  const total = figure('Total');
-  const passed = figure('Passed');
-  const skipped = figure('Skipped') ?? 0;
-  if (total === undefined || passed === undefined) return { passed: 0, failed: 1, skipped };
-  const failed = total - passed - skipped;
-  return { passed, failed: failed === 0 && exitCode !== 0 ? 1 : failed, skipped };
 }
 
 /** A suite whose source is gone would run for ever. */
@@ -97,6 +96,8 @@ const runs =
 // What never loads a kernel would only repeat itself on the second build.
 runs.push(await runSuite('debug', pattern ?? '^src/'));
 
+const failures = runs.flatMap((run) => run.failures);
+if (failures.length > 0) console.log(`\n# What failed\n${failures.join('\n\n')}`);
 const passed = runs.reduce((sum, run) => sum + run.passed, 0);
 const failed = runs.reduce((sum, run) => sum + run.failed, 0);
 const skipped = runs.reduce((sum, run) => sum + run.skipped, 0);
