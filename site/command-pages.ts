@@ -1,7 +1,10 @@
 /** One page a command, made from the program itself, with the lines of the documents that use it. */
 import type { Command } from 'commander';
+import { loadCommands } from '../plugin/operator/command-modules.ts';
 import { buildProgram } from '../plugin/operator/program.ts';
 import { commandLinesOf } from './command-lines.ts';
+
+const COMMANDS = await loadCommands();
 
 interface Leaf {
   /** Such as `config check`. */
@@ -13,7 +16,7 @@ interface Leaf {
 export function commandPages(
   pages: readonly (readonly [name: string, markdown: string])[],
 ): Map<string, string> {
-  const leaves = leavesOf(buildProgram(() => {}));
+  const leaves = leavesOf(buildProgram(COMMANDS, () => {}));
   const examples = pages.flatMap(([page, markdown]) =>
     commandLinesOf(markdown).map(({ line, words }) => ({ page, line, words })),
   );

@@ -13,6 +13,7 @@ import { openEmbeddedMetadata } from '../plugin/metadata/embedded.ts';
 import { bootstrapCluster } from '../plugin/metadata/form-cluster.ts';
 import { putMember } from '../plugin/metadata/members.ts';
 import { COMMAND_GROUPS } from '../plugin/operator/command-groups.ts';
+import { loadCommands } from '../plugin/operator/command-modules.ts';
 import { buildProgram } from '../plugin/operator/program.ts';
 import { commandLinesOf, mentionsOf, wordsOf } from '../site/command-lines.ts';
 import { REPOSITORY, sideBar, sitePages } from '../site/pages.ts';
@@ -22,6 +23,7 @@ import { withTemporaryFolder } from './support/temporary-folder.ts';
 
 const test = suite('command lines of the documents');
 
+const COMMANDS = await loadCommands();
 const pages = sitePages();
 /** Made from the program: they cannot contradict it. */
 const written = [...pages].filter(([path]) => !path.startsWith('commands/'));
@@ -29,7 +31,7 @@ const lines = written.flatMap(([page, markdown]) => commandLinesOf(markdown).map
 
 /** A program that does nothing, and complains by exceptions. */
 function parser(): Command {
-  const program = buildProgram(() => {});
+  const program = buildProgram(COMMANDS, () => {});
   const silence = (command: Command): void => {
     command.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
     if (command.commands.length === 0) command.action(() => {});
@@ -58,7 +60,7 @@ test('every command and flag that running text names is there', () => {
     for (const mention of mentionsOf(markdown)) {
       // [--json] and a|b of tables stand for what may be left out, or for a choice.
       const words = wordsOf(mention.replace(/[[\]…]/g, ' ').replaceAll('\\|', ' '));
-      let command: Command | undefined = buildProgram(() => {});
+      let command: Command | undefined = buildProgram(COMMANDS, () => {});
       let depth = 0;
       for (; command !== undefined && command.commands.length > 0 && depth < words.length; depth++) {
         if (words[depth]?.startsWith('--')) break;
@@ -80,7 +82,7 @@ test('every command stands in one group of the help', () => {
   const grouped = COMMAND_GROUPS.flatMap(([, commands]) => [...commands]);
   check.equal(
     grouped.toSorted(),
-    buildProgram(() => {})
+    buildProgram(COMMANDS, () => {})
       .commands.map((command) => command.name())
       .toSorted(),
   );

@@ -11,6 +11,7 @@ import { clusterKeys } from '../../../plugin/metadata/cluster-keys.ts';
 import { openEmbeddedMetadata } from '../../../plugin/metadata/embedded.ts';
 import { bootstrapCluster } from '../../../plugin/metadata/form-cluster.ts';
 import { putMember } from '../../../plugin/metadata/members.ts';
+import { loadCommands } from '../../../plugin/operator/command-modules.ts';
 import { buildProgram } from '../../../plugin/operator/program.ts';
 import { runHere } from '../../support/run-here.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
@@ -103,8 +104,8 @@ async function withCluster(
   });
 }
 
-test('every command that names a partition, a node or a store is in the table', () => {
-  const named = leavesOf(buildProgram(() => {})).flatMap((command) => [
+test('every command that names a partition, a node or a store is in the table', async () => {
+  const named = leavesOf(buildProgram(await loadCommands(), () => {})).flatMap((command) => [
     ...command.registeredArguments
       .map((argument) => argument.name())
       .filter((name) => /^(partitions?|node)$/.test(name))

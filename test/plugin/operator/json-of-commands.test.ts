@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { suite } from 'uvu';
 import * as check from 'uvu/assert';
+import { loadCommands } from '../../../plugin/operator/command-modules.ts';
 import { buildProgram } from '../../../plugin/operator/program.ts';
 import { runHere } from '../../support/run-here.ts';
 import { withTemporaryFolder } from '../../support/temporary-folder.ts';
@@ -19,7 +20,7 @@ const leavesOf = (command: Command, path = ''): [path: string, command: Command]
     return child.commands.length > 0 ? leavesOf(child, `${own} `) : [[own, child]];
   });
 
-const leaves = leavesOf(buildProgram(() => {}));
+const leaves = leavesOf(buildProgram(await loadCommands(), () => {}));
 const has = (command: Command, flag: string): boolean => command.options.some(({ long }) => long === flag);
 
 test('every command takes --json but those that run on', () => {
