@@ -42,6 +42,8 @@ interface Sizes {
   readonly rounds: number;
   readonly queriesPerSecond: number;
   readonly calmMs: number;
+  /** Whether clients are looked at beside a throttled copy as well. */
+  readonly isThrottledToo: boolean;
 }
 
 /** Copies by rate, then clients beside copies, throttled as by default and not at all. */
@@ -54,10 +56,11 @@ export async function measureProcesses(sizes: Sizes): Promise<BenchResult[]> {
     await plain.close();
   }
   const { copyBytesPerSecond } = DEFAULT_MIGRATION_SETTINGS;
-  for (const [throttle, bytesPerSecond] of [
+  const throttles = [
     ['off', UNTHROTTLED],
-    ['on', copyBytesPerSecond],
-  ] as const)
+    ...(sizes.isThrottledToo ? [['on', copyBytesPerSecond] as const] : []),
+  ] as const;
+  for (const [throttle, bytesPerSecond] of throttles)
     results.push(
       await withCluster(sizes, bytesPerSecond, (cluster) => clientLatency(cluster, sizes, throttle)),
     );

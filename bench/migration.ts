@@ -13,8 +13,8 @@ export const area = 'migration';
 export async function run({ isSmall }: { readonly isSmall: boolean }): Promise<BenchOutcome> {
   const processes = await measureProcesses(
     isSmall
-      ? { entryCount: 500, rounds: 1, queriesPerSecond: 200, calmMs: 100 }
-      : { entryCount: 40_000, rounds: 5, queriesPerSecond: 1_000, calmMs: 1_500 },
+      ? { entryCount: 500, rounds: 1, queriesPerSecond: 200, calmMs: 100, isThrottledToo: false }
+      : { entryCount: 40_000, rounds: 5, queriesPerSecond: 1_000, calmMs: 1_500, isThrottledToo: true },
   );
   const fences = await measureFences(isSmall ? 1 : 40);
   const scans = await measureScan({ entryCount: isSmall ? 2_000 : 100_000 });

@@ -53,7 +53,7 @@ export async function run({ isSmall, seconds }: BenchOptions): Promise<BenchOutc
   const results: BenchResult[] = [];
   const agent = await AgentProcess.start();
   try {
-    for (const valueBytes of [200, 2_048])
+    for (const valueBytes of isSmall ? [200] : [200, 2_048])
       results.push(...(await compareSpeed(valueBytes, { isSmall, agent })));
     results.push(...(await compareLatency({ isSmall, agent })));
   } finally {
@@ -65,7 +65,7 @@ export async function run({ isSmall, seconds }: BenchOptions): Promise<BenchOutc
 
 /** Without load: slots, keys and bytes a second, and what they cost the servers. */
 async function compareSpeed(valueBytes: number, { isSmall, agent }: MoveOptions): Promise<BenchResult[]> {
-  const slots = isSmall ? 40 : 1_000;
+  const slots = isSmall ? 8 : 1_000;
   const rounds = isSmall ? 1 : 4;
   const ours = agent.mover(BY_ASK);
   const movers = [...CLI, ours];
@@ -132,7 +132,7 @@ async function compareSpeed(valueBytes: number, { isSmall, agent }: MoveOptions)
 /** Under 1,000 operations a second at fixed times: what clients notice, and how fast slots go meanwhile. */
 async function compareLatency({ isSmall, agent }: MoveOptions): Promise<BenchResult[]> {
   // Two seconds or so for each: of a shorter stretch, a handful of operations would be the 99th percentile.
-  const slots = isSmall ? 40 : 2_000;
+  const slots = isSmall ? 8 : 2_000;
   const rounds = isSmall ? 1 : 9;
   const ours = agent.mover(BY_ASK);
   // Compared under load alone: without it nobody notices what it spares.

@@ -10,8 +10,8 @@ import { LOAD_DIMENSION_COUNT } from '../../src/model/load-profile.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../src/settings.ts';
 
 export const WINDOW_MS = 3_600_000;
-/** Of 32 slots each: every slot that changes hands costs a sync of nodes.conf at three servers, and the disk is shared with other suites. */
-const PARTITIONS = 512;
+/** Of 8 slots each: every slot that changes hands costs a sync of nodes.conf at three servers, and the disk is shared with other suites. */
+const PARTITIONS = 2_048;
 
 export function settingsFor(
   cluster: LocalRedisCluster,
@@ -54,7 +54,7 @@ export async function publishLoad(settings: Settings): Promise<void> {
   await publisher.publish(
     Array.from({ length: 20 }, (_, index) => {
       const values = new Float64Array(PARTITIONS * LOAD_DIMENSION_COUNT);
-      for (let p = 0; p < PARTITIONS; p++) values[p * LOAD_DIMENSION_COUNT] = (p < 8 ? 50 : 1) * 3_600;
+      for (let p = 0; p < PARTITIONS; p++) values[p * LOAD_DIMENSION_COUNT] = (p < 8 ? 50 : 0.25) * 3_600;
       return {
         startMs: endMs - (20 - index) * WINDOW_MS,
         queryNodeId: 10_000,

@@ -200,6 +200,8 @@ export class LocalRedisCluster {
         ],
         ...['--cluster-enabled', 'yes', '--cluster-config-file', `nodes-${port}.conf`, '--dir', this.#folder],
         ...['--cluster-node-timeout', String(NODE_TIMEOUT_MS), '--save', '', '--appendonly', 'no'],
+        // A master waits five seconds for more replicas that may want a copy.
+        ...['--repl-diskless-sync-delay', '0'],
         ...[
           '--dbfilename',
           `${port}.rdb`,
@@ -214,11 +216,12 @@ export class LocalRedisCluster {
 
   async #join(): Promise<void> {
     const { masterCount } = this.#options;
-    const first = this.#at(0);
     for (const [index, server] of this.#servers.entries()) {
       // Nodes with the same epoch would have to settle that among themselves.
       await this.command(index, 'CLUSTER', 'SET-CONFIG-EPOCH', index + 1);
-      if (index > 0) await this.command(index, 'CLUSTER', 'MEET', first.host, first.port, first.busPort);
+      // Each is told of all: gossip would take seconds to.
+      for (const { host, port, busPort } of this.#servers.slice(0, index))
+        await this.command(index, 'CLUSTER', 'MEET', host, port, busPort);
       if (server.isReplica) continue;
       const from = Math.round((index * SLOT_COUNT) / masterCount);
       const to = Math.round(((index + 1) * SLOT_COUNT) / masterCount) - 1;
