@@ -200,7 +200,7 @@ export class LocalRedisCluster {
         ],
         ...['--cluster-enabled', 'yes', '--cluster-config-file', `nodes-${port}.conf`, '--dir', this.#folder],
         ...['--cluster-node-timeout', String(NODE_TIMEOUT_MS), '--save', '', '--appendonly', 'no'],
-        // A master waits five seconds for more replicas that may want a copy.
+        // By default a master waits five seconds for more replicas that may want a copy.
         ...['--repl-diskless-sync-delay', '0'],
         ...[
           '--dbfilename',
