@@ -5,6 +5,7 @@
 import { addRows, nodeWith, pairCost, peakDelta, rankPeaks } from "./placement-cost";
 import { countStep, hasRoom, keepsOtherRules, keepsRoomAndCount, putStep } from "./placement-rules";
 import { stepPartition, stepSource, stepTarget } from "./placement-rules";
+import { joinRing, leaveRing, memberOf } from "./placement-rings";
 import { Placement } from "./placement";
 import { leastRise, tangents } from "./placement-screen";
 import { REJECTED } from "./state";
@@ -97,17 +98,6 @@ function coolTarget(s: Placement): u32 {
   const first = anyTarget(s);
   const second = anyTarget(s);
   return heatOf(s, first) > heatOf(s, second) ? second : first;
-}
-
-/** The next member in the node's ring, or partitionCount if it has none. */
-function memberOf(s: Placement, node: u32): u32 {
-  const ring = s.itemCount + node;
-  const at = s.cursor + ((<usize>node) << 2);
-  let member = load<u32>(s.next + ((<usize>load<u32>(at)) << 2));
-  if (member == ring) member = load<u32>(s.next + ((<usize>ring) << 2));
-  if (member == ring) return s.itemCount;
-  store<u32>(at, member);
-  return member;
 }
 
 /**
@@ -207,28 +197,6 @@ function commitStep(s: Placement, p: u32, source: u32, target: u32): void {
   countStep(s, p, source, target);
   leaveRing(s, p, source);
   joinRing(s, p, target);
-}
-
-@inline
-function leaveRing(s: Placement, p: u32, node: u32): void {
-  const after = load<u32>(s.next + ((<usize>p) << 2));
-  const before = load<u32>(s.previous + ((<usize>p) << 2));
-  store<u32>(s.next + ((<usize>before) << 2), after);
-  store<u32>(s.previous + ((<usize>after) << 2), before);
-  const cursor = s.cursor + ((<usize>node) << 2);
-  if (load<u32>(cursor) == p) store<u32>(cursor, before);
-}
-
-/** Enters behind the cursor, so that a draw comes to it last. */
-@inline
-export function joinRing(s: Placement, p: u32, node: u32): void {
-  const before = load<u32>(s.cursor + ((<usize>node) << 2));
-  const after = load<u32>(s.next + ((<usize>before) << 2));
-  store<u32>(s.next + ((<usize>before) << 2), p);
-  store<u32>(s.previous + ((<usize>p) << 2), before);
-  store<u32>(s.next + ((<usize>p) << 2), after);
-  store<u32>(s.previous + ((<usize>after) << 2), p);
-  store<u32>(s.cursor + ((<usize>node) << 2), p);
 }
 
 /** Change of price by the listed steps; Infinity where a rule is broken. */

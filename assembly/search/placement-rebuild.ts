@@ -1,7 +1,7 @@
 /** Everything of a placement's state that follows from `owner`, summed afresh in f64. */
 import { nodeWith, rankPeaks } from "./placement-cost";
-import { joinRing } from "./placement-moves";
 import { countInGroup, GROUPS, NODE_MOVES } from "./placement-rules";
+import { buildRings } from "./placement-rings";
 import { tangents } from "./placement-screen";
 import { Placement } from "./placement";
 
@@ -78,18 +78,4 @@ function countGroups(s: Placement): void {
   memory.fill(s.groupInZone, 0, (<usize>(s.groupCount * s.zoneCount)) << 1);
   memory.fill(s.groupZones, 0, (<usize>s.groupCount) << 1);
   for (let p: u32 = 0; p < s.itemCount; p++) countInGroup(s, p, s.ownerOf(p), 1);
-}
-
-/** Movable partitions in the rings of their nodes, in order of number. */
-function buildRings(s: Placement): void {
-  for (let n: u32 = 0; n < s.nodeCount; n++) {
-    const ring = s.itemCount + n;
-    store<u32>(s.next + ((<usize>ring) << 2), ring);
-    store<u32>(s.previous + ((<usize>ring) << 2), ring);
-    store<u32>(s.cursor + ((<usize>n) << 2), ring);
-  }
-  for (let i: u32 = 0; i < s.movableCount; i++) {
-    const p = load<u32>(s.movable + ((<usize>i) << 2));
-    joinRing(s, p, s.ownerOf(p));
-  }
 }
