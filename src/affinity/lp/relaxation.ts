@@ -1,10 +1,10 @@
 import { assert } from '../../base/assert.ts';
 import { atOnce, type Sliced } from '../../base/slices.ts';
 import type { PlacementInstance } from '../instance.ts';
-import { CellCost } from './cell-cost.ts';
 import { type Choices, listingChoices } from './choices.ts';
+import { bestStep } from './line-search.ts';
 import { newtonDirection } from './newton.ts';
-import { PeakPrices } from './peak-prices.ts';
+import { RelaxedNodes } from './relaxed-nodes.ts';
 
 /** Sweeps over what still moves between two sweeps over everything. */
 const ACTIVE_SWEEPS = 6;
@@ -22,12 +22,6 @@ const NEWTON_AFTER = 2;
 const CELLS_OF_PIECE = 25_000;
 const CELLS_OF_NEWTON = 500_000;
 
-/** Halvings, at worst, of the interval in which the best step lies; regula falsi needs three or four as a rule. */
-const STEPS_MAX = 12;
-
-/** A step is good enough once the slope has fallen to this share of what it was: the next sweep comes anyway. */
-const SLOPE_LEFT = 0.02;
-
 /** Shares below this are rounding. */
 const SHARE_MIN = 1e-12;
 
@@ -41,8 +35,7 @@ const SHARE_MIN = 1e-12;
  *   sum over cells of [ f(l) - f'(l) (l - background) ] + sum over p of min over n of [ f'(l_n) load_p + price(p, n) ]
  *
  * It is a bound for any l, however far from the minimum, and f64 throughout: no solver's tolerance enters. At the minimum it
- * equals the linear programme over all tangents. Most partitions end whole, on one node. A charge on the highest utilisation
- * adds its prices to the slopes ({@link PeakPrices}).
+ * equals the linear programme over all tangents. Most partitions end whole, on one node.
  *
  * A sweep is O(choices x depth).
  *
@@ -61,12 +54,7 @@ export class Relaxation {
   cellsDone = 0;
   #rounds = 0;
   #cellsOfPiece = 0;
-  readonly #cells: CellCost;
-  #peak: PeakPrices | null = null;
-  /** f64[node][depth]: background and relaxed load. */
-  readonly #used: Float64Array;
-  /** f64[node][depth]: marginal cost there. */
-  readonly #slope: Float64Array;
+  readonly #nodes: RelaxedNodes;
   #active: number[] = [];
 
   /** @param ownerOf i32[partition], where to start from; partitions that are where they may not be start at home. */
@@ -89,28 +77,24 @@ export class Relaxation {
   }
 
   private constructor(instance: PlacementInstance, choices: Choices) {
-    const { nodeCount, depth } = instance;
     this.instance = instance;
     this.choices = choices;
-    this.#cells = new CellCost(instance);
+    this.#nodes = new RelaxedNodes(instance);
     this.shareOf = new Float64Array(this.choices.nodeOf.length);
-    this.#used = instance.background.slice();
-    this.#slope = new Float64Array(nodeCount * depth);
   }
 
   *#startFrom(ownerOf: Int32Array): Sliced<void> {
-    const { partitionCount, nodeCount, peakWeight } = this.instance;
+    const { partitionCount } = this.instance;
     const { startOf, nodeOf } = this.choices;
     for (let p = 0; p < partitionCount; p++) {
       const start = startOf[p] as number;
       let choice = start;
       for (let c = start; c < (startOf[p + 1] as number); c++) if (nodeOf[c] === ownerOf[p]) choice = c;
       this.shareOf[choice] = 1;
-      this.#addLoad(this.#used, p, nodeOf[choice] as number, 1);
+      this.#nodes.add(p, nodeOf[choice] as number, 1);
       if (this.#isRowDone()) yield;
     }
-    this.#peak = peakWeight > 0 ? new PeakPrices(peakWeight, this.#utilisation()) : null;
-    for (let n = 0; n < nodeCount; n++) this.#refresh(n);
+    this.#nodes.open();
   }
 
   /**
@@ -132,7 +116,7 @@ export class Relaxation {
       if (this.#isPieceDone()) yield;
     }
     for (let sweep = 0; sweep < ACTIVE_SWEEPS; sweep++) {
-      this.#settlePeak();
+      this.#nodes.settlePeak();
       let didMove = false;
       for (const p of this.#active) {
         didMove = this.#improve(p) || didMove;
@@ -141,19 +125,18 @@ export class Relaxation {
       if (!didMove) break;
     }
     for (let step = 0; this.#rounds >= NEWTON_AFTER && step < NEWTON_STEPS; step++) {
-      this.#settlePeak();
+      this.#nodes.settlePeak();
       if (!this.#stepTogether()) break;
       this.#cellsOfPiece += CELLS_OF_NEWTON;
       if (this.#isPieceDone()) yield;
     }
     yield;
     yield* this.#summingAfresh();
-    this.#settlePeak();
+    this.#nodes.settlePeak();
     this.#rounds++;
     yield;
     this.gap = yield* this.#pricing();
-    this.#peak?.keep(this.#utilisation());
-    this.#settlePeak();
+    this.#nodes.keepPeak();
   }
 
   /** Of work that looks at each cell of a partition once. */
@@ -171,7 +154,7 @@ export class Relaxation {
 
   /** f64[node][depth]: background and relaxed load. */
   loads(): Float64Array {
-    return this.#used.slice();
+    return this.#nodes.used.slice();
   }
 
   /** f64[choice]: what a whole partition there would cost more than on its cheapest node, at the present prices. */
@@ -209,32 +192,18 @@ export class Relaxation {
       for (let c = start; c < end; c++) {
         if ((this.shareOf[c] as number) === 0) continue;
         this.shareOf[c]! /= sum;
-        this.#addLoad(used, p, nodeOf[c] as number, this.shareOf[c] as number);
+        this.#nodes.addTo(used, p, nodeOf[c] as number, this.shareOf[c] as number);
       }
       if (this.#isRowDone()) yield;
     }
-    this.#used.set(used);
-    this.#refreshAll();
+    this.#nodes.replace(used);
   }
 
   /** Takes the sums at the present slopes, keeps the bound if it is better, and returns the duality gap. */
   *#pricing(): Sliced<number> {
-    const { partitionCount, background, peakWeight } = this.instance;
+    const { partitionCount } = this.instance;
     const { startOf } = this.choices;
-    let bound = 0;
-    let cost = 0;
-    let peak = 0;
-    this.#forEachCell((at, n, r, d) => {
-      const used = this.#used[at] as number;
-      const value = this.#cells.value(n, r, d, used);
-      const rho = used * this.#cells.utilisation(n, r);
-      cost += value;
-      peak = Math.max(peak, rho);
-      // Prices of the peak pay for utilisation itself, which is linear: they have no tangent of their own to stand on.
-      const onPeak = this.#peak === null ? 0 : this.#peak.price(at, rho) * rho;
-      bound += value + onPeak - (this.#slope[at] as number) * (used - (background[at] as number));
-    });
-    cost += peakWeight * peak;
+    let { cost, bound } = this.#nodes.costs();
     for (let p = 0; p < partitionCount; p++) {
       let least = Number.POSITIVE_INFINITY;
       for (let c = startOf[p] as number; c < (startOf[p + 1] as number); c++) {
@@ -252,7 +221,7 @@ export class Relaxation {
   /** What partition p costs at choice c, at the present marginal costs. */
   #costOf(p: number, c: number): number {
     const { depth, load } = this.instance;
-    const slope = this.#slope;
+    const { slope } = this.#nodes;
     let cost = this.choices.priceOf[c] as number;
     let at = (this.choices.nodeOf[c] as number) * depth;
     const end = (p + 1) * depth;
@@ -298,143 +267,38 @@ export class Relaxation {
     const target = nodeOf[best] as number;
     const most = this.shareOf[worst] as number;
     const price = (priceOf[best] as number) - (priceOf[worst] as number);
-    let step = bestStep(most, -excess, (at) => this.#slopeAlong(p, source, target, at) + price);
+    let step = bestStep(most, -excess, (at) => this.#nodes.slopeOfShift(p, source, target, at) + price);
     if (most - step < SHARE_MIN) step = most;
     this.shareOf[worst] = most - step;
     this.shareOf[best]! += step;
-    this.#addLoad(this.#used, p, source, -step);
-    this.#addLoad(this.#used, p, target, step);
-    this.#refresh(source);
-    this.#refresh(target);
-  }
-
-  /** Derivative of the nodes' cost by the share of p that has gone from one to the other, after `step`. */
-  #slopeAlong(p: number, source: number, target: number, step: number): number {
-    const { depth, slotStride, slotCount, resourceCount, load } = this.instance;
-    let sum = 0;
-    for (let r = 0; r < resourceCount; r++)
-      for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
-        const own = load[p * depth + d] as number;
-        const shifted = step * own;
-        const source1 = source * depth + d;
-        const target1 = target * depth + d;
-        sum +=
-          own *
-          (this.#slopeAt(target1, target, r, d, (this.#used[target1] as number) + shifted) -
-            this.#slopeAt(source1, source, r, d, (this.#used[source1] as number) - shifted));
-      }
-    return sum;
+    this.#nodes.add(p, source, -step);
+    this.#nodes.add(p, target, step);
+    this.#nodes.refresh(source);
+    this.#nodes.refresh(target);
   }
 
   /** Moves the shares of all split partitions together. Returns whether a share came to its end, and another step is due. */
   #stepTogether(): boolean {
     const { instance, choices } = this;
-    const curvature = new Float64Array(this.#used.length);
-    this.#forEachCell((at, n, r, d) => {
-      const used = this.#used[at] as number;
-      const perLoad = this.#cells.utilisation(n, r);
-      curvature[at] = this.#cells.curvature(n, r, d, used);
-      if (this.#peak !== null && this.#peak.price(at, used * perLoad) > 0)
-        curvature[at]! += this.#peak.stiffness * perLoad * perLoad;
-    });
+    const nodes = this.#nodes;
     const direction = newtonDirection({
       instance,
       choices,
       shareOf: this.shareOf,
       active: this.#active,
-      curvature,
+      curvature: nodes.curvature(),
       costOf: (p, c) => this.#costOf(p, c),
     });
     if (direction === null) return false;
     const { change, loadChange, slope, stepMax } = direction;
-    const along = (step: number): number => {
-      let sum = 0;
-      this.#forEachCell((at, n, r, d) => {
-        const own = loadChange[at] as number;
-        if (own !== 0) sum += own * this.#slopeAt(at, n, r, d, (this.#used[at] as number) + step * own);
-      });
-      return sum + direction.priceSlope;
-    };
+    const along = (step: number): number => nodes.slopeAlong(loadChange, step) + direction.priceSlope;
     const step = bestStep(stepMax, slope, along);
     for (const { choice, share } of change) {
       const now = (this.shareOf[choice] as number) + step * share;
       this.shareOf[choice] = now < SHARE_MIN ? 0 : now;
     }
-    for (let at = 0; at < loadChange.length; at++) this.#used[at]! += step * (loadChange[at] as number);
-    this.#refreshAll();
+    for (let at = 0; at < loadChange.length; at++) nodes.used[at]! += step * (loadChange[at] as number);
+    nodes.refreshAll();
     return step === stepMax && stepMax < 1;
   }
-
-  #slopeAt(at: number, n: number, r: number, d: number, used: number): number {
-    const slope = this.#cells.slope(n, r, d, used);
-    if (this.#peak === null) return slope;
-    const perLoad = this.#cells.utilisation(n, r);
-    return slope + perLoad * this.#peak.price(at, used * perLoad);
-  }
-
-  #settlePeak(): void {
-    if (this.#peak === null) return;
-    this.#peak.settle(this.#utilisation());
-    this.#refreshAll();
-  }
-
-  /** f64[node][depth]; NaN in padding. */
-  #utilisation(): Float64Array {
-    const utilisation = new Float64Array(this.#used.length).fill(Number.NaN);
-    this.#forEachCell((at, n, r) => {
-      utilisation[at] = (this.#used[at] as number) * this.#cells.utilisation(n, r);
-    });
-    return utilisation;
-  }
-
-  #forEachCell(visit: (at: number, n: number, r: number, d: number) => void): void {
-    const { nodeCount, depth, slotStride, slotCount, resourceCount } = this.instance;
-    for (let n = 0; n < nodeCount; n++)
-      for (let r = 0; r < resourceCount; r++)
-        for (let d = r * slotStride; d < r * slotStride + slotCount; d++) visit(n * depth + d, n, r, d);
-  }
-
-  #addLoad(used: Float64Array, p: number, n: number, share: number): void {
-    const { depth, load } = this.instance;
-    for (let d = 0; d < depth; d++) used[n * depth + d]! += share * (load[p * depth + d] as number);
-  }
-
-  #refreshAll(): void {
-    for (let n = 0; n < this.instance.nodeCount; n++) this.#refresh(n);
-  }
-
-  #refresh(n: number): void {
-    const { depth, slotStride, slotCount, resourceCount } = this.instance;
-    for (let r = 0; r < resourceCount; r++)
-      for (let d = r * slotStride; d < r * slotStride + slotCount; d++) {
-        const at = n * depth + d;
-        this.#slope[at] = this.#slopeAt(at, n, r, d, this.#used[at] as number);
-      }
-  }
-}
-
-/** The step in 0..most at which a rising slope, below 0 at 0, comes to 0: regula falsi with the Illinois rule. */
-function bestStep(most: number, slopeAtZero: number, slopeAt: (step: number) => number): number {
-  let highSlope = slopeAt(most);
-  if (highSlope <= 0) return most;
-  let low = 0;
-  let lowSlope = slopeAtZero;
-  let high = most;
-  let step = most;
-  for (let i = 0; i < STEPS_MAX; i++) {
-    step = low + ((high - low) * lowSlope) / (lowSlope - highSlope);
-    const slope = slopeAt(step);
-    if (Math.abs(slope) < -SLOPE_LEFT * slopeAtZero) break;
-    // The end that stays is halved, so that it cannot stall.
-    if (slope < 0) {
-      low = step;
-      lowSlope = slope;
-      highSlope /= 2;
-    } else {
-      high = step;
-      highSlope = slope;
-      lowSlope /= 2;
-    }
-  }
-  return step;
 }
