@@ -6,13 +6,14 @@ export interface Clock {
   monotonicMs(): number;
   /**
    * Resolves after `delayMs` of this clock's time, or as soon as `signal` aborts (it never rejects). 0 lets everything that
-   * waits have its turn.
+   * waits have its turn: of several that sleep so, one goes on, then timers and messages are looked at again.
    */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
 /** The machine's clock. */
 export function systemClock(): Clock {
+  const turns = new LoopTurns();
   return {
     nowMs: () => Date.now(),
     monotonicMs: () => performance.now(),
@@ -20,7 +21,7 @@ export function systemClock(): Clock {
       new Promise((resolve) => {
         if (signal?.aborted) return resolve();
         // A timer of 0 fires after 1 ms: work that rests every few milliseconds would be a fifth slower.
-        if (delayMs <= 0) return void setImmediate(resolve);
+        if (delayMs <= 0) return turns.wait(resolve);
         const timer = setTimeout(finish, delayMs);
         function finish(): void {
           clearTimeout(timer);
@@ -29,6 +30,25 @@ export function systemClock(): Clock {
         }
         signal?.addEventListener('abort', finish, { once: true });
       }),
+  };
+}
+
+/**
+ * A turn of the event loop for each that waits: the loop runs all immediates that it finds before it looks at a timer, so that
+ * several long works, each of which rests in time, would together let nobody be heard.
+ */
+class LoopTurns {
+  readonly #waiting: (() => void)[] = [];
+
+  wait(goOn: () => void): void {
+    this.#waiting.push(goOn);
+    if (this.#waiting.length === 1) setImmediate(this.#next);
+  }
+
+  readonly #next = (): void => {
+    const goOn = this.#waiting.shift();
+    if (this.#waiting.length > 0) setImmediate(this.#next);
+    goOn?.();
   };
 }
 
