@@ -1,4 +1,5 @@
 import { annealBytes } from './affinity/optimisers/anneal.ts';
+import { DEFAULT_PORTFOLIO_SETTINGS } from './affinity/optimisers/portfolio.ts';
 import { allForecastersBytes } from './analyzer/memory.ts';
 import type { Inconsistency } from './base/claims.ts';
 import { MEMORY_PAGES } from './kernels/instance.ts';
@@ -10,12 +11,19 @@ const MIB = 1 << 20;
 /** The kernels' own constants, control words of jobs, and what is lost between blocks. */
 const KERNEL_MEMORY_SLACK_BYTES = 4 * MIB;
 
+/** The one that runs, and one that was cancelled and whose worker has not seen it yet. */
+const ANNEALINGS_OF_LANE = 2;
+
 /** What the kernels' memory is used for, and how much at most, bytes. */
 export function kernelMemory({ cluster, analyzer, forecast, affinity }: Settings) {
   const { partitionCount, storageNodeCount: nodeCount } = cluster;
   const shape = { partitionCount, windowMs: analyzer.windowMs };
   const { history, predictions, models, passing: fitting } = allForecastersBytes(forecast, shape);
-  const annealing = annealBytes(affinity, { partitionCount, nodeCount, horizonSteps: forecast.horizonSteps });
+  const lanes = affinity.optimizer === 'portfolio' ? DEFAULT_PORTFOLIO_SETTINGS.lanes : 1;
+  const annealing =
+    ANNEALINGS_OF_LANE *
+    lanes *
+    annealBytes(affinity, { partitionCount, nodeCount, horizonSteps: forecast.horizonSteps });
   // Fitting and placement take turns.
   const passing = Math.max(fitting, annealing);
   const threads = analyzer.kernelThreads * SCRATCH_BYTES + KERNEL_MEMORY_SLACK_BYTES;

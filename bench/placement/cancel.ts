@@ -5,10 +5,12 @@ import type { SearchContext } from '../../src/affinity/optimisers/optimiser.ts';
 import { optimizers } from '../../src/affinity/optimisers/registry.ts';
 import { DEFAULT_AFFINITY_SETTINGS } from '../../src/affinity/settings.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { silentLogger } from '../../src/base/logger.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { untilCancelled } from '../../src/base/slices.ts';
 import type { Kernels } from '../../src/kernels/instance.ts';
-import { inlineRunner } from '../../src/kernels/pool.ts';
+import { inlineRunner, KernelPool, type KernelRunner } from '../../src/kernels/pool.ts';
+import { DEFAULT_SETTINGS } from '../../src/settings.ts';
 import type { BenchResult } from '../types.ts';
 import { cpuMs, hashOf } from './measures.ts';
 import { SEED, type Size, sizeName, syntheticInputs } from './synthetic.ts';
@@ -33,7 +35,10 @@ export async function timeCancels(kernels: Kernels, size: Size, isSmall: boolean
   const idle = await lateness(nothing, { count, spanMs: Math.min(spanMs, 50) });
   const idleMs = Math.max(TIMER_MS, quantile(idle.lateMs, 0.99));
   const results: BenchResult[] = [];
-  for (const [name, search, endsMs] of searchesOf(kernels, instance)) {
+  // As many as the analysis thread has unless told, and they stand back as far.
+  const { kernelThreads: threads, kernelNiceness: niceness } = DEFAULT_SETTINGS.analyzer;
+  const pool = new KernelPool({ threads, niceness }, { kernels, logger: silentLogger });
+  for (const [name, search, endsMs] of searchesOf({ inline: inlineRunner(kernels), pool }, instance)) {
     // The first ones wait for the compiler as well.
     await lateness(search, { count: 2, spanMs });
     const found = await lateness(search, { count, spanMs: Math.min(spanMs, endsMs) });
@@ -57,6 +62,7 @@ export async function timeCancels(kernels: Kernels, size: Size, isSmall: boolean
       hash: hashOf(instance.home),
     });
   }
+  await pool.close();
   return results;
 }
 
@@ -66,20 +72,23 @@ const nothing: Search = async ({ isCancelled }) => {
 
 /** Each with the milliseconds after which it is over by itself on a slow machine. */
 function searchesOf(
-  kernels: Kernels,
+  { inline, pool }: { readonly inline: KernelRunner; readonly pool: KernelRunner },
   instance: PlacementInstance,
 ): readonly (readonly [string, Search, number])[] {
   const clock = systemClock();
-  const components = { runner: () => inlineRunner(kernels), clock };
-  const named = (name: keyof typeof optimizers, iterations = ITERATIONS): Search => {
-    const optimiser = optimizers[name](components, iterations);
+  const on = (runner: KernelRunner, name: keyof typeof optimizers, iterations = ITERATIONS): Search => {
+    const optimiser = optimizers[name]({ runner: () => runner, clock }, iterations);
     return (context) => optimiser.optimise(instance, instance.home, context);
   };
+  const annealed = ITERATIONS * DEFAULT_ANNEAL_SETTINGS.raceShare;
+  const never = Number.POSITIVE_INFINITY;
   return [
-    ['anneal', named('anneal', ITERATIONS * DEFAULT_ANNEAL_SETTINGS.raceShare), Number.POSITIVE_INFINITY],
-    ['genetic', named('genetic'), Number.POSITIVE_INFINITY],
-    ['portfolio', named('portfolio'), Number.POSITIVE_INFINITY],
-    ['greedy', named('greedy'), 100],
+    ['anneal', on(inline, 'anneal', annealed), never],
+    ['anneal-in-workers', on(pool, 'anneal', annealed), never],
+    ['genetic', on(inline, 'genetic'), never],
+    ['portfolio', on(inline, 'portfolio'), never],
+    ['portfolio-in-workers', on(pool, 'portfolio'), never],
+    ['greedy', on(inline, 'greedy'), 100],
     [
       'bound',
       ({ isCancelled }) => untilCancelled(bounding(instance, instance.home), { clock, isCancelled }),

@@ -43,26 +43,26 @@ export class PlacementState {
 
   /** {@link PlacementState} in slices: thousands of partitions take milliseconds to sum. */
   static *building(instance: PlacementInstance, ownerOf: Int32Array = instance.home): Sliced<PlacementState> {
-    const sums = yield* summing(instance, ownerOf);
+    const ground = yield* layingGround(instance, ownerOf);
     yield;
-    return new PlacementState(instance, ownerOf, sums);
+    return new PlacementState(instance, ownerOf, ground);
   }
 
   /**
    * @param ownerOf starts there; home if absent.
-   * @param sums of that map, which become the state's own.
+   * @param ground of that map, which becomes the state's own.
    */
   constructor(
     instance: PlacementInstance,
     ownerOf: Int32Array = instance.home,
-    sums: NodeSums = atOnce(summing(instance, ownerOf)),
+    { sums, rules }: Ground = atOnce(layingGround(instance, ownerOf)),
   ) {
     const { partitionCount, nodeCount, capacityZ } = instance;
     assert(ownerOf.length === partitionCount, 'a map has one owner for each partition');
     this.instance = instance;
     this.ownerOf = ownerOf.slice();
     this.#sums = sums;
-    this.#rules = new RuleState(instance, ownerOf);
+    this.#rules = rules;
     this.#hardCapacity = capacityZ === null ? null : new HardCapacity(instance, capacityZ);
     for (let p = 0; p < partitionCount; p++) {
       const n = ownerOf[p] as number;
@@ -335,4 +335,16 @@ export class PlacementState {
     }
     return { cost, peak };
   }
+}
+
+/** What of a state takes milliseconds for thousands of partitions. */
+interface Ground {
+  readonly sums: NodeSums;
+  readonly rules: RuleState;
+}
+
+function* layingGround(instance: PlacementInstance, ownerOf: Int32Array): Sliced<Ground> {
+  const sums = yield* summing(instance, ownerOf);
+  yield;
+  return { sums, rules: yield* RuleState.building(instance, ownerOf) };
 }

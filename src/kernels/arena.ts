@@ -53,6 +53,20 @@ export class Arena {
    * @throws ForeshardError FORESHARD_LIMIT when no gap is large enough.
    */
   alloc(sizeBytes: number): Block {
+    const block = this.#take(sizeBytes);
+    // Of shared memory V8 fills element by element: the larger they are, the sooner it is done.
+    const count = blockBytes(sizeBytes) / Float64Array.BYTES_PER_ELEMENT;
+    new Float64Array(this.#memory.buffer, block.pointer, count).fill(0);
+    return block;
+  }
+
+  /** A block with whatever its last owner has left in it, for those that clear it little by little: megabytes take milliseconds. */
+  uncleared(sizeBytes: number): TypedBlock<Uint8Array> {
+    const block = this.#take(sizeBytes);
+    return { ...block, view: new Uint8Array(this.#memory.buffer, block.pointer, sizeBytes) };
+  }
+
+  #take(sizeBytes: number): Block {
     assert(Number.isSafeInteger(sizeBytes) && sizeBytes >= 0, 'a block has a size in bytes');
     const needed = blockBytes(sizeBytes);
     const index = this.#free.findIndex((span) => span.sizeBytes >= needed);
@@ -72,8 +86,6 @@ export class Arena {
       span.sizeBytes -= needed;
     }
     this.#used.set(pointer, needed);
-    // Of shared memory V8 fills element by element: the larger they are, the sooner it is done.
-    new Float64Array(this.#memory.buffer, pointer, needed / Float64Array.BYTES_PER_ELEMENT).fill(0);
     return { pointer, sizeBytes };
   }
 

@@ -68,7 +68,7 @@ export function placementBytes(shape: PlacementShape): number {
  * @param seed u32[4], not all zero.
  */
 export function placementBlock(
-  arena: Pick<Arena, 'u8' | 'free'>,
+  arena: Pick<Arena, 'uncleared' | 'free'>,
   numbers: PlacementNumbers,
   start: Int32Array,
   seed: readonly number[],
@@ -84,7 +84,7 @@ export function placementBlock(
 
 /** {@link placementBlock} for whoever does its longer parts in slices: `order` before it, `filling()` after it. */
 export function unfilledPlacementBlock(
-  arena: Pick<Arena, 'u8' | 'free'>,
+  arena: Pick<Arena, 'uncleared' | 'free'>,
   numbers: PlacementNumbers,
   {
     start,
@@ -99,11 +99,9 @@ export function unfilledPlacementBlock(
   const ruled = ruleArrays(numbers);
   const arrays = filled(
     { ...shaped, ...ruled.arrays },
-    { ...loadValues(numbers, isRisky), ...order, movable, targets },
+    { ...loadValues(numbers, isRisky), ...order, movable, targets, owner: start, bestOwner: start },
   );
   const block = new SearchBlock(arena, PLACEMENT_FIELDS, arrays, PLACEMENT_OPERATORS);
-  block.owner.set(start);
-  block.bestOwner.set(start);
   // Sums of f32 costs of about 1 are no better than that.
   block.set('bestMargin', 1e-9);
   block.set('nodeCount', numbers.nodeCount);

@@ -21,6 +21,8 @@ export interface RunningJob<Result> {
 /** Runs jobs by name: on worker threads ({@link KernelPool}) or on this one ({@link inlineRunner}). */
 export interface KernelRunner {
   readonly kernels: Kernels;
+  /** Whether jobs run on the calling thread, which hears nobody meanwhile. */
+  readonly isInline: boolean;
   run<Name extends JobName>(name: Name, parameters: JobParameters<Name>): Promise<JobResult<Name>>;
   start<Name extends JobName>(name: Name, parameters: JobParameters<Name>): RunningJob<JobResult<Name>>;
 }
@@ -39,6 +41,7 @@ const WORKER_FILE = new URL(`./worker${import.meta.url.endsWith('.ts') ? '.ts' :
 /** Kernel workers on the one shared memory. Close it: its threads outlive it otherwise. */
 export class KernelPool implements KernelRunner {
   readonly kernels: Kernels;
+  readonly isInline = false;
   readonly #piscina: Piscina<WorkerTask, WorkerReply>;
   readonly #blocks: readonly Block[];
   #isClosed = false;
@@ -124,6 +127,7 @@ export function inlineRunner(kernels: Kernels): KernelRunner {
   }
   return {
     kernels,
+    isInline: true,
     run,
     start: (name, parameters) => ({ result: run(name, parameters), progress: () => 0, cancel() {} }),
   };

@@ -23,7 +23,7 @@ type ViewMaker = {
   readonly BYTES_PER_ELEMENT: number;
   new (buffer: ArrayBufferLike, offset: number, count: number): Settable;
 };
-type Settable = ArrayBufferView & { set(values: ArrayLike<number>): void };
+type Settable = ArrayBufferView & { set(values: ArrayLike<number>, offset?: number): void };
 const VIEWS: Record<ArrayKind, ViewMaker> = {
   u8: Uint8Array,
   u16: Uint16Array,
@@ -31,6 +31,9 @@ const VIEWS: Record<ArrayKind, ViewMaker> = {
   f32: Float32Array,
   f64: Float64Array,
 };
+
+/** Numbers written between two yields: a tenth of a millisecond, and where no page of the memory has been touched yet a few. */
+const NUMBERS_OF_SLICE = 16_384;
 
 /** Rises from which temperatures are calibrated. */
 const SAMPLES_MAX = 512;
@@ -85,19 +88,21 @@ export class SearchBlock<Fields extends SearchFields> {
   readonly #values: { readonly view: Settable; readonly values: ArrayLike<number> }[] = [];
   #block: Block | undefined;
 
+  readonly #arrays: Float64Array;
+
   /**
-   * The arrays' values are written by {@link filling}, before anything runs.
+   * The arrays are cleared, and their values written, by {@link filling}, before anything runs or is written there.
    *
    * @param operators what a try of each takes, and the share of draws that is its own whatever is learnt; shares sum to 1.
    */
   constructor(
-    arena: Pick<Arena, 'u8' | 'free'>,
+    arena: Pick<Arena, 'uncleared' | 'free'>,
     fields: Fields,
     arrays: Record<string, SearchArray>,
     operators: readonly { readonly price: number; readonly share: number }[],
   ) {
     const { offsets, bytes } = layOut(fields);
-    const block = arena.u8(searchBlockBytes(fields, arrays));
+    const block = arena.uncleared(searchBlockBytes(fields, arrays));
     this.#arena = arena;
     this.#block = block;
     this.#offsets = offsets;
@@ -105,7 +110,9 @@ export class SearchBlock<Fields extends SearchFields> {
     this.#buffer = block.view.buffer;
     this.pointer = block.pointer;
     this.#view = new DataView(block.view.buffer, block.pointer, bytes);
+    block.view.fill(0, 0, bytes);
     let next = block.pointer + aligned(bytes);
+    this.#arrays = new Float64Array(this.#buffer, next, (block.pointer + block.sizeBytes - next) / 8);
     for (const [name, { kind, count, values }] of Object.entries(arrays)) {
       const view = new VIEWS[kind](this.#buffer, next, count);
       if (values !== undefined) this.#values.push({ view, values });
@@ -123,17 +130,21 @@ export class SearchBlock<Fields extends SearchFields> {
     this.set('journalMax', this.owner.length);
     this.set('operatorCount', operators.length);
     this.set('sampleMax', SAMPLES_MAX);
-    operators.forEach(({ price, share }, o) => {
-      this.operators.set([share, 0, 0, price, share], OPERATOR_NUMBERS * o);
-    });
+    const numbers = operators.flatMap(({ price, share }) => [share, 0, 0, price, share]);
+    this.#values.push({ view: this.operators, values: numbers });
   }
 
-  /** Writes the values of the arrays, which takes milliseconds for thousands of items; without it they are 0. */
+  /** Clears the arrays and writes the values of those that have some, which takes milliseconds for thousands of items. */
   *filling(): Sliced<void> {
-    for (const { view, values } of this.#values.splice(0)) {
-      view.set(values);
+    for (let at = 0; at < this.#arrays.length; at += NUMBERS_OF_SLICE) {
+      this.#arrays.subarray(at, at + NUMBERS_OF_SLICE).fill(0);
       yield;
     }
+    for (const { view, values } of this.#values.splice(0))
+      for (let at = 0; at < values.length; at += NUMBERS_OF_SLICE) {
+        view.set(partOf(values, at, at + NUMBERS_OF_SLICE), at);
+        yield;
+      }
   }
 
   free(): void {
@@ -164,4 +175,13 @@ export class SearchBlock<Fields extends SearchFields> {
   samples(): Float64Array {
     return new Float64Array(this.#buffer, this.get('samples'), this.get('sampleCount'));
   }
+}
+
+function partOf(values: ArrayLike<number>, from: number, to: number): ArrayLike<number> {
+  if (from === 0 && to >= values.length) return values;
+  // All that are long are typed, and nothing is copied twice.
+  const typed = values as Float64Array;
+  return typed.subarray === undefined
+    ? Array.prototype.slice.call(values, from, to)
+    : typed.subarray(from, to);
 }

@@ -61,7 +61,7 @@ function toyBlock(
   { riskZ, peakWeight }: { readonly riskZ: number; readonly peakWeight: number },
 ): PlacementBlock {
   const arena = {
-    u8: (sizeBytes: number) => ({
+    uncleared: (sizeBytes: number) => ({
       pointer,
       sizeBytes,
       view: new Uint8Array(buffer, pointer, sizeBytes).fill(0),

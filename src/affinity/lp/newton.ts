@@ -1,3 +1,4 @@
+import type { Sliced } from '../../base/slices.ts';
 import type { PlacementInstance } from '../instance.ts';
 import type { Choices } from './choices.ts';
 
@@ -24,11 +25,8 @@ export interface NewtonDirection {
 /** More unknowns than these cost more than the sweeps they save: the largest shares of the split go first. */
 const TRANSFERS_MAX = 48;
 
-/**
- * Newton's direction for the shares of split partitions: where the quadratic model of the cost has its minimum. Null if
- * nothing is split, or the direction does not lead down.
- */
-export function newtonDirection(problem: {
+/** What {@link newtonDirection} is asked. */
+export interface NewtonProblem {
   readonly instance: PlacementInstance;
   readonly choices: Choices;
   readonly shareOf: Float64Array;
@@ -37,12 +35,20 @@ export function newtonDirection(problem: {
   /** f64[node][depth], second derivative by load. */
   readonly curvature: Float64Array;
   costOf(p: number, c: number): number;
-}): NewtonDirection | null {
-  const transfers = listTransfers(problem);
+}
+
+/**
+ * Newton's direction for the shares of split partitions: where the quadratic model of the cost has its minimum. Null if
+ * nothing is split, or the direction does not lead down. In slices, between which nothing of the problem may change.
+ */
+export function* newtonDirection(problem: NewtonProblem): Sliced<NewtonDirection | null> {
+  const transfers = yield* listingTransfers(problem);
   const count = transfers.length;
   if (count === 0) return null;
-  const step = solve(hessianOf(problem, transfers), transfers);
+  const hessian = yield* addingHessian(problem, transfers);
+  const step = yield* solving(hessian, transfers);
   if (step === null) return null;
+  yield;
 
   const { instance, choices, shareOf, curvature } = problem;
   const { depth, load } = instance;
@@ -73,10 +79,15 @@ export function newtonDirection(problem: {
   return { change, loadChange, slope, priceSlope, stepMax };
 }
 
-function listTransfers(problem: Parameters<typeof newtonDirection>[0]): Transfer[] {
+/** Partitions looked at between two yields: most are whole. */
+const PARTITIONS_OF_SLICE = 256;
+
+function* listingTransfers(problem: NewtonProblem): Sliced<Transfer[]> {
   const { choices, shareOf, active } = problem;
   const transfers: Transfer[] = [];
+  let looked = 0;
   for (const p of active) {
+    if (++looked % PARTITIONS_OF_SLICE === 0) yield;
     const start = choices.startOf[p] as number;
     const end = choices.startOf[p + 1] as number;
     let base = start;
@@ -93,10 +104,10 @@ function listTransfers(problem: Parameters<typeof newtonDirection>[0]): Transfer
 }
 
 /** f64[transfer][transfer]: two transfers meet on the nodes they share. */
-function hessianOf(
-  { instance, choices, curvature }: Parameters<typeof newtonDirection>[0],
+function* addingHessian(
+  { instance, choices, curvature }: NewtonProblem,
   transfers: readonly Transfer[],
-): Float64Array {
+): Sliced<Float64Array> {
   const { depth, load } = instance;
   const count = transfers.length;
   const hessian = new Float64Array(count * count);
@@ -109,7 +120,8 @@ function hessianOf(
         (load[q * depth + d] as number);
     return sum;
   };
-  for (let i = 0; i < count; i++)
+  for (let i = 0; i < count; i++) {
+    yield;
     for (let j = 0; j <= i; j++) {
       const a = transfers[i] as Transfer;
       const b = transfers[j] as Transfer;
@@ -125,6 +137,7 @@ function hessianOf(
       hessian[i * count + j] = sum;
       hessian[j * count + i] = sum;
     }
+  }
   return hessian;
 }
 
@@ -135,10 +148,11 @@ function hessianOf(
 const RIDGE = 1e-6;
 
 /** -H^-1 slope by Cholesky's decomposition; null if H is not positive definite. */
-function solve(hessian: Float64Array, transfers: readonly Transfer[]): Float64Array | null {
+function* solving(hessian: Float64Array, transfers: readonly Transfer[]): Sliced<Float64Array | null> {
   const count = transfers.length;
   for (let i = 0; i < count; i++) hessian[i * count + i]! *= 1 + RIDGE;
   for (let j = 0; j < count; j++) {
+    yield;
     let diagonal = hessian[j * count + j] as number;
     for (let k = 0; k < j; k++) diagonal -= (hessian[j * count + k] as number) ** 2;
     if (!(diagonal > 0)) return null;

@@ -126,7 +126,7 @@ export class Relaxation {
     }
     for (let step = 0; this.#rounds >= NEWTON_AFTER && step < NEWTON_STEPS; step++) {
       this.#nodes.settlePeak();
-      if (!this.#stepTogether()) break;
+      if (!(yield* this.#stepTogether())) break;
       this.#cellsOfPiece += CELLS_OF_NEWTON;
       if (this.#isPieceDone()) yield;
     }
@@ -278,10 +278,10 @@ export class Relaxation {
   }
 
   /** Moves the shares of all split partitions together. Returns whether a share came to its end, and another step is due. */
-  #stepTogether(): boolean {
+  *#stepTogether(): Sliced<boolean> {
     const { instance, choices } = this;
     const nodes = this.#nodes;
-    const direction = newtonDirection({
+    const direction = yield* newtonDirection({
       instance,
       choices,
       shareOf: this.shareOf,
@@ -290,6 +290,7 @@ export class Relaxation {
       costOf: (p, c) => this.#costOf(p, c),
     });
     if (direction === null) return false;
+    yield;
     const { change, loadChange, slope, stepMax } = direction;
     const along = (step: number): number => nodes.slopeAlong(loadChange, step) + direction.priceSlope;
     const step = bestStep(stepMax, slope, along);

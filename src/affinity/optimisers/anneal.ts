@@ -80,19 +80,19 @@ export function annealer(runner: KernelRunner, settings: AnnealSettings = DEFAUL
         seed: kernelSeed(context.random),
         order,
       });
+      const annealing = new Annealing(runner, block, {
+        problem: 'placement',
+        home: instance.home,
+        context,
+        sliceIterations: SLICE_NS / nsPerProposal(instance.depth),
+      });
       try {
         if ((await untilCancelled(block.filling(), pace)) === CANCELLED) return nothingFound(start, settings);
-        const annealing = new Annealing(runner, block, {
-          problem: 'placement',
-          home: instance.home,
-          context,
-          sliceIterations: SLICE_NS / nsPerProposal(instance.depth),
-        });
         const result = await annealing.search(settings);
         const elites = annealing.elites.map(({ ownerOf }) => ownerOf);
         return { ...result, ownerOf: elites[0] ?? start.slice(), elites };
       } finally {
-        block.free();
+        annealing.free();
       }
     },
   };

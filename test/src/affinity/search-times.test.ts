@@ -36,7 +36,7 @@ function propose(
 ): Promise<Proposal> {
   const { clock, endAfter } = components;
   // The portfolio asks at each piece of its relaxation, too.
-  const searchSeconds = optimizer === 'portfolio' ? 700 : 4;
+  const searchSeconds = optimizer === 'portfolio' ? 4000 : 4;
   const settings = { ...DEFAULT_AFFINITY_SETTINGS, optimizer, searchSeconds, ...changes };
   const iterations = { anneal: 200_000, genetic: 200_000, portfolio: 1_000_000 }[optimizer];
   return new AffinityManager(settings, {

@@ -97,4 +97,15 @@ test('what a cluster is told that it needs grows by each dimension and by sums',
   assert.ok(total({ isReconciled: true }) > alone);
 });
 
+test('where placement needs more than fitting, a portfolio needs the memory of each of its lanes', () => {
+  const { cluster, affinity } = DEFAULT_SETTINGS;
+  const passing = (optimizer: 'anneal' | 'portfolio'): number =>
+    kernelMemory({
+      ...DEFAULT_SETTINGS,
+      cluster: { ...cluster, partitionCount: 16_384 },
+      affinity: { ...affinity, optimizer },
+    }).passing;
+  assert.ok(passing('portfolio') > 1.9 * passing('anneal'));
+});
+
 test.run();

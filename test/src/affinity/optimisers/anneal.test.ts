@@ -16,12 +16,14 @@ import { temperatureAccepting } from '../../../../src/affinity/optimisers/anneal
 import { placePrices } from '../../../../src/affinity/optimisers/place-prices.ts';
 import { type AffinitySettings, DEFAULT_AFFINITY_SETTINGS } from '../../../../src/affinity/settings.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
+import { InvariantError } from '../../../../src/base/errors.ts';
 import { silentLogger } from '../../../../src/base/logger.ts';
 import { seededRandom } from '../../../../src/base/random.ts';
 import { loadKernels } from '../../../../src/kernels/instance.ts';
 import { placementBlock } from '../../../../src/kernels/placement-block.ts';
-import { inlineRunner, KernelPool } from '../../../../src/kernels/pool.ts';
-import { OPERATOR_NUMBERS } from '../../../../src/kernels/search-layout.ts';
+import { inlineRunner, KernelPool, type KernelRunner } from '../../../../src/kernels/pool.ts';
+import type { SearchSlice } from '../../../../src/kernels/search-jobs.ts';
+import { layOut, OPERATOR_NUMBERS, PLACEMENT_FIELDS } from '../../../../src/kernels/search-layout.ts';
 import { PlacementOracle } from '../../../oracles/placement-search.ts';
 import { randomInputs } from '../../../support/placement.ts';
 import { testSeed } from '../../../support/seed.ts';
@@ -271,29 +273,107 @@ test('a search that is cancelled from the start returns where it started', async
   check.equal(ownerOf, instance.home);
 });
 
+test('a worker that is kept from its processor holds up nobody who cancels, and its memory is not given away', async () => {
+  const kernels = loadKernels();
+  const inline = inlineRunner(kernels);
+  const instance = buildInstance(randomInputs(seededRandom(4n), SIZES), DEFAULT_AFFINITY_SETTINGS);
+  const startCost = new PlacementState(instance).cost();
+  const settings = { ...DEFAULT_ANNEAL_SETTINGS, iterations: 400_000 };
+  const searchOn = (runner: KernelRunner, isCancelled: () => boolean) =>
+    annealer(runner, settings).optimise(instance, instance.home, {
+      random: seededRandom(4n),
+      clock: systemClock(),
+      isCancelled,
+    });
+  const { bestOwner } = layOut(PLACEMENT_FIELDS).offsets;
+  const undisturbed = await searchOn(inline, () => false);
+  // The last is not the first of its run.
+  for (const heldPiece of [0, 1, 2, 13]) {
+    let pieces = 0;
+    let goOn = (): void => check.unreachable('no piece is held');
+    const runner: KernelRunner = {
+      ...inline,
+      isInline: false,
+      run: (name, parameters) =>
+        pieces++ === heldPiece
+          ? new Promise((resolve) => {
+              // In the middle of writing its best map.
+              const { block } = parameters as SearchSlice;
+              const at = new DataView(kernels.memory.buffer).getUint32(block + bestOwner, true);
+              new Int32Array(kernels.memory.buffer, at, SIZES.partitionCount / 2).fill(-1);
+              goOn = () => resolve(inline.run(name, parameters));
+            })
+          : inline.run(name, parameters),
+    };
+    const { ownerOf, elites = [] } = await searchOn(runner, () => pieces > heldPiece);
+    check.ok(
+      [ownerOf, ...elites].every((map) => !map.includes(-1)),
+      'nobody reads what a worker writes',
+    );
+    const state = new PlacementState(instance, ownerOf);
+    if (heldPiece < 13) check.ok(state.cost() <= startCost, `${state.cost()}`);
+    else check.ok(state.cost() < startCost, `${state.cost()} of the pieces before`);
+    const heldBytes = kernels.arena.usedBytes;
+    check.ok(heldBytes > 0, 'its worker still writes there');
+    check.equal(await searchOn(inline, () => false), undisturbed, 'the next one is not disturbed');
+    check.is(kernels.arena.usedBytes, heldBytes);
+    goOn();
+    await new Promise((resolve) => setImmediate(resolve));
+    check.is(kernels.arena.usedBytes, 0);
+  }
+});
+
+test('a worker that dies after its search was cancelled is of no concern', async () => {
+  const inline = inlineRunner(loadKernels());
+  const instance = buildInstance(randomInputs(seededRandom(4n), SIZES), DEFAULT_AFFINITY_SETTINGS);
+  let die: (() => void) | undefined;
+  const runner: KernelRunner = {
+    ...inline,
+    isInline: false,
+    run: () =>
+      new Promise((_, reject) => {
+        die = () => reject(new InvariantError('the worker died'));
+      }),
+  };
+  const { ownerOf } = await annealer(runner).optimise(instance, instance.home, {
+    random: seededRandom(4n),
+    clock: systemClock(),
+    isCancelled: () => die !== undefined,
+  });
+  check.equal(ownerOf, instance.home);
+  check.type(die, 'function');
+  die?.();
+  await new Promise((resolve) => setImmediate(resolve));
+  check.is(inline.kernels.arena.usedBytes, 0);
+});
+
 test('on a machine of any speed it asks whether time is over at the same iterations, and finds the same map', async () => {
   const instance = buildInstance(crampedInputs(SEED), DEFAULT_AFFINITY_SETTINGS);
   const settings = { ...DEFAULT_ANNEAL_SETTINGS, iterations: 400_000 };
   const searchOn = async (msPerLook: number) => {
     let nowMs = 0;
-    const looks = { asked: [] as number[], cancelAsked: 0 };
-    const { ownerOf } = await annealer(inlineRunner(loadKernels()), settings).optimise(
-      instance,
-      instance.home,
-      {
-        random: seededRandom(SEED),
-        clock: { ...systemClock(), monotonicMs: () => (nowMs += msPerLook) },
-        isCancelled: () => ++looks.cancelAsked < 0,
-        isOver: (iterations) => looks.asked.push(iterations) < 0,
+    const asked: number[] = [];
+    let pieces = 0;
+    const inline = inlineRunner(loadKernels());
+    const runner: KernelRunner = {
+      ...inline,
+      run(name, parameters) {
+        pieces++;
+        return inline.run(name, parameters);
       },
-    );
-    return { ownerOf, ...looks };
+    };
+    const { ownerOf } = await annealer(runner, settings).optimise(instance, instance.home, {
+      random: seededRandom(SEED),
+      clock: { ...systemClock(), monotonicMs: () => (nowMs += msPerLook) },
+      isOver: (iterations) => asked.push(iterations) < 0,
+    });
+    return { ownerOf, asked, pieces };
   };
   const [fast, slow] = [await searchOn(0), await searchOn(100)];
   check.ok(fast.asked.length > 5, `${fast.asked.length} questions`);
   check.equal(slow.asked, fast.asked);
   check.equal(slow.ownerOf, fast.ownerOf);
-  check.ok(slow.cancelAsked > 2 * fast.cancelAsked, `${slow.cancelAsked} looks, ${fast.cancelAsked}`);
+  check.ok(slow.pieces > 4 * fast.pieces, `${slow.pieces} pieces, ${fast.pieces}`);
 });
 
 test('a search returns other good maps, best first, all different', async () => {

@@ -68,6 +68,35 @@ test('cancelled at any time, it returns a legal map that is no worse than the st
   }
 });
 
+test('however many lanes share its thread, a timer has its turn between any two pieces of work', async () => {
+  const PIECE_MS = 2;
+  let nowMs = 0;
+  const inline = inlineRunner(loadKernels());
+  const runner: KernelRunner = {
+    ...inline,
+    run(name, parameters) {
+      nowMs += PIECE_MS;
+      return inline.run(name, parameters);
+    },
+  };
+  const clock = { ...systemClock(), monotonicMs: () => nowMs };
+  let turnedMs = 0;
+  let most = 0;
+  const turn = (): void => {
+    most = Math.max(most, nowMs - turnedMs);
+    turnedMs = nowMs;
+    immediate = setImmediate(turn);
+  };
+  let immediate = setImmediate(turn);
+  await portfolio(
+    { annealerWith: (own) => annealer(runner, own), clock },
+    { iterations: 400_000, lanes: 6 },
+  ).optimise(instance, instance.home, { random: seededRandom(SEED) });
+  clearImmediate(immediate);
+  check.ok(nowMs > 20 * PIECE_MS, `${nowMs} ms of pieces`);
+  check.is(most, PIECE_MS);
+});
+
 test('time may be over within a round, and who is told to stop at that number of iterations finds the same map', async () => {
   const until = (isOver: (iterations: number) => boolean) =>
     search(inlineRunner(loadKernels())).optimise(instance, instance.home, {
