@@ -11,7 +11,7 @@ import { runSchedule, scenarioOf } from './world.ts';
 const USAGE = `npm run sim -- [options]
   --seeds N        schedules to run (default 1000)
   --from SEED      the first seed, or "random" (default 1)
-  --full           20000 schedules from the first seed and all planted bugs; ends with "N passed, N failed"
+  --full           20000 schedules, or N, from the first seed, and all planted bugs; ends with "N passed, N failed"
   --mutants        search for every planted bug instead, in at most N schedules each (default 5000)
   --mutant NAME    plant this bug
   --without LIST   of one schedule: leave these parts of its scenario out, and tell what is left
@@ -71,7 +71,7 @@ async function main(): Promise<void> {
   else await runSchedules(options);
 }
 
-/** What CI runs: every planted bug counts as one check, as does every group of schedules. */
+/** What CI runs, with fewer schedules: every planted bug counts as one check, as does every group of schedules. */
 async function runAll(options: Options): Promise<void> {
   const count = options.count ?? FULL_SCHEDULES;
   const failures = await runSchedules({ ...options, count });

@@ -8,11 +8,10 @@ import { type MessagePort, workerData } from 'node:worker_threads';
 import { withMeasuredCpu } from '../../../src/analyzer/cpu/measured-cpu.ts';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import type { Logger } from '../../../src/base/logger.ts';
-import type { Calendar } from '../../../src/model/calendar.ts';
 import { LOAD_DIMENSIONS } from '../../../src/model/load-profile.ts';
 import type { MetadataCondition, MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
-import { loadCalendar } from '../../calendar/load-calendar.ts';
+import { configuredCalendar } from '../../calendar/configured-calendar.ts';
 import { AnalysisClock } from '../../host/analysis/analysis-clock.ts';
 import { summaryOf } from '../../host/analysis/cycle-summary.ts';
 import { CycleTimer } from '../../host/analysis/cycle-timer.ts';
@@ -69,7 +68,7 @@ const PROCESS_NAME = 'agent';
 const CONSOLIDATE_INTERVAL_MS = 600_000;
 
 async function start(setup: AgentAnalysisSetup): Promise<RunningThread> {
-  const opened = open(setup);
+  const opened = await open(setup);
   const { settings, clock, machineClock, logger, metadata, view, mirror, measured } = opened;
   const { agentName, coordinatorPort, isDryRun = false } = setup;
   let isClosing = false;
@@ -142,17 +141,18 @@ interface Opened {
   readonly webhooks: WebhookSender | null;
 }
 
-function open({ settings, agentName, isDryRun = false }: AgentAnalysisSetup): Opened {
+async function open({ settings, agentName, isDryRun = false }: AgentAnalysisSetup): Promise<Opened> {
   const { cluster, redis } = settings;
   const logger = createLogger({
     level: settings.node.logLevel,
     fields: { role: 'agent', agent: agentName, thread: 'analysis' },
   });
+  // Before anything is opened: what the operator wrote may be wrong.
+  const calendar = await configuredCalendar(settings.forecast.calendar, logger);
   const machineClock = systemClock();
   const store = openMetadata(settings.metadata, { commitsAtOnce: true });
   const metadata = isDryRun ? withoutWrites(store) : store;
   const view = new ClusterView(redis);
-  const calendar = readCalendar(settings, logger);
   return {
     ...{ settings, logger, machineClock, metadata, view },
     clock: new AnalysisClock(),
@@ -165,14 +165,6 @@ function open({ settings, agentName, isDryRun = false }: AgentAnalysisSetup): Op
     measured: openMeasuredLoad(settings, { metadata, logger }),
     webhooks: isDryRun ? null : openWebhooks(settings, { clock: machineClock, logger }),
   };
-}
-
-/** @throws ForeshardError FORESHARD_CONFIG naming file, line and event. */
-function readCalendar({ forecast: { calendar: file } }: Settings, logger: Logger): Calendar | null {
-  if (file === null) return null;
-  const { calendar, remarks } = loadCalendar(file);
-  for (const remark of remarks) logger.warn({}, remark);
-  return calendar;
 }
 
 function planningParts(opened: Opened, isCancelled: () => boolean): PlanningParts {

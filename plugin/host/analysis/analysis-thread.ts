@@ -9,11 +9,9 @@ import { QUERY_TYPE_DEFAULTS } from '../../../src/analyzer/patterns/query-types.
 import { PROFILE_DEFAULTS, ProfileBuilder } from '../../../src/analyzer/profile.ts';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { ForeshardError } from '../../../src/base/errors.ts';
-import type { Logger } from '../../../src/base/logger.ts';
-import type { Calendar } from '../../../src/model/calendar.ts';
 import type { MetadataStore } from '../../../src/ports/metadata-store.ts';
 import type { Settings } from '../../../src/settings.ts';
-import { loadCalendar } from '../../calendar/load-calendar.ts';
+import { configuredCalendar } from '../../calendar/configured-calendar.ts';
 import type { RingMemory } from '../../capture/ring.ts';
 import { RingSource } from '../../capture/ring-source.ts';
 import { RpcStorageEngine } from '../../engines/migration-agent/rpc-storage-engine.ts';
@@ -154,7 +152,7 @@ async function open({ settings, nodeId }: AnalysisSetup): Promise<Opened> {
     fields: { role: 'query', nodeId, thread: 'analysis' },
   });
   // Before anything is opened: what the operator wrote may be wrong.
-  const calendar = readCalendar(settings.forecast, logger);
+  const calendar = await configuredCalendar(settings.forecast.calendar, logger);
   const machineClock = systemClock();
   const webhooks = openWebhooks(settings, { clock: machineClock, logger });
   const metadata = openMetadata(settings.metadata, { commitsAtOnce: true });
@@ -277,15 +275,6 @@ function newReliefWatch(
       return watchedCluster(planning().settings, map.ownerOf, members);
     },
   });
-}
-
-/** @throws ForeshardError FORESHARD_CONFIG naming file, line and event. */
-function readCalendar({ calendar: file }: Settings['forecast'], logger: Logger): Calendar | null {
-  if (file === null) return null;
-  const { calendar, eventCount, remarks } = loadCalendar(file);
-  for (const remark of remarks) logger.warn({}, remark);
-  logger.info({ file, eventCount }, 'calendar read');
-  return calendar;
 }
 
 void runThread(() => start(workerData as AnalysisSetup));
