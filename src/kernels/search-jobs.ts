@@ -22,7 +22,7 @@ export interface SearchSlice {
   readonly block: Pointer;
   /** Starts from the block's `owner` before it runs. */
   readonly isReset: boolean;
-  /** Of no more than 10 ms: the caller looks at its cancel flag between slices. */
+  /** A few milliseconds of them: a worker ends what it has begun, whoever still waits for it. */
   readonly iterations: number;
 }
 
