@@ -110,7 +110,7 @@ export class SearchBlock<Fields extends SearchFields> {
     this.#buffer = block.view.buffer;
     this.pointer = block.pointer;
     this.#view = new DataView(block.view.buffer, block.pointer, bytes);
-    block.view.fill(0, 0, bytes);
+    block.view.fill(0, 0, aligned(bytes));
     let next = block.pointer + aligned(bytes);
     this.#arrays = new Float64Array(this.#buffer, next, (block.pointer + block.sizeBytes - next) / 8);
     for (const [name, { kind, count, values }] of Object.entries(arrays)) {
