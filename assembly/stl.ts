@@ -247,3 +247,8 @@ function select(valuesPtr: usize, count: i32, rank: i32): f64 {
   }
   return load<f64>(valuesPtr + ((<usize>rank) << 3));
 }
+
+/** Zeros `sizeBytes` from ptr on. */
+export function clear(ptr: usize, sizeBytes: usize): void {
+  memory.fill(ptr, 0, sizeBytes);
+}

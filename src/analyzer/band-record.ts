@@ -58,7 +58,7 @@ export class BandRecord {
 
   /** Mean absolute residual of a partition like the others; of the nearest band where this one has not been reached. */
   expected(band: number): number | undefined {
-    const known = nearestFirst(band).find((other) => (this.#counts[other] as number) > 0);
+    const known = NEAREST_FIRST[band]?.find((other) => (this.#counts[other] as number) > 0);
     if (known === undefined) return undefined;
     // A lone partition that has been forecast without any error lately would make it 0, and nothing can be measured in that.
     return Math.max(ERROR_MIN, (this.#sums[known] as number) / (this.#counts[known] as number));
@@ -71,8 +71,8 @@ export class BandRecord {
    * @param aliveCount partitions that one judgement of all is made of.
    */
   quantile(band: number, share: number, aliveCount: number): number {
-    const histogram = nearestFirst(band)
-      .map((other) => this.#histograms[other] as Histogram)
+    const histogram = NEAREST_FIRST[band]
+      ?.map((other) => this.#histograms[other] as Histogram)
       .find(({ total }) => total >= JUDGED_MIN);
     if (histogram === undefined) return Number.NaN;
     const count = histogram.total * Math.max(1, aliveCount);
@@ -106,7 +106,7 @@ const laplaceQuantile = (share: number): number =>
   share < 0.5 ? Math.log(2 * share) : -Math.log(2 * (1 - share));
 
 /** The band itself, nearer ones, then farther ones. */
-const nearestFirst = (band: number): number[] => [
+const NEAREST_FIRST: readonly (readonly number[])[] = Array.from({ length: BAND_COUNT }, (_, band) => [
   ...Array.from({ length: band + 1 }, (_, index) => band - index),
   ...Array.from({ length: BAND_COUNT - 1 - band }, (_, index) => band + 1 + index),
-];
+]);

@@ -35,13 +35,17 @@ export class HourCorrections {
    */
   correct(window: number, excess: Float64Array, step: number): void {
     const part = partOf(window, { dayWindows: this.#dayWindows, parts: this.#parts });
-    excess.forEach((share, tailIndex) => {
-      const row = this.#logs.subarray(tailIndex * this.#parts, (tailIndex + 1) * this.#parts);
-      row[part] = (row[part] as number) + step * share;
-      const mean = row.reduce((sum, value) => sum + value, 0) / row.length;
-      for (let i = 0; i < row.length; i++)
-        row[i] = Math.max(-CORRECTION_MAX, Math.min(CORRECTION_MAX, (row[i] as number) - mean));
-    });
+    const logs = this.#logs;
+    for (let tailIndex = 0; tailIndex < excess.length; tailIndex++) {
+      const first = tailIndex * this.#parts;
+      const end = first + this.#parts;
+      logs[first + part] = (logs[first + part] as number) + step * (excess[tailIndex] as number);
+      let sum = 0;
+      for (let i = first; i < end; i++) sum += logs[i] as number;
+      const mean = sum / this.#parts;
+      for (let i = first; i < end; i++)
+        logs[i] = Math.max(-CORRECTION_MAX, Math.min(CORRECTION_MAX, (logs[i] as number) - mean));
+    }
   }
 
   /** f64[tail][part of the day], what bounds issued now are multiplied by. */

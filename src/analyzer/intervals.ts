@@ -89,6 +89,8 @@ export class Intervals {
   /** f64[level][side][band] and f32[level][side][partition], log units. */
   readonly #bandCorrections: Float64Array;
   readonly #ownCorrections: Float32Array;
+  /** f64[level][side]: what a miss moves a partition's correction by. */
+  readonly #ownSteps: Float64Array;
   /** f32[partition]: running mean of near errors. */
   readonly #drift: Float32Array;
 
@@ -107,6 +109,9 @@ export class Intervals {
     this.#alive = new Float64Array(partitionCount);
     this.#bandCorrections = new Float64Array(levels.length * 2 * BAND_COUNT);
     this.#ownCorrections = new Float32Array(levels.length * 2 * partitionCount);
+    this.#ownSteps = Float64Array.from({ length: levels.length * 2 }, (_, tailIndex) =>
+      ownStep(partitionCount, this.#tail(tailIndex)),
+    );
     this.#drift = new Float32Array(partitionCount);
   }
 
@@ -119,7 +124,8 @@ export class Intervals {
     this.#judged *= slow;
     this.#bands.fade(slow);
     this.noise.fade();
-    this.#aliveCount = this.#alive.reduce((count, alive) => count + (alive > ALIVE_MIN ? 1 : 0), 0);
+    this.#aliveCount = 0;
+    for (let p = 0; p < this.#alive.length; p++) if (this.#isAlive(p)) this.#aliveCount++;
   }
 
   /**
@@ -301,7 +307,7 @@ export class Intervals {
   #correct(tailIndex: number, partition: number, isMissed: boolean): void {
     const at = tailIndex * this.#partitionCount + partition;
     const tail = this.#tail(tailIndex);
-    const step = ownStep(this.#partitionCount, tail);
+    const step = this.#ownSteps[tailIndex] as number;
     const moved = (this.#ownCorrections[at] as number) + step * ((isMissed ? 1 : 0) - tail);
     this.#ownCorrections[at] = Math.max(-OWN_CORRECTION_MAX, Math.min(OWN_CORRECTION_MAX, moved));
   }

@@ -78,15 +78,16 @@ export class Losses {
   add(member: number, at: { readonly band: number; readonly first: number }, errors: Float64Array): void {
     let total = 0;
     let count = 0;
-    errors.forEach((error, p) => {
-      if (Number.isNaN(error)) return;
+    for (let p = 0; p < errors.length; p++) {
+      const error = errors[p] as number;
+      if (Number.isNaN(error)) continue;
       count++;
       const size = Math.min(LOSS_MAX, Math.abs(error));
       total += size;
       const own = (at.first + p) * this.#memberCount + member;
       this.#own[own] = (this.#own[own] as number) + size;
       this.#ownCounts[own] = (this.#ownCounts[own] as number) + 1;
-    });
+    }
     const cell = at.band * this.#memberCount + member;
     this.#pooled[cell] = (this.#pooled[cell] as number) + total;
     this.#pooledCounts[cell] = (this.#pooledCounts[cell] as number) + count;
@@ -143,8 +144,7 @@ export class Losses {
               : shared ** (1 - trust) * Math.max(LOSS_MIN, (this.#own[own] as number) / judged) ** trust;
           losses[member] = loss * (trend[band * members + member] as number);
         }
-        const at = (p * BAND_COUNT + band) * members;
-        writeShares(losses, isAvailable, weights.subarray(at, at + members));
+        writeShares(losses, isAvailable, weights, (p * BAND_COUNT + band) * members);
       }
     return weights;
   }
@@ -176,9 +176,16 @@ export class Losses {
   }
 }
 
-function writeShares(losses: Float64Array, isAvailable: readonly boolean[], shares: Float64Array): void {
+/** Writes shares[first + member]. */
+function writeShares(
+  losses: Float64Array,
+  isAvailable: readonly boolean[],
+  shares: Float64Array,
+  first: number,
+): void {
   let best = Number.POSITIVE_INFINITY;
-  for (const loss of losses) if (loss < best) best = loss;
+  for (let member = 0; member < losses.length; member++)
+    if ((losses[member] as number) < best) best = losses[member] as number;
   let total = 0;
   for (let member = 0; member < losses.length; member++) {
     const ratio = (losses[member] as number) / best;
@@ -191,10 +198,10 @@ function writeShares(losses: Float64Array, isAvailable: readonly boolean[], shar
         : ratio <= LOSS_RATIO_MAX
           ? ratio ** -2
           : 0;
-    shares[member] = share;
+    shares[first + member] = share;
     total += share;
   }
-  for (let member = 0; member < losses.length; member++) shares[member] = (shares[member] as number) / total;
+  for (let at = first; at < first + losses.length; at++) shares[at] = (shares[at] as number) / total;
 }
 
 function scale(values: Float64Array, factor: number): void {

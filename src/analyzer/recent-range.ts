@@ -22,14 +22,19 @@ export interface RecentRange {
 export function recentRange(history: History, range: PartitionRange): RecentRange {
   const { weekWindows } = history.shape;
   const first = Math.max(0, history.length - WEEKS * weekWindows);
-  const lowest = new Float64Array(range.count).fill(Number.POSITIVE_INFINITY);
+  const lowest = new Float64Array(range.count);
   const highest = new Float64Array(range.count);
-  for (let p = 0; p < range.count; p++)
+  for (let p = 0; p < range.count; p++) {
+    let low = Number.POSITIVE_INFINITY;
+    let high = 0;
     for (let w = first; w < history.length; w++) {
       const load = history.logLoad(range.first + p, w);
-      if (load < (lowest[p] as number)) lowest[p] = load;
-      if (load > (highest[p] as number)) highest[p] = load;
+      if (load < low) low = load;
+      if (load > high) high = load;
     }
+    lowest[p] = low;
+    highest[p] = high;
+  }
   const margin = highest.map((high, p) => {
     const extent = high - (lowest[p] as number);
     return history.length < weekWindows ? YOUNG_MARGIN + extent : MARGIN + MARGIN_SHARE * extent;

@@ -177,24 +177,30 @@ export class TrackRecord {
     const { members, combined, range, steps, isAvailable, basis } = forecast;
     const { first, count } = range;
     const at = { band: bandOf(steps[judged] as number), first };
+    // Loops, and shared memory read once: every window judges some steps of every forecast under way.
+    const actual = new Float64Array(count);
+    const points = new Float64Array(count);
+    for (let i = 0; i < count; i++) {
+      actual[i] = history.logLoad(first + i, window);
+      points[i] = combined[i * steps.length + judged] as number;
+    }
     const errors = new Float64Array(count);
-    const errorsOf = (values: Float32Array, firstRow: number): Float64Array => {
-      for (let i = 0; i < count; i++)
-        errors[i] =
-          history.logLoad(first + i, window) - (values[(firstRow + i) * steps.length + judged] as number);
-      return errors;
-    };
-    isAvailable.forEach((isJudged, member) => {
-      if (isJudged) this.losses.add(member, at, errorsOf(members, member * count));
-    });
-    const residuals = errorsOf(combined, 0);
-    const points = Float64Array.from(residuals, (_, i) => combined[i * steps.length + judged] as number);
+    for (let member = 0; member < isAvailable.length; member++) {
+      if (!isAvailable[member]) continue;
+      for (let i = 0; i < count; i++) {
+        const forecast = members[(member * count + i) * steps.length + judged] as number;
+        errors[i] = (actual[i] as number) - forecast;
+      }
+      this.losses.add(member, at, errors);
+    }
+    const residuals = errors;
+    for (let i = 0; i < count; i++) residuals[i] = (actual[i] as number) - (points[i] as number);
     this.intervals.judge(basis, { ...at, window: history.dropped + window }, { residuals, points }, (p) =>
       levelWeight(history, p, { window, logExpected: points[p - first] as number }),
     );
     for (let i = 0; i < count; i++) {
-      const load = Math.expm1(history.logLoad(first + i, window));
-      const point = Math.expm1(combined[i * steps.length + judged] as number);
+      const load = Math.expm1(actual[i] as number);
+      const point = Math.expm1(points[i] as number);
       if (Number.isNaN(point)) continue;
       this.means.add(first + i, load, point);
       if (!isAvailable[this.#naiveWeek]) continue;

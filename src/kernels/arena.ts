@@ -27,12 +27,24 @@ interface Span {
  */
 export class Arena {
   readonly #memory: WebAssembly.Memory;
+  readonly #clear: (pointer: Pointer, sizeBytes: number) => void;
   /** Sorted by pointer, never adjacent: freeing merges neighbours. */
   readonly #free: Span[];
   readonly #used = new Map<Pointer, number>();
 
-  constructor(memory: WebAssembly.Memory, heapBase: number) {
+  /** @param clear zeroes bytes of it, as the kernels do; by default as JavaScript does, which takes many times longer. */
+  constructor(
+    memory: WebAssembly.Memory,
+    heapBase: number,
+    clear?: (pointer: Pointer, sizeBytes: number) => void,
+  ) {
     this.#memory = memory;
+    // Of shared memory V8 fills element by element: the larger they are, the sooner it is done.
+    this.#clear =
+      clear ??
+      ((pointer, sizeBytes) => {
+        new Float64Array(memory.buffer, pointer, sizeBytes / Float64Array.BYTES_PER_ELEMENT).fill(0);
+      });
     const first = aligned(heapBase);
     this.#free = [{ pointer: first, sizeBytes: memory.buffer.byteLength - first }];
   }
@@ -54,9 +66,7 @@ export class Arena {
    */
   alloc(sizeBytes: number): Block {
     const block = this.#take(sizeBytes);
-    // Of shared memory V8 fills element by element: the larger they are, the sooner it is done.
-    const count = blockBytes(sizeBytes) / Float64Array.BYTES_PER_ELEMENT;
-    new Float64Array(this.#memory.buffer, block.pointer, count).fill(0);
+    this.#clear(block.pointer, blockBytes(sizeBytes));
     return block;
   }
 

@@ -32,7 +32,14 @@ export function loadKernels(options: { readonly build?: KernelBuild } = {}): Ker
   const module = new WebAssembly.Module(bytes);
   const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES, shared: true });
   const { exports } = instantiateKernels(module, memory);
-  return { module, memory, exports, build, hash, arena: new Arena(memory, exports.layoutHeapBase()) };
+  return {
+    module,
+    memory,
+    exports,
+    build,
+    hash,
+    arena: new Arena(memory, exports.layoutHeapBase(), exports.clear),
+  };
 }
 
 /** Another instance on the same memory: what each worker does. Constants are written again, with the same bytes. */

@@ -57,7 +57,6 @@ export class MstlWorkspace {
   /** Out, in the order of the plan. */
   readonly seasonal: readonly Pointer[];
   readonly #exports: KernelExports;
-  readonly #buffer: ArrayBufferLike;
   readonly #plan: MstlPlan;
   /** What each season was separated from: for a day that still holds the week. */
   readonly #trends: readonly Pointer[];
@@ -74,12 +73,11 @@ export class MstlWorkspace {
   }
 
   /** @param pointer a block of `MstlWorkspace.bytes(plan)`. */
-  constructor({ exports, buffer }: JobContext, plan: MstlPlan, pointer: Pointer) {
+  constructor({ exports }: JobContext, plan: MstlPlan, pointer: Pointer) {
     const tileBytes = plan.windows * TILE_ROW_BYTES;
     const tile = (index: number): Pointer => pointer + index * tileBytes;
     const seasonCount = plan.seasons.length;
     this.#exports = exports;
-    this.#buffer = buffer;
     this.#plan = plan;
     this.values = tile(0);
     this.adjusted = tile(1);
@@ -96,13 +94,10 @@ export class MstlWorkspace {
   }
 
   decompose(): void {
-    const { seasons, iterations, robustRounds, windows } = this.#plan;
+    const { seasons, iterations, robustRounds } = this.#plan;
     for (const pointer of [this.trend, ...this.seasonal, ...this.#trends]) this.#clear(pointer);
-    new Uint8Array(this.#buffer).copyWithin(
-      this.adjusted,
-      this.values,
-      this.values + windows * TILE_ROW_BYTES,
-    );
+    this.#clear(this.adjusted);
+    this.#add(this.values, 1, this.adjusted);
     for (let round = 0; round <= robustRounds; round++) {
       for (let repeat = 0; repeat < iterations; repeat++)
         for (const index of seasons.keys()) this.#separate(index, round > 0);
@@ -165,7 +160,7 @@ export class MstlWorkspace {
   }
 
   #clear(tile: Pointer): void {
-    new Uint8Array(this.#buffer, tile, this.#plan.windows * TILE_ROW_BYTES).fill(0);
+    this.#exports.clear(tile, this.#plan.windows * TILE_ROW_BYTES);
   }
 }
 

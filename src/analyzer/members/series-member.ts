@@ -40,10 +40,11 @@ export abstract class SeriesMember implements Member {
       parameters.view.fill(-1);
       await this.fitRows(rows, parameters.pointer);
       for (let i = 0; i < rows.count; i++) {
-        const fitted = parameters.view.subarray(i * this.#parameterCount, (i + 1) * this.#parameterCount);
-        const rounded = Float32Array.from(fitted);
+        const rounded = new Float32Array(this.#parameterCount);
         // What f32 cannot hold is no model: of a series that hardly moves, weights may be without bounds.
-        this.#parameters[first + i] = rounded.every(Number.isFinite) ? rounded : undefined;
+        this.#parameters[first + i] = isRounded(parameters.view, i * this.#parameterCount, rounded)
+          ? rounded
+          : undefined;
       }
     });
   }
@@ -54,7 +55,7 @@ export abstract class SeriesMember implements Member {
       for (let i = 0; i < rows.count && this.#parameterCount > 0; i++) {
         const fitted = this.#parameters[first + i];
         if (fitted === undefined) parameters.view[i * this.#parameterCount] = -1;
-        else parameters.view.set(fitted, i * this.#parameterCount);
+        else copyInto(parameters.view, i * this.#parameterCount, fitted);
       }
       await this.predictRows(rows, parameters.pointer, out + (first - range.first) * horizon * 8);
     });
@@ -112,4 +113,19 @@ export abstract class SeriesMember implements Member {
       arena.free(parameters);
     }
   }
+}
+
+// By index: between shared memory and numbers of another width `set` and `from` take longer than a forecast.
+function copyInto(target: Float64Array, first: number, values: Float32Array): void {
+  for (let i = 0; i < values.length; i++) target[first + i] = values[i] as number;
+}
+
+/** Writes `rounded` with what stands from `first` on; false where a number is not finite in f32. */
+function isRounded(source: Float64Array, first: number, rounded: Float32Array): boolean {
+  let areFinite = true;
+  for (let i = 0; i < rounded.length; i++) {
+    rounded[i] = source[first + i] as number;
+    areFinite &&= Number.isFinite(rounded[i]);
+  }
+  return areFinite;
 }

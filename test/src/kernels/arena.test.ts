@@ -2,6 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ForeshardError } from '../../../src/base/errors.ts';
 import { Arena } from '../../../src/kernels/arena.ts';
+import { loadKernels } from '../../../src/kernels/instance.ts';
 
 const test = suite('kernels/arena');
 const PAGE_BYTES = 65536;
@@ -25,6 +26,19 @@ test('a block comes back zeroed after somebody else has written to it', () => {
   const second = arena.f64(8);
   assert.is(second.pointer, first.pointer);
   assert.equal([...second.view], new Array(8).fill(0));
+});
+
+test('the kernels clear a block and nothing beside it', () => {
+  const { arena, exports } = loadKernels();
+  const [before, block, after] = [arena.f64(2), arena.f64(6), arena.f64(2)];
+  for (const { view } of [before, block, after]) view.fill(7);
+  arena.free(block);
+  const again = arena.f64(5);
+  assert.is(again.pointer, block.pointer);
+  assert.equal([...again.view], new Array(5).fill(0));
+  assert.equal([...before.view, ...after.view], new Array(4).fill(7));
+  exports.clear(after.pointer, 8);
+  assert.equal([...after.view], [0, 7]);
 });
 
 test('freed neighbours merge whatever the order they are freed in', () => {
