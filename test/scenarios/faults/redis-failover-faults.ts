@@ -46,6 +46,8 @@ const STRIKE_MS_MAX = 250;
 const LAG_MS_MAX = 500;
 /** The node timeout is 2 s, and a replica waits up to one more before it asks for votes. */
 const PROMOTED_MS_MAX = 30_000;
+/** On Valkey, where each SETSLOT waits for replicas and syncs config files on both sides, a partition takes over a minute. */
+const REPLICATED_MOVE_MS_MAX = 240_000;
 /** Writes that are on their way when their keys are spared. */
 const SETTLE_MS = 200;
 
@@ -144,7 +146,11 @@ async function playRound(
       return hasMet || (await recordsOf(playing).open()).length === 0;
     }, 'a slot is open once more');
     await failOver(playing, move[victim], partitionId);
-    await until(async () => (await recordsOf(playing).open()).length === 0, 'the move is over', MOVE_MS_MAX);
+    await until(
+      async () => (await recordsOf(playing).open()).length === 0,
+      'the move is over',
+      REPLICATED_MOVE_MS_MAX,
+    );
     await until(() => isAgreed(playing, move).catch(() => false), 'all servers agree', MOVE_MS_MAX);
     owners[partitionId] = move.target;
     missing = Math.max(0, before - (await keyCount(playing, partitionId, move.target)));
