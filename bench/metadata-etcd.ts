@@ -126,6 +126,9 @@ async function compareWatches(store: MetadataStore, raw: Etcd3, count: number): 
   return result;
 }
 
+/** How often is looked whether etcd answers: what is heard sooner than that is heard at once. */
+const POLL_MS = 2;
+
 /** kill -9 and restart: from the moment at which etcd answers, when does a watcher hear of anything? */
 async function watchResume(server: LocalEtcd, rounds: number): Promise<BenchResult[]> {
   const store = openEtcdMetadata({ endpoints: server.endpoints });
@@ -146,11 +149,11 @@ async function watchResume(server: LocalEtcd, rounds: number): Promise<BenchResu
       const healthyMs = performance.now();
       await restarted;
       while (!Number.isFinite(heardMs.ours + heardMs.raw) && performance.now() - healthyMs < 20_000)
-        await sleep(2);
+        await sleep(POLL_MS);
       if (!Number.isFinite(heardMs.ours))
         throw new Error('a watcher has heard nothing for 20 s after a restart');
-      oursMs.push(Math.max(0, heardMs.ours - healthyMs));
-      rawMs.push(Math.max(0, heardMs.raw - healthyMs));
+      oursMs.push(Math.max(POLL_MS, heardMs.ours - healthyMs));
+      rawMs.push(Math.max(POLL_MS, heardMs.raw - healthyMs));
     }
   } finally {
     await store.close();
@@ -185,7 +188,7 @@ async function untilHealthy(endpoint: string): Promise<void> {
       () => null,
     );
     if ((health as { health?: string } | null)?.health === 'true') return;
-    await sleep(2);
+    await sleep(POLL_MS);
   }
 }
 

@@ -17,6 +17,8 @@ export interface DailyOptions {
   readonly trainDays: number;
   /** Between two plans. */
   readonly cycleHours: number;
+  /** Whether a server that is slower than it is held to ends the run: its figures would be the machine's. */
+  readonly isRateChecked: boolean;
 }
 
 export interface DailyFigures extends TraceReport {

@@ -45,7 +45,7 @@ const CALIBRATION = { reads: 1_500, inFlight: 50 };
 const SLOTS_PER_PARTITION = SLOT_COUNT / PARTITION_COUNT;
 const runProgram = promisify(execFile);
 
-async function main({ liveDays, hourMs, trainDays, cycleHours }: DailyOptions): Promise<void> {
+async function main({ liveDays, hourMs, trainDays, cycleHours, isRateChecked }: DailyOptions): Promise<void> {
   const daily = await readDailyLoad({ liveDays, trainDays });
   const peakReadsPerSecond = peakOf(daily) / (hourMs / 1_000);
   const wanted = peakReadsPerSecond / HOSTS.length / PEAK_UTILISATION;
@@ -58,7 +58,7 @@ async function main({ liveDays, hourMs, trainDays, cycleHours }: DailyOptions): 
     await fill(cluster, daily);
     limitRates(HOSTS, wanted * READ_BYTES * 8);
     const nodeReadsPerSecond = await measureNode(cluster, daily);
-    if (Math.abs(nodeReadsPerSecond / wanted - 1) > RATE_TOLERANCE)
+    if (isRateChecked && Math.abs(nodeReadsPerSecond / wanted - 1) > RATE_TOLERANCE)
       throw new Error(`a server answers ${nodeReadsPerSecond} reads/s where it is held to ${wanted}`);
     // What it is held to, and not what this run has measured: plans would be others in every run.
     const capacity = wanted * (hourMs / 1_000);
