@@ -47,7 +47,7 @@ const LAG_MS_MAX = 500;
 /** The node timeout is 2 s, and a replica waits up to one more before it asks for votes. */
 const PROMOTED_MS_MAX = 30_000;
 /** On Valkey, where each SETSLOT waits for replicas and syncs config files on both sides, a partition takes over a minute. */
-const REPLICATED_MOVE_MS_MAX = 240_000;
+const REPLICATED_MOVE_MS_MAX = /valkey/.test(process.env.REDIS_SERVER_PROGRAM ?? '') ? 240_000 : MOVE_MS_MAX;
 /** Writes that are on their way when their keys are spared. */
 const SETTLE_MS = 200;
 
